@@ -1,0 +1,45 @@
+# `make help` prints what stands behind `##`.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+PYTEST_ARGS ?= -n 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench up down lock
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+
+setup: ## prepare .venv from requirements.lock
+	@./mailhaul --prepare
+
+demo: ## two sample servers, three mailboxes, a full import, the report
+	@./mailhaul demo
+
+test: setup ## all tests (PYTEST_ARGS='-n 2 -m "not slow"' for fewer)
+	@tests/install-servers
+	$(PYTHON) -m pytest $(PYTEST_ARGS)
+
+lint: setup ## ruff, mypy --strict, the floors
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+bench: setup ## measure speed and memory, write bench/RESULTS.md
+	@tests/install-servers
+	$(PYTHON) -m bench
+
+up: ## everything on this machine: embedded Redis, coordinator, workers
+	@./mailhaul up
+
+down: ## stop what `make up` started
+	@./mailhaul down
+
+# In an environment of its own, so that the tool that resolves is not itself in the lock.
+lock: ## resolve pyproject.toml anew into requirements.lock
+	@python3 -m venv .tools/lock && .tools/lock/bin/python -m pip install --quiet 'uv>=0.9,<1'
+	@echo '# Made by `make lock` from pyproject.toml (extras demo and dev) for every platform. Do not edit.' >.tools/requirements.lock
+	@.tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	  --no-config --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --extra demo --extra dev pyproject.toml >>.tools/requirements.lock
+	@mv .tools/requirements.lock requirements.lock

@@ -1,0 +1,265 @@
+"""Every setting of mailhaul, read from `MAILHAUL_*` variables and validated once.
+
+`docs/settings.md` lists them; a setting that is not in it fails the tests. A setting that may hold a secret can also
+be given as a file: `MAILHAUL_SECRET_KEY_FILE=/run/secrets/key` stands for `MAILHAUL_SECRET_KEY`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from shared.errors import UsageError
+
+PREFIX = "MAILHAUL_"
+#: Settings that may hold a secret: never printed, and readable from a file.
+SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key"})
+#: Variables with our prefix that are no settings: those of the test suite.
+_FOREIGN_PREFIXES = ("MAILHAUL_TEST_",)
+
+_log = logging.getLogger(__name__)
+
+_Count = Annotated[int, Field(ge=1, le=10_000)]
+_Port = Annotated[int, Field(ge=0, le=65_535)]
+_Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+_Bytes = Annotated[int, Field(ge=1024)]
+
+
+def default_state_dir() -> Path:
+    """Where state is kept when nothing else is said: the XDG state folder (an XDG path must be absolute)."""
+    xdg = os.environ.get("XDG_STATE_HOME", "")
+    base = Path(xdg) if xdg.startswith("/") else Path.home() / ".local" / "state"
+    return base / "mailhaul"
+
+
+def _database(url: str) -> int | None:
+    """The database that a URL names, None when it names none."""
+    parts = urlsplit(url)
+    number = parse_qs(parts.query).get("db", [""])[0]
+    if not number and parts.scheme != "unix":
+        number = parts.path.strip("/")
+    if number and not (number.isascii() and number.isdigit()):
+        raise ValueError("the database must be a number, as in redis://host:6379/0")
+    return int(number) if number else None
+
+
+def _checked_redis_url(url: SecretStr) -> SecretStr:
+    parts = urlsplit(url.get_secret_value())
+    if parts.scheme not in ("redis", "rediss", "unix"):
+        raise ValueError("write it as redis://host:6379, rediss://user:password@host:6379 or unix:///path/redis.sock")
+    _database(url.get_secret_value())
+    return url
+
+
+_RedisUrl = Annotated[SecretStr, AfterValidator(_checked_redis_url)]
+
+
+class Settings(BaseSettings):
+    """What can be set. The description of each is its line in `docs/settings.md`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
+
+    redis_url: _RedisUrl | None = Field(
+        default=None,
+        description="Redis or Valkey to use. Without it mailhaul starts one of its own in the state folder.",
+    )
+    broker_url: _RedisUrl | None = Field(
+        default=None, description="A Redis of its own for the queue. Without it: database 0 of the one above."
+    )
+    state_dir: Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())] = Field(
+        default_factory=default_state_dir,
+        description="Folder for the embedded Redis, the key file and logs. Without it: the XDG state folder.",
+    )
+    secret_key: SecretStr | None = Field(
+        default=None,
+        description="Fernet keys that seal the mailbox passwords, separated by commas: the first seals, "
+        "the others only open. Without it: the file secret.key in the state folder, made when first needed.",
+    )
+    workers: _Count = Field(default=1, description="Worker processes that `mailhaul up` and `mailhaul import` start.")
+    worker_threads: _Count = Field(default=16, description="Batches that one worker process copies at the same time.")
+    worker_metrics_port: _Port = Field(default=0, description="Port of a worker's /metrics and /healthz; 0 for none.")
+    coordinator_port: _Port = Field(
+        default=9470, description="Port of the coordinator's /metrics, /healthz and /readyz; 0 for none."
+    )
+    listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
+    source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
+    source_host_connections: _Count = Field(
+        default=32, description="Connections to one source host, over all accounts."
+    )
+    destination_account_connections: _Count = Field(
+        default=4, description="Connections to one account at the destination."
+    )
+    destination_host_connections: _Count = Field(
+        default=32, description="Connections to one destination host, over all accounts."
+    )
+    lease_seconds: _Seconds = Field(default=60, description="How long a silent worker keeps what it claimed.")
+    renew_seconds: _Seconds = Field(
+        default=15, description="How often a worker renews its lease; at most a third of it."
+    )
+    slice_seconds: _Seconds = Field(
+        default=60, description="How long a worker stays with one mailbox while others wait."
+    )
+    settle_seconds: _Seconds = Field(
+        default=30,
+        description="How long a message sent over a broken connection may still arrive before its copy is looked for.",
+    )
+    connect_timeout_seconds: _Seconds = Field(default=20, description="Deadline for connecting, TLS and the greeting.")
+    command_timeout_seconds: _Seconds = Field(default=300, description="Deadline for one whole IMAP command.")
+    group_messages: _Count = Field(
+        default=100, description="Messages that are appended and recorded together, at most."
+    )
+    group_bytes: _Bytes = Field(
+        default=1024**2, description="Bytes of such a group; a larger message is a group of its own."
+    )
+    batch_messages: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=2000, description="Messages of one batch, at most."
+    )
+    batch_bytes: _Bytes = Field(
+        default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
+    )
+    retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
+        default=14, description="How long a finished import and its sealed passwords are kept."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged: this and worse."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="`auto` is text on a terminal and JSON lines otherwise."
+    )
+    log_addresses: Literal["hash", "plain", "off"] = Field(
+        default="hash", description="Mail addresses in logs: as a short hash, as they are, or not at all."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.renew_seconds * 3 > self.lease_seconds:
+            raise ValueError("MAILHAUL_RENEW_SECONDS must be at most a third of MAILHAUL_LEASE_SECONDS")
+        if self.group_messages > self.batch_messages:
+            raise ValueError("MAILHAUL_GROUP_MESSAGES must not be above MAILHAUL_BATCH_MESSAGES")
+        if self.broker_url and not self.redis_url:
+            raise ValueError(
+                "MAILHAUL_BROKER_URL is set without MAILHAUL_REDIS_URL: set both, or only MAILHAUL_REDIS_URL"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments before variables before files; nothing else is read, no `.env` that happens to lie about."""
+        return init_settings, env_settings, _FileVariables(settings_cls)
+
+
+class _FileVariables(PydanticBaseSettingsSource):
+    """`MAILHAUL_X_FILE` for the settings that may hold a secret."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        variable = f"{PREFIX}{field_name.upper()}"
+        path = os.environ.get(f"{variable}_FILE", "")
+        if field_name not in SECRET_SETTINGS or not path:
+            return None, field_name, False
+        if os.environ.get(variable):
+            raise UsageError(f"{variable} and {variable}_FILE are both set: unset one of them")
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            raise UsageError(f"{variable}_FILE: {path} cannot be read ({reason})") from None
+
+    def __call__(self) -> dict[str, Any]:
+        values = (
+            (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
+        )
+        return {name: value for name, value in values if value is not None}
+
+
+def variable_name(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"{PREFIX}{setting.upper()}"
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """`MAILHAUL_*` variables that mean nothing, each with the one that was probably meant."""
+    known = {variable_name(name) for name in Settings.model_fields}
+    known |= {f"{variable_name(name)}_FILE" for name in SECRET_SETTINGS}
+    unknown = sorted(
+        name
+        for name in environ
+        if name.startswith(PREFIX) and name not in known and not name.startswith(_FOREIGN_PREFIXES)
+    )
+    return {name: next(iter(difflib.get_close_matches(name, known, n=1)), None) for name in unknown}
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings from the environment; `overrides` (from command-line options) win, None leaves a setting alone.
+
+    Raises `UsageError` with every fault at once.
+    """
+    for name, meant in unknown_variables(os.environ).items():
+        _log.warning("%s is not a setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")
+    try:
+        return Settings(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise UsageError("\n".join(_sentence(fault) for fault in error.errors(include_url=False))) from None
+
+
+def _sentence(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if not fault["loc"]:
+        return message
+    setting = str(fault["loc"][0])
+    shown = "" if setting in SECRET_SETTINGS else f" (it is {str(fault['input'])!r})"
+    field = Settings.model_fields.get(setting)
+    purpose = f" — {field.description}" if field and field.description else ""
+    return f"{variable_name(setting)}: {message[:1].lower()}{message[1:]}{shown}{purpose} See docs/settings.md."
+
+
+def redis_urls(settings: Settings, socket_path: Path | None) -> tuple[str, str]:
+    """(broker, state): what Dramatiq is given, and what the state store is given.
+
+    They are two databases since Dramatiq's maintenance scans the whole of its own. `socket_path` is that of the
+    embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0 and 1; with a `broker_url`
+    beside it, each is taken as it stands (the state then defaults to database 1).
+    """
+    if settings.redis_url is None:
+        if socket_path is None:
+            raise UsageError("no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`")
+        embedded = f"unix://{quote(str(socket_path))}"
+        return _with_database(embedded, 0), _with_database(embedded, 1)
+    state = settings.redis_url.get_secret_value()
+    named = _database(state)
+    if settings.broker_url is None:
+        if named:
+            raise UsageError(
+                f"MAILHAUL_REDIS_URL names database {named}, but the queue and the state need one each: name none "
+                "(databases 0 and 1 are used), or set MAILHAUL_BROKER_URL too"
+            )
+        return _with_database(state, 0), _with_database(state, 1)
+    state = state if named is not None else _with_database(state, 1)
+    broker = settings.broker_url.get_secret_value()
+    broker = broker if _database(broker) is not None else _with_database(broker, 0)
+    if broker == state:
+        raise UsageError("MAILHAUL_BROKER_URL and MAILHAUL_REDIS_URL name the same database: the queue needs its own")
+    return broker, state
+
+
+def _with_database(url: str, database: int) -> str:
+    parts = urlsplit(url)
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items() if name != "db"}
+    if parts.scheme == "unix":
+        return f"unix://{parts.netloc}{parts.path}?{urlencode({**query, 'db': database})}"
+    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", urlencode(query), ""))

@@ -1,0 +1,176 @@
+"""Secrets at rest and in memory.
+
+In memory a password is a `Secret`, which prints as `***` and cannot be pickled or turned into JSON by accident. At rest
+it is sealed by a `Vault` and bound to its mailbox and side: Fernet knows no associated data, so both are put inside and
+compared on opening, and a sealed password that is copied to another mailbox's key does not open there.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn, Self
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from shared.config import Settings
+from shared.errors import CredentialsError, UsageError
+
+_KEY_FILE = "secret.key"
+_HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+
+
+class Secret:
+    """Text that is not to be seen. Only `reveal()` gives it out."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself: call it where it is sent, and keep it nowhere."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    __str__ = __repr__
+
+    def __format__(self, format_spec: str) -> str:
+        return "***"
+
+    def __bool__(self) -> bool:
+        return bool(self._text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        return hmac.compare_digest(self._bytes(), other._bytes())
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._text))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret is not to be pickled or copied: seal it in a Vault")
+
+    def _bytes(self) -> bytes:
+        return self._text.encode("utf-8", "surrogatepass")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Credentials:
+    """What is shown to a server to sign in."""
+
+    #: Who, as sent to the server.
+    login: str
+    #: The password.
+    password: Secret
+
+
+class Vault:
+    """Seals and opens credentials. The first key seals, every key opens."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._fernet = MultiFernet([Fernet(key) for key in keys])
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """With the keys that `load_keys` finds."""
+        return cls(load_keys(settings))
+
+    def seal(self, mailbox_id: str, side: str, credentials: Credentials) -> bytes:
+        """For this mailbox and side ("source" or "destination") only."""
+        bound = [mailbox_id, side, credentials.login, credentials.password.reveal()]
+        return self._fernet.encrypt(json.dumps(bound).encode())
+
+    def open(self, mailbox_id: str, side: str, sealed: bytes) -> Credentials:
+        """Raises `CredentialsError` when no key fits, or when it was sealed for another mailbox or side."""
+        try:
+            sealed_for, sealed_side, login, password = json.loads(self._fernet.decrypt(sealed))
+        except InvalidToken:
+            raise CredentialsError(
+                f"the {side} credentials of mailbox {mailbox_id} do not open with any key of this process: give every "
+                "worker and the command line the same MAILHAUL_SECRET_KEY (the old key after the new one), or run the "
+                "import again with its manifest to store the passwords anew"
+            ) from None
+        if (sealed_for, sealed_side) != (mailbox_id, side):
+            raise CredentialsError(
+                f"what is stored as the {side} credentials of mailbox {mailbox_id} was sealed for another: the state "
+                "store has been tampered with or mixed up; run the import again with its manifest to store them anew"
+            )
+        return Credentials(login=login, password=Secret(password))
+
+    def rotate(self, sealed: bytes) -> bytes:
+        """The same, sealed by the first key, so that an old key can be dropped."""
+        try:
+            return self._fernet.rotate(sealed)
+        except InvalidToken:
+            raise CredentialsError(
+                "sealed credentials do not open with any key of this process: keep the old key in MAILHAUL_SECRET_KEY, "
+                "after the new one, until all have been rotated"
+            ) from None
+
+
+def load_keys(settings: Settings) -> tuple[bytes, ...]:
+    """The Fernet keys, the sealing one first: from the settings, else from the state folder, where one is made."""
+    if settings.secret_key is not None:
+        texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
+        return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
+    path = settings.state_dir / _KEY_FILE
+    if not path.exists():
+        _make_key_file(path)
+    text = _read_private(path)
+    return tuple(_checked(line, str(path)) for line in text.split())
+
+
+def _checked(text: str, where: str) -> bytes:
+    # The key itself is never part of the message.
+    try:
+        Fernet(text)
+    except ValueError:
+        raise UsageError(
+            f"{where} is not a Fernet key (32 random bytes in base64, 44 characters): {_HOW_TO_MAKE}"
+        ) from None
+    return text.encode()
+
+
+def _make_key_file(path: Path) -> None:
+    """Whole or not at all, and never over another's: a link refuses a name that is taken (two may start at once)."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # O_EXCL and 0600
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(Fernet.generate_key() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            return
+    finally:
+        os.unlink(draft)
+
+
+def _read_private(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(descriptor, encoding="ascii", errors="replace") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            text = file.read()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror}): it holds the key that seals the passwords"
+        ) from None
+    if mode & 0o077:
+        raise UsageError(
+            f"{path} can be read by others (mode {mode:03o}): run chmod 600 {path}, and consider a new key"
+        )
+    if not text.strip():
+        raise UsageError(f"{path} is empty: put the key back, or remove the file and import with the manifest again")
+    return text

@@ -1,0 +1,91 @@
+"""The one tree of errors. Whose fault it was stands in the type; what is done about it is decided in
+`worker.failures`, not where it is raised.
+
+`detail` is what the server said, already cleaned of control characters and secrets; it may be shown to a person.
+"""
+
+from __future__ import annotations
+
+
+class MailhaulError(Exception):
+    """Something that mailhaul has a word for. Its text is a sentence that a person can act on."""
+
+
+class UsageError(MailhaulError):
+    """The request itself is wrong: nothing was started. (Exit code 2.)"""
+
+
+class CredentialsError(MailhaulError):
+    """Stored credentials cannot be opened or are not there."""
+
+
+class StoreError(MailhaulError):
+    """The state store is unreachable, or refuses to write."""
+
+
+class LeaseLost(MailhaulError):
+    """Another worker holds this unit now. Whatever this worker was doing must stop at once."""
+
+
+class LedgerConflict(MailhaulError):
+    """A destination UID was offered to the ledger twice; the ledger is a bijection and refused it."""
+
+
+class ControlRequested(MailhaulError):
+    """A person paused or cancelled this mailbox or import; stop at the next group."""
+
+
+class MailError(MailhaulError):
+    """Something a mail server did. `side` says which ("source" or "destination")."""
+
+    def __init__(self, side: str, what: str, detail: str = "") -> None:
+        self.side, self.what, self.detail = side, what, detail
+        super().__init__(f"{side}: {what}" + (f" (the server said: {detail})" if detail else ""))
+
+
+class ConnectionLost(MailError):
+    """The connection broke, timed out or was closed (BYE). What was in flight is in doubt."""
+
+
+class Unreachable(MailError):
+    """No connection could be opened: name not found, refused, timed out, or closed before signing in."""
+
+
+class ProtocolViolation(MailError):
+    """The server said something that IMAP does not allow, or answered BAD; the connection is closed."""
+
+
+class TlsFailed(MailError):
+    """The certificate did not prove who the server is, or TLS was refused."""
+
+
+class AuthenticationRefused(MailError):
+    """The server refused the login. Not tried again until a person changes the credentials."""
+
+
+class Throttled(MailError):
+    """The server asked to wait. `wait_seconds` is what it said, or None."""
+
+    def __init__(self, side: str, what: str, detail: str = "", wait_seconds: float | None = None) -> None:
+        super().__init__(side, what, detail)
+        self.wait_seconds = wait_seconds
+
+
+class OverQuota(MailError):
+    """The destination mailbox is full (RFC 9208 OVERQUOTA)."""
+
+
+class FolderRefused(MailError):
+    """This folder cannot be selected, listed or created; others can."""
+
+
+class FolderChanged(MailError):
+    """UIDVALIDITY is not what the plan was made under: the folder is to be planned anew."""
+
+
+class MessagesRefused(MailError):
+    """The destination refused these messages (NO to APPEND). Whose fault it is, a bisection finds out."""
+
+
+class ServerRefused(MailError):
+    """A NO that none of the others covers."""

@@ -1,0 +1,78 @@
+"""What happened, as frozen facts. Logs and metrics listen (`shared.logs`, `shared.metrics`); nothing else does.
+
+No fact holds an address, a folder name, a password or a word of a message: ids, counts and codes only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GroupSettled:
+    """A group of messages got an outcome."""
+
+    #: An `Outcome`.
+    outcome: str
+    #: Messages.
+    messages: int
+    #: Their bytes.
+    size_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DoubtResolved:
+    """Groups whose answer was lost were looked for."""
+
+    #: Messages that were there.
+    found: int
+    #: Messages that were not.
+    absent: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitEnded:
+    """A claim of a unit came to its end."""
+
+    #: "plan", "copy" or "verify".
+    kind: str
+    #: "finished", or the code of the failure.
+    result: str
+    #: Seconds from claim to end.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedIn:
+    """A login was tried."""
+
+    #: "source" or "destination".
+    side: str
+    #: "ok", or the code of the failure.
+    result: str
+    #: Seconds it took.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DuplicatesRemoved:
+    """Verification removed second copies that were proved to be ours."""
+
+    #: Messages removed.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VerifyMismatch:
+    """Verification found the destination not to be what the ledger says."""
+
+    #: "altered" or "missing".
+    what: str
+    #: Messages.
+    messages: int
+
+
+Event = GroupSettled | DoubtResolved | UnitEnded | SignedIn | DuplicatesRemoved | VerifyMismatch
+
+Listener = Callable[[Event], None]

@@ -1,0 +1,107 @@
+"""Folder names as text: modified UTF-7 both ways, levels, and an escape for what a server cannot hold. All reversible,
+none ever raises: a hostile or broken server chooses these bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+
+_SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
+_PARTS = re.compile(r"[\x20-\x25\x27-\x7e]+|&|[^\x20-\x7e]+")
+#: Characters that turn or break the line they are shown in.
+_DIRECTIONS = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def decode_name(raw: bytes) -> str:
+    """The name, or a level of it, for people; what could mislead a terminal or a reader is shown as ``\\x1b``."""
+    text = text_of(raw)
+    return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def encode_name(text: str) -> bytes:
+    """Modified UTF-7 (RFC 3501 §5.1.3)."""
+    return "".join(map(_shift, _PARTS.findall(text))).encode("ascii")
+
+
+def text_of(raw: bytes) -> str:
+    """What a raw name says. Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit
+    names means UTF-8; octets that are neither become lone surrogates (PEP 383)."""
+    try:
+        return _SHIFTED.sub(_unshift, raw.decode("ascii"))
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "surrogateescape")
+
+
+def split(raw: bytes, separator: str | None) -> tuple[bytes, ...]:
+    """The levels of a name, still raw; one level where there is no separator. Empty levels stay."""
+    return tuple(raw.split(separator.encode("utf-8", "replace"))) if separator else (raw,)
+
+
+def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = True) -> str:
+    """One level so that any server can hold it: unchanged, or with ``=XX`` (octets of UTF-8) for what it cannot hold.
+
+    `mark` itself is escaped only where it would read as an escape. An empty level becomes a lone mark. With
+    `odd_spaces` off, spaces at an end and doubled ones are escaped too.
+    """
+    if level in ("", mark, ".", ".."):
+        return "".join(_hex(char, mark) for char in level) or mark
+    out = []
+    for at, char in enumerate(level):
+        clumsy = char == " " and (at in (0, len(level) - 1) or level[at - 1] == " ")
+        refused = (
+            char in forbidden
+            or unicodedata.category(char) in ("Cc", "Cs")
+            or (char == "~" and at == 0)
+            or (char == mark and re.match("[0-9A-F]{2}", level[at + 1 : at + 3]) is not None)
+            or (clumsy and not odd_spaces)
+        )
+        out.append(_hex(char, mark) if refused else char)
+    return "".join(out)
+
+
+def unescape(level: str, *, mark: str = "=") -> str:
+    """What `escape` was given."""
+    return "" if level == mark else re.sub(f"(?:{re.escape(mark)}[0-9A-F]{{2}})+", lambda m: _unhex(m[0], mark), level)
+
+
+def _shift(part: str) -> str:
+    if part == "&":
+        return "&-"
+    if " " <= part[0] <= "~":
+        return part
+    coded = b64encode(part.encode("utf-16-be", "surrogatepass")).decode().rstrip("=")
+    return f"&{coded.replace('/', ',')}-"
+
+
+def _unshift(found: re.Match[str]) -> str:
+    coded = found[1].replace(",", "/")
+    try:
+        return b64decode(coded + "=" * (-len(coded) % 4)).decode("utf-16-be", "surrogatepass") or "&"
+    except (Base64Error, UnicodeDecodeError):
+        return found[0]
+
+
+def _shown(char: str) -> str:
+    if unicodedata.category(char) not in ("Cc", "Cs") and char not in _DIRECTIONS:
+        return char
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # an octet that was no UTF-8
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def _hex(char: str, mark: str) -> str:
+    octet = "\udc80" <= char <= "\udcff"
+    octets = char.encode("utf-8", "surrogateescape" if octet else "surrogatepass")
+    return "".join(f"{mark}{octet:02X}" for octet in octets)
+
+
+def _unhex(text: str, mark: str) -> str:
+    octets = bytes.fromhex(text.replace(mark, ""))
+    try:
+        return octets.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return octets.decode("utf-8", "surrogateescape")

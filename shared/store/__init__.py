@@ -1,0 +1,186 @@
+"""The port to the state store: requests, plans, the ledger, leases, progress. The only truth there is.
+
+Rules that every adapter keeps, and that `tests/contract/test_store.py` checks over Redis and memory alike:
+
+- A method happens wholly or not at all, and may be repeated: when an answer is lost, the same call again changes nothing
+  more. So a caller may retry after `StoreError`.
+- Whatever takes a `Lease` is fenced by its term: after another claim, reap or reset it raises `LeaseLost`, writes nothing.
+- The ledger is a bijection: `LedgerConflict` when a destination UID is offered twice.
+- Counters of folder, mailbox and import change together: their sums agree at every moment.
+- Time is the store's own clock. Clients' clocks are never compared with each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.lifecycle import Control, MailboxState
+from shared.model import (
+    Audit,
+    Failure,
+    Folder,
+    FolderPlan,
+    Import,
+    Intent,
+    LedgerEntry,
+    Lease,
+    Mailbox,
+    Note,
+    Settled,
+    Tally,
+    Unit,
+)
+from shared.uids import UidSet
+
+#: The four scopes of a connection limit, in the order in which they are asked.
+SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """The shared state in numbers, for the coordinator."""
+
+    #: Mailboxes that could be served now, if a lane were free.
+    ready_mailboxes: int
+    #: Units that a lane could claim now.
+    ready_units: int
+    #: Units that wait for a moment.
+    delayed_units: int
+    #: Units under a lease.
+    leased_units: int
+    #: Worker processes heard of in the last 30 s.
+    workers: int
+    #: Imports by state.
+    imports: Mapping[str, int] = field(default_factory=dict)
+    #: Scopes on hold, with the moment until which, seconds since the epoch.
+    holds: Mapping[str, float] = field(default_factory=dict)
+
+
+class RequestStore(Protocol):
+    """What the producer writes and everybody reads."""
+
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        """Writes the request and (some of) its mailboxes; settled ones are queued again. Returns how many were queued.
+        May be called several times with parts; nothing is finished before `submit`."""
+
+    def submit(self, import_id: str) -> None:
+        """The request is whole: from here on it runs, until every mailbox is settled."""
+
+    def imports(self) -> list[Import]:
+        """All, newest first."""
+
+    def import_(self, import_id: str) -> Import | None:
+        """One."""
+
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        """Messages by outcome, and mailboxes by state."""
+
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        """Rows `start` … of the manifest's order; all of them with count -1."""
+
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        """One."""
+
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        """The mailbox's folders in the order of the plan."""
+
+    def notes(self, folder_id: str) -> list[Note]:
+        """What a person should know of single messages, by UID."""
+
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        """The last failures, newest first."""
+
+    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
+        """Pause, resume or cancel; returns how many mailboxes it concerns."""
+
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        """Queues a parked or cancelled mailbox again, and the given batches of messages that were refused or failed."""
+
+    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
+        """Stores sealed credentials by (mailbox id, side)."""
+
+    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
+        """Sealed credentials, or None when they are forgotten."""
+
+    def forget(self, import_id: str) -> bool:
+        """Deletes all credentials of an import now."""
+
+    def set_limit(self, scope: str, most: int | None) -> None:
+        """Most connections of a scope ("source_host") or of one key of it ("source_host:mail.old.example"); None: default."""
+
+    def limits(self) -> dict[str, int]:
+        """What was set."""
+
+
+class WorkStore(Protocol):
+    """What workers do under a lease."""
+
+    def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
+        """The fairest unit that may run now: first of mailbox `prefer`, then the unit `hint`, then by what each mailbox
+        was given so far. `held` is the mailbox whose connections this holder keeps; its permits are exchanged."""
+
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+        """One word a lease: "run", "pause", "cancel", or "lost". With `extend` the leases are renewed."""
+
+    def leave(self, holder: str, mailbox_id: str) -> None:
+        """The holder's connections to this mailbox's accounts are closed."""
+
+    def progress(self, lease: Lease, *, settled: Sequence[Settled] = (), intents: Sequence[Intent] = (),
+                 withdrawn: Iterable[str] = (), doubts: UidSet = UidSet()) -> Control:
+        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
+        (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
+        answer is not `Control.RUN`, the new intents were not written and nothing may be appended."""
+
+    def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.
+        `records` may hold the batch's whole ledger entry, merged, to be kept in less room."""
+
+    def release(self, lease: Lease, *, how: str, delay_seconds: float = 0, failure: Failure | None = None,
+                hold: str = "", hold_seconds: float = 0) -> None:
+        """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan"."""
+
+    def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
+        """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
+
+    def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+        """Enters one planned folder; its first batch is ready at once."""
+
+    def folder(self, folder_id: str) -> Folder | None:
+        """One folder as planned."""
+
+    def ledger(self, folder_id: str) -> list[LedgerEntry]:
+        """The folder's ledger, batch by batch."""
+
+    def audit(self, lease: Lease, audit: Audit) -> None:
+        """Enters what verification found."""
+
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
+        """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (joined by blanks) → source UIDs."""
+
+    def flags(self, folder_id: str) -> dict[str, UidSet]:
+        """What `set_flags` kept last."""
+
+    def limits_of(self, mailbox_id: str) -> dict[str, str]:
+        """Scope → key of this mailbox, as used in holds: "source_account" → "imaps://…/login"."""
+
+
+class CoordinationStore(Protocol):
+    """What the coordinator does."""
+
+    def lead(self, holder: str, ttl_seconds: float) -> int:
+        """Leadership's term, or 0 while somebody else leads."""
+
+    def reap(self, grace_seconds: float) -> list[str]:
+        """Takes units back whose lease ran out; wakes what is due."""
+
+    def overview(self) -> Overview:
+        """The shared state in numbers."""
+
+    def ready_units(self, count: int) -> list[Unit]:
+        """Some units that a lane could claim now, for the doorbell."""
+
+
+class Store(RequestStore, WorkStore, CoordinationStore, Protocol):
+    """All of it. `shared.store.redis` is the real one, `shared.store.memory` the model."""

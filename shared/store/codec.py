@@ -1,0 +1,245 @@
+"""Nouns ↔ what stands in Redis. Pure; no key is spelled here."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+
+from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
+from shared.model import (
+    Account,
+    Endpoint,
+    Failure,
+    Folder,
+    Import,
+    Intent,
+    LedgerEntry,
+    Mailbox,
+    Note,
+    Options,
+    Settled,
+    Tally,
+    Tls,
+    Unit,
+    UnitKind,
+)
+from shared.uids import Record, UidSet
+
+Hash = Mapping[bytes, bytes]
+
+
+def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    """What HGETALL answers inside a script."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def text(row: Hash, name: str) -> str:
+    """A text field; "" when absent."""
+    return row.get(name.encode(), b"").decode("utf-8", "surrogateescape")
+
+
+def number(row: Hash, name: str) -> int:
+    """A whole number; 0 when absent."""
+    return int(row.get(name.encode(), b"0") or b"0")
+
+
+def encode_endpoint(endpoint: Endpoint) -> str:
+    return json.dumps(dataclasses.asdict(endpoint))
+
+
+def decode_endpoint(value: str) -> Endpoint:
+    fields = json.loads(value)
+    return Endpoint(**{**fields, "tls": Tls(fields["tls"])})
+
+
+def encode_import(request: Import) -> dict[str, str]:
+    """What the request says; where it stands is the scripts' to write."""
+    return {
+        "name": request.name,
+        "source": encode_endpoint(request.source),
+        "destination": encode_endpoint(request.destination),
+        "options": json.dumps(dataclasses.asdict(request.options)),
+    }
+
+
+def decode_import(import_id: str, row: Hash) -> Import:
+    options = json.loads(text(row, "options") or "{}")
+    return Import(
+        import_id=import_id,
+        name=text(row, "name"),
+        source=decode_endpoint(text(row, "source")),
+        destination=decode_endpoint(text(row, "destination")),
+        options=Options(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}),
+        state=ImportState(text(row, "state")),
+        control=Control(text(row, "control")),
+        created_at=number(row, "created_at") / 1000,
+        finished_at=number(row, "finished_at") / 1000,
+        first_claim_at=number(row, "first_claim_at") / 1000,
+        last_record_at=number(row, "last_record_at") / 1000,
+        passes=number(row, "passes"),
+    )
+
+
+def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: Endpoint) -> Mailbox:
+    failure = text(row, "failure")
+    return Mailbox(
+        mailbox_id=mailbox_id,
+        import_id=text(row, "import"),
+        row=number(row, "row"),
+        source=Account(endpoint=source, login=text(row, "source_login")),
+        destination=Account(endpoint=destination, login=text(row, "destination_login")),
+        state=MailboxState(text(row, "state")),
+        control=Control(text(row, "control")),
+        failure=Failure(**json.loads(failure)) if failure else None,
+    )
+
+
+def encode_failure(failure: Failure | None) -> str:
+    return json.dumps(dataclasses.asdict(failure)) if failure else ""
+
+
+def decode_tally(row: Hash) -> Tally:
+    return Tally(
+        messages=number(row, "messages"),
+        size_bytes=number(row, "size_bytes"),
+        outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
+        done_bytes=number(row, "done_bytes"),
+        altered=number(row, "altered"),
+        keywords_lost=number(row, "keywords_lost"),
+        missing=number(row, "missing"),
+    )
+
+
+def _printable(value: str) -> str:
+    """A hostile folder name may decode to half a surrogate pair, which is neither UTF-8 nor JSON that Redis reads."""
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def encode_folder(folder: Folder) -> dict[str, str | int]:
+    return {
+        # Latin-1 keeps every byte of a raw name, and survives JSON.
+        "source_name": folder.source_name.decode("latin-1"),
+        "destination_name": folder.destination_name.decode("latin-1"),
+        "display": _printable(folder.display),
+        "uidvalidity": folder.uidvalidity,
+        "uidnext": folder.uidnext,
+        # 63 bits (RFC 7162): as a number it would not survive Lua.
+        "highestmodseq": str(folder.highestmodseq),
+        "source_messages": folder.source_messages,
+        "destination_uidvalidity": folder.destination_uidvalidity,
+        "destination_uidnext": folder.destination_uidnext,
+        "note": _printable(folder.note),
+    }
+
+
+def decode_folder(folder_id: str, row: Hash) -> Folder:
+    return Folder(
+        folder_id=folder_id,
+        mailbox_id=text(row, "mailbox"),
+        source_name=text(row, "source_name").encode("latin-1"),
+        destination_name=text(row, "destination_name").encode("latin-1"),
+        display=text(row, "display"),
+        uidvalidity=number(row, "uidvalidity"),
+        uidnext=number(row, "uidnext"),
+        highestmodseq=number(row, "highestmodseq"),
+        source_messages=number(row, "source_messages"),
+        destination_uidvalidity=number(row, "destination_uidvalidity"),
+        destination_uidnext=number(row, "destination_uidnext"),
+        note=text(row, "note"),
+        doubts=UidSet.parse(text(row, "doubts")),
+        verified=text(row, "verified"),
+    )
+
+
+def decode_unit(unit_id: str, row: Hash) -> Unit:
+    return Unit(
+        unit_id=unit_id,
+        kind=UnitKind(text(row, "kind")),
+        mailbox_id=text(row, "mailbox"),
+        folder_id=text(row, "folder"),
+        uids=UidSet.parse(text(row, "uids")),
+        size_bytes=number(row, "size"),
+        state=UnitState(text(row, "state")),
+        attempts=number(row, "attempts"),
+    )
+
+
+def encode_intent(intent: Intent) -> dict[str, object]:
+    return {
+        "id": intent.intent_id,
+        "uids": str(intent.uids),
+        "uidvalidity": intent.destination_uidvalidity,
+        "uidnext": intent.destination_uidnext,
+        "at": intent.at * 1000,
+    }
+
+
+def decode_intent(value: bytes) -> Intent:
+    fields = json.loads(value)
+    return Intent(
+        intent_id=fields["id"],
+        uids=UidSet.parse(fields["uids"]),
+        destination_uidvalidity=int(fields["uidvalidity"]),
+        destination_uidnext=int(fields["uidnext"]),
+        at=fields["at"] / 1000,
+    )
+
+
+def note_field(note: Note) -> str:
+    return f"{note.uid}:{note.what}"
+
+
+def encode_note(note: Note) -> str:
+    return json.dumps([note.reason, note.message_id, note.internaldate, note.size_bytes])
+
+
+def decode_note(name: bytes, value: bytes) -> Note:
+    uid, _, what = name.decode().partition(":")
+    reason, message_id, internaldate, size = json.loads(value)
+    return Note(uid=int(uid), what=what, reason=reason, message_id=message_id, internaldate=internaldate, size_bytes=size)
+
+
+def encode_settled(settled: Settled) -> dict[str, object]:
+    return {
+        "intent": settled.intent_id,
+        "records": [[str(r.source), str(r.destination)] for r in settled.records],
+        "messages": sum(len(r.source) for r in settled.records),
+        "outcome": settled.outcome,
+        "others": {outcome: [str(uids), len(uids)] for outcome, uids in settled.others.items() if uids},
+        "size": settled.size_bytes,
+        "digest": settled.digest,
+        "notes": {note_field(note): encode_note(note) for note in settled.notes},
+    }
+
+
+def encode_records(records: Sequence[Record]) -> bytes:
+    """A batch's records in as little room as they take."""
+    plain = ";".join(map(str, records)).encode()
+    packed = b"z" + zlib.compress(plain, 6)
+    return packed if len(packed) < len(plain) else plain
+
+
+def decode_records(value: bytes) -> tuple[Record, ...]:
+    if value.startswith(b"z"):
+        value = zlib.decompress(value[1:])
+    return tuple(Record.parse(part) for part in value.decode().split(";") if part)
+
+
+def decode_ledger(row: Hash) -> list[LedgerEntry]:
+    return [
+        LedgerEntry(name=name.decode(), records=decode_records(value), digest=int(row.get(name + b"#", b"0")))
+        for name, value in row.items()
+        if not name.endswith(b"#")
+    ]
+
+
+def encode_flags(seen: Mapping[str, UidSet]) -> bytes:
+    return zlib.compress(json.dumps({flags: str(uids) for flags, uids in seen.items()}).encode(), 6)
+
+
+def decode_flags(value: bytes | None) -> dict[str, UidSet]:
+    if not value:
+        return {}
+    return {flags: UidSet.parse(uids) for flags, uids in json.loads(zlib.decompress(value)).items()}

@@ -1,0 +1,292 @@
+-- Put before every script. Above it stand P (the key prefix) and MACHINES (the tables of shared.lifecycle).
+-- Keys: see shared/store/keys.py, the legend of every key, its type and its meaning.
+local SETTLED = {complete = true, parked = true, cancelled = true}
+
+-- Milliseconds by the server's clock: clients' clocks are never compared.
+local function clock()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function advance(machine, state, event)
+  local edges = MACHINES[machine][event]
+  return edges and edges[state]
+end
+
+local function import_key(i) return P .. 'import:' .. i end
+local function mailbox_key(m) return P .. 'mailbox:' .. m end
+local function folder_key(f) return P .. 'folder:' .. f end
+local function unit_key(u) return P .. 'unit:' .. u end
+
+-- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment.
+local function count(folder, mailbox, import, field, n)
+  if n == 0 then return end
+  if folder ~= '' then redis.call('HINCRBY', folder_key(folder), field, n) end
+  redis.call('HINCRBY', mailbox_key(mailbox), field, n)
+  redis.call('HINCRBY', import_key(import), field, n)
+end
+
+-- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits
+-- until the request is whole: only then are its credentials there.
+local function served(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route')
+  if not h[1] then return false end
+  if h[2] ~= 'run' or SETTLED[h[3]] then return false, h[4] end
+  local i = redis.call('HMGET', import_key(h[1]), 'control', 'state')
+  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued'), h[4]
+end
+
+-- A mailbox stands in ready:<route> exactly when it may be served: something is ready and nobody said no.
+-- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
+-- others have been served (start-time fair queueing); the same among routes.
+local function refresh(m)
+  local key = mailbox_key(m)
+  local may, route = served(m)
+  if not route then return end
+  local queue = P .. 'ready:' .. route
+  if not may or redis.call('EXISTS', key .. ':ready') == 0 then
+    redis.call('ZREM', queue, m)
+  elseif not redis.call('ZSCORE', queue, m) then
+    local last = redis.call('HMGET', P .. 'served', route, '')
+    if redis.call('EXISTS', queue) == 0 then
+      local own = tonumber(redis.call('ZSCORE', P .. 'routes', route) or '0')
+      redis.call('ZADD', P .. 'routes', math.max(own, tonumber(last[2] or '0')), route)
+    end
+    local own = tonumber(redis.call('HGET', key, 'pass') or '0')
+    redis.call('ZADD', queue, math.max(own, tonumber(last[1] or '0')), m)
+  end
+end
+
+local function make_ready(u)
+  local h = redis.call('HMGET', unit_key(u), 'mailbox', 'order')
+  redis.call('HSET', unit_key(u), 'state', 'ready', 'holder', '')
+  redis.call('ZADD', mailbox_key(h[1]) .. ':ready', h[2], u)
+  refresh(h[1])
+end
+
+-- The lease is over, however it ended.
+local function unlease(u, holder)
+  redis.call('ZREM', P .. 'leases', u)
+  if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
+end
+
+-- A unit that is finished, or replaced by others. Whoever still holds it is fenced off, since it is gone.
+local function drop_unit(m, u)
+  unlease(u, redis.call('HGET', unit_key(u), 'holder') or '')
+  redis.call('SREM', mailbox_key(m) .. ':open', u)
+  redis.call('ZREM', mailbox_key(m) .. ':ready', u)
+  redis.call('ZREM', P .. 'delayed', u)
+  redis.call('DEL', unit_key(u), unit_key(u) .. ':intents')
+end
+
+local function new_unit(u, kind, mailbox, folder, uids, size, messages, order, state, attempts)
+  redis.call('HSET', unit_key(u), 'kind', kind, 'mailbox', mailbox, 'folder', folder, 'uids', uids, 'size', size,
+    'messages', messages, 'done', 0, 'order', order, 'state', state, 'attempts', attempts, 'term', 0, 'holder', '',
+    'used', '', 'others', '')
+  redis.call('SADD', mailbox_key(mailbox) .. ':open', u)
+end
+
+local function move_mailbox(m, event)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'state', 'import')
+  local after = advance('mailbox', h[1], event)
+  if not after then return false end
+  if after ~= h[1] then
+    redis.call('HSET', key, 'state', after)
+    redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
+    redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)
+  end
+  return after
+end
+
+-- An import is settled when every mailbox is: called after each change that may have been the last.
+local function settle_import(i)
+  local key = import_key(i)
+  local h = redis.call('HMGET', key, 'state', 'mailboxes', 's:complete', 's:parked', 's:cancelled', 'retention')
+  if h[1] ~= 'running' then return end
+  local settled = tonumber(h[3] or '0') + tonumber(h[4] or '0') + tonumber(h[5] or '0')
+  if settled >= tonumber(h[2] or '0') then
+    redis.call('HSET', key, 'state', advance('import', 'running', 'settled'), 'finished_at', clock())
+    redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600)
+  end
+end
+
+-- A queued mailbox has a plan unit, and no verification any more: what is verified has to be planned and copied before.
+local function plan_unit(m)
+  if redis.call('EXISTS', unit_key(m .. '.verify')) == 1 then drop_unit(m, m .. '.verify') end
+  local u = m .. '.plan'
+  if redis.call('SISMEMBER', mailbox_key(m) .. ':open', u) == 0 then
+    new_unit(u, 'plan', m, '', '', 0, 0, 0, 'ready', 0)
+  else
+    redis.call('HSET', unit_key(u), 'attempts', 0)
+  end
+  if redis.call('HGET', unit_key(u), 'state') == 'leased' then
+    -- Somebody is at it since before it was queued again, and what he finds is as good.
+    move_mailbox(m, 'plan_claimed')
+  else
+    redis.call('ZREM', P .. 'delayed', u)
+    make_ready(u)
+  end
+end
+
+-- Nothing open any more: the mailbox goes on to be verified, and only then is complete.
+local function drain(m)
+  local key = mailbox_key(m)
+  if redis.call('EXISTS', key .. ':open') == 1 then return end
+  if move_mailbox(m, 'drained') then
+    local u = m .. '.verify'
+    new_unit(u, 'verify', m, '', '', 0, 0, 9e15, 'ready', 0)
+    make_ready(u)
+  end
+end
+
+-- The head of a folder is its one batch that may be written by somebody; the others wait behind it.
+local function queue_batch(f, u)
+  if (redis.call('HGET', folder_key(f), 'head') or '') == '' then
+    redis.call('HSET', folder_key(f), 'head', u)
+    make_ready(u)
+  else
+    redis.call('RPUSH', folder_key(f) .. ':waiting', u)
+  end
+end
+
+local function next_batch(f)
+  local following = redis.call('LPOP', folder_key(f) .. ':waiting')
+  redis.call('HSET', folder_key(f), 'head', following or '')
+  if following then make_ready(following) end
+end
+
+local function permits_of(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'source_account', 'source_host', 'destination_account', 'destination_host')
+  if not h[1] then return {} end
+  return {P .. 'permits:source_account:' .. h[1], P .. 'permits:source_host:' .. h[2],
+          P .. 'permits:destination_account:' .. h[3], P .. 'permits:destination_host:' .. h[4]}
+end
+
+-- Refuses a worker whose right has passed to another. The only gate to every write of a worker. It also leaves a sign
+-- that the lease reached its holder: see claim.lua.
+local function fence(u, term, holder)
+  local h = redis.call('HMGET', unit_key(u), 'term', 'holder', 'state', 'used')
+  if h[1] ~= term or h[2] ~= holder or h[3] ~= 'leased' then return false end
+  if h[4] ~= '1' then redis.call('HSET', unit_key(u), 'used', '1') end
+  return true
+end
+
+local function wish(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state')
+  local whole = redis.call('HGET', import_key(h[1]), 'control')
+  if whole == 'cancel' or h[2] == 'cancel' or h[3] == 'cancelled' then return 'cancel' end
+  if whole == 'pause' or h[2] == 'pause' or h[3] == 'parked' then return 'pause' end
+  return 'run'
+end
+
+-- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.
+local function overlaps(key, low, high)
+  local before = redis.call('ZREVRANGEBYSCORE', key, high, '-inf', 'LIMIT', 0, 1)[1]
+  return before and tonumber(string.match(before, ':(%d+)$')) >= low
+end
+
+local function take(key, low, high)
+  local before = redis.call('ZREVRANGEBYSCORE', key, low, '-inf', 'LIMIT', 0, 1)[1]
+  if before and tonumber(string.match(before, ':(%d+)$')) == low - 1 then
+    redis.call('ZREM', key, before)
+    low = tonumber(string.match(before, '^(%d+)'))
+  end
+  local after = redis.call('ZRANGEBYSCORE', key, high + 1, high + 1)[1]
+  if after then
+    redis.call('ZREM', key, after)
+    high = tonumber(string.match(after, ':(%d+)$'))
+  end
+  redis.call('ZADD', key, low, string.format('%d:%d', low, high))
+end
+
+local function each_range(text, visit)
+  for part in string.gmatch(text, '[^,]+') do
+    local low, high = string.match(part, '^(%d+):(%d+)$')
+    if not low then low = part; high = part end
+    visit(tonumber(low), tonumber(high))
+  end
+end
+
+-- Whether the ranges of `text` hold all of `wanted`; what `text` holds twice does not occur.
+local function covers(text, wanted)
+  local missing = 0
+  each_range(wanted, function(low, high)
+    missing = missing + high - low + 1
+    each_range(text, function(a, b) missing = missing - math.max(0, math.min(high, b) - math.max(low, a) + 1) end)
+  end)
+  return missing <= 0
+end
+
+-- Whether `s` was entered before: the answer to that call was lost. An intent is gone then; what had none stands there.
+local function entered(u, folder, s)
+  if s.intent ~= '' then return redis.call('HEXISTS', unit_key(u) .. ':intents', s.intent) == 0 end
+  local text = ';' .. (redis.call('HGET', folder_key(folder) .. ':ledger', u) or '') .. ';'
+  for _, record in ipairs(s.records) do
+    if not string.find(text, ';' .. record[1] .. ' ' .. record[2] .. ';', 1, true) then return false end
+  end
+  local others = redis.call('HGET', unit_key(u), 'others') or ''
+  for _, group in pairs(s.others) do
+    if not covers(others, group[1]) then return false end
+  end
+  return #s.records > 0 or next(s.others) ~= nil
+end
+
+-- What is new of `list`, and the first range of destination UIDs that it would give away twice, or nil. Scripts have no
+-- way back, so everything is looked at before anything is written. `fresh`: the ledger is about to be emptied.
+local function new_of(u, folder, list, fresh)
+  local new, ranges = {}, {}
+  for _, s in ipairs(list) do
+    if not entered(u, folder, s) then
+      new[#new + 1] = s
+      for _, record in ipairs(s.records) do
+        each_range(record[2], function(low, high) ranges[#ranges + 1] = {low, high} end)
+      end
+    end
+  end
+  table.sort(ranges, function(a, b) return a[1] < b[1] end)
+  for n, range in ipairs(ranges) do
+    local double = n > 1 and ranges[n - 1][2] >= range[1]
+    if double or (not fresh and overlaps(folder_key(folder) .. ':taken', range[1], range[2])) then
+      return new, string.format('%.0f:%.0f', range[1], range[2])
+    end
+  end
+  return new
+end
+
+-- Notes that are counted, once a message.
+local COUNTED = {altered = true, keywords_lost = true}
+
+-- Enters what became of some messages; `new_of` said that it may.
+local function settle(u, folder, mailbox, import, s)
+  local taken, ledger = folder_key(folder) .. ':taken', folder_key(folder) .. ':ledger'
+  local text, done = {}, s.messages
+  for _, record in ipairs(s.records) do
+    each_range(record[2], function(low, high) take(taken, low, high) end)
+    text[#text + 1] = record[1] .. ' ' .. record[2]
+  end
+  if #text > 0 then
+    local old = redis.call('HGET', ledger, u)
+    redis.call('HSET', ledger, u, (old and old .. ';' or '') .. table.concat(text, ';'))
+    local digest = tonumber(redis.call('HGET', ledger, u .. '#') or '0')
+    redis.call('HSET', ledger, u .. '#', string.format('%.0f', (digest + s.digest) % 281474976710656))
+    count(folder, mailbox, import, 'o:' .. s.outcome, s.messages)
+  end
+  for outcome, group in pairs(s.others) do
+    count(folder, mailbox, import, 'o:' .. outcome, group[2])
+    local others = redis.call('HGET', unit_key(u), 'others')
+    redis.call('HSET', unit_key(u), 'others', (others and others ~= '' and others .. ',' or '') .. group[1])
+    done = done + group[2]
+  end
+  if done > 0 then
+    redis.call('HINCRBY', unit_key(u), 'done', done)
+    count(folder, mailbox, import, 'done_bytes', s.size)
+  end
+  for field, note in pairs(s.notes) do
+    local new = redis.call('HSET', folder_key(folder) .. ':notes', field, note) == 1
+    local what = string.match(field, ':(.*)$')
+    if new and COUNTED[what] then count(folder, mailbox, import, what, 1) end
+  end
+  redis.call('HSET', import_key(import), 'last_record_at', clock())
+  if s.intent ~= '' then redis.call('HDEL', unit_key(u) .. ':intents', s.intent) end
+end

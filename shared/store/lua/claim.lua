@@ -1,0 +1,124 @@
+-- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host)
+-- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
+-- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. The last four are default limits.
+-- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
+-- pause and cancel, retry time, holds, the four connection limits. Attempts are counted here: a crash counts.
+local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
+local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
+local now = clock()
+
+-- A holder has one lease at a time. One that it still has while it claims never reached it (the answer was lost): the
+-- unit goes back under a new term, and unless anything was done under the old one, that attempt was none.
+local lost = redis.call('HGET', P .. 'holders', holder)
+if lost then
+  local h = redis.call('HMGET', unit_key(lost), 'state', 'holder', 'used')
+  unlease(lost, holder)
+  if h[1] == 'leased' and h[2] == holder then
+    redis.call('HSET', unit_key(lost), 'term', redis.call('INCR', P .. 'terms'))
+    if h[3] ~= '1' then redis.call('HINCRBY', unit_key(lost), 'attempts', -1) end
+    make_ready(lost)
+  end
+end
+
+for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 100)) do
+  redis.call('ZREM', P .. 'delayed', u)
+  if redis.call('HGET', unit_key(u), 'state') == 'delayed' then make_ready(u) end
+end
+
+-- Whether a scope lets this holder in. Looked up once a call: thousands of mailboxes may share one account or host.
+local verdicts = {}
+local function open_scope(n, key)
+  local name = scopes[n] .. ':' .. key
+  if verdicts[name] == nil then
+    local hold = redis.call('ZSCORE', P .. 'holds', name)
+    local open = not (hold and tonumber(hold) > now)
+    local permits = P .. 'permits:' .. name
+    if open and not redis.call('ZSCORE', permits, holder) then
+      redis.call('ZREMRANGEBYSCORE', permits, '-inf', now)
+      local set = redis.call('HMGET', P .. 'limits', name, scopes[n])
+      open = redis.call('ZCARD', permits) < tonumber(set[1] or set[2] or ARGV[6 + n])
+    end
+    verdicts[name] = open
+  end
+  return verdicts[name]
+end
+
+-- true, or false and whether the whole route says no: its mailboxes share both hosts.
+local function admissible(m)
+  local h = redis.call('HMGET', mailbox_key(m), unpack(scopes))
+  if not h[1] then return false, false end
+  if not open_scope(2, h[2]) or not open_scope(4, h[4]) then return false, true end
+  return open_scope(1, h[1]) and open_scope(3, h[3]), false
+end
+
+-- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness.
+local function choose()
+  if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
+    and admissible(prefer) then return prefer end
+  if hint ~= '' then
+    local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox')
+    if h[1] == 'ready' and served(h[2]) and admissible(h[2]) then return h[2], hint end
+  end
+  local left = tonumber(ARGV[6])
+  for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, -1)) do
+    local queue, at, gone, full = P .. 'ready:' .. route, 0, 0, false
+    repeat
+      local page = redis.call('ZRANGE', queue, at, at + 99)
+      for _, m in ipairs(page) do
+        if not served(m) then
+          refresh(m) -- out of the queue: it comes back when somebody lets it
+          gone = gone + 1
+        else
+          local yes
+          yes, full = admissible(m)
+          if yes then return m, nil, true end
+          if full then break end
+        end
+      end
+      at, left, gone = at + #page - gone, left - #page, 0
+    until full or left <= 0 or #page == 0
+    if left <= 0 then return end
+  end
+end
+
+local m, u, fairly = choose()
+if not m then return false end
+local key = mailbox_key(m)
+u = u or redis.call('ZRANGE', key .. ':ready', 0, 0)[1]
+local unit = unit_key(u)
+local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size')
+
+local expiry = now + lease_ms
+local term = redis.call('INCR', P .. 'terms')
+redis.call('ZREM', key .. ':ready', u)
+redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '')
+redis.call('HINCRBY', unit, 'attempts', 1)
+redis.call('ZADD', P .. 'leases', expiry, u)
+redis.call('HSET', P .. 'holders', holder, u)
+if held ~= '' and held ~= m then
+  for _, permits in ipairs(permits_of(held)) do redis.call('ZREM', permits, holder) end
+end
+for _, permits in ipairs(permits_of(m)) do redis.call('ZADD', permits, expiry, holder) end
+
+-- The cost of a claim is what it moves, with a floor for the logins and round trips that even nothing costs.
+local cost = 65536 + tonumber(fields[3])
+local route = redis.call('HGET', key, 'route')
+local queue = P .. 'ready:' .. route
+local start = tonumber(redis.call('ZSCORE', queue, m) or redis.call('HGET', key, 'pass') or '0')
+if fairly then
+  local last = redis.call('HMGET', P .. 'served', route, '')
+  local own = tonumber(redis.call('ZSCORE', P .. 'routes', route) or '0')
+  redis.call('HSET', P .. 'served', route, math.max(start, tonumber(last[1] or '0')),
+    '', math.max(own, tonumber(last[2] or '0')))
+end
+redis.call('ZINCRBY', P .. 'routes', cost, route)
+redis.call('HSET', key, 'pass', start + cost)
+if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
+if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
+if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
+refresh(m)
+local folder = fields[2]
+local ledger = folder_key(folder) .. ':ledger'
+return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
+        redis.call('HGETALL', folder_key(folder)), redis.call('HGET', ledger, u) or '',
+        redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now)}

@@ -1,0 +1,22 @@
+-- finish(unit, term, holder, compact): closes a unit. `compact`: the batch's whole ledger text, packed, or ''.
+-- The next batch of the folder becomes ready; after the last one the mailbox moves on; after the last mailbox the
+-- import does. All in this one script, so that there is no moment in which a crash could lose the next step.
+local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
+if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
+if redis.call('EXISTS', unit_key(u) .. ':intents') == 1 then return redis.error_reply('OPEN intents of ' .. u) end
+local h = redis.call('HMGET', unit_key(u), 'mailbox', 'folder', 'kind', 'messages', 'done')
+local m, folder, kind = h[1], h[2], h[3]
+-- A message without an outcome would never get one any more.
+if kind == 'copy' and tonumber(h[5]) < tonumber(h[4]) then
+  return redis.error_reply('OPEN messages of ' .. u .. ': ' .. h[4] - h[5])
+end
+local import = redis.call('HGET', mailbox_key(m), 'import')
+if ARGV[4] ~= '' and folder ~= '' then redis.call('HSET', folder_key(folder) .. ':ledger', u, ARGV[4]) end
+drop_unit(m, u)
+if folder ~= '' then next_batch(folder) end
+if kind == 'plan' then move_mailbox(m, 'planned') end
+if kind == 'verify' and move_mailbox(m, 'verified') then redis.call('HDEL', mailbox_key(m), 'failure') end
+drain(m)
+refresh(m)
+settle_import(import)
+return redis.call('ZCARD', mailbox_key(m) .. ':ready')

@@ -1,0 +1,67 @@
+-- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed)
+-- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
+-- The first batch is ready at once, the others wait behind it: one writer per destination folder.
+-- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
+-- packed: the ledger text of what was adopted, all of it, in less room.
+local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
+local m = redis.call('HGET', unit_key(u), 'mailbox')
+local import = redis.call('HGET', mailbox_key(m), 'import')
+local key = folder_key(f)
+local order = tonumber(ARGV[7])
+local reset = ARGV[11] == '1'
+local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
+
+-- The answer to an earlier call was lost: a second reset would forget what was copied since.
+local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11]}, '\n'))
+if redis.call('HGET', key, 'planned') == call then return 0 end
+-- Planned up to this UIDNEXT by an earlier holder: there is nothing new but the numbers.
+local again = not reset and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
+local conflict
+if not again then
+  adopted, conflict = new_of(u, f, adopted, reset)
+  if conflict then return redis.error_reply('TAKEN ' .. conflict) end
+end
+
+if reset then
+  local open = redis.call('LRANGE', key .. ':waiting', 0, -1)
+  open[#open + 1] = redis.call('HGET', key, 'head') or ''
+  for _, old in ipairs(open) do
+    if old ~= '' then drop_unit(m, old) end
+  end
+  local all = redis.call('HGETALL', key)
+  for n = 1, #all, 2 do
+    local field = all[n]
+    if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
+      or field == 'altered' or field == 'missing' or field == 'keywords_lost' then
+      redis.call('HINCRBY', mailbox_key(m), field, -tonumber(all[n + 1]))
+      redis.call('HINCRBY', import_key(import), field, -tonumber(all[n + 1]))
+      redis.call('HDEL', key, field)
+    end
+  end
+  redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags')
+  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts')
+end
+
+for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
+redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
+redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)
+if again then return 0 end
+count(f, m, import, 'messages', tonumber(ARGV[8]))
+count(f, m, import, 'size_bytes', tonumber(ARGV[9]))
+-- The ledger of what was adopted stands under a name of its own, since the plan unit is gone after planning.
+local ledger, name = key .. ':ledger', 'adopted.' .. tostring(fields.uidnext)
+for _, s in ipairs(adopted) do settle(u, f, m, import, s) end
+if redis.call('HEXISTS', ledger, u) == 1 then
+  redis.call('HSET', ledger, name, ARGV[12], name .. '#', redis.call('HGET', ledger, u .. '#'))
+  redis.call('HDEL', ledger, u, u .. '#')
+end
+redis.call('HSET', unit_key(u), 'others', '')
+for n, b in ipairs(cjson.decode(ARGV[6])) do
+  if redis.call('EXISTS', unit_key(b.id)) == 0 then
+    new_unit(b.id, 'copy', m, f, b.uids, b.size, b.messages, order * 100000 + n, 'waiting', 0)
+    queue_batch(f, b.id)
+  end
+end
+refresh(m)
+return 1

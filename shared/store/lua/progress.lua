@@ -1,0 +1,38 @@
+-- progress(unit, term, holder, settled_json, intents_json, withdrawn_json, doubts): settles groups, withdraws intents, writes
+-- new intents, in this order and in one round trip. Fenced. Returns what a person wants: run, pause or cancel; with
+-- pause or cancel no new intent was written, so nothing may be appended.
+local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
+if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
+local h = redis.call('HMGET', unit_key(u), 'mailbox', 'folder')
+local mailbox, folder = h[1], h[2]
+if folder == '' then return redis.error_reply('ILLEGAL progress of ' .. u) end
+local import = redis.call('HGET', mailbox_key(mailbox), 'import')
+local intents = unit_key(u) .. ':intents'
+
+-- Everything that can be refused is looked at before anything is written.
+local new, conflict = new_of(u, folder, cjson.decode(ARGV[4]), false)
+if conflict then return redis.error_reply('TAKEN ' .. conflict) end
+local wanted = cjson.decode(ARGV[5])
+for _, intent in ipairs(wanted) do
+  local old = redis.call('HGET', intents, intent.id)
+  if old and cjson.decode(old).uids ~= intent.uids then
+    return redis.error_reply('ILLEGAL intent ' .. intent.id .. ' of ' .. u .. ' stands for other messages')
+  end
+end
+
+for _, s in ipairs(new) do settle(u, folder, mailbox, import, s) end
+if ARGV[7] ~= '' then
+  local old = redis.call('HGET', folder_key(folder), 'doubts')
+  if not (old and string.find(',' .. old .. ',', ',' .. ARGV[7] .. ',', 1, true)) then
+    redis.call('HSET', folder_key(folder), 'doubts', (old and old .. ',' or '') .. ARGV[7])
+  end
+end
+for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) end
+local word = wish(mailbox)
+if word ~= 'run' then return word end
+local at = clock()
+for _, intent in ipairs(wanted) do
+  intent.at = at
+  redis.call('HSETNX', intents, intent.id, cjson.encode(intent))
+end
+return 'run'

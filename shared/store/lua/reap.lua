@@ -1,0 +1,20 @@
+-- reap(grace_ms): takes units back whose lease ran out; the new term refuses whatever the old holder still sends.
+-- The grace gives a worker that lost its lease time to shut its sockets.
+local now = clock()
+local taken = {}
+for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now - tonumber(ARGV[1]), 'LIMIT', 0, 200)) do
+  local h = redis.call('HMGET', unit_key(u), 'state', 'holder')
+  unlease(u, h[2] or '')
+  if h[1] == 'leased' then
+    redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
+    make_ready(u)
+    taken[#taken + 1] = u
+  end
+end
+for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 500)) do
+  redis.call('ZREM', P .. 'delayed', u)
+  if redis.call('HGET', unit_key(u), 'state') == 'delayed' then make_ready(u) end
+end
+redis.call('ZREMRANGEBYSCORE', P .. 'holds', '-inf', now)
+redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', now - 86400000)
+return taken

@@ -1,0 +1,32 @@
+-- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms)
+-- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
+-- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
+-- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
+local u, term, holder, how, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
+if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
+local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind')
+local m, kind = h[1], h[2]
+local key = mailbox_key(m)
+local now = clock()
+unlease(u, holder)
+if how ~= 'again' then redis.call('HINCRBY', unit_key(u), 'attempts', -1) end
+if ARGV[6] ~= '' then
+  redis.call('HSET', key, 'failure', ARGV[6])
+  redis.call('LPUSH', key .. ':failures', ARGV[6])
+  redis.call('LTRIM', key .. ':failures', 0, 49)
+end
+if ARGV[7] ~= '' then redis.call('ZADD', P .. 'holds', 'GT', now + tonumber(ARGV[8]), ARGV[7]) end
+if delay > 0 then
+  redis.call('HSET', unit_key(u), 'state', 'delayed', 'holder', '')
+  redis.call('ZADD', P .. 'delayed', now + delay, u)
+else
+  make_ready(u)
+end
+if how == 'park' then
+  move_mailbox(m, 'park')
+  settle_import(redis.call('HGET', key, 'import'))
+elseif how == 'replan' and move_mailbox(m, 'replan') and kind ~= 'plan' then
+  plan_unit(m)
+end
+refresh(m)
+return 'OK'

@@ -1,0 +1,13 @@
+-- submit(import_id): the whole request is written; from here on it runs. Order matters: rows first, then this.
+-- Repeated, it changes nothing, even when a person paused the import or it came to its end in between.
+local key = import_key(ARGV[1])
+local state = redis.call('HGET', key, 'state')
+local after = advance('import', state, 'submitted')
+if not after then return redis.error_reply('ILLEGAL import ' .. tostring(state)) end
+if state ~= 'opening' then return after end
+redis.call('HINCRBY', key, 'passes', 1)
+redis.call('HDEL', key, 'first_claim_at', 'last_record_at')
+redis.call('HSET', key, 'state', after, 'finished_at', 0, 'control', 'run')
+for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do refresh(m) end
+settle_import(ARGV[1])
+return after

@@ -1,0 +1,371 @@
+"""The store on Redis or Valkey (6.2 or newer): one script call a method, so that each happens wholly or not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from shared.errors import LeaseLost, LedgerConflict, StoreError
+from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model import (
+    Audit,
+    Endpoint,
+    Failure,
+    Folder,
+    FolderPlan,
+    Import,
+    Intent,
+    LedgerEntry,
+    Lease,
+    Mailbox,
+    Note,
+    Settled,
+    Tally,
+    Unit,
+    route_id,
+)
+from shared.store import SCOPES, Overview, codec, keys, scripts
+from shared.uids import UidSet
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for the state database. RESP2, since redis-py's RESP3 may hand on an unread reply; retries are safe here
+    because every script may be repeated. A restart of the server is sat out for about 20 s."""
+    return redis.Redis.from_url(
+        url,
+        protocol=2,
+        socket_timeout=15,
+        socket_connect_timeout=5,
+        health_check_interval=30,
+        max_connections=200,
+        retry=Retry(ExponentialWithJitterBackoff(cap=2, base=0.05), 14),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+    )
+
+
+class RedisStore:
+    """`shared.store.Store` on Redis. Thread-safe; one per process."""
+
+    def __init__(self, client: redis.Redis, *, lease_seconds: float = 60, limits: Mapping[str, int] | None = None) -> None:
+        self._redis = client
+        self._lease_seconds = lease_seconds
+        self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
+        self._endpoints: dict[str, tuple[Endpoint, Endpoint]] = {}
+
+    def _run(self, name: str, *args: Any) -> Any:
+        try:
+            return self._scripts[name](args=args)
+        except redis.ResponseError as error:
+            said = str(error)
+            if said.startswith("FENCED"):
+                raise LeaseLost("another worker holds this now") from None
+            if said.startswith("TAKEN"):
+                raise LedgerConflict(f"destination UID {said[6:]} is in the ledger already") from None
+            raise StoreError(f"the state store refused {name}: {said[:200]}") from error
+        except redis.RedisError as error:
+            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from error
+
+    def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(self._redis, method)(*args, **kwargs)
+        except redis.RedisError as error:
+            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from error
+
+    def ping(self) -> None:
+        """Raises `StoreError` when the store is not there."""
+        self._read("ping")
+
+    # -- requests
+
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
+        route = route_id(request.source, request.destination)
+        rows = [
+            {
+                "id": m.mailbox_id,
+                "row": m.row,
+                "source_login": m.source.login,
+                "destination_login": m.destination.login,
+                "route": route,
+                "source_account": f"{request.source.url}/{m.source.login}",
+                "source_host": request.source.host,
+                "destination_account": f"{request.destination.url}/{m.destination.login}",
+                "destination_host": request.destination.host,
+            }
+            for m in mailboxes
+        ]
+        queued = 0
+        for at in range(0, max(1, len(rows)), 500):
+            queued += self._run("open", request.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+        return queued
+
+    def submit(self, import_id: str) -> None:
+        self._run("submit", import_id)
+
+    def imports(self) -> list[Import]:
+        ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
+        return [found for i in ids if (found := self.import_(i))]
+
+    def import_(self, import_id: str) -> Import | None:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_import(import_id, row) if row else None
+
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
+
+    def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
+        if import_id not in self._endpoints:
+            found = self.import_(import_id)
+            if found is None:
+                raise StoreError(f"import {import_id} is not in the store")
+            self._endpoints[import_id] = (found.source, found.destination)
+        return self._endpoints[import_id]
+
+    def _pipeline(self, calls: Iterable[tuple[str, str]]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for method, key in calls:
+            getattr(pipeline, method)(key)
+        try:
+            return list(pipeline.execute())
+        except redis.RedisError as error:
+            raise StoreError(f"the state store is not reachable ({type(error).__name__})") from error
+
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        last = -1 if count < 0 else start + count - 1
+        ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
+        rows = self._pipeline(("hgetall", keys.mailbox(m)) for m in ids)
+        source, destination = self._both(import_id) if ids else (None, None)
+        return [
+            (codec.decode_mailbox(m, row, source, destination), codec.decode_tally(row))  # type: ignore[arg-type]
+            for m, row in zip(ids, rows, strict=True)
+        ]
+
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        row = self._read("hgetall", keys.mailbox(mailbox_id))
+        return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None
+
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        ids = [f.decode() for f in self._read("zrange", keys.mailbox(mailbox_id, "folders"), 0, -1)]
+        rows = self._pipeline(("hgetall", keys.folder(f)) for f in ids)
+        return [(codec.decode_folder(f, row), codec.decode_tally(row)) for f, row in zip(ids, rows, strict=True)]
+
+    def notes(self, folder_id: str) -> list[Note]:
+        row = self._read("hgetall", keys.folder(folder_id, "notes"))
+        return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: note.uid)
+
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        return [Failure(**json.loads(v)) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
+
+    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
+        return int(self._run("control", import_id, mailbox_id or "", word))
+
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        rows = [
+            {
+                "folder": unit.folder_id,
+                "id": unit.unit_id,
+                "uids": str(unit.uids),
+                "size": unit.size_bytes,
+                "notes": [codec.note_field(note) for note in notes],
+            }
+            for unit, notes in batches
+        ]
+        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows)))
+
+    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
+        flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]
+        for at in range(0, len(flat), 2000):
+            self._run("seal", import_id, *flat[at : at + 2000])
+
+    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
+        value: bytes | None = self._read("hget", keys.import_(import_id, "credentials"), f"{mailbox_id}:{side}")
+        return value
+
+    def forget(self, import_id: str) -> bool:
+        return bool(self._read("delete", keys.import_(import_id, "credentials")))
+
+    def set_limit(self, scope: str, most: int | None) -> None:
+        if most is None:
+            self._read("hdel", keys.LIMITS, scope)
+        else:
+            self._read("hset", keys.LIMITS, scope, most)
+
+    def limits(self) -> dict[str, int]:
+        return {scope.decode(): int(most) for scope, most in self._read("hgetall", keys.LIMITS).items()}
+
+    # -- work
+
+    def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
+        asked = time.monotonic()
+        answer = self._run("claim", holder, int(self._lease_seconds * 1000), prefer, hint, held, 200, *self._limits)
+        if not answer:
+            return None
+        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now = answer
+        unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
+        mailbox = codec.pairs(mailbox_row)
+        return Lease(
+            unit=unit,
+            holder=holder,
+            term=int(term),
+            # Trust counts from when the request was sent, not from when the answer came.
+            deadline=asked + self._lease_seconds,
+            claimed_at=int(now) / 1000,
+            mailbox=codec.decode_mailbox(mailbox_id.decode(), mailbox, *self._both(codec.text(mailbox, "import"))),
+            folder=codec.decode_folder(unit.folder_id, codec.pairs(folder_row)) if unit.folder_id else None,
+            records=codec.decode_records(ledger),
+            others=UidSet.parse(codec.text(pairs, "others")),
+            digest=int(digest),
+            intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
+        )
+
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+        args: list[str | int] = []
+        for lease in leases:
+            args += [lease.unit.unit_id, lease.term, lease.holder]
+        words = self._run("attend", worker, int(self._lease_seconds * 1000), "1" if extend else "0", *args)
+        return [word.decode() for word in words]
+
+    def leave(self, holder: str, mailbox_id: str) -> None:
+        self._run("leave", holder, mailbox_id)
+
+    def _fence(self, lease: Lease) -> tuple[str, int, str]:
+        return lease.unit.unit_id, lease.term, lease.holder
+
+    def progress(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = UidSet(),  # noqa: B008 - frozen
+    ) -> Control:
+        word = self._run(
+            "progress",
+            *self._fence(lease),
+            json.dumps([codec.encode_settled(s) for s in settled]),
+            json.dumps([codec.encode_intent(intent) for intent in intents]),
+            json.dumps(list(withdrawn)),
+            str(doubts),
+        )
+        return Control(word.decode())
+
+    def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        packed = codec.encode_records(records[0].records) if records else b""
+        self._run("finish", *self._fence(lease), packed)
+
+    def release(
+        self,
+        lease: Lease,
+        *,
+        how: str,
+        delay_seconds: float = 0,
+        failure: Failure | None = None,
+        hold: str = "",
+        hold_seconds: float = 0,
+    ) -> None:
+        said = codec.encode_failure(failure)
+        self._run("release", *self._fence(lease), how, int(delay_seconds * 1000), said, hold, int(hold_seconds * 1000))
+
+    def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
+        rows = [
+            {
+                "id": unit.unit_id,
+                "uids": str(unit.uids),
+                "size": unit.size_bytes,
+                "messages": len(unit.uids),
+                "attempts": unit.attempts,
+                "intents": [codec.encode_intent(intent) for intent in intents],
+            }
+            for unit, intents in halves
+        ]
+        self._run("split", *self._fence(lease), json.dumps(rows))
+
+    def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+        batches = [
+            {"id": b.unit_id, "uids": str(b.uids), "size": b.size_bytes, "messages": len(b.uids)} for b in plan.batches
+        ]
+        self._run(
+            "plan_folder",
+            *self._fence(lease),
+            plan.folder.folder_id,
+            json.dumps(codec.encode_folder(plan.folder)),
+            json.dumps(batches),
+            order,
+            plan.messages,
+            plan.size_bytes,
+            json.dumps([codec.encode_settled(s) for s in plan.adopted]),
+            "1" if plan.reset else "0",
+            codec.encode_records([record for settled in plan.adopted for record in settled.records]),
+        )
+
+    def folder(self, folder_id: str) -> Folder | None:
+        row = self._read("hgetall", keys.folder(folder_id))
+        return codec.decode_folder(folder_id, row) if row else None
+
+    def ledger(self, folder_id: str) -> list[LedgerEntry]:
+        return codec.decode_ledger(self._read("hgetall", keys.folder(folder_id, "ledger")))
+
+    def audit(self, lease: Lease, audit: Audit) -> None:
+        self._run(
+            "audit",
+            *self._fence(lease),
+            audit.folder_id,
+            audit.verified,
+            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+            json.dumps({"altered": audit.altered, "missing": audit.missing}),
+            json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
+        )
+
+    def set_flags(
+        self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None
+    ) -> None:
+        flags = codec.encode_flags(seen) if seen is not None else b""
+        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
+
+    def flags(self, folder_id: str) -> dict[str, UidSet]:
+        return codec.decode_flags(self._read("get", keys.folder(folder_id, "flags")))
+
+    def limits_of(self, mailbox_id: str) -> dict[str, str]:
+        values = self._read("hmget", keys.mailbox(mailbox_id), *SCOPES)
+        return {scope: (value or b"").decode() for scope, value in zip(SCOPES, values, strict=True)}
+
+    # -- coordination
+
+    def lead(self, holder: str, ttl_seconds: float) -> int:
+        return int(self._run("lead", holder, int(ttl_seconds * 1000)))
+
+    def reap(self, grace_seconds: float) -> list[str]:
+        return [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
+
+    def overview(self) -> Overview:
+        mailboxes, units, delayed, leased, workers, holds, states = self._run("overview")
+        names = [state.decode() for state in states]
+        return Overview(
+            ready_mailboxes=mailboxes,
+            ready_units=units,
+            delayed_units=delayed,
+            leased_units=leased,
+            workers=workers,
+            imports={state: names.count(state) for state in ImportState},
+            holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
+        )
+
+    def ready_units(self, count: int) -> list[Unit]:
+        found: list[Unit] = []
+        for route in self._read("zrange", keys.ROUTES, 0, -1):
+            for mailbox in self._read("zrange", keys.ready(route.decode()), 0, count - 1):
+                ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
+                rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)
+                found += [codec.decode_unit(u, row) for u, row in zip(ids, rows, strict=True) if row]
+                if len(found) >= count:
+                    return found[:count]
+        return found

@@ -1,0 +1,31 @@
+"""The Lua scripts, loaded from `lua/`: one file a script, each opening with its signature.
+
+Above each stand the key prefix, the state tables of `shared.lifecycle` as Lua literals, and `_common.lua`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import resources
+
+from shared import lifecycle
+from shared.store.keys import PREFIX
+
+NAMES = (
+    "open", "submit", "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit",
+    "control", "retry", "seal", "set_flags", "lead", "reap", "overview",
+)  # fmt: skip
+
+
+def _literal(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f'["{key}"]={_literal(inner)}' for key, inner in value.items()) + "}"
+    return f'"{value}"'
+
+
+def sources() -> dict[str, str]:
+    """Script name → its whole text."""
+    folder = resources.files("shared.store") / "lua"
+    common = (folder / "_common.lua").read_text()
+    head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
+    return {name: head + common + (folder / f"{name}.lua").read_text() for name in NAMES}

@@ -1,0 +1,34 @@
+"""Prose is part of the build: a setting that is not in `docs/settings.md` fails here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from shared.config import SECRET_SETTINGS, Settings, variable_name
+
+ROWS = {
+    row[1]: row[0]
+    for row in re.finditer(
+        r"^\| `(\w+)` \|.*$", (Path(__file__).parents[2] / "docs" / "settings.md").read_text("utf-8"), re.MULTILINE
+    )
+}
+
+
+@pytest.mark.parametrize("setting", Settings.model_fields)
+def test_every_setting_has_its_line_with_its_default(setting: str) -> None:
+    row = ROWS[variable_name(setting)]
+    default = Settings.model_fields[setting].default
+    if isinstance(default, str | int | float):
+        assert f"| `{default}` |" in row
+    assert ("*secret*" in row) == (setting in SECRET_SETTINGS)
+
+
+def test_every_line_is_of_a_setting() -> None:
+    assert set(ROWS) == {variable_name(setting) for setting in Settings.model_fields}
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert all(field.description for field in Settings.model_fields.values())

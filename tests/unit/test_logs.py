@@ -1,0 +1,155 @@
+"""Nothing secret, no address, no terminal escape and no job argument reaches a log, in either format."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from dramatiq import Message
+
+from shared.credentials import Credentials, Secret
+from shared.logs import bind_job, clean, configure_logging, get_logger
+
+
+@pytest.fixture(autouse=True)
+def _restore() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(False)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
+
+
+@pytest.fixture(params=["json", "console"])
+def log_format(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def _written(log_format: str, addresses: str = "hash") -> io.StringIO:
+    stream = io.StringIO()
+    configure_logging(level="debug", log_format=log_format, addresses=addresses, stream=stream)
+    return stream
+
+
+def _lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_secrets_are_masked_wherever_they_stand(log_format: str) -> None:
+    stream, log = _written(log_format), get_logger("t")
+    secret = Secret("hunter2")
+    log.info("a", password="hunter2", new_password="hunter2", api_key="hunter2", auth_token="hunter2")
+    log.info("b", row={"Password": "hunter2", "deep": [{"secret": b"hunter2"}]}, value=secret, values=[secret])
+    log.info("c", credentials=Credentials(login="x", password=secret), url="redis://me:hunter2@host/0")
+    logging.getLogger("lib").warning("connecting to %s as %s", "rediss://:hunter2@host", secret)
+    try:
+        raise ValueError("cannot reach redis://me:hunter2@host")
+    except ValueError:
+        log.exception("d")
+    assert "hunter2" not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+    assert "host" in stream.getvalue()
+
+
+def test_control_characters_do_not_reach_the_terminal(log_format: str) -> None:
+    stream, log = _written(log_format), get_logger("t")
+    hostile = "NO \x1b[2J\r\nforged line\x9b\u202e\x00\ud800"
+    log.warning(hostile, said=hostile, raw=hostile.encode(errors="replace"), **{"key\x1b": "x"})
+    logging.getLogger("lib").warning("said %s", hostile)
+    try:
+        raise ValueError(hostile)
+    except ValueError:
+        log.exception("failed")
+    text = stream.getvalue()
+    assert not set("\x1b\r\x9b\u202e\x00\ud800") & set(text)
+    if log_format == "json":
+        assert len(_lines(stream)) == 3
+    else:
+        assert not [line for line in text.splitlines() if line.startswith("forged line")]
+
+
+def test_numbers_and_words_stay_as_they_are() -> None:
+    stream = _written("json")
+    get_logger("mailhaul.copy").info("batch_finished", copied=12, rate=1.5, tokens=3, none=None, done=True)
+    line = _lines(stream)[0]
+    assert {"event": "batch_finished", "copied": 12, "rate": 1.5, "tokens": 3, "none": None, "done": True}.items() <= (
+        line.items()
+    )
+    assert (line["level"], line["logger"]) == ("info", "mailhaul.copy")
+
+
+@pytest.mark.parametrize(("addresses", "shown"), [("plain", True), ("hash", False), ("off", False)])
+def test_addresses_are_shown_only_when_asked_for(addresses: str, shown: bool) -> None:
+    stream = _written("json", addresses)
+    get_logger("t").info(
+        "to ann@example.org", login="ann@example.org", said="<ann@example.org>: over quota", other="bob"
+    )
+    assert ("ann@example.org" in stream.getvalue()) == shown
+    line = _lines(stream)[0]
+    assert "over quota" in line["said"]
+    if addresses == "hash":
+        assert line["event"] == f"to {line['login']}"
+
+
+def test_a_login_that_is_no_address_is_hashed_too() -> None:
+    stream = _written("json")
+    get_logger("t").info("in", login="ann")
+    assert _lines(stream)[0]["login"].startswith("#")
+
+
+def test_dramatiq_does_not_log_arguments(log_format: str) -> None:
+    stream = _written(log_format)
+    job: Message[None] = Message(
+        queue_name="copy", actor_name="copy_batch", args=("hunter2",), kwargs={"x": "hunter2"}, options={}
+    )
+    logging.getLogger("dramatiq.worker.WorkerThread").error("Failed to process message %s.", job)
+    logging.getLogger("dramatiq.worker").info("Received %s", job)
+    assert "hunter2" not in stream.getvalue()
+    assert f"copy_batch[{job.message_id}]" in stream.getvalue()
+    assert "Received" not in stream.getvalue()
+
+
+def test_a_job_has_its_context_and_nothing_of_an_earlier_one() -> None:
+    stream, log = _written("json"), get_logger("t")
+    structlog.contextvars.bind_contextvars(left_over=1)
+
+    def job() -> None:
+        with bind_job(batch_id="b1"):
+            log.info("inside")
+            logging.getLogger("lib").warning("inside too")
+            raise ValueError("x")
+
+    with pytest.raises(ValueError, match="x"):
+        job()
+    log.info("outside")
+    inside, too, outside = _lines(stream)
+    assert inside["batch_id"] == too["batch_id"] == "b1"
+    assert "left_over" not in inside
+    assert "batch_id" not in outside
+
+
+def test_a_level_leaves_out_what_is_below() -> None:
+    stream = io.StringIO()
+    configure_logging(level="warning", log_format="json", stream=stream)
+    get_logger("t").info("no")
+    get_logger("t").warning("yes")
+    assert [line["event"] for line in _lines(stream)] == ["yes"]
+
+
+def test_a_stream_that_is_no_terminal_gets_json() -> None:
+    stream = io.StringIO()
+    configure_logging(stream=stream)
+    get_logger("t").info("x %s", "y")
+    assert _lines(stream)[0]["event"] == "x y"
+
+
+def test_clean_keeps_what_people_write() -> None:
+    assert clean("Привет, 你好 😀 — ok") == "Привет, 你好 😀 — ok"

@@ -1,0 +1,98 @@
+"""`python -m worker`: one worker process. Stateless: all it knows is in Redis.
+
+SIGTERM or SIGINT drains it: groups that are on their way are finished and recorded, leases given back, exit 0. SIGKILL
+loses nothing either; the leases then run out and are rescued.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import uuid
+
+import dramatiq
+
+from shared.broker import make_broker, ring
+from shared.config import Settings, load_settings, redis_urls
+from shared.credentials import Vault
+from shared.errors import MailhaulError
+from shared.logs import configure_logging, get_logger
+from shared.metrics import WorkerMetrics, start_http
+from shared.store import SCOPES
+from shared.store.redis import RedisStore, connect
+from worker.actors import register
+from worker.attendant import Attendant
+from worker.copy import CopyRules
+from worker.dial import NetworkDialer
+from worker.lane import Lane, Workplace
+from worker.plan import PlanRules
+
+#: How often an idle thread looks for a doorbell, milliseconds.
+POLL_MS = 200
+
+
+def main() -> int:
+    """Runs until told to stop; the exit code."""
+    try:
+        settings = load_settings()
+        configure_logging(
+            level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses
+        )
+        return run(settings)
+    except MailhaulError as error:
+        print(f"mailhaul worker: {error}", file=sys.stderr)
+        return 2
+
+
+def run(settings: Settings) -> int:
+    """One worker process with these settings."""
+    log = get_logger("mailhaul.worker")
+    name = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
+    # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
+    broker_url, state_url = redis_urls(settings, None)
+    limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
+    store = RedisStore(connect(state_url), lease_seconds=settings.lease_seconds, limits=limits)
+    broker = make_broker(broker_url)
+    stop = threading.Event()
+    metrics = WorkerMetrics()
+    attendant = Attendant(
+        store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds
+    )
+    place = Workplace(
+        store=store,
+        dialer=NetworkDialer(store, Vault.from_settings(settings), settings),
+        attendant=attendant,
+        tell=metrics,
+        ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
+        stopping=stop.is_set,
+        copy_rules=CopyRules(
+            group_messages=settings.group_messages,
+            group_bytes=settings.group_bytes,
+            settle_seconds=settings.settle_seconds,
+        ),
+        plan_rules=PlanRules(batch_messages=settings.batch_messages, batch_bytes=settings.batch_bytes),
+        slice_seconds=settings.slice_seconds,
+    )
+    register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if settings.worker_metrics_port:
+        start_http(metrics.registry, settings.worker_metrics_port, settings.listen_host)
+    attendant.start()
+    worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
+    # As many jobs as threads: more would only lie here while another worker is idle.
+    worker.queue_prefetch = settings.worker_threads
+    worker.start()
+    log.info("worker_started", worker=name, threads=settings.worker_threads)
+    stop.wait()
+    worker.stop(timeout=int(settings.command_timeout_seconds * 1000))
+    attendant.stop()
+    log.info("worker_stopped", worker=name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

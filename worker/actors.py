@@ -1,0 +1,28 @@
+"""The actors: one a queue, each only a doorbell for a lane."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import dramatiq
+from dramatiq.brokers.redis import RedisBroker
+
+from shared.jobs import PAYLOAD_VERSION, QUEUES
+from worker.lane import Lane
+
+_local = threading.local()
+
+
+def register(broker: RedisBroker, new_lane: Callable[[], Lane]) -> None:
+    """Declares the actors on `broker`. Each worker thread gets a lane of its own, made when it is first needed."""
+
+    def answer(v: int, import_id: str, batch_id: str) -> None:
+        if v != PAYLOAD_VERSION:
+            return
+        if not hasattr(_local, "lane"):
+            _local.lane = new_lane()
+        _local.lane.serve(batch_id)
+
+    for queue in QUEUES:
+        dramatiq.actor(answer, actor_name=queue, queue_name=queue, broker=broker)

@@ -1,0 +1,119 @@
+"""One thread a process that keeps its leases alive and hears what people want.
+
+Once a second it asks the store for a word on each lease; every `renew_seconds` the same call renews them. When a lease is
+lost, or its time is over by the local clock because the store cannot be reached, the sessions that work under it are
+shut at once: the server drops an incomplete literal, and nothing is begun any more. Trust counts from when the request
+was sent, so a slow answer never lengthens a lease.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from shared.errors import StoreError
+from shared.lifecycle import Control
+from shared.mail import MailSession
+from shared.model import Lease
+from shared.store import WorkStore
+
+_log = structlog.get_logger("mailhaul.worker")
+
+
+@dataclass(slots=True)
+class Attended:
+    """A lease under the attendant's eye."""
+
+    #: The lease.
+    lease: Lease
+    #: Sessions to shut when it is lost.
+    sessions: list[MailSession]
+    #: What the store said last.
+    word: str = Control.RUN
+    #: By the monotonic clock: after this nothing may be begun.
+    deadline: float = 0.0
+
+
+@dataclass
+class Attendant:
+    """Start it once a process; lanes `watch` and `forget` their leases."""
+
+    #: The store.
+    store: WorkStore
+    #: This process, for the list of workers.
+    worker: str
+    #: How long a lease lasts after a renewal, seconds.
+    lease_seconds: float = 60.0
+    #: How often leases are renewed, seconds.
+    renew_seconds: float = 15.0
+    #: How often words are asked for, seconds.
+    ask_seconds: float = 1.0
+    #: The monotonic clock.
+    clock: Callable[[], float] = time.monotonic
+
+    _attended: dict[str, Attended] = field(init=False, default_factory=dict)
+    _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
+    _stop: threading.Event = field(init=False, default_factory=threading.Event)
+    _renewed: float = field(init=False, default=0.0)
+    _thread: threading.Thread | None = field(init=False, default=None)
+
+    def start(self) -> None:
+        """Begins to attend, in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="attendant", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends; leases that are still held run out by themselves."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join()
+
+    def watch(self, lease: Lease, sessions: list[MailSession]) -> None:
+        """From now on the lease is renewed, and `sessions` (a live list) are shut when it is lost."""
+        with self._lock:
+            self._attended[lease.unit.unit_id] = Attended(lease, sessions, deadline=lease.deadline)
+
+    def forget(self, lease: Lease) -> None:
+        """The lane is done with it."""
+        with self._lock:
+            self._attended.pop(lease.unit.unit_id, None)
+
+    def wish(self, lease: Lease) -> str:
+        """"run", "pause", "cancel" or "lost", without a round trip."""
+        with self._lock:
+            attended = self._attended.get(lease.unit.unit_id)
+        if attended is None or attended.lease.term != lease.term or self.clock() >= attended.deadline:
+            return "lost"
+        return attended.word
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self.ask_seconds):
+            self.turn()
+
+    def turn(self) -> None:
+        """One round: ask, note, shut what is lost."""
+        with self._lock:
+            attended = list(self._attended.values())
+        asked = self.clock()
+        extend = asked - self._renewed >= self.renew_seconds
+        try:
+            words = self.store.attend(self.worker, [a.lease for a in attended], extend=extend)
+        except StoreError as error:
+            _log.warning("store_unreachable", error=str(error))
+            words = [a.word for a in attended]
+            extend = False
+        if extend:
+            self._renewed = asked
+        for one, word in zip(attended, words, strict=True):
+            one.word = word
+            if extend and word != "lost":
+                one.deadline = asked + self.lease_seconds
+            if word == "lost" or self.clock() >= one.deadline:
+                one.word = "lost"
+                _log.warning("lease_lost", unit=one.lease.unit.unit_id, term=one.lease.term)
+                for session in list(one.sessions):
+                    session.abort()

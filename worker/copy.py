@@ -1,0 +1,279 @@
+"""copy_batch: the one loop of the product.
+
+The life of a group: the source streams it in (FETCH commands run ahead of what is read), an intent is written, the group
+is appended without waiting for the answer of the one before, and when an answer comes the ledger gets its record. Bodies
+are never kept: what is refused is read again in halves, until the one message that the destination does not take stands
+alone and gets its outcome with the server's words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.errors import (
+    ConnectionLost,
+    FolderChanged,
+    LeaseLost,
+    MailError,
+    MessagesRefused,
+    ProtocolViolation,
+    ServerRefused,
+    StoreError,
+)
+from shared.events import DoubtResolved, Listener
+from shared.lifecycle import Outcome
+from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
+from shared.model import Folder, Intent, LedgerEntry, Lease, Note
+from shared.store import WorkStore
+from shared.uids import UidSet, records_of
+from worker.decide import Sent, kept_flags, remembered, without_copy
+from worker.inflight import InFlight, stop_on
+from worker.settle import known_destinations, look, recognise
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CopyRules:
+    """How large groups may be and how many may be unanswered."""
+
+    #: Most messages in a group.
+    group_messages: int = 100
+    #: Most bytes in a group; a larger message is a group of its own.
+    group_bytes: int = 1 << 20
+    #: Groups sent and not yet answered.
+    outstanding: int = 6
+    #: How long a group whose connection died stays in doubt, seconds.
+    settle_seconds: float = 30.0
+
+
+class SettleLater(Exception):
+    """Something is still in doubt; the batch is to be claimed again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"in doubt for another {seconds:.0f} s")
+        self.seconds = seconds
+
+
+class BatchCopy:
+    """One batch under one lease, between two signed-in sessions. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WorkStore,
+        source: MailSource,
+        destination: MailDestination,
+        rules: CopyRules,
+        wish: Callable[[], str],
+        tell: Listener,
+    ) -> None:
+        """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is
+        "lost"; it is asked before every append."""
+        self._lease, self._store, self._source, self._destination = lease, store, source, destination
+        self._rules, self._wish, self._tell = rules, wish, tell
+        self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
+        self._seen: set[int] = set()
+        self._status: FolderStatus | None = None
+        self._flight: InFlight | None = None
+
+    @property
+    def progressed(self) -> bool:
+        """Whether this attempt brought any message to an outcome."""
+        return self._flight is not None and self._flight.progressed
+
+    def run(self) -> None:
+        """Copies what the batch has not done yet and closes it. Raises what the ports raise, `ControlRequested` and
+        `SettleLater`; what was answered until then is in the ledger."""
+        folder = self._lease.folder
+        assert folder is not None, "a batch has a folder"
+        self._open(folder)
+        try:
+            done = self._done()
+            remaining = self._lease.unit.uids - done
+            if remaining:
+                self._copy(remaining)
+                self._copy_refused()
+                self._account_for(remaining)
+            self._flying.flush()
+        except BaseException as error:
+            self._salvage(error)
+            raise
+        pairs = records_of(pair for record in self._flying.records for pair in record.pairs())
+        merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0)
+        self._store.finish(self._lease, [merged] if pairs else [])
+
+    @property
+    def _flying(self) -> InFlight:
+        assert self._flight is not None, "opened first"
+        return self._flight
+
+    def _open(self, folder: Folder) -> None:
+        there = self._source.open(folder.source_name)
+        here = self._destination.open(folder.destination_name)
+        if there.uidvalidity != folder.uidvalidity:
+            raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
+        if here.uidvalidity != folder.destination_uidvalidity:
+            raise FolderChanged("destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}")
+        self._status = here
+        self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
+
+    def _done(self) -> UidSet:
+        """UIDs that have an outcome; intents of an earlier holder are settled first."""
+        lease = self._lease
+        done = lease.others
+        for record in lease.records:
+            done |= record.source
+        if not lease.intents:
+            return done
+        assert self._status is not None
+        looked = look(
+            lease, self._store, self._source, self._destination, self._status, lease.intents, self._rules.settle_seconds
+        )
+        self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
+        if looked.found:
+            entries = [e for e in self._store.ledger(lease.unit.folder_id) if e.name == lease.unit.unit_id]
+            self._flying.adopt([record for entry in entries for record in entry.records])
+        stop_on(looked.wanted)
+        if looked.wait_seconds:
+            raise SettleLater(looked.wait_seconds)
+        return done | looked.found
+
+    def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
+        """Reads `uids` and appends them in groups of at most `most` messages."""
+        most = most or self._rules.group_messages
+        group: list[Message] = []
+        size = 0
+        for message in self._source.fetch(uids):
+            self._seen.add(message.uid)
+            full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
+            if group and (full or message.stream is not None):
+                self._send(group, keywords)
+                group, size = [], 0
+            group.append(message)
+            size += message.size_bytes
+            if message.stream is not None:
+                # Read to its end here: the source cannot go on before that.
+                self._send(group, keywords)
+                group, size = [], 0
+        if group:
+            self._send(group, keywords)
+        self._read_answers(0)
+
+    def _send(self, group: list[Message], keywords: bool) -> None:
+        assert self._status is not None
+        flags, sent = [], []
+        for message in group:
+            kept, lost = kept_flags(message.flags, self._status.permanent_flags)
+            if not keywords:
+                lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
+                kept = tuple(flag for flag in kept if flag.startswith("\\"))
+            flags.append(kept)
+            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
+        token = self._flying.intend(sent)
+        stop_on(self._wish())
+        self._destination.send(group, flags, token)
+        self._read_answers(self._outstanding)
+
+    def _read_answers(self, outstanding: int) -> None:
+        for answer in self._destination.answers(outstanding=outstanding):
+            self._flying.enter(answer)
+
+    def _copy_refused(self) -> None:
+        """Halves what was refused until single messages are left; those are tried once more without keywords."""
+        while self._flying.refused:
+            group, error = self._flying.refused.pop()
+            if not isinstance(error, MessagesRefused | ServerRefused):
+                raise error
+            uids = UidSet.of(sent.uid for sent in group)
+            if len(group) > 1:
+                for half in uids.take((len(group) + 1) // 2):
+                    if half:
+                        self._copy(half, most=len(half))
+            elif group[0].keywords:
+                self._copy(uids, most=1, keywords=False)
+            else:
+                self._give_outcome(Outcome.REFUSED, group, error.detail or error.what)
+
+    def _give_outcome(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
+        uids = UidSet.of(sent.uid for sent in group)
+        message_ids = {s.uid: s.message_id for s in self._source.sightings(uids)}
+        notes = [
+            Note(
+                uid=sent.uid,
+                what=outcome,
+                reason=reason,
+                message_id=message_ids.get(sent.uid, ""),
+                internaldate=sent.internaldate,
+                size_bytes=sent.size_bytes,
+            )
+            for sent in group
+        ]
+        self._flying.add(without_copy(outcome, uids, notes, sum(sent.size_bytes for sent in group)))
+
+    def _account_for(self, uids: UidSet) -> None:
+        """Every UID gets an outcome: what brought nothing is looked for a second time before it is called vanished."""
+        if self._flying.unseen:
+            unseen, self._flying.unseen = self._flying.unseen, []
+            self._give_outcome(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
+        silent = UidSet.of(uid for uid in uids if uid not in self._seen)
+        if not silent:
+            return
+        there = list(self._source.sightings(silent))
+        gone = silent - UidSet.of(s.uid for s in there)
+        if gone:
+            notes = [Note(uid=uid, what=Outcome.VANISHED, reason="no longer at the source") for uid in gone]
+            self._flying.add(without_copy(Outcome.VANISHED, gone, notes))
+        for sighting in there:
+            self._copy_alone(sighting)
+
+    def _copy_alone(self, sighting: Sighting) -> None:
+        """A message that is listed but did not come with the others."""
+        one = UidSet.of([sighting.uid])
+        reason = "the source lists the message but gives no body"
+        try:
+            self._copy(one, most=1)
+            self._copy_refused()
+        except ServerRefused as error:
+            if error.side != "source":
+                raise
+            reason = error.detail or error.what
+        if sighting.uid not in self._seen:
+            note = Note(
+                uid=sighting.uid,
+                what=Outcome.FAILED,
+                reason=reason,
+                message_id=sighting.message_id,
+                internaldate=sighting.internaldate,
+                size_bytes=sighting.size_bytes,
+            )
+            self._flying.add(without_copy(Outcome.FAILED, one, [note], sighting.size_bytes))
+
+    def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
+        low = intent.destination_uidnext
+        known = known_destinations(self._store, self._lease.unit.folder_id) | entered
+        above = self._destination.sightings(UidSet.span(low, 4_294_967_295))
+        seen = [s for s in above if s.uid >= low and s.uid not in known]
+        ours = [
+            Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
+            for s in stored
+        ]
+        # What was stored is there in the order sent; only the bytes tell more, and the source is busy streaming.
+        return recognise(None, self._destination, ours, seen)
+
+    def _salvage(self, error: BaseException) -> None:
+        """Enters what the destination still answers, so that as little as possible is left in doubt. The error that
+        broke the batch off is what counts; whatever fails here only leaves intents behind, which is safe."""
+        if self._flight is None or isinstance(error, LeaseLost | StoreError):
+            return
+        dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"
+        try:
+            if not dead:
+                self._read_answers(0)
+        except MailError:
+            pass
+        try:
+            self._flight.flush()
+        except (LeaseLost, StoreError):
+            pass
+
+

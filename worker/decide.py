@@ -1,0 +1,171 @@
+"""Decisions about messages: which flags go along, what an answer means for the ledger, which copy is whose. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.dates import clamp
+from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
+from shared.lifecycle import Outcome
+from shared.mail import Message, Sighting
+from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
+from shared.uids import Uid, UidSet, records_of
+
+_SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted"}
+
+
+def kept_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(flags that the destination folder can hold, keywords that it cannot). RFC 9051 §7.1, PERMANENTFLAGS: without
+    the answer, everything can be stored; with it, only what it lists, or any keyword when it lists ``\\*``."""
+    if not permanent or "\\*" in permanent:
+        return tuple(flags), ()
+    allowed = {flag.lower() for flag in permanent} | _SYSTEM
+    kept = tuple(flag for flag in flags if flag.lower() in allowed)
+    return kept, tuple(flag for flag in flags if flag.lower() not in allowed)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """What is remembered of a message between its APPEND and the answer."""
+
+    #: UID at the source.
+    uid: Uid
+    #: Bytes sent.
+    size_bytes: int
+    #: INTERNALDATE as sent, seconds since the epoch; None when the source's was unusable.
+    internaldate: int | None
+    #: Header fingerprint.
+    fingerprint: bytes
+    #: Whether it went with keywords: refused, it is tried once more without.
+    keywords: bool = False
+    #: What to tell a person.
+    notes: tuple[Note, ...] = ()
+
+
+def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -> Sent:
+    """The part of `message` that is needed until its answer comes."""
+    notes: list[Note] = []
+    sent_date = None if message.internaldate is None else clamp(message.internaldate)
+
+    def note(what: str, reason: str) -> None:
+        notes.append(
+            Note(uid=message.uid, what=what, reason=reason, internaldate=message.internaldate, size_bytes=message.size_bytes)
+        )
+
+    if sent_date != message.internaldate:
+        note("date_clamped", "INTERNALDATE is outside of what servers can hold; the nearest possible date was set")
+    elif sent_date is None:
+        note("date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own")
+    if lost_keywords:
+        note("keywords_lost", "the destination folder cannot hold: " + " ".join(lost_keywords))
+    if message.oddities:
+        note("odd", "; ".join(message.oddities))
+    return Sent(
+        uid=message.uid,
+        size_bytes=message.size_bytes,
+        internaldate=sent_date,
+        fingerprint=message.fingerprint,
+        keywords=keywords,
+        notes=tuple(notes),
+    )
+
+
+def settled_group(intent_id: str, group: Sequence[Sent], destinations: Sequence[int]) -> Settled:
+    """The ledger's entry for messages of `group` that were stored under `destinations`, in the same order."""
+    digest = 0
+    for sent, uid in zip(group, destinations, strict=True):
+        digest += mark(uid, sent.size_bytes, sent.internaldate, sent.fingerprint)
+    return Settled(
+        intent_id=intent_id,
+        records=tuple(records_of(zip((s.uid for s in group), destinations, strict=True))),
+        size_bytes=sum(s.size_bytes for s in group),
+        digest=digest % MODULUS,
+        notes=tuple(note for s in group for note in s.notes),
+    )
+
+
+def without_copy(outcome: Outcome, uids: UidSet, notes: Sequence[Note], size_bytes: int = 0, intent_id: str = "") -> Settled:
+    """The ledger's entry for messages that got `outcome` without a copy."""
+    return Settled(intent_id=intent_id, others={outcome: uids}, notes=tuple(notes), size_bytes=size_bytes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Paired:
+    """Which copies belong to which source messages."""
+
+    #: Source UID → destination UID.
+    pairs: Mapping[int, int]
+    #: Source UIDs for which headers and sizes cannot decide: look at the bytes.
+    ambiguous_sources: UidSet = UidSet()
+    #: Destination UIDs of which one may be theirs.
+    ambiguous_destinations: UidSet = UidSet()
+    #: Source UIDs of which no copy was seen.
+    absent: UidSet = field(default=UidSet())
+
+
+def _exact(s: Sighting | Sent) -> Hashable:
+    return (s.fingerprint, s.size_bytes)
+
+
+def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paired:
+    """Matches copies to originals as a multiset, by what can be had without reading bodies.
+
+    Where a fingerprint and size stand as often on both sides, the lowest belongs to the lowest. Where there are several
+    of them at the source and a different number at the destination, only the bytes can tell. A copy whose size the
+    destination changed is recognised by its fingerprint alone, if that occurs once on each side.
+    """
+    left = {s.uid: s for s in sources}
+    right = {s.uid: s for s in destinations}
+    ours, theirs = Counter(map(_exact, left.values())), Counter(map(_exact, right.values()))
+    unclear = {key for key, n in ours.items() if n > 1 and 0 < theirs[key] and theirs[key] != n}
+    clear_left = {uid: _exact(s) for uid, s in left.items() if _exact(s) not in unclear}
+    clear_right = {uid: _exact(s) for uid, s in right.items() if _exact(s) not in unclear}
+    pairs = match(clear_left, clear_right)
+    used = set(pairs.values())
+    rest_left = {u: left[u].fingerprint for u in clear_left if u not in pairs}
+    rest_right = {u: right[u].fingerprint for u in clear_right if u not in used}
+    once_left, once_right = Counter(rest_left.values()), Counter(rest_right.values())
+    pairs |= match(
+        {u: f for u, f in rest_left.items() if once_left[f] == 1 and f != NO_FINGERPRINT},
+        {u: f for u, f in rest_right.items() if once_right[f] == 1},
+    )
+    ambiguous = [u for u, s in left.items() if _exact(s) in unclear]
+    return Paired(
+        pairs=pairs,
+        ambiguous_sources=UidSet.of(ambiguous),
+        ambiguous_destinations=UidSet.of(u for u, s in right.items() if _exact(s) in unclear),
+        absent=UidSet.of(u for u in left if u not in pairs and u not in ambiguous),
+    )
+
+
+def halves(unit: Unit, remaining: UidSet, intents: Sequence[Intent], attempts: int) -> list[tuple[Unit, list[Intent]]]:
+    """Two batches in place of one over what it has not done, each with the intents that concern it."""
+    first, second = remaining.take((len(remaining) + 1) // 2)
+    out = []
+    for part in (first, second):
+        if not part:
+            continue
+        share = Unit(
+            unit_id=part_id(unit.unit_id, part),
+            kind=UnitKind.COPY,
+            mailbox_id=unit.mailbox_id,
+            folder_id=unit.folder_id,
+            uids=part,
+            size_bytes=unit.size_bytes * len(part) // max(1, len(unit.uids)),
+            attempts=attempts,
+        )
+        mine = [
+            Intent(
+                intent_id=i.intent_id,
+                uids=i.uids & part,
+                destination_uidvalidity=i.destination_uidvalidity,
+                destination_uidnext=i.destination_uidnext,
+                at=i.at,
+            )
+            for i in intents
+            if i.uids & part
+        ]
+        out.append((share, mine))
+    return out

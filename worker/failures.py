@@ -1,0 +1,160 @@
+"""What an error means: one table, from the error's type and side to what is done about it. Pure.
+
+Waiting is not failing: `how` "wait" gives the attempt back. A failure of one message never costs its neighbours, of one
+folder never the mailbox, of one mailbox never the import.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared import errors
+from shared.model import Failure
+
+#: Claims of a unit that end without progress before it is halved, or given up when it cannot be.
+ATTEMPTS = 3
+
+#: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
+UNREACHABLE_TIMES = 14
+
+#: Seconds to leave a server alone that asks to wait without saying how long.
+THROTTLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """What is done about one error."""
+
+    #: Stable code, for people, metrics and scripts.
+    code: str
+    #: "again", "wait", "park", "replan", "give_up" (the folder's messages) or "drop" (nothing may be written any more).
+    how: str
+    #: What it concerns: message, folder, mailbox, endpoint, import or worker.
+    scope: str
+    #: Seconds before the unit may be claimed again.
+    delay_seconds: float = 0.0
+    #: Limit scope to leave alone meanwhile: "source_account", "destination_host", … or "".
+    hold: str = ""
+    #: What a person should do; "" when nothing.
+    advice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One line of the table: errors of this type, on this side, mean this."""
+
+    #: Error type; the first row that fits decides.
+    error: type[BaseException]
+    #: Code, with {side} filled in.
+    code: str
+    #: As in `Verdict`.
+    how: str
+    #: As in `Verdict`.
+    scope: str
+    #: First delay in seconds; doubles with each attempt up to `most_seconds`.
+    delay_seconds: float = 0.0
+    #: Longest delay.
+    most_seconds: float = 60.0
+    #: "account" or "host": which of the side's limits is put on hold.
+    hold: str = ""
+    #: What a person should do.
+    advice: str = ""
+
+
+TABLE: tuple[Row, ...] = (
+    Row(error=errors.LeaseLost, code="lease_lost", how="drop", scope="worker"),
+    Row(error=errors.StoreError, code="store_unreachable", how="drop", scope="worker"),
+    Row(error=errors.ControlRequested, code="control", how="wait", scope="mailbox"),
+    Row(
+        error=errors.AuthenticationRefused,
+        code="{side}_auth_refused",
+        how="park",
+        scope="mailbox",
+        advice="correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
+    ),
+    Row(
+        error=errors.CredentialsError,
+        code="credentials_missing",
+        how="park",
+        scope="mailbox",
+        advice="give the credentials again: mailhaul credentials IMPORT FILE.csv",
+    ),
+    Row(
+        error=errors.TlsFailed,
+        code="{side}_tls",
+        how="park",
+        scope="endpoint",
+        advice="check the host name and certificate, or name a CA file or the certificate's fingerprint; then: "
+        "mailhaul retry IMPORT",
+    ),
+    Row(
+        error=errors.OverQuota,
+        code="{side}_over_quota",
+        how="park",
+        scope="mailbox",
+        advice="make room or raise the quota at the destination, then: mailhaul retry IMPORT",
+    ),
+    Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
+    Row(
+        error=errors.Unreachable,
+        code="{side}_unreachable",
+        how="wait",
+        scope="endpoint",
+        delay_seconds=2,
+        advice="check host, port and firewall; mailhaul goes on by itself when the server answers",
+    ),
+    Row(error=errors.ConnectionLost, code="{side}_connection_lost", how="again", scope="endpoint", delay_seconds=1),
+    Row(error=errors.ProtocolViolation, code="{side}_protocol", how="again", scope="endpoint", delay_seconds=2),
+    Row(error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder"),
+    Row(
+        error=errors.FolderRefused,
+        code="{side}_folder_refused",
+        how="give_up",
+        scope="folder",
+        delay_seconds=5,
+        advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
+    ),
+    Row(error=errors.LedgerConflict, code="ledger_conflict", how="again", scope="folder", delay_seconds=1),
+    Row(error=errors.MailError, code="{side}_refused", how="again", scope="folder", delay_seconds=2),
+    Row(
+        error=Exception,
+        code="fault",
+        how="again",
+        scope="worker",
+        delay_seconds=2,
+        advice="a fault of mailhaul; please report it with the worker's log",
+    ),
+)
+
+
+def judge(error: BaseException, attempts: int, before: Failure | None = None) -> Verdict:
+    """What to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure."""
+    row = next(row for row in TABLE if isinstance(error, row.error))
+    side = error.side if isinstance(error, errors.MailError) else ""
+    code = row.code.format(side=side)
+    times = before.times if before and before.code == code else 0
+    delay = min(row.delay_seconds * 2 ** min(max(attempts - 1, times), 10), row.most_seconds)
+    how = row.how
+    if isinstance(error, errors.Throttled):
+        delay = error.wait_seconds or THROTTLE_SECONDS
+    if isinstance(error, errors.Unreachable) and times + 1 >= UNREACHABLE_TIMES:
+        how = "park"
+    if how == "give_up" and attempts < ATTEMPTS:
+        how = "again"
+    hold = f"{side}_{row.hold}" if row.hold and side else ""
+    return Verdict(code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=row.advice)
+
+
+def describe(error: BaseException, verdict: Verdict, at: float, folder: str, before: Failure | None) -> Failure:
+    """The failure as a person reads it."""
+    if isinstance(error, errors.MailError):
+        sentence, detail = f"{error.side}: {error.what}", error.detail
+    elif isinstance(error, errors.MailhaulError):
+        sentence, detail = str(error), ""
+    else:
+        # The text of an unknown exception may hold anything, a password included; its type is enough here.
+        sentence, detail = f"unexpected {type(error).__name__}", ""
+    times = before.times + 1 if before and before.code == verdict.code else 1
+    return Failure(
+        code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times
+    )

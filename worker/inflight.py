@@ -1,0 +1,137 @@
+"""Groups between their intent and their record: the order of effects that keeps every message exactly once.
+
+Order is important: the intent is in the store before a byte is sent; the record follows the answer; records and the next
+intents share one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError
+from shared.events import GroupSettled, Listener
+from shared.lifecycle import Control, Outcome
+from shared.mail import Appended, FolderStatus
+from shared.model import Intent, Lease, Settled
+from shared.store import WorkStore
+from shared.uids import Record, UidSet
+from worker.decide import Sent, settled_group
+
+#: Given a group without APPENDUIDs and its intent: source UID → destination UID of what can be seen.
+FindUids = Callable[[Intent, Sequence[Sent], UidSet], dict[int, int]]
+
+
+def stop_on(word: str) -> None:
+    """Raises what a person's wish, or a lost lease, means for work under way."""
+    if word == "lost":
+        raise LeaseLost("the lease ran out, or another worker holds this unit")
+    if word != Control.RUN:
+        raise ControlRequested(word)
+
+
+@dataclass
+class InFlight:
+    """The groups of one batch under one lease."""
+
+    #: The right to write.
+    lease: Lease
+    #: Where intents and records go.
+    store: WorkStore
+    #: The destination folder as it was when opened.
+    status: FolderStatus
+    #: Told of what happened.
+    tell: Listener
+    #: Used when the destination does not say which UIDs it gave (RFC 4315 missing).
+    find_uids: FindUids
+
+    #: Copies of what is sent next get this UID or a higher one.
+    uidnext: int = field(init=False)
+    #: Everything of this batch that the ledger has, or will have with the next flush.
+    records: list[Record] = field(init=False)
+    #: Groups that were refused as a whole or in part, with the reason: to be tried in smaller ones.
+    refused: list[tuple[list[Sent], MailError]] = field(init=False, default_factory=list)
+    #: Messages that the server took with OK and does not show.
+    unseen: list[Sent] = field(init=False, default_factory=list)
+    #: Whether anything was entered: an attempt with progress is not counted.
+    progressed: bool = field(init=False, default=False)
+    _pending: list[Settled] = field(init=False, default_factory=list)
+    _flying: dict[str, tuple[Intent, list[Sent]]] = field(init=False, default_factory=dict)
+    _count: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        self.uidnext = self.status.uidnext
+        self.records = list(self.lease.records)
+
+    def intend(self, group: list[Sent]) -> str:
+        """Writes the intent for `group`, with the records that are due. Raises `ControlRequested` when a person said
+        stop: then there is no intent, and nothing may be appended."""
+        self._count += 1
+        intent = Intent(
+            intent_id=f"{self.lease.term}.{self._count}",
+            uids=UidSet.of(sent.uid for sent in group),
+            destination_uidvalidity=self.status.uidvalidity,
+            destination_uidnext=self.uidnext,
+        )
+        self._tell_store([intent])
+        self._flying[intent.intent_id] = (intent, group)
+        return intent.intent_id
+
+    def enter(self, answer: Appended) -> None:
+        """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""
+        intent, group = self._flying.pop(str(answer.token))
+        stored = [group[n] for n in answer.stored]
+        if answer.uidvalidity not in (None, self.status.uidvalidity):
+            raise FolderChanged("destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile")
+        if stored and answer.uids is None:
+            pairs = self.find_uids(intent, stored, self.entered)
+            self.unseen += [sent for sent in stored if sent.uid not in pairs]
+            stored = [sent for sent in stored if sent.uid in pairs]
+            uids = [pairs[sent.uid] for sent in stored]
+        else:
+            uids = list(map(int, answer.uids or ()))
+        if uids:
+            self.uidnext = max(self.uidnext, max(uids) + 1)
+        self.add(settled_group(intent.intent_id, stored, uids))
+        refused: dict[int, tuple[list[Sent], MailError]] = {}
+        for position, error in answer.refused.items():
+            if not isinstance(error, MailError):
+                raise error
+            refused.setdefault(id(error), ([], error))[0].append(group[position])
+        self.refused += refused.values()
+
+    def add(self, settled: Settled) -> None:
+        """To be entered with the next round trip."""
+        self._pending.append(settled)
+        self.records.extend(settled.records)
+
+    @property
+    def entered(self) -> UidSet:
+        """Destination UIDs that are on their way into the ledger."""
+        ranges = [f"{a}:{b}" for s in self._pending for r in s.records for a, b in r.destination.ranges]
+        return UidSet.parse(",".join(ranges))
+
+    def flush(self) -> None:
+        """Enters everything that was answered."""
+        if self._pending:
+            self._tell_store([])
+
+    def _tell_store(self, intents: list[Intent]) -> None:
+        settled, self._pending = self._pending, []
+        word = self.store.progress(self.lease, settled=settled, intents=intents)
+        for entry in settled:
+            copied = sum(len(record.source) for record in entry.records)
+            if copied:
+                self.tell(GroupSettled(outcome=entry.outcome, messages=copied, size_bytes=entry.size_bytes))
+            for outcome, uids in entry.others.items():
+                self.tell(GroupSettled(outcome=outcome, messages=len(uids), size_bytes=0))
+            self.progressed |= bool(copied or entry.others)
+        if intents:
+            stop_on(word)
+
+    def adopt(self, records: Sequence[Record]) -> None:
+        """The ledger got these by looking (`worker.settle`)."""
+        self.records = list(records)
+        self.progressed = True
+
+

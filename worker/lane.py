@@ -1,0 +1,238 @@
+"""A lane: one thread that serves units, one after the other, and keeps the two logins of the mailbox it is at.
+
+It takes what the doorbell rang for, or the fairest unit that may run; after that the next of the same mailbox, for up to
+a time slice, so that logins do not grow with batches and nobody starves.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from shared.errors import LeaseLost, MailError, StoreError
+from shared.events import Listener, UnitEnded
+from shared.lifecycle import Outcome
+from shared.logs import bind_job
+from shared.model import Failure, Lease, Note, Options, UnitKind
+from shared.store import Store
+from shared.uids import UidSet
+from worker.attendant import Attendant
+from worker.copy import BatchCopy, CopyRules, SettleLater
+from worker.decide import halves, without_copy
+from worker.failures import ATTEMPTS, describe, judge
+from worker.plan import MailboxPlan, PlanRules
+from worker.sessions import Dialer, Sessions
+from worker.verify import MailboxVerification
+
+_log = structlog.get_logger("mailhaul.worker")
+
+#: A plan or verification that ended without a word this often is parked: it kills its workers.
+UNIT_ATTEMPTS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workplace:
+    """What all lanes of a process share."""
+
+    #: The state store.
+    store: Store
+    #: Opens sessions.
+    dialer: Dialer
+    #: Keeps leases alive.
+    attendant: Attendant
+    #: Told of what happened.
+    tell: Listener
+    #: Rings for another lane: (kind, import id, unit id).
+    ring: Callable[[UnitKind, str, str], None]
+    #: True when the process is to end.
+    stopping: Callable[[], bool]
+    #: Group sizes and times.
+    copy_rules: CopyRules = CopyRules()
+    #: Batch sizes.
+    plan_rules: PlanRules = PlanRules()
+    #: How long a lane may stay with one mailbox while others wait, seconds.
+    slice_seconds: float = 60.0
+    #: Wall clock, seconds since the epoch.
+    now: Callable[[], float] = time.time
+
+
+class Lane:
+    """One thread's worth of work. `serve` is called for each doorbell."""
+
+    def __init__(self, place: Workplace, holder: str) -> None:
+        self._place, self._holder = place, holder
+        self._sessions = Sessions(place.dialer, place.tell)
+        self._mailbox = ""
+        #: Whether the unit at hand brought any message to an outcome.
+        self._progressed = False
+
+    def serve(self, hint: str) -> int:
+        """Serves units until nothing may run; returns how many. Never raises for what a unit did."""
+        place = self._place
+        served = 0
+        began = time.monotonic()
+        try:
+            while not place.stopping():
+                within = time.monotonic() - began < place.slice_seconds
+                lease = place.store.claim(
+                    self._holder, prefer=self._mailbox if within else "", hint=hint, held=self._mailbox
+                )
+                hint = ""
+                if lease is None:
+                    break
+                if lease.mailbox.mailbox_id != self._mailbox:
+                    self._sessions.close()
+                    self._mailbox, began = lease.mailbox.mailbox_id, time.monotonic()
+                self._serve_one(lease)
+                served += 1
+        except StoreError as error:
+            # Nothing can be written, so nothing may be done. Leases run out by themselves and are rescued.
+            _log.warning("store_unreachable", error=str(error))
+            self._sessions.abort()
+        finally:
+            self._leave()
+        return served
+
+    def _leave(self) -> None:
+        self._sessions.close()
+        if self._mailbox:
+            try:
+                self._place.store.leave(self._holder, self._mailbox)
+            except StoreError as error:
+                _log.warning("store_unreachable", error=str(error))
+            self._mailbox = ""
+
+    def _serve_one(self, lease: Lease) -> None:
+        began = time.monotonic()
+        attendant = self._place.attendant
+        attendant.watch(lease, self._sessions.live)
+        result = "finished"
+        with bind_job(
+            import_id=lease.mailbox.import_id,
+            mailbox=lease.mailbox.mailbox_id,
+            folder=lease.unit.folder_id,
+            unit=lease.unit.unit_id,
+            term=lease.term,
+        ):
+            try:
+                self._work(lease)
+            except SettleLater as later:
+                result = "in_doubt"
+                self._sessions.close()
+                self._place.store.release(lease, how="wait", delay_seconds=later.seconds)
+            except Exception as error:
+                # The sessions' state is unknown; whatever was answered is in the ledger.
+                self._sessions.abort()
+                result = self._failed(lease, error)
+            finally:
+                attendant.forget(lease)
+                seconds = time.monotonic() - began
+                self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=seconds))
+                _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(seconds, 3))
+
+    def _work(self, lease: Lease) -> None:
+        place, sessions = self._place, self._sessions
+        unit = lease.unit
+        self._progressed = False
+
+        def wish() -> str:
+            return "pause" if place.stopping() else place.attendant.wish(lease)
+
+        if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
+            raise _Worn(f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end")
+        if unit.kind is UnitKind.PLAN:
+            known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
+            source, destination = sessions.both(lease.mailbox)
+            options = self._options(lease)
+            busy = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
+            for _ in range(min(busy - 1, 7)):
+                place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
+        elif unit.kind is UnitKind.VERIFY:
+            full = self._options(lease).verify == "full"
+            folders = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
+            MailboxVerification(lease, place.store, sessions, full=full, wish=wish, tell=place.tell).run(folders)
+        elif unit.attempts > ATTEMPTS and self._break_up(lease):
+            return
+        else:
+            source, destination = sessions.both(lease.mailbox)
+            copying = BatchCopy(lease, place.store, source, destination, place.copy_rules, wish, place.tell)
+            try:
+                copying.run()
+            finally:
+                self._progressed = copying.progressed
+
+    def _options(self, lease: Lease) -> Options:
+        request = self._place.store.import_(lease.mailbox.import_id)
+        if request is None:
+            raise StoreError("the import is not in the store")
+        return request.options
+
+    def _break_up(self, lease: Lease) -> bool:
+        """A batch that failed too often is halved, so that only the guilty message suffers. True when that was done."""
+        unit = lease.unit
+        done = lease.others
+        for record in lease.records:
+            done |= record.source
+        remaining = unit.uids - done
+        if len(remaining) > 1:
+            self._place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
+            return True
+        if len(remaining) == 1 and unit.attempts > ATTEMPTS + 1 and not lease.intents:
+            last = lease.mailbox.failure
+            self._give_up(lease, remaining, f"all attempts failed; the last: {last.sentence}" if last else "all attempts failed")
+            return True
+        return False
+
+    def _give_up(self, lease: Lease, uids: UidSet, reason: str) -> None:
+        notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
+        size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
+        self._place.store.progress(lease, settled=[without_copy(Outcome.FAILED, uids, notes, size)])
+        self._place.store.finish(lease)
+
+    def _failed(self, lease: Lease, error: Exception) -> str:
+        """Does what the table says about `error`; returns its code."""
+        place, before = self._place, lease.mailbox.failure
+        verdict = judge(error, lease.unit.attempts, before)
+        log = _log.error if verdict.code == "fault" else _log.warning
+        log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
+        if verdict.how == "drop":
+            if isinstance(error, StoreError):
+                raise error
+            return verdict.code
+        folder = lease.folder.display if lease.folder else ""
+        failure: Failure | None = describe(error, verdict, place.now(), folder, before)
+        how, hold = verdict.how, ""
+        if how == "give_up" and lease.intents:
+            # What is in doubt cannot be looked for while the folder stays closed: nobody may call it failed.
+            how = "park"
+        if isinstance(error, _Worn):
+            how = "park"
+        if verdict.code == "control":
+            failure = None
+        if how == "again" and self._progressed:
+            how = "wait"
+        if verdict.hold:
+            hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
+        try:
+            if how == "give_up":
+                done = lease.others
+                for record in lease.records:
+                    done |= record.source
+                reason = f"{error.what}: {error.detail}" if isinstance(error, MailError) else str(error)
+                self._give_up(lease, lease.unit.uids - done, reason)
+            else:
+                place.store.release(
+                    lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
+                    hold_seconds=verdict.delay_seconds,
+                )  # fmt: skip
+        except LeaseLost:
+            _log.warning("lease_lost", code=verdict.code)
+        return verdict.code
+
+
+class _Worn(Exception):
+    """A plan or verification that never comes to an end."""
+

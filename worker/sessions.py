@@ -1,0 +1,95 @@
+"""Opens a mailbox's two sessions, and keeps them while a lane stays with the mailbox."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+from shared.errors import ConnectionLost, MailError, Unreachable
+from shared.events import Listener, SignedIn
+from shared.mail import MailDestination, MailSession, MailSource
+from shared.model import Mailbox
+
+_Session = TypeVar("_Session", MailSource, MailDestination)
+
+
+class Dialer(Protocol):
+    """How sessions come to be: the real one signs in over the network, the tests' opens memory."""
+
+    def source(self, mailbox: Mailbox) -> MailSource:
+        """A signed-in session with the mailbox's source account."""
+
+    def destination(self, mailbox: Mailbox) -> MailDestination:
+        """A signed-in session with the mailbox's destination account."""
+
+
+class Sessions:
+    """At most one session a side, of one mailbox. Used by one lane; `live` may be read by the attendant."""
+
+    def __init__(self, dialer: Dialer, tell: Listener) -> None:
+        self._dialer, self._tell = dialer, tell
+        self._source: MailSource | None = None
+        self._destination: MailDestination | None = None
+        #: Sessions that are open, for the attendant to shut.
+        self.live: list[MailSession] = []
+
+    def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:
+        """Both sessions, dialled at the same time when neither is open. A refused login at the source is raised before
+        one at the destination."""
+        if self._source and self._destination:
+            return self._source, self._destination
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(self.destination, mailbox)
+            try:
+                source = self.source(mailbox)
+            finally:
+                failure = other.exception()
+        if failure:
+            raise failure
+        return source, other.result()
+
+    def source(self, mailbox: Mailbox) -> MailSource:
+        """The session with the source."""
+        if self._source is None:
+            self._source = self._dial("source", self._dialer.source, mailbox)
+            self.live.append(self._source)
+        return self._source
+
+    def destination(self, mailbox: Mailbox) -> MailDestination:
+        """The session with the destination."""
+        if self._destination is None:
+            self._destination = self._dial("destination", self._dialer.destination, mailbox)
+            self.live.append(self._destination)
+        return self._destination
+
+    def _dial(self, side: str, dial: Callable[[Mailbox], _Session], mailbox: Mailbox) -> _Session:
+        began = time.monotonic()
+        result = "ok"
+        try:
+            return dial(mailbox)
+        except ConnectionLost as error:
+            result = "unreachable"
+            raise Unreachable(side, error.what, error.detail) from error
+        except MailError as error:
+            result = type(error).__name__
+            raise
+        finally:
+            self._tell(SignedIn(side=side, result=result, seconds=time.monotonic() - began))
+
+    def close(self) -> None:
+        """Says goodbye on both sides."""
+        for session in self.live:
+            session.close()
+        self._forget()
+
+    def abort(self) -> None:
+        """Shuts both at once: their state is unknown."""
+        for session in self.live:
+            session.abort()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._source = self._destination = None
+        self.live.clear()

@@ -1,0 +1,103 @@
+"""Look before you append: what became of groups whose answer was lost.
+
+An intent left behind says: copies of these source UIDs may stand in the destination folder, under UIDs at or above the
+one noted. Whatever is there and the ledger does not know is matched with them as a multiset, first by header
+fingerprint and size, and where that is ambiguous by the bytes. What is found goes into the ledger; the rest is pending
+again. A connection that died may still deliver what it had taken (a proxy did, 3 s late), so a group of which something
+is missing is left in doubt until its settle time is over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.fingerprint import match
+from shared.lifecycle import Control
+from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
+from shared.model import Intent, Lease
+from shared.store import WorkStore
+from shared.uids import UidSet
+from worker.decide import Sent, pair, settled_group
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """What a look at the destination told."""
+
+    #: Source UIDs that turned out to be there.
+    found: UidSet
+    #: Source UIDs that are not there and may be appended.
+    absent: UidSet
+    #: Seconds until what was not seen may be taken as absent; 0 when it may be now.
+    wait_seconds: float
+    #: What a person wants.
+    wanted: Control
+
+
+def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
+    """Every destination UID that the ledger gives to a source UID."""
+    known: list[tuple[int, int]] = []
+    for entry in store.ledger(folder_id):
+        for record in entry.records:
+            known.extend(record.destination.ranges)
+    return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
+
+
+def recognise(
+    source: MailSource | None, destination: MailDestination, sources: list[Sighting], candidates: list[Sighting]
+) -> dict[int, int]:
+    """Source UID → destination UID; ambiguity is resolved by reading the bytes of just the ambiguous ones, or, without
+    a source to read from, by order."""
+    paired = pair(sources, candidates)
+    pairs = dict(paired.pairs)
+    if paired.ambiguous_sources and source is None:
+        pairs |= dict(zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False))
+    elif paired.ambiguous_sources and source is not None:
+        left = {s.uid: s.digest for s in source.sightings(paired.ambiguous_sources, full=True)}
+        right = {s.uid: s.digest for s in destination.sightings(paired.ambiguous_destinations, full=True)}
+        pairs |= match(left, right)
+    return pairs
+
+
+def look(
+    lease: Lease,
+    store: WorkStore,
+    source: MailSource,
+    destination: MailDestination,
+    status: FolderStatus,
+    intents: Sequence[Intent],
+    settle_seconds: float,
+) -> Looked:
+    """Settles the intents that an earlier holder left. Both folders are open. Raises what the ports raise."""
+    wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
+    low = min(intent.destination_uidnext for intent in intents)
+    known = known_destinations(store, lease.unit.folder_id)
+    # UIDNEXT of a folder that is open does not grow in our sight: ask for everything from `low` on.
+    candidates = [s for s in destination.sightings(UidSet.span(low, 4_294_967_295)) if s.uid >= low and s.uid not in known]
+    sources = list(source.sightings(wanted_uids)) if candidates else []
+    pairs = recognise(source, destination, sources, candidates) if sources else {}
+
+    settled, withdrawn, missing = [], [], UidSet()
+    by_uid = {s.uid: s for s in sources}
+    wait = 0.0
+    for intent in intents:
+        # `pairs` has plain numbers as keys; order decides which destination UID stands where in the ledger.
+        here = [(by_uid[uid], pairs[uid]) for uid in intent.uids if uid in pairs]
+        absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
+        age = lease.claimed_at - intent.at
+        if absent and age < settle_seconds:
+            wait = max(wait, settle_seconds - age)
+            continue
+        missing |= absent
+        if here:
+            group = [
+                Sent(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
+                for s, _ in here
+            ]
+            settled.append(settled_group(intent.intent_id, group, [uid for _, uid in here]))
+        else:
+            withdrawn.append(intent.intent_id)
+    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids)
+    found = UidSet.of(uid for s in settled for record in s.records for uid in record.source)
+    return Looked(found=found, absent=missing, wait_seconds=wait, wanted=word)
