@@ -31,7 +31,7 @@ def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
         retry=Retry(NoBackoff(), 0),
         max_connections=200,
     )
-    broker = RedisBroker(
+    broker: RedisBroker = RedisBroker(  # type: ignore[no-untyped-call]
         client=client,
         namespace="mailhaul",
         heartbeat_timeout=HEARTBEAT_MS,

@@ -16,8 +16,12 @@ _DIRECTIONS = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\
 
 
 def decode_name(raw: bytes) -> str:
-    """The name, or a level of it, for people; what could mislead a terminal or a reader is shown as ``\\x1b``."""
-    text = text_of(raw)
+    """The name, or a level of it, for people (see `shown`)."""
+    return shown(text_of(raw))
+
+
+def shown(text: str) -> str:
+    """The text, with what could mislead a terminal or a reader as ``\\x1b``."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
@@ -48,6 +52,8 @@ def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = Tr
     """
     if level in ("", mark, ".", ".."):
         return "".join(_hex(char, mark) for char in level) or mark
+    if odd_spaces and level.isprintable() and level[0] != "~" and set(level).isdisjoint({mark, *forbidden}):
+        return level  # nearly always
     out = []
     for at, char in enumerate(level):
         clumsy = char == " " and (at in (0, len(level) - 1) or level[at - 1] == " ")

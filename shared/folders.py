@@ -5,25 +5,20 @@ Decoding is for people and for finding the destination's name. `map_folders` pro
 
 * never two source folders in one: of two that want one name, the later gets a hash of its source name behind it;
 * the same answer again once the folders exist at the destination, so that a delta pass goes on where the first was;
-* names keep their text: what the destination cannot hold is written as ``=XX`` (`shared.folder_names.escape`).
+* names keep their text: what the destination cannot hold is written as ``=XX`` (`shared.folder_names.escape`);
+* what lies below a folder stays below it, wherever that folder goes.
 """
 
 from __future__ import annotations
 
-import fnmatch
-import re
-import string
-import unicodedata
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import blake2b
-from itertools import count
-from typing import Protocol
 
 from shared import special_use
-from shared.errors import ProtocolViolation
-from shared.folder_names import decode_name, encode_name, escape, split, text_of
+from shared.folder_names import decode_name, encode_name, split
+from shared.folder_places import NameRules, Places, display
+from shared.folder_tree import INBOX, FolderListing, Globs, ListedFolder, Path, Tree, is_inbox, selectable
 
 __all__ = [
     "FolderListing",
@@ -36,45 +31,13 @@ __all__ = [
     "split",
 ]
 
-
-class ListedFolder(Protocol):
-    """What is needed of `shared.mail.ListedFolder`; this floor does not know the ports."""
-
-    @property
-    def name(self) -> bytes: ...
-    @property
-    def separator(self) -> str | None: ...
-    @property
-    def attributes(self) -> frozenset[str]: ...
-    @property
-    def subscribed(self) -> bool: ...
-
-
-class FolderListing(Protocol):
-    """What is needed of `shared.mail.FolderListing`."""
-
-    @property
-    def prefix(self) -> bytes: ...
-    @property
-    def separator(self) -> str | None: ...
-    @property
-    def folders(self) -> Sequence[ListedFolder]: ...
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NameRules:
-    """What the destination cannot hold, beside what hardly any server holds."""
-
-    #: Characters that it refuses, e.g. "." for Dovecot with maildir under the separator "/".
-    forbidden: str = ""
-    #: Names at the top that it keeps for itself, e.g. "Files"; case does not count.
-    reserved: Collection[str] = ()
-    #: Whether it takes "Work" and "work" for one folder.
-    case_insensitive: bool = False
-    #: Whether it keeps spaces at the ends of a level, and doubled ones.
-    odd_spaces: bool = True
-    #: Longest whole name in octets, as sent. (Dovecot refuses 256, Cyrus 1,000.)
-    longest_octets: int = 200
+_LABELS: Mapping[str, str] = {
+    "sent": "sent mail",
+    "drafts": "drafts",
+    "trash": "deleted mail",
+    "junk": "junk mail",
+    "archive": "archived mail",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,16 +64,6 @@ class MappedFolder:
     note: str = ""
 
 
-#: A place in a tree of folders: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and below.
-_Path = tuple[str, ...]
-
-_INBOX: _Path = ("INBOX",)
-#: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
-_SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
-#: A level that is shortened keeps at least about this many octets.
-_ROOM = 48
-
-
 def map_folders(
     source: FolderListing,
     destination: FolderListing,
@@ -123,145 +76,124 @@ def map_folders(
 ) -> list[MappedFolder]:
     """One entry for every folder that the source lists, in its order.
 
-    `include` and `exclude` are globs over display names (see `_Globs`); `without` leaves out special uses, such as
-    "all" where every message lies in another folder too. `known` is source name → destination name of an earlier pass:
-    it is kept whatever else has changed. Raises `ProtocolViolation` when the destination's separator cannot be one.
+    `include` and `exclude` are globs over display names (see `shared.folder_tree.Globs`); `without` leaves out special
+    uses, such as "all" where every message lies in another folder too. `known` is source name → destination name of an
+    earlier pass: it is kept, whatever has changed since. Raises `ProtocolViolation` when the destination's separator
+    cannot be one.
     """
-    there, here = _Tree(source), _Tree(destination)
-    skips = _skips(there, _Globs(include), _Globs(exclude), without)
-    names = _Destination(here, there, rules or NameRules())
-    live = [folder for folder in there.folders if not skips[folder.name]]
-    _place(live, there, names, known or {})
-    return [_entry(folder, there, names, skips[folder.name]) for folder in there.folders]
+    there, here = Tree(source), Tree(destination)
+    skips = _skips(there, Globs(include), Globs(exclude), without)
+    places = Places(there, here, rules or NameRules())
+    _give(there, [folder for folder in there.folders if not skips[folder.name]], places, known or {})
+    there_already = {folder.name for folder in here.folders if selectable(folder)}
+    return [_entry(there, folder, skips[folder.name], places, there_already) for folder in there.folders]
 
 
-def _entry(folder: ListedFolder, there: _Tree, names: _Destination, skip: str) -> MappedFolder:
-    use = special_use.use_of_attributes(folder.attributes) or special_use.use_of_name(there.path(folder))[0]
-    if skip:
-        return MappedFolder(
-            source_name=folder.name,
-            display=there.display(folder),
-            special_use=use,
-            subscribed=folder.subscribed,
-            skip=skip,
-        )
-    raw, path, why = names.placed[folder.name]
-    shown = "/".join(map(decode_name, map(encode_name, path)))
-    if path != there.path(folder):
-        why.append(f"called {shown} there")
+def _entry(
+    there: Tree, folder: ListedFolder, skip: str, places: Places, there_already: Collection[bytes]
+) -> MappedFolder:
+    shown = there.display(folder)
+    place = places.given.get(folder.name)
+    goes_to = display(place.path) if place else ""
+    called = f"called {goes_to} there" if place and goes_to != shown else ""
     return MappedFolder(
         source_name=folder.name,
-        destination_name=raw,
-        display=there.display(folder),
-        destination_display=shown,
-        special_use=use,
+        destination_name=place.raw if place else b"",
+        display=shown,
+        destination_display=goes_to,
+        special_use=special_use.use_of_attributes(folder.attributes) or special_use.use_of_name(there.path(folder))[0],
         subscribed=folder.subscribed,
-        exists=raw in names.selectable,
-        note="; ".join(why),
+        exists=place is not None and place.raw in there_already,
+        skip=skip,
+        note="; ".join(filter(None, (place.why, called))) if place else "",
     )
 
 
-def _skips(there: _Tree, include: _Globs, exclude: _Globs, without: Collection[str]) -> dict[bytes, str]:
+def _skips(there: Tree, include: Globs, exclude: Globs, without: Collection[str]) -> dict[bytes, str]:
     """Source name → why it is left out, "" when it is not."""
     skips = {}
     for folder in there.folders:
-        display = there.display(folder)
+        shown = there.display(folder)
         use = special_use.use_of_attributes(folder.attributes)
         skip = ""
-        if not folder.attributes.isdisjoint({"noselect", "nonexistent"}):
+        if not selectable(folder):
             skip = "not selectable"
-        elif set(folder.name) & set(b"\r\n\0"):
+        elif not set(b"\r\n\0").isdisjoint(folder.name):
             skip = "its name holds a line break or NUL"
-        elif pattern := exclude.first(display):
+        elif pattern := exclude.first(shown):
             skip = f"excluded by '{pattern}'"
-        elif use and use in without:
-            skip = f"left out: it is the \\{use.capitalize()} view of other folders"
-        elif include and not include.first(display):
+        elif include and not include.first(shown):
             skip = "not included"
+        elif use and use in without:
+            skip = f"left out: its special use is {use}"
         skips[folder.name] = skip
     return skips
 
 
-class _Globs:
-    """Patterns over display names. ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is
-    a folder's very name means that folder (``[Gmail]/Spam``); case counts, except in INBOX."""
+def _give(there: Tree, folders: list[ListedFolder], places: Places, known: Mapping[bytes, bytes]) -> None:
+    """First what is settled already, then special folders, then parents before children; of equals, those first whose
+    names are written properly."""
+    kept: set[bytes] = set()
+    for folder in folders:
+        raw = known.get(folder.name, b"")
+        if is_inbox(folder.name):
+            places.put(folder, INBOX, raw=raw if is_inbox(raw) else b"")
+        elif raw and not is_inbox(raw) and raw not in kept:
+            places.keep(folder, raw)
+            kept.add(raw)
+    _give_special(there, folders, places)
 
-    def __init__(self, patterns: Iterable[str]) -> None:
-        self._patterns = [
-            (pattern, normal, re.compile(fnmatch.translate(normal)))
-            for pattern in patterns
-            for normal in (self._normal(pattern.rstrip("/")),)
-        ]
+    def order(folder: ListedFolder) -> tuple[int, bool, bytes]:
+        levels = there.levels(folder)
+        odd = any(encode_name(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
+        return len(levels), odd, folder.name
 
-    def __bool__(self) -> bool:
-        return bool(self._patterns)
-
-    @staticmethod
-    def _normal(name: str) -> str:
-        head, slash, rest = name.partition("/")
-        return (head.upper() if head.upper() == "INBOX" else head) + slash + rest
-
-    def first(self, display: str) -> str:
-        """The first pattern that names the folder; "" when none does."""
-        if not self._patterns:
-            return ""
-        levels = self._normal(display).split("/")
-        names = ["/".join(levels[:depth]) for depth in range(1, len(levels) + 1)]
-        for pattern, normal, regex in self._patterns:
-            if any(name == normal or regex.match(name) for name in names):
-                return pattern
-        return ""
+    for folder in sorted(folders, key=order):
+        if folder.name not in places.given:
+            places.find(folder)
 
 
-class _Tree:
-    """One account's folders as levels, whatever the prefix and the separator."""
+def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> None:
+    """Brings special folders together, by attribute before name.
 
-    def __init__(self, listing: FolderListing) -> None:
-        self.prefix = listing.prefix
-        self.separator = listing.separator or None
-        self._in_inbox = self.prefix[:5].upper() == b"INBOX"
-        self.folders = self._unique(listing.folders)
-        inbox = next((folder for folder in self.folders if folder.name.upper() == b"INBOX"), None)
-        #: Top folders stand where children of INBOX would: the prefix says so, or INBOX can have none (Domino).
-        self.inbox_is_root = self._in_inbox or (inbox is not None and "noinferiors" in inbox.attributes)
+    A destination folder that is special only by its name, or wanted only by name, is left alone when another source
+    folder's own name leads there. So what we create ourselves never changes the answer of the next pass.
+    """
+    owners: dict[Path, set[bytes]] = defaultdict(set)
+    for folder in folders:
+        natural = places.natural(folder)
+        for depth in range(1, len(natural) + 1):
+            owners[places.key(natural[:depth])].add(folder.name)
+    sources = _by_use((folder, there.path(folder)) for folder in folders)
+    targets = _by_use((folder, path) for folder, path, _ in places.present() if selectable(folder))
+    for use in special_use.MAPPED:
+        certain = bool(sources[use, True])
+        wanting = [folder for folder, _ in sources[use, certain]]
+        if any(folder.name in places.given for folder in wanting):
+            continue
+        for sure in (True, False):
+            choices = []
+            for folder in wanting:
+                own = places.key(places.natural(folder))
+                for target, path in targets[use, sure]:
+                    key = places.key(path)
+                    if places.is_free(path) and (key == own or not owners.get(key) or (sure and certain)):
+                        choices.append((key != own, folder, path, target.name))
+            if choices:
+                moves, folder, path, raw = min(choices, key=lambda choice: choice[0])
+                places.put(folder, path, f"the destination's folder for {_LABELS[use]}" if moves else "", raw)
+                break
 
-    @staticmethod
-    def _unique(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
-        """Every name once (some servers repeat themselves): of two lines about one, the one that can be selected."""
-        seen: dict[bytes, ListedFolder] = {}
-        for folder in folders:
-            key = b"INBOX" if folder.name.upper() == b"INBOX" else folder.name
-            if key not in seen or "noselect" in seen[key].attributes:
-                seen[key] = folder
-        return list(seen.values())
 
-    def _below_prefix(self, folder: ListedFolder) -> tuple[bool, tuple[bytes, ...]]:
-        start, rest = folder.name[: len(self.prefix)], folder.name[len(self.prefix) :]
-        same = start == self.prefix or (self._in_inbox and start.upper() == self.prefix.upper())
-        inside = bool(self.prefix and rest and same)
-        return inside, split(rest if inside else folder.name, folder.separator or self.separator)
-
-    def levels(self, folder: ListedFolder) -> tuple[bytes, ...]:
-        """Raw levels below the prefix; INBOX in capitals, and only once."""
-        _, levels = self._below_prefix(folder)
-        if levels[0].upper() != b"INBOX":
-            return levels
-        while len(levels) > 1 and levels[1].upper() == b"INBOX":
-            levels = levels[1:]
-        return (b"INBOX", *levels[1:])
-
-    def path(self, folder: ListedFolder) -> _Path:
-        """`levels`, decoded."""
-        return tuple(map(text_of, self.levels(folder)))
-
-    def display(self, folder: ListedFolder) -> str:
-        """For people: "/" between levels."""
-        inside, levels = self._below_prefix(folder)
-        shown = [decode_name(level) for level in levels]
-        if levels[0].upper() == b"INBOX":
-            shown[:1] = ["INBOX", "INBOX"] if inside and self._in_inbox else ["INBOX"]
-        return "/".join(shown)
-
-    def raw(self, path: _Path, joiner: str) -> bytes:
-        """The name on the wire."""
-        return b"INBOX" if path == _INBOX else self.prefix + joiner.join(map(str, path)).encode()
+def _by_use(
+    folders: Iterable[tuple[ListedFolder, Path]],
+) -> dict[tuple[str, bool], list[tuple[ListedFolder, Path]]]:
+    """(use, whether the server says so) → folders and their paths, the likeliest name first."""
+    found: dict[tuple[str, bool], list[tuple[int, bytes, ListedFolder, Path]]] = defaultdict(list)
+    for folder, path in folders:
+        said = special_use.use_of_attributes(folder.attributes)
+        named, rank = special_use.use_of_name(path)
+        if path != INBOX and (use := said or named):
+            found[use, bool(said)].append((rank if use == named else 999, folder.name, folder, path))
+    ordered = {key: [(f, p) for _, _, f, p in sorted(some, key=lambda one: one[:2])] for key, some in found.items()}
+    return defaultdict(list, ordered)

@@ -49,7 +49,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
         "Skickat", "Skickade objekt", "Skickade", "Skickade meddelanden",  # Swedish
         "Sendt", "Sendt post", "Sendte elementer", "Sendte", "Sendte meldinger",  # Danish, Norwegian
         "Lähetetyt", "Lähetetyt viestit",  # Finnish
-        "Saadetud", "Saadetud kirjad", "Nosūtītie", "Nosūtītās", "Išsiųsta", "Išsiųsti",  # Estonian, Latvian, Lithuanian
+        "Saadetud", "Saadetud kirjad", "Nosūtītie", "Nosūtītās", "Išsiųsta", "Išsiųsti",  # Baltic
         "Gönderilmiş Öğeler", "Gönderilenler", "Gönderilmiş Postalar", "Gönderilmiş",  # Turkish
         "Elküldött", "Elküldött elemek", "Elküldött üzenetek",  # Hungarian
         "Trimise", "Mesaje trimise", "Elemente trimise",  # Romanian

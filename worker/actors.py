@@ -25,4 +25,4 @@ def register(broker: RedisBroker, new_lane: Callable[[], Lane]) -> None:
         _local.lane.serve(batch_id)
 
     for queue in QUEUES:
-        dramatiq.actor(answer, actor_name=queue, queue_name=queue, broker=broker)
+        dramatiq.actor(actor_name=queue, queue_name=queue, broker=broker)(answer)

@@ -36,6 +36,8 @@ class Attended:
     word: str = Control.RUN
     #: By the monotonic clock: after this nothing may be begun.
     deadline: float = 0.0
+    #: The store called it lost once: perhaps only because its lane finished it a moment ago.
+    suspected: bool = False
 
 
 @dataclass
@@ -109,11 +111,21 @@ class Attendant:
         if extend:
             self._renewed = asked
         for one, word in zip(attended, words, strict=True):
-            one.word = word
-            if extend and word != "lost":
-                one.deadline = asked + self.lease_seconds
-            if word == "lost" or self.clock() >= one.deadline:
-                one.word = "lost"
-                _log.warning("lease_lost", unit=one.lease.unit.unit_id, term=one.lease.term)
-                for session in list(one.sessions):
-                    session.abort()
+            if word != "lost":
+                one.word, one.suspected = word, False
+                if extend:
+                    one.deadline = asked + self.lease_seconds
+            gone = self.clock() >= one.deadline or (word == "lost" and one.suspected)
+            one.suspected = word == "lost"
+            if gone:
+                self._shut(one)
+
+    def _shut(self, one: Attended) -> None:
+        with self._lock:
+            # A lane that is done with it may use the same sessions for its next unit by now.
+            if self._attended.get(one.lease.unit.unit_id) is not one:
+                return
+            one.word = "lost"
+            for session in list(one.sessions):
+                session.abort()
+        _log.warning("lease_lost", unit=one.lease.unit.unit_id, term=one.lease.term)

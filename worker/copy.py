@@ -29,7 +29,8 @@ from shared.store import WorkStore
 from shared.uids import UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.inflight import InFlight, stop_on
-from worker.settle import known_destinations, look, recognise
+from worker.sessions import together
+from worker.settle import arrived, known_destinations, look, recognise
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,8 +109,9 @@ class BatchCopy:
         return self._flight
 
     def _open(self, folder: Folder) -> None:
-        there = self._source.open(folder.source_name)
-        here = self._destination.open(folder.destination_name)
+        there, here = together(
+            lambda: self._source.open(folder.source_name), lambda: self._destination.open(folder.destination_name)
+        )
         if there.uidvalidity != folder.uidvalidity:
             raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
         if here.uidvalidity != folder.destination_uidvalidity:
@@ -249,10 +251,11 @@ class BatchCopy:
             self._flying.add(without_copy(Outcome.FAILED, one, [note], sighting.size_bytes))
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
-        low = intent.destination_uidnext
         known = known_destinations(self._store, self._lease.unit.folder_id) | entered
-        above = self._destination.sightings(UidSet.span(low, 4_294_967_295))
-        seen = [s for s in above if s.uid >= low and s.uid not in known]
+        assert self._lease.folder is not None
+        # Selected anew, for its UIDNEXT of now.
+        now = self._destination.open(self._lease.folder.destination_name)
+        seen = arrived(self._destination, now, intent.destination_uidnext, known)
         ours = [
             Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
             for s in stored

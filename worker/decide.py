@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.dates import clamp
 from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.lifecycle import Outcome
-from shared.mail import Message, Sighting
+from shared.messages import Message, Sighting
 from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
 from shared.uids import Uid, UidSet, records_of
 

@@ -7,7 +7,8 @@ from shared.credentials import Vault
 from shared.errors import ControlRequested, CredentialsError
 from shared.lifecycle import SETTLED, MailboxState
 from shared.mail import MailDestination, MailSource
-from shared.mail.imap import ImapDestination, ImapSource
+from shared.mail.imap_destination import ImapDestination
+from shared.mail.imap_source import ImapSource
 from shared.mail.session import Session, open_session
 from shared.model import Account, Mailbox
 from shared.store import Store
@@ -41,7 +42,7 @@ class NetworkDialer:
             side,
             host=endpoint.host,
             port=endpoint.port,
-            tls=endpoint.tls,
+            tls=endpoint.tls.value,
             login=credentials.login,
             password=credentials.password.reveal(),
             connect_timeout_seconds=self._settings.connect_timeout_seconds,

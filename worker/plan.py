@@ -17,8 +17,10 @@ from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, FolderPlan, Lease, Options, Settled, folder_id
 from shared.plan import cut_batches
 from shared.store import WorkStore
-from shared.uids import MAX_UID, Uid, UidSet, records_of
+from shared.uids import Uid, UidSet, records_of
 from worker.decide import kept_flags
+from worker.sessions import together
+from worker.settle import arrived
 
 #: Messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000
@@ -52,10 +54,12 @@ class MailboxPlan:
     def run(self, known: Sequence[Folder]) -> int:
         """Enters every folder and closes the unit; `known` is what an earlier pass planned. Returns the number of
         folders that have something to copy. Raises what the ports raise."""
-        mapped = [m for m in self._map() if not m.skip]
+        mapped = [m for m in self._map(known) if not m.skip]
         before = {folder.folder_id: folder for folder in known}
-        there = self._source.statuses([m.source_name for m in mapped])
-        here = self._destination.statuses([m.destination_name for m in mapped])
+        there, here = together(
+            lambda: self._source.statuses([m.source_name for m in mapped]),
+            lambda: self._destination.statuses([m.destination_name for m in mapped]),
+        )
         busy = 0
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
@@ -68,10 +72,16 @@ class MailboxPlan:
         self._store.finish(self._lease)
         return busy
 
-    def _map(self) -> list[MappedFolder]:
+    def _map(self, known: Sequence[Folder]) -> list[MappedFolder]:
         """The mapping, with INBOX first, and every destination folder there."""
-        theirs, ours = self._source.listing(), self._destination.listing()
-        mapped = map_folders(theirs, ours, include=self._options.include, exclude=self._options.exclude)
+        theirs, ours = together(self._source.listing, self._destination.listing)
+        mapped = map_folders(
+            theirs,
+            ours,
+            include=self._options.include,
+            exclude=self._options.exclude,
+            known={folder.source_name: folder.destination_name for folder in known},
+        )
         wanted = [m for m in mapped if not m.skip]
         exist = {folder.name for folder in ours.folders if "noselect" not in folder.attributes}
         missing = [m.destination_name for m in wanted if m.destination_name not in exist]
@@ -129,11 +139,11 @@ class MailboxPlan:
         adopted, taken = self._adopt(snapshot, sizes, here) if fresh and sizes and here.messages else ((), UidSet())
         todo = [(uid, size) for uid, size in sizes if uid not in taken] if taken else sizes
         batches = tuple(
-            replace(unit, mailbox_id=folder.mailbox_id)
-            for unit in cut_batches(
+            cut_batches(
                 folder.folder_id,
                 there.uidvalidity,
                 todo,
+                mailbox_id=folder.mailbox_id,
                 batch_messages=self._rules.batch_messages,
                 batch_bytes=self._rules.batch_bytes,
             )
@@ -158,8 +168,7 @@ class MailboxPlan:
     ) -> tuple[tuple[Settled, ...], UidSet]:
         """Messages that are at the destination before anything was copied, matched by header fingerprint and size; where
         copies and originals differ in number, by bytes. Doubtful is not adopted."""
-        self._destination.open(folder.destination_name)
-        ours = list(self._destination.sightings(UidSet.span(1, MAX_UID)))
+        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, UidSet())
         by_size = {s.size_bytes for s in ours}
         candidates = UidSet.of(uid for uid, size in sizes if size in by_size)
         if not candidates:

@@ -44,6 +44,18 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
     return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
 
 
+#: A window of UIDs wider than this is listed first: servers may jump ahead with their UIDs.
+WIDE = 50_000
+
+
+def arrived(destination: MailDestination, status: FolderStatus, low: int, known: UidSet) -> list[Sighting]:
+    """What stands in the folder now open from UID `low` on and is not in `known`. `status` is of a fresh SELECT."""
+    window = UidSet.span(low, status.uidnext - 1)
+    if len(window) > WIDE:
+        window = UidSet.of(uid for uid, _ in destination.sizes(status) if uid >= low)
+    return list(destination.sightings(window - known))
+
+
 def recognise(
     source: MailSource | None, destination: MailDestination, sources: list[Sighting], candidates: list[Sighting]
 ) -> dict[int, int]:
@@ -72,9 +84,7 @@ def look(
     """Settles the intents that an earlier holder left. Both folders are open. Raises what the ports raise."""
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
-    known = known_destinations(store, lease.unit.folder_id)
-    # UIDNEXT of a folder that is open does not grow in our sight: ask for everything from `low` on.
-    candidates = [s for s in destination.sightings(UidSet.span(low, 4_294_967_295)) if s.uid >= low and s.uid not in known]
+    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id))
     sources = list(source.sightings(wanted_uids)) if candidates else []
     pairs = recognise(source, destination, sources, candidates) if sources else {}
 

@@ -18,9 +18,10 @@ from shared.fingerprint import MODULUS, mark
 from shared.mail import FolderStatus, MailDestination, Sighting
 from shared.model import Audit, Folder, LedgerEntry, Lease, Note
 from shared.store import WorkStore
-from shared.uids import MAX_UID, UidSet
+from shared.uids import UidSet
 from worker.inflight import stop_on
 from worker.sessions import Sessions
+from worker.settle import arrived
 
 
 
@@ -120,8 +121,7 @@ class MailboxVerification:
         pairs = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         ledger = UidSet.of(pairs.values())
         mine = UidSet.of(pairs[uid] for uid in folder.doubts if uid in pairs)
-        since = UidSet.span(folder.destination_uidnext, MAX_UID)
-        extras = [s for s in destination.sightings(since) if s.uid >= folder.destination_uidnext and s.uid not in ledger]
+        extras = arrived(destination, status, folder.destination_uidnext, ledger)
         if not mine or not extras:
             return
         keys = {(s.fingerprint, s.size_bytes, s.internaldate) for s in destination.sightings(mine)}

@@ -12,115 +12,22 @@ suite, `tests/contract/`, runs over both.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.messages import Appended, FolderListing, FolderStatus, ListedFolder, Message, Sighting
 from shared.uids import Uid, UidSet
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ListedFolder:
-    """One line of LIST (RFC 9051 §7.3.1)."""
-
-    #: The name as the server wrote it.
-    name: bytes
-    #: Hierarchy separator, one character; None where the server has a flat name space.
-    separator: str | None
-    #: Attributes in lower case without the backslash: "noselect", "sent", "hasnochildren", …
-    attributes: frozenset[str]
-    #: Whether the user is subscribed to it.
-    subscribed: bool = False
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FolderListing:
-    """Everything that one account shows."""
-
-    #: Personal namespace prefix (RFC 2342), e.g. b"INBOX."; b"" where there is none.
-    prefix: bytes
-    #: Separator of the personal namespace.
-    separator: str | None
-    #: All folders of the personal namespace.
-    folders: tuple[ListedFolder, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FolderStatus:
-    """What STATUS, EXAMINE or SELECT say of a folder."""
-
-    #: UIDVALIDITY, or 0 where the server has no stable UIDs.
-    uidvalidity: int
-    #: The next UID is at least this.
-    uidnext: int
-    #: Number of messages.
-    messages: int
-    #: HIGHESTMODSEQ (RFC 7162); None without CONDSTORE.
-    highestmodseq: int | None = None
-    #: Sum of message sizes in bytes (STATUS=SIZE, RFC 8438); None where not offered.
-    size_bytes: int | None = None
-    #: Flags that may be stored for good, as the server spells them; only of a selected folder.
-    permanent_flags: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Message:
-    """One message on its way: flags and date as read, the body as bytes or, when large, as a stream.
-
-    A streamed body must be read to its end (or the session aborted) before the iterator goes on.
-    """
-
-    #: UID at the source.
-    uid: Uid
-    #: Flags and keywords as the source spelled them, every one a valid atom, without \\Recent.
-    flags: tuple[str, ...]
-    #: INTERNALDATE in whole seconds since the epoch (UTC); None where the server's is unusable.
-    internaldate: int | None
-    #: Zone offset of INTERNALDATE in minutes east of UTC.
-    zone_minutes: int
-    #: Size of the body in bytes, by the literal that carries it.
-    size_bytes: int
-    #: `shared.fingerprint.header_fingerprint` of its header, 8 bytes.
-    fingerprint: bytes
-    #: The whole body, when it is small.
-    body: bytes | None
-    #: The body in chunks, when it is large.
-    stream: Iterator[bytes] | None = None
-    #: What was odd about it ("flag not an atom, dropped: …"); already cleaned for display.
-    oddities: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sighting:
-    """A message as seen without its body: enough to recognise a copy by (see `shared.fingerprint`)."""
-
-    #: UID where it was seen.
-    uid: Uid
-    #: RFC822.SIZE in bytes.
-    size_bytes: int
-    #: INTERNALDATE in whole seconds since the epoch; None where unusable.
-    internaldate: int | None
-    #: Digest of the identifying header fields (`shared.fingerprint.header_fingerprint`), 8 bytes.
-    fingerprint: bytes
-    #: Message-ID as it stands, for reports; "" where there is none.
-    message_id: str = ""
-    #: SHA-256 of the canonical bytes; only when asked for with `full`.
-    digest: bytes | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Appended:
-    """What became of one group sent with `MailDestination.send`."""
-
-    #: What the caller passed as `token`.
-    token: object
-    #: Destination UIDs of all messages, in the order they were sent; None without UIDPLUS.
-    uids: tuple[Uid, ...] | None = None
-    #: UIDVALIDITY that APPENDUID named; None without UIDPLUS.
-    uidvalidity: int | None = None
-    #: Positions in the group that were refused, with the error. With MULTIAPPEND all or none.
-    refused: dict[int, Exception] = field(default_factory=dict)
-    #: Positions that were stored.
-    stored: tuple[int, ...] = ()
+__all__ = [
+    "Appended",
+    "FolderListing",
+    "FolderStatus",
+    "ListedFolder",
+    "MailDestination",
+    "MailSession",
+    "MailSource",
+    "Message",
+    "Sighting",
+]
 
 
 class MailSession(Protocol):

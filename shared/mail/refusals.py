@@ -29,8 +29,12 @@ _CROWDED = re.compile(
     rb"|connection limit|too many bad|rate.?limit|throttl|command or bandwidth limits|try again later|temporar(?:il)?y",
     re.IGNORECASE,
 )
-_FULL = re.compile(rb"over\s?quota|quota (?:has been )?exceeded|mailbox (?:is )?full|exceeds? .{0,40}quota|no space left", re.I)
+_FULL = re.compile(
+    rb"over\s?quota|quota (?:has been )?exceeded|mailbox (?:is )?full|exceeds? .{0,40}quota|no space left", re.I
+)
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
+# Dovecot ends its texts with how long it took: the same refusal should read the same
+_TIMING = re.compile(rb" ?\(\d+\.\d+(?: \+ \d+\.\d+)+ secs\)\.?\s*\Z")
 
 _WAIT = frozenset({"THROTTLED", "INUSE", "UNAVAILABLE", "LIMIT"})
 _NO_FOLDER = frozenset({"TRYCREATE", "NONEXISTENT", "NOPERM", "READ-ONLY"})
@@ -46,7 +50,7 @@ def failure(
     side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:
     """The error for a tagged NO or BAD, or for a BYE; `what` begins its sentence. `status` is "NO", "BAD" or "BYE"."""
-    detail = clean_text(text, secrets=secrets)
+    detail = clean_text(_TIMING.sub(b"", text), secrets=secrets)
     wait = _BACKOFF.search(text)
     if wait:
         return Throttled(side, what or "asked to wait", detail, wait_seconds=int(wait[1]) / 1000)
@@ -78,7 +82,14 @@ def failure(
 
 def _login_failure(side: str, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
     # a named refusal counts as one even if its text asks to try later: trying again may lock the account
-    named = code in ("AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT", "PRIVACYREQUIRED", "CONTACTADMIN")
+    named = code in (
+        "AUTHENTICATIONFAILED",
+        "AUTHORIZATIONFAILED",
+        "EXPIRED",
+        "WEBALERT",
+        "PRIVACYREQUIRED",
+        "CONTACTADMIN",
+    )
     if not named and (code in _WAIT or _CROWDED.search(text)):
         return Throttled(side, what or "does not take another login now", detail)
     if status == "BAD" and not named and not _NOT_CONNECTED.search(text):

@@ -99,7 +99,7 @@ class Wire:
         self._idle -= spent
         self._whole -= spent
         if self._aborted:
-            raise self._lost("connection shut by mailhaul")
+            raise self._lost("")
         if not found:
             raise self._lost("no answer in time")
         return found[0][1]
@@ -202,7 +202,7 @@ class Wire:
                 raise self._lost("connection lost", error) from error
             else:
                 if not count:
-                    raise self._lost("connection shut by mailhaul" if self._aborted else "closed the connection")
+                    raise self._lost("closed the connection")
                 self._account(count)
                 return count
 
@@ -253,14 +253,14 @@ class Wire:
             while done < len(view):
                 try:
                     with self._closing:
-                        if self._aborted:
-                            raise OSError("aborted")
-                        sent = self.sock.send(view[done:])
+                        sent = -1 if self._aborted else self.sock.send(view[done:])
                 except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
                     self._wait_to_write()
                 except (OSError, ValueError) as error:
                     raise self._lost("connection lost", error) from error
                 else:
+                    if sent < 0:
+                        raise self._lost("")
                     done += sent
                     self._account(sent)
 
@@ -314,9 +314,12 @@ class Wire:
             self.sock.close()
 
     def _lost(self, what: str, cause: BaseException | None = None) -> MailError:
+        if self._aborted:
+            what, cause = "connection shut by mailhaul", None
         last = _BYE.search(self._buffer, self._start, self._end) if self.side == "destination" else None
         self.abort()
-        return ConnectionLost(self.side, what, clean_text(last[1] if last else str(cause or "")))
+        reason = f" ({clean_text(str(cause))})" if cause else ""
+        return ConnectionLost(self.side, what + reason, clean_text(last[1]) if last else "")
 
     def _violation(self, what: str) -> ProtocolViolation:
         self.abort()

@@ -2,9 +2,13 @@
 
 Rules that every adapter keeps, and that `tests/contract/test_store.py` checks over Redis and memory alike:
 
-- A method happens wholly or not at all, and may be repeated: when an answer is lost, the same call again changes nothing
-  more. So a caller may retry after `StoreError`.
-- Whatever takes a `Lease` is fenced by its term: after another claim, reap or reset it raises `LeaseLost`, writes nothing.
+- A method happens wholly or not at all, and may be repeated: when an answer is lost, the same call again changes
+  nothing more. So a caller may retry after `StoreError`. What closes a unit (`finish`, `release`, `split`) raises
+  `LeaseLost` when it is repeated.
+- Whatever takes a `Lease` is fenced by its term: after another claim, reap or reset it raises `LeaseLost` and writes
+  nothing. A lane has one lease at a time: what it still holds when it claims again goes back first.
+- Refused with `StoreError`, since nobody could mend it later: closing a unit with open intents, or a batch with
+  messages that have no outcome; splitting it into parts that do not hold just those; an intent's number used twice.
 - The ledger is a bijection: `LedgerConflict` when a destination UID is offered twice.
 - Counters of folder, mailbox and import change together: their sums agree at every moment.
 - Time is the store's own clock. Clients' clocks are never compared with each other.
@@ -24,8 +28,8 @@ from shared.model import (
     FolderPlan,
     Import,
     Intent,
-    LedgerEntry,
     Lease,
+    LedgerEntry,
     Mailbox,
     Note,
     Settled,
@@ -108,7 +112,7 @@ class RequestStore(Protocol):
         """Deletes all credentials of an import now."""
 
     def set_limit(self, scope: str, most: int | None) -> None:
-        """Most connections of a scope ("source_host") or of one key of it ("source_host:mail.old.example"); None: default."""
+        """Most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None: default."""
 
     def limits(self) -> dict[str, int]:
         """What was set."""
@@ -128,7 +132,7 @@ class WorkStore(Protocol):
         """The holder's connections to this mailbox's accounts are closed."""
 
     def progress(self, lease: Lease, *, settled: Sequence[Settled] = (), intents: Sequence[Intent] = (),
-                 withdrawn: Iterable[str] = (), doubts: UidSet = UidSet()) -> Control:
+                 withdrawn: Iterable[str] = (), doubts: UidSet = UidSet()) -> Control:  # noqa: B008 - frozen
         """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
         (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
         answer is not `Control.RUN`, the new intents were not written and nothing may be appended."""
@@ -157,7 +161,7 @@ class WorkStore(Protocol):
         """Enters what verification found."""
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
-        """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (joined by blanks) → source UIDs."""
+        """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (blanks between) → source UIDs."""
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         """What `set_flags` kept last."""

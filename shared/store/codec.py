@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
@@ -65,13 +67,14 @@ def encode_import(request: Import) -> dict[str, str]:
 
 
 def decode_import(import_id: str, row: Hash) -> Import:
-    options = json.loads(text(row, "options") or "{}")
+    said: dict[str, Any] = json.loads(text(row, "options") or "{}")
+    options: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
     return Import(
         import_id=import_id,
         name=text(row, "name"),
         source=decode_endpoint(text(row, "source")),
         destination=decode_endpoint(text(row, "destination")),
-        options=Options(**{key: tuple(v) if isinstance(v, list) else v for key, v in options.items()}),
+        options=Options(**options),
         state=ImportState(text(row, "state")),
         control=Control(text(row, "control")),
         created_at=number(row, "created_at") / 1000,
@@ -153,13 +156,26 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
     )
 
 
+def encode_uids(uids: UidSet) -> str:
+    """A batch's UIDs; the scripts only hand them on, so long ones are packed. Text, since it travels as JSON."""
+    plain = str(uids)
+    if len(plain) < 200:
+        return plain
+    packed = "z" + base64.b85encode(zlib.compress(plain.encode(), 6)).decode()
+    return packed if len(packed) < len(plain) else plain
+
+
+def decode_uids(value: str) -> UidSet:
+    return UidSet.parse(zlib.decompress(base64.b85decode(value[1:])).decode() if value.startswith("z") else value)
+
+
 def decode_unit(unit_id: str, row: Hash) -> Unit:
     return Unit(
         unit_id=unit_id,
         kind=UnitKind(text(row, "kind")),
         mailbox_id=text(row, "mailbox"),
         folder_id=text(row, "folder"),
-        uids=UidSet.parse(text(row, "uids")),
+        uids=decode_uids(text(row, "uids")),
         size_bytes=number(row, "size"),
         state=UnitState(text(row, "state")),
         attempts=number(row, "attempts"),
@@ -198,7 +214,8 @@ def encode_note(note: Note) -> str:
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
     reason, message_id, internaldate, size = json.loads(value)
-    return Note(uid=int(uid), what=what, reason=reason, message_id=message_id, internaldate=internaldate, size_bytes=size)
+    note = Note(uid=int(uid), what=what, reason=reason)
+    return dataclasses.replace(note, message_id=message_id, internaldate=internaldate, size_bytes=size)
 
 
 def encode_settled(settled: Settled) -> dict[str, object]:

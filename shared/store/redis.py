@@ -21,8 +21,8 @@ from shared.model import (
     FolderPlan,
     Import,
     Intent,
-    LedgerEntry,
     Lease,
+    LedgerEntry,
     Mailbox,
     Note,
     Settled,
@@ -49,15 +49,20 @@ def connect(url: str) -> redis.Redis:
     )
 
 
+def _unreachable(error: redis.RedisError) -> StoreError:
+    return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
+
+
 class RedisStore:
     """`shared.store.Store` on Redis. Thread-safe; one per process."""
 
-    def __init__(self, client: redis.Redis, *, lease_seconds: float = 60, limits: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self, client: redis.Redis, *, lease_seconds: float = 60, limits: Mapping[str, int] | None = None
+    ) -> None:
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
-        self._endpoints: dict[str, tuple[Endpoint, Endpoint]] = {}
 
     def _run(self, name: str, *args: Any) -> Any:
         try:
@@ -70,13 +75,13 @@ class RedisStore:
                 raise LedgerConflict(f"destination UID {said[6:]} is in the ledger already") from None
             raise StoreError(f"the state store refused {name}: {said[:200]}") from error
         except redis.RedisError as error:
-            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from error
+            raise _unreachable(error) from error
 
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
             return getattr(self._redis, method)(*args, **kwargs)
         except redis.RedisError as error:
-            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from error
+            raise _unreachable(error) from error
 
     def ping(self) -> None:
         """Raises `StoreError` when the store is not there."""
@@ -122,12 +127,11 @@ class RedisStore:
         return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
 
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
-        if import_id not in self._endpoints:
-            found = self.import_(import_id)
-            if found is None:
-                raise StoreError(f"import {import_id} is not in the store")
-            self._endpoints[import_id] = (found.source, found.destination)
-        return self._endpoints[import_id]
+        # Not kept: the same import may be opened again with another CA file or fingerprint.
+        found = self.import_(import_id)
+        if found is None:
+            raise StoreError(f"import {import_id} is not in the store")
+        return found.source, found.destination
 
     def _pipeline(self, calls: Iterable[tuple[str, str]]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
@@ -136,7 +140,7 @@ class RedisStore:
         try:
             return list(pipeline.execute())
         except redis.RedisError as error:
-            raise StoreError(f"the state store is not reachable ({type(error).__name__})") from error
+            raise _unreachable(error) from error
 
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         last = -1 if count < 0 else start + count - 1
@@ -159,7 +163,7 @@ class RedisStore:
 
     def notes(self, folder_id: str) -> list[Note]:
         row = self._read("hgetall", keys.folder(folder_id, "notes"))
-        return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: note.uid)
+        return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: (note.uid, note.what))
 
     def failures(self, mailbox_id: str) -> list[Failure]:
         return [Failure(**json.loads(v)) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
@@ -172,7 +176,7 @@ class RedisStore:
             {
                 "folder": unit.folder_id,
                 "id": unit.unit_id,
-                "uids": str(unit.uids),
+                "uids": codec.encode_uids(unit.uids),
                 "size": unit.size_bytes,
                 "notes": [codec.note_field(note) for note in notes],
             }
@@ -205,12 +209,12 @@ class RedisStore:
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
         asked = time.monotonic()
-        answer = self._run("claim", holder, int(self._lease_seconds * 1000), prefer, hint, held, 200, *self._limits)
+        answer = self._run("claim", holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits)
         if not answer:
             return None
-        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now = answer
+        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends = answer
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
-        mailbox = codec.pairs(mailbox_row)
+        source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
         return Lease(
             unit=unit,
             holder=holder,
@@ -218,7 +222,7 @@ class RedisStore:
             # Trust counts from when the request was sent, not from when the answer came.
             deadline=asked + self._lease_seconds,
             claimed_at=int(now) / 1000,
-            mailbox=codec.decode_mailbox(mailbox_id.decode(), mailbox, *self._both(codec.text(mailbox, "import"))),
+            mailbox=codec.decode_mailbox(mailbox_id.decode(), codec.pairs(mailbox_row), source, destination),
             folder=codec.decode_folder(unit.folder_id, codec.pairs(folder_row)) if unit.folder_id else None,
             records=codec.decode_records(ledger),
             others=UidSet.parse(codec.text(pairs, "others")),
@@ -279,7 +283,7 @@ class RedisStore:
         rows = [
             {
                 "id": unit.unit_id,
-                "uids": str(unit.uids),
+                "uids": codec.encode_uids(unit.uids),
                 "size": unit.size_bytes,
                 "messages": len(unit.uids),
                 "attempts": unit.attempts,
@@ -291,7 +295,8 @@ class RedisStore:
 
     def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
         batches = [
-            {"id": b.unit_id, "uids": str(b.uids), "size": b.size_bytes, "messages": len(b.uids)} for b in plan.batches
+            {"id": b.unit_id, "uids": codec.encode_uids(b.uids), "size": b.size_bytes, "messages": len(b.uids)}
+            for b in plan.batches
         ]
         self._run(
             "plan_folder",

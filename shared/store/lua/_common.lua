@@ -70,6 +70,11 @@ local function unlease(u, holder)
   if redis.call('HGET', P .. 'holders', holder) == u then redis.call('HDEL', P .. 'holders', holder) end
 end
 
+-- The attempt was none. People's words set the count to nothing even while somebody is at work.
+local function forgive(u)
+  if tonumber(redis.call('HGET', unit_key(u), 'attempts')) > 0 then redis.call('HINCRBY', unit_key(u), 'attempts', -1) end
+end
+
 -- A unit that is finished, or replaced by others. Whoever still holds it is fenced off, since it is gone.
 local function drop_unit(m, u)
   unlease(u, redis.call('HGET', unit_key(u), 'holder') or '')
@@ -281,12 +286,12 @@ local function settle(u, folder, mailbox, import, s)
   if done > 0 then
     redis.call('HINCRBY', unit_key(u), 'done', done)
     count(folder, mailbox, import, 'done_bytes', s.size)
+    redis.call('HSET', import_key(import), 'last_record_at', clock())
   end
   for field, note in pairs(s.notes) do
     local new = redis.call('HSET', folder_key(folder) .. ':notes', field, note) == 1
     local what = string.match(field, ':(.*)$')
     if new and COUNTED[what] then count(folder, mailbox, import, what, 1) end
   end
-  redis.call('HSET', import_key(import), 'last_record_at', clock())
   if s.intent ~= '' then redis.call('HDEL', unit_key(u) .. ':intents', s.intent) end
 end

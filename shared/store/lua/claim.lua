@@ -15,7 +15,7 @@ if lost then
   unlease(lost, holder)
   if h[1] == 'leased' and h[2] == holder then
     redis.call('HSET', unit_key(lost), 'term', redis.call('INCR', P .. 'terms'))
-    if h[3] ~= '1' then redis.call('HINCRBY', unit_key(lost), 'attempts', -1) end
+    if h[3] ~= '1' then forgive(lost) end
     make_ready(lost)
   end
 end
@@ -121,4 +121,5 @@ local folder = fields[2]
 local ledger = folder_key(folder) .. ':ledger'
 return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
         redis.call('HGETALL', folder_key(folder)), redis.call('HGET', ledger, u) or '',
-        redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now)}
+        redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now),
+        redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination')}

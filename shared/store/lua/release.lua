@@ -9,7 +9,7 @@ local m, kind = h[1], h[2]
 local key = mailbox_key(m)
 local now = clock()
 unlease(u, holder)
-if how ~= 'again' then redis.call('HINCRBY', unit_key(u), 'attempts', -1) end
+if how ~= 'again' then forgive(u) end
 if ARGV[6] ~= '' then
   redis.call('HSET', key, 'failure', ARGV[6])
   redis.call('LPUSH', key .. ':failures', ARGV[6])

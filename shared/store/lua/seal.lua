@@ -1,5 +1,6 @@
 -- seal(import_id, name, sealed, name, sealed, …): stores credentials. What comes after the end goes with the others.
 local key = import_key(ARGV[1])
+if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no import ' .. ARGV[1]) end
 for n = 2, #ARGV, 2 do redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
 local h = redis.call('HMGET', key, 'state', 'retention')
 if h[1] == 'finished' then redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600) end

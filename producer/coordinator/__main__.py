@@ -1,0 +1,147 @@
+"""`python -m producer.coordinator`: one coordinator process. Any number may run; one leads, the others stand by.
+
+SIGTERM or SIGINT ends it after the turn. While Redis is down it keeps asking, and goes on with the first answer.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+import uuid
+
+import redis
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import DramatiqError
+
+from producer.coordinator.tick import LEAD_SECONDS, Coordinator
+from shared.broker import make_broker, ring
+from shared.config import Settings, load_settings, redis_urls
+from shared.errors import MailhaulError, StoreError
+from shared.jobs import QUEUES
+from shared.logs import configure_logging, get_logger
+from shared.metrics import CoordinatorMetrics, start_http
+from shared.model import UnitKind
+from shared.store import SCOPES
+from shared.store.redis import RedisStore, connect
+
+#: Between two turns.
+TURN_SECONDS = 0.5
+#: A loop that was silent for longer is stuck: above what the store's client waits for a server that restarts.
+STUCK_SECONDS = 90.0
+
+
+class DramatiqBells:
+    """`producer.coordinator.tick.Bells` on Dramatiq's Redis."""
+
+    def __init__(self, broker: RedisBroker) -> None:
+        self._broker = broker
+
+    def depths(self) -> dict[UnitKind, int]:
+        """What lies in the ready queues."""
+        return {kind: int(self._broker.do_qsize(kind)) for kind in QUEUES}
+
+    def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
+        """One doorbell."""
+        ring(self._broker, kind, import_id, unit_id)
+
+    def maintain(self) -> None:
+        """Any command to a queue may bring on its maintenance; asking its size does nothing else."""
+        chance, self._broker.maintenance_chance = self._broker.maintenance_chance, 1_000_000
+        try:
+            for queue in QUEUES:
+                self._broker.do_qsize(queue)
+                self._broker.do_qsize(f"{queue}.DQ")
+        finally:
+            self._broker.maintenance_chance = chance
+
+
+class Pulse:
+    """How the loop is, for /healthz and /readyz."""
+
+    def __init__(self) -> None:
+        self._turned = time.monotonic()
+        self._store = "not asked yet"
+
+    def beat(self, complaint: str = "") -> None:
+        """After each turn, with what went wrong."""
+        self._turned = time.monotonic()
+        self._store = complaint
+
+    def health(self) -> tuple[bool, str]:
+        """Whether the loop turns; a Redis that is down is no reason to restart it."""
+        silent = time.monotonic() - self._turned
+        return silent < STUCK_SECONDS, f"last turn {silent:.1f} s ago"
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether the last turn reached the store and the queue."""
+        silent = time.monotonic() - self._turned
+        return not self._store and silent < LEAD_SECONDS, self._store or f"last turn {silent:.1f} s ago"
+
+
+def main() -> int:
+    """Runs until told to stop; the exit code."""
+    try:
+        settings = load_settings()
+        configure_logging(
+            level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses
+        )
+        return run(settings)
+    except MailhaulError as error:
+        print(f"mailhaul coordinator: {error}", file=sys.stderr)
+        return 2
+
+
+def run(settings: Settings) -> int:
+    """One coordinator process with these settings."""
+    log = get_logger("mailhaul.coordinator")
+    broker_url, state_url = redis_urls(settings, None)
+    limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
+    store = RedisStore(connect(state_url), lease_seconds=settings.lease_seconds, limits=limits)
+    holder = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
+    metrics, pulse, stop = CoordinatorMetrics(), Pulse(), threading.Event()
+    coordinator = Coordinator(
+        store=store,
+        queue=DramatiqBells(make_broker(broker_url)),
+        holder=holder,
+        threads=settings.worker_threads,
+        metrics=metrics,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if settings.coordinator_port:
+        try:
+            start_http(
+                metrics.registry,
+                settings.coordinator_port,
+                settings.listen_host,
+                health=pulse.health,
+                ready=pulse.ready,
+            )
+        except OSError as error:
+            # Imports are worth more than their metrics.
+            where = f"{settings.listen_host}:{settings.coordinator_port}"
+            log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_COORDINATOR_PORT")
+    log.info("coordinator_started", holder=holder)
+    led = False
+    while not stop.is_set():
+        try:
+            leads = coordinator.turn()
+            pulse.beat()
+            if leads != led:
+                log.info("leads" if leads else "stands_by", holder=holder)
+                led = leads
+        except (StoreError, redis.RedisError, DramatiqError) as error:
+            pulse.beat(str(error))
+            metrics.publish_store(False)
+            log.warning("store_unreachable", error=str(error))
+        stop.wait(TURN_SECONDS)
+    log.info("coordinator_stopped", holder=holder)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""One turn of the coordinator: lead, reap, rescue, Dramatiq's maintenance, publish. Each step may be repeated."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from producer.coordinator.rescue import bells, wanted
+from shared.lifecycle import ImportState, MailboxState
+from shared.metrics import CoordinatorMetrics
+from shared.model import UnitKind
+from shared.store import Overview, Store
+
+#: How long leadership lasts after it was last asked for; a standby takes over after at most this.
+LEAD_SECONDS = 10.0
+#: After a lease has run out, the time that its worker has to shut its sockets.
+GRACE_SECONDS = 5.0
+#: Between two rounds of Dramatiq's maintenance; it is cheap, and otherwise left to chance.
+MAINTENANCE_SECONDS = 5.0
+#: Between two readings of all imports for the metrics.
+PUBLISH_SECONDS = 2.0
+
+
+class Bells(Protocol):
+    """The queue, as far as the coordinator needs it."""
+
+    def depths(self) -> dict[UnitKind, int]:
+        """Doorbells that nobody answered yet."""
+
+    def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
+        """One doorbell."""
+
+    def maintain(self) -> None:
+        """Brings back the jobs of processes that died."""
+
+
+@dataclass
+class Coordinator:
+    """Call `turn` about twice a second. Raises `StoreError`, and what the queue's client raises."""
+
+    #: The state store.
+    store: Store
+    #: The queue.
+    queue: Bells
+    #: This process, for the lease of leadership.
+    holder: str
+    #: Lanes of one worker process.
+    threads: int
+    #: Where numbers go.
+    metrics: CoordinatorMetrics
+    #: The monotonic clock.
+    clock: Callable[[], float] = time.monotonic
+
+    _maintained: float = field(init=False, default=float("-inf"))
+    _published: float = field(init=False, default=float("-inf"))
+    _imports: dict[str, str] = field(init=False, default_factory=dict)
+
+    def turn(self) -> bool:
+        """One turn; whether this process leads."""
+        began = self.clock()
+        term = self.store.lead(self.holder, LEAD_SECONDS)
+        self.metrics.publish_store(True)
+        self.metrics.publish_leader(bool(term))
+        if not term:
+            return False
+        expired = self.store.reap(GRACE_SECONDS)
+        overview = self.store.overview()
+        depths = self.queue.depths()
+        rung = self._rescue(overview, depths)
+        if began - self._maintained >= MAINTENANCE_SECONDS:
+            self.queue.maintain()
+            self._maintained = began
+        self.metrics.publish_queue(
+            units={
+                "ready": overview.ready_units,
+                "delayed": overview.delayed_units,
+                "leased": overview.leased_units,
+            },
+            depths=depths,
+            workers=overview.workers,
+            holds=len(overview.holds),
+        )
+        if began - self._published >= PUBLISH_SECONDS:
+            self._publish()
+            self._published = began
+        self.metrics.count_turn(seconds=self.clock() - began, expired=len(expired), rung=rung)
+        return True
+
+    def _rescue(self, overview: Overview, depths: dict[UnitKind, int]) -> list[UnitKind]:
+        count = wanted(overview.ready_units, overview.workers * self.threads, depths)
+        chosen = bells(self.store.ready_units(count), count) if count else ()
+        for unit in chosen:
+            self.queue.ring(unit.kind, self._import_of(unit.mailbox_id), unit.unit_id)
+        return [unit.kind for unit in chosen]
+
+    def _import_of(self, mailbox_id: str) -> str:
+        """For the job's log lines only, so that an old answer does no harm."""
+        if mailbox_id not in self._imports:
+            if len(self._imports) > 10_000:
+                self._imports.clear()
+            mailbox = self.store.mailbox(mailbox_id)
+            self._imports[mailbox_id] = mailbox.import_id if mailbox else ""
+        return self._imports[mailbox_id]
+
+    def _publish(self) -> None:
+        states: Counter[str] = Counter()
+        mailboxes: Counter[MailboxState] = Counter()
+        messages = size_bytes = 0
+        for request in self.store.imports():
+            states[request.state] += 1
+            if request.state is ImportState.FINISHED:
+                continue
+            tally, phases = self.store.import_tally(request.import_id)
+            mailboxes.update(phases)
+            messages += tally.pending
+            size_bytes += max(0, tally.size_bytes - tally.done_bytes)
+        self.metrics.publish_imports(states, mailboxes, messages, size_bytes)

@@ -1,0 +1,240 @@
+"""The manifest: bytes to rows, or every row's error at once.
+
+A header row may have its columns in any order and under many names (`producer.intake.columns`); without one, 2, 4 or 6
+columns have a fixed meaning. A row is a header when at least two of its cells are known names and one of them means the
+login: a mailbox whose login is ``user`` and whose password is ``pass`` needs a header above it. Blank lines are left
+out; there are no comments, since a login or a password may begin with any character.
+
+Spaces around a bare value are dropped; inside quotation marks every space belongs to the value.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from producer.intake.columns import NAMES, columns_of
+from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
+from shared.credentials import Secret
+
+__all__ = [
+    "Limits",
+    "Manifest",
+    "ManifestInvalid",
+    "Row",
+    "RowError",
+    "parse_credentials",
+    "parse_manifest",
+    "template",
+]
+
+_QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?", re.IGNORECASE)
+_POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
+#: Rows named in one warning.
+_NAMED = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How large a manifest may be."""
+
+    #: Bytes of the file.
+    file_bytes: int = 50 * 1024 * 1024
+    #: Mailboxes.
+    rows: int = 200_000
+    #: Characters of one value.
+    value_characters: int = 1_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Row:
+    """One mailbox to move."""
+
+    #: Line in the file, counted from 1.
+    line: int
+    #: At the source.
+    login: str
+    #: At the source.
+    password: Secret
+    #: At the destination; the source's where none is given.
+    new_login: str
+    #: At the destination; the source's where none is given.
+    new_password: Secret
+    #: For the account at the destination; "" when not given.
+    first_name: str = ""
+    #: For the account at the destination; "" when not given.
+    last_name: str = ""
+    #: For the account at the destination, in bytes; None when not given.
+    quota_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manifest:
+    """What the file asks for."""
+
+    #: In the order of the file.
+    rows: tuple[Row, ...]
+    #: What a person should look at.
+    warnings: tuple[str, ...] = ()
+    #: What the bytes were read as.
+    encoding: str = "utf-8"
+    #: What stands between values.
+    separator: str = ","
+    #: What each column was taken for; "" for an ignored one.
+    columns: tuple[str, ...] = ()
+
+
+def parse_manifest(data: bytes, *, encoding: str = "", separator: str = "", limits: Limits | None = None) -> Manifest:
+    """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
+
+    Raises `ManifestInvalid` with every error; its text never holds a value that could be a password."""
+    limits = limits or Limits()
+    if len(data) > limits.file_bytes:
+        raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
+    sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows)
+    if not sheet.rows:
+        raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
+    columns = columns_of(sheet.rows)
+    lines = sheet.rows[1:] if columns.header else sheet.rows
+    if len(lines) > limits.rows:
+        raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
+    reading = _Reading(columns.fields, limits)
+    rows = [row for line, cells in lines if (row := reading.row(line, cells))]
+    errors = sorted([*sheet.errors, *reading.errors], key=lambda error: error.line)
+    if not lines and not errors:
+        errors = [RowError(line=0, what="it has a header and no rows")]
+    if errors:
+        raise ManifestInvalid(errors)
+    return Manifest(
+        rows=tuple(rows),
+        warnings=(*sheet.warnings, *columns.warnings, *reading.warnings()),
+        encoding=sheet.encoding,
+        separator=sheet.separator,
+        columns=columns.fields,
+    )
+
+
+def parse_credentials(
+    data: bytes, *, encoding: str = "", separator: str = "", limits: Limits | None = None
+) -> Manifest:
+    """New passwords for mailboxes of an import: the same file in the same form. Raises `ManifestInvalid`."""
+    return parse_manifest(data, encoding=encoding, separator=separator, limits=limits)
+
+
+def template(separator: str = ",") -> str:
+    """A manifest to fill in: every column, and a row for each way to fill it."""
+    if separator not in SEPARATORS:
+        separator = next(sign for sign, name in SEPARATORS.items() if name == separator.lower())
+    rows = [
+        ("ivan@old.example", "s3cret", "ivan@new.example", "another secret", "Ivan", "Petrov", "2 GB"),
+        ("anna@old.example", "the same there", "", "", "", "", ""),
+    ]
+    lines = [tuple(NAMES), *(tuple(f'"{value}"' for value in row) for row in rows)]
+    return "".join(f"{separator.join(line)}\n" for line in lines)
+
+
+class _Reading:
+    """Makes rows of cells and remembers what was wrong, odd or there before."""
+
+    def __init__(self, fields: tuple[str, ...], limits: Limits) -> None:
+        self._fields, self._limits = fields, limits
+        self._by_login: dict[str, Row] = {}
+        self._by_new_login: dict[str, int] = {}
+        self._folded: dict[tuple[str, str], tuple[str, int]] = {}
+        self._odd: dict[str, list[int]] = defaultdict(list)
+        self.errors: list[RowError] = []
+
+    def warnings(self) -> list[str]:
+        """One sentence a kind, with its rows."""
+        said = []
+        for what, lines in self._odd.items():
+            named = ", ".join(map(str, lines[:_NAMED]))
+            more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
+            said.append(f"row{'s' if len(lines) > 1 else ''} {named}{more}: {what}")
+        return said
+
+    def row(self, line: int, cells: list[Cell]) -> Row | None:
+        """The row, or None when it has errors."""
+        before = len(self.errors)
+        width = len(self._fields)
+        if len(cells) < width or any(cell.text for cell in cells[width:]):
+            self._wrong(line, "", f"{len(cells)} columns instead of {width}")
+            return None
+        values = {column: cell for column, cell in zip(self._fields, cells, strict=False) if column}
+        for column, cell in zip(self._fields, cells, strict=False):
+            self._check(line, column, cell)
+        row = self._made(line, values)
+        if row.login:
+            self._compare(row)
+        return row if len(self.errors) == before else None
+
+    def _check(self, line: int, column: str, cell: Cell) -> None:
+        text = cell.text
+        if not text and column in ("login", "password"):
+            self._wrong(line, column, "is missing")
+        if len(text) > self._limits.value_characters:
+            self._wrong(line, column, f"longer than {self._limits.value_characters} characters")
+        elif not text.isprintable():
+            kinds = {unicodedata.category(char) for char in text}
+            if kinds & {"Cc", "Cs", "Zl", "Zp"}:
+                self._wrong(line, column, "holds a control character (a line break, tab or NUL)")
+            elif column:
+                self._odd[f"{column} holds an invisible character or an unusual space, which is kept"].append(line)
+        if text != text.strip() and column:
+            self._odd[f"{column} begins or ends with a space, which is kept since it is in quotation marks"].append(
+                line
+            )
+        if text[:1] in "“”„«" and text and column:
+            self._odd[f"{column} begins with a typographic quotation mark, which is taken for a part of it"].append(
+                line
+            )
+
+    def _made(self, line: int, values: Mapping[str, Cell]) -> Row:
+        text = {column: values[column].text if column in values else "" for column in NAMES}
+        return Row(
+            line=line,
+            login=text["login"],
+            password=Secret(text["password"]),
+            new_login=text["new_login"] or text["login"],
+            new_password=Secret(text["new_password"] or text["password"]),
+            first_name=text["first_name"],
+            last_name=text["last_name"],
+            quota_bytes=self._quota(line, text["quota"]),
+        )
+
+    def _quota(self, line: int, text: str) -> int | None:
+        if not text:
+            return None
+        if not (found := _QUOTA.fullmatch(text.strip())):
+            self._wrong(line, "quota", 'is not a size: write megabytes ("500") or a unit ("2 GB")')
+            return None
+        return int(float(found[1].replace(",", ".")) * 1024 ** _POWER[found[2].lower()])
+
+    def _compare(self, row: Row) -> None:
+        """With the rows above: a mailbox once, and at the destination no two in one."""
+        if same := self._by_login.get(row.login):
+            alike = (same.password, same.new_login, same.new_password) == (
+                row.password,
+                row.new_login,
+                row.new_password,
+            )
+            what = (
+                f"repeats row {same.line}" if alike else f"the same login as in row {same.line}, but the rest differs"
+            )
+            self._wrong(row.line, "login", f"{what}: keep one of them")
+            return
+        self._by_login[row.login] = row
+        if other := self._by_new_login.get(row.new_login):
+            self._wrong(row.line, "new_login", f"goes to the same mailbox as row {other}: two would become one")
+            return
+        self._by_new_login[row.new_login] = row.line
+        for column, text in (("login", row.login), ("new_login", row.new_login)):
+            spelled, line = self._folded.setdefault((column, text.casefold()), (text, row.line))
+            if spelled != text and column in self._fields:
+                self._odd[f"{column} differs from that of row {line} only in capital letters"].append(row.line)
+
+    def _wrong(self, line: int, column: str, what: str) -> None:
+        self.errors.append(RowError(line=line, column=column, what=what))

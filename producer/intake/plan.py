@@ -1,0 +1,213 @@
+"""The dry run as a value: what an import would do, mailbox by mailbox, for `mailhaul plan` to print or give as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from shared.folders import MappedFolder
+from shared.plan import expected_duration
+
+
+class FolderSize(Protocol):
+    """What is needed of `shared.mail.FolderStatus`; this floor does not know the ports."""
+
+    @property
+    def messages(self) -> int: ...
+    @property
+    def size_bytes(self) -> int | None: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderLine:
+    """One folder of the dry run."""
+
+    #: At the source, for people.
+    source: str
+    #: At the destination, for people; "" when left out.
+    destination: str
+    #: "sent", "trash", …; "" for an ordinary folder.
+    special_use: str = ""
+    #: Messages at the source; of a folder that is left out too, when known.
+    messages: int = 0
+    #: Their bytes; None where the source does not say before they are read.
+    size_bytes: int | None = None
+    #: Whether the destination has the folder already.
+    exists: bool = False
+    #: Why it is left out; "" when it is not.
+    skip: str = ""
+    #: Why it is called differently there; "" when it is not.
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MailboxLine:
+    """One mailbox of the dry run."""
+
+    #: Line in the manifest, counted from 1.
+    row: int
+    #: At the source.
+    login: str
+    #: At the destination.
+    destination_login: str
+    #: In the source's order.
+    folders: tuple[FolderLine, ...] = ()
+    #: Why it could not be looked into, and what to do; "" when it could.
+    problem: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Totals:
+    """Sums over mailboxes; messages and bytes of folders that are left out do not count."""
+
+    #: Rows of the manifest.
+    mailboxes: int = 0
+    #: Mailboxes that could not be looked into.
+    problems: int = 0
+    #: Folders that would be copied.
+    folders: int = 0
+    #: Folders left out.
+    skipped_folders: int = 0
+    #: Folders that get another name.
+    renamed_folders: int = 0
+    #: Messages that would be copied.
+    messages: int = 0
+    #: Their bytes, as far as known.
+    size_bytes: int = 0
+    #: Folders whose size the source does not say.
+    unknown_sizes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DryRun:
+    """What an import would do."""
+
+    #: Where from, as a URL.
+    source: str
+    #: Where to, as a URL.
+    destination: str
+    #: In the manifest's order.
+    mailboxes: tuple[MailboxLine, ...]
+    #: What a person should look at before starting.
+    warnings: tuple[str, ...] = ()
+    #: Connections that work at the same time: for the estimate.
+    connections: int = 1
+
+    @property
+    def totals(self) -> Totals:
+        """Sums over all mailboxes."""
+        return totals(self.mailboxes)
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """About how long it takes: (low, high), see `shared.plan.expected_duration`."""
+        sums = self.totals
+        return expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``: names as in the dataclasses, no secrets."""
+        low, high = self.seconds
+        return {
+            **asdict(self),
+            "mailboxes": [{**asdict(box), "totals": asdict(totals([box]))} for box in self.mailboxes],
+            "totals": asdict(self.totals),
+            "expected_seconds": {"low": round(low), "high": round(high)},
+        }
+
+    def lines(self, *, folders: bool = True) -> Iterator[str]:
+        """For a terminal; `folders` off leaves one line a mailbox, and what differs or is left out."""
+        yield f"from {self.source} to {self.destination}: nothing is written"
+        for warning in self.warnings:
+            yield f"note: {warning}"
+        for box in self.mailboxes:
+            yield from _mailbox(box, folders)
+        sums = self.totals
+        yield (
+            f"{_count(sums.mailboxes, 'mailbox', 'mailboxes')}, {_load(sums)}; "
+            f"left out: {sums.skipped_folders}, renamed: {sums.renamed_folders}, not reached: {sums.problems}"
+        )
+        low, high = self.seconds
+        yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"
+
+
+def folder_lines(
+    mapped: Iterable[MappedFolder], statuses: Mapping[bytes, FolderSize | Exception]
+) -> tuple[FolderLine, ...]:
+    """The lines of one mailbox; `statuses` by source name, an error for a folder that the source does not open."""
+    lines = []
+    for folder in mapped:
+        status = statuses.get(folder.source_name)
+        refused = isinstance(status, Exception)
+        known = None if status is None or isinstance(status, Exception) else status
+        lines.append(
+            FolderLine(
+                source=folder.display,
+                destination="" if refused else folder.destination_display,
+                special_use=folder.special_use,
+                messages=known.messages if known else 0,
+                size_bytes=(known.size_bytes if known.messages else 0) if known else None,
+                exists=folder.exists,
+                skip=folder.skip or (f"cannot be read at the source: {status}" if refused else ""),
+                note=folder.note,
+            )
+        )
+    return tuple(lines)
+
+
+def totals(mailboxes: Iterable[MailboxLine]) -> Totals:
+    """Sums over these mailboxes."""
+    boxes = list(mailboxes)
+    folders = [folder for box in boxes for folder in box.folders]
+    copied = [folder for folder in folders if not folder.skip]
+    return Totals(
+        mailboxes=len(boxes),
+        problems=sum(bool(box.problem) for box in boxes),
+        folders=len(copied),
+        skipped_folders=len(folders) - len(copied),
+        renamed_folders=sum(folder.destination != folder.source for folder in copied),
+        messages=sum(folder.messages for folder in copied),
+        size_bytes=sum(folder.size_bytes or 0 for folder in copied),
+        unknown_sizes=sum(folder.size_bytes is None for folder in copied),
+    )
+
+
+def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
+    sums = totals([box])
+    to = "" if box.destination_login == box.login else f" → {box.destination_login}"
+    yield f"{box.login}{to}: {box.problem or _load(sums)}"
+    for folder in box.folders:
+        if folder.skip:
+            yield f"    {folder.source}: left out, {folder.skip}"
+        elif folders or folder.note:
+            to = "" if folder.destination == folder.source else f" → {folder.destination}"
+            note = f" ({folder.note})" if folder.note else ""
+            yield f"    {folder.source}{to}: {_count(folder.messages, 'message', 'messages')}{note}"
+
+
+def _load(sums: Totals) -> str:
+    size = spoken_size(sums.size_bytes)
+    if sums.unknown_sizes:
+        size = f"at least {size}" if sums.size_bytes else "size not known yet"
+    return f"{_count(sums.folders, 'folder', 'folders')}, {_count(sums.messages, 'message', 'messages')}, {size}"
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number:,} {one if number == 1 else many}"
+
+
+def spoken_size(bytes_: int) -> str:
+    """For people: "3.4 GB"."""
+    size, units = float(bytes_), ["bytes", "kB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.1f} {units[0]}" if units[0] != "bytes" else f"{bytes_} bytes"
+
+
+def spoken_duration(seconds: float) -> str:
+    """For people, rounded: "40 s", "5 min", "3.5 h", "2.0 days"."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 5400:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 172_800 else f"{seconds / 86_400:.1f} days"

@@ -1,0 +1,100 @@
+"""Writes a request down and sets it going. Order matters, and every step may be repeated after any crash:
+
+1. the import and its mailboxes: nothing is served yet, since the import is only *opening*;
+2. their credentials, sealed: the store has a place for them only once the import is there;
+3. `submit`: from here on it runs, and workers find everything that they need;
+4. the doorbells. When this one is lost, the coordinator rings.
+
+Killed in between, it stands in state "opening" and the same command goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+
+from producer.intake.manifest import Row
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import UsageError
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Unit, import_id, mailbox_id
+from shared.store import Store
+
+#: Rings once for this unit of this import.
+Ring = Callable[[Unit, str], None]
+#: Doorbells rung at once; the coordinator rings for the rest as lanes get free.
+_FIRST_BELLS = 64
+#: Mailboxes whose credentials are sealed in one call.
+_PART = 500
+_NAME_LENGTH = 120
+
+
+def import_name(given: str, manifest: str) -> str:
+    """What the import is called: what was given, else the file's name without its ending. Raises `UsageError`."""
+    name = (given or PurePath(manifest).stem).strip()
+    if not name or len(name) > _NAME_LENGTH or not name.isprintable():
+        raise UsageError(f"--name: must be 1 to {_NAME_LENGTH} printable characters")
+    return name
+
+
+def prepare_import(
+    rows: Sequence[Row], source: Endpoint, destination: Endpoint, options: Options, name: str
+) -> tuple[Import, tuple[Mailbox, ...]]:
+    """The request as nouns. The same name and servers give the same ids, so that running it again goes on."""
+    request = Import(
+        import_id=import_id(name, source, destination),
+        name=name,
+        source=source,
+        destination=destination,
+        options=options,
+    )
+    mailboxes = tuple(
+        Mailbox(
+            mailbox_id=mailbox_id(request.import_id, row.login, row.new_login),
+            import_id=request.import_id,
+            row=row.line,
+            source=Account(endpoint=source, login=row.login),
+            destination=Account(endpoint=destination, login=row.new_login),
+        )
+        for row in rows
+    )
+    return request, mailboxes
+
+
+def submit(
+    store: Store,
+    vault: Vault,
+    ring: Ring,
+    request: Import,
+    mailboxes: Sequence[Mailbox],
+    rows: Sequence[Row],
+    retention_days: float,
+) -> int:
+    """Opens (or opens again) the import; returns how many mailboxes were queued."""
+    queued = store.open_import(request, mailboxes, retention_days)
+    for at in range(0, len(mailboxes), _PART):
+        part = zip(mailboxes[at : at + _PART], rows[at : at + _PART], strict=True)
+        store.seal(
+            request.import_id,
+            {
+                (mailbox.mailbox_id, side): sealed
+                for mailbox, row in part
+                for side, sealed in _sealed(vault, mailbox, row.password, row.new_password).items()
+            },
+        )
+    store.submit(request.import_id)
+    ring_some(store, ring, request.import_id)
+    return queued
+
+
+def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
+    """Doorbells for what is ready now, so that nobody waits for the coordinator's next turn."""
+    for unit in store.ready_units(_FIRST_BELLS):
+        ring(unit, import_id_)
+
+
+def _sealed(vault: Vault, mailbox: Mailbox, source: Secret, destination: Secret) -> Mapping[str, bytes]:
+    sides = {"source": (mailbox.source.login, source), "destination": (mailbox.destination.login, destination)}
+    return {
+        side: vault.seal(mailbox.mailbox_id, side, Credentials(login=login, password=password))
+        for side, (login, password) in sides.items()
+    }

@@ -1,0 +1,348 @@
+"""What an operator may do: every verb, as a function over the store. The command line, the page and the API call only these.
+
+Nothing here prints, waits or starts a process. What servers are asked for is in `producer.intake.scan`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from producer.coordinator import tally
+from producer.coordinator.tally import Progress, Window
+from producer.intake.manifest import Row
+from producer.intake.submit import Ring, import_name, prepare_import, ring_some, submit
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import CredentialsError, UsageError
+from shared.lifecycle import Control, MailboxState, Outcome
+from shared.model import Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
+from shared.store import SCOPES, Store
+from shared.uids import UidSet
+
+__all__ = [
+    "ErrorGroup",
+    "Sufferer",
+    "control",
+    "errors",
+    "find_import",
+    "find_mailboxes",
+    "folder_trouble",
+    "forget",
+    "import_name",
+    "prepare_import",
+    "progress_of",
+    "replace_credentials",
+    "retry",
+    "set_limit",
+    "submit",
+    "verify",
+]
+
+#: Outcomes that a person may want tried again.
+RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
+#: Messages of one batch that is tried again.
+_RETRY_BATCH = 500
+#: Candidates named when a text fits several imports.
+_NAMED = 8
+
+
+def find_import(store: Store, text: str = "") -> Import:
+    """The import with this id, beginning of an id, or name; without a text the newest. Raises `UsageError` that lists
+    the candidates."""
+    known = store.imports()
+    if not known:
+        raise UsageError("there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D")
+    if not text:
+        return known[0]
+    exact = [one for one in known if text in (one.import_id, one.name)]
+    found = exact or [one for one in known if one.import_id.startswith(text.lower()) and len(text) >= 2]
+    if len(found) == 1:
+        return found[0]
+    shown = found or known
+    names = "\n".join(f"  {one.import_id[:8]}  {one.name}  ({one.state})" for one in shown[:_NAMED])
+    more = f"\n  … and {len(shown) - _NAMED} more: mailhaul list" if len(shown) > _NAMED else ""
+    what = f"{text!r} fits {len(found)} imports" if found else f"no import is called {text!r}"
+    raise UsageError(f"{what}; give the name or the beginning of the id of one of these:\n{names}{more}")
+
+
+def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mailbox, Tally]]:
+    """The mailbox with this login at the source, else at the destination; all without one. Raises `UsageError`."""
+    everyone = store.mailboxes(request.import_id)
+    if not login:
+        return everyone
+    found = [pair for pair in everyone if pair[0].source.login == login] or [
+        pair for pair in everyone if login in (pair[0].destination.login, pair[0].mailbox_id)
+    ]
+    if not found:
+        raise UsageError(f"import {request.name} has no mailbox with the login {login}")
+    return found
+
+
+def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
+    """Where the import stands."""
+    counts, mailboxes = store.import_tally(request.import_id)
+    return tally.progress(request, counts, mailboxes, window)
+
+
+def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
+    """Pause, resume or cancel the import or one mailbox; how many mailboxes it concerns."""
+    if login:
+        concerned = sum(
+            store.control(request.import_id, mailbox.mailbox_id, word)
+            for mailbox, _ in find_mailboxes(store, request, login)
+        )
+    else:
+        concerned = store.control(request.import_id, None, word)
+    if word is Control.RUN:
+        ring_some(store, ring, request.import_id)
+    return concerned
+
+
+def retry(store: Store, ring: Ring, request: Import, login: str = "") -> tuple[int, int]:
+    """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
+    only when it is named, or the whole import was cancelled."""
+    chosen = find_mailboxes(store, request, login)
+    whole = all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    mailboxes = messages = 0
+    for mailbox, counts in chosen:
+        batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
+        parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
+        again = bool(batches or parked) or (
+            mailbox.state is MailboxState.COMPLETE and any(map(_unreadable, _folders(store, mailbox)))
+        )
+        if again and store.retry(request.import_id, mailbox.mailbox_id, batches):
+            mailboxes += 1
+            messages += sum(len(unit.uids) for unit, _ in batches)
+    if mailboxes:
+        ring_some(store, ring, request.import_id)
+    return mailboxes, messages
+
+
+def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[Note]]]:
+    for folder, counts in store.folders(mailbox.mailbox_id):
+        if not any(counts[outcome] for outcome in RETRIED):
+            continue
+        notes = [note for note in store.notes(folder.folder_id) if note.what in RETRIED]
+        for at in range(0, len(notes), _RETRY_BATCH):
+            part = notes[at : at + _RETRY_BATCH]
+            uids = UidSet.of(note.uid for note in part)
+            unit = Unit(
+                unit_id=part_id(folder.folder_id, uids),
+                kind=UnitKind.COPY,
+                mailbox_id=mailbox.mailbox_id,
+                folder_id=folder.folder_id,
+                uids=uids,
+                size_bytes=sum(max(0, note.size_bytes) for note in part),
+            )
+            yield unit, part
+
+
+def verify(
+    store: Store, ring: Ring, request: Import, retention_days: float, *, full: bool, login: str = ""
+) -> int:
+    """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued."""
+    chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
+    if chosen and store.sealed(request.import_id, chosen[0].mailbox_id, "source") is None:
+        raise UsageError(
+            f"the passwords of import {request.name} are no longer stored: run the same import command again"
+        )
+    options = replace(request.options, verify="full") if full else request.options
+    queued = store.open_import(replace(request, options=options), chosen, retention_days)
+    store.submit(request.import_id)
+    ring_some(store, ring, request.import_id)
+    return queued
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replaced:
+    """What new credentials did."""
+
+    #: Mailboxes whose credentials were replaced.
+    mailboxes: int
+    #: Of these, parked ones that are queued again.
+    queued: int
+    #: Rows that fit no mailbox of the import.
+    unknown_rows: tuple[int, ...] = ()
+
+
+def replace_credentials(
+    store: Store, vault: Vault, ring: Ring, request: Import, rows: Sequence[Row], columns: Sequence[str] = ()
+) -> Replaced:
+    """Seals new passwords, found by the login at the source, and queues mailboxes again that are parked.
+
+    A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
+    manifest of two columns); otherwise the destination's is left alone."""
+    by_login = {mailbox.source.login: mailbox for mailbox, _ in store.mailboxes(request.import_id)}
+    both_given = "new_password" in columns
+    unknown = []
+    done = queued = 0
+    for row in rows:
+        mailbox = by_login.get(row.login)
+        if mailbox is None:
+            unknown.append(row.line)
+            continue
+        sealed = {"source": (mailbox.source.login, row.password)}
+        if (both_given and row.new_password != row.password) or _were_alike(store, vault, mailbox):
+            sealed["destination"] = (mailbox.destination.login, row.new_password)
+        store.seal(
+            request.import_id,
+            {
+                (mailbox.mailbox_id, side): vault.seal(
+                    mailbox.mailbox_id, side, Credentials(login=name, password=password)
+                )
+                for side, (name, password) in sealed.items()
+            },
+        )
+        done += 1
+        if mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, []):
+            queued += 1
+    if queued:
+        ring_some(store, ring, request.import_id)
+    return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
+
+
+def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
+    """Whether both sides had one password; so too when neither is stored any more and the logins are one."""
+    found: list[Secret] = []
+    for side in ("source", "destination"):
+        sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        try:
+            if sealed is not None:
+                found.append(vault.open(mailbox.mailbox_id, side, sealed).password)
+        except CredentialsError:
+            return mailbox.source.login == mailbox.destination.login
+    if len(found) == 2:
+        return found[0] == found[1]
+    return mailbox.source.login == mailbox.destination.login
+
+
+def forget(store: Store, request: Import) -> bool:
+    """Deletes the import's passwords now; whether there were any."""
+    return store.forget(request.import_id)
+
+
+def set_limit(store: Store, scope: str, most: int | None) -> None:
+    """Most connections of a scope, or of one key of it as "scope:key"; None: the default again. Raises `UsageError`."""
+    kind = scope.split(":", 1)[0]
+    if kind not in SCOPES:
+        raise UsageError(
+            f"{scope!r} is no limit; the limits are {', '.join(SCOPES)}, each also for one server or account, e.g. "
+            "source_host:mail.example.org"
+        )
+    if most is not None and not 0 <= most <= 10_000:
+        raise UsageError("a limit is a number from 0 (nobody connects) to 10000, or: default")
+    store.set_limit(scope, most)
+
+
+# -- what went wrong
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sufferer:
+    """A mailbox that something happened to."""
+
+    #: Line in the manifest.
+    row: int
+    #: At the source.
+    login: str
+    #: Folder display name; "" when it concerns the whole mailbox.
+    folder: str = ""
+    #: What the server said.
+    detail: str = ""
+    #: Messages concerned; 0 when it is not about single messages.
+    messages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorGroup:
+    """One kind of trouble, with everyone who has it."""
+
+    #: Stable code.
+    code: str
+    #: What happened.
+    sentence: str
+    #: What to do next.
+    advice: str
+    #: True when the mailboxes are stopped until a person acts.
+    parked: bool
+    #: Who has it, by row.
+    sufferers: tuple[Sufferer, ...]
+
+
+_MESSAGE_TROUBLE: Final = {
+    "failed": ("messages could not be copied after all attempts", "see failures.csv of the report; then: mailhaul retry IMPORT"),
+    "refused": ("messages that the destination does not take", "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT"),
+    "missing": ("messages that were copied and that the destination no longer shows", "somebody removed them there, or the server lost them; they are still at the source"),
+    "altered": ("messages that the destination changed on storing", "nothing to do unless the report shows more than line ends and dates"),
+    "keywords_lost": ("messages with keywords that the destination folder cannot hold", "nothing to do; the messages themselves are there"),
+    "unreadable_folder": ("folders that cannot be read at the source", "see what the server says; when it is mended: mailhaul retry IMPORT"),
+}  # fmt: skip
+
+
+def errors(
+    store: Store, request: Import, login: str = "", everyone: Sequence[tuple[Mailbox, Tally]] | None = None
+) -> list[ErrorGroup]:
+    """What went wrong, by kind: parked mailboxes first, then what is tried again by itself, then single messages.
+
+    With `everyone` (rows that were just read) folders are left alone, so that it costs nothing: for a live display."""
+    groups: dict[tuple[bool, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
+    for mailbox, counts in find_mailboxes(store, request, login) if everyone is None else everyone:
+        trouble = mailbox.failure
+        if trouble and mailbox.state is not MailboxState.COMPLETE:
+            who = Sufferer(row=mailbox.row, login=mailbox.source.login, folder=trouble.folder, detail=trouble.detail)
+            key = (mailbox.state is MailboxState.PARKED, trouble.code)
+            groups[key].append((trouble.sentence, trouble.advice, who))
+        for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if everyone is None else ():
+            sentence, advice = _MESSAGE_TROUBLE[code]
+            who = Sufferer(
+                row=mailbox.row, login=mailbox.source.login, folder=folder.display, detail=detail, messages=messages
+            )
+            groups[(False, code)].append((sentence, advice, who))
+    return [
+        ErrorGroup(
+            code=code,
+            sentence=found[0][0],
+            advice=next((advice for _, advice, _ in found if advice), "").replace("IMPORT", request.import_id[:8]),
+            parked=parked,
+            sufferers=tuple(who for _, _, who in found),
+        )
+        for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
+    ]
+
+
+def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
+    """(code, folder, messages, what was said) of one mailbox's folders; free of cost for one without trouble."""
+    if not _worth_a_look(mailbox, counts):
+        return
+    for folder, own in store.folders(mailbox.mailbox_id):
+        if _unreadable(folder):
+            yield "unreadable_folder", folder, 0, folder.note
+        numbers = {
+            "failed": own[Outcome.FAILED],
+            "refused": own[Outcome.REFUSED],
+            "missing": own.missing,
+            "altered": own.altered,
+            "keywords_lost": own.keywords_lost,
+        }
+        reasons: dict[str, str] = {}
+        if any(numbers.values()):
+            for note in store.notes(folder.folder_id):
+                reasons.setdefault(note.what, note.reason)
+        yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
+
+
+def _worth_a_look(mailbox: Mailbox, counts: Tally) -> bool:
+    # An unreadable folder leaves no trace in the mailbox's counts, so that every planned mailbox is looked into.
+    known = mailbox.state is not MailboxState.QUEUED
+    return known or any((counts.missing, counts.altered, counts.keywords_lost, *(counts[o] for o in RETRIED)))
+
+
+def _folders(store: Store, mailbox: Mailbox) -> Iterable[Folder]:
+    return (folder for folder, _ in store.folders(mailbox.mailbox_id))
+
+
+def _unreadable(folder: Folder) -> bool:
+    # A plan gives every folder that it could read a UIDNEXT of at least 1.
+    return folder.uidnext == 0

@@ -1,0 +1,138 @@
+"""An import as one JSON document: totals, mailboxes, folders, errors. Counts add up at every level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from producer.coordinator.tally import Progress
+from producer.operations import ErrorGroup
+from shared.folders import decode_name
+from shared.lifecycle import MailboxState, Outcome
+from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.store import Store
+
+
+def counts(tally: Tally) -> dict[str, int]:
+    """copied + already_present + skipped + refused + vanished + failed + pending = messages."""
+    return {
+        "messages": tally.messages,
+        "bytes": tally.size_bytes,
+        **{outcome.value: tally[outcome] for outcome in Outcome},
+        "pending": tally.pending,
+        "done_bytes": tally.done_bytes,
+        "altered": tally.altered,
+        "missing": tally.missing,
+        "keywords_lost": tally.keywords_lost,
+    }
+
+
+def since(tally: Tally, before: Tally) -> dict[str, int]:
+    """What this run added."""
+    return {
+        **{outcome.value: tally[outcome] - before[outcome] for outcome in Outcome},
+        "done_bytes": tally.done_bytes - before.done_bytes,
+    }
+
+
+def import_fields(progress: Progress) -> dict[str, Any]:
+    """The import itself, without its mailboxes."""
+    request = progress.request
+    return {
+        **header(request),
+        "status": progress.word,
+        **counts(progress.tally),
+        "mailboxes": {state.value: progress.mailboxes.get(state, 0) for state in MailboxState},
+        "mailboxes_total": progress.mailboxes_total,
+        "messages_per_second": round(progress.messages_per_second, 1),
+        "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+    }
+
+
+def header(request: Import) -> dict[str, Any]:
+    """What is known of an import without counting."""
+    return {
+        "id": request.import_id,
+        "name": request.name,
+        "state": request.state.value,
+        "control": request.control.value,
+        "source": request.source.url,
+        "destination": request.destination.url,
+        "include": list(request.options.include),
+        "exclude": list(request.options.exclude),
+        "verify": request.options.verify,
+        "passes": request.passes,
+        "created_at": request.created_at,
+        "first_claim_at": request.first_claim_at or None,
+        "last_record_at": request.last_record_at or None,
+        "finished_at": request.finished_at or None,
+    }
+
+
+def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """One mailbox with its folders."""
+    folders = [folder_fields(folder, own) for folder, own in store.folders(mailbox.mailbox_id)]
+    return {
+        "id": mailbox.mailbox_id,
+        "row": mailbox.row,
+        "login": mailbox.source.login,
+        "destination_login": mailbox.destination.login,
+        "state": mailbox.state.value,
+        "control": mailbox.control.value,
+        "failure": failure_fields(mailbox.failure),
+        **counts(tally),
+        "renamed_folders": [
+            {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]
+        ],
+        "folders": folders,
+    }
+
+
+def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
+    """One folder."""
+    return {
+        "folder": folder.display,
+        "destination": decode_name(folder.destination_name),
+        "renamed": folder.destination_name != folder.source_name and bool(folder.note),
+        "note": folder.note,
+        "readable": folder.uidnext > 0,
+        **counts(tally),
+    }
+
+
+def failure_fields(failure: Failure | None) -> dict[str, Any] | None:
+    """Why a mailbox does not go on."""
+    if failure is None:
+        return None
+    return {
+        "code": failure.code,
+        "sentence": failure.sentence,
+        "detail": failure.detail,
+        "advice": failure.advice,
+        "folder": failure.folder,
+        "at": failure.at,
+        "times": failure.times,
+    }
+
+
+def error_fields(groups: Iterable[ErrorGroup]) -> list[dict[str, Any]]:
+    """Errors by kind."""
+    return [asdict(group) for group in groups]
+
+
+def whole(
+    store: Store, progress: Progress, groups: Iterable[ErrorGroup], *, exit_code: int | None, before: Tally | None = None
+) -> dict[str, Any]:
+    """All of it."""
+    fields = import_fields(progress)
+    if before is not None:
+        fields["this_run"] = since(progress.tally, before)
+    return {
+        "import": fields,
+        "exit_code": exit_code,
+        "mailboxes": [
+            mailbox_fields(store, mailbox, tally) for mailbox, tally in store.mailboxes(progress.request.import_id)
+        ],
+        "errors": error_fields(groups),
+    }

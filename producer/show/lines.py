@@ -1,0 +1,109 @@
+"""Text for a terminal or a log: one line of progress, the summary, the errors. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from producer.coordinator.tally import Progress
+from producer.intake.plan import spoken_duration, spoken_size
+from producer.operations import ErrorGroup
+from shared.lifecycle import Control, MailboxState, Outcome
+from shared.logs import clean
+from shared.model import Mailbox, Tally
+
+#: Mailboxes named under one kind of error, unless all are asked for.
+_NAMED = 5
+
+
+def percent(share: float | None) -> str:
+    """Never "100%" before it is."""
+    return "?" if share is None else f"{int(share * 1000) / 10:.1f}%" if share < 1 else "100%"
+
+
+def eta(progress: Progress) -> str:
+    """How long still, in words."""
+    if progress.finished:
+        return "finished"
+    if progress.request.control is Control.PAUSE:
+        return "paused"
+    if progress.eta_seconds is None:
+        return "too early to say how long"
+    return f"about {spoken_duration(progress.eta_seconds)} left"
+
+
+def progress_line(progress: Progress) -> str:
+    """Everything in one line."""
+    tally = progress.tally
+    counting = "" if progress.counted else " so far"
+    parts = [
+        f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}",
+        f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)} ({percent(progress.share_bytes)})",
+        f"{progress.mailboxes_settled} of {progress.mailboxes_total} mailboxes",
+    ]
+    if not progress.finished and progress.messages_per_second:
+        rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
+        parts.append(rate)
+    if not progress.finished:
+        parts.append(eta(progress))
+    for state in (MailboxState.PARKED, MailboxState.CANCELLED):
+        if progress.mailboxes.get(state):
+            parts.append(f"{progress.mailboxes[state]} {state}")
+    if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
+        parts.append(f"{amiss:,} messages refused or failed")
+    return "; ".join(parts)
+
+
+def outcome_words(tally: Tally) -> str:
+    """Every outcome that occurred, in words; they add up to the messages."""
+    names = {
+        "copied": tally[Outcome.COPIED],
+        "already there": tally[Outcome.ALREADY_PRESENT],
+        "skipped": tally[Outcome.SKIPPED],
+        "refused": tally[Outcome.REFUSED],
+        "vanished": tally[Outcome.VANISHED],
+        "failed": tally[Outcome.FAILED],
+        "pending": tally.pending,
+    }
+    said = [f"{number:,} {name}" for name, number in names.items() if number]
+    return ", ".join(said) or "nothing to copy"
+
+
+def summary(progress: Progress, copied_now: int, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
+    """What is printed at the end."""
+    tally, request = progress.tally, progress.request
+    states = ", ".join(f"{n} {state}" for state, n in progress.mailboxes.items() if n)
+    yield f"import {clean(request.name)} ({request.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
+    yield f"  mailboxes: {states}"
+    yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
+    if request.passes > 1 or copied_now != tally[Outcome.COPIED]:
+        yield f"  this run:  {copied_now:,} copied"
+    for name, number in (("altered", tally.altered), ("missing", tally.missing), ("keywords lost", tally.keywords_lost)):
+        if number:
+            yield f"  {name}: {number:,}"
+    if groups:
+        yield ""
+        yield from error_lines(groups)
+
+
+def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iterator[str]:
+    """Each kind of trouble: what happened, to whom, what the server said, what to do."""
+    for group in groups:
+        times = len(group.sufferers)
+        yield f"{group.code}: {clean(group.sentence)}" + (f" ({times} times)" if times > 1 else "")
+        shown = group.sufferers if everyone else group.sufferers[:_NAMED]
+        for who in shown:
+            folder = f", folder {clean(who.folder)}" if who.folder else ""
+            count = f", {who.messages:,} message{'s' if who.messages != 1 else ''}" if who.messages else ""
+            said = f": {clean(who.detail)}" if who.detail else ""
+            yield f"    row {who.row}, {clean(who.login)}{folder}{count}{said}"
+        if times > len(shown):
+            yield f"    … and {times - len(shown)} more: mailhaul errors"
+        if group.advice:
+            yield f"    → {clean(group.advice)}"
+
+
+def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
+    """One mailbox in a table of few."""
+    to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
+    word = mailbox.state if mailbox.control is Control.RUN else f"{mailbox.state} ({mailbox.control} wanted)"
+    return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {outcome_words(tally)}"

@@ -1,0 +1,133 @@
+"""Progress while one waits: bars on a terminal, a line every few seconds elsewhere. Always on standard error."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, Self, TextIO
+
+from producer.coordinator.tally import Progress
+from producer.operations import ErrorGroup
+from producer.show.lines import error_lines, eta, percent, progress_line
+from shared.lifecycle import MailboxState
+from shared.logs import clean
+from shared.model import Mailbox, Tally
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+#: Between two plain lines.
+PLAIN_SECONDS = 5.0
+_ACTIVE_SHOWN = 8
+_WORKED_ON = (MailboxState.COPYING, MailboxState.PLANNING, MailboxState.VERIFYING)
+
+Rows = Sequence[tuple[Mailbox, Tally]]
+
+
+class Display(Protocol):
+    """Shows progress between `with` and its end."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
+        """What is known now; called as often as one likes."""
+
+    def say(self, sentence: str) -> None:
+        """A line that stays."""
+
+
+def display(stream: TextIO | None = None) -> Display:
+    """The one that fits the stream (standard error)."""
+    stream = stream or sys.stderr
+    return LiveDisplay(stream) if stream.isatty() else PlainDisplay(stream)
+
+
+class PlainDisplay:
+    """One line every few seconds, and whatever is said."""
+
+    def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS) -> None:
+        self._stream, self._seconds = stream, seconds
+        self._due = time.monotonic() + seconds
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to take back."""
+
+    def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
+        """A line when it is time for one."""
+        if time.monotonic() >= self._due:
+            self._due = time.monotonic() + self._seconds
+            self.say(progress_line(progress))
+
+    def say(self, sentence: str) -> None:
+        """A line."""
+        print(sentence, file=self._stream, flush=True)
+
+
+class LiveDisplay:
+    """Bars by messages and bytes, rate, time left, mailboxes at work, errors by kind."""
+
+    def __init__(self, stream: TextIO) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console(file=stream)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def say(self, sentence: str) -> None:
+        """A line above the bars."""
+        self._console.print(sentence, markup=False, highlight=False)
+
+    def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
+        """Draws it anew."""
+        self._live.update(_drawn(progress, rows, groups))
+
+
+def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> RenderableType:
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+    from rich.text import Text
+
+    tally = progress.tally
+    bars = Table.grid(padding=(0, 1))
+    for name, share, done, total in (
+        ("messages", progress.share_messages, progress.done_messages, tally.messages),
+        ("bytes", progress.share_bytes, tally.done_bytes, tally.size_bytes),
+        (
+            "mailboxes",
+            progress.mailboxes_settled / max(1, progress.mailboxes_total),
+            progress.mailboxes_settled,
+            progress.mailboxes_total,
+        ),
+    ):
+        bar = ProgressBar(total=1.0, completed=share or 0.0, width=40)
+        bars.add_row(name, bar, percent(share), f"{done:,} of {total:,}")
+    rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
+    head = f"{clean(progress.request.name)}: {progress.word}; {rate}; {eta(progress)}"
+    if not progress.counted:
+        head += "; still counting"
+    active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]
+    active.sort(key=lambda pair: -pair[1].pending)
+    lines = [
+        f"  {clean(mailbox.source.login)}: {mailbox.state}, {counts.messages - counts.pending:,} of {counts.messages:,}"
+        for mailbox, counts in active[:_ACTIVE_SHOWN]
+    ]
+    if len(active) > _ACTIVE_SHOWN:
+        lines.append(f"  … and {len(active) - _ACTIVE_SHOWN} more at work")
+    return Group(Text(head), bars, *map(Text, [*lines, *error_lines(groups)]))

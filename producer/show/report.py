@@ -1,0 +1,113 @@
+"""The report as files: results.csv (a line a mailbox), failures.csv (a line a message or mailbox), summary.json.
+
+Whoever opens them does so in a spreadsheet, and folder names, Message-IDs and servers' words come from outside: a cell
+that a spreadsheet would take for a formula gets an apostrophe in front.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from producer.show import document
+from shared.errors import UsageError
+from shared.lifecycle import MailboxState
+from shared.model import Mailbox, Note
+from shared.store import Store
+
+#: What begins a formula somewhere, the full-width forms included (they are normalised on import).
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
+RESULTS = (
+    "row", "login", "destination_login", "state", "messages", "bytes", "copied", "already_present", "skipped", "refused",
+    "vanished", "failed", "pending", "altered", "missing", "keywords_lost", "failure", "sentence", "detail", "advice",
+)  # fmt: skip
+FAILURES = (
+    "row", "login", "destination_login", "folder", "uid", "message_id", "date", "size_bytes", "what", "reason",
+)  # fmt: skip
+
+
+def safe_cell(value: object) -> str:
+    """Text that no spreadsheet runs. Our own numbers stay numbers."""
+    if value is None:
+        return ""
+    if isinstance(value, int | float):
+        return str(value)
+    text = str(value).replace("\0", "")
+    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(FORMULA) else text
+
+
+def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mailbox], folder: Path) -> list[Path]:
+    """Writes the three files, each whole or not at all; `whole` is `document.whole`. Raises `UsageError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        results = _csv(folder / "results.csv", RESULTS, _results(whole))
+        failures = _csv(folder / "failures.csv", FAILURES, _failures(store, mailboxes))
+        text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
+        summary = _replaced(folder / "summary.json", text.encode(errors="backslashreplace"))
+    except OSError as error:
+        raise UsageError(f"--out: {folder} cannot be written ({error.strerror})") from None
+    return [results, failures, summary]
+
+
+def _results(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for mailbox in whole["mailboxes"]:
+        failure = mailbox["failure"] or {}
+        words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
+        yield {**mailbox, "failure": failure.get("code", ""), **words}
+
+
+def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
+    for mailbox in mailboxes:
+        who = {
+            "row": mailbox.row,
+            "login": mailbox.source.login,
+            "destination_login": mailbox.destination.login,
+        }
+        if mailbox.failure and mailbox.state is not MailboxState.COMPLETE:
+            reason = ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail)))
+            yield {**who, "folder": mailbox.failure.folder, "what": mailbox.state.value, "reason": reason}
+        for folder, _ in store.folders(mailbox.mailbox_id):
+            if folder.uidnext == 0:
+                yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
+            for note in store.notes(folder.folder_id):
+                yield {**who, "folder": folder.display, **_note(note)}
+
+
+def _note(note: Note) -> dict[str, Any]:
+    date = ""
+    if note.internaldate is not None:
+        try:
+            date = datetime.fromtimestamp(note.internaldate, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        except (OverflowError, ValueError, OSError):
+            date = str(note.internaldate)
+    return {
+        "uid": note.uid,
+        "message_id": note.message_id,
+        "date": date,
+        "size_bytes": note.size_bytes if note.size_bytes >= 0 else "",
+        "what": note.what,
+        "reason": note.reason,
+    }
+
+
+def _csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
+    draft = path.with_suffix(".new")
+    with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows([safe_cell(row.get(column)) for column in columns] for row in rows)
+    return Path(os.replace(draft, path) or path)
+
+
+def _replaced(path: Path, content: bytes) -> Path:
+    draft = path.with_suffix(".new")
+    draft.write_bytes(content)
+    return draft.replace(path)
+
+
+__all__ = ["FAILURES", "FORMULA", "RESULTS", "document", "safe_cell", "write_report"]

@@ -1,0 +1,185 @@
+"""Gives source folders their places at the destination, one after the other; a place is given once."""
+
+from __future__ import annotations
+
+import string
+import unicodedata
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import count
+
+from shared.errors import ProtocolViolation
+from shared.folder_names import encode_name, escape, shown, text_of
+from shared.folder_tree import INBOX, ListedFolder, Path, Tree
+
+#: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
+_SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
+#: A shortened level has room for at least this many octets.
+_ROOM = 48
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NameRules:
+    """What the destination cannot hold, beside what hardly any server holds."""
+
+    #: Characters that it refuses, e.g. "." for Dovecot with maildir under the separator "/".
+    forbidden: str = ""
+    #: Names at the top that it keeps for itself, e.g. "Files"; case does not count.
+    reserved: Collection[str] = ()
+    #: Whether it takes "Work" and "work" for one folder.
+    case_insensitive: bool = False
+    #: Whether it keeps spaces at the ends of a level, and doubled ones.
+    odd_spaces: bool = True
+    #: Longest whole name in octets, as sent. (Dovecot refuses 256, Cyrus 1,000.)
+    longest_octets: int = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where one folder was put."""
+
+    #: The name on the wire.
+    raw: bytes
+    #: The same, decoded.
+    path: Path
+    #: Why it is there and not elsewhere; "" when its own name leads there.
+    why: str
+
+
+class Places:
+    """The destination's tree, and which of its places are given away."""
+
+    def __init__(self, there: Tree, here: Tree, rules: NameRules) -> None:
+        self._there, self._here, self._rules = there, here, rules
+        self._joiner = _joiner(there, here)
+        # A server that separates by "." keeps folders as files, as a rule, and refuses "/".
+        self._forbidden = rules.forbidden + self._joiner + ("/" if self._joiner == "." else "")
+        self._mark = next(char for char in "=_~!^$" if char not in self._forbidden)
+        self._sign = next(char for char in "~_=!^$" if char not in self._forbidden)
+        self._reserved = {name.casefold() for name in rules.reserved}
+        self._raws = {folder.name for folder in here.folders}
+        self._spelled: dict[Path, bytes] = {}
+        for _, path, raw in self.present():
+            self._spelled.setdefault(self.key(path), raw)
+        self._taken = {self.key(INBOX)}
+        self._homes: dict[tuple[bytes, ...], Path] = {}
+        #: Source name → place.
+        self.given: dict[bytes, Place] = {}
+
+    def present(self) -> Iterator[tuple[ListedFolder, Path, bytes]]:
+        """What the destination has below its prefix: folder, place and name. A folder in an INBOX within INBOX is
+        nobody's place."""
+        for folder in sorted(self._here.folders, key=lambda folder: folder.name):
+            path, raw = self._here.path(folder), folder.name
+            separator = self._joiner.encode()
+            same_depth = not separator or raw.count(separator) == self._wire(path).count(separator)
+            doubled = self._here.inbox_is_root and path[:1] == INBOX and len(path) > 1
+            if self._here.inside(folder) and same_depth and not doubled and set(b"\r\n\0").isdisjoint(raw):
+                yield folder, path, raw
+
+    def is_free(self, path: Path) -> bool:
+        """Whether nobody has it yet and the destination does not keep it for itself."""
+        reserved = len(path) == 1 and path[0].casefold() in self._reserved
+        return not reserved and self.key(path) not in self._taken
+
+    def key(self, path: Path) -> Path:
+        """Equal for names that the destination may take for one."""
+        levels = [unicodedata.normalize("NFC", level) for level in path]
+        if self._rules.case_insensitive:
+            levels = [level.casefold() for level in levels]
+        if levels[0].casefold() == "inbox":
+            levels[0] = "INBOX"
+        return tuple(levels)
+
+    def natural(self, folder: ListedFolder) -> Path:
+        """Its place if it were alone in the world."""
+        path = self._there.path(folder)
+        if path[:1] == INBOX and len(path) > 1 and self._here.inbox_is_root:
+            path = path[1:]
+        return tuple(map(self._escaped, path))
+
+    def put(self, folder: ListedFolder, path: Path, why: str = "", raw: bytes = b"") -> None:
+        """Gives it this place, under this name or the one that the destination has for it."""
+        if not raw:
+            raw = self._wire(path)
+            raw = raw if raw in self._raws else self._spelled.get(self.key(path), raw)
+        self._taken.add(self.key(path))
+        self._homes.setdefault(self._there.levels(folder), path)
+        self.given[folder.name] = Place(raw=raw, path=path, why=why)
+
+    def keep(self, folder: ListedFolder, raw: bytes) -> None:
+        """Leaves it where an earlier pass put it."""
+        self.put(folder, self._here.path_of(raw), raw=raw)
+
+    def find(self, folder: ListedFolder) -> None:
+        """Gives it its own name below its parent's place, or the nearest to it that is free and short enough."""
+        levels, text = self._there.levels(folder), self._there.path(folder)[-1]
+        parent, own = self._parent(levels), self._escaped(text)
+        why = []
+        if encode_name(text) != levels[-1]:
+            why.append("its name is not valid modified UTF-7: written anew")
+        if own != text:
+            why.append("the destination cannot hold its name as it is")
+        path = (*parent, own)
+        if len(self._wire(path)) > self._rules.longest_octets:
+            why.append(f"longer than {self._rules.longest_octets} octets: shortened")
+            path = self._nearest(folder.name, parent, own)
+        elif not self.is_free(path):
+            why.append(f"{display(path)} is another folder there")
+            path = self._nearest(folder.name, parent, own)
+        self.put(folder, path, "; ".join(why))
+
+    def _nearest(self, name: bytes, parent: Path, own: str) -> Path:
+        """`own` with a hash of the source's name behind it, shortened as needed; that depends on nothing else, so it
+        is the same in every pass. Further hashes are for names made to collide."""
+        while parent and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
+            parent = parent[:-1]
+        for attempt in count():
+            digest = blake2b(b"%d " % attempt + name, digest_size=4).hexdigest()
+            path = (*parent, self._cut(parent, own, f"{self._sign}{digest}"))
+            if self.is_free(path):
+                return path
+        raise AssertionError("unreachable")
+
+    def _cut(self, parent: Path, own: str, tail: str) -> str:
+        """As much of `own` as fits before `tail`."""
+        low, high = 0, len(own)
+        while low < high:
+            middle = (low + high + 1) // 2
+            if len(self._wire((*parent, own[:middle] + tail))) > self._rules.longest_octets:
+                high = middle - 1
+            else:
+                low = middle
+        return own[:low] + tail
+
+    def _parent(self, levels: tuple[bytes, ...]) -> Path:
+        """The place of the folder above, whether the source lists that one or only implies it."""
+        above = levels[:-1]
+        if not above:
+            return ()
+        if above not in self._homes:
+            implied = (*self._parent(above), self._escaped(text_of(above[-1])))
+            self._homes[above] = INBOX if above == (b"INBOX",) else implied
+        place = self._homes[above]
+        return () if place == INBOX and self._here.inbox_is_root else place
+
+    def _escaped(self, level: str) -> str:
+        return escape(level, self._forbidden, mark=self._mark, odd_spaces=self._rules.odd_spaces)
+
+    def _wire(self, path: Path) -> bytes:
+        return b"INBOX" if path == INBOX else self._here.prefix + self._joiner.encode().join(map(encode_name, path))
+
+
+def display(path: Path) -> str:
+    """For people: "/" between levels."""
+    return "/".join(map(shown, path))
+
+
+def _joiner(there: Tree, here: Tree) -> str:
+    """What stands between levels at the destination. A server without levels gets the source's separator, as text."""
+    if here.separator is None:
+        return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
+    if here.separator not in _SEPARATORS:
+        raise ProtocolViolation("destination", f"its separator {here.separator!r} cannot stand between folder names")
+    return here.separator

@@ -1,0 +1,144 @@
+"""One account's folders as a tree of levels, whatever the namespace prefix and the separator, and globs over it."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from shared.folder_names import decode_name, split, text_of
+
+#: A folder's place: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and what is below it.
+Path = tuple[str, ...]
+
+INBOX: Path = ("INBOX",)
+
+
+class ListedFolder(Protocol):
+    """What is needed of `shared.mail.ListedFolder`; this floor does not know the ports."""
+
+    @property
+    def name(self) -> bytes: ...
+    @property
+    def separator(self) -> str | None: ...
+    @property
+    def attributes(self) -> frozenset[str]: ...
+    @property
+    def subscribed(self) -> bool: ...
+
+
+class FolderListing(Protocol):
+    """What is needed of `shared.mail.FolderListing`."""
+
+    @property
+    def prefix(self) -> bytes: ...
+    @property
+    def separator(self) -> str | None: ...
+    @property
+    def folders(self) -> Sequence[ListedFolder]: ...
+
+
+def is_inbox(name: bytes) -> bool:
+    """INBOX in any case (RFC 9051 §5.1)."""
+    return name.upper() == b"INBOX"
+
+
+def selectable(folder: ListedFolder) -> bool:
+    """Whether it can hold messages (RFC 9051 §7.3.1, RFC 5258 §3)."""
+    return folder.attributes.isdisjoint({"noselect", "nonexistent"})
+
+
+class Tree:
+    """Reads one listing."""
+
+    def __init__(self, listing: FolderListing) -> None:
+        self.prefix = listing.prefix
+        self.separator = listing.separator or None
+        self._in_inbox = self.prefix[:5].upper() == b"INBOX"
+        self._paths: dict[bytes, Path] = {}
+        self.folders = _once(listing.folders)
+        inbox = next((folder for folder in self.folders if is_inbox(folder.name)), None)
+        #: Top folders stand where children of INBOX would: the prefix says so, or INBOX can have none (Domino).
+        self.inbox_is_root = self._in_inbox or (inbox is not None and "noinferiors" in inbox.attributes)
+
+    def _below_prefix(self, name: bytes, separator: str | None) -> tuple[bool, tuple[bytes, ...]]:
+        start, rest = name[: len(self.prefix)], name[len(self.prefix) :]
+        same = start == self.prefix or (self._in_inbox and start.upper() == self.prefix.upper())
+        inside = bool(self.prefix and rest and same)
+        return inside, split(rest if inside else name, separator or self.separator)
+
+    def inside(self, folder: ListedFolder) -> bool:
+        """Whether it is the inbox or lies below the prefix."""
+        return is_inbox(folder.name) or not self.prefix or self._below_prefix(folder.name, folder.separator)[0]
+
+    def levels(self, folder: ListedFolder) -> tuple[bytes, ...]:
+        """Raw levels below the prefix; INBOX in capitals, and only once."""
+        return self._levels(folder.name, folder.separator)
+
+    def _levels(self, name: bytes, separator: str | None) -> tuple[bytes, ...]:
+        _, levels = self._below_prefix(name, separator)
+        if not is_inbox(levels[0]):
+            return levels
+        while len(levels) > 1 and is_inbox(levels[1]):
+            levels = levels[1:]
+        return (b"INBOX", *levels[1:])
+
+    def path(self, folder: ListedFolder) -> Path:
+        """`levels`, decoded."""
+        if folder.name not in self._paths:
+            self._paths[folder.name] = tuple(map(text_of, self.levels(folder)))
+        return self._paths[folder.name]
+
+    def path_of(self, name: bytes) -> Path:
+        """The place that a name leads to, listed or not."""
+        return tuple(map(text_of, self._levels(name, self.separator)))
+
+    def display(self, folder: ListedFolder) -> str:
+        """For people: "/" between levels."""
+        inside, levels = self._below_prefix(folder.name, folder.separator)
+        shown = [decode_name(level) for level in levels]
+        if is_inbox(levels[0]):
+            shown[:1] = ["INBOX", "INBOX"] if inside and self._in_inbox else ["INBOX"]
+        return "/".join(shown)
+
+
+def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
+    """Every name once, since some servers repeat themselves: of two lines about one, the one that can be selected."""
+    seen: dict[bytes, ListedFolder] = {}
+    for folder in folders:
+        key = b"INBOX" if is_inbox(folder.name) else folder.name
+        if key not in seen or not selectable(seen[key]):
+            seen[key] = folder
+    return list(seen.values())
+
+
+class Globs:
+    """Patterns over display names. ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is
+    a folder's very name means that folder (``[Gmail]/Spam``); case counts, except in INBOX."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._patterns = [
+            (pattern, normal, re.compile(fnmatch.translate(normal)))
+            for pattern in patterns
+            for normal in (self._normal(pattern.rstrip("/")),)
+        ]
+
+    def __bool__(self) -> bool:
+        return bool(self._patterns)
+
+    @staticmethod
+    def _normal(name: str) -> str:
+        head, slash, rest = name.partition("/")
+        return (head.upper() if head.upper() == "INBOX" else head) + slash + rest
+
+    def first(self, display: str) -> str:
+        """The first pattern that names the folder; "" when none does."""
+        if not self._patterns:
+            return ""
+        levels = self._normal(display).split("/")
+        names = ["/".join(levels[:depth]) for depth in range(1, len(levels) + 1)]
+        for pattern, normal, regex in self._patterns:
+            if any(name == normal or regex.match(name) for name in names):
+                return pattern
+        return ""

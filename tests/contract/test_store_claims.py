@@ -1,0 +1,352 @@
+"""What the port promises of claims: who may, in which order, how many at once; and of what stands beside the work."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model import Endpoint, Mailbox, Tls, UnitKind
+from shared.store import SCOPES, Store
+from shared.uids import UidSet
+from tests.contract.store_kit import (
+    START,
+    Clock,
+    batch,
+    copied,
+    copy,
+    folder_of,
+    person,
+    plan_of,
+    planned,
+    request,
+    run_out,
+    start,
+    take,
+)
+
+# -- one writer
+
+
+def test_one_writer_a_folder_and_as_many_as_there_are_folders(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store, "p")
+    for n in range(3):
+        store.plan_folder(lease, plan_of(mailbox, f"f{n}", (1, 5), (6, 9)), n)
+    store.finish(lease)
+    store.leave("p", mailbox.mailbox_id)
+    leases = [take(store, lane) for lane in "abc"]
+    assert len({lease.unit.folder_id for lease in leases}) == 3
+    assert store.claim("d") is None
+    store.release(leases[0], how="again", delay_seconds=5)
+    assert store.claim("d") is None, "a delayed batch keeps its place: nobody else writes in its folder"
+    copy(store, leases[1], 1)
+    assert take(store, "d").unit.folder_id == leases[1].unit.folder_id
+
+
+# -- limits
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clock, scope: str) -> None:
+    whole = request()
+    rows = [
+        person(whole, n, "shared" if scope == "source_account" else f"u{n}", "to" if scope == "destination_account" else f"t{n}")
+        for n in range(6)
+    ]
+    if scope.endswith("account"):
+        rows = [replace(row, mailbox_id=f"m{row.row}") for row in rows]
+    store.open_import(whole, rows, 14)
+    store.submit(whole.import_id)
+    store.set_limit(scope, 2)
+    assert store.limits() == {scope: 2}
+    leases = [take(store, "a"), take(store, "b")]
+    assert store.claim("c") is None
+    key = store.limits_of(rows[0].mailbox_id)[scope]
+    store.set_limit(f"{scope}:{key}", 3)
+    leases.append(take(store, "c"))
+    assert store.claim("d") is None
+    store.set_limit(f"{scope}:{key}", 1)
+    assert store.attend("worker", leases, extend=True) == ["run"] * 3, "who is in stays in"
+    store.release(leases[2], how="wait")
+    assert store.claim("d") is None
+    store.leave("c", leases[2].mailbox.mailbox_id)
+    assert store.claim("d") is None
+    store.set_limit(f"{scope}:{key}", None)
+    store.set_limit(scope, None)
+    assert store.limits() == {}
+    if scope == "source_host":
+        store.set_limit(f"{scope}:{key}", 3)
+    take(store, "d")
+
+
+def test_a_connection_is_counted_until_its_lane_leaves_or_is_silent(store: Store, clock: Clock) -> None:
+    start(store, 3)
+    store.set_limit("destination_host", 1)
+    lease = take(store, "a")
+    store.finish(lease)
+    assert store.claim("b") is None, "the connections are still open"
+    assert take(store, "a", held=lease.mailbox.mailbox_id).mailbox != lease.mailbox
+    clock.forward(61)
+    store.reap(0)
+    take(store, "b")
+    assert store.claim("a") is None
+
+
+def test_connections_of_the_mailbox_held_are_exchanged(store: Store) -> None:
+    _, rows = start(store, 2)
+    for scope in ("source_account", "destination_account"):
+        store.set_limit(scope, 1)
+    first = take(store, "a")
+    store.finish(first)
+    second = take(store, "a", held=first.mailbox.mailbox_id)
+    assert second.mailbox.mailbox_id != first.mailbox.mailbox_id
+    assert take(store, "b").mailbox.mailbox_id == first.mailbox.mailbox_id, "its accounts are free"
+    assert len(rows) == 2
+
+
+def test_a_lane_that_holds_what_the_store_does_not_know_is_served(store: Store) -> None:
+    start(store)
+    assert take(store, held="gone", prefer="gone", hint="gone")
+
+
+def test_defaults_are_four_lanes_an_account(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store, "p")
+    for n in range(6):
+        store.plan_folder(lease, plan_of(mailbox, f"f{n}", (1, 5)), n)
+    store.finish(lease)
+    store.leave("p", mailbox.mailbox_id)
+    assert [store.claim(lane) is not None for lane in "abcde"] == [True] * 4 + [False]
+
+
+# -- holds
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_a_hold_keeps_everybody_away_until_its_moment(store: Store, clock: Clock, scope: str) -> None:
+    _, rows = start(store, 2)
+    lease = take(store)
+    name = f"{scope}:{store.limits_of(lease.mailbox.mailbox_id)[scope]}"
+    store.release(lease, how="wait", hold=name, hold_seconds=30)
+    assert store.overview().holds == {name: START + 30}
+    following = store.claim("b")
+    if scope.endswith("host"):
+        assert following is None
+    else:
+        assert following is not None
+        assert following.mailbox.mailbox_id != lease.mailbox.mailbox_id
+        store.release(following, how="wait", hold=name, hold_seconds=1)
+        store.control(following.mailbox.import_id, following.mailbox.mailbox_id, Control.PAUSE)
+    clock.forward(29.9)
+    assert store.claim("b", prefer=lease.mailbox.mailbox_id, hint=lease.unit.unit_id) is None, "never shortened"
+    clock.forward(0.1)
+    assert store.overview().holds == {}
+    assert take(store, "b", prefer=lease.mailbox.mailbox_id).mailbox.mailbox_id == lease.mailbox.mailbox_id
+    assert len(rows) == 2
+
+
+def test_a_host_on_hold_does_not_keep_other_routes_waiting(store: Store) -> None:
+    first, _ = start(store, 3)
+    elsewhere = request("b", source=Endpoint(host="third.example", port=143, tls=Tls.NONE))
+    store.open_import(elsewhere, [person(elsewhere, 1)], 14)
+    store.submit(elsewhere.import_id)
+    leases = [take(store, lane) for lane in "ab"]
+    lease = next(le for le in leases if le.mailbox.import_id == first.import_id)
+    rest = [le for le in leases if le is not lease]
+    store.release(lease, how="wait", hold="source_host:old.example", hold_seconds=99)
+    for one in rest:
+        store.release(one, how="wait")
+    assert take(store, "z").mailbox.import_id == elsewhere.import_id
+    assert store.claim("y") is None
+
+
+# -- fairness
+
+
+def _plan_all(store: Store, sizes: dict[str, tuple[int, int]]) -> None:
+    """Plans every queued mailbox: mailbox id → (number of batches, bytes of each)."""
+    leases = {}
+    for n in range(len(sizes)):
+        lease = take(store, f"planner{n}")
+        leases[lease.mailbox.mailbox_id] = lease
+    for mailbox_id, lease in leases.items():
+        count, size = sizes[mailbox_id]
+        folder = folder_of(lease.mailbox, uidnext=10 * count + 1, source_messages=10 * count)
+        spans = [UidSet.span(10 * n + 1, 10 * n + 10) for n in range(count)]
+        plan = plan_of(lease.mailbox)
+        store.plan_folder(
+            lease, replace(plan, folder=folder, batches=tuple(batch(folder, u, size) for u in spans), messages=10 * count), 1
+        )
+        store.finish(lease)
+        store.leave(lease.holder, mailbox_id)
+
+
+def _serve(store: Store, claims: int, lane: str = "lane") -> list[Mailbox]:
+    """Serves so many batches one after the other; returns whose they were."""
+    served = []
+    for _ in range(claims):
+        lease = store.claim(lane)
+        if lease is None:
+            break
+        served.append(lease.mailbox)
+        if lease.unit.kind is UnitKind.COPY:
+            store.progress(lease, settled=[copied(lease.unit.uids, lease.unit.uids.low)])
+        store.finish(lease)
+        store.leave(lane, lease.mailbox.mailbox_id)
+    return served
+
+
+def test_twenty_small_mailboxes_are_not_starved_by_a_huge_one(store: Store) -> None:
+    _, rows = start(store, 21)
+    huge = rows[0].mailbox_id
+    _plan_all(store, {row.mailbox_id: (500, 10_000_000) if row.mailbox_id == huge else (2, 100_000) for row in rows})
+    served = _serve(store, 70)
+    ends = {m.mailbox_id for m in served if m.state is MailboxState.VERIFYING}
+    assert len(ends) == 20, "all small ones came to their end while the huge one was under way"
+    assert sum(m.mailbox_id == huge for m in served) <= 10
+
+
+def test_a_newcomer_gets_its_turn_and_no_more(store: Store) -> None:
+    whole, rows = start(store, 2)
+    _plan_all(store, {row.mailbox_id: (100, 1_000_000) for row in rows})
+    _serve(store, 60)
+    newcomer = person(whole, 3)
+    store.open_import(whole, [newcomer], 14)
+    store.submit(whole.import_id)
+    lease = take(store)
+    assert lease.mailbox.mailbox_id == newcomer.mailbox_id, "within one claim"
+    plan = plan_of(newcomer, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(100)])
+    plan = replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches))
+    store.plan_folder(lease, plan, 1)
+    store.finish(lease)
+    turns = Counter(m.mailbox_id for m in _serve(store, 60))
+    assert len(turns) == 3
+    assert max(turns.values()) - min(turns.values()) <= 3, f"equal shares from here on: {turns}"
+
+
+def test_a_newcomer_does_not_overtake_those_whose_batches_are_all_out(store: Store) -> None:
+    """The queue is empty while everything is leased; who comes then must not count as never served for hours."""
+    whole, rows = start(store, 2)
+    _plan_all(store, {row.mailbox_id: (200, 1_000_000) for row in rows})
+    _serve(store, 100)
+    out = [take(store, lane) for lane in "ab"]
+    newcomer = person(whole, 3)
+    store.open_import(whole, [newcomer], 14)
+    store.submit(whole.import_id)
+    lease = take(store, "c")
+    plan = plan_of(newcomer, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(200)])
+    store.plan_folder(lease, replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)), 1)
+    store.finish(lease)
+    for one in out:
+        store.release(one, how="wait")
+    turns = Counter(m.mailbox_id for m in _serve(store, 30))
+    assert turns[newcomer.mailbox_id] <= 15, turns
+
+
+def test_two_imports_between_other_servers_share_the_lanes(store: Store) -> None:
+    first, rows = start(store, 3)
+    _plan_all(store, {row.mailbox_id: (100, 1_000_000) for row in rows})
+    _serve(store, 60)
+    second = request("b", source=Endpoint(host="third.example", port=143, tls=Tls.NONE))
+    others = [person(second, n) for n in range(3)]
+    store.open_import(second, others, 14)
+    store.submit(second.import_id)
+    lane = "lane"
+    for _ in others:
+        lease = take(store, lane, hint="")
+        assert lease.mailbox.import_id == second.import_id
+        plan = plan_of(lease.mailbox, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(100)])
+        store.plan_folder(lease, replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)), 1)
+        store.finish(lease)
+    turns = Counter(m.import_id for m in _serve(store, 60))
+    assert abs(turns[first.import_id] - turns[second.import_id]) <= 4, turns
+
+
+def test_many_mailboxes_that_may_not_be_served_do_not_hide_one_that_may(store: Store) -> None:
+    whole = request()
+    rows = [person(whole, n, f"u{n}", "archive") for n in range(1500)] + [person(whole, 9999)]
+    store.open_import(whole, rows, 14)
+    store.submit(whole.import_id)
+    store.set_limit("destination_account", 1)
+    served = {take(store, lane).mailbox.destination.login for lane in "ab"}
+    assert served == {"archive", "user9999"}
+    assert store.claim("c") is None
+
+
+def test_preferred_then_hinted_then_fair(store: Store) -> None:
+    _, rows = start(store, 3)
+    _plan_all(store, {row.mailbox_id: (3, 1000) for row in rows})
+    a, b, c = (row.mailbox_id for row in rows)
+    hint = next(u.unit_id for u in store.ready_units(10) if u.mailbox_id == b)
+    lease = take(store, prefer=c, hint=hint)
+    assert lease.mailbox.mailbox_id == c
+    lease = take(store, "l2", prefer="nobody", hint=hint)
+    assert lease.unit.unit_id == hint
+    assert take(store, "l3", prefer=c, hint=hint).mailbox.mailbox_id == a, "both are taken: the fairest other"
+
+
+# -- credentials, leadership, overview
+
+
+def test_credentials_are_forgotten_at_the_end_or_at_once(store: Store, clock: Clock, backend: str) -> None:
+    whole = request()
+    mailbox = person(whole, 1)
+    store.open_import(whole, [mailbox], 0)
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"\x00\xff", (mailbox.mailbox_id, "destination"): b"d"})
+    store.submit(whole.import_id)
+    assert store.sealed(whole.import_id, mailbox.mailbox_id, "source") == b"\x00\xff"
+    assert store.sealed(whole.import_id, "no", "source") is None
+    run_out(store)
+    assert store.sealed(whole.import_id, mailbox.mailbox_id, "source") is None, "settled, and kept for no time at all"
+    store.open_import(whole, [mailbox], 14)
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"new"})
+    store.submit(whole.import_id)
+    run_out(store)
+    assert store.sealed(whole.import_id, mailbox.mailbox_id, "source") == b"new"
+    assert store.forget(whole.import_id) is True
+    assert store.forget(whole.import_id) is False
+    assert store.sealed(whole.import_id, mailbox.mailbox_id, "source") is None
+
+
+def test_there_is_one_leader_and_its_term_grows(store: Store, clock: Clock) -> None:
+    term = store.lead("a", 10)
+    assert term > 0
+    assert store.lead("b", 10) == 0
+    clock.forward(9)
+    assert store.lead("a", 10) == term
+    clock.forward(9)
+    assert store.lead("b", 10) == 0
+    clock.forward(1)
+    later = store.lead("b", 10)
+    assert later > term
+    assert store.lead("a", 10) == 0
+
+
+def test_the_overview_counts_what_there_is(store: Store, clock: Clock) -> None:
+    start(store, 3, name="first")
+    paused, _ = start(store, 2, name="second")
+    store.control(paused.import_id, None, Control.PAUSE)
+    a, b = take(store, "a"), take(store, "b")
+    store.attend("w1", [a], extend=False)
+    clock.forward(20)
+    store.attend("w2", [b], extend=False)
+    store.release(b, how="again", delay_seconds=40)
+    seen = store.overview()
+    assert (seen.ready_mailboxes, seen.ready_units, seen.delayed_units, seen.leased_units) == (1, 1, 1, 1)
+    assert seen.workers == 2
+    assert seen.imports == {ImportState.OPENING: 0, ImportState.RUNNING: 2, ImportState.FINISHED: 0}
+    clock.forward(15)
+    assert store.overview().workers == 1
+    (ready,) = store.ready_units(10)
+    assert ready.kind is UnitKind.PLAN
+    assert store.ready_units(0) == []
+
+
+def test_ready_units_are_what_a_lane_could_claim(store: Store) -> None:
+    planned(store, (1, 5), (6, 9))
+    (ready,) = store.ready_units(5)
+    assert take(store, hint=ready.unit_id).unit.unit_id == ready.unit_id
+    assert store.ready_units(5) == []

@@ -1,0 +1,483 @@
+"""The real scripts against the model: random lives of imports, step by step, with crashes, lost answers, zombies and
+duplicates. After each step both stores must say the same, and the keys of Redis must be in order.
+
+Redis is asked twice wherever an answer may be lost, the model once. `MAILHAUL_LOCKSTEP_EXAMPLES` sets how many lives.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+
+from shared.errors import LeaseLost, LedgerConflict, StoreError
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
+from shared.model import (
+    Audit,
+    Endpoint,
+    Failure,
+    Import,
+    LedgerEntry,
+    Lease,
+    Mailbox,
+    Note,
+    Settled,
+    Tls,
+    Unit,
+    UnitKind,
+    part_id,
+)
+from shared.store import keys
+from shared.store.memory import MemoryStore
+from shared.uids import Record, UidSet, records_of
+from tests.contract.store_kit import (
+    Clock,
+    batch,
+    binaries,
+    copied,
+    everything,
+    flat,
+    folder_of,
+    intent,
+    ledger_is_bijection,
+    other,
+    person,
+    plan_of,
+    redis_store,
+    request,
+    serve,
+    sums_agree,
+)
+
+HOLDERS = st.sampled_from(["a", "b", "c", "d"])
+LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
+OTHERS = st.sampled_from([Outcome.VANISHED, Outcome.REFUSED, Outcome.FAILED, Outcome.SKIPPED])
+LOST = st.booleans()
+
+CLIENT: list[redis.Redis] = []
+
+
+class Lockstep(RuleBasedStateMachine):
+    """Two stores, one life."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        client = self.client = CLIENT[0]
+        client.flushdb()
+        self.clock = Clock(client)
+        self.real = redis_store(client, lease_seconds=60, limits=LIMITS)
+        self.model = MemoryStore(clock=self.clock, lease_seconds=60, limits=LIMITS)
+        self.imports: list[Import] = []
+        self.people: list[Mailbox] = []
+        #: Lane → (lease of the real store, lease of the model).
+        self.leases: dict[str, tuple[Lease, Lease]] = {}
+        self.zombies: list[tuple[Lease, Lease]] = []
+        self.next_uid: dict[str, int] = {}
+        self.count = 0
+
+    # -- calling both
+
+    def _one(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            return method(*args, **kwargs)
+        except (LeaseLost, LedgerConflict, StoreError) as error:
+            return type(error)
+
+    def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
+        """Calls both stores; with `lost` the real one a second time. A pair of leases in front is dealt out."""
+        real_args = model_args = args
+        if args and isinstance(args[0], tuple) and isinstance(args[0][0], Lease):
+            real_args, model_args = (args[0][0], *args[1:]), (args[0][1], *args[1:])
+        real = self._one(getattr(self.real, name), real_args, kwargs)
+        if lost:
+            second = self._one(getattr(self.real, name), real_args, kwargs)
+            assert second == real or second in (LeaseLost, 0, False, []), f"{name}: {real!r}, then {second!r}"
+        model = self._one(getattr(self.model, name), model_args, kwargs)
+        assert real == model, f"{name}: the scripts say {real!r}, the model {model!r}"
+        return real
+
+    # -- the request
+
+    @initialize(mailboxes=st.integers(1, 4), routes=st.integers(1, 2))
+    def begin(self, mailboxes: int, routes: int) -> None:
+        third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
+        self.imports = [request(), request("b", source=third)][:routes]
+        self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
+        for whole in self.imports:
+            self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
+            self.both("submit", whole.import_id, lost=True)
+
+    @rule(n=st.integers(0, 3), lost=LOST, submit=st.booleans())
+    def again(self, n: int, lost: bool, submit: bool) -> None:
+        """The same command again: a delta pass, or in the middle of it."""
+        mailbox = self.people[n % len(self.people)]
+        whole = next(i for i in self.imports if i.import_id == mailbox.import_id)
+        self.both("open_import", whole, [mailbox], 14, lost=lost)
+        if submit:
+            self.both("submit", whole.import_id, lost=lost)
+
+    @rule(n=st.integers(0, 3), one=st.booleans(), word=st.sampled_from([*Control, Control.RUN, Control.RUN]), lost=LOST)
+    def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
+        mailbox = self.people[n % len(self.people)]
+        self.both("control", mailbox.import_id, mailbox.mailbox_id if one else None, word, lost=lost)
+
+    @rule(n=st.integers(0, 3), messages=st.booleans(), lost=LOST)
+    def retry(self, n: int, messages: bool, lost: bool) -> None:
+        mailbox = self.people[n % len(self.people)]
+        batches = []
+        for folder, _ in self.model.folders(mailbox.mailbox_id) if messages else ():
+            notes = [note for note in self.model.notes(folder.folder_id) if note.what in ("refused", "failed")]
+            if notes:
+                uids = UidSet.of(note.uid for note in notes)
+                batches.append((replace(batch(folder, uids), unit_id=part_id(folder.folder_id, uids)), notes))
+        self.both("retry", mailbox.import_id, mailbox.mailbox_id, batches, lost=lost)
+
+    @rule(scope=st.sampled_from([*LIMITS, "source_host:old.example"]), most=st.sampled_from([None, 1, 2, 5]))
+    def limit(self, scope: str, most: int | None) -> None:
+        self.both("set_limit", scope, most, lost=True)
+
+    # -- lanes
+
+    @rule(holder=HOLDERS, n=st.integers(0, 3), prefer=st.booleans(), hint=st.booleans(), held=st.booleans(), lost=LOST)
+    def claim(self, holder: str, n: int, prefer: bool, hint: bool, held: bool, lost: bool) -> None:
+        mailbox = self.people[n % len(self.people)].mailbox_id
+        ready = self.model.ready_units(10)
+        before = self.leases.pop(holder, None)
+        if before:
+            self.zombies.append(before)  # it forgot, or it died and its name was given again
+        arguments = {
+            "prefer": mailbox if prefer else "",
+            "hint": ready[n % len(ready)].unit_id if hint and ready else "",
+            "held": mailbox if held else "",
+        }
+        for _ in range(2 if lost else 1):
+            real = self.real.claim(holder, **arguments)
+            model = self.model.claim(holder, **arguments)
+            assert (real is None) == (model is None), f"claim: {real} against {model}"
+            if real is None or model is None:
+                return
+            assert _readable(real) == _readable(model)
+            self.leases[holder] = (real, model)
+
+    @rule(holder=HOLDERS, n=st.integers(0, 3))
+    def leave(self, holder: str, n: int) -> None:
+        self.both("leave", holder, self.people[n % len(self.people)].mailbox_id, lost=True)
+
+    @precondition(lambda self: self.leases)
+    @rule(data=st.data())
+    def crash(self, data: st.DataObject) -> None:
+        """The lane forgets its lease; it may still send under it, much later."""
+        holder = data.draw(st.sampled_from(sorted(self.leases)))
+        self.zombies.append(self.leases.pop(holder))
+
+    @rule(extend=st.booleans(), lost=LOST)
+    def attend(self, extend: bool, lost: bool) -> None:
+        pairs = [*self.leases.values(), *self.zombies[-2:]]
+        real = self.real.attend("w", [real for real, _ in pairs], extend=extend)
+        if lost:
+            assert real == self.real.attend("w", [real for real, _ in pairs], extend=extend)
+        assert real == self.model.attend("w", [model for _, model in pairs], extend=extend)
+
+    @rule(seconds=st.sampled_from([0.5, 10.0, 45.0, 61.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.forward(seconds)
+
+    @rule(grace=st.sampled_from([0, 15]), lost=LOST)
+    def reap(self, grace: int, lost: bool) -> None:
+        self.both("reap", grace, lost=lost)
+
+    @rule(holder=st.sampled_from(["x", "y"]))
+    def lead(self, holder: str) -> None:
+        self.both("lead", holder, 30, lost=False)
+
+    # -- work
+
+    def _lease(self, data: st.DataObject, *kinds: UnitKind) -> tuple[Lease, Lease] | None:
+        """Somebody's lease, now and then a zombie's."""
+        pool = [self.leases[h] for h in sorted(self.leases)] * 3 + self.zombies[-3:]
+        pool = [pair for pair in pool if pair[0].unit.kind in kinds]
+        return data.draw(st.sampled_from(pool)) if pool else None
+
+    def _remaining(self, unit: Unit) -> UidSet:
+        """Source UIDs of the unit that have neither outcome nor intent."""
+        row = self.model._rows.units.get(unit.unit_id)
+        if row is None:
+            return unit.uids
+        done = row.others
+        for record in self.model._rows.folders[unit.folder_id].ledger.get(unit.unit_id, ()):
+            done |= record.source
+        for one in row.intents.values():
+            done |= one.uids
+        return unit.uids - done
+
+    def _ended(self, pair: tuple[Lease, Lease]) -> None:
+        self.leases = {holder: kept for holder, kept in self.leases.items() if kept is not pair}
+
+    @rule(data=st.data(), name=st.sampled_from(["INBOX", "Sent"]), new=st.integers(0, 30), reset=st.booleans(), lost=LOST)
+    def plan(self, data: st.DataObject, name: str, new: int, reset: bool, lost: bool) -> None:
+        pair = self._lease(data, UnitKind.PLAN)
+        if pair is None:
+            return
+        folder = folder_of(pair[0].mailbox, name)
+        known = self.model.folder(folder.folder_id)
+        reset = reset and known is not None and data.draw(st.integers(0, 3)) == 0
+        low = 1 if reset or known is None else known.uidnext
+        validity = (known.uidvalidity if known else 7) + reset
+        folder = replace(folder, uidnext=low + new, uidvalidity=validity, source_messages=low + new - 1, highestmodseq=2**60 + new)
+        uids = UidSet.span(low, low + new - 1)
+        adopted: tuple[Settled, ...] = ()
+        if uids and (known is None or reset):
+            if reset:
+                self.next_uid[folder.folder_id] = 1
+            share = uids.take(data.draw(st.integers(0, len(uids))))[0]
+            if share:
+                found = replace(copied(share, self._destination(folder.folder_id, len(share))), outcome=Outcome.ALREADY_PRESENT)
+                adopted = (found,)
+                uids -= share
+        size = data.draw(st.integers(1, 12))
+        plan = plan_of(pair[0].mailbox, name)
+        plan = replace(
+            plan, folder=folder, batches=tuple(batch(folder, part) for part in uids.pieces(size)), messages=new,
+            size_bytes=1000 * new, adopted=adopted, reset=reset,
+        )  # fmt: skip
+        self.both("plan_folder", pair, plan, ["INBOX", "Sent"].index(name) + 1, lost=lost)
+
+    def _destination(self, folder: str, n: int) -> int:
+        first = self.next_uid.get(folder, 1)
+        self.next_uid[folder] = first + n + 1  # somebody else's message stands between
+        return first
+
+    @rule(data=st.data(), n=st.integers(1, 12), lost=LOST, doubt=st.booleans())
+    def intend(self, data: st.DataObject, n: int, lost: bool, doubt: bool) -> None:
+        pair = self._lease(data, UnitKind.COPY)
+        if pair is None:
+            return
+        group, _ = self._remaining(pair[0].unit).take(n)
+        if not group:
+            return
+        self.count += 1
+        number = f"{pair[0].term}.{self.count}"
+        doubts = group if doubt else UidSet()
+        self.both("progress", pair, intents=[intent(number, group, self.next_uid.get(pair[0].unit.folder_id, 1))], doubts=doubts, lost=lost)
+
+    @rule(data=st.data(), lost=LOST, what=st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"]), o=OTHERS)
+    def settle(self, data: st.DataObject, lost: bool, what: str, o: Outcome) -> None:
+        pair = self._lease(data, UnitKind.COPY)
+        row = self.model._rows.units.get(pair[0].unit.unit_id) if pair else None
+        if pair is None or row is None or not row.intents:
+            return
+        one = row.intents[data.draw(st.sampled_from(sorted(row.intents)))]
+        folder = pair[0].unit.folder_id
+        if what == "withdraw":
+            self.both("progress", pair, withdrawn=[one.intent_id], lost=lost)
+            return
+        share = one.uids if what in ("all", "taken") else one.uids.take(data.draw(st.integers(0, len(one.uids))))[0]
+        first = self._destination(folder, len(one.uids))
+        if what == "taken" and self.model._rows.folders[folder].taken:
+            first = self.model._rows.folders[folder].taken.low
+        settled = replace(copied(share, first, one.intent_id, digest=2**48 - first), size_bytes=1000 * len(one.uids))
+        notes = tuple(Note(uid=uid, what="altered", reason="x") for uid in list(share)[:1])
+        if what == "nothing":
+            settled = Settled(intent_id=one.intent_id)
+        elif what == "others":
+            settled = other(o, one.uids, one.intent_id)
+        elif not share:
+            settled = Settled(intent_id=one.intent_id)
+        else:
+            settled = replace(settled, notes=notes)
+        self.both("progress", pair, settled=[settled], lost=lost)
+
+    @rule(data=st.data(), lost=LOST, o=OTHERS, n=st.integers(1, 30), found=st.booleans())
+    def without_intent(self, data: st.DataObject, lost: bool, o: Outcome, n: int, found: bool) -> None:
+        pair = self._lease(data, UnitKind.COPY)
+        if pair is None:
+            return
+        group, _ = self._remaining(pair[0].unit).take(n)
+        if group:
+            first = self._destination(pair[0].unit.folder_id, len(group))
+            self.both("progress", pair, settled=[copied(group, first) if found else other(o, group)], lost=lost)
+
+    @rule(data=st.data(), lost=LOST, merge=st.booleans(), complete=st.booleans())
+    def finish(self, data: st.DataObject, lost: bool, merge: bool, complete: bool) -> None:
+        pair = self._lease(data, *UnitKind)
+        if pair is None:
+            return
+        unit = pair[0].unit
+        if unit.kind is UnitKind.COPY and complete:
+            row = self.model._rows.units.get(unit.unit_id)
+            if row is not None:
+                self.both("progress", pair, withdrawn=sorted(row.intents), lost=lost)
+            left = self._remaining(unit)
+            if left and unit.unit_id in self.model._rows.units:
+                self.both("progress", pair, settled=[copied(left, self._destination(unit.folder_id, len(left)))], lost=lost)
+        records = self.model._rows.folders[unit.folder_id].ledger.get(unit.unit_id, ()) if unit.folder_id in self.model._rows.folders else ()
+        merged = records_of(p for record in records for p in record.pairs())
+        entries = [LedgerEntry(name="", records=tuple(merged), digest=0)] if merge and merged else []
+        if self.both("finish", pair, entries, lost=lost) is None:
+            self._ended(pair)
+
+    @rule(
+        data=st.data(), lost=LOST, how=st.sampled_from(["again", "wait", "park", "replan"]), delay=st.sampled_from([0, 0, 20]),
+        hold=st.sampled_from(["", "", "source_host:old.example", "destination_account"]), fail=st.booleans(),
+    )  # fmt: skip
+    def release(self, data: st.DataObject, lost: bool, how: str, delay: float, hold: str, fail: bool) -> None:
+        pair = self._lease(data, *UnitKind)
+        if pair is None:
+            return
+        if hold == "destination_account":
+            hold = f"{hold}:{self.model.limits_of(pair[0].unit.mailbox_id)[hold]}"
+        failure = Failure(code="net", sentence="Lost.", at=self.clock()) if fail or how == "park" else None
+        seconds = float(data.draw(st.sampled_from([5, 30]))) if hold else 0.0
+        arguments = {"how": how, "delay_seconds": delay, "failure": failure, "hold": hold, "hold_seconds": seconds}
+        if self.both("release", pair, lost=lost, **arguments) is None:
+            self._ended(pair)
+
+    @rule(data=st.data(), lost=LOST)
+    def split(self, data: st.DataObject, lost: bool) -> None:
+        pair = self._lease(data, UnitKind.COPY)
+        if pair is None:
+            return
+        unit = pair[0].unit
+        row = self.model._rows.units.get(unit.unit_id)
+        intents = list(row.intents.values()) if row else []
+        left = self._remaining(unit)
+        for one in intents:
+            left |= one.uids
+        halves = []
+        for part in left.take((len(left) + 1) // 2):
+            if part:
+                half = replace(batch_of(unit, part), attempts=2)
+                mine = [replace(i, uids=i.uids & part) for i in intents if i.uids & part]
+                halves.append((half, mine))
+        if self.both("split", pair, halves, lost=lost) is None:
+            self._ended(pair)
+
+    @rule(data=st.data(), lost=LOST, altered=st.integers(0, 3), missing=st.integers(0, 3))
+    def audit(self, data: st.DataObject, lost: bool, altered: int, missing: int) -> None:
+        pair = self._lease(data, UnitKind.VERIFY)
+        folders = self.model.folders(pair[0].unit.mailbox_id) if pair else []
+        if pair is None or not folders:
+            return
+        folder = data.draw(st.sampled_from([folder for folder, _ in folders]))
+        digests = {entry.name: 17 for entry in self.model.ledger(folder.folder_id)[:1]}
+        notes = (Note(uid=1, what="missing", reason="gone"),)
+        audit = Audit(
+            folder_id=folder.folder_id, verified=str(self.clock()), digests=digests, altered=altered, missing=missing, notes=notes
+        )
+        self.both("audit", pair, audit, lost=lost)
+        self.both("set_flags", pair, folder.folder_id, 2**62 + altered, {"\\Seen": UidSet.span(1, 3)}, lost=lost)
+
+    # -- what holds after every step
+
+    @invariant()
+    def both_say_the_same(self) -> None:
+        ids = [whole.import_id for whole in self.imports]
+        assert everything(self.real, ids) == everything(self.model, ids)
+        assert self.real.overview() == self.model.overview()
+        assert self.real.limits() == self.model.limits()
+        real, model = self.real.ready_units(100), self.model.ready_units(100)
+        assert [u for u in real] == model
+        for one in ids:
+            sums_agree(self.real, one)
+
+    @invariant()
+    def every_message_has_one_place(self) -> None:
+        for mailbox in self.people:
+            for folder, tally in self.real.folders(mailbox.mailbox_id):
+                ledger_is_bijection(self.real, folder.folder_id)
+                entries = self.real.ledger(folder.folder_id)
+                kept = sum(len(record.source) for entry in entries for record in entry.records)
+                assert kept == tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
+                assert all(n >= 0 for n in flat(tally).values())
+
+    @invariant()
+    def the_keys_are_in_order(self) -> None:
+        client: Any = self.client  # redis-py's types know neither what was asked for nor that it is bytes
+        people = [mailbox.mailbox_id for mailbox in self.people]
+        lanes = _members(client, keys.LEASES)
+        delayed = _members(client, keys.DELAYED)
+        units: set[str] = set()
+        for m in people:
+            state = MailboxState((client.hget(keys.mailbox(m), "state") or b"").decode())
+            opened = {u.decode() for u in client.smembers(keys.mailbox(m, "open"))}
+            ready = _members(client, keys.mailbox(m, "ready"))
+            units |= opened
+            if state is MailboxState.COMPLETE:
+                assert not opened, "complete with something open"
+            elif state not in SETTLED:
+                assert opened, f"{state}, and nothing that would ever move it"
+            busy: dict[str, str] = {}
+            for u in opened:
+                row = {k.decode(): v.decode() for k, v in client.hgetall(keys.unit(u)).items()}
+                places = [name for name, members in (("ready", ready), ("leased", lanes), ("delayed", delayed)) if u in members]
+                folder = row["folder"]
+                if folder and u.encode() in client.lrange(keys.folder(folder, "waiting"), 0, -1):
+                    places.append("waiting")
+                assert places == [row["state"]], f"{u} stands in {places} and says {row['state']}"
+                if folder and row["state"] != "waiting":
+                    assert folder not in busy, "two writers of one folder"
+                    busy[folder] = u
+                    assert (client.hget(keys.folder(folder), "head") or b"").decode() == u
+                assert int(row["attempts"]) >= 0
+                assert (row["holder"] != "") == (row["state"] == "leased")
+            assert ready <= opened
+        prefix = keys.unit("")
+        stored = {k.decode()[len(prefix) :] for k in client.scan_iter(f"{prefix}*", count=1000)}
+        assert {u for u in stored if not u.endswith(":intents")} == units, "a unit that nobody would ever find"
+        assert lanes | delayed <= units
+        holders = client.hgetall(f"{keys.PREFIX}holders")
+        assert {u.decode() for u in holders.values()} == lanes
+        queues = {r: q for r, q in self.model._rows.queues.items() if q}
+        real = {r: dict(client.zrange(keys.ready(r), 0, -1, withscores=True)) for r in self.model._rows.queues}
+        assert {r: {m.decode(): int(p) for m, p in q.items()} for r, q in real.items() if q} == queues
+        for whole in self.imports:
+            found = self.real.import_(whole.import_id)
+            assert found is not None
+            if found.state is ImportState.RUNNING:
+                _, states = self.real.import_tally(whole.import_id)
+                assert set(states) - SETTLED, "everything is settled, and the import does not know"
+
+
+def batch_of(unit: Unit, part: UidSet) -> Unit:
+    """A smaller batch of the same folder."""
+    return replace(unit, unit_id=part_id(unit.unit_id, part), uids=part, size_bytes=1000 * len(part))
+
+
+def _members(client: Any, key: str) -> set[str]:
+    return {u.decode() for u in client.zrange(key, 0, -1)}
+
+
+def _readable(lease: Lease) -> Lease:
+    """Without what each store takes from the local clock, records and doubts as one set."""
+    pairs = [pair for record in lease.records for pair in record.pairs()]
+    records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
+    return replace(lease, deadline=0.0, records=records)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[redis.Redis]:
+    found = [binary for binary in binaries().values() if binary]
+    if not found:
+        pytest.skip("no Redis here")
+    yield from serve(found[0])
+
+
+def test_the_scripts_and_the_model_live_the_same_lives(client: redis.Redis) -> None:
+    CLIENT[:] = [client]
+    run_state_machine_as_test(
+        Lockstep,
+        settings=settings(
+            max_examples=int(os.environ.get("MAILHAUL_LOCKSTEP_EXAMPLES", "40")),
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )

@@ -1,0 +1,340 @@
+"""The manifest: every form that people have, and every fault at once, never with a password in it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from producer.intake.columns import NAMES
+from producer.intake.manifest import (
+    Limits,
+    Manifest,
+    ManifestInvalid,
+    Row,
+    RowError,
+    parse_credentials,
+    parse_manifest,
+    template,
+)
+from shared.errors import UsageError
+
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251")
+
+
+def plain(row: Row) -> tuple[str, str, str, str, str, str]:
+    return (
+        row.login, row.password.reveal(), row.new_login, row.new_password.reveal(), row.first_name, row.last_name,
+    )  # fmt: skip
+
+
+def only(text: str | bytes, encoding: str = "", separator: str = "") -> tuple[str, str, str, str, str, str]:
+    data = text if isinstance(text, bytes) else text.encode()
+    manifest = parse_manifest(data, encoding=encoding, separator=separator)
+    (row,) = manifest.rows
+    return plain(row)
+
+
+def errors(text: str | bytes, limits: Limits | None = None, **how: str) -> list[tuple[int, str, str]]:
+    with pytest.raises(ManifestInvalid) as caught:
+        parse_manifest(text if isinstance(text, bytes) else text.encode(), limits=limits, **how)
+    return [(error.line, error.column, error.what) for error in caught.value.errors]
+
+
+def read(data: bytes) -> tuple[Manifest, tuple[RowError, ...]]:
+    """Rows or errors, never neither and never both."""
+    manifest, found = Manifest(rows=()), tuple[RowError, ...]()
+    try:
+        manifest = parse_manifest(data)
+    except ManifestInvalid as invalid:
+        found = invalid.errors
+    assert bool(manifest.rows) != bool(found)
+    return manifest, found
+
+
+class TestForms:
+    def test_two_columns_quoted_with_a_space_after_the_separator(self) -> None:
+        login, password, new_login, new_password, *_ = only('"ivan@old.example", "s3cret,;\'x"\n')
+        assert (login, password) == ("ivan@old.example", "s3cret,;'x")
+        assert (new_login, new_password) == (login, password)
+
+    def test_six_columns(self) -> None:
+        text = '"ivan@old.example", "s3cret", "Иван", "Петров", "i.petrov@new.example", " another secret"\n'
+        manifest = parse_manifest(text.encode())
+        assert [plain(row) for row in manifest.rows] == [
+            ("ivan@old.example", "s3cret", "i.petrov@new.example", " another secret", "Иван", "Петров")
+        ]
+        assert manifest.warnings == (
+            "row 1: new_password begins or ends with a space, which is kept since it is in quotation marks",
+        )
+
+    def test_four_columns(self) -> None:
+        assert only("user1;pass1;newuser1;newpass1") == ("user1", "pass1", "newuser1", "newpass1", "", "")
+        assert only("user1;password1;user2;password2")[2:4] == ("user2", "password2")
+        assert only("user1;pass1;;") == ("user1", "pass1", "user1", "pass1", "", "")
+
+    def test_a_header_in_any_order_and_any_case(self) -> None:
+        assert only("login,password,new_login\na,b,c") == ("a", "b", "c", "b", "", "")
+        assert only("New_Login , PASSWORD,Login\nc,b,a") == ("a", "b", "c", "b", "", "")
+        assert only("Фамилия;Логин;Пароль;Имя\nПетров;a;b;Иван") == ("a", "b", "a", "b", "Иван", "Петров")
+
+    @pytest.mark.parametrize(
+        ("header", "login", "new_login"),
+        [
+            ("EmailAddress,UserName,Password", "2", "1"),
+            ('"yandex_login";"external_email";"external_password"', "2", "1"),
+            ("Source Email,Source Password,Target Email", "1", "3"),
+            ("e-mail\tpass\tNEW EMAIL", "1", "3"),
+        ],
+    )
+    def test_other_programs_headers(self, header: str, login: str, new_login: str) -> None:
+        separator = next(s for s in ";,\t" if s in header)
+        row = parse_manifest(f"{header}\n1{separator}2{separator}3".encode()).rows[0]
+        assert (row.login, row.new_login) == (login, new_login)
+        assert row.line == 2
+
+    @pytest.mark.parametrize("separator", [",", ";", "\t"])
+    @pytest.mark.parametrize("encoding", ENCODINGS)
+    def test_every_encoding_with_every_separator(self, encoding: str, separator: str) -> None:
+        rows = [
+            ["login", "password", "first_name", "last_name"],
+            ["ivan@old.example", "s3cret,;'x\tпароль", "Иван", "Петров"],
+            ["anna@old.example", 'two "quotes"', "Анна", "Ёлкина"],
+        ]
+        rows[1][1] = rows[1][1].replace("\t", " ")
+        for quoting in (csv.QUOTE_ALL, csv.QUOTE_MINIMAL):
+            for end in ("\r\n", "\n", "\r"):
+                out = io.StringIO()
+                csv.writer(out, delimiter=separator, quoting=quoting, lineterminator=end).writerows(rows)
+                manifest = parse_manifest(out.getvalue().encode(encoding))
+                assert [[r.login, r.password.reveal(), r.first_name, r.last_name] for r in manifest.rows] == rows[1:]
+                assert manifest.separator == separator
+
+    def test_the_examples_in_every_encoding_and_with_every_separator(self) -> None:
+        for separator in (",", ";", "\t"):
+            six = ["ivan@old.example", "s3cret", "Иван", "Петров", "i.petrov@new.example", " another secret"]
+            text = f"{separator} ".join(f'"{value}"' for value in six)
+            for encoding in ENCODINGS:
+                assert only(text.encode(encoding))[2:] == (six[4], six[5], six[2], six[3])
+            for two in (["ivan@old.example", "s3cret,;'x"], ["user1", "pass1", "newuser1", "newpass1"]):
+                text = f"{separator} ".join(f'"{value}"' for value in two)
+                for encoding in (*ENCODINGS, "cp1252"):
+                    assert only(text.encode(encoding))[: len(two)] == (*two, two[0], two[1])[: len(two)]
+
+    @pytest.mark.parametrize(
+        ("encoding", "first", "last"),
+        [
+            ("cp1252", "Jürgen", "Größe"), ("cp1252", "Ö", "Ü"), ("cp1252", "François", "Lefèvre"),
+            ("cp1251", "Ян", "Ё"), ("cp1251", "Олексій", "Їжак"), ("cp1251", "Иван", ""),
+        ],
+    )  # fmt: skip
+    def test_short_files_in_a_code_page(self, encoding: str, first: str, last: str) -> None:
+        manifest = parse_manifest(f"a@b.c;s;{first};{last};d@e.f;g".encode(encoding))
+        assert (manifest.rows[0].first_name, manifest.rows[0].last_name) == (first, last)
+        assert manifest.encoding == encoding
+        assert encoding.upper() in manifest.warnings[0]
+
+    def test_what_is_said_wins(self) -> None:
+        assert only(b"a,b;c\n", separator="semicolon")[:2] == ("a,b", "c")
+        assert only("a,Ж\n".encode("koi8-r"), encoding="koi8-r")[1] == "Ж"
+        with pytest.raises(UsageError, match="separator"):
+            parse_manifest(b"a,b", separator="|")
+
+    def test_a_password_may_hold_anything_printable(self) -> None:
+        text = 'a;#x,"y";\nb;"a;b""c";\n#c;=cmd|x;\n'
+        manifest = parse_manifest(text.encode())
+        assert [(r.login, r.password.reveal()) for r in manifest.rows] == [
+            ("a", '#x,"y"'), ("b", 'a;b"c'), ("#c", "=cmd|x"),
+        ]  # fmt: skip
+
+    def test_spaces_outside_quotation_marks_are_dropped_and_inside_kept(self) -> None:
+        manifest = parse_manifest(b'a ,  b c  \n"d" , " e " \n" f",g\n')
+        assert [(r.login, r.password.reveal()) for r in manifest.rows] == [("a", "b c"), ("d", " e "), (" f", "g")]
+        assert len(manifest.warnings) == 2
+        assert only('a\t"b"\t\t')[:2] == ("a", "b")
+
+    def test_blank_lines_are_left_out_and_lines_counted_as_in_an_editor(self) -> None:
+        manifest = parse_manifest("\n\nlogin;password\r\n\r\na;b\r\n   \nc;d\r\re;f\u2028\x85".encode()[:-5])
+        assert [row.line for row in manifest.rows] == [5, 7, 9]
+
+    def test_columns_that_mean_nothing_are_ignored_and_said(self) -> None:
+        manifest = parse_manifest(b"host1;login;password;phone;\nh;a;b;1;\n")
+        assert manifest.rows[0].login == "a"
+        assert manifest.warnings == ("these columns mean nothing here and are ignored: host1, phone",)
+        assert manifest.columns == ("", "login", "password", "")
+
+    @pytest.mark.parametrize(
+        ("written", "bytes_"),
+        [("", None), ("500", 500 << 20), ("2 GB", 2 << 30), ("1,5г", 3 << 29), ("10 МБ", 10 << 20), ("1TiB", 1 << 40)],
+    )
+    def test_quotas(self, written: str, bytes_: int | None) -> None:
+        assert parse_manifest(f"login;password;quota\na;b;{written}".encode()).rows[0].quota_bytes == bytes_
+
+    def test_the_template_can_be_imported(self) -> None:
+        for separator in (",", ";", "\t", "tab"):
+            manifest = parse_manifest(template(separator).encode())
+            assert len(manifest.rows) == 2
+            assert manifest.columns == tuple(NAMES)
+
+    def test_no_name_means_two_columns(self) -> None:
+        from producer.intake.columns import _plain
+
+        names = [_plain(name) for column, others in NAMES.items() for name in {column, *others}]
+        assert len({*names}) == len([*{(n, c) for c, o in NAMES.items() for n in map(_plain, (c, *o))}])
+
+    def test_credentials_are_the_same_form(self) -> None:
+        assert parse_credentials(b"a,b").rows == parse_manifest(b"a,b").rows
+
+
+class TestFaults:
+    def test_all_rows_at_once_with_their_lines(self) -> None:
+        text = 'login;password\na;\n;b\n"c\nd";e\nf;g;h\ni;"x\ty"\nj;k"\n"l";"m"n\n"o;p\nq;r\n'
+        assert [(line, column) for line, column, _ in errors(text)] == [
+            (2, "password"), (3, "login"), (4, ""), (6, ""), (7, "password"), (9, ""), (10, ""),
+        ]  # fmt: skip
+
+    def test_a_line_break_in_a_value_is_one_error_and_the_next_row_has_its_own_line(self) -> None:
+        assert errors('"a","b\nc\nd"\n"e","f"\n"g",\n') == [
+            (1, "", "a value holds a line break (or a quotation mark is not closed)"),
+            (5, "password", "is missing"),
+        ]
+
+    def test_an_unclosed_quotation_mark_costs_its_own_row_only(self) -> None:
+        found = errors('"a","b\n"c","d"\n"e"\n')
+        assert [line for line, _, _ in found] == [1, 3]
+        assert "never closed" in found[0][2]
+
+    @pytest.mark.parametrize("control", ["\0", "\x1b", "\x7f", "\x85", "\u2028"])
+    def test_control_characters(self, control: str) -> None:
+        for text in (f'"a{control}b","c"\n', f"a,b{control}c\n"):
+            ((line, column, what),) = errors(text)
+            assert line == 1
+            assert column in ("login", "password")
+            assert "control character" in what
+
+    def test_rows_that_repeat(self) -> None:
+        assert errors("x,1\na,b\na,b\na,c\n") == [
+            (3, "login", "repeats row 2: keep one of them"),
+            (4, "login", "the same login as in row 2, but the rest differs: keep one of them"),
+        ]
+
+    def test_two_mailboxes_into_one(self) -> None:
+        found = errors("login,password,new_login\na,b,x\nc,d,x\nx,e,y\nz,e,a\na2,b,z2\n")
+        assert found == [(3, "new_login", "goes to the same mailbox as row 2: two would become one")]
+        assert errors("a,b,,\nc,d,a,\n")[0][:2] == (2, "new_login")
+
+    def test_logins_that_differ_only_in_capitals_are_said(self) -> None:
+        manifest = parse_manifest(b"Ivan@x,b\nivan@x,b\n")
+        assert manifest.warnings == ("row 2: login differs from that of row 1 only in capital letters",)
+
+    def test_three_columns_need_a_header(self) -> None:
+        ((line, _, what),) = errors("a,b,c\nd,e,f\n")
+        assert line == 1
+        assert "login,password,new_login" in what
+        assert "2, 4 or 6" in errors("a,b,c,d,e\n")[0][2]
+
+    def test_headers_that_cannot_be(self) -> None:
+        assert "no password column" in errors('"yandex_login";"external_email"\na;b\n')[0][2]
+        assert "2 columns mean login" in errors("login,password,email\na,b,c\n")[0][2]
+        assert errors("login,password,new_pasword\na,b,c\n") == [
+            (1, "new_pasword", "this column is not known; did you mean new_password?")
+        ]
+        assert "header and no rows" in errors("login,password\n")[0][2]
+        ((_, _, what),) = errors("login,pasword\na,b\n")
+        assert "looks like a header" in what
+        assert "pasword" not in what
+
+    def test_a_first_row_with_one_known_name_is_a_mailbox_and_is_said(self) -> None:
+        manifest = parse_manifest(b"user,s3cret\n")
+        assert manifest.rows[0].login == "user"
+        assert "row 1 is read as a mailbox" in manifest.warnings[0]
+
+    @pytest.mark.parametrize(
+        ("data", "what"),
+        [
+            (b"", "empty"), (b"\n \n", "empty"), (b"\xef\xbb\xbf", "empty"),
+            (b"a b\nc d\n", "comma, a semicolon or a tab"),
+            (b"PK\x03\x04rest", "save it as CSV"), (b"a,\x81\x98\n", "no text"), (b"\xff\xfea,b", "utf-16"),
+        ],
+    )  # fmt: skip
+    def test_what_is_no_manifest(self, data: bytes, what: str) -> None:
+        assert what in errors(data)[0][2]
+
+    def test_a_wrong_encoding_is_said_with_the_line(self) -> None:
+        assert errors("a,b\nc,ж\n".encode("cp1251"), encoding="utf-8")[0][0] == 2
+        assert "not known" in errors(b"a,b", encoding="klingon")[0][2]
+        assert "not known" in errors(b"a,b", encoding="rot13")[0][2]
+
+    def test_limits(self) -> None:
+        limits = Limits(file_bytes=100, rows=3, value_characters=10)
+        assert "larger than 100 bytes" in errors(b"a" * 101, limits)[0][2]
+        assert "more than 3 rows" in errors("".join(f"{n},b\n" for n in range(4)), limits)[0][2]
+        assert "more than 3 rows" in errors("login,password\n" + "".join(f"{n},b\n" for n in range(4)), limits)[0][2]
+        assert len(parse_manifest(b"login,password\n1,b\n2,b\n3,b\n", limits=limits).rows) == 3
+        assert errors(b"a,bbbbbbbbbbb\n", limits) == [(1, "password", "longer than 10 characters")]
+        assert "more than 3 rows" in errors(b"\n" * 5000 + b"a,b", Limits(rows=3))[0][2]
+
+    def test_the_text_says_where_what_and_what_to_do_and_never_a_password(self) -> None:
+        text = "".join(f'u{n};"pa\tTOPSECRET{n}"\n' for n in range(80)) + 'v;"TOPSECRET\nw;TOPSECRET\nw;TOPSECRET2\n'
+        with pytest.raises(ManifestInvalid) as caught:
+            parse_manifest(text.encode())
+        assert "TOPSECRET" not in str(caught.value)
+        assert "TOPSECRET" not in repr(caught.value.errors)
+        lines = str(caught.value).splitlines()
+        assert lines[0] == f"the manifest has {len(caught.value.errors)} faults, nothing was started:"
+        assert lines[-2].endswith("more")
+        assert "mailhaul template" in lines[-1]
+        for first in ("user,TOPSECRET,x\n", "TOPSECRET,TOPSECRET\nTOPSECRET,\n"):
+            with pytest.raises(ManifestInvalid) as caught:
+                parse_manifest(first.encode())
+            assert "TOPSECRET" not in str(caught.value)
+
+    def test_hostile_files_are_told_in_time(self) -> None:
+        began = time.perf_counter()
+        errors('"' * 1_000_001 + "\na,b\n")
+        errors('"a\n' * 50_000 + "x,y\n")
+        errors("a," + "b" * 5_000_000)
+        errors("," * 1_000_000)
+        assert time.perf_counter() - began < 5
+
+    def test_two_hundred_thousand_rows(self) -> None:
+        text = "".join(f'"user{n}@old.example","pass{n}","user{n}@new.example",""\n' for n in range(200_000))
+        began = time.perf_counter()
+        assert len(parse_manifest(text.encode()).rows) == 200_000
+        assert time.perf_counter() - began < 20
+
+
+_value = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
+
+
+class TestRoundTrips:
+    @given(
+        st.lists(
+            st.tuples(_value, _value), min_size=1, max_size=6, unique_by=(lambda r: r[0], lambda r: r[0].casefold())
+        ),
+        st.sampled_from([",", ";", "\t"]),
+        st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+        st.sampled_from(["\n", "\r\n"]),
+    )
+    def test_what_the_csv_module_writes_in_quotation_marks_is_read_back(
+        self, rows: list[tuple[str, str]], separator: str, encoding: str, end: str
+    ) -> None:
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator=end)
+        writer.writerows([("login", "password"), *rows])
+        manifest = parse_manifest(out.getvalue().encode(encoding))
+        assert [(row.login, row.password.reveal()) for row in manifest.rows] == rows
+
+    @given(st.binary(max_size=200))
+    def test_any_bytes_give_rows_or_errors(self, data: bytes) -> None:
+        read(data)
+
+    @given(st.text(st.sampled_from('ab,;"\t\n\r #é'), max_size=40))
+    def test_any_text_gives_rows_or_errors(self, text: str) -> None:
+        manifest, found = read(text.encode())
+        assert all(0 <= error.line <= text.count("\n") + text.count("\r") + 1 for error in found)
+        assert all(row.login and row.password for row in manifest.rows)

@@ -1,0 +1,408 @@
+"""Servers for the tests of the mail ports: Dovecot and pymap as they are, and a scripted one that says what it is told to.
+
+The scripted server reads commands as strictly as a server can and keeps every byte, so that a test can say what went over the
+wire. It stores nothing.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import itertools
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from select import select
+from typing import Any
+
+import pytest
+
+from shared.mail import MailDestination, MailSource, Message
+from shared.mail.imap_destination import ImapDestination
+from shared.mail.imap_source import ImapSource
+from shared.mail.memory import USUAL, MemoryServer
+from shared.mail.session import Session, open_session
+
+PASSWORD = "s3cret-canary"
+_logins = itertools.count(1)
+_BINARIES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+
+
+def free_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def message(
+    body: bytes,
+    *,
+    uid: int = 1,
+    flags: tuple[str, ...] = (),
+    internaldate: int | None = 837_570_265,
+    zone_minutes: int = 0,
+) -> Message:
+    """A message to send."""
+    return Message(
+        uid=uid,  # type: ignore[arg-type]
+        flags=flags,
+        internaldate=internaldate,
+        zone_minutes=zone_minutes,
+        size_bytes=len(body),
+        fingerprint=b"",
+        body=body,
+    )
+
+
+def streamed(size: int, chunks: Iterable[bytes], *, uid: int = 1) -> Message:
+    """A message whose body is still to come."""
+    return Message(
+        uid=uid,  # type: ignore[arg-type]
+        flags=(),
+        internaldate=837_570_265,
+        zone_minutes=0,
+        size_bytes=size,
+        fingerprint=b"",
+        body=None,
+        stream=iter(chunks),
+    )
+
+
+def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
+    """A small message that differs from those of other numbers."""
+    return (
+        b"Message-ID: <%d@example.org>\r\nDate: Wed, 17 Jul 1996 02:44:25 -0700\r\n"
+        b"From: =?utf-8?q?J=C3=B6rg?= <j@example.org>\r\nSubject: number\r\n %d\r\n\r\n%b" % (number, number, text)
+    )
+
+
+def sign_in(side: str, port: int, login: str, password: str = PASSWORD, **options: Any) -> Session:
+    """A session without TLS on loopback, with short budgets."""
+    settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
+    return open_session(side, host="127.0.0.1", port=port, login=login, password=password, **(settings | options))
+
+
+# -- places: where a contract test runs
+
+
+@dataclass(kw_only=True)
+class Place:
+    """One account of one server."""
+
+    #: Which server.
+    name: str
+    #: A new session that reads.
+    source: Callable[[], MailSource]
+    #: A new session that writes.
+    destination: Callable[[], MailDestination]
+    #: Whether any keyword is taken and kept.
+    keywords: bool = True
+    #: Whether flags and names are checked as strictly as Dovecot does.
+    strict: bool = False
+    _numbers: Any = field(default_factory=itertools.count)
+
+    def folder(self) -> bytes:
+        """A name no other test has."""
+        return b"f%d-%d" % (os.getpid(), next(_folders))
+
+
+_folders = itertools.count(1)
+
+#: Dovecot's capabilities as the variants announce them; "" is what it announces by itself.
+DOVECOTS = {
+    "dovecot": "",
+    "dovecot without LITERAL+": "IMAP4rev1 SASL-IR UIDPLUS MULTIAPPEND ESEARCH CONDSTORE NAMESPACE",
+    "dovecot with LITERAL-": "IMAP4rev1 SASL-IR LITERAL- UIDPLUS MULTIAPPEND ESEARCH NAMESPACE LIST-EXTENDED",
+    "dovecot without MULTIAPPEND": "IMAP4rev1 LITERAL+ UIDPLUS",
+}
+MEMORIES = {
+    "memory": USUAL,
+    "memory without MULTIAPPEND": USUAL - {"MULTIAPPEND"},
+    "memory without UIDPLUS": USUAL - {"UIDPLUS"},
+}
+PLACES = [*MEMORIES, *DOVECOTS, "pymap"]
+
+
+def place(name: str) -> Place:
+    """A fresh account there; skips the test where the server cannot run."""
+    login = f"user{next(_logins)}x{os.getpid()}"
+    if name in MEMORIES:
+        memory = MemoryServer(capabilities=MEMORIES[name])
+        return Place(
+            name=name, source=lambda: memory.source(login), destination=lambda: memory.destination(login)
+        )
+    if name == "pymap":
+        port, login = pymap(), "demouser"
+    else:
+        port = dovecot(DOVECOTS[name])
+    return Place(
+        name=name,
+        source=lambda: ImapSource(sign_in("source", port, login)),
+        destination=lambda: ImapDestination(sign_in("destination", port, login)),
+        keywords=name != "pymap",
+        strict=name != "pymap",
+    )
+
+
+_DOVECOT = """
+base_dir = {base}/run
+state_dir = {base}/state
+instance_name = mailhaul-test-{port}
+log_path = {base}/log
+protocols = imap
+listen = 127.0.0.1
+ssl = {ssl}
+disable_plaintext_auth = no
+auth_mechanisms = plain login
+first_valid_uid = 1
+default_internal_user = nobody
+default_internal_group = nogroup
+default_login_user = nobody
+mail_location = maildir:~/Maildir
+mail_fsync = never
+mail_max_userip_connections = 1000
+{capability}
+passdb {{
+  driver = static
+  args = password={password}
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={uid} home={base}/mail/%u allow_all_users=yes
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+service imap-login {{
+  inet_listener imap {{
+    port = {port}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+"""
+_UID = 65533
+
+
+@functools.cache
+def dovecot(capability: str = "") -> int:
+    """The port of a Dovecot of our own, for as long as the tests run."""
+    binary = shutil.which("dovecot", path=_BINARIES)
+    if binary is None or os.geteuid() != 0:
+        pytest.skip("needs Dovecot, and root to start it")
+    base = Path(tempfile.mkdtemp(prefix="mailhaul-dovecot-"))
+    port = free_port()
+    base.chmod(0o755)
+    (base / "mail").mkdir()
+    os.chown(base / "mail", _UID, _UID)
+    (base / "dovecot.conf").write_text(
+        _DOVECOT.format(
+            base=base,
+            port=port,
+            uid=_UID,
+            ssl="no",
+            password=PASSWORD,
+            capability=f"imap_capability = {capability}" if capability else "",
+        )
+    )
+    process = subprocess.Popen(
+        [binary, "-F", "-c", str(base / "dovecot.conf")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+    def stop() -> None:
+        process.terminate()
+        process.wait(20)
+        shutil.rmtree(base, ignore_errors=True)
+
+    atexit.register(stop)
+    _until_up(process, port, base / "log")
+    return port
+
+
+@functools.cache
+def pymap() -> int:
+    """The port of a pymap with one account, for as long as the tests run."""
+    binary = Path(sys.executable).parent / "pymap"
+    if not binary.exists():
+        pytest.skip("needs pymap")
+    port = free_port()
+    argv = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
+    argv += ["--no-service", "managesieve", "--no-service", "admin"]
+    process = subprocess.Popen(
+        [*argv, "dict", "--demo-password", PASSWORD],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    atexit.register(lambda: (process.terminate(), process.wait(20)))
+    _until_up(process, port, None)
+    return port
+
+
+def _until_up(process: subprocess.Popen[bytes], port: int, log: Path | None) -> None:
+    waiting = threading.Event()
+    for _ in range(300):
+        if process.poll() is not None:
+            text = log.read_text() if log and log.exists() else ""
+            raise RuntimeError(f"server ended: {text} {process.stderr.read() if process.stderr else ''}")
+        try:
+            with socket.create_connection(("127.0.0.1", port), 5) as sock:
+                if sock.recv(1):
+                    return
+        except OSError:
+            waiting.wait(0.05)
+    raise RuntimeError("server does not answer")
+
+
+# -- the scripted server
+
+#: Answers a command: (tag, command line with literals in place, its number on the connection); None: the usual answer.
+Reply = Callable[[bytes, bytes], "bytes | None"]
+
+_LITERAL = re.compile(rb"~?\{(\d+)(\+?)\}\r\n\Z")
+
+
+@dataclass
+class Scripted:
+    """Accepts connections; signs anybody in; keeps what it reads. `reply` may give other answers, `literal` refuse one."""
+
+    #: Announced in the greeting.
+    capabilities: str = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ UIDPLUS MULTIAPPEND"
+    #: Says what is answered, for what it says nothing of the usual holds.
+    reply: Reply | None = None
+    #: Called with (tag, line so far) for each synchronising literal; an answer instead of "+ go", or None.
+    literal: Callable[[bytes, bytes], bytes | None] | None = None
+    #: The greeting line; b"" for the usual.
+    greeting: bytes = b""
+    #: Answer to EXAMINE and SELECT.
+    selected: bytes = (
+        b"* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [PERMANENTFLAGS (\\Seen \\*)]\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\n"
+    )
+
+    #: Speaks TLS from the first byte.
+    tls: ssl.SSLContext | None = None
+    #: Offered after STARTTLS.
+    starttls: ssl.SSLContext | None = None
+    #: Sent right behind the OK to STARTTLS, in plaintext.
+    injected: bytes = b""
+
+    def __post_init__(self) -> None:
+        #: Commands as read, literals in place, without the final CRLF.
+        self.commands: list[bytes] = []
+        #: Literals announced without waiting, and those that waited: sizes.
+        self.hurried: list[int] = []
+        self.waited: list[int] = []
+        #: Every byte read.
+        self.raw = bytearray()
+        self.stopped = threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        self._threads = [threading.Thread(target=self._accept, daemon=True)]
+        self._threads[0].start()
+        self._socks: list[socket.socket] = []
+
+    def __enter__(self) -> Scripted:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopped.set()
+        self._listener.close()
+        for sock in self._socks:
+            sock.close()
+
+    def source(self, **options: Any) -> ImapSource:
+        """A session that reads from it."""
+        return ImapSource(sign_in("source", self.port, "u", **options))
+
+    def destination(self, **options: Any) -> ImapDestination:
+        """A session that writes to it."""
+        return ImapDestination(sign_in("destination", self.port, "u", **options))
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self._socks.append(sock)
+            thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
+            thread.start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        try:
+            if self.tls:
+                sock = self.tls.wrap_socket(sock, server_side=True)
+            stream = sock.makefile("rb")
+            sock.sendall(self.greeting or b"* OK [CAPABILITY %b] ready\r\n" % self.capabilities.encode())
+            while not self.stopped.is_set():
+                command = self._read(sock, stream)
+                if command is None:
+                    return
+                self.commands.append(command)
+                tag, _, text = command.partition(b" ")
+                if text == b"STARTTLS" and self.starttls:
+                    sock.sendall(tag + b" OK begin\r\n" + self.injected)
+                    sock = self.starttls.wrap_socket(sock, server_side=True)
+                    stream = sock.makefile("rb")
+                    continue
+                answer = self.reply(tag, text) if self.reply else None
+                sock.sendall(self._usual(tag, text) if answer is None else answer)
+        except OSError:
+            return
+        finally:
+            sock.close()
+
+    def _read(self, sock: socket.socket, stream: Any) -> bytes | None:
+        command = b""
+        while True:
+            line = stream.readline()
+            if not line:
+                return None
+            self.raw += line
+            command += line
+            found = _LITERAL.search(line)
+            if not found:
+                return command.removesuffix(b"\r\n")
+            size = int(found[1])
+            if found[2]:
+                self.hurried.append(size)
+            else:
+                self.waited.append(size)
+                refusal = self.literal(command.partition(b" ")[0], command) if self.literal else None
+                if refusal is not None:
+                    sock.sendall(refusal)
+                    return self._read(sock, stream)
+                # nothing may come before the "+"
+                if select([sock], [], [], 0)[0] and sock.recv(1, socket.MSG_PEEK):
+                    self.commands.append(b"SENT BEFORE +")
+                sock.sendall(b"+ go\r\n")
+            body = stream.read(size)
+            self.raw += body
+            command += body
+
+    def _usual(self, tag: bytes, text: bytes) -> bytes:
+        word = text.split(b" ")[0].upper()
+        if word in (b"EXAMINE", b"SELECT"):
+            return self.selected + tag + b" OK done\r\n"
+        if word == b"LOGOUT":
+            return b"* BYE\r\n" + tag + b" OK\r\n"
+        if word == b"CAPABILITY":
+            return b"* CAPABILITY %b\r\n%b OK done\r\n" % (self.capabilities.encode(), tag)
+        if word in (b"AUTHENTICATE", b"LOGIN"):
+            return b"%b OK [CAPABILITY %b] welcome\r\n" % (tag, self.capabilities.encode())
+        return tag + b" OK done\r\n"

@@ -1,0 +1,82 @@
+"""What a refusal means, by response code or by text."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import (
+    AuthenticationRefused,
+    ConnectionLost,
+    FolderRefused,
+    MailError,
+    MessagesRefused,
+    OverQuota,
+    ProtocolViolation,
+    ServerRefused,
+    Throttled,
+)
+from shared.mail.refusals import Asked, failure, response_code
+
+
+@pytest.mark.parametrize(
+    ("side", "status", "asked", "text", "error"),
+    [
+        ("source", "NO", "login", b"[AUTHENTICATIONFAILED] Authentication failed.", AuthenticationRefused),
+        ("source", "NO", "login", b"[AUTHENTICATIONFAILED] try again later", AuthenticationRefused),
+        ("source", "NO", "login", b"[AUTHORIZATIONFAILED] no", AuthenticationRefused),
+        ("source", "NO", "login", b"[EXPIRED] password expired", AuthenticationRefused),
+        ("source", "NO", "login", b"[ALERT] Please log in via your web browser", AuthenticationRefused),
+        ("source", "NO", "login", b"wrong password", AuthenticationRefused),
+        ("source", "BAD", "login", b"User is authenticated but not connected.", AuthenticationRefused),
+        ("source", "BAD", "login", b"syntax", ProtocolViolation),
+        ("source", "NO", "login", b"[UNAVAILABLE] Maximum number of connections from user+IP exceeded", Throttled),
+        ("source", "NO", "login", b"[INUSE] later", Throttled),
+        ("source", "NO", "login", b"[ALERT] Too many simultaneous connections. (Failure)", Throttled),
+        ("destination", "NO", "append", b"[OVERQUOTA] full", OverQuota),
+        ("destination", "NO", "append", b"Quota exceeded (mailbox for user is full)", OverQuota),
+        ("source", "NO", "fetch", b"[OVERQUOTA] Account exceeded command or bandwidth limits.", Throttled),
+        ("destination", "NO", "append", b"[LIMIT] Message is too big", MessagesRefused),
+        ("destination", "NO", "append", b"[TOOBIG] no", MessagesRefused),
+        ("destination", "NO", "append", b"[CANNOT] keyword", MessagesRefused),
+        ("destination", "NO", "append", b"Message contains bare newlines", MessagesRefused),
+        ("destination", "NO", "append", b"[TRYCREATE] no such folder", FolderRefused),
+        ("destination", "NO", "append", b"[NOPERM] no", FolderRefused),
+        ("destination", "NO", "append", b"[UNAVAILABLE] backend", Throttled),
+        ("source", "NO", "folder", b"[NONEXISTENT] no", FolderRefused),
+        ("source", "NO", "folder", b"locked", FolderRefused),
+        ("source", "NO", "folder", b"[INUSE] locked", Throttled),
+        ("source", "NO", "fetch", b"[UNAVAILABLE] UID FETCH Server error", ServerRefused),
+        ("source", "NO", "fetch", b"[SERVERBUG] x", ServerRefused),
+        ("source", "NO", "fetch", b"[THROTTLED] x", Throttled),
+        ("source", "NO", "command", b"no", ServerRefused),
+        ("source", "BAD", "command", b"no", ProtocolViolation),
+        ("source", "BYE", "command", b"Session expired", ConnectionLost),
+        ("source", "BYE", "command", b"[UNAVAILABLE] shutting down", Throttled),
+        ("source", "BYE", "command", b"Too many connections", Throttled),
+    ],
+)
+def test_refusals(side: str, status: str, asked: Asked, text: bytes, error: type[MailError]) -> None:
+    assert type(failure(side, status, text, asked=asked)) is error
+
+
+def test_the_suggested_wait_is_taken() -> None:
+    found = failure("source", "BAD", b"Request is throttled. Suggested Backoff Time: 299961 milliseconds")
+    assert isinstance(found, Throttled)
+    assert found.wait_seconds == pytest.approx(299.961)
+
+
+def test_a_server_that_echoes_the_password_does_not_make_us_show_it() -> None:
+    found = failure("source", "NO", b"bad: LOGIN me hunter2\x1b[0m", asked="login", secrets=["hunter2"])
+    assert "hunter2" not in str(found)
+    assert "\x1b" not in str(found)
+
+
+def test_the_same_refusal_reads_the_same() -> None:
+    texts = {str(failure("source", "NO", b"[X] no (0.001 + 0.%03d secs)." % n)) for n in range(3)}
+    assert len(texts) == 1
+
+
+def test_response_codes() -> None:
+    assert response_code(b"[overquota] x") == "OVERQUOTA"
+    assert response_code(b"[APPENDUID 1 2] x") == "APPENDUID"
+    assert response_code(b"x [OVERQUOTA]") == ""
