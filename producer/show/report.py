@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from producer.show import document
 from shared.errors import UsageError
 from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Note
@@ -101,13 +99,10 @@ def _csv(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) 
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows([safe_cell(row.get(column)) for column in columns] for row in rows)
-    return Path(os.replace(draft, path) or path)
+    return draft.replace(path)
 
 
 def _replaced(path: Path, content: bytes) -> Path:
     draft = path.with_suffix(".new")
     draft.write_bytes(content)
     return draft.replace(path)
-
-
-__all__ = ["FAILURES", "FORMULA", "RESULTS", "document", "safe_cell", "write_report"]

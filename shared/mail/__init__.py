@@ -1,12 +1,12 @@
 """The ports to mail servers: what mailhaul needs of a source and of a destination, and what it may rely on.
 
 A session is one signed-in connection, used by one thread at a time. Every method may raise the `MailError`s of
-`shared.errors`; after any of them except `FolderRefused`, `MessagesRefused`, `OverQuota` and `ServerRefused` the session
-is dead and must be aborted. Folder names are the server's own bytes, never decoded and encoded again. Nothing here
-ever writes to a source: folders are opened with EXAMINE, bodies read with BODY.PEEK.
+`shared.errors`; after any of them except `FolderRefused`, `MessagesRefused`, `OverQuota` and `ServerRefused`
+the session is dead and must be aborted. Folder names are the server's own bytes, never decoded and encoded
+again. Nothing here ever writes to a source: folders are opened with EXAMINE, bodies read with BODY.PEEK.
 
-Adapters: `shared.mail.imap` (real servers) and `shared.mail.memory` (the same in memory, faults on demand). One contract
-suite, `tests/contract/`, runs over both.
+Adapters: `shared.mail.imap` (real servers) and `shared.mail.memory` (the same in memory, faults on demand). One
+contract suite, `tests/contract/`, runs over both.
 """
 
 from __future__ import annotations
@@ -70,9 +70,9 @@ class MailSource(MailSession, Protocol):
         """EXAMINE."""
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
-        """The messages that (still) exist among `uids`, as they arrive; the next FETCH commands are under way before
-        the answers of this one are read. A UID that brings nothing is simply not yielded. Stopping early is allowed only
-        with `abort` or by reading to the end."""
+        """The messages that (still) exist among `uids`, as they arrive; the next FETCH commands are under way
+        before the answers of this one are read. A UID that brings nothing is simply not yielded. Stopping early
+        is allowed only with `abort` or by reading to the end."""
 
 
 class MailDestination(MailSession, Protocol):
@@ -88,9 +88,10 @@ class MailDestination(MailSession, Protocol):
         """SUBSCRIBE each; refusals are ignored."""
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
-        """Appends the group to the folder now open; does not wait for the answer. `flags[i]` are what message i shall
-        have. The group is one MULTIAPPEND where the server offers it, else pipelined APPENDs. A message with a `stream` must be a group of its own; when its source
-        fails half-way, this session is dead too (the server drops the incomplete literal)."""
+        """Appends the group to the folder now open; does not wait for the answer. `flags[i]` are what message i
+        shall have. The group is one MULTIAPPEND where the server offers it, else pipelined APPENDs. A message
+        with a `stream` must be a group of its own; when its source fails half-way, this session is dead too
+        (the server drops the incomplete literal)."""
 
     def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
         """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent."""

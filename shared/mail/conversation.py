@@ -114,7 +114,8 @@ class Conversation:
         return self._pending[tag] is not None
 
     def run(self, texts: Sequence[bytes], take: Callable[[int, list[bytes]], object] | None = None) -> list[Tagged]:
-        """All commands, `FLIGHT` of them in flight at any time; their ends in order. `take` gets the command's place too."""
+        """All commands, `FLIGHT` of them in flight at any time; their ends in order. `take` gets the command's
+        place too."""
         ends: list[Tagged] = []
         tags = self.send_all(texts[:FLIGHT])
         for place in range(len(texts)):

@@ -1,7 +1,8 @@
 """What we write into commands: folder names, flags, strings (RFC 3501 §9, RFC 9051 §9). Strict, since a hostile source
 chooses flags and names, and one stray CRLF would be a command at the destination.
 
-Nothing here decodes a folder name. A value that cannot be written safely raises ValueError; it is never mended in silence.
+Nothing here decodes a folder name. A value that cannot be written safely raises ValueError; it is never mended
+in silence.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ _QUOTED_ONLY = re.compile(rb"[\x01-\x7f]*")
 def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
     """`value` as a quoted string, or as a non-synchronising literal where it is not 7-bit and the server takes those.
 
-    Without LITERAL+ an 8-bit value goes into a quoted string all the same: that is how the servers that have such names write
-    them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk."""
+    Without LITERAL+ an 8-bit value goes into a quoted string all the same: that is how the servers that have
+    such names write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk."""
     if _UNWRITABLE.search(value):
         raise ValueError("CR, LF or NUL cannot be part of a command")
     if literal_plus and not _QUOTED_ONLY.fullmatch(value):
@@ -54,7 +55,8 @@ def system_flag(flag: str) -> str | None:
 
 
 def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    r"""The flags that can be passed on, in order, each once, and what was odd about the others. \Recent goes silently."""
+    r"""The flags that can be passed on, in order, each once, and what was odd about the others. \Recent goes
+    silently."""
     flags: dict[str, str] = {}
     odd: list[str] = []
     for raw in found:

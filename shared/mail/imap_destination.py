@@ -1,9 +1,10 @@
 """Storing messages: MULTIAPPEND or pipelined APPEND with literals that do not wait (RFC 3502, RFC 4315, RFC 7888).
 
-THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as commands*. So a
-literal waits for `+` unless everything before it has been proved on this connection: the first literal of a connection
-always waits (that proves the folder and the form of dates), and so does one whose flags hold a keyword that the folder does
-not list and no literal has been let through with. After any BAD the socket is reset at once.
+THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as
+commands*. So a literal waits for `+` unless everything before it has been proved on this connection: the first
+literal of a connection always waits (that proves the folder and the form of dates), and so does one whose flags
+hold a keyword that the folder does not list and no literal has been let through with. After any BAD the socket
+is reset at once.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from typing import Final
 from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.mail import Appended, FolderStatus, Message
 from shared.mail.grammar import flag_list, system_flag
-from shared.mail.imap import PIECE, ImapSession, shown
+from shared.mail.imap import PIECE, shown
+from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
 from shared.mail.responses import appended_uids
 from shared.mail.session import Session
@@ -24,7 +26,8 @@ from shared.uids import Uid, UidSet
 
 #: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
 SHORT_LITERAL: Final = 4096
-#: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not the upload.
+#: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not
+#: the upload.
 WAITING_LITERAL: Final = 4 * 1024 * 1024
 
 
@@ -42,7 +45,7 @@ class _Group:
     refused: dict[int, Exception] = field(default_factory=dict)
 
 
-class ImapDestination(ImapSession):
+class ImapDestination(LookingSession):
     """The side that is written to. See `shared.mail.MailDestination`."""
 
     def __init__(self, session: Session) -> None:
@@ -106,7 +109,8 @@ class ImapDestination(ImapSession):
     # -- appending
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
-        """As `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for what is no flag."""
+        """As `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for what is no
+        flag."""
         if not self._into:
             raise FolderRefused(self.side, "no folder is open to append to")
         state = _Group(token=token, count=len(group))
@@ -153,7 +157,8 @@ class ImapDestination(ImapSession):
         self._wire.send(parts)
 
     def _literal(self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes]) -> bool:
-        """Adds flags, date and body to `parts`, sending what must go first; False when the server refused to take it."""
+        """Adds flags, date and body to `parts`, sending what must go first; False when the server refused to
+        take it."""
         text, keywords = self._flag_cache.get(flags) or self._flags_text(flags)
         size = message.size_bytes
         date = message.internaldate
@@ -252,7 +257,8 @@ class ImapDestination(ImapSession):
             raise self._talk.refusal(refused[0], what="would not change flags")
 
     def remove(self, uids: UidSet) -> bool:
-        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is touched."""
+        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is
+        touched."""
         if not self._has("UIDPLUS", "IMAP4REV2"):
             return False
         commands = []

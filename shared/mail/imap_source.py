@@ -1,7 +1,7 @@
 """Reading messages: pipelined UID FETCH, small bodies whole, large ones as a stream (RFC 9051 §6.4.5, §7.5.2).
 
-Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice, without a UID, or for
-the last message when asked for `n:*`.
+Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice,
+without a UID, or for the last message when asked for `n:*`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ from shared.fingerprint import header_fingerprint, header_of
 from shared.mail import FolderStatus, Message
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import FETCH, PIECE, WHOLE_BYTES, ImapSession, raise_first
+from shared.mail.imap import FETCH, PIECE, raise_first
+from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import parse_internaldate
 from shared.mail.responses import FetchAnswer, Text, Value, flags_of, split_flags, uid_of
 from shared.mail.session import Session
 from shared.mail.wire import LINE_LIMIT
 from shared.uids import Uid, UidSet
+
+#: Bytes of a body that are read in one piece; larger ones are streamed.
+WHOLE_BYTES: Final = 512 * 1024
 
 _ITEMS: Final = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
 
@@ -46,7 +50,7 @@ class _About:
     oddities: tuple[str, ...] = ()
 
 
-class ImapSource(ImapSession):
+class ImapSource(LookingSession):
     """The side that is only read: EXAMINE and BODY.PEEK. See `shared.mail.MailSource`."""
 
     def __init__(self, session: Session) -> None:

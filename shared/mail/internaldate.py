@@ -1,7 +1,8 @@
 """INTERNALDATE, read with tolerance and written without any (RFC 9051 §9 date-time).
 
-Servers send one-digit days, missing zones, RFC 2822 dates, NIL and `00-Jan-0000`; what cannot be read is None, never a guess.
-Written dates are all of one form and within `shared.dates`, so that one accepted date proves them all.
+Servers send one-digit days, missing zones, RFC 2822 dates, NIL and `00-Jan-0000`; what cannot be read is None,
+never a guess. Written dates are all of one form and within `shared.dates`, so that one accepted date proves
+them all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The mail ports in memory: servers that behave as the contract says, and misbehave when told to.
 
-What a server has stored stays stored whatever becomes of the session that brought it, as in life. Nothing here reads a clock or
-rolls dice: a run with the same calls and the same `fault` hook goes the same way.
+What a server has stored stays stored whatever becomes of the session that brought it, as in life. Nothing here
+reads a clock or rolls dice: a run with the same calls and the same `fault` hook goes the same way.
 """
 
 from __future__ import annotations
@@ -59,10 +59,11 @@ class At(NamedTuple):
     uids: tuple[int, ...] = ()
 
 
-#: Called before each operation with its name and place; raises to make it fail. The names: "listing", "statuses", "open", "sizes",
-#: "flags", "sightings", "fetch", "message" (each one fetched), "chunk" (each piece of a stream), "create", "subscribe",
-#: "append" (before a group is stored, or without MULTIAPPEND before each message), "appended" (stored, OK not yet
-#: given: raising ConnectionLost here is the lost OK), "store_flags", "remove", "noop".
+#: Called before each operation with its name and place; raises to make it fail. The names: "listing",
+#: "statuses", "open", "sizes", "flags", "sightings", "fetch", "message" (each one fetched), "chunk" (each piece
+#: of a stream), "create", "subscribe", "append" (before a group is stored, or without MULTIAPPEND before each
+#: message), "appended" (stored, OK not yet given: raising ConnectionLost here is the lost OK), "store_flags",
+#: "remove", "noop".
 Fault = Callable[[str, At], None]
 
 
@@ -152,8 +153,8 @@ class MemoryServer:
         alter: Callable[[Stored], Stored | None] | None = None,
         append_limit_bytes: int | None = None,
     ) -> None:
-        """`refuse` gives the error for a message it does not take. `alter` changes what is stored (bytes, date, flags), or
-        says OK and stores nothing by giving None."""
+        """`refuse` gives the error for a message it does not take. `alter` changes what is stored (bytes, date,
+        flags), or says OK and stores nothing by giving None."""
         self.capabilities = frozenset(capabilities)
         self.separator = separator
         self.prefix = prefix

@@ -1,7 +1,8 @@
 """Opens a connection, secures it and signs in (RFC 9051 §6.2, RFC 4616, RFC 4959). Logs nothing.
 
-imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk path read through
-one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so signing in is ours.
+imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk
+path read through one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so
+signing in is ours.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
 _UNWRITABLE = re.compile(r"[\r\n\x00]")
 _PLAIN_ASTRING = re.compile(rb"[\x20-\x7e]{0,1000}")
 
-# only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object does nothing
+# only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object
+# does nothing
 imaplib._MAXLINE = max(imaplib._MAXLINE, LONG_LINE_LIMIT)  # type: ignore[attr-defined]
 
 
@@ -64,6 +66,9 @@ class _Lines(imaplib.IMAP4):
         self._wire.close()
 
     def _get_capabilities(self) -> None:
+        if self.state == "AUTH":  # PREAUTH: will be refused, so nothing is asked
+            self.capabilities = ("IMAP4REV1",)
+            return
         # a server that names them in its greeting is not asked again: a round trip saved
         told = self.untagged_responses.pop("CAPABILITY", None)
         if told and isinstance(told[-1], bytes):

@@ -1,12 +1,13 @@
 """One connection: bytes in through one buffer, bytes out in few system calls, every read capped, every wait bounded.
 
 Two budgets bound a wait, and only time spent waiting for the other end is charged to them, never our own work:
-*idle* seconds since the last useful progress (a finished message or command, told by `progress`, or 64 KiB moved), and
-*whole* seconds for a command, `WHOLE_FACTOR` times as many plus one for each KiB moved. So a server that drips a byte now
-and then, or talks without saying anything, cannot hold a lane, and a slow but honest one can take its time.
+*idle* seconds since the last useful progress (a finished message or command, told by `progress`, or 64 KiB
+moved), and *whole* seconds for a command, `WHOLE_FACTOR` times as many plus one for each KiB moved. So a server
+that drips a byte now and then, or talks without saying anything, cannot hold a lane, and a slow but honest one
+can take its time.
 
-The socket does not block. While it cannot be written to, what arrives is read into the buffer, so that two ends that both
-write never wait for each other.
+The socket does not block. While it cannot be written to, what arrives is read into the buffer, so that two ends
+that both write never wait for each other.
 """
 
 from __future__ import annotations
@@ -292,7 +293,8 @@ class Wire:
         self.begin()
 
     def abort(self, *, reset: bool = False) -> None:
-        """Shuts the socket at once, from any thread. With `reset`, what is not sent yet is thrown away. Never raises."""
+        """Shuts the socket at once, from any thread. With `reset`, what is not sent yet is thrown away. Never
+        raises."""
         self._aborted = True
         with contextlib.suppress(OSError, ValueError):
             if reset:

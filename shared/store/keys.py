@@ -3,25 +3,25 @@
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
-| import:I                          | HASH | name, source, destination, options, state, control, times, passes, retention; counters |
+| import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
-| import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires when the import has been settled long enough |
-| mailbox:M                         | HASH | import, row, logins, route, the four account and host keys, state, control, failure; counters |
+| import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
+| mailbox:M                         | HASH | import, row, logins, route, scopes, state, control, failure; counters |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
-| folder:F                          | HASH | names, UIDVALIDITYs, UIDNEXT, HIGHESTMODSEQ, verified, head, last plan; counters |
+| folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
 | folder:F:ledger                   | HASH | batch → its records, as text or packed; "batch#" → sum of their marks |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
 | folder:F:notes                    | HASH | "uid:what" → note, JSON |
 | folder:F:flags                    | STRING | packed flags as last carried over; only without CONDSTORE |
-| unit:U                            | HASH | kind, mailbox, folder, uids, messages, done, state, attempts, term, holder, used, others |
+| unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
-| ready:R                           | ZSET | per pair of servers (route): mailboxes that may be served, by how much they were served |
-| routes                            | ZSET | every route, by how much it was served |
-| served                            | HASH | route → where the mailbox chosen last stood; "" → where the route chosen last stood |
+| ready:R                           | ZSET | per route: mailboxes that may be served, by how much they were served |
+| routes                            | ZSET | every route (pair of servers), by how much it was served |
+| served                            | HASH | route → where the mailbox chosen last stood; "" → the same of routes |
 | delayed                           | ZSET | unit, scored by when it is due (ms) |
 | leases                            | ZSET | unit, scored by when its lease runs out (ms) |
 | holders                           | HASH | lane → the one unit that it holds |
@@ -32,8 +32,8 @@
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
 
-Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, keywords_lost, missing; of an import also mailboxes and
-s:<mailbox state>. Times are milliseconds by the server's clock.
+Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, keywords_lost, missing; of an import also mailboxes
+and s:<mailbox state>. Times are milliseconds by the server's clock.
 """
 
 from __future__ import annotations

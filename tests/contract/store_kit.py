@@ -152,7 +152,7 @@ def folder_of(mailbox: Mailbox, name: str = "INBOX", **fields: Any) -> Folder:
         source_name=name.encode(),
         destination_name=name.encode(),
         display=name,
-        **{"uidvalidity": 7, "destination_uidvalidity": 9, **fields},
+        **({"uidvalidity": 7, "destination_uidvalidity": 9} | fields),
     )
 
 
@@ -301,9 +301,9 @@ def ledger_is_bijection(store: Store, folder: str) -> None:
     assert len(destinations) == len(set(destinations)), "a destination UID stands twice in the ledger"
 
 
-def everything(store: Store, import_ids: Sequence[str]) -> dict[str, Any]:
+def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
     """All that can be read of these imports, in a form that can be compared."""
-    seen: dict[str, Any] = {}
+    seen: dict[Any, Any] = {}
     for one in import_ids:
         seen[one] = store.import_(one)
         seen[one, "tally"] = store.import_tally(one)
@@ -346,6 +346,8 @@ class Twice:
 
 
 ONCE_OR_TWICE = frozenset(
-    "open_import submit control retry seal set_limit claim attend leave progress finish release split plan_folder audit"
-    " set_flags lead reap".split()
-)
+    {
+        "open_import", "submit", "control", "retry", "seal", "set_limit", "claim", "attend", "leave", "progress",
+        "finish", "release", "split", "plan_folder", "audit", "set_flags", "lead", "reap",
+    }
+)  # fmt: skip

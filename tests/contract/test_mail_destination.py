@@ -1,5 +1,5 @@
-"""What the destination port promises (`shared.mail.MailDestination`), over memory, Dovecot in several guises and pymap; and what
-must never go over the wire, against a scripted server."""
+"""What the destination port promises (`shared.mail.MailDestination`), over memory, Dovecot in several guises
+and pymap; and what must never go over the wire, against a scripted server."""
 
 from __future__ import annotations
 

@@ -52,10 +52,9 @@ def test_one_writer_a_folder_and_as_many_as_there_are_folders(store: Store) -> N
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clock, scope: str) -> None:
     whole = request()
-    rows = [
-        person(whole, n, "shared" if scope == "source_account" else f"u{n}", "to" if scope == "destination_account" else f"t{n}")
-        for n in range(6)
-    ]
+    login = "shared" if scope == "source_account" else "u{}"
+    to = "shared" if scope == "destination_account" else "t{}"
+    rows = [person(whole, n, login.format(n), to.format(n)) for n in range(6)]
     if scope.endswith("account"):
         rows = [replace(row, mailbox_id=f"m{row.row}") for row in rows]
     store.open_import(whole, rows, 14)
@@ -177,9 +176,8 @@ def _plan_all(store: Store, sizes: dict[str, tuple[int, int]]) -> None:
         folder = folder_of(lease.mailbox, uidnext=10 * count + 1, source_messages=10 * count)
         spans = [UidSet.span(10 * n + 1, 10 * n + 10) for n in range(count)]
         plan = plan_of(lease.mailbox)
-        store.plan_folder(
-            lease, replace(plan, folder=folder, batches=tuple(batch(folder, u, size) for u in spans), messages=10 * count), 1
-        )
+        batches = tuple(batch(folder, uids, size) for uids in spans)
+        store.plan_folder(lease, replace(plan, folder=folder, batches=batches, messages=10 * count), 1)
         store.finish(lease)
         store.leave(lease.holder, mailbox_id)
 
@@ -259,7 +257,8 @@ def test_two_imports_between_other_servers_share_the_lanes(store: Store) -> None
         lease = take(store, lane, hint="")
         assert lease.mailbox.import_id == second.import_id
         plan = plan_of(lease.mailbox, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(100)])
-        store.plan_folder(lease, replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)), 1)
+        batches = tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)
+        store.plan_folder(lease, replace(plan, batches=batches), 1)
         store.finish(lease)
     turns = Counter(m.import_id for m in _serve(store, 60))
     assert abs(turns[first.import_id] - turns[second.import_id]) <= 4, turns
@@ -295,7 +294,7 @@ def test_credentials_are_forgotten_at_the_end_or_at_once(store: Store, clock: Cl
     whole = request()
     mailbox = person(whole, 1)
     store.open_import(whole, [mailbox], 0)
-    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"\x00\xff", (mailbox.mailbox_id, "destination"): b"d"})
+    store.seal(whole.import_id, {(mailbox.mailbox_id, side): b"\x00\xff" for side in ("source", "destination")})
     store.submit(whole.import_id)
     assert store.sealed(whole.import_id, mailbox.mailbox_id, "source") == b"\x00\xff"
     assert store.sealed(whole.import_id, "no", "source") is None

@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import LeaseLost, LedgerConflict, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Audit, Failure, LedgerEntry, Lease, Note, Settled, UnitKind
+from shared.model import Audit, Failure, Lease, LedgerEntry, Note, Settled, UnitKind
 from shared.store import Store
 from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
@@ -249,7 +249,8 @@ def test_a_destination_uid_is_given_away_once(store: Store) -> None:
 def test_the_same_pairs_without_an_intent_are_entered_once(store: Store) -> None:
     whole, _, _ = planned(store, (1, 20))
     lease = take(store)
-    settled = [copied(UidSet.span(1, 5), 1), other(Outcome.SKIPPED, UidSet.span(6, 9)), other(Outcome.VANISHED, UidSet.of([12]))]
+    skipped, vanished = other(Outcome.SKIPPED, UidSet.span(6, 9)), other(Outcome.VANISHED, UidSet.of([12]))
+    settled = [copied(UidSet.span(1, 5), 1), skipped, vanished]
     for _ in range(3):
         store.progress(lease, settled=settled)
     tally, _ = store.import_tally(whole.import_id)
@@ -334,7 +335,8 @@ def test_pause_and_cancel_let_what_was_sent_be_entered_and_nothing_be_begun(
     store.progress(lease, intents=[intent("1", UidSet.span(1, 5))])
     assert store.control(whole.import_id, None if whole_import else mailbox.mailbox_id, word) == 1
     assert store.attend("worker", [lease], extend=True) == [word]
-    assert store.progress(lease, settled=[copied(UidSet.span(1, 5), 1, "1")], intents=[intent("2", UidSet.span(6, 10))]) == word
+    sent, following = copied(UidSet.span(1, 5), 1, "1"), intent("2", UidSet.span(6, 10))
+    assert store.progress(lease, settled=[sent], intents=[following]) == word
     store.release(lease, how="wait")
     assert store.claim("lane") is None
     assert store.claim("lane", prefer=mailbox.mailbox_id, hint=lease.unit.unit_id) is None

@@ -15,7 +15,14 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from shared.errors import LeaseLost, LedgerConflict, StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
@@ -24,8 +31,8 @@ from shared.model import (
     Endpoint,
     Failure,
     Import,
-    LedgerEntry,
     Lease,
+    LedgerEntry,
     Mailbox,
     Note,
     Settled,
@@ -60,6 +67,10 @@ HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
 OTHERS = st.sampled_from([Outcome.VANISHED, Outcome.REFUSED, Outcome.FAILED, Outcome.SKIPPED])
 LOST = st.booleans()
+SIZES = st.integers(0, 30)
+ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
+HOW = st.sampled_from(["again", "again", "wait", "wait", "park", "replan"])
+HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
 
@@ -105,16 +116,43 @@ class Lockstep(RuleBasedStateMachine):
 
     # -- the request
 
-    @initialize(mailboxes=st.integers(1, 4), routes=st.integers(1, 2))
-    def begin(self, mailboxes: int, routes: int) -> None:
+    @initialize(mailboxes=st.integers(1, 4), routes=st.integers(1, 2), sizes=st.lists(SIZES, min_size=8, max_size=8))
+    def begin(self, mailboxes: int, routes: int, sizes: list[int]) -> None:
+        """Opens, and plans all but the last mailbox, so that a short life has something to copy."""
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
             self.both("submit", whole.import_id, lost=True)
+        for n, mailbox in enumerate(self.people[:3]):
+            pair = self._claim("planner", {"prefer": mailbox.mailbox_id})
+            assert pair is not None
+            for order, name in enumerate(("INBOX", "Sent")):
+                new = sizes[2 * n + order]
+                folder = folder_of(mailbox, name, uidnext=new + 1, source_messages=new)
+                parts = tuple(batch(folder, part) for part in UidSet.span(1, new).pieces(10))
+                plan = replace(plan_of(mailbox), folder=folder, batches=parts, messages=new, size_bytes=1000 * new)
+                self.both("plan_folder", pair, plan, order + 1, lost=True)
+            self.both("finish", pair, lost=True)
+            self.both("leave", "planner", mailbox.mailbox_id)
+            del self.leases["planner"]
 
-    @rule(n=st.integers(0, 3), lost=LOST, submit=st.booleans())
+    @rule(data=st.data(), what=st.sampled_from(["again", "control", "control", "retry", "retry", "limit"]))
+    def people_act(self, data: st.DataObject, what: str) -> None:
+        """What persons do: seldom, compared with what lanes do."""
+        n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
+        if what == "again":
+            self.again(n, lost, data.draw(st.booleans()))
+        elif what == "control":
+            word = data.draw(st.sampled_from([Control.RUN, Control.RUN, *Control]))
+            self.control(n, data.draw(st.booleans()), word, lost)
+        elif what == "retry":
+            self.retry(n, data.draw(st.booleans()), lost)
+        else:
+            scopes = st.sampled_from([*LIMITS, "source_host:old.example"])
+            self.both("set_limit", data.draw(scopes), data.draw(st.sampled_from([None, None, 1, 5])), lost=True)
+
     def again(self, n: int, lost: bool, submit: bool) -> None:
         """The same command again: a delta pass, or in the middle of it."""
         mailbox = self.people[n % len(self.people)]
@@ -123,12 +161,10 @@ class Lockstep(RuleBasedStateMachine):
         if submit:
             self.both("submit", whole.import_id, lost=lost)
 
-    @rule(n=st.integers(0, 3), one=st.booleans(), word=st.sampled_from([*Control, Control.RUN, Control.RUN]), lost=LOST)
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]
         self.both("control", mailbox.import_id, mailbox.mailbox_id if one else None, word, lost=lost)
 
-    @rule(n=st.integers(0, 3), messages=st.booleans(), lost=LOST)
     def retry(self, n: int, messages: bool, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]
         batches = []
@@ -139,69 +175,71 @@ class Lockstep(RuleBasedStateMachine):
                 batches.append((replace(batch(folder, uids), unit_id=part_id(folder.folder_id, uids)), notes))
         self.both("retry", mailbox.import_id, mailbox.mailbox_id, batches, lost=lost)
 
-    @rule(scope=st.sampled_from([*LIMITS, "source_host:old.example"]), most=st.sampled_from([None, 1, 2, 5]))
-    def limit(self, scope: str, most: int | None) -> None:
-        self.both("set_limit", scope, most, lost=True)
-
     # -- lanes
 
+    def _claim(self, holder: str, arguments: dict[str, str]) -> tuple[Lease, Lease] | None:
+        real = self.real.claim(holder, **arguments)
+        model = self.model.claim(holder, **arguments)
+        assert (real is None) == (model is None), f"claim: {real} against {model}"
+        if real is None or model is None:
+            return None
+        assert _readable(real) == _readable(model)
+        self.leases[holder] = (real, model)
+        return real, model
+
+    @precondition(lambda self: len(self.leases) < 4)
+    @rule(n=st.integers(0, 3), lost=LOST)
+    def claim(self, n: int, lost: bool) -> None:
+        """A free lane, going on with the last mailbox or not."""
+        free = [holder for holder in "abcd" if holder not in self.leases]
+        for _ in range(2 if lost else 1):
+            self._claim(free[n % len(free)], {})
+
     @rule(holder=HOLDERS, n=st.integers(0, 3), prefer=st.booleans(), hint=st.booleans(), held=st.booleans(), lost=LOST)
-    def claim(self, holder: str, n: int, prefer: bool, hint: bool, held: bool, lost: bool) -> None:
+    def claim_anyhow(self, holder: str, n: int, prefer: bool, hint: bool, held: bool, lost: bool) -> None:
+        """Any lane with any wishes, also one that forgot its lease, or died and gave its name to another."""
         mailbox = self.people[n % len(self.people)].mailbox_id
         ready = self.model.ready_units(10)
-        before = self.leases.pop(holder, None)
-        if before:
-            self.zombies.append(before)  # it forgot, or it died and its name was given again
+        if before := self.leases.pop(holder, None):
+            self.zombies.append(before)
         arguments = {
             "prefer": mailbox if prefer else "",
             "hint": ready[n % len(ready)].unit_id if hint and ready else "",
             "held": mailbox if held else "",
         }
         for _ in range(2 if lost else 1):
-            real = self.real.claim(holder, **arguments)
-            model = self.model.claim(holder, **arguments)
-            assert (real is None) == (model is None), f"claim: {real} against {model}"
-            if real is None or model is None:
-                return
-            assert _readable(real) == _readable(model)
-            self.leases[holder] = (real, model)
+            self._claim(holder, arguments)
 
-    @rule(holder=HOLDERS, n=st.integers(0, 3))
-    def leave(self, holder: str, n: int) -> None:
-        self.both("leave", holder, self.people[n % len(self.people)].mailbox_id, lost=True)
-
-    @precondition(lambda self: self.leases)
-    @rule(data=st.data())
-    def crash(self, data: st.DataObject) -> None:
-        """The lane forgets its lease; it may still send under it, much later."""
-        holder = data.draw(st.sampled_from(sorted(self.leases)))
-        self.zombies.append(self.leases.pop(holder))
-
-    @rule(extend=st.booleans(), lost=LOST)
-    def attend(self, extend: bool, lost: bool) -> None:
-        pairs = [*self.leases.values(), *self.zombies[-2:]]
-        real = self.real.attend("w", [real for real, _ in pairs], extend=extend)
-        if lost:
-            assert real == self.real.attend("w", [real for real, _ in pairs], extend=extend)
-        assert real == self.model.attend("w", [model for _, model in pairs], extend=extend)
-
-    @rule(seconds=st.sampled_from([0.5, 10.0, 45.0, 61.0]))
-    def time_passes(self, seconds: float) -> None:
-        self.clock.forward(seconds)
-
-    @rule(grace=st.sampled_from([0, 15]), lost=LOST)
-    def reap(self, grace: int, lost: bool) -> None:
-        self.both("reap", grace, lost=lost)
-
-    @rule(holder=st.sampled_from(["x", "y"]))
-    def lead(self, holder: str) -> None:
-        self.both("lead", holder, 30, lost=False)
+    @rule(data=st.data(), what=st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead"]))
+    def time_goes_by(self, data: st.DataObject, what: str) -> None:
+        lost = data.draw(LOST)
+        if what == "crash" and self.leases:
+            # The lane forgets its lease; it may still send under it, much later.
+            self.zombies.append(self.leases.pop(data.draw(st.sampled_from(sorted(self.leases)))))
+        elif what == "attend":
+            pairs = [*self.leases.values(), *self.zombies[-2:]]
+            extend = data.draw(st.booleans())
+            for _ in range(1 + lost):
+                real = self.real.attend("w", [real for real, _ in pairs], extend=extend)
+                assert real == self.model.attend("w", [model for _, model in pairs], extend=extend)
+        elif what == "time":
+            self.clock.forward(data.draw(st.sampled_from([0.5, 10.0, 25.0, 61.0])))
+        elif what == "reap":
+            self.both("reap", data.draw(st.sampled_from([0, 15])), lost=lost)
+        elif what == "leave":
+            mailbox = self.people[data.draw(st.integers(0, 3)) % len(self.people)]
+            self.both("leave", data.draw(HOLDERS), mailbox.mailbox_id)
+        elif what == "lead":
+            self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
 
     # -- work
 
+    def _has(self, *kinds: UnitKind) -> bool:
+        return any(pair[0].unit.kind in kinds for pair in [*self.leases.values(), *self.zombies[-3:]])
+
     def _lease(self, data: st.DataObject, *kinds: UnitKind) -> tuple[Lease, Lease] | None:
         """Somebody's lease, now and then a zombie's."""
-        pool = [self.leases[h] for h in sorted(self.leases)] * 3 + self.zombies[-3:]
+        pool = [self.leases[h] for h in sorted(self.leases)] * 4 + self.zombies[-3:]
         pool = [pair for pair in pool if pair[0].unit.kind in kinds]
         return data.draw(st.sampled_from(pool)) if pool else None
 
@@ -220,7 +258,8 @@ class Lockstep(RuleBasedStateMachine):
     def _ended(self, pair: tuple[Lease, Lease]) -> None:
         self.leases = {holder: kept for holder, kept in self.leases.items() if kept is not pair}
 
-    @rule(data=st.data(), name=st.sampled_from(["INBOX", "Sent"]), new=st.integers(0, 30), reset=st.booleans(), lost=LOST)
+    @precondition(lambda self: self._has(UnitKind.PLAN))
+    @rule(data=st.data(), name=st.sampled_from(["INBOX", "Sent"]), new=SIZES, reset=st.booleans(), lost=LOST)
     def plan(self, data: st.DataObject, name: str, new: int, reset: bool, lost: bool) -> None:
         pair = self._lease(data, UnitKind.PLAN)
         if pair is None:
@@ -230,7 +269,8 @@ class Lockstep(RuleBasedStateMachine):
         reset = reset and known is not None and data.draw(st.integers(0, 3)) == 0
         low = 1 if reset or known is None else known.uidnext
         validity = (known.uidvalidity if known else 7) + reset
-        folder = replace(folder, uidnext=low + new, uidvalidity=validity, source_messages=low + new - 1, highestmodseq=2**60 + new)
+        high = low + new - 1
+        folder = replace(folder, uidnext=high + 1, uidvalidity=validity, source_messages=high, highestmodseq=2**60 + 1)
         uids = UidSet.span(low, low + new - 1)
         adopted: tuple[Settled, ...] = ()
         if uids and (known is None or reset):
@@ -238,8 +278,8 @@ class Lockstep(RuleBasedStateMachine):
                 self.next_uid[folder.folder_id] = 1
             share = uids.take(data.draw(st.integers(0, len(uids))))[0]
             if share:
-                found = replace(copied(share, self._destination(folder.folder_id, len(share))), outcome=Outcome.ALREADY_PRESENT)
-                adopted = (found,)
+                found = copied(share, self._destination(folder.folder_id, len(share)))
+                adopted = (replace(found, outcome=Outcome.ALREADY_PRESENT),)
                 uids -= share
         size = data.draw(st.integers(1, 12))
         plan = plan_of(pair[0].mailbox, name)
@@ -254,6 +294,7 @@ class Lockstep(RuleBasedStateMachine):
         self.next_uid[folder] = first + n + 1  # somebody else's message stands between
         return first
 
+    @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), n=st.integers(1, 12), lost=LOST, doubt=st.booleans())
     def intend(self, data: st.DataObject, n: int, lost: bool, doubt: bool) -> None:
         pair = self._lease(data, UnitKind.COPY)
@@ -265,9 +306,11 @@ class Lockstep(RuleBasedStateMachine):
         self.count += 1
         number = f"{pair[0].term}.{self.count}"
         doubts = group if doubt else UidSet()
-        self.both("progress", pair, intents=[intent(number, group, self.next_uid.get(pair[0].unit.folder_id, 1))], doubts=doubts, lost=lost)
+        written = intent(number, group, self.next_uid.get(pair[0].unit.folder_id, 1))
+        self.both("progress", pair, intents=[written], doubts=doubts, lost=lost)
 
-    @rule(data=st.data(), lost=LOST, what=st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"]), o=OTHERS)
+    @precondition(lambda self: self._has(UnitKind.COPY))
+    @rule(data=st.data(), lost=LOST, what=ENDS, o=OTHERS)
     def settle(self, data: st.DataObject, lost: bool, what: str, o: Outcome) -> None:
         pair = self._lease(data, UnitKind.COPY)
         row = self.model._rows.units.get(pair[0].unit.unit_id) if pair else None
@@ -294,6 +337,7 @@ class Lockstep(RuleBasedStateMachine):
             settled = replace(settled, notes=notes)
         self.both("progress", pair, settled=[settled], lost=lost)
 
+    @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST, o=OTHERS, n=st.integers(1, 30), found=st.booleans())
     def without_intent(self, data: st.DataObject, lost: bool, o: Outcome, n: int, found: bool) -> None:
         pair = self._lease(data, UnitKind.COPY)
@@ -304,6 +348,7 @@ class Lockstep(RuleBasedStateMachine):
             first = self._destination(pair[0].unit.folder_id, len(group))
             self.both("progress", pair, settled=[copied(group, first) if found else other(o, group)], lost=lost)
 
+    @precondition(lambda self: self._has(*UnitKind))
     @rule(data=st.data(), lost=LOST, merge=st.booleans(), complete=st.booleans())
     def finish(self, data: st.DataObject, lost: bool, merge: bool, complete: bool) -> None:
         pair = self._lease(data, *UnitKind)
@@ -316,17 +361,16 @@ class Lockstep(RuleBasedStateMachine):
                 self.both("progress", pair, withdrawn=sorted(row.intents), lost=lost)
             left = self._remaining(unit)
             if left and unit.unit_id in self.model._rows.units:
-                self.both("progress", pair, settled=[copied(left, self._destination(unit.folder_id, len(left)))], lost=lost)
-        records = self.model._rows.folders[unit.folder_id].ledger.get(unit.unit_id, ()) if unit.folder_id in self.model._rows.folders else ()
-        merged = records_of(p for record in records for p in record.pairs())
+                whole = copied(left, self._destination(unit.folder_id, len(left)))
+                self.both("progress", pair, settled=[whole], lost=lost)
+        entries = self.model.ledger(unit.folder_id)
+        merged = records_of(p for e in entries if e.name == unit.unit_id for r in e.records for p in r.pairs())
         entries = [LedgerEntry(name="", records=tuple(merged), digest=0)] if merge and merged else []
         if self.both("finish", pair, entries, lost=lost) is None:
             self._ended(pair)
 
-    @rule(
-        data=st.data(), lost=LOST, how=st.sampled_from(["again", "wait", "park", "replan"]), delay=st.sampled_from([0, 0, 20]),
-        hold=st.sampled_from(["", "", "source_host:old.example", "destination_account"]), fail=st.booleans(),
-    )  # fmt: skip
+    @precondition(lambda self: self._has(*UnitKind))
+    @rule(data=st.data(), lost=LOST, how=HOW, delay=st.sampled_from([0, 0, 20]), hold=HOLD, fail=st.booleans())
     def release(self, data: st.DataObject, lost: bool, how: str, delay: float, hold: str, fail: bool) -> None:
         pair = self._lease(data, *UnitKind)
         if pair is None:
@@ -339,6 +383,7 @@ class Lockstep(RuleBasedStateMachine):
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)
 
+    @precondition(lambda self: self._has(UnitKind.COPY))
     @rule(data=st.data(), lost=LOST)
     def split(self, data: st.DataObject, lost: bool) -> None:
         pair = self._lease(data, UnitKind.COPY)
@@ -359,6 +404,7 @@ class Lockstep(RuleBasedStateMachine):
         if self.both("split", pair, halves, lost=lost) is None:
             self._ended(pair)
 
+    @precondition(lambda self: self._has(UnitKind.VERIFY))
     @rule(data=st.data(), lost=LOST, altered=st.integers(0, 3), missing=st.integers(0, 3))
     def audit(self, data: st.DataObject, lost: bool, altered: int, missing: int) -> None:
         pair = self._lease(data, UnitKind.VERIFY)
@@ -368,9 +414,8 @@ class Lockstep(RuleBasedStateMachine):
         folder = data.draw(st.sampled_from([folder for folder, _ in folders]))
         digests = {entry.name: 17 for entry in self.model.ledger(folder.folder_id)[:1]}
         notes = (Note(uid=1, what="missing", reason="gone"),)
-        audit = Audit(
-            folder_id=folder.folder_id, verified=str(self.clock()), digests=digests, altered=altered, missing=missing, notes=notes
-        )
+        audit = Audit(folder_id=folder.folder_id, verified=str(self.clock()), digests=digests, notes=notes)
+        audit = replace(audit, altered=altered, missing=missing)
         self.both("audit", pair, audit, lost=lost)
         self.both("set_flags", pair, folder.folder_id, 2**62 + altered, {"\\Seen": UidSet.span(1, 3)}, lost=lost)
 
@@ -383,7 +428,7 @@ class Lockstep(RuleBasedStateMachine):
         assert self.real.overview() == self.model.overview()
         assert self.real.limits() == self.model.limits()
         real, model = self.real.ready_units(100), self.model.ready_units(100)
-        assert [u for u in real] == model
+        assert real == model
         for one in ids:
             sums_agree(self.real, one)
 
@@ -416,7 +461,8 @@ class Lockstep(RuleBasedStateMachine):
             busy: dict[str, str] = {}
             for u in opened:
                 row = {k.decode(): v.decode() for k, v in client.hgetall(keys.unit(u)).items()}
-                places = [name for name, members in (("ready", ready), ("leased", lanes), ("delayed", delayed)) if u in members]
+                tables = {"ready": ready, "leased": lanes, "delayed": delayed}
+                places = [name for name, members in tables.items() if u in members]
                 folder = row["folder"]
                 if folder and u.encode() in client.lrange(keys.folder(folder, "waiting"), 0, -1):
                     places.append("waiting")

@@ -1,7 +1,8 @@
-"""Servers for the tests of the mail ports: Dovecot and pymap as they are, and a scripted one that says what it is told to.
+"""Servers for the tests of the mail ports: Dovecot and pymap as they are, and a scripted one that says what it
+is told to.
 
-The scripted server reads commands as strictly as a server can and keeps every byte, so that a test can say what went over the
-wire. It stores nothing.
+The scripted server reads commands as strictly as a server can and keeps every byte, so that a test can say what
+went over the wire. It stores nothing.
 """
 
 from __future__ import annotations
@@ -138,9 +139,7 @@ def place(name: str) -> Place:
     login = f"user{next(_logins)}x{os.getpid()}"
     if name in MEMORIES:
         memory = MemoryServer(capabilities=MEMORIES[name])
-        return Place(
-            name=name, source=lambda: memory.source(login), destination=lambda: memory.destination(login)
-        )
+        return Place(name=name, source=lambda: memory.source(login), destination=lambda: memory.destination(login))
     if name == "pymap":
         port, login = pymap(), "demouser"
     else:
@@ -279,11 +278,12 @@ _LITERAL = re.compile(rb"~?\{(\d+)(\+?)\}\r\n\Z")
 
 @dataclass
 class Scripted:
-    """Accepts connections; signs anybody in; keeps what it reads. `reply` may give other answers, `literal` refuse one."""
+    """Accepts connections; signs anybody in; keeps what it reads. `reply` may give other answers, `literal`
+    refuse one."""
 
     #: Announced in the greeting.
     capabilities: str = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ UIDPLUS MULTIAPPEND"
-    #: Says what is answered, for what it says nothing of the usual holds.
+    #: Says what is answered; for what it says nothing of the usual holds.
     reply: Reply | None = None
     #: Called with (tag, line so far) for each synchronising literal; an answer instead of "+ go", or None.
     literal: Callable[[bytes, bytes], bytes | None] | None = None
@@ -291,9 +291,9 @@ class Scripted:
     greeting: bytes = b""
     #: Answer to EXAMINE and SELECT.
     selected: bytes = (
-        b"* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [PERMANENTFLAGS (\\Seen \\*)]\r\n* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\n"
+        b"* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [PERMANENTFLAGS (\\Seen \\*)]\r\n"
+        b"* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\n"
     )
-
     #: Speaks TLS from the first byte.
     tls: ssl.SSLContext | None = None
     #: Offered after STARTTLS.

@@ -48,12 +48,16 @@ def test_whatever_a_source_calls_a_flag_what_is_kept_can_be_written(found: list[
 
 
 def test_flags_are_spelled_once_and_oddities_told() -> None:
-    flags, oddities = clean_flags([b"\\SEEN", b"\\seen", b"\\Recent", b"Work", b"WORK", b"\\X-EON", b"a]b", b"$MDNSent"])
+    flags, oddities = clean_flags(
+        [b"\\SEEN", b"\\seen", b"\\Recent", b"Work", b"WORK", b"\\X-EON", b"a]b", b"$MDNSent"]
+    )
     assert flags == ("\\Seen", "Work", "$MDNSent")
     assert oddities == ("unknown system flag, dropped: \\X-EON", "flag not an atom, dropped: a]b")
 
 
-@pytest.mark.parametrize("flag", ["", "a b", "a(", "a)", "a{", "a%", "a*", 'a"', "a\\b", "a]", "ä", "a\r\n", "a\x7f", "k" * 256])
+@pytest.mark.parametrize(
+    "flag", ["", "a b", "a(", "a)", "a{", "a%", "a*", 'a"', "a\\b", "a]", "ä", "a\r\n", "a\x7f", "k" * 256]
+)
 def test_what_is_no_keyword(flag: str) -> None:
     assert not is_keyword(flag)
     with pytest.raises(ValueError, match="not a flag"):

@@ -20,7 +20,7 @@ from shared.errors import AuthenticationRefused, MailError, ProtocolViolation, T
 from shared.mail.imap import ImapSession
 from tests.unit.mail.kit import Scripted, free_port, sign_in
 
-WORD = "pä\"ss\\wörd "
+WORD = 'pä"ss\\wörd '
 
 
 @dataclass
@@ -205,7 +205,10 @@ def test_tls_with_a_trusted_certificate(certificate: Certificate) -> None:
 
 
 def test_an_untrusted_certificate_is_shown_and_nothing_is_sent(certificate: Certificate) -> None:
-    for options in ({"tls": certificate.context}, {"starttls": certificate.context, "capabilities": "IMAP4rev1 STARTTLS"}):
+    for options in (
+        {"tls": certificate.context},
+        {"starttls": certificate.context, "capabilities": "IMAP4rev1 STARTTLS"},
+    ):
         with Scripted(**options) as server:  # type: ignore[arg-type]
             with pytest.raises(TlsFailed) as caught:
                 enter(server, tls="tls" if "tls" in options else "starttls")

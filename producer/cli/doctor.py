@@ -1,0 +1,96 @@
+"""`mailhaul doctor`: looks whether everything that mailhaul needs is there, and says what to do about what is not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import redis
+
+from producer.cli.ground import Ground
+from producer.cli.owner import owner_of
+from producer.cli.verb import COMPLETE, FAULT
+from shared.config import Settings, load_settings, unknown_variables
+from shared.credentials import load_keys
+from shared.embedded import find_server, server_version
+from shared.errors import MailhaulError
+
+#: (verdict, sentence): "ok", "note" or "BAD".
+_Finding = tuple[str, str]
+_ROOM_BYTES = 200 * 1024 * 1024
+
+
+def run_doctor(*, state_dir: Path | None) -> int:
+    """Exit 1 when something is missing."""
+    settings = load_settings(state_dir=state_dir)
+    looks: list[Callable[[Settings], Iterator[_Finding]]] = [_python, _settings, _folder, _key, _redis]
+    bad = False
+    for look in looks:
+        try:
+            for verdict, sentence in look(settings):
+                bad = bad or verdict == "BAD"
+                print(f"{verdict:<5} {sentence}")
+        except (MailhaulError, OSError) as error:
+            bad = True
+            print(f"BAD   {error}")
+    return FAULT if bad else COMPLETE
+
+
+def _python(_: Settings) -> Iterator[_Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield ("ok" if sys.version_info >= (3, 11) else "BAD"), f"Python {version} at {sys.executable}"
+
+
+def _settings(_: Settings) -> Iterator[_Finding]:
+    for name, meant in unknown_variables(os.environ).items():
+        yield "note", f"{name} is not a setting and is ignored" + (f"; did you mean {meant}?" if meant else "")
+
+
+def _folder(settings: Settings) -> Iterator[_Finding]:
+    folder = settings.state_dir
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK):
+        yield "BAD", f"the state folder {folder} cannot be written"
+        return
+    free = shutil.disk_usage(folder).free
+    yield ("ok" if free > _ROOM_BYTES else "BAD"), f"state folder {folder}, {free / 1e9:.1f} GB free"
+    if folder.stat().st_mode & 0o077:
+        yield "note", f"{folder} can be read by others: chmod 700 {folder}"
+    if running := owner_of(folder):
+        yield "ok", f"mailhaul {running[1]} runs here as process {running[0]}"
+
+
+def _key(settings: Settings) -> Iterator[_Finding]:
+    keys = load_keys(settings)
+    where = "MAILHAUL_SECRET_KEY" if settings.secret_key else f"{settings.state_dir / 'secret.key'}"
+    yield "ok", f"{len(keys)} key{'s' if len(keys) != 1 else ''} for the passwords, from {where}"
+
+
+def _redis(settings: Settings) -> Iterator[_Finding]:
+    if settings.redis_url is None:
+        binary = find_server()
+        version = server_version(binary)
+        yield "ok", f"embedded Redis: {binary}" + (f", version {version[0]}.{version[1]}" if version else "")
+    with Ground(settings) as ground:
+        client = redis.Redis.from_url(ground.urls[1], protocol=2)
+        yield "ok", "Redis answers"
+        policy = _asked(client, "maxmemory-policy")
+        if policy not in ("", "noeviction"):
+            yield "BAD", f"maxmemory-policy is {policy}: set it to noeviction, or mail that is under way is forgotten"
+        if _asked(client, "appendonly") == "no":
+            yield "note", "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice"
+        workers = ground.store.overview().workers
+        yield ("ok" if workers or ground.embedded else "note"), f"{workers} workers heard of in the last 30 s"
+
+
+def _asked(client: redis.Redis, name: str) -> str:
+    """A setting of the server; "" where it does not say (managed services often do not)."""
+    try:
+        answer = client.config_get(name)
+    except redis.RedisError:
+        return ""
+    value = answer.get(name, "") if isinstance(answer, dict) else ""
+    return str(value.decode() if isinstance(value, bytes) else value)

@@ -1,0 +1,206 @@
+"""list, status, watch, errors, report; and the watching that `import` shares."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from producer import operations
+from producer.cli.ground import Ground, open_ground
+from producer.cli.signals import interruptible
+from producer.cli.verb import COMPLETE, INTERRUPTED, say
+from producer.coordinator import tally as tallying
+from producer.coordinator.tally import Progress, Sample, Window
+from producer.intake.plan import spoken_size
+from producer.operations import ErrorGroup
+from producer.show import document
+from producer.show.lines import error_lines, mailbox_line, outcome_words, progress_line, summary
+from producer.show.live import Display, Rows, display
+from producer.show.report import write_report
+from shared.errors import StoreError, UsageError
+from shared.lifecycle import MailboxState
+from shared.logs import clean
+from shared.model import Import
+from shared.store import Store
+
+#: Between two looks at the import itself, which is one short command.
+LOOK_SECONDS = 0.15
+#: Between two readings of all its mailboxes, at least; and never more than a twentieth of the time goes into it.
+ROWS_SECONDS = 1.0
+#: Mailboxes in `status` before only those with trouble are named.
+_NAMED = 40
+
+
+class Watch:
+    """Looks at one import again and again, and shows it."""
+
+    def __init__(self, ground: Ground, import_id: str, shown: Display) -> None:
+        self._ground, self._import_id, self._shown = ground, import_id, shown
+        self._window = Window()
+        self._rows: Rows = ()
+        self._groups: Sequence[ErrorGroup] = ()
+        self._rows_due = 0.0
+        self._last: Progress | None = None
+        #: How long to wait before the next look.
+        self.pause_seconds = LOOK_SECONDS
+
+    def look(self) -> Progress:
+        """One look. While Redis is away it goes on with what was seen last."""
+        try:
+            return self._looked()
+        except StoreError as error:
+            if self._last is None:
+                raise
+            self._shown.say(f"{error}; waiting for it")
+            self.pause_seconds = 2.0
+            return self._last
+
+    def _looked(self) -> Progress:
+        store = self._ground.store
+        request = store.import_(self._import_id)
+        if request is None:
+            raise UsageError(f"import {self._import_id} is no longer in the store")
+        counts, mailboxes = store.import_tally(self._import_id)
+        done = sum(counts.outcomes.values())
+        self._window = self._window.with_sample(
+            Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
+        )
+        progress = tallying.progress(request, counts, mailboxes, self._window)
+        if time.monotonic() >= self._rows_due and not progress.finished:
+            began = time.monotonic()
+            self._rows = store.mailboxes(self._import_id)
+            self._groups = operations.errors(store, request, everyone=self._rows)
+            self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
+        self._shown.show(progress, self._rows, self._groups)
+        self._last, self.pause_seconds = progress, LOOK_SECONDS
+        return progress
+
+
+def ended(store: Store, progress: Progress) -> tuple[int, list[ErrorGroup]]:
+    """The exit code of a finished import, and what went wrong."""
+    groups = operations.errors(store, progress.request)
+    unreadable = sum(len(group.sufferers) for group in groups if group.code == "unreadable_folder")
+    return tallying.exit_code(progress, unreadable), groups
+
+
+def run_list(*, as_json: bool, state_dir: Path | None) -> int:
+    """All imports."""
+    with open_ground(state_dir) as ground:
+        found = [operations.progress_of(ground.store, request) for request in ground.store.imports()]
+        if as_json:
+            _print([document.import_fields(progress) for progress in found])
+        elif not found:
+            say("there is no import yet")
+        for progress in [] if as_json else found:
+            request = progress.request
+            print(
+                f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  "
+                f"{progress.mailboxes_settled}/{progress.mailboxes_total} mailboxes  "
+                f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
+                f"{request.source.url} → {request.destination.url}"
+            )
+    return COMPLETE
+
+
+def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
+    """Where it stands."""
+    with open_ground(state_dir) as ground:
+        store = ground.store
+        request = operations.find_import(store, which)
+        progress = operations.progress_of(store, request)
+        rows = operations.find_mailboxes(store, request, login)
+        if as_json and login:
+            _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
+        elif as_json:
+            code, groups = ended(store, progress)
+            _print(document.whole(store, progress, groups, exit_code=code if progress.finished else None))
+        elif login:
+            for mailbox, counts in rows:
+                print(mailbox_line(mailbox, counts))
+                for folder, own in store.folders(mailbox.mailbox_id):
+                    print(f"      {clean(folder.display)}: {own.messages:,} messages, {outcome_words(own)}")
+            print("\n".join(error_lines(operations.errors(store, request, login), everyone=True)))
+        else:
+            _print_status(progress, rows, store.overview().workers)
+    return COMPLETE
+
+
+def _print_status(progress: Progress, rows: Rows, workers: int) -> None:
+    request, counts = progress.request, progress.tally
+    print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
+    print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
+    print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
+    if not progress.finished and not workers:
+        print("  nobody works on it: run the import command again, `mailhaul up`, or `mailhaul worker`")
+    shown = rows if len(rows) <= _NAMED else [pair for pair in rows if pair[0].failure][:_NAMED]
+    for mailbox, own in shown:
+        print(mailbox_line(mailbox, own))
+    if len(shown) < len(rows):
+        print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
+    if any(mailbox.state is MailboxState.PARKED for mailbox, _ in rows):
+        print("  what to do: mailhaul errors")
+
+
+def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
+    """Until it is finished."""
+    began = time.monotonic()
+    with interruptible() as interrupted, open_ground(state_dir) as ground:
+        request = operations.find_import(ground.store, which)
+        before = ground.store.import_tally(request.import_id)[0]
+        with display() as shown:
+            if not ground.store.overview().workers and not operations.progress_of(ground.store, request).finished:
+                shown.say("no worker is running: run the import command again, `mailhaul up`, or `mailhaul worker`")
+            watch = Watch(ground, request.import_id, shown)
+            progress = watch.look()
+            while not progress.finished and not interrupted.is_set():
+                interrupted.wait(watch.pause_seconds)
+                ground.ensure()
+                progress = watch.look()
+        if not progress.finished:
+            say("no longer watching; the import goes on: mailhaul watch")
+            return INTERRUPTED
+        code, groups = ended(ground.store, progress)
+        now = document.since(progress.tally, before)["copied"]
+        for line in summary(progress, now, time.monotonic() - began, groups):
+            say(line)
+        if as_json:
+            _print(document.whole(ground.store, progress, groups, exit_code=code, before=before))
+    return code
+
+
+def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
+    """What went wrong."""
+    with open_ground(state_dir) as ground:
+        request = operations.find_import(ground.store, which)
+        groups = operations.errors(ground.store, request, login)
+        if as_json:
+            _print(document.error_fields(groups))
+        elif groups:
+            print("\n".join(error_lines(groups, everyone=True)))
+        else:
+            say(f"no errors in import {clean(request.name)}")
+    return COMPLETE
+
+
+def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
+    """The files."""
+    with open_ground(state_dir) as ground:
+        store = ground.store
+        request = operations.find_import(store, which)
+        for path in report_files(store, request, out):
+            print(path)
+    return COMPLETE
+
+
+def report_files(store: Store, request: Import, out: Path) -> list[Path]:
+    """Writes them."""
+    progress = operations.progress_of(store, request)
+    code, groups = ended(store, progress)
+    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None)
+    return write_report(store, whole, [mailbox for mailbox, _ in store.mailboxes(request.import_id)], out)
+
+
+def _print(value: object) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2), flush=True)

@@ -1,0 +1,68 @@
+"""list, status, watch, errors, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.cli.verb import ImportArgument, JsonOption, MailboxOption, StateOption, verb
+
+
+def declare(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    app.command("list")(verb(list_))
+    app.command("status")(verb(status))
+    app.command("watch")(verb(watch))
+    app.command("errors")(verb(errors))
+    app.command("report")(verb(report))
+
+
+def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
+    """All imports, newest first."""
+    from producer.cli import following
+
+    return following.run_list(as_json=as_json, state_dir=state_dir)
+
+
+def status(
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Where an import stands, mailbox by mailbox; with --mailbox folder by folder."""
+    from producer.cli import following
+
+    return following.run_status(which, mailbox, as_json=as_json, state_dir=state_dir)
+
+
+def watch(which: ImportArgument = "", as_json: JsonOption = False, state_dir: StateOption = None) -> int:
+    """Follow an import until it is finished. Ctrl-C stops watching, not the import."""
+    from producer.cli import following
+
+    return following.run_watch(which, as_json=as_json, state_dir=state_dir)
+
+
+def errors(
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """What went wrong, with whom, what the server said, and what to do."""
+    from producer.cli import following
+
+    return following.run_errors(which, mailbox, as_json=as_json, state_dir=state_dir)
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files; made when missing.")],
+    which: ImportArgument = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Write results.csv, failures.csv and summary.json."""
+    from producer.cli import following
+
+    return following.run_report(which, out, state_dir=state_dir)

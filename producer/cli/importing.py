@@ -1,0 +1,134 @@
+"""`mailhaul import`: opens the request, sees to it that somebody works on it, and waits for the end.
+
+With no Redis given, the process that owns the state folder runs everything as its children; who comes second only submits
+and watches, and takes over when the owner leaves. Ctrl-C or SIGTERM: workers finish what is on its way, Redis goes last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from producer import operations
+from producer.cli.crew import Crew
+from producer.cli.following import Watch, ended
+from producer.cli.ground import Ground, open_ground
+from producer.cli.owner import mark_owner
+from producer.cli.request import Request
+from producer.cli.signals import interruptible
+from producer.cli.verb import INTERRUPTED, say
+from producer.coordinator.tally import Progress
+from producer.show import document
+from producer.show.lines import summary
+from producer.show.live import Display, display
+from shared.model import Import, Tally
+
+#: Nobody working for this long is worth a word.
+_ALONE_SECONDS = 8.0
+
+
+def run_import(
+    request: Request, *, workers: int | None, threads: int | None, as_json: bool, state_dir: Path | None
+) -> int:
+    """The exit code."""
+    began = time.monotonic()
+    with interruptible() as interrupted, open_ground(state_dir, worker_threads=threads) as ground:
+        count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
+        with _staffed(ground, count, asked=bool(workers)) as staff:
+            wanted, mailboxes = operations.prepare_import(
+                request.manifest.rows, request.source, request.destination, request.options, request.name
+            )
+            before = _before(ground, wanted)
+            queued = operations.submit(
+                ground.store, ground.vault, ground.ring, wanted, mailboxes, request.manifest.rows,
+                ground.settings.retention_days,
+            )  # fmt: skip
+            opened = operations.find_import(ground.store, wanted.import_id)
+            with display() as shown:
+                again = f", {queued} queued" if opened.passes > 1 else ""
+                shown.say(f"import {opened.name} ({opened.import_id[:8]}): {len(mailboxes)} mailboxes{again}")
+                progress = _wait(ground, staff, opened, interrupted, shown)
+            if progress is None:
+                say("stopping …")
+            else:
+                return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
+    say("interrupted; run the same command to go on")
+    return INTERRUPTED
+
+
+class _Staff:
+    """Who works here: nobody until we own the ground or were asked to."""
+
+    def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
+        self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
+        self._crew: Crew | None = None
+        self._since = time.monotonic()
+        self._said = False
+
+    def see_to(self, shown: Display | None = None) -> None:
+        """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot run."""
+        if self._crew is None and (self._ground.owner or self._asked):
+            self._start()
+        if self._crew is not None:
+            return self._crew.check()
+        if shown is not None and not self._said and time.monotonic() - self._since > _ALONE_SECONDS:
+            self._said = True
+            if not self._ground.store.overview().workers:
+                shown.say("no worker is running: start one with `mailhaul worker`, or give --workers N")
+        return None
+
+    def _start(self) -> None:
+        settings = self._ground.settings
+        if self._ground.owner:
+            self._stack.enter_context(mark_owner(settings.state_dir, "import"))
+        # Not at the usual port unless that was asked for: several imports may run on one machine.
+        port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
+        variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+        crew = Crew(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
+        self._crew = self._stack.enter_context(crew)
+
+
+@contextlib.contextmanager
+def _staffed(ground: Ground, count: int, *, asked: bool) -> Iterator[_Staff]:
+    with contextlib.ExitStack() as stack:
+        staff = _Staff(ground, count, asked, stack)
+        staff.see_to()
+        yield staff
+
+
+def _before(ground: Ground, request: Import) -> Tally:
+    """What earlier runs did."""
+    return ground.store.import_tally(request.import_id)[0]
+
+
+def _wait(
+    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display
+) -> Progress | None:
+    """Until it is finished; None when interrupted."""
+    watch = Watch(ground, request.import_id, shown)
+    while not interrupted.is_set():
+        ground.ensure()
+        staff.see_to(shown)
+        progress = watch.look()
+        if progress.finished:
+            return progress
+        interrupted.wait(watch.pause_seconds)
+    return None
+
+
+def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
+    code, groups = ended(ground.store, progress)
+    copied_now = document.since(progress.tally, before)["copied"]
+    for line in summary(progress, copied_now, seconds, groups):
+        say(line)
+    if as_json:
+        whole = document.whole(ground.store, progress, groups, exit_code=code, before=before)
+        print(json.dumps(whole, ensure_ascii=False, indent=2), flush=True)
+    return code
+
+

@@ -1,0 +1,140 @@
+"""check, plan, import, template."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from producer.cli.verb import (
+    DestinationCaOption,
+    DestinationOption,
+    DestinationPinOption,
+    EncodingOption,
+    ExcludeOption,
+    IncludeOption,
+    JsonOption,
+    ManifestArgument,
+    PlaintextOption,
+    SeparatorOption,
+    SourceCaOption,
+    SourceOption,
+    SourcePinOption,
+    StateOption,
+    ThreadsOption,
+    verb,
+)
+
+
+def declare(app: typer.Typer) -> None:
+    """Adds the verbs, in the order in which they are used."""
+    app.command("check")(verb(check))
+    app.command("plan")(verb(plan))
+    app.command("import")(verb(import_))
+    app.command("template")(verb(template))
+
+
+def check(
+    manifest: ManifestArgument,
+    source: SourceOption,
+    destination: DestinationOption,
+    as_json: JsonOption = False,
+    allow_plaintext: PlaintextOption = False,
+    encoding: EncodingOption = "",
+    separator: SeparatorOption = "",
+    source_ca: SourceCaOption = "",
+    destination_ca: DestinationCaOption = "",
+    source_fingerprint: SourcePinOption = "",
+    destination_fingerprint: DestinationPinOption = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Sign in at both ends of every row; folders, sizes, quota. Writes nothing. Exit 3 when a row does not work."""
+    from producer.cli.rehearsing import run_check
+    from producer.cli.request import read_request
+
+    request = read_request(
+        manifest, source, destination, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
+        source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
+        destination_fingerprint=destination_fingerprint,
+    )  # fmt: skip
+    return run_check(request, as_json=as_json, state_dir=state_dir)
+
+
+def plan(
+    manifest: ManifestArgument,
+    source: SourceOption,
+    destination: DestinationOption,
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    as_json: JsonOption = False,
+    allow_plaintext: PlaintextOption = False,
+    encoding: EncodingOption = "",
+    separator: SeparatorOption = "",
+    source_ca: SourceCaOption = "",
+    destination_ca: DestinationCaOption = "",
+    source_fingerprint: SourcePinOption = "",
+    destination_fingerprint: DestinationPinOption = "",
+    state_dir: StateOption = None,
+) -> int:
+    """The dry run: what import would do, folder by folder, and about how long. Writes nothing."""
+    from producer.cli.rehearsing import run_plan
+    from producer.cli.request import read_request
+
+    request = read_request(
+        manifest, source, destination, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
+        encoding=encoding, separator=separator, source_ca=source_ca, destination_ca=destination_ca,
+        source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,
+    )  # fmt: skip
+    return run_plan(request, as_json=as_json, state_dir=state_dir)
+
+
+def import_(
+    manifest: ManifestArgument,
+    source: SourceOption,
+    destination: DestinationOption,
+    name: Annotated[str, typer.Option("--name", help="What to call it; the file's name without it.")] = "",
+    include: IncludeOption = None,
+    exclude: ExcludeOption = None,
+    verify: Annotated[
+        str, typer.Option("--verify", metavar="default|full", help="full reads every message back and compares it.")
+    ] = "default",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers", min=0, max=10_000,
+            help="Worker processes to start here (MAILHAUL_WORKERS; with MAILHAUL_REDIS_URL none unless given).",
+        ),
+    ] = None,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+    allow_plaintext: PlaintextOption = False,
+    encoding: EncodingOption = "",
+    separator: SeparatorOption = "",
+    source_ca: SourceCaOption = "",
+    destination_ca: DestinationCaOption = "",
+    source_fingerprint: SourcePinOption = "",
+    destination_fingerprint: DestinationPinOption = "",
+    state_dir: StateOption = None,
+) -> int:  # fmt: skip
+    """Import every mailbox and wait until all is copied and verified. Run it again to go on, or for what is new."""
+    from producer.cli.importing import run_import
+    from producer.cli.request import read_request
+
+    request = read_request(
+        manifest, source, destination, name=name, include=include, exclude=exclude, verify=verify,
+        allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
+        destination_ca=destination_ca, source_fingerprint=source_fingerprint,
+        destination_fingerprint=destination_fingerprint,
+    )  # fmt: skip
+    return run_import(request, workers=workers, threads=threads, as_json=as_json, state_dir=state_dir)
+
+
+def template(separator: SeparatorOption = ",") -> None:
+    """Print a manifest to fill in."""
+    from producer.intake.manifest import template as filled
+    from shared.errors import UsageError
+
+    try:
+        typer.echo(filled(separator or ","), nl=False)
+    except StopIteration:
+        raise UsageError("--separator: comma, semicolon or tab") from None

@@ -1,0 +1,61 @@
+"""demo, up, down, worker, coordinator, doctor."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from producer.cli.verb import JsonOption, StateOption, ThreadsOption, verb
+
+
+def declare(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    for function in (demo, up, down, worker, coordinator, doctor):
+        app.command(function.__name__)(verb(function))
+
+
+def demo(as_json: JsonOption = False) -> int:
+    """Two sample servers, three mailboxes, a full import, the report. Under half a minute; leaves nothing behind."""
+    from producer.demo import run_demo
+
+    return run_demo(as_json=as_json)
+
+
+def up(
+    workers: Annotated[int | None, typer.Option("--workers", min=1, max=10_000, help="Worker processes.")] = None,
+    threads: ThreadsOption = None,
+    state_dir: StateOption = None,
+) -> int:
+    """Run everything on this machine until stopped: Redis (unless MAILHAUL_REDIS_URL is set), coordinator, workers."""
+    from producer.cli import serving
+
+    return serving.run_up(workers=workers, threads=threads, state_dir=state_dir)
+
+
+def down(state_dir: StateOption = None) -> int:
+    """Stop what `mailhaul up` started."""
+    from producer.cli import serving
+
+    return serving.run_down(state_dir=state_dir)
+
+
+def worker(threads: ThreadsOption = None, state_dir: StateOption = None) -> int:
+    """Run one worker process against MAILHAUL_REDIS_URL."""
+    from producer.cli import serving
+
+    return serving.become("worker", threads=threads, state_dir=state_dir)
+
+
+def coordinator(state_dir: StateOption = None) -> int:
+    """Run one coordinator process against MAILHAUL_REDIS_URL."""
+    from producer.cli import serving
+
+    return serving.become("producer.coordinator", threads=None, state_dir=state_dir)
+
+
+def doctor(state_dir: StateOption = None) -> int:
+    """Look whether everything that mailhaul needs is there."""
+    from producer.cli import doctor as looking
+
+    return looking.run_doctor(state_dir=state_dir)

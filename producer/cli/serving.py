@@ -1,0 +1,73 @@
+"""up, down, worker, coordinator."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from producer.cli.crew import Crew, environment, python_module
+from producer.cli.ground import open_ground
+from producer.cli.owner import mark_owner, owner_of
+from producer.cli.signals import interruptible
+from producer.cli.verb import COMPLETE, FAULT, say
+from shared.config import load_settings
+from shared.errors import MailhaulError, UsageError
+
+#: How long `down` waits: workers, coordinator and Redis have a grace each.
+_DOWN_SECONDS = 60.0
+
+
+def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) -> int:
+    """Until SIGTERM or Ctrl-C."""
+    with interruptible() as interrupted, open_ground(state_dir, workers=workers, worker_threads=threads) as ground:
+        settings = ground.settings
+        with mark_owner(settings.state_dir, "up") as alone:
+            if not alone or (ground.embedded and not ground.owner):
+                running = owner_of(settings.state_dir)
+                who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
+                raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
+            variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+            with Crew(variables, settings.state_dir / "logs", workers=settings.workers, coordinator_port=None) as crew:
+                where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
+                say(f"up: {settings.workers} workers and a coordinator on {where}; logs in {settings.state_dir / 'logs'}")
+                if settings.coordinator_port:
+                    say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
+                while not interrupted.wait(0.5):
+                    crew.check()
+                say("stopping …")
+    return COMPLETE
+
+
+def run_down(*, state_dir: Path | None) -> int:
+    """Stops the owner of the state folder, gently."""
+    folder = load_settings(state_dir=state_dir).state_dir
+    running = owner_of(folder)
+    if running is None:
+        say("nothing runs here")
+        return COMPLETE
+    os.kill(running[0], signal.SIGTERM)
+    deadline = time.monotonic() + _DOWN_SECONDS
+    while owner_of(folder) == running:
+        if time.monotonic() > deadline:
+            say(f"mailhaul {running[1]} (process {running[0]}) does not stop")
+            return FAULT
+        time.sleep(0.05)
+    say(f"mailhaul {running[1]} (process {running[0]}) has stopped")
+    return COMPLETE
+
+
+def become(module: str, *, threads: int | None, state_dir: Path | None) -> int:
+    """This process becomes the worker or the coordinator, so that a signal reaches it directly."""
+    settings = load_settings(state_dir=state_dir, worker_threads=threads)
+    if settings.redis_url is None:
+        raise UsageError(
+            "set MAILHAUL_REDIS_URL, e.g. redis://host:6379; without a Redis of your own, `mailhaul up` runs everything"
+        )
+    variables = {"MAILHAUL_STATE_DIR": str(settings.state_dir), "MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+    argv = python_module(module)
+    try:
+        os.execvpe(argv[0], argv, environment(variables))  # noqa: S606 - our own interpreter
+    except OSError as error:
+        raise MailhaulError(f"{module} cannot be started: {error.strerror}") from None

@@ -1,0 +1,21 @@
+"""Ctrl-C, SIGTERM and a closed terminal as an event: the first asks to stop, the second asks for nothing more."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[threading.Event]:
+    """Inside, these signals set the event and interrupt nothing by themselves."""
+    interrupted = threading.Event()
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in numbers}
+    try:
+        yield interrupted
+    finally:
+        for number, action in before.items():
+            signal.signal(number, action)

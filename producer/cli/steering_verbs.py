@@ -1,0 +1,89 @@
+"""pause, resume, cancel, retry, verify, credentials, forget, limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from producer.cli.verb import EncodingOption, ImportArgument, MailboxOption, SeparatorOption, StateOption, verb
+
+
+def declare(app: typer.Typer) -> None:
+    """Adds the verbs."""
+    for function in (pause, resume, cancel, retry, verify, credentials, forget, limits):
+        app.command(function.__name__)(verb(function))
+
+
+def pause(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+    """Stop within two seconds, until resumed."""
+    from producer.cli import steering
+
+    return steering.run_control("pause", which, mailbox, state_dir=state_dir)
+
+
+def resume(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+    """Go on after a pause."""
+    from producer.cli import steering
+
+    return steering.run_control("run", which, mailbox, state_dir=state_dir)
+
+
+def cancel(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+    """Give up what is not finished. What was copied stays."""
+    from producer.cli import steering
+
+    return steering.run_control("cancel", which, mailbox, state_dir=state_dir)
+
+
+def retry(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+    """Try again what is parked, and messages that were refused or failed."""
+    from producer.cli import steering
+
+    return steering.run_retry(which, mailbox, state_dir=state_dir)
+
+
+def verify(
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    full: Annotated[bool, typer.Option("--full", help="Read every message on both sides and compare SHA-256.")] = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Another pass that copies what is new and compares both sides."""
+    from producer.cli import steering
+
+    return steering.run_verify(which, mailbox, full=full, state_dir=state_dir)
+
+
+def credentials(
+    which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Rows of the manifest with the right passwords.")],
+    encoding: EncodingOption = "",
+    separator: SeparatorOption = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Give new passwords; parked mailboxes of the file go on."""
+    from producer.cli import steering
+
+    return steering.run_credentials(which, file, encoding=encoding, separator=separator, state_dir=state_dir)
+
+
+def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:
+    """Delete the stored passwords of an import now."""
+    from producer.cli import steering
+
+    return steering.run_forget(which, state_dir=state_dir)
+
+
+def limits(
+    scope: Annotated[
+        str, typer.Argument(metavar="[SCOPE]", help="source_account, source_host, … or e.g. source_host:mail.example.org.")
+    ] = "",
+    most: Annotated[str, typer.Argument(metavar="[MOST]", help="Most connections, or: default.")] = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Show the limits of connections, or set one while imports run."""
+    from producer.cli import steering
+
+    return steering.run_limits(scope, most, state_dir=state_dir)

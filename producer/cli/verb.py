@@ -1,0 +1,129 @@
+"""What every verb shares: how it ends, and the options that several have."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Final, ParamSpec
+
+import typer
+
+from shared.errors import MailhaulError, StoreError, UsageError
+
+#: Everything is as asked for.
+COMPLETE: Final = 0
+#: A fault of mailhaul, or its store is not there.
+FAULT: Final = 1
+#: Bad usage or manifest; nothing was started.
+USAGE: Final = 2
+#: Finished, but something is parked, refused or failed.
+INCOMPLETE: Final = 3
+#: Run the same command to go on.
+INTERRUPTED: Final = 4
+
+_P = ParamSpec("_P")
+
+ImportArgument = Annotated[
+    str, typer.Argument(metavar="[IMPORT]", help="Name of the import or beginning of its id; without it the newest.")
+]
+ManifestArgument = Annotated[
+    Path, typer.Argument(metavar="ACCOUNTS.csv", help="The manifest, a row a mailbox; - for standard input.")
+]
+MailboxOption = Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="Only this mailbox.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output at the end.")]
+StateOption = Annotated[
+    Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
+]
+SourceOption = Annotated[
+    str, typer.Option("--source", metavar="URL", help="Where mail comes from, e.g. imaps://imap.example.org.")
+]
+DestinationOption = Annotated[str, typer.Option("--destination", metavar="URL", help="Where mail goes to.")]
+IncludeOption = Annotated[
+    list[str] | None,
+    typer.Option("--include", metavar="GLOB", help='Only these folders ("/" between levels). Repeatable.'),
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Leave these folders out. Repeatable.")
+]
+PlaintextOption = Annotated[
+    bool, typer.Option("--allow-plaintext", help="Let imap:// go to other machines than this one.")
+]
+SourceCaOption = Annotated[
+    str, typer.Option("--source-ca", metavar="FILE", help="CA file to trust for the source instead of the system's.")
+]
+DestinationCaOption = Annotated[
+    str, typer.Option("--destination-ca", metavar="FILE", help="CA file to trust for the destination.")
+]
+SourcePinOption = Annotated[
+    str,
+    typer.Option(
+        "--source-fingerprint", metavar="SHA256", help="SHA-256 of the source's certificate, accepted as it is."
+    ),
+]
+DestinationPinOption = Annotated[
+    str,
+    typer.Option("--destination-fingerprint", metavar="SHA256", help="SHA-256 of the destination's certificate."),
+]
+EncodingOption = Annotated[
+    str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; found out without it.")
+]
+SeparatorOption = Annotated[
+    str, typer.Option("--separator", help="Of the manifest: comma, semicolon or tab; found out without it.")
+]
+ThreadsOption = Annotated[
+    int | None, typer.Option("--threads", min=1, max=10_000, help="Batches that one worker copies at the same time.")
+]
+
+
+def say(sentence: str) -> None:
+    """To standard error."""
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:
+    """Makes a verb of a function that returns its exit code: no error reaches a person as a traceback."""
+
+    @functools.wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
+        # What runs in this process says what matters by itself; a library's chatter is for the log files.
+        logging.getLogger("mailhaul").setLevel(logging.WARNING)
+        raise typer.Exit(_ended(functools.partial(function, *args, **kwargs)))
+
+    return run
+
+
+def _ended(call: Callable[[], int | None]) -> int:
+    try:
+        return call() or COMPLETE
+    except UsageError as error:
+        say(f"mailhaul: {error}")
+        return USAGE
+    except StoreError as error:
+        say(f"mailhaul: {error}. Is Redis running and reachable? `mailhaul doctor` looks.")
+        return FAULT
+    except MailhaulError as error:
+        say(f"mailhaul: {error}")
+        return FAULT
+    except KeyboardInterrupt:
+        say("interrupted; run the same command to go on")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough of it; nothing more can be written there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return COMPLETE
+    except Exception as error:
+        return _fault(error)
+
+
+def _fault(error: Exception) -> int:
+    """A fault of ours: a sentence, and the traceback through the log, which masks what may be secret."""
+    from shared.logs import configure_logging, get_logger
+
+    configure_logging(log_format="console")
+    get_logger("mailhaul.cli").error("fault", exc_info=error)
+    say(f"mailhaul: a fault of mailhaul ({type(error).__name__}); please report it with the lines above")
+    return FAULT

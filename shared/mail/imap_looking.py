@@ -1,0 +1,170 @@
+"""Looking into the folder that is open: sizes, flags, sightings (RFC 9051 §6.4.4, §6.4.5, RFC 4731, RFC 7162).
+
+A million messages are asked for in windows of UIDs and read as a stream: what is held is one window, one line,
+one header.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from shared.errors import MailError
+from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, header_fingerprint, header_of, message_id_of
+from shared.mail import FolderStatus, Sighting
+from shared.mail.grammar import clean_flags, clean_text
+from shared.mail.imap import FETCH, PIECE, ImapSession, raise_first
+from shared.mail.internaldate import parse_internaldate
+from shared.mail.responses import FetchAnswer, flags_of, searched_uids, split_flags, uid_of
+from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
+from shared.uids import Uid, UidSet
+
+#: UIDs asked for by one FETCH of sizes or flags, as one range.
+WINDOW: Final = 10_000
+
+_HEADER_LIMIT: Final = 16 * 1024 * 1024
+_SIZE = re.compile(
+    rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
+)
+_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
+_HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
+
+
+class LookingSession(ImapSession):
+    """The part of both sides that looks at what a folder holds. See `shared.mail.MailSession`."""
+
+    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+        """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
+        last = status.uidnext - 1
+        if not status.messages or last < 1:
+            return
+        if last <= 4 * status.messages + WINDOW:
+            everything = UidSet.span(1, last)
+            sets = [UidSet.span(low, min(last, low + WINDOW - 1)) for low in range(1, last + 1, WINDOW)]
+        else:
+            everything = self._existing() & UidSet.span(1, last)
+            sets = list(everything.pieces(WINDOW))
+        found: dict[int, int] = {}
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        for tag, window in self._flights(sets, b"(UID RFC822.SIZE)", missing, refused):
+            for line in self._lines_until(tag):
+                if usual := _SIZE.fullmatch(line):
+                    uid, size = int(usual[1] or usual[4]), int(usual[2] or usual[3])
+                else:
+                    items = self._small_items(line)
+                    if items is None or b"RFC822.SIZE" not in items:
+                        continue
+                    value = items[b"RFC822.SIZE"]
+                    uid, size = uid_of(items), int(value) if isinstance(value, bytes) and value.isdigit() else 0
+                if uid in missing:
+                    missing.discard(uid)
+                    found[uid] = size
+            # the next window's answers may be among them already
+            for uid in sorted(uid for uid in found if uid <= window.high):
+                yield Uid(uid), found.pop(uid)
+        raise_first(refused)
+
+    def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
+        """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
+        asked = b"(UID FLAGS)"
+        if changed_since is not None and self._has("CONDSTORE", "QRESYNC"):
+            asked += b" (CHANGEDSINCE %d)" % changed_since
+        cache: dict[bytes, tuple[str, ...]] = {}
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        for tag, _ in self._flights(uids.pieces(WINDOW), asked, missing, refused):
+            for line in self._lines_until(tag):
+                if usual := _FLAGS.fullmatch(line):
+                    uid, raw = int(usual[1]), usual[2]
+                else:
+                    items = self._small_items(line)
+                    flags = flags_of(items) if items else None
+                    if items is None or flags is None:
+                        continue
+                    uid, raw = uid_of(items), b" ".join(split_flags(flags)[0])
+                if uid in missing:
+                    missing.discard(uid)
+                    if raw not in cache:
+                        cache[raw] = clean_flags(raw.split())[0]
+                    yield Uid(uid), cache[raw]
+        raise_first(refused)
+
+    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
+        """Size, date and fingerprint, from the identifying header fields or (`full`) from the whole message."""
+        body = b"BODY.PEEK[]" if full else _HEADER
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        for tag, _ in self._flights(uids.pieces(PIECE), b"(UID RFC822.SIZE INTERNALDATE %b)" % body, missing, refused):
+            for line in self._lines_until(tag):
+                seen = self._sight(line, full=full)
+                if seen is not None and seen.uid in missing:
+                    missing.discard(seen.uid)
+                    yield seen
+        raise_first(refused)
+
+    def _sight(self, line: bytes, *, full: bool) -> Sighting | None:
+        if not FETCH.match(line):
+            self._talk.take_line(line)
+            return None
+        canonical = Canonical() if full else None
+        start = b""
+        length = 0
+        answer = FetchAnswer()
+        size = self._feed(answer, line)
+        while size is not None:
+            if answer.key.startswith(b"BODY["):
+                if not full and size > _HEADER_LIMIT:
+                    raise self._talk.violation(f"announced {size} bytes of header fields")
+                length = size
+                kept = []
+                room = HEADER_BYTES
+                for chunk in self._wire.read_chunks(size):
+                    if canonical:
+                        canonical.update(chunk)
+                    if room > 0:
+                        kept.append(chunk[:room])
+                        room -= len(chunk)
+                start = b"".join(kept)
+                answer.literal(start)
+            else:
+                answer.literal(self._wire.read(size, LINE_LIMIT))
+            size = self._feed(answer, self._wire.readline())
+        self._wire.progress()
+        items = answer.items()
+        value = next((value for key, value in items.items() if key.startswith(b"BODY[")), None)
+        if not isinstance(value, bytes):
+            return None  # expunged meanwhile: BODY[] NIL
+        if not length:  # a quoted string
+            start, length = value, len(value)
+            if canonical:
+                canonical.update(value)
+        told = items.get(b"RFC822.SIZE")
+        date = items.get(b"INTERNALDATE")
+        header = header_of(start)
+        return Sighting(
+            uid=Uid(uid_of(items)),
+            size_bytes=int(told) if isinstance(told, bytes) and told.isdigit() else length if full else 0,
+            internaldate=parse_internaldate(date if isinstance(date, bytes) else None)[0],
+            fingerprint=header_fingerprint(header),
+            message_id=clean_text(message_id_of(header)),
+            digest=canonical.digest() if canonical else None,
+        )
+
+    def _existing(self) -> UidSet:
+        """Every UID of the open folder."""
+        extended = self._has("ESEARCH", "IMAP4REV2")
+        found = UidSet()
+
+        def take(pieces: list[bytes]) -> None:
+            nonlocal found
+            if (uids := searched_uids(pieces)) is not None:
+                found |= uids
+
+        tag = self._talk.send(b"UID SEARCH RETURN (ALL) ALL" if extended else b"UID SEARCH ALL")
+        try:
+            self._talk.expect(tag, take, asked="fetch", line_limit=LONG_LINE_LIMIT)
+        except ValueError:
+            raise self._talk.violation("answered a search with something that is no UID set") from None
+        return found

@@ -1,0 +1,212 @@
+"""Breaks work off before or after its nth effect, and lets another worker go on: the method of mbsync's run-tests.
+
+Effects are the calls through the two ports. After the interruption the process is dead: every further call of it raises,
+so that nothing it would do while unwinding counts. What servers and store hold stays, as in life.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from types import GeneratorType
+from typing import Any
+
+from shared.fingerprint import canonical_digest
+from shared.lifecycle import Outcome
+from shared.mail.memory import MemoryServer
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls, import_id, mailbox_id
+from shared.store.memory import MemoryStore
+from worker.attendant import Attendant
+from worker.copy import CopyRules
+from worker.lane import Lane, Workplace
+from worker.plan import PlanRules
+
+LOGIN = "ivan"
+_SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
+_DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
+#: Calls that tell something and change nothing: being interrupted there is no case of its own.
+_TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
+            "ledger", "flags", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
+
+
+class Killed(BaseException):
+    """The process is gone. Not an Exception: nobody catches a SIGKILL."""
+
+
+class Effects:
+    """Counts effects, and kills at the nth step (before an effect: even, after it: odd)."""
+
+    def __init__(self, kill_at: int = -1) -> None:
+        self.kill_at = kill_at
+        self.steps = 0
+        self.dead = False
+        self.names: list[str] = []
+        self._lock = threading.Lock()
+
+    def step(self, name: str) -> None:
+        """One moment in which the process may die."""
+        with self._lock:
+            if self.dead or self.steps == self.kill_at:
+                self.dead = True
+                raise Killed(name)
+            self.steps += 1
+            self.names.append(name)
+
+    def through(self, port: Any) -> Any:
+        """The port with each of its effects interruptible."""
+        return _Interruptible(port, self)
+
+
+class _Interruptible:
+    def __init__(self, port: Any, effects: Effects) -> None:
+        self._port, self._effects = port, effects
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._port, name)
+        if not callable(value):
+            return value
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            if name in _TELLING:
+                if self._effects.dead:
+                    raise Killed(name)
+                return value(*args, **kwargs)
+            self._effects.step(f"before {name}")
+            answer = value(*args, **kwargs)
+            if isinstance(answer, GeneratorType):
+                return self._each(name, answer)
+            self._effects.step(f"after {name}")
+            return answer
+
+        return call
+
+    def _each(self, name: str, answers: Iterator[Any]) -> Iterator[Any]:
+        for answer in answers:
+            self._effects.step(f"within {name}")
+            yield answer
+
+
+class Stage:
+    """Two memory servers, a memory store, and workers that may be killed."""
+
+    def __init__(self, *, options: Options | None = None, settle_seconds: float = 30.0, **destination: Any) -> None:
+        self.time = 1_000_000.0
+        self.old = MemoryServer()
+        self.new = MemoryServer(**destination)
+        self.store = MemoryStore(clock=lambda: self.time)
+        self.settle_seconds = settle_seconds
+        self.request = Import(
+            import_id=import_id("crash", _SOURCE, _DESTINATION), name="crash", source=_SOURCE, destination=_DESTINATION,
+            options=options or Options(),
+        )  # fmt: skip
+        self.mailbox_id = mailbox_id(self.request.import_id, LOGIN, LOGIN)
+        self._workers = 0
+
+    def submit(self) -> None:
+        """Opens the import, or another pass of it."""
+        mailbox = Mailbox(
+            mailbox_id=self.mailbox_id, import_id=self.request.import_id, row=1,
+            source=Account(endpoint=_SOURCE, login=LOGIN), destination=Account(endpoint=_DESTINATION, login=LOGIN),
+        )  # fmt: skip
+        self.store.open_import(self.request, [mailbox], 14)
+        self.store.submit(self.request.import_id)
+
+    def work(self, effects: Effects | None = None, *, rules: CopyRules | None = None) -> bool:
+        """A new worker serves until nothing may run. False when it was killed."""
+        effects = effects or Effects()
+        store = effects.through(self.store)
+        stage = self
+
+        class Dialer:
+            def source(self, mailbox: Mailbox) -> Any:
+                return effects.through(stage.old.source(LOGIN))
+
+            def destination(self, mailbox: Mailbox) -> Any:
+                return effects.through(stage.new.destination(LOGIN))
+
+        self._workers += 1
+        attendant = Attendant(store, f"worker{self._workers}", clock=lambda: self.time)
+        place = Workplace(
+            store=store,
+            dialer=Dialer(),
+            attendant=attendant,
+            tell=lambda event: None,
+            ring=lambda *job: None,
+            stopping=lambda: False,
+            copy_rules=rules or CopyRules(group_messages=3, outstanding=2, settle_seconds=self.settle_seconds),
+            plan_rules=PlanRules(batch_messages=7),
+            now=lambda: self.time,
+        )
+        lane = Lane(place, f"worker{self._workers}/1")
+        # The lease's deadline is by the monotonic clock of the claim; here both clocks are one.
+        attendant.wish = lambda lease: "run"  # type: ignore[method-assign]
+        try:
+            lane.serve("")
+        except Killed:
+            return False
+        return True
+
+    def later(self, seconds: float = 100.0) -> None:
+        """Time passes; leases of the dead are taken back."""
+        self.time += seconds
+        self.store.reap(5)
+
+    def to_the_end(self, limit: int = 60, **work: Any) -> None:
+        """Works until the import is settled."""
+        for _ in range(limit):
+            self.work(**work)
+            found = self.store.import_(self.request.import_id)
+            assert found is not None
+            if found.state == "finished":
+                return
+            self.later(40)
+        raise AssertionError(f"not finished: {self.store.mailbox(self.mailbox_id)}, {self.store.failures(self.mailbox_id)}")
+
+    def tally(self) -> Tally:
+        """The import's counts."""
+        return self.store.import_tally(self.request.import_id)[0]
+
+    def content(self, server: MemoryServer) -> Counter[tuple[bytes, bytes, frozenset[str], int | None]]:
+        """Everything that a server holds, as a multiset."""
+        return Counter(
+            (name, canonical_digest(m.body), frozenset(m.flags), m.internaldate)
+            for name, folder in server.folders(LOGIN).items()
+            for m in folder.messages.values()
+        )
+
+    def assert_exactly_once(self) -> None:
+        """Every source message is there once, the books agree, and the ledger is a bijection."""
+        old, new = self.content(self.old), self.content(self.new)
+        assert new == old, f"lost {old - new}, twice {new - old}"
+        tally = self.tally()
+        assert tally.messages == sum(old.values())
+        assert tally.pending == 0
+        assert tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] == tally.messages
+        for folder, _ in self.store.folders(self.mailbox_id):
+            pairs = [p for entry in self.store.ledger(folder.folder_id) for r in entry.records for p in r.pairs()]
+            assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
+
+
+Fill = Callable[[Stage], None]
+
+
+def numbered(number: int, text: str = "") -> bytes:
+    """A message with a Message-ID of its own."""
+    head = f"Message-ID: <{number}@example>\r\nDate: Mon, 1 Jan 2024 00:00:{number % 60:02d} +0000\r\nSubject: {number}\r\n"
+    return f"{head}\r\n{text or 'hello'}\r\n".encode()
+
+
+def two_folders(stage: Stage) -> None:
+    """INBOX with twins, and a folder with a message without any header field that tells it apart."""
+    inbox = stage.old.folder(LOGIN, b"INBOX")
+    for n in range(8):
+        inbox.add(numbered(n), flags=("\\Seen",) if n % 2 else (), internaldate=1_700_000_000 + n)
+    twin = b"Subject: twin\r\n\r\nsame\r\n"
+    for _ in range(3):
+        inbox.add(twin, internaldate=1_700_000_100)
+    # The same header, size and date, another body: only the bytes tell.
+    inbox.add(b"Subject: twin\r\n\r\nSAME\r\n", internaldate=1_700_000_100)
+    other = stage.old.folder(LOGIN, b"Sent")
+    for n in range(5):
+        other.add(numbered(100 + n), flags=("\\Answered", "work"), internaldate=1_600_000_000 + n)
