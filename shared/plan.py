@@ -97,7 +97,7 @@ def delta(status: Status, folder: Folder | None) -> Delta:
     """Compares the source folder with its last snapshot.
 
     A UIDNEXT below the snapshot's proves nothing (servers may only know a lower bound), so that the UIDs are looked at.
-    More messages under the same UIDNEXT cannot be; then every UID is looked at and the ledger says which are new.
+    Under the same UIDNEXT there can be no new message.
     """
     if folder is None or (folder.uidvalidity == 0 and folder.uidnext <= 1):
         return Delta(change=Change.NEW, first_uid=1)
@@ -106,8 +106,6 @@ def delta(status: Status, folder: Folder | None) -> Delta:
     flags, since = _flags(status, folder)
     if status.uidnext != folder.uidnext:
         return Delta(change=Change.CHANGED, first_uid=folder.uidnext, flags=flags, changed_since=since)
-    if status.messages > folder.source_messages:
-        return Delta(change=Change.CHANGED, first_uid=1, flags=flags, changed_since=since)
     return Delta(change=Change.UNCHANGED, flags=flags, changed_since=since)
 
 

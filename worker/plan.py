@@ -7,15 +7,15 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from shared.fingerprint import MODULUS, mark, match
-from shared.folders import MappedFolder, map_folders
+from shared.folders import MappedFolder, NameRules, map_folders
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, FolderPlan, Lease, Options, Settled, folder_id
-from shared.plan import cut_batches
+from shared.plan import Change, cut_batches, delta
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from worker.decide import kept_flags
@@ -24,6 +24,16 @@ from worker.settle import arrived
 
 #: Messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000
+
+#: How the note of a folder begins that the source lists and does not let be read.
+UNREADABLE = "cannot be read at the source"
+
+#: Names as they are, and what is escaped when the server refuses some: Dovecot's Maildir++ knows no dots, Cyrus no wildcards.
+USUAL_NAMES = NameRules()
+STRICTER_NAMES = (NameRules(forbidden="."), NameRules(forbidden='.%*"\\&~'))
+
+#: A destination folder that could not be made.
+NOT_THERE = FolderStatus(uidvalidity=0, uidnext=1, messages=0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,30 +74,34 @@ class MailboxPlan:
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
             if isinstance(source, Exception):
-                self._unreadable(folder, order, source)
+                self._unreadable(folder, order, source, before.get(folder.folder_id))
                 continue
             if isinstance(destination, Exception):
-                raise destination
+                destination = NOT_THERE
             busy += self._plan_folder(folder, order, source, destination, before.get(folder.folder_id))
         self._store.finish(self._lease)
         return busy
 
-    def _map(self, known: Sequence[Folder]) -> list[MappedFolder]:
-        """The mapping, with INBOX first, and every destination folder there."""
+    def _map(
+        self, known: Sequence[Folder], rules: NameRules = USUAL_NAMES, stricter: Sequence[NameRules] = STRICTER_NAMES
+    ) -> list[MappedFolder]:
+        """The mapping, with INBOX first, and every destination folder there that the server lets be made. One that it
+        does not costs the others nothing: its messages fail with the server's words when they are to be copied."""
         theirs, ours = together(self._source.listing, self._destination.listing)
         mapped = map_folders(
             theirs,
             ours,
             include=self._options.include,
             exclude=self._options.exclude,
+            rules=rules,
             known={folder.source_name: folder.destination_name for folder in known},
         )
         wanted = [m for m in mapped if not m.skip]
-        exist = {folder.name for folder in ours.folders if "noselect" not in folder.attributes}
-        missing = [m.destination_name for m in wanted if m.destination_name not in exist]
-        for error in self._destination.create(missing):
-            if error is not None:
-                raise error
+        missing = [m.destination_name for m in wanted if not m.exists]
+        refused = [n for n, error in zip(missing, self._destination.create(missing), strict=True) if error is not None]
+        if refused and len(stricter) > 0:
+            # What it is that the server does not like about a name, it seldom says: escape more and try again.
+            return self._map(known, stricter[0], stricter[1:])
         subscribed = {folder.name for folder in ours.folders if folder.subscribed}
         fresh = [m.destination_name for m in wanted if m.subscribed and m.destination_name not in subscribed]
         if fresh:
@@ -104,62 +118,72 @@ class MailboxPlan:
             note=one.note,
         )
 
-    def _unreadable(self, folder: Folder, order: int, error: Exception) -> None:
+    def _unreadable(self, folder: Folder, order: int, error: Exception, before: Folder | None) -> None:
         """A folder that LIST shows and STATUS refuses costs nobody else anything; it stands in the report."""
         said = getattr(error, "detail", "") or str(error)
-        unreadable = replace(folder, note=f"cannot be read at the source: {said}", uidnext=0)
-        self._store.plan_folder(self._lease, FolderPlan(folder=unreadable), order)
+        note = f"{UNREADABLE}: {said}"
+        self._store.plan_folder(self._lease, FolderPlan(folder=replace(before or folder, note=note)), order)
 
     def _plan_folder(
         self, folder: Folder, order: int, there: FolderStatus, here: FolderStatus, before: Folder | None
     ) -> bool:
-        reset = before is not None and before.uidvalidity != 0 and (
-            (before.uidvalidity, before.destination_uidvalidity) != (there.uidvalidity, here.uidvalidity)
-        )
-        fresh = before is None or reset or before.uidvalidity == 0
-        low = 1 if fresh or before is None else before.uidnext
+        found = delta(there, before)
+        moved = before is not None and before.destination_uidvalidity != here.uidvalidity
+        reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
+        fresh = before is None or reset or found.change is Change.NEW
         modseq = there.highestmodseq or 0
         snapshot = replace(
             folder,
             uidvalidity=there.uidvalidity,
-            uidnext=there.uidnext,
+            # A server may only know a lower bound; what is accounted for stays so.
+            uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
             source_messages=there.messages,
             destination_uidvalidity=here.uidvalidity,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
         )
-        if before is not None and not fresh:
-            self._carry_flags(snapshot, there, before)
-        sizes = []
-        if there.messages and low < there.uidnext:
-            opened = self._source.open(folder.source_name)
-            sizes = [(uid, size) for uid, size in self._source.sizes(replace(opened, uidnext=there.uidnext)) if uid >= low]
+        if before is not None and not fresh and found.flags:
+            self._carry_flags(snapshot, modseq, before, found.changed_since)
+        low = 1 if fresh else found.first_uid
+        plan = FolderPlan(folder=snapshot, reset=reset)
+        if low and there.messages and low < there.uidnext:
+            plan = self._cut(plan, low, here if fresh else None)
             if fresh and not modseq:
-                self._remember_flags(snapshot, modseq)
-        adopted, taken = self._adopt(snapshot, sizes, here) if fresh and sizes and here.messages else ((), UidSet())
-        todo = [(uid, size) for uid, size in sizes if uid not in taken] if taken else sizes
+                self._store.set_flags(self._lease, folder.folder_id, 0, self._flags_now(snapshot))
+        elif before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet()):
+            return False
+        self._store.plan_folder(self._lease, plan, order)
+        return bool(plan.batches)
+
+    def _cut(self, plan: FolderPlan, low: int, here: FolderStatus | None) -> FolderPlan:
+        """The batches of the folder from UID `low` on; what `here` holds already is adopted first."""
+        folder = plan.folder
+        opened = self._source.open(folder.source_name)
+        listed = self._source.sizes(replace(opened, uidnext=folder.uidnext))
+        sizes: Iterable[tuple[Uid, int]] = ((uid, size) for uid, size in listed if uid >= low)
+        adopted: tuple[Settled, ...] = ()
+        if here is not None and here.messages:
+            whole = list(sizes)
+            adopted, taken = self._adopt(folder, whole, here)
+            sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+        # Streamed: a folder of a million messages is held by batch, not by message.
         batches = tuple(
             cut_batches(
                 folder.folder_id,
-                there.uidvalidity,
-                todo,
+                folder.uidvalidity,
+                sizes,
                 mailbox_id=folder.mailbox_id,
                 batch_messages=self._rules.batch_messages,
                 batch_bytes=self._rules.batch_bytes,
             )
         )
-        if before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet()) and not batches:
-            return False
-        plan = FolderPlan(
-            folder=snapshot,
+        return replace(
+            plan,
             batches=batches,
-            messages=len(sizes),
-            size_bytes=sum(size for _, size in sizes),
             adopted=adopted,
-            reset=reset,
+            messages=sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records),
+            size_bytes=sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted),
         )
-        self._store.plan_folder(self._lease, plan, order)
-        return bool(batches)
 
     # -- what is at the destination already
 
@@ -214,35 +238,28 @@ class MailboxPlan:
 
     # -- flags
 
-    def _remember_flags(self, folder: Folder, modseq: int) -> None:
-        self._store.set_flags(self._lease, folder.folder_id, modseq, self._flags_now(folder))
-
     def _flags_now(self, folder: Folder) -> dict[str, UidSet]:
         seen: dict[str, list[int]] = defaultdict(list)
         for uid, flags in self._source.flags(UidSet.span(1, max(1, folder.uidnext - 1))):
             seen[" ".join(sorted(flags))].append(uid)
         return {flags: UidSet.of(uids) for flags, uids in seen.items()}
 
-    def _carry_flags(self, folder: Folder, there: FolderStatus, before: Folder) -> None:
+    def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         """Flags that changed at the source since the last pass are set at the destination."""
-        modseq = there.highestmodseq or 0
-        if modseq and modseq == before.highestmodseq:
-            return
         if before.uidnext <= 1:
             return
         self._source.open(folder.source_name)
         old = UidSet.span(1, before.uidnext - 1)
         seen: dict[str, UidSet] | None = None
         changed: dict[str, list[int]] = defaultdict(list)
-        if modseq and before.highestmodseq:
-            for uid, flags in self._source.flags(old, changed_since=before.highestmodseq):
+        if changed_since is not None:
+            for uid, flags in self._source.flags(old, changed_since=changed_since):
                 changed[" ".join(sorted(flags))].append(uid)
         else:
             seen = self._flags_now(folder)
             kept = self._store.flags(folder.folder_id)
             for text, uids in seen.items():
-                differ = (uids & old) - kept.get(text, UidSet())
-                if differ and kept:
+                if kept and (differ := (uids & old) - kept.get(text, UidSet())):
                     changed[text].extend(differ)
         if changed:
             self._set_flags(folder, changed)

@@ -85,7 +85,7 @@ class TestDelta:
             ((7, 103, 51, 950), Change.CHANGED, 100, True, 900),
             ((7, 103, 50, 900), Change.CHANGED, 100, False, None),
             ((7, 90, 50, 900), Change.CHANGED, 100, False, None),
-            ((7, 100, 51, 900), Change.CHANGED, 1, False, None),
+            ((7, 100, 51, 900), Change.UNCHANGED, 0, False, None),
             ((8, 100, 50, 900), Change.REPLACED, 1, False, None),
             ((0, 100, 50, 900), Change.REPLACED, 1, False, None),
         ],

@@ -1,0 +1,112 @@
+"""Many lanes at once, by the servers' own clock: nothing is served twice, nothing is lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from shared.errors import LeaseLost
+from shared.lifecycle import ImportState, Outcome
+from shared.model import UnitKind
+from shared.store import Store
+from shared.store.memory import MemoryStore
+from shared.store.redis import RedisStore
+from tests.contract.store_kit import (
+    binaries,
+    copied,
+    ledger_is_bijection,
+    plan_of,
+    planned,
+    serve,
+    start,
+    sums_agree,
+    take,
+)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[redis.Redis]:
+    binary = binaries()["redis"] or binaries()["valkey"]
+    if binary is None:
+        pytest.skip("no Redis here")
+    yield from serve(binary)
+
+
+@pytest.fixture(params=["memory", "redis"])
+def store(request: pytest.FixtureRequest) -> Store:
+    if request.param == "memory":
+        return MemoryStore()
+    client: redis.Redis = request.getfixturevalue("client")
+    client.flushall()
+    return RedisStore(client)
+
+
+def test_eight_lanes_serve_everything_exactly_once(store: Store) -> None:
+    whole, rows = start(store, 6)
+    served: Counter[str] = Counter()
+    faults: list[BaseException] = []
+
+    def lane(holder: str) -> None:
+        try:
+            while not _over(store, whole.import_id):
+                lease = store.claim(holder)
+                if lease is None:
+                    continue
+                served[lease.unit.unit_id] += 1
+                if lease.unit.kind is UnitKind.PLAN:
+                    for n in range(3):
+                        plan = plan_of(lease.mailbox, f"f{n}", (1, 10), (11, 20), (21, 30))
+                        store.plan_folder(lease, plan, n)
+                elif lease.unit.kind is UnitKind.COPY:
+                    store.progress(lease, settled=[copied(lease.unit.uids, lease.unit.uids.low)])
+                store.finish(lease)
+                store.leave(holder, lease.mailbox.mailbox_id)
+        except BaseException as error:
+            faults.append(error)
+
+    lanes = [threading.Thread(target=lane, args=(f"lane{n}",)) for n in range(8)]
+    for thread in lanes:
+        thread.start()
+    for thread in lanes:
+        thread.join(60)
+    assert not faults
+    assert set(served.values()) == {1}
+    assert len(served) == 6 * (1 + 9 + 1)
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.messages, tally[Outcome.COPIED]) == (540, 540)
+    sums_agree(store, whole.import_id)
+    for mailbox in rows:
+        for folder, _ in store.folders(mailbox.mailbox_id):
+            ledger_is_bijection(store, folder.folder_id)
+
+
+def _over(store: Store, import_id: str) -> bool:
+    found = store.import_(import_id)
+    return found is not None and found.state is ImportState.FINISHED
+
+
+def test_a_lease_runs_out_by_the_servers_clock(client: redis.Redis) -> None:
+    client.flushall()
+    store = RedisStore(client, lease_seconds=0.05)
+    planned(store, (1, 10))
+    lease = take(store)
+    until = time.monotonic() + 10
+    while not (taken := store.reap(0)):
+        assert time.monotonic() < until, "the lease never ran out"
+    assert taken == [lease.unit.unit_id]
+    with pytest.raises(LeaseLost):
+        store.finish(lease)
+
+
+def test_a_store_that_is_gone_says_so() -> None:
+    from shared.errors import StoreError
+
+    store = RedisStore(redis.Redis(unix_socket_path="/nowhere/s", retry=None))
+    for call in (store.ping, store.overview, lambda: store.claim("lane"), lambda: store.mailboxes("x")):
+        with pytest.raises(StoreError):
+            call()  # type: ignore[operator]

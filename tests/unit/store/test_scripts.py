@@ -1,0 +1,34 @@
+"""The scripts say what they touch, and touch only what the legend names."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+
+import pytest
+
+from shared.store import keys, scripts
+
+
+def legend() -> set[str]:
+    """First words of the keys in the table of `shared.store.keys`."""
+    rows = [line.split("|")[1] for line in (keys.__doc__ or "").splitlines() if line.startswith("| ")]
+    return {name.strip().split(":")[0] for row in rows for name in row.split(",")}
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_every_script_opens_with_its_signature(name: str) -> None:
+    text = (resources.files("shared.store") / "lua" / f"{name}.lua").read_text()
+    assert text.startswith(f"-- {name}("), "the first line names the script and its arguments"
+
+
+@pytest.mark.parametrize("name", scripts.NAMES)
+def test_every_key_of_a_script_is_in_the_legend(name: str) -> None:
+    for key in re.findall(r"P \.\. '([a-z]+)", scripts.sources()[name]):
+        assert key in legend(), f"{name}.lua uses {key}"
+
+
+def test_every_script_is_loaded() -> None:
+    folder = resources.files("shared.store") / "lua"
+    files = {entry.name.removesuffix(".lua") for entry in folder.iterdir() if entry.name.endswith(".lua")}
+    assert files - {"_common"} == set(scripts.NAMES)
