@@ -40,7 +40,9 @@ def main() -> int:
     a = parser.parse_args()
     yardstick = Path(os.environ.get("MAILHAUL_BENCH_DIR", ROOT.parent / "shared" / "bench"))
     if not (yardstick / "peers").exists():
-        print(f"no yardstick in {yardstick}: set MAILHAUL_BENCH_DIR to the folder with setup and peers", file=sys.stderr)
+        print(
+            f"no yardstick in {yardstick}: set MAILHAUL_BENCH_DIR to the folder with setup and peers", file=sys.stderr
+        )
         return 2
     if os.geteuid() != 0:
         print("the yardstick makes network namespaces and servers: run it as root", file=sys.stderr)
@@ -50,7 +52,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         for title, profile, rtt, peers, ours in SERIES:
             if a.only in title:
-                rows += [row | {"title": title} for row in _series(yardstick, Path(scratch), profile, rtt, peers, ours, a.runs)]
+                rows += [
+                    row | {"title": title}
+                    for row in _series(yardstick, Path(scratch), profile, rtt, peers, ours, a.runs)
+                ]
     if not a.keep:
         subprocess.run([str(yardstick / "setup"), "--down"], check=False)
     RESULTS.write_text(_report(rows, a.runs))
@@ -92,7 +97,10 @@ def _report(rows: list[dict[str, object]], runs: str) -> str:
         tables[str(row["title"]), str(row["pass"])][str(row["peer"])].append(row)
     for (title, which), peers in tables.items():
         lines += ["", f"## {title}" + ("" if which == "first" else ": second pass, nothing changed"), ""]
-        lines += ["| copier | seconds | messages/s | of proto | client CPU s | client peak MB | result |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "| copier | seconds | messages/s | of proto | client CPU s | client peak MB | result |",
+            "|---|---|---|---|---|---|---|",
+        ]
         bound = _median(peers["proto"], "wall") if "proto" in peers else 0.0
         for peer, measured in sorted(peers.items(), key=lambda item: _median(item[1], "wall")):
             wall = _median(measured, "wall")

@@ -1,4 +1,5 @@
-"""What an operator may do: every verb, as a function over the store. The command line, the page and the API call only these.
+"""What an operator may do: every verb, as a function over the store. The command line, the page and the API call only
+these.
 
 Nothing here prints, waits or starts a process. What servers are asked for is in `producer.intake.scan`.
 """
@@ -53,7 +54,9 @@ def find_import(store: Store, text: str = "") -> Import:
     the candidates."""
     known = store.imports()
     if not known:
-        raise UsageError("there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D")
+        raise UsageError(
+            "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D"
+        )
     if not text:
         return known[0]
     exact = [one for one in known if text in (one.import_id, one.name)]
@@ -139,9 +142,7 @@ def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[No
             yield unit, part
 
 
-def verify(
-    store: Store, ring: Ring, request: Import, retention_days: float, *, full: bool, login: str = ""
-) -> int:
+def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, full: bool, login: str = "") -> int:
     """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued."""
     chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
     if chosen and store.sealed(request.import_id, chosen[0].mailbox_id, "source") is None:
@@ -271,14 +272,33 @@ class ErrorGroup:
     sufferers: tuple[Sufferer, ...]
 
 
+#: Code of what happened to single messages → sentence, advice.
 _MESSAGE_TROUBLE: Final = {
-    "failed": ("messages could not be copied after all attempts", "see failures.csv of the report; then: mailhaul retry IMPORT"),
-    "refused": ("messages that the destination does not take", "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT"),
-    "missing": ("messages that were copied and that the destination no longer shows", "somebody removed them there, or the server lost them; they are still at the source"),
-    "altered": ("messages that the destination changed on storing", "nothing to do unless the report shows more than line ends and dates"),
-    "keywords_lost": ("messages with keywords that the destination folder cannot hold", "nothing to do; the messages themselves are there"),
-    "unreadable_folder": ("folders that cannot be read at the source", "see what the server says; when it is mended: mailhaul retry IMPORT"),
-}  # fmt: skip
+    "failed": (
+        "messages could not be copied after all attempts",
+        "see failures.csv of the report; then: mailhaul retry IMPORT",
+    ),
+    "refused": (
+        "messages that the destination does not take",
+        "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT",
+    ),
+    "missing": (
+        "messages that were copied and that the destination no longer shows",
+        "somebody removed them there, or the server lost them; they are still at the source",
+    ),
+    "altered": (
+        "messages that the destination changed on storing",
+        "nothing to do unless the report shows more than line ends and dates",
+    ),
+    "keywords_lost": (
+        "messages with keywords that the destination folder cannot hold",
+        "nothing to do; the messages themselves are there",
+    ),
+    "unreadable_folder": (
+        "folders that cannot be read at the source",
+        "see what the server says; when it is mended: mailhaul retry IMPORT",
+    ),
+}
 
 
 def errors(

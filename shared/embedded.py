@@ -150,7 +150,7 @@ class EmbeddedRedis:
 
     def _wait_until_it_answers(self, deadline: float) -> None:
         supervisor, socket = self._supervisor, self.socket_path
-        assert supervisor is not None  # noqa: S101 - only the owner waits
+        assert supervisor is not None
         ends = supervisor.ends(_NAME)
         while reason := self._ping(socket):
             if supervisor.ends(_NAME) > ends + 2:

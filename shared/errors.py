@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from shared.uids import UidSet
+
 
 class MailhaulError(Exception):
     """Something that mailhaul has a word for. Its text is a sentence that a person can act on."""
@@ -37,6 +39,9 @@ class ControlRequested(MailhaulError):
 
 class MailError(MailhaulError):
     """Something a mail server did. `side` says which ("source" or "destination")."""
+
+    #: Source UIDs that a refused FETCH did not bring; empty for other errors.
+    uids: UidSet = UidSet()
 
     def __init__(self, side: str, what: str, detail: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail

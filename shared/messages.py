@@ -106,7 +106,7 @@ class Appended:
 
     #: What the caller passed as `token`.
     token: object
-    #: Destination UIDs of all messages, in the order they were sent; None without UIDPLUS.
+    #: Destination UIDs of what was stored: the nth belongs to `stored[n]`; None without UIDPLUS.
     uids: tuple[Uid, ...] | None = None
     #: UIDVALIDITY that APPENDUID named; None without UIDPLUS.
     uidvalidity: int | None = None

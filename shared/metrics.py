@@ -1,8 +1,8 @@
 """Metrics: the only module that names prometheus_client.
 
 Workers count events (`WorkerMetrics` is a `shared.events.Listener`), the coordinator alone exports what the store holds
-(`CoordinatorMetrics`), so that a sum over processes never counts a shared fact twice. Every label has a fixed, small set of
-values, all of them born at zero: no address, folder, host or import id is ever a label.
+(`CoordinatorMetrics`), so that a sum over processes never counts a shared fact twice. Every label has a fixed, small
+set of values, all of them born at zero: no address, folder, host or import id is ever a label.
 """
 
 from __future__ import annotations
@@ -58,9 +58,7 @@ class WorkerMetrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self._messages = Counter(
-            "mailhaul_messages", "Messages that got an outcome.", ["outcome"], registry=registry
-        )
+        self._messages = Counter("mailhaul_messages", "Messages that got an outcome.", ["outcome"], registry=registry)
         self._bytes = Counter(
             "mailhaul_message_bytes", "Bytes of messages that got an outcome.", ["outcome"], registry=registry
         )
@@ -135,7 +133,8 @@ class WorkerMetrics:
 
 
 class CoordinatorMetrics:
-    """What the store holds. Only the coordinator that leads publishes it; one that stands by shows `mailhaul_leader` 0."""
+    """What the store holds. Only the coordinator that leads publishes it; one that stands by shows `mailhaul_leader`
+    0."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -153,7 +152,9 @@ class CoordinatorMetrics:
         self._backlog = gauge("backlog_messages", "Messages of imports that run, without an outcome.")
         self._backlog_bytes = gauge("backlog_bytes", "Their bytes.")
         self._store = gauge("store_up", "1 while the state store answers.")
-        self._expired = Counter("mailhaul_leases_expired", "Leases that ran out and were taken back.", registry=registry)
+        self._expired = Counter(
+            "mailhaul_leases_expired", "Leases that ran out and were taken back.", registry=registry
+        )
         self._rung = Counter("mailhaul_doorbells_rung", "Doorbells rung by rescue.", ["queue"], registry=registry)
         self._tick = Histogram(
             "mailhaul_tick_duration_seconds", "One turn of the coordinator.", buckets=_TICK_SECONDS, registry=registry
@@ -237,7 +238,7 @@ def start_http(
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        def log_message(self, format: str, *args: object) -> None:
             """A scrape is nothing to log."""
 
     server = ThreadingHTTPServer((host, port), Answer)

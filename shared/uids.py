@@ -141,15 +141,23 @@ class UidSet:
         Many servers refuse command lines over 8 KB (RFC 2683 §3.2.1.5 advises 1,000 octets).
         """
         most_ranges = max(1, octets // 22)
-        rest = self
-        while rest:
-            head, tail = rest.take(messages)
-            if len(head.ranges) > most_ranges:
-                cut = UidSet(head.ranges[:most_ranges])
-                tail = UidSet(head.ranges[most_ranges:]) | tail
-                head = cut
-            yield head
-            rest = tail
+        head: list[tuple[int, int]] = []
+        room = messages
+        for a, b in self.ranges:
+            while a <= b:
+                count = min(b - a + 1, room)
+                head.append((a, a + count - 1))
+                a += count
+                room -= count
+                if not room or len(head) == most_ranges:
+                    yield UidSet(tuple(head))
+                    head, room = [], messages
+        if head:
+            yield UidSet(tuple(head))
+
+
+#: No UIDs at all.
+NO_UIDS = UidSet()
 
 
 def _merged(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:

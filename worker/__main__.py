@@ -38,9 +38,7 @@ def main() -> int:
     """Runs until told to stop; the exit code."""
     try:
         settings = load_settings()
-        configure_logging(
-            level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses
-        )
+        configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         return run(settings)
     except MailhaulError as error:
         print(f"mailhaul worker: {error}", file=sys.stderr)
@@ -58,9 +56,7 @@ def run(settings: Settings) -> int:
     broker = make_broker(broker_url)
     stop = threading.Event()
     metrics = WorkerMetrics()
-    attendant = Attendant(
-        store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds
-    )
+    attendant = Attendant(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
     place = Workplace(
         store=store,
         dialer=NetworkDialer(store, Vault.from_settings(settings), settings),

@@ -85,7 +85,7 @@ class Attendant:
             self._attended.pop(lease.unit.unit_id, None)
 
     def wish(self, lease: Lease) -> str:
-        """"run", "pause", "cancel" or "lost", without a round trip."""
+        """ "run", "pause", "cancel" or "lost", without a round trip."""
         with self._lock:
             attended = self._attended.get(lease.unit.unit_id)
         if attended is None or attended.lease.term != lease.term or self.clock() >= attended.deadline:

@@ -8,6 +8,7 @@ alone and gets its outcome with the server's words.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -24,7 +25,7 @@ from shared.errors import (
 from shared.events import DoubtResolved, Listener
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
-from shared.model import Folder, Intent, LedgerEntry, Lease, Note
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
@@ -115,7 +116,9 @@ class BatchCopy:
         if there.uidvalidity != folder.uidvalidity:
             raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
         if here.uidvalidity != folder.destination_uidvalidity:
-            raise FolderChanged("destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}")
+            raise FolderChanged(
+                "destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}"
+            )
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
 
@@ -269,14 +272,8 @@ class BatchCopy:
         if self._flight is None or isinstance(error, LeaseLost | StoreError):
             return
         dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"
-        try:
-            if not dead:
+        if not dead:
+            with contextlib.suppress(MailError):
                 self._read_answers(0)
-        except MailError:
-            pass
-        try:
+        with contextlib.suppress(LeaseLost, StoreError):
             self._flight.flush()
-        except (LeaseLost, StoreError):
-            pass
-
-

@@ -51,7 +51,13 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -
 
     def note(what: str, reason: str) -> None:
         notes.append(
-            Note(uid=message.uid, what=what, reason=reason, internaldate=message.internaldate, size_bytes=message.size_bytes)
+            Note(
+                uid=message.uid,
+                what=what,
+                reason=reason,
+                internaldate=message.internaldate,
+                size_bytes=message.size_bytes,
+            )
         )
 
     if sent_date != message.internaldate:
@@ -86,7 +92,9 @@ def settled_group(intent_id: str, group: Sequence[Sent], destinations: Sequence[
     )
 
 
-def without_copy(outcome: Outcome, uids: UidSet, notes: Sequence[Note], size_bytes: int = 0, intent_id: str = "") -> Settled:
+def without_copy(
+    outcome: Outcome, uids: UidSet, notes: Sequence[Note], size_bytes: int = 0, intent_id: str = ""
+) -> Settled:
     """The ledger's entry for messages that got `outcome` without a copy."""
     return Settled(intent_id=intent_id, others={outcome: uids}, notes=tuple(notes), size_bytes=size_bytes)
 
@@ -119,7 +127,7 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
     left = {s.uid: s for s in sources}
     right = {s.uid: s for s in destinations}
     ours, theirs = Counter(map(_exact, left.values())), Counter(map(_exact, right.values()))
-    unclear = {key for key, n in ours.items() if n > 1 and 0 < theirs[key] and theirs[key] != n}
+    unclear = {key for key, n in ours.items() if n > 1 and theirs[key] > 0 and theirs[key] != n}
     clear_left = {uid: _exact(s) for uid, s in left.items() if _exact(s) not in unclear}
     clear_right = {uid: _exact(s) for uid, s in right.items() if _exact(s) not in unclear}
     pairs = match(clear_left, clear_right)

@@ -105,7 +105,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(error=errors.ConnectionLost, code="{side}_connection_lost", how="again", scope="endpoint", delay_seconds=1),
     Row(error=errors.ProtocolViolation, code="{side}_protocol", how="again", scope="endpoint", delay_seconds=2),
-    Row(error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder"),
+    Row(error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder", delay_seconds=5),
     Row(
         error=errors.FolderRefused,
         code="{side}_folder_refused",

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError
 from shared.events import GroupSettled, Listener
-from shared.lifecycle import Control, Outcome
+from shared.lifecycle import Control
 from shared.mail import Appended, FolderStatus
 from shared.model import Intent, Lease, Settled
 from shared.store import WorkStore
@@ -82,7 +82,9 @@ class InFlight:
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
         if answer.uidvalidity not in (None, self.status.uidvalidity):
-            raise FolderChanged("destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile")
+            raise FolderChanged(
+                "destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
+            )
         if stored and answer.uids is None:
             pairs = self.find_uids(intent, stored, self.entered)
             self.unseen += [sent for sent in stored if sent.uid not in pairs]
@@ -133,5 +135,3 @@ class InFlight:
         """The ledger got these by looking (`worker.settle`)."""
         self.records = list(records)
         self.progressed = True
-
-

@@ -182,7 +182,9 @@ class Lane:
             return True
         if len(remaining) == 1 and unit.attempts > ATTEMPTS + 1 and not lease.intents:
             last = lease.mailbox.failure
-            self._give_up(lease, remaining, f"all attempts failed; the last: {last.sentence}" if last else "all attempts failed")
+            self._give_up(
+                lease, remaining, f"all attempts failed; the last: {last.sentence}" if last else "all attempts failed"
+            )
             return True
         return False
 
@@ -235,4 +237,3 @@ class Lane:
 
 class _Worn(Exception):
     """A plan or verification that never comes to an end."""
-

@@ -266,7 +266,12 @@ class MailboxPlan:
         self._store.set_flags(self._lease, folder.folder_id, modseq, seen)
 
     def _set_flags(self, folder: Folder, changed: dict[str, list[int]]) -> None:
-        to = {s: d for entry in self._store.ledger(folder.folder_id) for record in entry.records for s, d in record.pairs()}
+        to = {
+            s: d
+            for entry in self._store.ledger(folder.folder_id)
+            for record in entry.records
+            for s, d in record.pairs()
+        }
         permanent = self._destination.open(folder.destination_name).permanent_flags
         changes = []
         for text, uids in changed.items():
@@ -278,4 +283,3 @@ class MailboxPlan:
 
 def _mark(seen: Sighting) -> int:
     return mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
-

@@ -16,13 +16,12 @@ from shared.dates import clamp
 from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
 from shared.mail import FolderStatus, MailDestination, Sighting
-from shared.model import Audit, Folder, LedgerEntry, Lease, Note
+from shared.model import Audit, Folder, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import UidSet
 from worker.inflight import stop_on
 from worker.sessions import Sessions
 from worker.settle import arrived
-
 
 
 class MailboxVerification:
@@ -70,7 +69,12 @@ class MailboxVerification:
             if n:
                 self._tell(VerifyMismatch(what=what, messages=n))
         audit = Audit(
-            folder_id=folder.folder_id, verified=seen, digests=digests, altered=altered, missing=missing, notes=tuple(notes)
+            folder_id=folder.folder_id,
+            verified=seen,
+            digests=digests,
+            altered=altered,
+            missing=missing,
+            notes=tuple(notes),
         )
         self._store.audit(self._lease, audit)
 

@@ -1,4 +1,5 @@
-"""The command line. Each verb is declared in a module `*_verbs` and done by one of `producer.operations` or of this package.
+"""The command line. Each verb is declared in a module `*_verbs` and done by one of `producer.operations` or of this
+package.
 
 The declarations import nothing heavy: `mailhaul --help` answers at once, and a verb loads only what it needs.
 

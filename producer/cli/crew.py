@@ -36,7 +36,9 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 class Crew:
     """Coordinator and workers. `with` starts and stops them."""
 
-    def __init__(self, settings: Mapping[str, str], log_dir: Path, *, workers: int, coordinator_port: int | None) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], log_dir: Path, *, workers: int, coordinator_port: int | None
+    ) -> None:
         self._log_dir = log_dir
         base = environment(settings)
         port = {} if coordinator_port is None else {"MAILHAUL_COORDINATOR_PORT": str(coordinator_port)}

@@ -81,7 +81,10 @@ def _redis(settings: Settings) -> Iterator[_Finding]:
         if policy not in ("", "noeviction"):
             yield "BAD", f"maxmemory-policy is {policy}: set it to noeviction, or mail that is under way is forgotten"
         if _asked(client, "appendonly") == "no":
-            yield "note", "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice"
+            yield (
+                "note",
+                "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice",
+            )
         workers = ground.store.overview().workers
         yield ("ok" if workers or ground.embedded else "note"), f"{workers} workers heard of in the last 30 s"
 

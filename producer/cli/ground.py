@@ -109,7 +109,7 @@ class Ground:
                 client.ping()
             except redis.RedisError as error:
                 parts = urlsplit(url)
-                where = parts.hostname and f"{parts.hostname}:{parts.port or 6379}" or parts.path
+                where = (parts.hostname and f"{parts.hostname}:{parts.port or 6379}") or parts.path
                 raise StoreError(f"Redis at {where} does not answer ({type(error).__name__}: {error})") from None
             finally:
                 client.close()

@@ -1,7 +1,8 @@
 """`mailhaul import`: opens the request, sees to it that somebody works on it, and waits for the end.
 
-With no Redis given, the process that owns the state folder runs everything as its children; who comes second only submits
-and watches, and takes over when the owner leaves. Ctrl-C or SIGTERM: workers finish what is on its way, Redis goes last.
+With no Redis given, the process that owns the state folder runs everything as its children; who comes second only
+submits and watches, and takes over when the owner leaves. Ctrl-C or SIGTERM: workers finish what is on its way, Redis
+goes last.
 """
 
 from __future__ import annotations
@@ -71,7 +72,8 @@ class _Staff:
         self._said = False
 
     def see_to(self, shown: Display | None = None) -> None:
-        """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot run."""
+        """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot
+        run."""
         if self._crew is None and (self._ground.owner or self._asked):
             self._start()
         if self._crew is not None:
@@ -130,5 +132,3 @@ def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *
         whole = document.whole(ground.store, progress, groups, exit_code=code, before=before)
         print(json.dumps(whole, ensure_ascii=False, indent=2), flush=True)
     return code
-
-

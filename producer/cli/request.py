@@ -61,9 +61,7 @@ def read_request(
             if path and not Path(path).is_file():
                 raise UsageError(f"--{side}-ca: {ca_file} is not a file")
             ends.append(
-                parse_endpoint(
-                    text, side=side, allow_plaintext=allow_plaintext, ca_file=path, certificate_sha256=pin
-                )
+                parse_endpoint(text, side=side, allow_plaintext=allow_plaintext, ca_file=path, certificate_sha256=pin)
             )
         except UsageError as error:
             faults.append(str(error))

@@ -78,7 +78,8 @@ def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:
 
 def limits(
     scope: Annotated[
-        str, typer.Argument(metavar="[SCOPE]", help="source_account, source_host, … or e.g. source_host:mail.example.org.")
+        str,
+        typer.Argument(metavar="[SCOPE]", help="source_account, source_host, … or e.g. source_host:mail.example.org."),
     ] = "",
     most: Annotated[str, typer.Argument(metavar="[MOST]", help="Most connections, or: default.")] = "",
     state_dir: StateOption = None,

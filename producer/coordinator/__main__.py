@@ -86,9 +86,7 @@ def main() -> int:
     """Runs until told to stop; the exit code."""
     try:
         settings = load_settings()
-        configure_logging(
-            level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses
-        )
+        configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         return run(settings)
     except MailhaulError as error:
         print(f"mailhaul coordinator: {error}", file=sys.stderr)

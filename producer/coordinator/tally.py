@@ -1,4 +1,5 @@
-"""From the store's numbers to what a person wants to know: how far, how fast, how long still, and how it ended. Pure."""
+"""From the store's numbers to what a person wants to know: how far, how fast, how long still, and how it ended.
+Pure."""
 
 from __future__ import annotations
 
@@ -139,14 +140,13 @@ def progress(
     known = Progress(request=request, tally=tally, mailboxes=mailboxes)
     if window is None:
         return known
-    rates = replace(
-        known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second
-    )
+    rates = replace(known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second)
     return replace(rates, eta_seconds=_eta(rates, window))
 
 
 def _eta(known: Progress, window: Window) -> float | None:
-    """By bytes or by messages, whichever takes longer: many small messages wait on the server, few large ones on the line."""
+    """By bytes or by messages, whichever takes longer: many small messages wait on the server, few large ones on the
+    line."""
     left_messages, left_bytes = known.tally.pending, max(0, known.tally.size_bytes - known.tally.done_bytes)
     if not known.counted or window.seconds < EARLY_SECONDS or window.messages_per_second <= 0:
         return None
@@ -157,8 +157,8 @@ def _eta(known: Progress, window: Window) -> float | None:
 
 
 def exit_code(known: Progress, unreadable_folders: int = 0) -> int:
-    """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand in the
-    report and are no fault; what is not at the destination although it should be, is."""
+    """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand
+    in the report and are no fault; what is not at the destination although it should be, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing + unreadable_folders
     settled_badly = known.mailboxes_total - known.mailboxes.get(MailboxState.COMPLETE, 0)
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

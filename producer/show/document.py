@@ -122,7 +122,12 @@ def error_fields(groups: Iterable[ErrorGroup]) -> list[dict[str, Any]]:
 
 
 def whole(
-    store: Store, progress: Progress, groups: Iterable[ErrorGroup], *, exit_code: int | None, before: Tally | None = None
+    store: Store,
+    progress: Progress,
+    groups: Iterable[ErrorGroup],
+    *,
+    exit_code: int | None,
+    before: Tally | None = None,
 ) -> dict[str, Any]:
     """All of it."""
     fields = import_fields(progress)

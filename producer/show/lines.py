@@ -77,7 +77,11 @@ def summary(progress: Progress, copied_now: int, seconds: float, groups: Sequenc
     yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
     if request.passes > 1 or copied_now != tally[Outcome.COPIED]:
         yield f"  this run:  {copied_now:,} copied"
-    for name, number in (("altered", tally.altered), ("missing", tally.missing), ("keywords lost", tally.keywords_lost)):
+    for name, number in (
+        ("altered", tally.altered),
+        ("missing", tally.missing),
+        ("keywords lost", tally.keywords_lost),
+    ):
         if number:
             yield f"  {name}: {number:,}"
     if groups:

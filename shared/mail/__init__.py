@@ -5,8 +5,8 @@ A session is one signed-in connection, used by one thread at a time. Every metho
 the session is dead and must be aborted. Folder names are the server's own bytes, never decoded and encoded
 again. Nothing here ever writes to a source: folders are opened with EXAMINE, bodies read with BODY.PEEK.
 
-Adapters: `shared.mail.imap` (real servers) and `shared.mail.memory` (the same in memory, faults on demand). One
-contract suite, `tests/contract/`, runs over both.
+Adapters: `imap_source` and `imap_destination` over a `session` (real servers), and `memory` (the same in memory,
+faults on demand). One contract suite, `tests/contract/test_mail_*.py`, runs over both.
 """
 
 from __future__ import annotations
@@ -70,9 +70,11 @@ class MailSource(MailSession, Protocol):
         """EXAMINE."""
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
-        """The messages that (still) exist among `uids`, as they arrive; the next FETCH commands are under way
-        before the answers of this one are read. A UID that brings nothing is simply not yielded. Stopping early
-        is allowed only with `abort` or by reading to the end."""
+        """The messages that (still) exist among `uids`, as they arrive, which need not be in order: servers run the
+        FETCH commands that are in flight side by side. A UID that brings nothing is simply not yielded. What is
+        left unread of a `stream` is thrown away. Leaving before the end shuts the connection.
+
+        A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`."""
 
 
 class MailDestination(MailSession, Protocol):
@@ -94,7 +96,8 @@ class MailDestination(MailSession, Protocol):
         (the server drops the incomplete literal)."""
 
     def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
-        """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent."""
+        """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent;
+        the nth of `uids` belongs to the nth of `stored`."""
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT for each, pipelined."""

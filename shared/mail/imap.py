@@ -202,7 +202,7 @@ class ImapSession:
                     error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
                     if isinstance(error, Throttled):  # asking on would only make it worse
                         unseen = UidSet.of(uid for rest in (unseen, *ahead) for uid in rest)
-                    error.uids = unseen  # type: ignore[attr-defined]
+                    error.uids = unseen
                     refused.append(error)
         finally:
             if flying:
@@ -274,8 +274,8 @@ def raise_first(refused: list[MailError]) -> None:
     if refused:
         unseen = UidSet()
         for error in refused:
-            unseen |= error.uids  # type: ignore[attr-defined]
-        refused[0].uids = unseen  # type: ignore[attr-defined]
+            unseen |= error.uids
+        refused[0].uids = unseen
         raise refused[0]
 
 

@@ -132,6 +132,8 @@ class Wire:
             self._receive()
             at = self._buffer.find(b"\n", self._start + searched, self._end) + 1
             if at:
+                if size + at - self._start > limit:
+                    raise self._violation(f"sent a line longer than {limit} bytes")
                 parts.append(bytes(self._view[self._start : at]))
                 self._start = at
                 return b"".join(parts)
@@ -318,7 +320,13 @@ class Wire:
     def _lost(self, what: str, cause: BaseException | None = None) -> MailError:
         if self._aborted:
             what, cause = "connection shut by mailhaul", None
-        last = _BYE.search(self._buffer, self._start, self._end) if self.side == "destination" else None
+        last = None
+        if self.side == "destination":
+            # only there: at a source, what arrives may be a message that says "* BYE"
+            with contextlib.suppress(OSError, ValueError):
+                self._make_room()
+                self._end += self.sock.recv_into(self._view[self._end :])
+            last = _BYE.search(self._buffer, self._start, self._end)
         self.abort()
         reason = f" ({clean_text(str(cause))})" if cause else ""
         return ConnectionLost(self.side, what + reason, clean_text(last[1]) if last else "")

@@ -36,7 +36,7 @@ from shared.model import (
     Tally,
     Unit,
 )
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
 SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
@@ -131,8 +131,15 @@ class WorkStore(Protocol):
     def leave(self, holder: str, mailbox_id: str) -> None:
         """The holder's connections to this mailbox's accounts are closed."""
 
-    def progress(self, lease: Lease, *, settled: Sequence[Settled] = (), intents: Sequence[Intent] = (),
-                 withdrawn: Iterable[str] = (), doubts: UidSet = UidSet()) -> Control:  # noqa: B008 - frozen
+    def progress(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> Control:
         """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
         (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
         answer is not `Control.RUN`, the new intents were not written and nothing may be appended."""
@@ -141,8 +148,16 @@ class WorkStore(Protocol):
         """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.
         `records` may hold the batch's whole ledger entry, merged, to be kept in less room."""
 
-    def release(self, lease: Lease, *, how: str, delay_seconds: float = 0, failure: Failure | None = None,
-                hold: str = "", hold_seconds: float = 0) -> None:
+    def release(
+        self,
+        lease: Lease,
+        *,
+        how: str,
+        delay_seconds: float = 0,
+        failure: Failure | None = None,
+        hold: str = "",
+        hold_seconds: float = 0,
+    ) -> None:
         """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan"."""
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:

@@ -156,17 +156,41 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
     )
 
 
+def _relative(uids: UidSet) -> str:
+    """Ranges as distances, "gap" or "gap:length", which repeat themselves and so take a fraction when packed."""
+    parts = []
+    at = 0
+    for low, high in uids.ranges:
+        parts.append(f"{low - at}:{high - low}" if high > low else str(low - at))
+        at = high
+    return ",".join(parts)
+
+
+def _absolute(text: str) -> UidSet:
+    ranges = []
+    at = 0
+    for part in text.split(",") if text else ():
+        gap, _, length = part.partition(":")
+        low = at + int(gap)
+        at = low + int(length or 0)
+        ranges.append((low, at))
+    return UidSet(tuple(ranges))
+
+
 def encode_uids(uids: UidSet) -> str:
     """A batch's UIDs; the scripts only hand them on, so long ones are packed. Text, since it travels as JSON."""
     plain = str(uids)
     if len(plain) < 200:
         return plain
-    packed = "z" + base64.b85encode(zlib.compress(plain.encode(), 6)).decode()
+    packed = "z" + base64.b85encode(zlib.compress(_relative(uids).encode(), 6)).decode()
     return packed if len(packed) < len(plain) else plain
 
 
 def decode_uids(value: str) -> UidSet:
-    return UidSet.parse(zlib.decompress(base64.b85decode(value[1:])).decode() if value.startswith("z") else value)
+    """What `encode_uids` wrote."""
+    if not value.startswith("z"):
+        return UidSet.parse(value)
+    return _absolute(zlib.decompress(base64.b85decode(value[1:])).decode())
 
 
 def decode_unit(unit_id: str, row: Hash) -> Unit:
@@ -234,14 +258,17 @@ def encode_settled(settled: Settled) -> dict[str, object]:
 def encode_records(records: Sequence[Record]) -> bytes:
     """A batch's records in as little room as they take."""
     plain = ";".join(map(str, records)).encode()
-    packed = b"z" + zlib.compress(plain, 6)
+    close = ";".join(f"{_relative(record.source)} {_relative(record.destination)}" for record in records)
+    packed = b"z" + zlib.compress(close.encode(), 6)
     return packed if len(packed) < len(plain) else plain
 
 
 def decode_records(value: bytes) -> tuple[Record, ...]:
-    if value.startswith(b"z"):
-        value = zlib.decompress(value[1:])
-    return tuple(Record.parse(part) for part in value.decode().split(";") if part)
+    """What `encode_records` or a script wrote."""
+    if not value.startswith(b"z"):
+        return tuple(Record.parse(part) for part in value.decode().split(";") if part)
+    pairs = (part.split(" ") for part in zlib.decompress(value[1:]).decode().split(";"))
+    return tuple(Record(_absolute(source), _absolute(destination)) for source, destination in pairs)
 
 
 def decode_ledger(row: Hash) -> list[LedgerEntry]:

@@ -27,14 +27,13 @@ from shared.model import (
 from shared.store import SCOPES, Overview
 from shared.store.memory_requests import Requests, atomic
 from shared.store.memory_rows import FolderRow, MailboxRow, UnitRow
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 
 #: How many mailboxes one claim looks at.
 SCAN = 2000
 
 #: What a claim costs beside the bytes it moves.
 CLAIM_BYTES = 65536
-
 
 
 class MemoryStore(Requests):
@@ -206,7 +205,7 @@ class MemoryStore(Requests):
         settled: Sequence[Settled] = (),
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
-        doubts: UidSet = UidSet(),  # noqa: B008 - frozen
+        doubts: UidSet = NO_UIDS,
     ) -> Control:
         rows = self._rows
         row = rows.fence(lease)
@@ -370,9 +369,7 @@ class MemoryStore(Requests):
         folder.folder = replace(folder.folder, verified=audit.verified)
 
     @atomic
-    def set_flags(
-        self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None
-    ) -> None:
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         self._rows.fence(lease)
         empty = Folder(folder_id=folder_id, mailbox_id="", source_name=b"", destination_name=b"", display="")
         folder = self._rows.folders.setdefault(folder_id, FolderRow(empty))
@@ -434,5 +431,3 @@ class MemoryStore(Requests):
         for m in self._by_fairness():
             found += [rows.units[u].unit for u in sorted(m.ready, key=lambda u: (m.ready[u], u))[:4]]
         return found[:count]
-
-

@@ -37,7 +37,7 @@ class UnitRow:
     holder: str = ""
     #: Whether the holder was heard of under this term.
     used: bool = False
-    others: UidSet = UidSet()  # noqa: RUF009 - frozen
+    others: UidSet = UidSet()
     intents: dict[str, Intent] = field(default_factory=dict)
 
     def set(self, **changes: Any) -> None:
@@ -59,7 +59,7 @@ class FolderRow:
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
-    taken: UidSet = UidSet()  # noqa: RUF009 - frozen
+    taken: UidSet = UidSet()
     notes: dict[tuple[int, str], Note] = field(default_factory=dict)
     flags: dict[str, UidSet] = field(default_factory=dict)
 

@@ -31,7 +31,7 @@ from shared.model import (
     route_id,
 )
 from shared.store import SCOPES, Overview, codec, keys, scripts
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 
 
 def connect(url: str) -> redis.Redis:
@@ -250,7 +250,7 @@ class RedisStore:
         settled: Sequence[Settled] = (),
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
-        doubts: UidSet = UidSet(),  # noqa: B008 - frozen
+        doubts: UidSet = NO_UIDS,
     ) -> Control:
         word = self._run(
             "progress",
@@ -330,9 +330,7 @@ class RedisStore:
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
         )
 
-    def set_flags(
-        self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None
-    ) -> None:
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         flags = codec.encode_flags(seen) if seen is not None else b""
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
 

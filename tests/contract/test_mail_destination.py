@@ -22,6 +22,7 @@ from shared.errors import (
     Throttled,
 )
 from shared.mail import Appended, MailDestination, Message
+from shared.mail.imap_destination import ImapDestination
 from shared.uids import UidSet
 from tests.unit.mail.kit import DOVECOTS, PLACES, Place, Scripted, mail, message, place, streamed
 
@@ -264,6 +265,19 @@ def test_a_body_that_looks_like_commands_never_runs(name: str) -> None:
     assert send(destination, message(hostile)).stored == (0,)
     destination.noop()
     assert b"pwned" not in {folder.name for folder in destination.listing().folders}
+
+
+def test_without_the_rule_it_would_run() -> None:
+    """That the test before this one can see it: the same body behind a flag that nobody checked."""
+    destination = place("dovecot").destination()
+    assert isinstance(destination, ImapDestination)
+    hostile = b"x1 CREATE pwned\r\n"
+    destination._wire.send([b'y1 APPEND INBOX (\\Bogus) {%d+}\r\n%b\r\ny2 LIST "" *\r\n' % (len(hostile), hostile)])
+    lines = []
+    while not lines or not lines[-1].startswith(b"y2 "):
+        lines.append(destination._wire.readline())
+    assert any(line.startswith(b"y1 BAD") for line in lines)
+    assert any(b"LIST" in line and b"pwned" in line for line in lines)
 
 
 def test_the_destination_is_full() -> None:

@@ -27,7 +27,7 @@ _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
 #: Calls that tell something and change nothing: being interrupted there is no case of its own.
 _TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
-            "ledger", "flags", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
+            "ledger", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
 
 
 class Killed(BaseException):
@@ -161,7 +161,9 @@ class Stage:
             if found.state == "finished":
                 return
             self.later(40)
-        raise AssertionError(f"not finished: {self.store.mailbox(self.mailbox_id)}, {self.store.failures(self.mailbox_id)}")
+        raise AssertionError(
+            f"not finished: {self.store.mailbox(self.mailbox_id)}, {self.store.failures(self.mailbox_id)}"
+        )
 
     def tally(self) -> Tally:
         """The import's counts."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from importlib.metadata import packages_distributions
 
 from shared.lifecycle import MACHINES, diagram
 

@@ -9,8 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
-from shared.errors import LeaseLost
+from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import ImportState, Outcome
 from shared.model import UnitKind
 from shared.store import Store
@@ -104,9 +106,7 @@ def test_a_lease_runs_out_by_the_servers_clock(client: redis.Redis) -> None:
 
 
 def test_a_store_that_is_gone_says_so() -> None:
-    from shared.errors import StoreError
-
-    store = RedisStore(redis.Redis(unix_socket_path="/nowhere/s", retry=None))
+    store = RedisStore(redis.Redis(unix_socket_path="/nowhere/s", retry=Retry(NoBackoff(), 0)))
     for call in (store.ping, store.overview, lambda: store.claim("lane"), lambda: store.mailboxes("x")):
         with pytest.raises(StoreError):
-            call()  # type: ignore[operator]
+            call()

@@ -15,7 +15,6 @@ import re
 import shutil
 import socket
 import ssl
-import subprocess
 import sys
 import tempfile
 import threading
@@ -32,17 +31,11 @@ from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.memory import USUAL, MemoryServer
 from shared.mail.session import Session, open_session
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.process import free_port, kill, spawn, until_greeting
 
 PASSWORD = "s3cret-canary"
 _logins = itertools.count(1)
-_BINARIES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
-
-
-def free_port() -> int:
-    """A port nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def message(
@@ -153,84 +146,15 @@ def place(name: str) -> Place:
     )
 
 
-_DOVECOT = """
-base_dir = {base}/run
-state_dir = {base}/state
-instance_name = mailhaul-test-{port}
-log_path = {base}/log
-protocols = imap
-listen = 127.0.0.1
-ssl = {ssl}
-disable_plaintext_auth = no
-auth_mechanisms = plain login
-first_valid_uid = 1
-default_internal_user = nobody
-default_internal_group = nogroup
-default_login_user = nobody
-mail_location = maildir:~/Maildir
-mail_fsync = never
-mail_max_userip_connections = 1000
-{capability}
-passdb {{
-  driver = static
-  args = password={password}
-}}
-userdb {{
-  driver = static
-  args = uid={uid} gid={uid} home={base}/mail/%u allow_all_users=yes
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-service imap-login {{
-  inet_listener imap {{
-    port = {port}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service anvil {{
-  chroot =
-}}
-"""
-_UID = 65533
-
-
 @functools.cache
 def dovecot(capability: str = "") -> int:
     """The port of a Dovecot of our own, for as long as the tests run."""
-    binary = shutil.which("dovecot", path=_BINARIES)
-    if binary is None or os.geteuid() != 0:
-        pytest.skip("needs Dovecot, and root to start it")
-    base = Path(tempfile.mkdtemp(prefix="mailhaul-dovecot-"))
-    port = free_port()
-    base.chmod(0o755)
-    (base / "mail").mkdir()
-    os.chown(base / "mail", _UID, _UID)
-    (base / "dovecot.conf").write_text(
-        _DOVECOT.format(
-            base=base,
-            port=port,
-            uid=_UID,
-            ssl="no",
-            password=PASSWORD,
-            capability=f"imap_capability = {capability}" if capability else "",
-        )
-    )
-    process = subprocess.Popen(
-        [binary, "-F", "-c", str(base / "dovecot.conf")], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-
-    def stop() -> None:
-        process.terminate()
-        process.wait(20)
-        shutil.rmtree(base, ignore_errors=True)
-
-    atexit.register(stop)
-    _until_up(process, port, base / "log")
-    return port
+    if not available():
+        pytest.skip("needs Dovecot")
+    server = Dovecot(any_login_password=PASSWORD, capability=capability or None)
+    atexit.register(server.__exit__, None, None, None)
+    server.start()
+    return server.port
 
 
 @functools.cache
@@ -240,32 +164,14 @@ def pymap() -> int:
     if not binary.exists():
         pytest.skip("needs pymap")
     port = free_port()
-    argv = [str(binary), "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
-    argv += ["--no-service", "managesieve", "--no-service", "admin"]
-    process = subprocess.Popen(
-        [*argv, "dict", "--demo-password", PASSWORD],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-    )
-    atexit.register(lambda: (process.terminate(), process.wait(20)))
-    _until_up(process, port, None)
+    argv = [binary, "--host", "127.0.0.1", "--port", str(port), "--no-tls"]
+    argv += ["--no-service", "managesieve", "--no-service", "admin", "dict", "--demo-password", PASSWORD]
+    log = Path(tempfile.mkdtemp(prefix="pymap-")) / "log"
+    process = spawn(argv, log=log)
+    atexit.register(shutil.rmtree, log.parent, ignore_errors=True)
+    atexit.register(kill, process)
+    until_greeting(process, port, log)
     return port
-
-
-def _until_up(process: subprocess.Popen[bytes], port: int, log: Path | None) -> None:
-    waiting = threading.Event()
-    for _ in range(300):
-        if process.poll() is not None:
-            text = log.read_text() if log and log.exists() else ""
-            raise RuntimeError(f"server ended: {text} {process.stderr.read() if process.stderr else ''}")
-        try:
-            with socket.create_connection(("127.0.0.1", port), 5) as sock:
-                if sock.recv(1):
-                    return
-        except OSError:
-            waiting.wait(0.05)
-    raise RuntimeError("server does not answer")
 
 
 # -- the scripted server

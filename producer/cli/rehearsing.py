@@ -1,0 +1,101 @@
+"""check and plan: nothing is written, no Redis is needed."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from producer.cli.request import Request
+from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.intake.plan import spoken_size
+from producer.intake.scan import Checked, Scan, Side
+from shared.config import load_settings
+from shared.logs import clean
+
+_TOLD_SECONDS = 5.0
+
+
+def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
+    """Exit 3 when a row does not work."""
+    settings = load_settings(state_dir=state_dir)
+    found = Scan(request.source, request.destination, settings, _Told()).check(request.manifest.rows)
+    broken = [one for one in found if not one.ok]
+    if as_json:
+        _print(
+            {
+                "source": request.source.url,
+                "destination": request.destination.url,
+                "mailboxes": [_fields(one) for one in found],
+                "ok": len(found) - len(broken),
+                "broken": len(broken),
+                "messages": sum(one.source.messages for one in found),
+                "bytes": sum(one.source.size_bytes or 0 for one in found),
+            }
+        )
+    else:
+        for one in found:
+            _print_row(one)
+        total = sum(one.source.size_bytes or 0 for one in found)
+        print(
+            f"{len(found) - len(broken)} of {len(found)} mailboxes work at both ends; "
+            f"{sum(one.source.messages for one in found):,} messages, {spoken_size(total)} at the source"
+        )
+    return INCOMPLETE if broken else COMPLETE
+
+
+def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
+    """Exit 3 when a mailbox could not be looked into."""
+    settings = load_settings(state_dir=state_dir)
+    scan = Scan(request.source, request.destination, settings, _Told())
+    dry = scan.plan(request.manifest.rows, request.options, request.manifest.warnings)
+    if as_json:
+        _print(dry.as_json())
+    else:
+        for line in dry.lines():
+            print(clean(line))
+    return INCOMPLETE if dry.totals.problems else COMPLETE
+
+
+class _Told:
+    """A line every few seconds while it takes that long."""
+
+    def __init__(self) -> None:
+        self._due = time.monotonic() + _TOLD_SECONDS
+
+    def __call__(self, done: int, total: int) -> None:
+        if time.monotonic() >= self._due and done < total:
+            self._due = time.monotonic() + _TOLD_SECONDS
+            say(f"{done} of {total} mailboxes looked into")
+
+
+def _fields(one: Checked) -> dict[str, Any]:
+    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+
+
+def _print_row(one: Checked) -> None:
+    to = "" if one.destination_login == one.login else f" → {clean(one.destination_login)}"
+    print(f"{'ok ' if one.ok else 'BAD'} row {one.row}  {clean(one.login)}{to}")
+    for name, side in (("source", one.source), ("destination", one.destination)):
+        print(f"      {_side(name, side)}")
+    if one.warning:
+        print(f"      note: {one.warning}")
+
+
+def _side(name: str, side: Side) -> str:
+    if not side.ok:
+        said = f": {clean(side.detail)}" if side.detail else ""
+        return f"{clean(side.failure)}{said} → {side.advice}"
+    size = f", {spoken_size(side.size_bytes)}" if side.size_bytes is not None else ""
+    quota = ""
+    if side.quota_bytes is not None:
+        quota = f", quota {spoken_size(side.quota_bytes)} of which {spoken_size(side.quota_used_bytes or 0)} used"
+    return f"{name}: {side.folders} folders, {side.messages:,} messages{size}{quota}"
+
+
+def _print(value: object) -> None:
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+    print(flush=True)

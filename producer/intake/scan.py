@@ -1,0 +1,253 @@
+"""Asks both servers what there is, for `check` and `plan`. Writes nothing anywhere: not to a server, not to the store.
+
+Every account is signed in to once and never again, whatever it answers: a refused login that is tried twice may lock
+it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Final, TypeVar
+
+from producer.intake.manifest import Row
+from producer.intake.plan import DryRun, MailboxLine, folder_lines
+from shared.config import Settings
+from shared.credentials import Secret
+from shared.errors import AuthenticationRefused, FolderRefused, MailError, TlsFailed, Unreachable
+from shared.folders import map_folders
+from shared.mail import FolderListing, FolderStatus
+from shared.mail.imap_destination import ImapDestination
+from shared.mail.imap_source import ImapSource
+from shared.mail.session import Session, open_session
+from shared.model import Endpoint, Options
+
+#: Mailboxes looked into at the same time, at most.
+_MOST_AT_ONCE: Final = 16
+_ADVICE: Final = (
+    (AuthenticationRefused, "correct login and password in the file"),
+    (TlsFailed, "check the host name, or name a CA file or the certificate's fingerprint"),
+    (Unreachable, "check host, port and firewall"),
+    (MailError, "see what the server says"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Side:
+    """What one account at one end showed."""
+
+    #: Whether it could be signed in to and looked into.
+    ok: bool = False
+    #: What went wrong; "" when nothing did.
+    failure: str = ""
+    #: What the server said to that.
+    detail: str = ""
+    #: What to do about it.
+    advice: str = ""
+    #: Folders that can be opened.
+    folders: int = 0
+    #: Their messages.
+    messages: int = 0
+    #: Their bytes; None when that was not asked for.
+    size_bytes: int | None = None
+    #: Storage quota in bytes; None when the server has none or does not say.
+    quota_bytes: int | None = None
+    #: Of that, used.
+    quota_used_bytes: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """One row of the manifest, looked at."""
+
+    #: Line in the manifest.
+    row: int
+    #: At the source.
+    login: str
+    #: At the destination.
+    destination_login: str
+    #: What the source showed.
+    source: Side
+    #: What the destination showed.
+    destination: Side
+
+    @property
+    def ok(self) -> bool:
+        """Whether both ends work."""
+        return self.source.ok and self.destination.ok
+
+    @property
+    def warning(self) -> str:
+        """What to look at although both ends work; "" for nothing."""
+        quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
+        if (
+            self.ok
+            and quota is not None
+            and self.source.size_bytes is not None
+            and used + self.source.size_bytes > quota
+        ):
+            return "the source's mail may not fit into the destination's quota"
+        return ""
+
+
+#: Told how many rows are done, of how many.
+Told = Callable[[int, int], None]
+_T = TypeVar("_T")
+
+
+class Scan:
+    """Looks into the rows' accounts, several at a time within the limits of the settings."""
+
+    def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None) -> None:
+        self._source, self._destination, self._settings = source, destination, settings
+        self._told = told or (lambda done, total: None)
+        self.connections = max(
+            1,
+            min(settings.source_host_connections, settings.destination_host_connections, _MOST_AT_ONCE),
+        )
+
+    def check(self, rows: Sequence[Row]) -> list[Checked]:
+        """Every row, in the manifest's order."""
+        return self._each(rows, self._check)
+
+    def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
+        """What an import of these rows would do."""
+        lines = self._each(rows, lambda row: self._plan(row, options))
+        return DryRun(
+            source=self._source.url,
+            destination=self._destination.url,
+            mailboxes=tuple(lines),
+            warnings=tuple(warnings),
+            connections=self.connections,
+        )
+
+    def _each(self, rows: Sequence[Row], look: Callable[[Row], _T]) -> list[_T]:
+        done, lock = [0], threading.Lock()
+
+        def looked(row: Row) -> _T:
+            try:
+                return look(row)
+            finally:
+                with lock:
+                    done[0] += 1
+                self._told(done[0], len(rows))
+
+        pool = ThreadPoolExecutor(self.connections, thread_name_prefix="scan")
+        try:
+            return list(pool.map(looked, rows))
+        finally:
+            # Ctrl-C: what has not begun never does.
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    # -- one row
+
+    def _check(self, row: Row) -> Checked:
+        return Checked(
+            row=row.line,
+            login=row.login,
+            destination_login=row.new_login,
+            source=self._look("source", self._source, row.login, row.password),
+            destination=self._look("destination", self._destination, row.new_login, row.new_password),
+        )
+
+    def _look(self, side: str, endpoint: Endpoint, login: str, password: Secret) -> Side:
+        try:
+            with self._session(side, endpoint, login, password) as session:
+                mail = ImapSource(session) if side == "source" else ImapDestination(session)
+                statuses = _statuses(mail, mail.listing())
+                readable = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
+                size = sum(_size(mail, name, status) for name, status in readable.items()) if side == "source" else None
+                quota, used = _quota(session)
+                return Side(
+                    ok=True,
+                    folders=len(readable),
+                    messages=sum(status.messages for status in readable.values()),
+                    size_bytes=size,
+                    quota_bytes=quota,
+                    quota_used_bytes=used,
+                )
+        except MailError as error:
+            return _refused(error)
+
+    def _plan(self, row: Row, options: Options) -> MailboxLine:
+        line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
+        try:
+            with contextlib.ExitStack() as stack:
+                there = stack.enter_context(self._session("source", self._source, row.login, row.password))
+                here = stack.enter_context(
+                    self._session("destination", self._destination, row.new_login, row.new_password)
+                )
+                source, destination = ImapSource(there), ImapDestination(here)
+                listing = source.listing()
+                mapped = map_folders(listing, destination.listing(), include=options.include, exclude=options.exclude)
+                statuses = _statuses(source, listing)
+                wanted = {folder.source_name for folder in mapped if not folder.skip}
+                for name, status in statuses.items():
+                    if name in wanted and isinstance(status, FolderStatus) and status.size_bytes is None:
+                        statuses[name] = replace(status, size_bytes=_size(source, name, status))
+                return replace(line, folders=folder_lines(mapped, statuses))
+        except MailError as error:
+            side = _refused(error)
+            return replace(line, problem=f"{error}; {side.advice}")
+
+    @contextlib.contextmanager
+    def _session(self, side: str, endpoint: Endpoint, login: str, password: Secret) -> Iterator[Session]:
+        session = open_session(
+            side,
+            host=endpoint.host,
+            port=endpoint.port,
+            tls=endpoint.tls.value,
+            login=login,
+            password=password.reveal(),
+            connect_timeout_seconds=self._settings.connect_timeout_seconds,
+            command_timeout_seconds=self._settings.command_timeout_seconds,
+            ca_file=endpoint.ca_file or None,
+            fingerprint=endpoint.certificate_sha256 or None,
+        )
+        goodbye = ImapSource(session)
+        try:
+            yield session
+        except BaseException:
+            goodbye.abort()
+            raise
+        goodbye.close()
+
+
+def _statuses(mail: ImapSource | ImapDestination, listing: FolderListing) -> dict[bytes, FolderStatus | Exception]:
+    names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
+    return dict(zip(names, mail.statuses(names), strict=True))
+
+
+def _size(mail: ImapSource | ImapDestination, name: bytes, status: FolderStatus) -> int:
+    """Of all its messages; read message by message where the server does not offer the sum. Read only: a source is
+    opened with EXAMINE."""
+    if status.size_bytes is not None or not status.messages:
+        return status.size_bytes or 0
+    try:
+        return sum(size for _, size in mail.sizes(mail.open(name)))
+    except FolderRefused:
+        return 0
+
+
+def _quota(session: Session) -> tuple[int | None, int | None]:
+    """(limit, used) of storage (RFC 9208), where the server has one."""
+    if not any(name == "QUOTA" or name.startswith("QUOTA=") for name in session.capabilities):
+        return None, None
+    try:
+        _, quotas = session.client.get_quota_root("INBOX")
+    except (imaplib.IMAP4.error, MailError, OSError, ValueError, AttributeError, TypeError):
+        # Nobody's mail depends on it.
+        return None, None
+    for quota in quotas:
+        if str(quota.resource).upper() == "STORAGE":
+            return int(quota.limit) * 1024, int(quota.usage) * 1024
+    return None, None
+
+
+def _refused(error: MailError) -> Side:
+    advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
+    return Side(failure=f"{error.side}: {error.what}", detail=error.detail, advice=advice)

@@ -1,0 +1,149 @@
+"""Two Dovecots, a state folder, and the command line as a person runs it: real processes, nothing replaced."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.mail import Box
+from tests.servers.dovecot import Dovecot, available
+
+ROOT = Path(__file__).parents[2]
+DEADLINE_SECONDS = 90.0
+
+if not available():
+    collect_ignore_glob = ["test_*"]
+
+
+@dataclass
+class Office:
+    """What an administrator has: two servers, a state folder, the command."""
+
+    #: Where mail comes from.
+    source: Dovecot
+    #: Where it goes to.
+    destination: Dovecot
+    #: The state folder and files.
+    home: Path
+    #: Variables beside those of the tests.
+    variables: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ends(self) -> list[str]:
+        """The options that every request has."""
+        return [
+            "--source", f"imap://127.0.0.1:{self.source.port}",
+            "--destination", f"imap://127.0.0.1:{self.destination.port}",
+        ]  # fmt: skip
+
+    def account(self, name: str, password: str = "") -> tuple[Box, Box]:
+        """The same account at both ends."""
+        secret = password or f"pw-{name}"
+        for server in (self.source, self.destination):
+            server.add_user(name, secret)
+        return Box(self.source.port, name, secret), Box(self.destination.port, name, secret)
+
+    def manifest(self, rows: Mapping[str, str] | Sequence[str], name: str = "people.csv") -> Path:
+        """A file of two columns, or of these lines."""
+        lines = [f"{login},{password}" for login, password in rows.items()] if isinstance(rows, Mapping) else rows
+        path = self.home / name
+        path.write_text("\n".join(["login,password", *lines] if isinstance(rows, Mapping) else lines) + "\n")
+        return path
+
+    def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Starts the command and does not wait."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
+        env |= {"MAILHAUL_STATE_DIR": str(self.home / "state"), "PYTHONPATH": str(ROOT), **self.variables}
+        return subprocess.Popen(
+            [sys.executable, "-m", "producer", *map(str, arguments)],
+            env=env, cwd=self.home, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+
+    def run(self, *arguments: str | Path, code: int | None = 0) -> Ended:
+        """Runs the command to its end."""
+        return self.ended(self.start(*arguments), code=code)
+
+    def ended(self, process: subprocess.Popen[str], code: int | None = 0) -> Ended:
+        """Waits for its end and checks the exit code."""
+        try:
+            out, said = process.communicate(timeout=DEADLINE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            out, said = process.communicate()
+            pytest.fail(f"the command did not end: {out}\n{said}\n{self.logs()}")
+        assert code is None or process.returncode == code, f"{process.returncode}: {out}\n{said}\n{self.logs()}"
+        return Ended(code=process.returncode, out=out, said=said)
+
+    def import_(self, manifest: Path, *more: str, code: int | None = 0) -> dict[str, Any]:
+        """`mailhaul import … --json`, parsed."""
+        ended = self.run("import", manifest, *self.ends, "--json", *more, code=code)
+        found: dict[str, Any] = json.loads(ended.out)
+        assert_adds_up(found)
+        return found
+
+    def logs(self) -> str:
+        """The ends of the children's logs."""
+        return "\n".join(f"{path}: {path.read_text()[-1500:]}" for path in (self.home / "state").glob("logs/*.log"))
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended."""
+
+    #: Exit code.
+    code: int
+    #: Standard output.
+    out: str
+    #: Standard error.
+    said: str
+
+
+def assert_adds_up(whole: dict[str, Any]) -> None:
+    """Totals add up in every folder, every mailbox and the import, and over them."""
+    outcomes = ("copied", "already_present", "skipped", "refused", "vanished", "failed", "pending")
+    counted = [whole["import"], *whole["mailboxes"], *(f for m in whole["mailboxes"] for f in m["folders"])]
+    for one in counted:
+        assert sum(one[name] for name in outcomes) == one["messages"], one
+    for name in (*outcomes, "messages", "bytes"):
+        assert whole["import"][name] == sum(mailbox[name] for mailbox in whole["mailboxes"])
+        for mailbox in whole["mailboxes"]:
+            assert mailbox[name] == sum(folder[name] for folder in mailbox["folders"])
+
+
+def until(check: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+    """Waits for something that another process does."""
+    deadline = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
+    with Dovecot(mail_format="sdbox") as source, Dovecot(mail_format="sdbox") as destination:
+        yield source, destination
+
+
+@pytest.fixture
+def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[Office]:
+    with tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place:
+        office = Office(*servers, Path(place))
+        yield office
+        # Whatever still owns the folder has to go before the folder does.
+        pidfile = office.home / "state" / "running.pid"
+        if pidfile.exists() and (text := pidfile.read_text().split()):
+            try:
+                os.kill(int(text[0]), signal.SIGKILL)
+            except ProcessLookupError:
+                pass

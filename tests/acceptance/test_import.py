@@ -1,0 +1,149 @@
+"""`mailhaul import` as a person runs it, between two real Dovecots."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Office, until
+
+FOLDERS = {"INBOX": 40, "Work": 15, "Work/2024": 15, "&BB8EQAQ+BDUEOgRCBEs-": 10, "Empty": 0}
+
+
+def _total(folders: dict[str, int]) -> int:
+    return sum(folders.values())
+
+
+def test_everything_arrives_exactly_once_and_a_second_run_copies_nothing(office: Office) -> None:
+    boxes = {name: office.account(name) for name in ("e2e1", "e2e2")}
+    for source, _ in boxes.values():
+        source.fill(FOLDERS)
+    before = {name: source.seen() for name, (source, _) in boxes.items()}
+    manifest = office.manifest({name: f"pw-{name}" for name in boxes})
+
+    first = office.import_(manifest)
+    assert first["exit_code"] == 0
+    assert first["import"]["status"] == "complete"
+    assert first["import"]["copied"] == first["this_run" if "this_run" in first else "import"]["copied"]
+    assert first["import"]["copied"] == 2 * _total(FOLDERS)
+    assert first["import"]["mailboxes"]["complete"] == 2
+    for name, (source, destination) in boxes.items():
+        assert destination.seen() == before[name]
+        assert source.seen() == before[name], "the source is never written to"
+        assert "Empty" in destination.folders()
+
+    began = time.monotonic()
+    second = office.import_(manifest)
+    assert time.monotonic() - began < 10
+    assert second["import"]["this_run"]["copied"] == 0
+    assert all(destination.seen() == before[name] for name, (_, destination) in boxes.items())
+
+    boxes["e2e1"][0].fill({"Work": 3}, first=1000)
+    third = office.import_(manifest)
+    assert third["import"]["this_run"]["copied"] == 3
+    assert boxes["e2e1"][1].seen() == boxes["e2e1"][0].seen()
+
+
+def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Office) -> None:
+    canary = "canary-7d1f-wrong"
+    boxes = {name: office.account(name, f"canary-9e2c-{name}") for name in ("good1", "good2", "wrong")}
+    for source, _ in boxes.values():
+        source.fill({"INBOX": 10})
+    rows = {name: f"canary-9e2c-{name}" for name in boxes} | {"wrong": canary}
+
+    found = office.import_(office.manifest(rows), code=3)
+    assert office.source.login_attempts("wrong") == 1
+    assert found["import"]["mailboxes"]["complete"] == 2
+    assert found["import"]["mailboxes"]["parked"] == 1
+    parked = next(mailbox for mailbox in found["mailboxes"] if mailbox["state"] == "parked")
+    assert (parked["row"], parked["login"], parked["failure"]["code"]) == (4, "wrong", "source_auth_refused")
+    assert parked["failure"]["detail"]
+    assert parked["failure"]["advice"]
+
+    errors = office.run("errors", "people")
+    assert "row 4, wrong" in errors.out
+    assert "mailhaul credentials" in errors.out
+    assert parked["failure"]["detail"] in errors.out
+
+    report = office.run("report", "people", "--out", office.home / "report")
+    assert len(report.out.splitlines()) == 3
+    rows_of = list(csv.DictReader((office.home / "report" / "failures.csv").open()))
+    assert [(row["row"], row["login"], row["what"]) for row in rows_of] == [("4", "wrong", "parked")]
+
+    # Secrets are nowhere: not in logs, not in the store's files, not in what was printed or reported.
+    for path in [path for path in office.home.rglob("*") if path.is_file() and path.suffix != ".csv"]:
+        content = path.read_bytes()
+        assert canary.encode() not in content, path
+        assert b"canary-9e2c" not in content, path
+    assert "canary" not in errors.out + errors.said + report.out + report.said + str(found)
+    assert any(b"credentials" in path.read_bytes() for path in (office.home / "state" / "redis").rglob("*.aof"))
+
+    # The right password, and the same mailbox goes on.
+    fixed = office.manifest({"wrong": "canary-9e2c-wrong"}, name="fixed.csv")
+    assert "1 of them go on" in office.run("credentials", "people", fixed).said
+    done = office.import_(office.manifest(rows | {"wrong": "canary-9e2c-wrong"}))
+    assert done["import"]["mailboxes"]["complete"] == 3
+    assert boxes["wrong"][1].seen() == boxes["wrong"][0].seen()
+
+
+def test_a_broken_manifest_names_every_row_and_starts_nothing(office: Office) -> None:
+    manifest = office.manifest(["login,password", "a,x", "b", "a,y", ",z"])
+    ended = office.run("import", manifest, *office.ends, code=2)
+    for row in ("row 3", "row 4", "row 5"):
+        assert row in ended.said
+    assert ended.out == ""
+    assert not (office.home / "state").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
+    office: Office, number: signal.Signals
+) -> None:
+    name = f"broken-off-{number}"
+    source, destination = office.account(name)
+    source.fill({"INBOX": 400, "Other": 400}, size=60_000)
+    manifest = office.manifest({name: f"pw-{name}"})
+    process = office.start("import", manifest, *office.ends)
+    until(lambda: sum(destination.seen().values()) > 0 or process.poll() is not None, "the first message")
+    os.kill(process.pid, number)
+    time.sleep(0.05)
+    if process.poll() is None:
+        os.kill(process.pid, number)  # a second Ctrl-C does no harm
+    ended = office.ended(process, code=None)
+    if ended.code == 0:
+        pytest.skip("it was done before it could be interrupted")
+    assert ended.code == 4
+    assert "run the same command to go on" in ended.said
+    assert _children(office) == []
+
+    found = office.import_(manifest)
+    assert found["import"]["copied"] == 800
+    assert destination.seen() == source.seen()
+
+
+def _children(office: Office) -> list[str]:
+    """Processes that have our state folder in their environment."""
+    found = []
+    mark = f"MAILHAUL_STATE_DIR={office.home / 'state'}".encode()
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (place / "environ").read_bytes():
+                found.append((place / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return found
+
+
+def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
+    source, _ = office.account("orphan")
+    source.fill({"INBOX": 200}, size=20_000)
+    process = office.start("import", office.manifest({"orphan": "pw-orphan"}), *office.ends)
+    until(lambda: any("-m worker" in line for line in _children(office)) or process.poll() is not None, "the worker")
+    process.kill()
+    office.ended(process, code=None)
+    until(lambda: _children(office) == [], "the end of all children", seconds=15)

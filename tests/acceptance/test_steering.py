@@ -1,0 +1,113 @@
+"""Pause, resume, cancel, retry and limits while an import runs; up and down; the rehearsals."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import Any
+
+from tests.acceptance.conftest import Office, until
+
+
+def _status(office: Office) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(office.run("status", "--json").out)
+    return found
+
+
+def test_pause_resume_and_cancel_work_within_two_seconds(office: Office) -> None:
+    # One connection and a slow disk of messages: long enough to be stopped in the middle.
+    office.variables |= {"MAILHAUL_WORKER_THREADS": "1", "MAILHAUL_COORDINATOR_PORT": "0"}
+    boxes = {name: office.account(name) for name in ("steer1", "steer2")}
+    for source, _ in boxes.values():
+        source.fill({"INBOX": 1500}, size=50_000)
+    up = office.start("up", "--workers", "1", "--threads", "1")
+    running = office.start(
+        "import", office.manifest({name: f"pw-{name}" for name in boxes}), *office.ends, "--json"
+    )
+    until(lambda: (office.home / "state" / "secret.key").exists(), "the import")
+    until(lambda: _copied(office) > 0, "the first message")
+
+    office.run("pause", "people")
+    time.sleep(2)
+    still = _copied(office)
+    time.sleep(1.5)
+    assert _copied(office) == still
+    assert 0 < still < 3000, "it was done before it could be paused"
+    assert _status(office)["import"]["status"] == "paused"
+
+    office.run("resume", "people")
+    until(lambda: _copied(office) > still, "more messages", seconds=5)
+
+    office.run("cancel", "people", "--mailbox", "steer2")
+    ended = office.ended(running, code=3)
+    found = json.loads(ended.out)
+    states = {mailbox["login"]: mailbox["state"] for mailbox in found["mailboxes"]}
+    assert states == {"steer1": "complete", "steer2": "cancelled"}
+    assert boxes["steer1"][1].seen() == boxes["steer1"][0].seen()
+
+    office.run("retry", "people", "--mailbox", "steer2")
+    office.run("watch", "people")
+    assert boxes["steer2"][1].seen() == boxes["steer2"][0].seen()
+
+    assert "has stopped" in office.run("down").said
+    assert office.ended(up).code == 0
+    assert "nothing runs here" in office.run("down").said
+
+
+def _copied(office: Office) -> int:
+    ended = office.run("list", "--json")
+    found = json.loads(ended.out)
+    return int(found[0]["copied"]) if found else 0
+
+
+def test_check_and_plan_write_nothing_and_say_what_is_there(office: Office) -> None:
+    source, destination = office.account("rehearse")
+    source.fill({"INBOX": 7, "Work/Deep": 3, "Trash": 2})
+    office.source.add_user("nobody-there", "x")
+    before = destination.folders()
+    manifest = office.manifest({"rehearse": "pw-rehearse", "nobody-there": "pw"})
+
+    checked = json.loads(office.run("check", manifest, *office.ends, "--json", code=3).out)
+    good, bad = checked["mailboxes"]
+    assert (good["ok"], good["source"]["messages"]) == (True, 12)
+    assert good["source"]["size_bytes"] > 12 * 100
+    assert not bad["ok"]
+    assert bad["source"]["advice"]
+    assert office.source.login_attempts("nobody-there") == 1
+
+    planned = office.run("plan", manifest, *office.ends, "--exclude", "Trash", code=3)
+    assert "Work/Deep" in planned.out
+    assert "excluded by 'Trash'" in planned.out
+    dry = json.loads(office.run("plan", manifest, *office.ends, "--exclude", "Trash", "--json", code=3).out)
+    assert dry["totals"]["messages"] == 10
+    assert destination.folders() == before
+    assert not (office.home / "state").exists()
+
+
+def test_the_demo_runs_by_itself_and_leaves_nothing(office: Office) -> None:
+    ended = office.run("demo", "--json")
+    found = json.loads(ended.out)
+    assert found["import"]["copied"] == found["import"]["messages"] > 300
+    assert "0 copied" in ended.said
+
+
+def test_limits_are_shown_set_and_taken_back(office: Office) -> None:
+    office.run("limits", "source_host", "7")
+    assert "source_host  7  (default 32)" in office.run("limits").out
+    office.run("limits", "source_host", "default")
+    assert "source_host  32  (default 32)" in office.run("limits").out
+    assert "no limit" in office.run("limits", "nonsense", "3", code=2).said
+
+
+def test_with_a_redis_of_ones_own_import_starts_workers_only_when_asked(office: Office) -> None:
+    source, destination = office.account("remote")
+    source.fill({"INBOX": 5})
+    up = office.start("up", "--workers", "1")
+    socket = office.home / "state" / "redis.sock"
+    until(socket.exists, "the embedded Redis")
+    office.variables["MAILHAUL_REDIS_URL"] = f"unix://{socket}"
+    office.import_(office.manifest({"remote": "pw-remote"}), "--workers", "1")
+    assert destination.seen() == source.seen()
+    del office.variables["MAILHAUL_REDIS_URL"]
+    office.run("down")
+    office.ended(up)

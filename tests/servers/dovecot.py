@@ -1,0 +1,264 @@
+"""A Dovecot of our own: rootless, on free ports, with its mail in a temporary folder.
+
+The mail server most installations use, so the one whose word counts. It runs as the user who runs the tests, or as
+`nobody` when that is root (Dovecot keeps no mail as root). Nothing waits: a wrong password is refused at once.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import pwd
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from tests.servers.certificate import certificate_and_key
+from tests.servers.dovecot_conf import Settings, render
+from tests.servers.process import SEARCH_PATH, ServerDied, await_ready, end, free_port, kill, spawn, until_greeting
+
+_START_ATTEMPTS = 4
+_NOBODY = "nobody"
+#: Unix sockets stand below the folder; their paths have 107 bytes.
+_LONGEST_HOME = 60
+
+
+def available() -> bool:
+    """Whether Dovecot is installed."""
+    return shutil.which("dovecot", path=SEARCH_PATH) is not None
+
+
+class Dovecot:
+    """One server; a context manager. Accounts are added while it runs."""
+
+    host = "127.0.0.1"
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        separator: str = "/",
+        prefix: str = "",
+        mail_format: Literal["maildir", "sdbox"] = "maildir",
+        layout: Literal["maildir++", "fs"] = "maildir++",
+        user_connections: int = 100,
+        quota_bytes: int | None = None,
+        special_use: bool = True,
+        fsync: bool = False,
+        any_login_password: str | None = None,
+        capability: str | None = None,
+        extra: str = "",
+    ) -> None:
+        self._settings = Settings(
+            separator=separator,
+            prefix=prefix,
+            mail_format=mail_format,
+            layout=layout,
+            user_connections=user_connections,
+            quota_bytes=quota_bytes,
+            special_use=special_use,
+            fsync=fsync,
+            any_login_password=any_login_password,
+            capability=capability,
+            extra=extra,
+        )
+        self._owner = pwd.getpwnam(_NOBODY) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
+        self.home = _home(root, self._owner.pw_uid)
+        #: Where accounts keep their mail: `mail/<number>`, see `mail_folder`.
+        self.certificate, self._key = certificate_and_key()
+        self.port = 0
+        self.tls_port = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._accounts: dict[str, tuple[str, Path]] = {}
+        self._markers = count(1)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kill()  # stopping in order takes a second, and nobody reads what it would write
+        shutil.rmtree(self.home, ignore_errors=True)
+
+    # -- life
+
+    def start(self) -> None:
+        """Start and return when it greets. The ports of an earlier start are kept."""
+        for attempt in range(_START_ATTEMPTS):
+            fresh = self.port == 0
+            if fresh:
+                self.port, self.tls_port = free_port(), free_port()
+            try:
+                return self._run()
+            except ServerDied:
+                if not fresh or attempt == _START_ATTEMPTS - 1:
+                    raise
+                self.port = 0  # somebody was faster: other ports
+
+    def stop(self) -> None:
+        """Stop as an administrator would."""
+        if self._process is not None:
+            end(self._process)
+            self._process = None
+
+    def kill(self) -> None:
+        """End every process of it at once, as a crash would."""
+        if self._process is not None:
+            kill(self._process)
+            self._process = None
+
+    def restart(self) -> None:
+        """Stop, if it runs, and start again on the same ports with the same mail."""
+        self.stop()
+        self.start()
+
+    def _run(self) -> None:
+        for name in ("mail", "run", "state"):
+            (self.home / name).mkdir(exist_ok=True)
+        self._write("cert.pem", self.certificate)
+        self._write("key.pem", self._key)
+        self._write_users()
+        configuration = self._write_configuration()
+        binary = shutil.which("dovecot", path=SEARCH_PATH)
+        if binary is None:
+            raise ServerDied("Dovecot is not installed")
+        drop = os.geteuid() == 0
+        log = self.home / "stdout"
+        self._process = spawn(
+            [binary, "-F", "-c", configuration],
+            log=log,
+            uid=self._owner.pw_uid if drop else None,
+            gid=self._owner.pw_gid if drop else None,
+        )
+        try:
+            until_greeting(self._process, self.port, log)
+        except BaseException:
+            self.kill()
+            raise
+
+    def _write_configuration(self) -> Path:
+        conf = render(self._settings, self.home, self._owner.pw_name, self._owner.pw_gid, self.port, self.tls_port)
+        return self._write("dovecot.conf", conf.encode())
+
+    def _write(self, name: str, content: bytes) -> Path:
+        path = self.home / name
+        fresh = path.with_name(name + ".new")
+        fresh.write_bytes(content)
+        fresh.chmod(0o600)
+        if os.geteuid() == 0:
+            for place in (fresh, self.home, *(self.home / name for name in ("mail", "run", "state"))):
+                os.chown(place, self._owner.pw_uid, self._owner.pw_gid)
+        fresh.rename(path)
+        return path
+
+    # -- accounts
+
+    def add_user(self, login: str, password: str) -> None:
+        """Create the account, or give it another password. Any characters, but no line breaks or colon in the login."""
+        if set(login) & set("\r\n:\0") or not login:
+            raise ValueError("a login of Dovecot's passwd-file has no colon and no line break")
+        folder = self._accounts[login][1] if login in self._accounts else self.home / "mail" / str(len(self._accounts))
+        self._accounts[login] = (password, folder)
+        if self._process is not None:
+            self._write_users()
+
+    def _write_users(self) -> None:
+        lines = []
+        for login, (password, folder) in self._accounts.items():
+            secret = base64.b64encode(password.encode()).decode()
+            lines.append(f"{login}:{{PLAIN.b64}}{secret}:{self._owner.pw_uid}:{self._owner.pw_gid}::{folder}::\n")
+        path = self._write("users", "".join(lines).encode())
+        # Read anew when size or time differ, and times are whole seconds: never the same time twice.
+        stamp = 1_000_000_000 + next(self._markers)
+        os.utime(path, (stamp, stamp))
+
+    def mail_folder(self, login: str, folder: str = "INBOX") -> Path:
+        """Where a folder of a maildir account stands on disk. `folder` is spelled as on disk (modified UTF-7)."""
+        home = self._accounts[login][1]
+        inner = folder.removeprefix(self._settings.prefix)
+        if self._settings.layout == "fs":
+            return home / "Inbox" if folder.upper() == "INBOX" else home / "Maildir" / inner
+        root = home / "Maildir"
+        return root if folder.upper() == "INBOX" else root / ("." + inner.replace(self._settings.separator, "."))
+
+    def wipe_uidlist(self, login: str, folder: str = "INBOX") -> None:
+        """Lose UIDs and indexes, so that the folder has another UIDVALIDITY when it is next opened. Maildir only."""
+        if self._settings.mail_format != "maildir":
+            raise ValueError("only a maildir has a uidlist")
+        place, root = self.mail_folder(login, folder), self._accounts[login][1] / "Maildir"
+        uidlist = place / "dovecot-uidlist"
+        validity = re.match(r"3 V(\d+) ", uidlist.read_text("utf-8", "replace"))
+        if validity is None:
+            raise ValueError(f"{uidlist} is not of version 3")
+        for path in [*place.glob("dovecot.index*"), *root.glob("dovecot.list.index*")]:
+            path.unlink()
+        # Without the file Dovecot takes the current second, which may be the old value again.
+        uidlist.write_text(f"3 V{int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
+
+    def set_quota(self, quota_bytes: int) -> None:
+        """Another quota, for sessions opened from now on. The server must have been made with one."""
+        if self._settings.quota_bytes is None:
+            raise ValueError("made without a quota")
+        self._settings = self._settings.with_quota(quota_bytes)
+        self._write_configuration()
+        self.restart()
+
+    # -- what happened
+
+    def login_attempts(self, login: str | None = None) -> int:
+        """How many times a sign-in was refused (of one login, or of all) since the folder was made."""
+        return self._auth_outcomes("FAIL", login)
+
+    def logins(self, login: str | None = None) -> int:
+        """How many times a sign-in was accepted."""
+        return self._auth_outcomes("OK", login)
+
+    def _auth_outcomes(self, outcome: str, login: str | None) -> int:
+        # The log comes through a pipe: a refused sign-in of our own, once seen there, proves that all before is there.
+        marker = f"log-marker-{os.getpid()}-{next(self._markers)}"
+        with socket.create_connection((self.host, self.port), timeout=10) as sock, sock.makefile("rb") as answers:
+            sock.sendall(f"a LOGIN {marker} x\r\nb LOGOUT\r\n".encode())
+            answers.read()
+        await_ready(lambda: f"\tuser={marker}" in self._log(), what="the log")
+        found = re.findall(rf"client passdb out: {outcome}\t\d+\tuser=([^\t\n]*)", self._log())
+        return sum(1 for name in found if not name.startswith("log-marker-") and login in (None, name))
+
+    def _log(self) -> str:
+        path = self.home / "log"
+        return path.read_text("utf-8", "replace") if path.exists() else ""
+
+    @property
+    def master_pid(self) -> int:
+        """The process to stop or freeze."""
+        if self._process is None:
+            raise ServerDied("not running")
+        return self._process.pid
+
+    def freeze(self) -> None:
+        """Let every process of it hang, as a machine without CPU would; `thaw` lets them go on."""
+        os.killpg(self.master_pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """End a `freeze`."""
+        os.killpg(self.master_pid, signal.SIGCONT)
+
+
+def _home(root: Path | None, uid: int) -> Path:
+    """A new folder below `root`, or in the temporary folder where `root` is too deep or closed to the server's user."""
+    fits = root is not None and len(str(root)) < _LONGEST_HOME and _open_to(root, uid)
+    home = Path(tempfile.mkdtemp(prefix="dovecot-", dir=root if fits else None))
+    home.chmod(0o755)
+    return home
+
+
+def _open_to(folder: Path, uid: int) -> bool:
+    places = [folder, *folder.parents]
+    return all(place.stat().st_uid == uid or place.stat().st_mode & 0o001 for place in places)

@@ -1,0 +1,133 @@
+"""Child processes of the tests: started ready, gone with us, and free ports for them.
+
+A server must not outlive a test run that was itself killed, so each child asks the kernel to end it with its parent.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+#: `/usr/sbin` is not on a normal user's PATH, but Dovecot lives there.
+SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_PR_SET_PDEATHSIG = 1
+#: The kernel looks at the thread that forked, so one thread forks them all and lives as long as we do.
+_SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+
+
+class ServerDied(RuntimeError):
+    """A server ended instead of becoming ready."""
+
+
+def await_ready(check: Callable[[], bool], deadline_seconds: float = 10.0, what: str = "it") -> None:
+    """Return as soon as `check` says yes; `TimeoutError` when the deadline passes first. An `OSError` of it is a no."""
+    deadline = time.monotonic() + deadline_seconds
+    pause = threading.Event()
+    wait = 0.002
+    while True:
+        try:
+            if check():
+                return
+        except OSError:
+            pass
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"{what} was not ready within {deadline_seconds:g} s")
+        pause.wait(wait)
+        wait = min(wait * 1.5, 0.05)
+
+
+def free_port() -> int:
+    """A TCP port of loopback that nobody listens on."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def greets(port: int) -> bool:
+    """Whether a server on this port says anything at all."""
+    with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
+        return sock.recv(1) != b""
+
+
+def spawn(
+    argv: Sequence[str | Path],
+    *,
+    log: Path,
+    uid: int | None = None,
+    gid: int | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """A child in a process group of its own that ends with this process; what it prints goes to `log`."""
+
+
+    def start() -> subprocess.Popen[bytes]:
+        with log.open("ab") as out:
+            return subprocess.Popen(
+                [str(arg) for arg in argv],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                process_group=0,
+                user=uid,
+                group=gid,
+                extra_groups=None if uid is None else [],
+                env=env,
+                preexec_fn=_end_with_parent,
+            )
+
+    return _SPAWNER.submit(start).result()
+
+
+def _end_with_parent() -> None:
+    # Runs after the change of user, which would clear it.
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def end(process: subprocess.Popen[bytes], *, sig: int = signal.SIGTERM, seconds: float = 10.0) -> None:
+    """Signal the process and wait; whatever is left of its group afterwards is killed."""
+    if process.poll() is None:
+        process.send_signal(sig)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    finally:
+        _kill_group(process.pid)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL for the process and all of its group: what a power cut would do."""
+    _kill_group(process.pid)
+    process.wait()
+
+
+def _kill_group(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 20.0) -> None:
+    """Return when the server on `port` greets; `ServerDied`, with its log, when it ended."""
+
+    def check() -> bool:
+        if process.poll() is not None:
+            text = log.read_text("utf-8", "replace") if log.exists() else ""
+            raise ServerDied(f"ended with {process.returncode}: {text[-2000:]}")
+        return greets(port)
+
+    await_ready(check, deadline_seconds, f"the server on port {port}")

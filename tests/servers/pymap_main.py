@@ -1,0 +1,75 @@
+"""The process of `PymapServer`: pymap's in-memory backend with as many accounts as a file names.
+
+pymap by itself has one demo account; its maildir backend has more, but alters what it stores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+from typing import Any
+
+from pymap.backend.dict import Config, DictBackend, Login
+from pymap.imap import IMAPService
+from pymap.main import run
+from pymap.user import UserMetadata
+from pysasl.hashing import Cleartext
+
+
+class Plain(Cleartext):  # type: ignore[misc]
+    """Passwords as they are; pysasl's own comparison fails on letters outside ASCII."""
+
+    def copy(self, **_: Any) -> Plain:
+        """Asked for before each comparison."""
+        return self
+
+    def verify(self, secret: str, hash: str) -> bool:
+        """Whether they are the same."""
+        return secret == hash
+
+
+class Accounts(dict[str, UserMetadata]):
+    """Passwords of the file, looked up anew each time, so that accounts can be added while the server runs."""
+
+    def __init__(self, path: Path, config: Config) -> None:
+        super().__init__()
+        self._path = path
+        self._config = config
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The account of this login."""
+        password = json.loads(self._path.read_text("utf-8")).get(name)
+        return default if password is None else UserMetadata(self._config, name, password=password)
+
+
+class FileBackend(DictBackend):
+    """The in-memory backend, with accounts from a file."""
+
+    @classmethod
+    async def init(cls, args: Namespace, **overrides: Any) -> tuple[DictBackend, Config]:
+        """Called by pymap."""
+        config = Config.from_args(args, hash_context=Plain(), invalid_user_sleep=0.0, **overrides)
+        login = Login(config)
+        login.users_dict = Accounts(Path(args.accounts), config)
+        return cls(login, config), config
+
+
+def main() -> None:
+    """`python pymap_main.py ACCOUNTS.json --port N --no-tls`."""
+    parser = ArgumentParser()
+    parser.add_argument("accounts")
+    DictBackend.add_subparser("dict", parser.add_subparsers(dest="backend"))
+    IMAPService.add_arguments(parser)
+    parser.set_defaults(
+        debug=False, set_uid=None, set_gid=None, passlib_cfg=None, backend_type=FileBackend, skip_services=[],
+        demo_data=False, demo_user="", demo_password="",
+    )  # fmt: skip
+    args = parser.parse_args(sys.argv[1:])
+    asyncio.run(run(args, FileBackend, [IMAPService]))
+
+
+if __name__ == "__main__":
+    main()
