@@ -50,8 +50,9 @@ def main() -> int:
         return done.returncode
     said = json.loads(done.stdout)
     spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    copied = said["import"]["last_record_at"] - said["import"]["first_claim_at"]
-    seconds = copied if said["import"]["first_claim_at"] and not a.whole else wall
+    first, last = said["import"]["first_claim_at"] or 0.0, said["import"]["last_record_at"] or 0.0
+    copied = max(0.0, last - first)
+    seconds = copied if copied and not a.whole else wall
     print(f"whole command {wall:.2f} s, first claim to last record {copied:.3f} s")
     print("BENCHJSON " + json.dumps({"wall": seconds, "cpu": spent.ru_utime + spent.ru_stime}))
     return 0

@@ -6,8 +6,7 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -15,10 +14,11 @@ from producer.coordinator import tally
 from producer.coordinator.tally import Progress, Window
 from producer.intake.manifest import Row
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, submit
+from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.lifecycle import Control, MailboxState, Outcome
-from shared.model import Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
+from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
 
@@ -113,7 +113,8 @@ def retry(store: Store, ring: Ring, request: Import, login: str = "") -> tuple[i
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
         again = bool(batches or parked) or (
-            mailbox.state is MailboxState.COMPLETE and any(map(_unreadable, _folders(store, mailbox)))
+            mailbox.state is MailboxState.COMPLETE
+            and any(unreadable(folder) for folder, _ in store.folders(mailbox.mailbox_id))
         )
         if again and store.retry(request.import_id, mailbox.mailbox_id, batches):
             mailboxes += 1
@@ -149,7 +150,7 @@ def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, 
         raise UsageError(
             f"the passwords of import {request.name} are no longer stored: run the same import command again"
         )
-    options = replace(request.options, verify="full") if full else request.options
+    options = replace(request.options, verify="full" if full else "anew")
     queued = store.open_import(replace(request, options=options), chosen, retention_days)
     store.submit(request.import_id)
     ring_some(store, ring, request.import_id)
@@ -237,132 +238,9 @@ def set_limit(store: Store, scope: str, most: int | None) -> None:
     store.set_limit(scope, most)
 
 
-# -- what went wrong
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sufferer:
-    """A mailbox that something happened to."""
-
-    #: Line in the manifest.
-    row: int
-    #: At the source.
-    login: str
-    #: Folder display name; "" when it concerns the whole mailbox.
-    folder: str = ""
-    #: What the server said.
-    detail: str = ""
-    #: Messages concerned; 0 when it is not about single messages.
-    messages: int = 0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ErrorGroup:
-    """One kind of trouble, with everyone who has it."""
-
-    #: Stable code.
-    code: str
-    #: What happened.
-    sentence: str
-    #: What to do next.
-    advice: str
-    #: True when the mailboxes are stopped until a person acts.
-    parked: bool
-    #: Who has it, by row.
-    sufferers: tuple[Sufferer, ...]
-
-
-#: Code of what happened to single messages → sentence, advice.
-_MESSAGE_TROUBLE: Final = {
-    "failed": (
-        "messages could not be copied after all attempts",
-        "see failures.csv of the report; then: mailhaul retry IMPORT",
-    ),
-    "refused": (
-        "messages that the destination does not take",
-        "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT",
-    ),
-    "missing": (
-        "messages that were copied and that the destination no longer shows",
-        "somebody removed them there, or the server lost them; they are still at the source",
-    ),
-    "altered": (
-        "messages that the destination changed on storing",
-        "nothing to do unless the report shows more than line ends and dates",
-    ),
-    "keywords_lost": (
-        "messages with keywords that the destination folder cannot hold",
-        "nothing to do; the messages themselves are there",
-    ),
-    "unreadable_folder": (
-        "folders that cannot be read at the source",
-        "see what the server says; when it is mended: mailhaul retry IMPORT",
-    ),
-}
-
-
 def errors(
     store: Store, request: Import, login: str = "", everyone: Sequence[tuple[Mailbox, Tally]] | None = None
 ) -> list[ErrorGroup]:
-    """What went wrong, by kind: parked mailboxes first, then what is tried again by itself, then single messages.
-
-    With `everyone` (rows that were just read) folders are left alone, so that it costs nothing: for a live display."""
-    groups: dict[tuple[bool, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
-    for mailbox, counts in find_mailboxes(store, request, login) if everyone is None else everyone:
-        trouble = mailbox.failure
-        if trouble and mailbox.state is not MailboxState.COMPLETE:
-            who = Sufferer(row=mailbox.row, login=mailbox.source.login, folder=trouble.folder, detail=trouble.detail)
-            key = (mailbox.state is MailboxState.PARKED, trouble.code)
-            groups[key].append((trouble.sentence, trouble.advice, who))
-        for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if everyone is None else ():
-            sentence, advice = _MESSAGE_TROUBLE[code]
-            who = Sufferer(
-                row=mailbox.row, login=mailbox.source.login, folder=folder.display, detail=detail, messages=messages
-            )
-            groups[(False, code)].append((sentence, advice, who))
-    return [
-        ErrorGroup(
-            code=code,
-            sentence=found[0][0],
-            advice=next((advice for _, advice, _ in found if advice), "").replace("IMPORT", request.import_id[:8]),
-            parked=parked,
-            sufferers=tuple(who for _, _, who in found),
-        )
-        for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
-    ]
-
-
-def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
-    """(code, folder, messages, what was said) of one mailbox's folders; free of cost for one without trouble."""
-    if not _worth_a_look(mailbox, counts):
-        return
-    for folder, own in store.folders(mailbox.mailbox_id):
-        if _unreadable(folder):
-            yield "unreadable_folder", folder, 0, folder.note
-        numbers = {
-            "failed": own[Outcome.FAILED],
-            "refused": own[Outcome.REFUSED],
-            "missing": own.missing,
-            "altered": own.altered,
-            "keywords_lost": own.keywords_lost,
-        }
-        reasons: dict[str, str] = {}
-        if any(numbers.values()):
-            for note in store.notes(folder.folder_id):
-                reasons.setdefault(note.what, note.reason)
-        yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
-
-
-def _worth_a_look(mailbox: Mailbox, counts: Tally) -> bool:
-    # An unreadable folder leaves no trace in the mailbox's counts, so that every planned mailbox is looked into.
-    known = mailbox.state is not MailboxState.QUEUED
-    return known or any((counts.missing, counts.altered, counts.keywords_lost, *(counts[o] for o in RETRIED)))
-
-
-def _folders(store: Store, mailbox: Mailbox) -> Iterable[Folder]:
-    return (folder for folder, _ in store.folders(mailbox.mailbox_id))
-
-
-def _unreadable(folder: Folder) -> bool:
-    # A plan gives every folder that it could read a UIDNEXT of at least 1.
-    return folder.uidnext == 0
+    """What went wrong, by kind. With `everyone` (rows that were just read) folders are left alone."""
+    rows = find_mailboxes(store, request, login) if everyone is None else everyone
+    return trouble(store, request, rows, folders=everyone is None)

@@ -65,7 +65,8 @@ class Options:
     include: tuple[str, ...] = ()
     #: Globs of source folders to leave out.
     exclude: tuple[str, ...] = ()
-    #: "default" (ledger, sizes, fingerprints) or "full" (SHA-256 of every message on both sides).
+    #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
+    #: (SHA-256 of every message on both sides).
     verify: str = "default"
 
 
@@ -199,6 +200,8 @@ class Folder:
     note: str = ""
     #: Source UIDs whose append was once in doubt: verification looks for second copies of just these.
     doubts: UidSet = UidSet()
+    #: Ledger entries that the destination was not yet seen to hold.
+    unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.
     verified: str = ""
 
@@ -343,6 +346,8 @@ class Audit:
     verified: str
     #: Ledger entries whose digest is now known better, by name.
     digests: Mapping[str, int] = field(default_factory=dict)
+    #: Names of ledger entries that the destination was seen to hold as they stand.
+    checked: tuple[str, ...] = ()
     #: Messages that the destination holds altered.
     altered: int = 0
     #: Messages of the ledger that the destination does not show.
@@ -361,6 +366,8 @@ class LedgerEntry:
     records: tuple[Record, ...]
     #: Sum of the marks.
     digest: int
+    #: The destination was read back after the last record and showed just this.
+    checked: bool = False
 
 
 def _digest(*parts: str | bytes) -> str:

@@ -43,7 +43,22 @@ Snapshot = Counter[Kept]
 
 # -- making mail
 
-_WORDS = ["invoice", "meeting", "report", "schedule", "quarter", "delivery", "contract", "budget", "Rechnung", "Angebot", "счёт", "отчёт", "会議", "資料"]
+_WORDS = [
+    "invoice",
+    "meeting",
+    "report",
+    "schedule",
+    "quarter",
+    "delivery",
+    "contract",
+    "budget",
+    "Rechnung",
+    "Angebot",
+    "счёт",
+    "отчёт",
+    "会議",
+    "資料",
+]
 
 
 def make_message(seed: int, size: int = 2_000) -> bytes:
@@ -214,9 +229,7 @@ def validity(wire: Wire, name: bytes) -> int:
     return int(found[1])
 
 
-def expected(
-    folders: Mapping[str, Iterable[Mail]], *, canon: Callable[[bytes], bytes] = canon_dovecot
-) -> Snapshot:
+def expected(folders: Mapping[str, Iterable[Mail]], *, canon: Callable[[bytes], bytes] = canon_dovecot) -> Snapshot:
     """The snapshot of an account that was filled with these messages (all with a date) and nothing else."""
     kept: Snapshot = Counter()
     for name, messages in folders.items():

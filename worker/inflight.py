@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError
 from shared.events import GroupSettled, Listener
+from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
 from shared.mail import Appended, FolderStatus
 from shared.model import Intent, Lease, Settled
@@ -49,6 +50,8 @@ class InFlight:
     uidnext: int = field(init=False)
     #: Everything of this batch that the ledger has, or will have with the next flush.
     records: list[Record] = field(init=False)
+    #: Sum of the marks of everything that is in `records`, as the ledger has it.
+    digest: int = field(init=False)
     #: Groups that were refused as a whole or in part, with the reason: to be tried in smaller ones.
     refused: list[tuple[list[Sent], MailError]] = field(init=False, default_factory=list)
     #: Messages that the server took with OK and does not show.
@@ -62,6 +65,7 @@ class InFlight:
     def __post_init__(self) -> None:
         self.uidnext = self.status.uidnext
         self.records = list(self.lease.records)
+        self.digest = self.lease.digest
 
     def intend(self, group: list[Sent]) -> str:
         """Writes the intent for `group`, with the records that are due. Raises `ControlRequested` when a person said
@@ -106,6 +110,7 @@ class InFlight:
         """To be entered with the next round trip."""
         self._pending.append(settled)
         self.records.extend(settled.records)
+        self.digest = (self.digest + settled.digest) % MODULUS
 
     @property
     def entered(self) -> UidSet:
@@ -131,7 +136,7 @@ class InFlight:
         if intents:
             stop_on(word)
 
-    def adopt(self, records: Sequence[Record]) -> None:
-        """The ledger got these by looking (`worker.settle`)."""
-        self.records = list(records)
+    def adopt(self, records: Sequence[Record], digest: int) -> None:
+        """What the ledger has of this batch after looking (`worker.settle`)."""
+        self.records, self.digest = list(records), digest
         self.progressed = True

@@ -151,9 +151,9 @@ class Lane:
             for _ in range(min(busy - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.VERIFY:
-            full = self._options(lease).verify == "full"
-            folders = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
-            MailboxVerification(lease, place.store, sessions, full=full, wish=wish, tell=place.tell).run(folders)
+            mode = self._options(lease).verify
+            folders = place.store.folders(unit.mailbox_id)
+            MailboxVerification(lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell).run(folders)
         elif unit.attempts > ATTEMPTS and self._break_up(lease):
             return
         else:

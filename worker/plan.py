@@ -25,6 +25,9 @@ from worker.settle import arrived
 #: Messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000
 
+#: Planned batches that are entered together.
+BATCHES_AT_ONCE = 50
+
 #: How the note of a folder begins that the source lists and does not let be read.
 UNREADABLE = "cannot be read at the source"
 
@@ -70,16 +73,29 @@ class MailboxPlan:
             lambda: self._source.statuses([m.source_name for m in mapped]),
             lambda: self._destination.statuses([m.destination_name for m in mapped]),
         )
+        plans: list[tuple[FolderPlan, int]] = []
         busy = 0
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
             if isinstance(source, Exception):
-                self._unreadable(folder, order, source, before.get(folder.folder_id))
+                plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
                 continue
             if isinstance(destination, Exception):
                 destination = NOT_THERE
-            busy += self._plan_folder(folder, order, source, destination, before.get(folder.folder_id))
+            plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id))
+            if plan is not None:
+                plans.append((plan, order))
+            if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
+                busy += self._enter(plans)
+        busy += self._enter(plans)
         self._store.finish(self._lease)
+        return busy
+
+    def _enter(self, plans: list[tuple[FolderPlan, int]]) -> int:
+        """Enters what was planned; other lanes may begin with it while the rest is listed."""
+        self._store.plan_folders(self._lease, plans)
+        busy = sum(bool(plan.batches) for plan, _ in plans)
+        plans.clear()
         return busy
 
     def _map(
@@ -118,15 +134,9 @@ class MailboxPlan:
             note=one.note,
         )
 
-    def _unreadable(self, folder: Folder, order: int, error: Exception, before: Folder | None) -> None:
-        """A folder that LIST shows and STATUS refuses costs nobody else anything; it stands in the report."""
-        said = getattr(error, "detail", "") or str(error)
-        note = f"{UNREADABLE}: {said}"
-        self._store.plan_folder(self._lease, FolderPlan(folder=replace(before or folder, note=note)), order)
-
     def _plan_folder(
-        self, folder: Folder, order: int, there: FolderStatus, here: FolderStatus, before: Folder | None
-    ) -> bool:
+        self, folder: Folder, there: FolderStatus, here: FolderStatus, before: Folder | None
+    ) -> FolderPlan | None:
         found = delta(there, before)
         moved = before is not None and before.destination_uidvalidity != here.uidvalidity
         reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
@@ -150,10 +160,11 @@ class MailboxPlan:
             plan = self._cut(plan, low, here if fresh else None)
             if fresh and not modseq:
                 self._store.set_flags(self._lease, folder.folder_id, 0, self._flags_now(snapshot))
-        elif before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet()):
-            return False
-        self._store.plan_folder(self._lease, plan, order)
-        return bool(plan.batches)
+        elif (
+            before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet(), unchecked=0)
+        ):
+            return None
+        return plan
 
     def _cut(self, plan: FolderPlan, low: int, here: FolderStatus | None) -> FolderPlan:
         """The batches of the folder from UID `low` on; what `here` holds already is adopted first."""
@@ -279,6 +290,12 @@ class MailboxPlan:
             if known:
                 changes.append((known, kept_flags(text.split(), permanent)[0]))
         self._destination.store_flags(changes)
+
+
+def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
+    """A folder that LIST shows and STATUS refuses costs nobody else anything; it stands in the report."""
+    said = getattr(error, "detail", "") or str(error)
+    return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))
 
 
 def _mark(seen: Sighting) -> int:

@@ -1,22 +1,25 @@
 """Verifies one mailbox: the destination is counted and compared with the ledger, folder by folder.
 
-By default each message is identified by the UIDs of the ledger, its size, internal date and header fingerprint: the sum
-of marks that copying kept for a batch must be the sum of what the destination now shows. Only where sums differ are both
-sides compared message by message. `full` reads every message on both sides and compares SHA-256 of the canonical bytes.
+Each message is identified by the UIDs of the ledger, its size, internal date and header fingerprint: the sum of marks
+that copying kept for a batch must be the sum of what the destination shows. A batch is read back by whoever copied it,
+while the folder is open (`worker.copy`); here the folders are counted, and what is not yet checked is read. Only where
+sums differ are both sides compared message by message. "anew" reads every folder again; "full" reads every message on
+both sides and compares SHA-256 of the canonical bytes.
 
-The only thing ever removed is a second copy that is proved to be ours: its source message was once in doubt, it is not in
-the ledger, it came after the import began, and its bytes and date are those of the copy that is in the ledger.
+The only thing ever removed is a second copy that is proved to be ours: its source message was once in doubt, it is not
+in the ledger, it came after the import began, and its bytes and date are those of the copy that is in the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from shared.dates import clamp
 from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
+from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, Sighting
-from shared.model import Audit, Folder, Lease, LedgerEntry, Note
+from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.store import WorkStore
 from shared.uids import UidSet
 from worker.inflight import stop_on
@@ -28,55 +31,79 @@ class MailboxVerification:
     """The verification of one mailbox under one lease."""
 
     def __init__(
-        self, lease: Lease, store: WorkStore, sessions: Sessions, *, full: bool, wish: Callable[[], str], tell: Listener
+        self,
+        lease: Lease,
+        store: WorkStore,
+        sessions: Sessions,
+        *,
+        mode: str,
+        wish: Callable[[], str],
+        tell: Listener,
     ) -> None:
+        """`mode` is `Options.verify`."""
         self._lease, self._store, self._sessions = lease, store, sessions
-        self._full, self._wish, self._tell = full, wish, tell
+        self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
 
-    def run(self, folders: list[Folder]) -> None:
+    def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
         """Compares every folder and closes the unit. Raises what the ports raise, and `ControlRequested`."""
-        folders = [folder for folder in folders if folder.destination_uidvalidity]
-        destination = self._sessions.destination(self._lease.mailbox) if folders else None
-        if destination is not None:
-            statuses = destination.statuses([folder.destination_name for folder in folders])
-            for folder, status in zip(folders, statuses, strict=True):
+        folders = [(folder, tally) for folder, tally in planned if folder.destination_uidvalidity]
+        audits = []
+        if folders:
+            destination = self._sessions.destination(self._lease.mailbox)
+            statuses = destination.statuses([folder.destination_name for folder, _ in folders])
+            for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
                 if isinstance(status, Exception):
                     raise status
-                seen = f"{folder.uidvalidity}:{folder.uidnext}/{status.uidvalidity}:{status.uidnext}:{status.messages}"
-                if seen != folder.verified or self._full:
-                    self._folder(destination, folder, seen)
+                seen = _seen(folder, status)
+                if seen == folder.verified and self._mode == "default":
+                    continue
+                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
+                if (
+                    self._mode != "default"
+                    or folder.unchecked
+                    or folder.doubts
+                    or status.messages < ours
+                    or tally.altered
+                ):
+                    # Fewer than the ledger says, and nobody knows which: all are looked at.
+                    thorough = self._mode != "default" or status.messages < ours
+                    audits.append(self._folder(destination, folder, thorough))
+                else:
+                    audits.append(Audit(folder_id=folder.folder_id, verified=seen))
+        self._store.audit(self._lease, audits)
         self._store.finish(self._lease)
 
-    def _folder(self, destination: MailDestination, folder: Folder, seen: str) -> None:
+    def _folder(self, destination: MailDestination, folder: Folder, thorough: bool) -> Audit:
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
-        status = destination.open(folder.destination_name) if entries else None
+        status = destination.open(folder.destination_name)
         digests: dict[str, int] = {}
         notes: list[Note] = []
+        checked = []
         for entry in entries:
             stop_on(self._wish())
+            if entry.checked and not thorough:
+                continue
             digest, found = self._entry(destination, folder, entry)
             notes += found
-            if digest != entry.digest:
-                digests[entry.name] = digest
-        if status is not None and folder.doubts:
-            self._remove_second_copies(destination, folder, entries, status)
-            after = destination.statuses([folder.destination_name])[0]
-            if isinstance(after, FolderStatus):
-                seen = f"{folder.uidvalidity}:{folder.uidnext}/{after.uidvalidity}:{after.uidnext}:{after.messages}"
+            if not found:
+                digests |= {entry.name: digest} if digest != entry.digest else {}
+                checked.append(entry.name)
+        if folder.doubts:
+            status = self._remove_second_copies(destination, folder, entries, status)
         altered, missing = (sum(note.what == what for note in notes) for what in ("altered", "missing"))
         for what, n in (("altered", altered), ("missing", missing)):
             if n:
                 self._tell(VerifyMismatch(what=what, messages=n))
-        audit = Audit(
+        return Audit(
             folder_id=folder.folder_id,
-            verified=seen,
+            verified=_seen(folder, status),
             digests=digests,
+            checked=tuple(checked),
             altered=altered,
             missing=missing,
             notes=tuple(notes),
         )
-        self._store.audit(self._lease, audit)
 
     def _entry(self, destination: MailDestination, folder: Folder, entry: LedgerEntry) -> tuple[int, list[Note]]:
         """The digest of what the destination shows, and what differs from the source."""
@@ -121,21 +148,28 @@ class MailboxVerification:
 
     def _remove_second_copies(
         self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: FolderStatus
-    ) -> None:
-        pairs = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
+    ) -> FolderStatus:
+        """Removes what is proved to be a second copy of ours; the folder's status afterwards."""
+        pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         ledger = UidSet.of(pairs.values())
         mine = UidSet.of(pairs[uid] for uid in folder.doubts if uid in pairs)
-        extras = arrived(destination, status, folder.destination_uidnext, ledger)
-        if not mine or not extras:
-            return
+        extras = arrived(destination, status, folder.destination_uidnext, ledger) if mine else []
+        if not extras:
+            return status
         keys = {(s.fingerprint, s.size_bytes, s.internaldate) for s in destination.sightings(mine)}
         suspects = UidSet.of(s.uid for s in extras if (s.fingerprint, s.size_bytes, s.internaldate) in keys)
         if not suspects:
-            return
+            return status
         ours = {s.digest for s in destination.sightings(mine, full=True)}
         proved = UidSet.of(s.uid for s in destination.sightings(suspects, full=True) if s.digest in ours)
-        if proved and destination.remove(proved):
-            self._tell(DuplicatesRemoved(messages=len(proved)))
+        if not proved or not destination.remove(proved):
+            return status
+        self._tell(DuplicatesRemoved(messages=len(proved)))
+        return destination.open(folder.destination_name)
+
+
+def _seen(folder: Folder, status: FolderStatus) -> str:
+    return f"{folder.uidvalidity}:{folder.uidnext}/{status.uidvalidity}:{status.uidnext}:{status.messages}"
 
 
 def _note(uid: int, what: str, reason: str, seen: Sighting | None) -> Note:

@@ -163,8 +163,8 @@ class WorkStore(Protocol):
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
 
-    def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
-        """Enters one planned folder; its first batch is ready at once."""
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        """Enters planned folders, each with its place in the order and each for itself; its first batch is ready at once."""
 
     def folder(self, folder_id: str) -> Folder | None:
         """One folder as planned."""
@@ -172,8 +172,8 @@ class WorkStore(Protocol):
     def ledger(self, folder_id: str) -> list[LedgerEntry]:
         """The folder's ledger, batch by batch."""
 
-    def audit(self, lease: Lease, audit: Audit) -> None:
-        """Enters what verification found."""
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
+        """Enters what verification found, folder by folder."""
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (blanks between) → source UIDs."""

@@ -152,6 +152,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         destination_uidnext=number(row, "destination_uidnext"),
         note=text(row, "note"),
         doubts=UidSet.parse(text(row, "doubts")),
+        unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
     )
 
@@ -273,7 +274,12 @@ def decode_records(value: bytes) -> tuple[Record, ...]:
 
 def decode_ledger(row: Hash) -> list[LedgerEntry]:
     return [
-        LedgerEntry(name=name.decode(), records=decode_records(value), digest=int(row.get(name + b"#", b"0")))
+        LedgerEntry(
+            name=name.decode(),
+            records=decode_records(value),
+            digest=int(row.get(name + b"#", b"0").rstrip(b"!")),
+            checked=row.get(name + b"#", b"").endswith(b"!"),
+        )
         for name, value in row.items()
         if not name.endswith(b"#")
     ]

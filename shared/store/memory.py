@@ -96,7 +96,7 @@ class MemoryStore(Requests):
             deadline=asked + self._lease_seconds,
             claimed_at=now / 1000,
             mailbox=self._mailbox(m.mailbox.mailbox_id),
-            folder=folder.folder if folder else None,
+            folder=folder.shown() if folder else None,
             records=folder.ledger.get(name, ()) if folder else (),
             others=row.others,
             digest=folder.digests.get(name, 0) if folder else 0,
@@ -240,6 +240,8 @@ class MemoryStore(Requests):
         if folder:
             if records:
                 folder.ledger[unit.unit_id] = tuple(records[0].records)
+                if records[0].checked:
+                    folder.checked.add(unit.unit_id)
             rows.next_batch(folder)
         if unit.kind is UnitKind.PLAN:
             rows.move(m, "planned")
@@ -301,7 +303,12 @@ class MemoryStore(Requests):
         rows.refresh(m)
 
     @atomic
-    def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        self._rows.fence(lease)
+        for plan, order in plans:
+            self._plan_folder(lease, plan, order)
+
+    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
         rows = self._rows
         row = rows.fence(lease)
         m = rows.mailboxes[row.unit.mailbox_id]
@@ -345,7 +352,7 @@ class MemoryStore(Requests):
     @atomic
     def folder(self, folder_id: str) -> Folder | None:
         folder = self._rows.folders.get(folder_id)
-        return folder.folder if folder else None
+        return folder.shown() if folder else None
 
     @atomic
     def ledger(self, folder_id: str) -> list[LedgerEntry]:
@@ -353,15 +360,20 @@ class MemoryStore(Requests):
         if folder is None:
             return []
         return [
-            LedgerEntry(name=name, records=records, digest=folder.digests.get(name, 0))
+            LedgerEntry(name=name, records=records, digest=folder.digests.get(name, 0), checked=name in folder.checked)
             for name, records in folder.ledger.items()
         ]
 
     @atomic
-    def audit(self, lease: Lease, audit: Audit) -> None:
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
         self._rows.fence(lease)
+        for audit in audits:
+            self._audit(audit)
+
+    def _audit(self, audit: Audit) -> None:
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)
+        folder.checked |= set(audit.checked) & set(folder.ledger)
         folder.counts.update(
             altered=audit.altered - folder.counts["altered"], missing=audit.missing - folder.counts["missing"]
         )

@@ -145,7 +145,7 @@ class Requests:
         m = self._rows.mailboxes.get(mailbox_id)
         found = [self._rows.folders[f] for f in m.folders] if m else []
         found.sort(key=lambda f: (f.order, f.folder.folder_id))
-        return [(f.folder, tally([f.counts])) for f in found]
+        return [(f.shown(), tally([f.counts])) for f in found]
 
     @atomic
     def notes(self, folder_id: str) -> list[Note]:

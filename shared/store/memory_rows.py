@@ -59,9 +59,15 @@ class FolderRow:
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
+    #: Entries of the ledger that the destination was seen to hold.
+    checked: set[str] = field(default_factory=set)
     taken: UidSet = UidSet()
     notes: dict[tuple[int, str], Note] = field(default_factory=dict)
     flags: dict[str, UidSet] = field(default_factory=dict)
+
+    def shown(self) -> Folder:
+        """The folder with what follows from its ledger."""
+        return replace(self.folder, unchecked=len(self.ledger) - len(self.checked))
 
 
 @dataclass(slots=True)

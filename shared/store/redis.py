@@ -11,7 +11,7 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError
+from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import (
     Audit,
@@ -53,6 +53,18 @@ def _unreachable(error: redis.RedisError) -> StoreError:
     return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
 
 
+def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
+    """What a failed script call means to a worker."""
+    said = str(error)
+    if not isinstance(error, redis.ResponseError):
+        return _unreachable(error)
+    if said.startswith("FENCED"):
+        return LeaseLost("another worker holds this now")
+    if said.startswith("TAKEN"):
+        return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
+    return StoreError(f"the state store refused {script}: {said[:200]}")
+
+
 class RedisStore:
     """`shared.store.Store` on Redis. Thread-safe; one per process."""
 
@@ -67,15 +79,23 @@ class RedisStore:
     def _run(self, name: str, *args: Any) -> Any:
         try:
             return self._scripts[name](args=args)
-        except redis.ResponseError as error:
-            said = str(error)
-            if said.startswith("FENCED"):
-                raise LeaseLost("another worker holds this now") from None
-            if said.startswith("TAKEN"):
-                raise LedgerConflict(f"destination UID {said[6:]} is in the ledger already") from None
-            raise StoreError(f"the state store refused {name}: {said[:200]}") from error
         except redis.RedisError as error:
-            raise _unreachable(error) from error
+            raise _meaning(name, error) from error
+
+    def _run_each(self, name: str, calls: Sequence[tuple[Any, ...]]) -> None:
+        """The same script several times in few round trips; each call happens wholly or not at all, for itself."""
+        script = self._scripts[name]
+        for at in range(0, len(calls), 100):
+            pipeline = self._redis.pipeline(transaction=False)
+            for args in calls[at : at + 100]:
+                script(args=args, client=pipeline)
+            try:
+                answers = pipeline.execute(raise_on_error=False)
+            except redis.RedisError as error:
+                raise _meaning(name, error) from error
+            for answer in answers:
+                if isinstance(answer, redis.RedisError):
+                    raise _meaning(name, answer) from answer
 
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -264,7 +284,7 @@ class RedisStore:
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
         packed = codec.encode_records(records[0].records) if records else b""
-        self._run("finish", *self._fence(lease), packed)
+        self._run("finish", *self._fence(lease), packed, "1" if records and records[0].checked else "0")
 
     def release(
         self,
@@ -293,13 +313,15 @@ class RedisStore:
         ]
         self._run("split", *self._fence(lease), json.dumps(rows))
 
-    def plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        self._run_each("plan_folder", [self._plan_args(lease, plan, order) for plan, order in plans])
+
+    def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
         batches = [
             {"id": b.unit_id, "uids": codec.encode_uids(b.uids), "size": b.size_bytes, "messages": len(b.uids)}
             for b in plan.batches
         ]
-        self._run(
-            "plan_folder",
+        return (
             *self._fence(lease),
             plan.folder.folder_id,
             json.dumps(codec.encode_folder(plan.folder)),
@@ -319,15 +341,21 @@ class RedisStore:
     def ledger(self, folder_id: str) -> list[LedgerEntry]:
         return codec.decode_ledger(self._read("hgetall", keys.folder(folder_id, "ledger")))
 
-    def audit(self, lease: Lease, audit: Audit) -> None:
-        self._run(
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
+        self._run_each(
             "audit",
-            *self._fence(lease),
-            audit.folder_id,
-            audit.verified,
-            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
-            json.dumps({"altered": audit.altered, "missing": audit.missing}),
-            json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
+            [
+                (
+                    *self._fence(lease),
+                    audit.folder_id,
+                    audit.verified,
+                    json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+                    json.dumps({"altered": audit.altered, "missing": audit.missing}),
+                    json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
+                    json.dumps(list(audit.checked)),
+                )
+                for audit in audits
+            ],
         )
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:

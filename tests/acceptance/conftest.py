@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -16,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.mail import Box
+from tests import mail
+from tests.mail import Snapshot
 from tests.servers.dovecot import Dovecot, available
 
 ROOT = Path(__file__).parents[2]
@@ -24,6 +26,34 @@ DEADLINE_SECONDS = 90.0
 
 if not available():
     collect_ignore_glob = ["test_*"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """One account of one server."""
+
+    #: The server.
+    server: Dovecot
+    #: Who.
+    login: str
+    #: Password.
+    password: str
+
+    @property
+    def _place(self) -> tuple[str, int, str, str]:
+        return self.server.host, self.server.port, self.login, self.password
+
+    def fill(self, folders: dict[str, int], *, size: int = 800, seed: int = 1) -> None:
+        """Folder (as on the wire) → number of messages, with flags, keywords and dates of all kinds."""
+        mail.populate(*self._place, mail.make_mailbox(seed, folders, size))
+
+    def seen(self) -> Snapshot:
+        """Every message, as a multiset of (folder, SHA-256, flags, date)."""
+        return mail.snapshot(*self._place)
+
+    def uids(self) -> dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]:
+        """What must not change at the source."""
+        return mail.uids_and_flags(*self._place)
 
 
 @dataclass
@@ -47,12 +77,14 @@ class Office:
             "--destination", f"imap://127.0.0.1:{self.destination.port}",
         ]  # fmt: skip
 
-    def account(self, name: str, password: str = "") -> tuple[Box, Box]:
-        """The same account at both ends."""
-        secret = password or f"pw-{name}"
-        for server in (self.source, self.destination):
-            server.add_user(name, secret)
-        return Box(self.source.port, name, secret), Box(self.destination.port, name, secret)
+    def accounts(self, *names: str, prefix: str = "pw-") -> dict[str, tuple[Box, Box]]:
+        """The same accounts at both ends; their passwords are the prefix and the name."""
+        for name in names:
+            for server in (self.source, self.destination):
+                server.add_user(name, f"{prefix}{name}")
+        time.sleep(1.1)  # Dovecot looks at its users at most once a second
+        ends = (self.source, self.destination)
+        return {name: (Box(ends[0], name, f"{prefix}{name}"), Box(ends[1], name, f"{prefix}{name}")) for name in names}
 
     def manifest(self, rows: Mapping[str, str] | Sequence[str], name: str = "people.csv") -> Path:
         """A file of two columns, or of these lines."""
@@ -143,7 +175,5 @@ def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[Office]:
         # Whatever still owns the folder has to go before the folder does.
         pidfile = office.home / "state" / "running.pid"
         if pidfile.exists() and (text := pidfile.read_text().split()):
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(int(text[0]), signal.SIGKILL)
-            except ProcessLookupError:
-                pass

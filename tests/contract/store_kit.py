@@ -127,9 +127,7 @@ DESTINATION = Endpoint(host="new.example", port=143, tls=Tls.NONE)
 
 def request(name: str = "move", source: Endpoint = SOURCE, destination: Endpoint = DESTINATION) -> Import:
     """An import."""
-    return Import(
-        import_id=import_id(name, source, destination), name=name, source=source, destination=destination
-    )
+    return Import(import_id=import_id(name, source, destination), name=name, source=source, destination=destination)
 
 
 def person(whole: Import, row: int, login: str = "", to: str = "") -> Mailbox:
@@ -218,7 +216,7 @@ def planned(store: Store, *spans: tuple[int, int], name: str = "move") -> tuple[
     whole, (mailbox,) = start(store, name=name)
     lease = take(store, "planner")
     plan = plan_of(mailbox, "INBOX", *spans)
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     store.finish(lease)
     store.leave("planner", mailbox.mailbox_id)
     return whole, mailbox, plan.folder
@@ -312,9 +310,7 @@ def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
             seen[m] = (mailbox, flat(tally), store.failures(m))
             for folder, tally in store.folders(m):
                 f = folder.folder_id
-                entries = {
-                    e.name: (sorted(p for r in e.records for p in r.pairs()), e.digest) for e in store.ledger(f)
-                }
+                entries = {e.name: (sorted(p for r in e.records for p in r.pairs()), e.digest) for e in store.ledger(f)}
                 seen[f] = (folder, flat(tally), entries, store.notes(f), store.flags(f))
     return seen
 

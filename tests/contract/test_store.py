@@ -214,7 +214,7 @@ def test_every_call_made_twice_is_as_good_as_once(world: World) -> None:
     sums_agree(store, whole.import_id)
     lease = take(store)
     assert lease.unit.kind is UnitKind.PLAN
-    store.plan_folder(lease, plan_of(mailbox, "INBOX", (1, 24)), 1)
+    store.plan_folders(lease, [(plan_of(mailbox, "INBOX", (1, 24)), 1)])
     store.finish(lease)
     copy(store, take(store), 500)
     store.finish(take(store))
@@ -243,7 +243,7 @@ def test_a_planned_folder_reads_back_with_every_byte_of_its_name(store: Store) -
     folder = replace(folder_of(mailbox), source_name=raw, destination_name=raw[::-1], display="Körbe/\u2028", note="x")
     folder = replace(folder, uidnext=most, highestmodseq=2**63 - 1, source_messages=3, destination_uidnext=most)
     folder = replace(folder, uidvalidity=most, destination_uidvalidity=most - 1)
-    store.plan_folder(lease, replace(plan_of(mailbox), folder=folder), 1)
+    store.plan_folders(lease, [(replace(plan_of(mailbox), folder=folder), 1)])
     assert store.folder(folder.folder_id) == folder
     assert [f for f, _ in store.folders(mailbox.mailbox_id)] == [folder]
     store.finish(lease)
@@ -254,7 +254,7 @@ def test_half_a_surrogate_pair_in_a_name_does_not_stop_the_plan(backend: str, st
     _, (mailbox,) = start(store)
     lease = take(store)
     plan = plan_of(mailbox, "INBOX", (1, 3))
-    store.plan_folder(lease, replace(plan, folder=replace(plan.folder, display="x\ud800y", note="\udc00")), 1)
+    store.plan_folders(lease, [(replace(plan, folder=replace(plan.folder, display="x\ud800y", note="\udc00")), 1)])
     found = store.folder(plan.folder.folder_id)
     assert found is not None
     assert found.display.startswith("x")
@@ -264,7 +264,7 @@ def test_folders_stand_in_the_order_of_the_plan(store: Store) -> None:
     _, (mailbox,) = start(store)
     lease = take(store)
     for order, name in ((3, "c"), (1, "INBOX"), (2, "a")):
-        store.plan_folder(lease, plan_of(mailbox, name, (1, 2)), order)
+        store.plan_folders(lease, [(plan_of(mailbox, name, (1, 2)), order)])
     assert [f.display for f, _ in store.folders(mailbox.mailbox_id)] == ["INBOX", "a", "c"]
     store.finish(lease)
     served = []
@@ -279,18 +279,18 @@ def test_planning_after_a_crash_of_the_planner_adds_only_what_is_new(store: Stor
     whole, (mailbox,) = start(store)
     lease = take(store)
     plan = plan_of(mailbox, "INBOX", (1, 5))
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     clock.forward(61)
     assert store.reap(0) == [lease.unit.unit_id]
     with pytest.raises(LeaseLost):
-        store.plan_folder(lease, plan_of(mailbox, "more", (1, 5)), 2)
+        store.plan_folders(lease, [(plan_of(mailbox, "more", (1, 5)), 2)])
     lease = take(store, hint=f"{mailbox.mailbox_id}.plan")
     assert lease.unit.kind is UnitKind.PLAN
     assert lease.unit.attempts == 2
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     later = plan_of(mailbox, "INBOX", (6, 9))
-    store.plan_folder(lease, later, 1)
-    store.plan_folder(lease, later, 1)
+    store.plan_folders(lease, [(later, 1)])
+    store.plan_folders(lease, [(later, 1)])
     store.finish(lease)
     assert store.import_tally(whole.import_id)[0].messages == 9
     assert run_out(store) == 3
@@ -301,14 +301,11 @@ def test_adopted_messages_are_in_the_ledger_under_a_name_of_their_own(store: Sto
     whole, (mailbox,) = start(store)
     lease = take(store)
     plan = plan_of(mailbox, "INBOX", (5, 6))
-    adopted = tuple(
-        replace(copied(UidSet.of([n]), 100 - n, digest=n), outcome=Outcome.ALREADY_PRESENT)
-        for n in (1, 2)
-    )
+    adopted = tuple(replace(copied(UidSet.of([n]), 100 - n, digest=n), outcome=Outcome.ALREADY_PRESENT) for n in (1, 2))
     adopted += (other(Outcome.SKIPPED, UidSet.of([3, 4])),)
     plan = replace(plan, adopted=adopted, messages=6)
-    store.plan_folder(lease, plan, 1)
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
+    store.plan_folders(lease, [(plan, 1)])
     (entry,) = store.ledger(plan.folder.folder_id)
     assert entry.name == "adopted.7"
     assert entry.digest == 3
@@ -331,7 +328,7 @@ def test_a_plan_that_gives_a_destination_uid_away_twice_writes_nothing(store: St
     before = everything(store, [whole.import_id])
     twice = tuple(Settled(records=(Record(UidSet.of([n]), UidSet.of([50])),), digest=1) for n in (1, 2))
     with pytest.raises(LedgerConflict):
-        store.plan_folder(lease, replace(plan, adopted=twice, messages=4), 1)
+        store.plan_folders(lease, [(replace(plan, adopted=twice, messages=4), 1)])
     assert everything(store, [whole.import_id]) == before
 
 
@@ -354,13 +351,13 @@ def test_a_reset_folder_forgets_its_ledger_and_its_counts_and_fences_its_writer(
     assert writer.unit.kind is UnitKind.COPY
     plan = plan_of(mailbox, "INBOX", (1, 4), (5, 8), uidvalidity=8)
     plan = replace(plan, reset=True)
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     with pytest.raises(LeaseLost):
         store.progress(writer, settled=[copied(UidSet.span(12, 13), 500)])
     first = take(store, "writer")
     assert first.unit.uids == UidSet.span(1, 4)
     copy(store, first, 1)  # destination UIDs that the old ledger knew
-    store.plan_folder(lease, plan, 1)  # the answer was lost: what was copied since is not forgotten
+    store.plan_folders(lease, [(plan, 1)])  # the answer was lost: what was copied since is not forgotten
     store.finish(lease)
     tally, _ = store.import_tally(whole.import_id)
     assert (tally.messages, tally[Outcome.COPIED], tally.altered, tally.pending) == (8, 4, 0, 4)
@@ -378,7 +375,7 @@ def test_ten_thousand_folders_are_planned_in_reasonable_time(store: Store) -> No
     lease = take(store)
     began = time.perf_counter()
     for n in range(10_000):
-        store.plan_folder(lease, plan_of(mailbox, f"f{n}", (1, 3)), n)
+        store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, 3)), n)])
     store.finish(lease)
     assert time.perf_counter() - began < 30
     began = time.perf_counter()
@@ -407,7 +404,7 @@ def test_a_second_pass_copies_what_came_since_and_verifies_again(store: Store, c
     known = store.folder(folder.folder_id)
     assert known is not None
     assert known.uidnext == 11
-    store.plan_folder(lease, plan_of(mailbox, "INBOX", (11, 13), source_messages=13), 1)
+    store.plan_folders(lease, [(plan_of(mailbox, "INBOX", (11, 13), source_messages=13), 1)])
     store.finish(lease)
     assert run_out(store) == 2
     tally, _ = store.import_tally(whole.import_id)
@@ -426,9 +423,7 @@ def test_refused_and_failed_messages_are_tried_again(store: Store) -> None:
     lease = take(store)
     refused, failed = UidSet.of([3, 5]), UidSet.of([9])
     done = UidSet.span(1, 10) - refused - failed
-    store.progress(
-        lease, settled=[copied(done, 1), other(Outcome.REFUSED, refused), other(Outcome.FAILED, failed)]
-    )
+    store.progress(lease, settled=[copied(done, 1), other(Outcome.REFUSED, refused), other(Outcome.FAILED, failed)])
     store.finish(lease)
     store.finish(take(store))
     notes = store.notes(folder.folder_id)

@@ -34,7 +34,7 @@ def test_one_writer_a_folder_and_as_many_as_there_are_folders(store: Store) -> N
     _, (mailbox,) = start(store)
     lease = take(store, "p")
     for n in range(3):
-        store.plan_folder(lease, plan_of(mailbox, f"f{n}", (1, 5), (6, 9)), n)
+        store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, 5), (6, 9)), n)])
     store.finish(lease)
     store.leave("p", mailbox.mailbox_id)
     leases = [take(store, lane) for lane in "abc"]
@@ -115,7 +115,7 @@ def test_defaults_are_four_lanes_an_account(store: Store) -> None:
     _, (mailbox,) = start(store)
     lease = take(store, "p")
     for n in range(6):
-        store.plan_folder(lease, plan_of(mailbox, f"f{n}", (1, 5)), n)
+        store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, 5)), n)])
     store.finish(lease)
     store.leave("p", mailbox.mailbox_id)
     assert [store.claim(lane) is not None for lane in "abcde"] == [True] * 4 + [False]
@@ -177,7 +177,7 @@ def _plan_all(store: Store, sizes: dict[str, tuple[int, int]]) -> None:
         spans = [UidSet.span(10 * n + 1, 10 * n + 10) for n in range(count)]
         plan = plan_of(lease.mailbox)
         batches = tuple(batch(folder, uids, size) for uids in spans)
-        store.plan_folder(lease, replace(plan, folder=folder, batches=batches, messages=10 * count), 1)
+        store.plan_folders(lease, [(replace(plan, folder=folder, batches=batches, messages=10 * count), 1)])
         store.finish(lease)
         store.leave(lease.holder, mailbox_id)
 
@@ -218,7 +218,7 @@ def test_a_newcomer_gets_its_turn_and_no_more(store: Store) -> None:
     assert lease.mailbox.mailbox_id == newcomer.mailbox_id, "within one claim"
     plan = plan_of(newcomer, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(100)])
     plan = replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches))
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     store.finish(lease)
     turns = Counter(m.mailbox_id for m in _serve(store, 60))
     assert len(turns) == 3
@@ -236,7 +236,9 @@ def test_a_newcomer_does_not_overtake_those_whose_batches_are_all_out(store: Sto
     store.submit(whole.import_id)
     lease = take(store, "c")
     plan = plan_of(newcomer, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(200)])
-    store.plan_folder(lease, replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)), 1)
+    store.plan_folders(
+        lease, [(replace(plan, batches=tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)), 1)]
+    )
     store.finish(lease)
     for one in out:
         store.release(one, how="wait")
@@ -258,7 +260,7 @@ def test_two_imports_between_other_servers_share_the_lanes(store: Store) -> None
         assert lease.mailbox.import_id == second.import_id
         plan = plan_of(lease.mailbox, "INBOX", *[(10 * n + 1, 10 * n + 10) for n in range(100)])
         batches = tuple(replace(b, size_bytes=1_000_000) for b in plan.batches)
-        store.plan_folder(lease, replace(plan, batches=batches), 1)
+        store.plan_folders(lease, [(replace(plan, batches=batches), 1)])
         store.finish(lease)
     turns = Counter(m.import_id for m in _serve(store, 60))
     assert abs(turns[first.import_id] - turns[second.import_id]) <= 4, turns

@@ -36,8 +36,8 @@ WRITES: dict[str, Write] = {
     "finish": lambda s, le: s.finish(le),
     "release": lambda s, le: s.release(le, how="park"),
     "split": lambda s, le: s.split(le, []),
-    "plan_folder": lambda s, le: s.plan_folder(le, plan_of(le.mailbox, "new", (1, 2)), 1),
-    "audit": lambda s, le: s.audit(le, Audit(folder_id=le.unit.folder_id, verified="x", altered=3)),
+    "plan_folders": lambda s, le: s.plan_folders(le, [(plan_of(le.mailbox, "new", (1, 2)), 1)]),
+    "audit": lambda s, le: s.audit(le, [Audit(folder_id=le.unit.folder_id, verified="x", altered=3)]),
     "set_flags": lambda s, le: s.set_flags(le, le.unit.folder_id, 77, {"\\Seen": UidSet.span(1, 2)}),
 }
 
@@ -385,7 +385,7 @@ def test_a_plan_that_outlives_cancel_and_retry_is_not_left_behind(store: Store) 
     lease = take(store)
     store.control(whole.import_id, mailbox.mailbox_id, Control.CANCEL)
     assert store.retry(whole.import_id, mailbox.mailbox_id, []) is True
-    store.plan_folder(lease, plan_of(mailbox, "INBOX", (1, 5)), 1)
+    store.plan_folders(lease, [(plan_of(mailbox, "INBOX", (1, 5)), 1)])
     store.finish(lease)
     assert run_out(store) == 2
     assert store.import_tally(whole.import_id)[1] == {MailboxState.COMPLETE: 1}
@@ -467,7 +467,7 @@ def test_whatever_is_parked_or_planned_anew_comes_to_its_end(store: Store, how: 
     whole, (mailbox,) = start(store)
     lease = take(store)
     if kind is not UnitKind.PLAN:
-        store.plan_folder(lease, plan_of(mailbox, "INBOX", (1, 5), (6, 9)), 1)
+        store.plan_folders(lease, [(plan_of(mailbox, "INBOX", (1, 5), (6, 9)), 1)])
         store.finish(lease)
         lease = take(store)
     if kind is UnitKind.VERIFY:
@@ -538,14 +538,14 @@ def test_what_verification_found_is_absolute(store: Store) -> None:
         notes=(Note(uid=4, what="missing", reason="gone"),),
     )  # fmt: skip
     for _ in range(2):
-        store.audit(lease, found)
+        store.audit(lease, [found])
     tally, _ = store.import_tally(whole.import_id)
     assert (tally.altered, tally.missing, tally[Outcome.COPIED]) == (2, 1, 10)
     assert store.ledger(folder.folder_id)[0].digest == (1 << 48) - 1
     kept = store.folder(folder.folder_id)
     assert kept is not None
     assert kept.verified == "7:11/9:11:10"
-    store.audit(lease, replace(found, altered=0, missing=0, notes=(), verified="later"))
+    store.audit(lease, [replace(found, altered=0, missing=0, notes=(), verified="later")])
     tally, _ = store.import_tally(whole.import_id)
     assert (tally.altered, tally.missing) == (0, 0)
     sums_agree(store, whole.import_id)
@@ -555,7 +555,7 @@ def test_flags_are_kept_as_last_carried_over(store: Store) -> None:
     _, (mailbox,) = start(store)
     lease = take(store)
     plan = plan_of(mailbox, "INBOX", (1, 5))
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     store.set_flags(lease, plan.folder.folder_id, 2**62 + 1, None)
     kept = store.folder(plan.folder.folder_id)
     assert kept is not None

@@ -63,7 +63,7 @@ def test_eight_lanes_serve_everything_exactly_once(store: Store) -> None:
                 if lease.unit.kind is UnitKind.PLAN:
                     for n in range(3):
                         plan = plan_of(lease.mailbox, f"f{n}", (1, 10), (11, 20), (21, 30))
-                        store.plan_folder(lease, plan, n)
+                        store.plan_folders(lease, [(plan, n)])
                 elif lease.unit.kind is UnitKind.COPY:
                     store.progress(lease, settled=[copied(lease.unit.uids, lease.unit.uids.low)])
                 store.finish(lease)

@@ -133,7 +133,7 @@ class Lockstep(RuleBasedStateMachine):
                 folder = folder_of(mailbox, name, uidnext=new + 1, source_messages=new)
                 parts = tuple(batch(folder, part) for part in UidSet.span(1, new).pieces(10))
                 plan = replace(plan_of(mailbox), folder=folder, batches=parts, messages=new, size_bytes=1000 * new)
-                self.both("plan_folder", pair, plan, order + 1, lost=True)
+                self.both("plan_folders", pair, [(plan, order + 1)], lost=True)
             self.both("finish", pair, lost=True)
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
@@ -287,7 +287,7 @@ class Lockstep(RuleBasedStateMachine):
             plan, folder=folder, batches=tuple(batch(folder, part) for part in uids.pieces(size)), messages=new,
             size_bytes=1000 * new, adopted=adopted, reset=reset,
         )  # fmt: skip
-        self.both("plan_folder", pair, plan, ["INBOX", "Sent"].index(name) + 1, lost=lost)
+        self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)
@@ -416,7 +416,7 @@ class Lockstep(RuleBasedStateMachine):
         notes = (Note(uid=1, what="missing", reason="gone"),)
         audit = Audit(folder_id=folder.folder_id, verified=str(self.clock()), digests=digests, notes=notes)
         audit = replace(audit, altered=altered, missing=missing)
-        self.both("audit", pair, audit, lost=lost)
+        self.both("audit", pair, [audit], lost=lost)
         self.both("set_flags", pair, folder.folder_id, 2**62 + altered, {"\\Seen": UidSet.span(1, 3)}, lost=lost)
 
     # -- what holds after every step

@@ -70,7 +70,7 @@ def test_a_million_messages_cost_less_than_four_megabytes(client: redis.Redis, s
     folder = folder_of(mailbox, uidnext=pairs[-1][0] + 1, source_messages=MESSAGES)
     units = tuple(batch(folder, UidSet.of(s for s, _ in part)) for part in batches)
     plan = replace(plan_of(mailbox), folder=folder, batches=units, messages=MESSAGES, size_bytes=MESSAGES * 1000)
-    store.plan_folder(lease, plan, 1)
+    store.plan_folders(lease, [(plan, 1)])
     open_ = int(client.info("memory")["used_memory"]) - empty
     store.finish(lease)
     highest = 0
@@ -115,7 +115,7 @@ def test_claims_are_quick_with_a_hundred_thousand_batches_pending(client: redis.
         folder = folder_of(lease.mailbox, uidnext=1001, source_messages=1000)
         spans = tuple(batch(folder, UidSet.span(20 * k + 1, 20 * k + 20)) for k in range(50))
         plan = replace(plan_of(lease.mailbox), folder=folder, batches=spans, messages=1000)
-        store.plan_folder(lease, plan, 1)
+        store.plan_folders(lease, [(plan, 1)])
         store.release(lease, how="wait", delay_seconds=100_000)
     used = int(client.info("memory")["used_memory"]) - empty
     seconds = []

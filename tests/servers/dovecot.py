@@ -84,7 +84,9 @@ class Dovecot:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()  # stopping in order takes a second, and nobody reads what it would write
         shutil.rmtree(self.home, ignore_errors=True)
 

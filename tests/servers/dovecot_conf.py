@@ -103,8 +103,8 @@ def _location(settings: Settings) -> str:
 
 def _databases(settings: Settings, home: Path) -> str:
     text = f"""
-# Takes any password and decides nothing. Refusals are collected and told every half second, whatever the delay, unless a field says otherwise,
-# and a refusing passdb loses its own fields.
+# Takes any password and decides nothing. Refusals are collected and told every half second, whatever the delay,
+# unless a field says otherwise; and a passdb that refuses loses its own fields.
 passdb {{
   driver = static
   args = password={{PLAIN}}%w nodelay=y

@@ -70,7 +70,6 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """A child in a process group of its own that ends with this process; what it prints goes to `log`."""
 
-
     def start() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
             return subprocess.Popen(

@@ -19,7 +19,7 @@ from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
 
-class Plain(Cleartext):  # type: ignore[misc]
+class Plain(Cleartext):
     """Passwords as they are; pysasl's own comparison fails on letters outside ASCII."""
 
     def copy(self, **_: Any) -> Plain:

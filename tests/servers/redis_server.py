@@ -56,7 +56,9 @@ class RedisServer:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.kill()
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.rmtree(self._data, ignore_errors=True)

@@ -45,7 +45,9 @@ class Wire:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stream.close()
         self.sock.close()
 
@@ -72,7 +74,7 @@ class Wire:
 
     def collect(self, tag: bytes, plain: bytes = b"") -> tuple[list[Response], bytes]:
         """Everything up to the tagged answer; (untagged answers, text of the OK)."""
-        untagged = []
+        untagged: list[Response] = []
         while True:
             answer = self.read()
             if answer.line.startswith(tag + b" "):
@@ -93,7 +95,9 @@ class Wire:
         """Raw names of all folders that can be selected."""
         names = []
         for answer in self.command(b'LIST "" "*"')[0]:
-            found = re.match(rb'\* LIST \(([^)]*)\) (?:NIL|"(?:\\.|[^"\\])*") (.*)\Z', answer.line, re.IGNORECASE | re.DOTALL)
+            found = re.match(
+                rb'\* LIST \(([^)]*)\) (?:NIL|"(?:\\.|[^"\\])*") (.*)\Z', answer.line, re.IGNORECASE | re.DOTALL
+            )
             if found and not re.search(rb"\\(noselect|nonexistent)", found[1], re.IGNORECASE):
                 names.append(answer.literals[0] if answer.literals else unquote(found[2]))
         return names

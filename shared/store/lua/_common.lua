@@ -237,6 +237,16 @@ local function entered(u, folder, s)
   return #s.records > 0 or next(s.others) ~= nil
 end
 
+-- The destination was seen to hold what this entry of the ledger says: "!" behind its digest.
+local function mark_checked(folder, name)
+  local ledger = folder_key(folder) .. ':ledger'
+  local digest = redis.call('HGET', ledger, name .. '#')
+  if digest and string.sub(digest, -1) ~= '!' then
+    redis.call('HSET', ledger, name .. '#', digest .. '!')
+    redis.call('HINCRBY', folder_key(folder), 'unchecked', -1)
+  end
+end
+
 -- What is new of `list`, and the first range of destination UIDs that it would give away twice, or nil. Scripts have no
 -- way back, so everything is looked at before anything is written. `fresh`: the ledger is about to be emptied.
 local function new_of(u, folder, list, fresh)
@@ -272,6 +282,7 @@ local function settle(u, folder, mailbox, import, s)
   end
   if #text > 0 then
     local old = redis.call('HGET', ledger, u)
+    if not old then redis.call('HINCRBY', folder_key(folder), 'unchecked', 1) end
     redis.call('HSET', ledger, u, (old and old .. ';' or '') .. table.concat(text, ';'))
     local digest = tonumber(redis.call('HGET', ledger, u .. '#') or '0')
     redis.call('HSET', ledger, u .. '#', string.format('%.0f', (digest + s.digest) % 281474976710656))

@@ -1,14 +1,18 @@
--- audit(unit, term, holder, folder, verified, digests_json, counts_json, notes_json)
+-- audit(unit, term, holder, folder, verified, digests_json, counts_json, notes_json, checked_json)
 -- Enters what verification found in one folder: absolute counts of altered and missing, notes, corrected digests.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
 local import = redis.call('HGET', mailbox_key(m), 'import')
 local key = folder_key(f)
-for name, digest in pairs(cjson.decode(ARGV[6])) do redis.call('HSET', key .. ':ledger', name .. '#', digest) end
+for name, digest in pairs(cjson.decode(ARGV[6])) do
+  local old = redis.call('HGET', key .. ':ledger', name .. '#') or ''
+  redis.call('HSET', key .. ':ledger', name .. '#', digest .. (string.sub(old, -1) == '!' and '!' or ''))
+end
 for what, n in pairs(cjson.decode(ARGV[7])) do
   count(f, m, import, what, n - tonumber(redis.call('HGET', key, what) or '0'))
 end
 for field, note in pairs(cjson.decode(ARGV[8])) do redis.call('HSET', key .. ':notes', field, note) end
+for _, name in ipairs(cjson.decode(ARGV[9])) do mark_checked(f, name) end
 redis.call('HSET', key, 'verified', ARGV[5])
 return 'OK'

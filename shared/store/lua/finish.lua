@@ -1,4 +1,5 @@
--- finish(unit, term, holder, compact): closes a unit. `compact`: the batch's whole ledger text, packed, or ''.
+-- finish(unit, term, holder, compact, checked): closes a unit. `compact`: the batch's whole ledger text, packed, or ''.
+-- checked = '1': the destination was read back and holds what the ledger says of this batch.
 -- The next batch of the folder becomes ready; after the last one the mailbox moves on; after the last mailbox the
 -- import does. All in this one script, so that there is no moment in which a crash could lose the next step.
 local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
@@ -12,6 +13,7 @@ if kind == 'copy' and tonumber(h[5]) < tonumber(h[4]) then
 end
 local import = redis.call('HGET', mailbox_key(m), 'import')
 if ARGV[4] ~= '' and folder ~= '' then redis.call('HSET', folder_key(folder) .. ':ledger', u, ARGV[4]) end
+if ARGV[5] == '1' then mark_checked(folder, u) end
 drop_unit(m, u)
 if folder ~= '' then next_batch(folder) end
 if kind == 'plan' then move_mailbox(m, 'planned') end

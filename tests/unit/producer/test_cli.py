@@ -1,0 +1,94 @@
+"""The command line before anything is started: help, usage, exit codes, and what it loads."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from producer.cli import app
+from producer.cli.verb import verb
+from shared.errors import CredentialsError, StoreError, UsageError
+
+VERBS = (
+    "demo", "check", "plan", "import", "list", "status", "watch", "errors", "report", "pause", "resume", "cancel",
+    "retry", "verify", "credentials", "forget", "limits", "worker", "coordinator", "up", "down", "doctor", "template",
+)  # fmt: skip
+ENDS = ["--source", "imap://127.0.0.1:1", "--destination", "imap://127.0.0.1:2"]
+
+
+def test_help_names_every_verb_and_every_exit_code() -> None:
+    said = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
+    assert all(f" {name} " in said for name in VERBS)
+    for words in ("0 all copied", "1 a fault", "2 bad usage", "3 finished, but", "4 interrupted"):
+        assert words in said
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_every_verb_has_a_help(name: str) -> None:
+    found = CliRunner().invoke(app, [name, "--help"])
+    assert found.exit_code == 0
+    assert "Usage" in found.output
+
+
+def test_no_password_can_be_given_as_an_argument() -> None:
+    for name in VERBS:
+        assert "--password" not in CliRunner().invoke(app, [name, "--help"]).output
+
+
+@pytest.mark.parametrize("arguments", [["imprt"], ["import"], ["import", "x.csv"], ["limits", "--nonsense"], []])
+def test_bad_usage_is_exit_code_2(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_every_fault_of_a_request_is_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("login,password\nx,y\nx,z\nq,\n")
+    found = CliRunner().invoke(
+        app,
+        ["import", str(path), "--source", "nonsense", "--destination", "imap://elsewhere.example", "--verify", "some"],
+    )
+    assert found.exit_code == 2
+    for words in ("--source", "--destination", "--verify", "row 3", "row 4"):
+        assert words in found.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("u"), 2),
+        (StoreError("s"), 1),
+        (CredentialsError("c"), 1),
+        (KeyboardInterrupt(), 4),
+        (ValueError("password=hunter2"), 1),
+    ],
+)
+def test_errors_are_a_sentence_and_an_exit_code(error: BaseException, code: int) -> None:
+    def failing() -> int:
+        raise error
+
+    with pytest.raises(typer.Exit) as ended:
+        verb(failing)()
+    assert ended.value.exit_code == code
+
+
+def test_help_loads_nothing_heavy() -> None:
+    heavy = (
+        "redis",
+        "dramatiq",
+        "pydantic",
+        "imapclient",
+        "cryptography",
+        "structlog",
+        "rich.live",
+        "prometheus_client",
+    )
+    ask = f"import sys, producer.cli; print([name for name in {heavy!r} if name in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", ask], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
+    )
+    assert said.stdout.strip() == "[]"

@@ -1,0 +1,66 @@
+"""Every label has a fixed set of values, and all of them are there from the start."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+
+import pytest
+from prometheus_client import generate_latest
+
+from shared.events import DoubtResolved, GroupSettled, SignedIn, UnitEnded, VerifyMismatch
+from shared.metrics import UNIT_RESULTS, CoordinatorMetrics, WorkerMetrics, start_http
+from worker.failures import TABLE
+
+
+def test_every_code_of_the_failure_table_is_known_to_the_metrics() -> None:
+    codes = {row.code.format(side=side) for row in TABLE for side in ("source", "destination")}
+    assert codes <= set(UNIT_RESULTS)
+
+
+def test_outcomes_are_born_at_zero_and_counted() -> None:
+    metrics = WorkerMetrics()
+    assert b'mailhaul_messages_total{outcome="copied"} 0.0' in generate_latest(metrics.registry)
+    metrics(GroupSettled(outcome="copied", messages=7, size_bytes=70))
+    metrics(SignedIn(side="source", result="AuthenticationRefused", seconds=0.1))
+    metrics(DoubtResolved(found=2, absent=1))
+    metrics(VerifyMismatch(what="missing", messages=1))
+    text = generate_latest(metrics.registry).decode()
+    assert 'mailhaul_messages_total{outcome="copied"} 7.0' in text
+    assert 'mailhaul_imap_logins_total{result="auth_refused",side="source"} 1.0' in text
+    assert 'mailhaul_in_doubt_messages_total{found="found"} 2.0' in text
+
+
+def test_an_unknown_result_cannot_make_a_new_series() -> None:
+    metrics = WorkerMetrics()
+    before = generate_latest(metrics.registry).count(b"\n")
+    metrics(UnitEnded(kind="copy", result="anna@example.org", seconds=1))
+    text = generate_latest(metrics.registry)
+    assert text.count(b"\n") == before
+    assert b"anna" not in text
+
+
+def test_a_standby_shows_zeros() -> None:
+    metrics = CoordinatorMetrics()
+    metrics.publish_leader(True)
+    metrics.publish_imports({"running": 2}, {}, 5, 50)
+    metrics.publish_leader(False)
+    text = generate_latest(metrics.registry).decode()
+    assert "mailhaul_leader 0.0" in text
+    assert "mailhaul_backlog_messages 0.0" in text
+    assert 'mailhaul_imports{state="running"} 0.0' in text
+
+
+def test_the_page_and_the_two_healths() -> None:
+    metrics = WorkerMetrics()
+    server = start_http(metrics.registry, 0, "127.0.0.1", ready=lambda: (False, "no store"))
+    base = f"http://127.0.0.1:{server.server_port}"
+    try:
+        assert b"mailhaul_messages_total" in urllib.request.urlopen(f"{base}/metrics").read()
+        assert urllib.request.urlopen(f"{base}/healthz").status == 200
+        with pytest.raises(urllib.error.HTTPError, match="503"):
+            urllib.request.urlopen(f"{base}/readyz")
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{base}/etc/passwd")
+    finally:
+        server.shutdown()

@@ -1,0 +1,169 @@
+"""What an operator may do, over the store in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from producer import operations
+from producer.intake.manifest import Row
+from producer.intake.submit import import_name, prepare_import, submit
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import UsageError
+from shared.lifecycle import Control, MailboxState
+from shared.model import Endpoint, Failure, Import, Options, Tls, Unit
+from shared.store.memory import MemoryStore
+
+SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
+DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
+KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+
+
+class Desk:
+    """A store, a vault, and the bells that were rung."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.vault = Vault([KEY])
+        self.rung: list[str] = []
+
+    def ring(self, unit: Unit, import_id: str) -> None:
+        self.rung.append(unit.unit_id)
+
+    def submit(self, *logins: str, name: str = "people") -> Import:
+        rows = [_row(at, login) for at, login in enumerate(logins, start=2)]
+        request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), name)
+        submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14)
+        return operations.find_import(self.store, request.import_id)
+
+    def park(self, request: Import, login: str) -> None:
+        ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
+        lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
+        assert lease is not None
+        assert lease.mailbox.source.login == login
+        failure = Failure(code="source_auth_refused", sentence="refused the login", advice="see IMPORT")
+        self.store.release(lease, how="park", failure=failure)
+
+    def opened(self, request: Import, login: str, side: str) -> Credentials:
+        ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
+        sealed = self.store.sealed(request.import_id, mailbox.mailbox_id, side)
+        assert sealed is not None
+        return self.vault.open(mailbox.mailbox_id, side, sealed)
+
+
+def _row(line: int, login: str, password: str = "", new_password: str = "") -> Row:
+    secret = password or f"pw-{login}"
+    return Row(
+        line=line, login=login, password=Secret(secret), new_login=login, new_password=Secret(new_password or secret)
+    )
+
+
+def test_the_same_request_twice_is_the_same_import() -> None:
+    desk = Desk()
+    first, again = desk.submit("a", "b"), desk.submit("a", "b")
+    assert first.import_id == again.import_id
+    assert len(desk.store.imports()) == 1
+    assert len(desk.store.mailboxes(first.import_id)) == 2
+
+
+def test_credentials_are_there_before_anything_is_served() -> None:
+    desk = Desk()
+    request = desk.submit("a")
+    assert desk.opened(request, "a", "source").password == Secret("pw-a")
+    assert desk.rung
+
+
+def test_an_import_is_found_by_name_and_by_the_beginning_of_its_id() -> None:
+    desk = Desk()
+    one, other = desk.submit("a", name="one"), desk.submit("a", name="other")
+    assert operations.find_import(desk.store, "one").import_id == one.import_id
+    assert operations.find_import(desk.store, other.import_id[:6]).import_id == other.import_id
+    assert operations.find_import(desk.store).import_id in (one.import_id, other.import_id)
+    with pytest.raises(UsageError, match="no import is called") as said:
+        operations.find_import(desk.store, "none")
+    assert one.import_id[:8] in str(said.value)
+
+
+def test_without_any_import_the_sentence_says_how_to_start_one() -> None:
+    with pytest.raises(UsageError, match="mailhaul import"):
+        operations.find_import(Desk().store)
+
+
+def test_new_credentials_wake_the_parked_mailbox_and_replace_both_sides_when_they_were_alike() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b")
+    desk.park(request, "a")
+    done = operations.replace_credentials(
+        desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right"), _row(2, "nobody")], ("login", "password")
+    )
+    assert (done.mailboxes, done.queued, done.unknown_rows) == (1, 1, (2,))
+    assert desk.opened(request, "a", "source").password == Secret("right")
+    assert desk.opened(request, "a", "destination").password == Secret("right")
+    ((mailbox, _),) = operations.find_mailboxes(desk.store, request, "a")
+    assert mailbox.state is MailboxState.QUEUED
+    assert mailbox.failure is None
+
+
+def test_a_destination_password_of_its_own_is_left_alone_by_a_file_without_one() -> None:
+    desk = Desk()
+    rows = [_row(2, "a", "old-pw", "new-pw")]
+    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), "people")
+    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14)
+    operations.replace_credentials(
+        desk.store, desk.vault, desk.ring, request, [_row(1, "a", "right")], ("login", "password")
+    )
+    assert desk.opened(request, "a", "source").password == Secret("right")
+    assert desk.opened(request, "a", "destination").password == Secret("new-pw")
+
+
+def test_errors_come_by_kind_with_rows_and_advice() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b", "c")
+    desk.park(request, "a")
+    desk.park(request, "c")
+    (group,) = operations.errors(desk.store, request)
+    assert (group.code, group.parked) == ("source_auth_refused", True)
+    assert [(who.row, who.login) for who in group.sufferers] == [(2, "a"), (4, "c")]
+    assert request.import_id[:8] in group.advice
+
+
+def test_retry_wakes_what_is_parked_and_nothing_else() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b")
+    desk.park(request, "a")
+    assert operations.retry(desk.store, desk.ring, request) == (1, 0)
+    assert operations.retry(desk.store, desk.ring, request) == (0, 0)
+
+
+def test_pause_concerns_one_mailbox_or_all() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b")
+    assert operations.control(desk.store, desk.ring, request, Control.PAUSE, "a") == 1
+    assert operations.control(desk.store, desk.ring, request, Control.PAUSE) == 2
+    with pytest.raises(UsageError, match="no mailbox"):
+        operations.control(desk.store, desk.ring, request, Control.PAUSE, "nobody")
+
+
+def test_limits_have_names() -> None:
+    desk = Desk()
+    operations.set_limit(desk.store, "source_host:mail.example", 3)
+    assert desk.store.limits() == {"source_host:mail.example": 3}
+    operations.set_limit(desk.store, "source_host:mail.example", None)
+    assert desk.store.limits() == {}
+    with pytest.raises(UsageError, match="source_account"):
+        operations.set_limit(desk.store, "threads", 3)
+
+
+def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
+    desk = Desk()
+    request = desk.submit("a")
+    assert operations.forget(desk.store, request)
+    assert not operations.forget(desk.store, request)
+    with pytest.raises(UsageError, match="no longer stored"):
+        operations.verify(desk.store, desk.ring, request, 14, full=True)
+
+
+def test_the_name_is_the_files_unless_it_is_given() -> None:
+    assert import_name("", "/tmp/people.csv") == "people"
+    assert import_name("autumn", "people.csv") == "autumn"
+    with pytest.raises(UsageError):
+        import_name("a\nb", "people.csv")

@@ -1,0 +1,101 @@
+"""What the numbers say: how far, how fast, how long still, how it ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from producer.coordinator.tally import (
+    EARLY_SECONDS,
+    WINDOW_SECONDS,
+    Sample,
+    Window,
+    exit_code,
+    progress,
+)
+from shared.lifecycle import Control, ImportState, MailboxState, Outcome
+from shared.model import Endpoint, Import, Tally, Tls
+
+M = MailboxState
+
+
+def _import(state: ImportState = ImportState.RUNNING, control: Control = Control.RUN) -> Import:
+    end = Endpoint(host="h", port=993, tls=Tls.IMPLICIT)
+    return Import(import_id="i", name="n", source=end, destination=end, state=state, control=control)
+
+
+def _tally(copied: int = 0, messages: int = 100, done: int = 0, size: int = 1000, **outcomes: int) -> Tally:
+    found = {Outcome.COPIED: copied} | {Outcome(name): n for name, n in outcomes.items()}
+    return Tally(messages=messages, size_bytes=size, done_bytes=done, outcomes=found)
+
+
+def _window(*samples: tuple[float, int, int]) -> Window:
+    window = Window()
+    for at, messages, size_bytes in samples:
+        window = window.with_sample(Sample(at=at, messages=messages, size_bytes=size_bytes))
+    return window
+
+
+def test_percent_is_none_before_anything_is_known_and_never_whole_while_a_message_is_pending() -> None:
+    assert progress(_import(), Tally(), {M.QUEUED: 1}).share_messages is None
+    # Servers tell wrong sizes: more bytes done than there are.
+    almost = progress(_import(), _tally(99, done=5000), {M.COPYING: 1})
+    assert almost.share_bytes == 0.999
+    assert progress(_import(), _tally(100, done=900), {M.COMPLETE: 1}).share_bytes == 1.0
+
+
+def test_the_estimate_waits_until_every_mailbox_has_said_how_much_there_is() -> None:
+    window = _window((0, 0, 0), (10, 50, 500))
+    assert progress(_import(), _tally(50, done=500), {M.PLANNING: 1, M.COPYING: 1}, window).eta_seconds is None
+    assert progress(_import(), _tally(50, done=500), {M.COPYING: 2}, window).eta_seconds == pytest.approx(10)
+
+
+def test_the_estimate_waits_for_some_seconds_of_copying() -> None:
+    window = _window((0, 0, 0), (EARLY_SECONDS / 2, 50, 500))
+    assert progress(_import(), _tally(50, done=500), {M.COPYING: 1}, window).eta_seconds is None
+
+
+def test_the_slower_of_messages_and_bytes_decides() -> None:
+    window = _window((0, 0, 0), (10, 90, 100))
+    assert progress(_import(), _tally(90, done=100), {M.COPYING: 1}, window).eta_seconds == pytest.approx(90)
+
+
+def test_the_window_forgets_what_is_old_and_begins_anew_when_counts_go_back() -> None:
+    window = _window(*((float(at), at * 10, at * 10) for at in range(200)))
+    assert window.seconds <= WINDOW_SECONDS
+    assert window.messages_per_second == pytest.approx(10)
+    assert window.with_sample(Sample(at=201, messages=5, size_bytes=5)).samples == (
+        Sample(at=201, messages=5, size_bytes=5),
+    )
+
+
+def test_many_looks_a_second_do_not_grow_the_window() -> None:
+    window = _window(*((at / 50, at, at) for at in range(5000)))
+    assert len(window.samples) <= 300
+    assert window.messages_per_second == pytest.approx(50, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("tally", "mailboxes", "unreadable", "code"),
+    [
+        (_tally(100), {M.COMPLETE: 2}, 0, 0),
+        (_tally(90, skipped=5, vanished=5), {M.COMPLETE: 2}, 0, 0),
+        (_tally(0, already_present=100), {M.COMPLETE: 2}, 0, 0),
+        (_tally(99, refused=1), {M.COMPLETE: 2}, 0, 3),
+        (_tally(99, failed=1), {M.COMPLETE: 2}, 0, 3),
+        (_tally(100), {M.COMPLETE: 1, M.PARKED: 1}, 0, 3),
+        (_tally(100), {M.COMPLETE: 1, M.CANCELLED: 1}, 0, 3),
+        (_tally(100), {M.COMPLETE: 2}, 1, 3),
+        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, missing=1), {M.COMPLETE: 1}, 0, 3),
+        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1, keywords_lost=1), {M.COMPLETE: 1}, 0, 0),
+        (Tally(), {M.COMPLETE: 1}, 0, 0),
+    ],
+)
+def test_how_it_ended(tally: Tally, mailboxes: dict[MailboxState, int], unreadable: int, code: int) -> None:
+    assert exit_code(progress(_import(ImportState.FINISHED), tally, mailboxes), unreadable) == code
+
+
+def test_the_word_for_it() -> None:
+    assert progress(_import(control=Control.PAUSE), Tally(), {M.COPYING: 1}).word == "paused"
+    assert progress(_import(), Tally(), {M.COPYING: 1}).word == "running"
+    assert progress(_import(ImportState.FINISHED), Tally(), {M.COMPLETE: 1}).word == "complete"
+    assert progress(_import(ImportState.FINISHED), Tally(), {M.PARKED: 1}).word == "incomplete"
