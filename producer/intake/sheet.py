@@ -1,12 +1,13 @@
 """Bytes to cells: in which encoding, by which separator, what is quoted, and on which line.
 
-Not the csv module: it cannot tell a quoted value from a bare one (and a space in quotes belongs to a password), takes
-an unclosed quotation mark for a value up to the end of the file, and keeps its size limit in a global. Here a value
-never spans lines (no login, password or name holds a line break), so every fault costs its own row only.
+The csv module reads each line by itself: no login, password or name holds a line break, and so an unclosed quotation
+mark costs its own row only. Since it does not tell quoted values from bare ones, spaces are stripped in rows without
+any quotation mark, and kept in the others.
 """
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -70,9 +71,9 @@ class ManifestInvalid(UsageError):
 class Cell:
     """One value."""
 
-    #: As meant: without the quotation marks, and if it had none, without spaces around it.
+    #: As meant: without the quotation marks, and in a row without any, without spaces around it.
     text: str
-    #: Whether it stood in quotation marks.
+    #: Whether its row has quotation marks, so that spaces may be meant.
     quoted: bool = False
 
 
@@ -104,7 +105,6 @@ def read_sheet(data: bytes, *, encoding: str = "", separator: str = "", max_rows
             f"the file is not UTF-8 and was read as {used.upper()}: look at a name, or give --encoding"
         )
     lines = list(_lines(text))
-    quoted = _quoted_value(divider)
     followed = 0
     for at, (number, line) in enumerate(lines):
         if followed or not line.strip():
@@ -112,7 +112,7 @@ def read_sheet(data: bytes, *, encoding: str = "", separator: str = "", max_rows
             continue
         if len(sheet.rows) + len(sheet.errors) >= max_rows + 1:  # one for the header
             raise _unreadable(f"more than {max_rows} rows: split the file", number)
-        cells = _cells(line, divider, quoted) if len(line) <= _LONGEST_LINE else _TOO_LONG
+        cells = _cells(line, divider) if len(line) <= _LONGEST_LINE else _TOO_LONG
         if isinstance(cells, str):
             followed = _end_of_value(lines[at + 1 : at + 1 + _FOLLOWED], divider) if cells == _UNCLOSED else 0
             sheet.errors.append(RowError(line=number, what=_BROKEN if followed else cells))
@@ -206,37 +206,25 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
 _UNCLOSED = "a quotation mark is never closed; inside a value write it twice"
 _BROKEN = "a value holds a line break (or a quotation mark is not closed)"
 _TOO_LONG = f"longer than {_LONGEST_LINE} characters"
-_TRAILING = "text stands behind a closing quotation mark; inside a value write the mark twice"
+_TRAILING = "something stands behind a closing quotation mark; inside a value write the mark twice"
 
 
-def _quoted_value(separator: str) -> re.Pattern[str]:
-    """A value in quotation marks: its text, its closing mark ("" when it has none), blanks around it left out."""
-    blank = _blank(separator)
-    return re.compile(f'[{blank}]*"([^"]*+(?:""[^"]*+)*+)("?)[{blank}]*')
-
-
-def _blank(separator: str) -> str:
-    return " " if separator == "\t" else " \t"
-
-
-def _cells(line: str, separator: str, quoted: re.Pattern[str]) -> list[Cell] | str:
-    """The values of one line, or what is wrong with it."""
-    cells, at = [], 0
-    while True:
-        if found := quoted.match(line, at):
-            if not found[2]:
-                return _UNCLOSED
-            at = found.end()
-            if at < len(line) and line[at] != separator:
-                return _TRAILING
-            cells.append(Cell(found[1].replace('""', '"'), True))
-        else:
-            end = line.find(separator, at)
-            start, at = at, len(line) if end < 0 else end
-            cells.append(Cell(line[start:at].strip(_blank(separator))))
-        if at >= len(line):
-            return cells
-        at += 1
+def _cells(line: str, separator: str) -> list[Cell] | str:
+    """The values of one line, or what is wrong with it. The line alone is read, so that an unclosed quotation mark
+    costs its own row only, and strictly, so that it is noticed."""
+    # Blanks behind a closing mark are no text; csv knows only those in front of an opening one.
+    tidy = re.sub(f'((?:^|{separator}) *"(?:[^"]|"")*+") +(?={separator}|$)', r"\1", line)
+    values: list[str] = []
+    for text in (line, tidy):
+        try:
+            values = next(csv.reader([text], delimiter=separator, skipinitialspace=True, strict=True))
+            break
+        except csv.Error as error:
+            if text is tidy or "unexpected end" in str(error):
+                return _UNCLOSED if "unexpected end" in str(error) else _TRAILING
+    if '"' in line:
+        return [Cell(value, True) for value in values]
+    return [Cell(value.strip()) for value in values]
 
 
 def _end_of_value(following: Sequence[tuple[int, str]], separator: str) -> int:

@@ -62,7 +62,7 @@ class Connection:
         try:
             self._send(greeting)
             while not (self._session.over or self._stopping.is_set() or greeting.startswith(b"* BYE")):
-                command = self._read(numbers())
+                command = self._read(numbers)
                 if command is not None:
                     self._record(command)
                     self._answer(command)
@@ -97,11 +97,12 @@ class Connection:
         self._send(question)
         return self._line()
 
-    def _read(self, number: int) -> Command | None:
+    def _read(self, numbers: Callable[[], int]) -> Command | None:
         """The next command; None when it was answered before all of it was read."""
-        command = Command(self.number, number)
+        command = Command(self.number, 0)
         while True:
             line = self._line()
+            command.number = command.number or numbers()
             command.parts.append(line)
             if len(command.parts) == 1:
                 fault = self._faults.strike(command, line_only=True)

@@ -7,6 +7,7 @@ The mail server most installations use, so the one whose word counts. It runs as
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import pwd
 import re
@@ -16,6 +17,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -23,10 +25,21 @@ from typing import Literal, Self
 
 from tests.servers.certificate import certificate_and_key
 from tests.servers.dovecot_conf import Settings, render
-from tests.servers.process import SEARCH_PATH, ServerDied, await_ready, end, free_port, kill, spawn, until_greeting
+from tests.servers.process import (
+    SEARCH_PATH,
+    ServerDied,
+    await_ready,
+    end,
+    free_port,
+    kill,
+    refuses,
+    spawn,
+    until_greeting,
+)
 
 _START_ATTEMPTS = 4
 _NOBODY = "nobody"
+_ROOMS = ("mail", "run", "state", "users")
 #: Unix sockets stand below the folder; their paths have 107 bytes.
 _LONGEST_HOME = 60
 
@@ -72,7 +85,8 @@ class Dovecot:
         )
         self._owner = pwd.getpwnam(_NOBODY) if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())
         self.home = _home(root, self._owner.pw_uid)
-        #: Where accounts keep their mail: `mail/<number>`, see `mail_folder`.
+        for name in _ROOMS:
+            (self.home / name).mkdir()
         self.certificate, self._key = certificate_and_key()
         self.port = 0
         self.tls_port = 0
@@ -116,6 +130,8 @@ class Dovecot:
         if self._process is not None:
             kill(self._process)
             self._process = None
+            # The kernel ends the others when it gets to it, and they listen too.
+            await_ready(lambda: refuses(self.port), what="the end")
 
     def restart(self) -> None:
         """Stop, if it runs, and start again on the same ports with the same mail."""
@@ -123,11 +139,8 @@ class Dovecot:
         self.start()
 
     def _run(self) -> None:
-        for name in ("mail", "run", "state"):
-            (self.home / name).mkdir(exist_ok=True)
         self._write("cert.pem", self.certificate)
         self._write("key.pem", self._key)
-        self._write_users()
         configuration = self._write_configuration()
         binary = shutil.which("dovecot", path=SEARCH_PATH)
         if binary is None:
@@ -152,11 +165,11 @@ class Dovecot:
 
     def _write(self, name: str, content: bytes) -> Path:
         path = self.home / name
-        fresh = path.with_name(name + ".new")
+        fresh = path.with_name(path.name + ".new")
         fresh.write_bytes(content)
         fresh.chmod(0o600)
         if os.geteuid() == 0:
-            for place in (fresh, self.home, *(self.home / name for name in ("mail", "run", "state"))):
+            for place in (fresh, self.home, *(self.home / name for name in _ROOMS)):
                 os.chown(place, self._owner.pw_uid, self._owner.pw_gid)
         fresh.rename(path)
         return path
@@ -167,18 +180,22 @@ class Dovecot:
         """Create the account, or give it another password. Any characters, but no line breaks or colon in the login."""
         if set(login) & set("\r\n:\0") or not login:
             raise ValueError("a login of Dovecot's passwd-file has no colon and no line break")
-        folder = self._accounts[login][1] if login in self._accounts else self.home / "mail" / str(len(self._accounts))
+        known = login in self._accounts
+        folder = self._accounts[login][1] if known else self.home / "mail" / str(len(self._accounts))
         self._accounts[login] = (password, folder)
-        if self._process is not None:
-            self._write_users()
+        self._write_user(login)
+        if known and self._process is not None:
+            # Dovecot looks at a file it knows once in each second of the clock.
+            second = int(time.time())
+            await_ready(lambda: int(time.time()) > second, what="the next second")
 
-    def _write_users(self) -> None:
-        lines = []
-        for login, (password, folder) in self._accounts.items():
-            secret = base64.b64encode(password.encode()).decode()
-            lines.append(f"{login}:{{PLAIN.b64}}{secret}:{self._owner.pw_uid}:{self._owner.pw_gid}::{folder}::\n")
-        path = self._write("users", "".join(lines).encode())
-        # Read anew when size or time differ, and times are whole seconds: never the same time twice.
+    def _write_user(self, login: str) -> None:
+        password, folder = self._accounts[login]
+        secret = base64.b64encode(password.encode()).decode()
+        line = f"{login}:{{PLAIN.b64}}{secret}:{self._owner.pw_uid}:{self._owner.pw_gid}::{folder}::\n"
+        name = hashlib.md5(login.encode(), usedforsecurity=False).hexdigest()
+        path = self._write(f"users/{name}", line.encode())
+        # Read anew when size or time differ: never the same time twice.
         stamp = 1_000_000_000 + next(self._markers)
         os.utime(path, (stamp, stamp))
 

@@ -110,13 +110,15 @@ passdb {{
   args = password={{PLAIN}}%w nodelay=y
   result_success = continue-fail
 }}
+# A file for each account (its name is the MD5 of the login): one file is looked at once a second at most, so that a
+# login added to it would be unknown for a while.
 passdb {{
   driver = passwd-file
-  args = username_format=%u {home}/users
+  args = username_format=%u {home}/users/%Mu
 }}
 userdb {{
   driver = passwd-file
-  args = username_format=%u {home}/users
+  args = username_format=%u {home}/users/%Mu
 }}
 """
     if settings.any_login_password is None:

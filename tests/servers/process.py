@@ -60,6 +60,15 @@ def greets(port: int) -> bool:
         return sock.recv(1) != b""
 
 
+def refuses(port: int) -> bool:
+    """Whether nobody listens on this port any more."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def spawn(
     argv: Sequence[str | Path],
     *,
