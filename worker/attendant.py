@@ -38,6 +38,8 @@ class Attended:
     deadline: float = 0.0
     #: The store called it lost once: perhaps only because its lane finished it a moment ago.
     suspected: bool = False
+    #: The lane was told to pause or cancel a turn ago; usually it stops at its next group by itself.
+    told: bool = False
 
 
 @dataclass
@@ -115,17 +117,21 @@ class Attendant:
                 one.word, one.suspected = word, False
                 if extend:
                     one.deadline = asked + self.lease_seconds
-            gone = self.clock() >= one.deadline or (word == "lost" and one.suspected)
+            if self.clock() >= one.deadline or (word == "lost" and one.suspected):
+                self._shut(one, "lost")
+            elif word in (Control.PAUSE, Control.CANCEL) and one.told:
+                # In the middle of a message that takes its time: what is in doubt by this is looked for later.
+                self._shut(one, word)
             one.suspected = word == "lost"
-            if gone:
-                self._shut(one)
+            one.told = word in (Control.PAUSE, Control.CANCEL)
 
-    def _shut(self, one: Attended) -> None:
+    def _shut(self, one: Attended, word: str) -> None:
         with self._lock:
             # A lane that is done with it may use the same sessions for its next unit by now.
             if self._attended.get(one.lease.unit.unit_id) is not one:
                 return
-            one.word = "lost"
+            one.word = word
             for session in list(one.sessions):
                 session.abort()
-        _log.warning("lease_lost", unit=one.lease.unit.unit_id, term=one.lease.term)
+        event = "lease_lost" if word == "lost" else "shut_on_request"
+        _log.warning(event, unit=one.lease.unit.unit_id, term=one.lease.term, word=word)

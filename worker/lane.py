@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import LeaseLost, MailError, StoreError
+from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, StoreError
 from shared.events import Listener, UnitEnded
-from shared.lifecycle import Outcome
+from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
@@ -197,6 +197,9 @@ class Lane:
     def _failed(self, lease: Lease, error: Exception) -> str:
         """Does what the table says about `error`; returns its code."""
         place, before = self._place, lease.mailbox.failure
+        wish = place.attendant.wish(lease)
+        if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
+            error = ControlRequested(wish)  # the attendant shut the sessions
         verdict = judge(error, lease.unit.attempts, before)
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")

@@ -3,7 +3,7 @@ package.
 
 The declarations import nothing heavy: `mailhaul --help` answers at once, and a verb loads only what it needs.
 
-Data goes to standard output, everything said on the way to standard error. Exit codes: see `EPILOG`.
+Results go to standard output, everything said on the way to standard error. Exit codes: see `EPILOG`.
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from shared.supervise import Command, Supervisor
 GRACE_SECONDS = 20.0
 #: A log file larger than this is put aside when a child starts.
 LOG_BYTES = 20 * 1024 * 1024
-#: A child that ended this often right after its start will not do better.
+#: A child that ended this often with a sentence of its own (bad settings, no key) will not do better.
 HOPELESS_ENDS = 3
+_OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ")
 
 
 def python_module(module: str) -> list[str]:
@@ -63,12 +64,14 @@ class Crew:
         self._supervisor.stop()
 
     def check(self) -> None:
-        """Raises `MailhaulError` when a child cannot be kept running, with the last words of its log."""
+        """Raises `MailhaulError` when a child says that it cannot run. One that was killed, or that crashes, is started
+        again for ever: nobody's import ends because of that."""
         running = self._supervisor.pids()
         for name in self._names:
             if name not in running and self._supervisor.ends(name) >= HOPELESS_ENDS:
                 path = self._log_dir / f"{name}.log"
-                raise MailhaulError(f"{name} ends as soon as it starts: {last_line(path)} (all of it is in {path})")
+                if (words := last_line(path)).startswith(_OWN_WORDS):
+                    raise MailhaulError(f"{name} ends as soon as it starts: {words} (its log is {path})")
 
     def pids(self) -> dict[str, int]:
         """Who runs now."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 from producer.cli.crew import Crew, environment, python_module
-from producer.cli.ground import open_ground
+from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, FAULT, say
@@ -17,6 +18,8 @@ from shared.errors import MailhaulError, UsageError
 
 #: How long `down` waits: workers, coordinator and Redis have a grace each.
 _DOWN_SECONDS = 60.0
+#: How long another verb (`status`, `list`) may hold the embedded Redis for its own short use.
+_MOMENT_SECONDS = 15.0
 
 
 def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) -> int:
@@ -24,8 +27,8 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
     with interruptible() as interrupted, open_ground(state_dir, workers=workers, worker_threads=threads) as ground:
         settings = ground.settings
         with mark_owner(settings.state_dir, "up") as alone:
-            if not alone or (ground.embedded and not ground.owner):
-                running = owner_of(settings.state_dir)
+            if not (alone and _owns(ground, interrupted)):
+                running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
                 raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
@@ -40,6 +43,17 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                     crew.check()
                 say("stopping …")
     return COMPLETE
+
+
+def _owns(ground: Ground, interrupted: threading.Event) -> bool:
+    """Whether the Redis is ours to run. One that another verb started for a moment is waited for."""
+    deadline = time.monotonic() + _MOMENT_SECONDS
+    while ground.embedded and not ground.owner:
+        if interrupted.wait(0.1) or time.monotonic() > deadline:
+            return False
+        ground.embedded.stop()
+        ground.embedded.start()
+    return True
 
 
 def run_down(*, state_dir: Path | None) -> int:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Between two plain lines.
 PLAIN_SECONDS = 5.0
+#: The same line again only after this.
+_SAME_SECONDS = 60.0
 _ACTIVE_SHOWN = 8
 _WORKED_ON = (MailboxState.COPYING, MailboxState.PLANNING, MailboxState.VERIFYING)
 
@@ -54,6 +56,7 @@ class PlainDisplay:
     def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS) -> None:
         self._stream, self._seconds = stream, seconds
         self._due = time.monotonic() + seconds
+        self._last, self._last_at = "", 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +66,14 @@ class PlainDisplay:
 
     def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
         """A line when it is time for one."""
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + self._seconds
-            self.say(progress_line(progress))
+        now = time.monotonic()
+        if now < self._due:
+            return
+        self._due = now + self._seconds
+        line = progress_line(progress)
+        if line != self._last or now - self._last_at >= _SAME_SECONDS:
+            self._last, self._last_at = line, now
+            self.say(line)
 
     def say(self, sentence: str) -> None:
         """A line."""

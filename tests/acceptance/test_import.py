@@ -146,3 +146,15 @@ def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
     process.kill()
     office.ended(process, code=None)
     until(lambda: _children(office) == [], "the end of all children", seconds=15)
+
+
+def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(office: Office) -> None:
+    boxes = office.accounts("early", "late")
+    for source, _ in boxes.values():
+        source.fill({"INBOX": 30})
+    first = office.start("import", office.manifest({"early": "pw-early"}, name="one.csv"), *office.ends)
+    until(lambda: (office.home / "state" / "redis.sock").exists(), "the embedded Redis")
+    second = office.start("import", office.manifest({"late": "pw-late"}, name="two.csv"), *office.ends)
+    office.ended(first)
+    office.ended(second)
+    assert all(destination.seen() == source.seen() for source, destination in boxes.values())

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from tests.servers.imap_append import AppendPolicy, No, appenduid, parse, store
 from tests.servers.imap_fetch import answer_fetch, answer_search, fetch_items, search, stored_flags
+from tests.servers.imap_folders import answer_list, answer_lsub, answer_status, as_word, uidnext
 from tests.servers.imap_model import SYSTEM_FLAGS, Account, Folder, Quirk
 from tests.servers.imap_syntax import Bad, Command, as_string, is_sendable_flag, number_set
 
@@ -107,14 +108,14 @@ class Session:
     def _login(self, command: Command, words: list[object]) -> Telling:
         if self.has("LOGINDISABLED"):
             raise No(b"[PRIVACYREQUIRED] Plaintext authentication disallowed")
-        login, password = (_bytes(word) for word in words)
+        login, password = (as_word(word) for word in words)
         yield b""
         return self._sign_in(login, password)
 
     def _authenticate(self, command: Command, words: list[object]) -> Telling:
-        if _bytes(words[0]).upper() != b"PLAIN" or not self.has("AUTH=PLAIN"):
+        if as_word(words[0]).upper() != b"PLAIN" or not self.has("AUTH=PLAIN"):
             raise No(b"[CANNOT] Unsupported mechanism")
-        initial = _bytes(words[1]) if len(words) > 1 else self._ask(b"+ \r\n")
+        initial = as_word(words[1]) if len(words) > 1 else self._ask(b"+ \r\n")
         try:
             _, login, password = base64.b64decode(initial, validate=True).split(b"\0")
         except (binascii.Error, ValueError):
@@ -136,7 +137,7 @@ class Session:
     # -- signed in
 
     def _enable(self, command: Command, words: list[object]) -> Quiet:
-        known = [_bytes(word) for word in words if self.has(_bytes(word).decode("latin-1").upper())]
+        known = [as_word(word) for word in words if self.has(as_word(word).decode("latin-1").upper())]
         yield b"* ENABLED" + b"".join(b" " + word for word in known) + b"\r\n"
 
     def _namespace(self, command: Command, words: list[object]) -> Quiet:
@@ -144,51 +145,24 @@ class Session:
         yield b"* NAMESPACE ((%b %b)) NIL NIL\r\n" % (as_string(account.prefix), as_string(account.separator))
 
     def _list(self, command: Command, words: list[object]) -> Quiet:
-        account = self._signed_in()
-        subscribed = isinstance(words[0], list) and b"SUBSCRIBED" in [_bytes(word).upper() for word in words[0]]
-        if isinstance(words[0], list):
-            words = words[1:]
-        reference = _bytes(words[0])
-        patterns = words[1] if isinstance(words[1], list) else [words[1]]
-        returned = words[3] if len(words) > 3 and isinstance(words[3], list) else []
-        wanted = next((item for item in returned if isinstance(item, list)), None)
-        if patterns == [b""]:
-            yield b'* LIST (\\Noselect) %b ""\r\n' % as_string(account.separator)
-            return
-        matching = [_pattern(reference + _bytes(pattern), account.separator) for pattern in patterns]
-        for folder in list(account.folders.values()):
-            if not any(pattern.fullmatch(folder.name) for pattern in matching) or (
-                subscribed and not folder.subscribed
-            ):
-                continue
-            yield b"* LIST (%b) %b %b\r\n" % (
-                b" ".join((*folder.attributes, *((b"\\Subscribed",) if subscribed else ()))),
-                as_string(account.separator) if account.separator else b"NIL",
-                as_string(folder.name),
-            )
-            if wanted is not None and folder.selectable and b"\\Noselect" not in folder.attributes:
-                yield _status(folder, [_bytes(item).upper() for item in wanted])
+        yield from answer_list(self._signed_in(), words)
 
     def _lsub(self, command: Command, words: list[object]) -> Quiet:
-        account = self._signed_in()
-        pattern = _pattern(_bytes(words[0]) + _bytes(words[1]), account.separator)
-        for folder in list(account.folders.values()):
-            if folder.subscribed and pattern.fullmatch(folder.name):
-                yield b"* LSUB () %b %b\r\n" % (as_string(account.separator), as_string(folder.name))
+        yield from answer_lsub(self._signed_in(), words)
 
     def _status(self, command: Command, words: list[object]) -> Quiet:
         folder = self._named(words[0])
         if not isinstance(words[1], list):
             raise Bad("items missing")
-        yield _status(folder, [_bytes(item).upper() for item in words[1]])
+        yield answer_status(folder, [as_word(item).upper() for item in words[1]])
 
     def _create(self, command: Command, words: list[object]) -> Quiet:
         account = self._signed_in()
-        name = account.key(_bytes(words[0]).removesuffix(account.separator))
+        name = account.key(as_word(words[0]).removesuffix(account.separator))
         if name in account.folders:
             raise No(b"[ALREADYEXISTS] Mailbox already exists")
         uses = words[1][1] if len(words) > 1 and isinstance(words[1], list) else []
-        account.folder(name, attributes=tuple(_bytes(use) for use in uses) if isinstance(uses, list) else ())
+        account.folder(name, attributes=tuple(as_word(use) for use in uses) if isinstance(uses, list) else ())
         yield from ()
 
     def _delete(self, command: Command, words: list[object]) -> Quiet:
@@ -229,7 +203,7 @@ class Session:
         yield b"* %d EXISTS\r\n* 0 RECENT\r\n" % len(self._view)
         if not folder.without_uidvalidity:
             yield b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity
-        yield b"* OK [UIDNEXT %d] next\r\n" % _uidnext(folder)
+        yield b"* OK [UIDNEXT %d] next\r\n" % uidnext(folder)
         if self.has("CONDSTORE"):
             yield b"* OK [HIGHESTMODSEQ %d] highest\r\n" % folder.uidnext
         return b"[READ-ONLY] done" if self._read_only else b"[READ-WRITE] done"
@@ -252,7 +226,7 @@ class Session:
     def _uid_fetch(self, command: Command, words: list[object]) -> Telling:
         folder = self._selected()
         by_uid = command.name.startswith(b"UID")
-        chosen = _bytes(words[0])
+        chosen = as_word(words[0])
         if by_uid:
             uids = number_set(chosen, folder.uids)
         else:
@@ -272,17 +246,17 @@ class Session:
         if words and words[0] == b"RETURN" and len(words) > 1 and isinstance(words[1], list):
             if not self.has("ESEARCH"):
                 raise Bad("unknown key")
-            options, words = [_bytes(word) for word in words[1]], words[2:]
+            options, words = [as_word(word) for word in words[1]], words[2:]
         yield answer_search(command.tag, search(folder, words), options)
 
     def _uid_store(self, command: Command, words: list[object]) -> Quiet:
         folder = self._writable()
-        operation = _bytes(words[1]).upper()
+        operation = as_word(words[1]).upper()
         raw = words[2] if isinstance(words[2], list) else words[2:]
-        flags = [_bytes(flag) for flag in raw]
+        flags = [as_word(flag) for flag in raw]
         if not re.fullmatch(rb"[+-]?FLAGS(\.SILENT)?", operation) or not all(is_sendable_flag(flag) for flag in flags):
             raise Bad("invalid flags")
-        for uid in number_set(_bytes(words[0]), folder.uids):
+        for uid in number_set(as_word(words[0]), folder.uids):
             message = folder.get(uid)
             if message is not None:
                 folder.change(uid, stored_flags(message, operation, flags))
@@ -293,7 +267,7 @@ class Session:
         folder = self._writable()
         if not self.has("UIDPLUS"):
             raise Bad("unknown command")
-        named = set(number_set(_bytes(words[0]), folder.uids))
+        named = set(number_set(as_word(words[0]), folder.uids))
         for uid in search(folder, [b"DELETED"]):
             if uid in named:
                 folder.remove(uid)
@@ -335,43 +309,9 @@ class Session:
 
     def _named(self, name: object, *, create: bool = False) -> Folder:
         account = self._signed_in()
-        folder = account.folders.get(account.key(_bytes(name)))
+        folder = account.folders.get(account.key(as_word(name)))
         if folder is None:
             raise No(b"[TRYCREATE] no such mailbox" if create else b"[NONEXISTENT] no such mailbox")
         if not folder.selectable or b"\\Noselect" in folder.attributes:
             raise No(b"[CANNOT] not selectable")
         return folder
-
-
-def _bytes(word: object) -> bytes:
-    if not isinstance(word, bytes):
-        raise Bad("a word was expected")
-    return word
-
-
-def _uidnext(folder: Folder) -> int:
-    return folder.uidnext if folder.announced_uidnext is None else folder.announced_uidnext
-
-
-def _status(folder: Folder, items: list[bytes]) -> bytes:
-    known: dict[bytes, Callable[[], int]] = {
-        b"MESSAGES": lambda: len(folder.uids),
-        b"RECENT": lambda: 0,
-        b"UIDNEXT": lambda: _uidnext(folder),
-        b"UIDVALIDITY": lambda: folder.uidvalidity,
-        b"UNSEEN": lambda: len(search(folder, [b"UNSEEN"])),
-        b"SIZE": lambda: sum(len(message.body) for message in folder.messages),
-        b"HIGHESTMODSEQ": lambda: folder.uidnext,
-    }
-    if not set(items) <= set(known):
-        raise Bad("unknown item")
-    values = b" ".join(b"%b %d" % (item, known[item]()) for item in items)
-    return b"* STATUS %b (%b)\r\n" % (as_string(folder.name), values)
-
-
-def _pattern(text: bytes, separator: bytes) -> re.Pattern[bytes]:
-    inner = b"[^" + re.escape(separator) + b"]*" if separator else b".*"
-    words = [
-        b".*" if piece == b"*" else inner if piece == b"%" else re.escape(piece) for piece in re.split(rb"([*%])", text)
-    ]
-    return re.compile(b"".join(words), re.DOTALL)
