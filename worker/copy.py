@@ -26,7 +26,7 @@ from shared.events import DoubtResolved, Listener
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
 from shared.store import WorkStore
 from shared.uids import UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
@@ -57,6 +57,18 @@ class SettleLater(Exception):
         self.seconds = seconds
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Closing:
+    """What is left to do with a unit whose work is done: one round trip."""
+
+    #: Groups that were answered and are not yet in the ledger.
+    settled: tuple[Settled, ...] = ()
+    #: The batch's whole ledger entry.
+    records: tuple[LedgerEntry, ...] = ()
+    #: To be called when the store has it.
+    closed: Callable[[], None] = lambda: None
+
+
 class BatchCopy:
     """One batch under one lease, between two signed-in sessions. Not reused."""
 
@@ -84,9 +96,9 @@ class BatchCopy:
         """Whether this attempt brought any message to an outcome."""
         return self._flight is not None and self._flight.progressed
 
-    def run(self) -> None:
-        """Copies what the batch has not done yet and closes it. Raises what the ports raise, `ControlRequested` and
-        `SettleLater`; what was answered until then is in the ledger."""
+    def run(self) -> Closing:
+        """Copies what the batch has not done yet; what is left is to close it. Raises what the ports raise,
+        `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
         self._open(folder)
@@ -97,14 +109,19 @@ class BatchCopy:
                 self._copy(remaining)
                 self._copy_refused()
                 self._account_for(remaining)
-            self._flying.flush()
         except BaseException as error:
             self._salvage(error)
             raise
-        pairs = records_of(pair for record in self._flying.records for pair in record.pairs())
-        checked = bool(pairs) and self._read_back(UidSet.of(uid for record in pairs for uid in record.destination))
+        flight = self._flying
+        pairs = records_of(pair for record in flight.records for pair in record.pairs())
+        try:
+            checked = bool(pairs) and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
+        except BaseException as error:
+            self._salvage(error)
+            raise
         merged = LedgerEntry(name=self._lease.unit.unit_id, records=tuple(pairs), digest=0, checked=checked)
-        self._store.finish(self._lease, [merged] if pairs else [])
+        settled = flight.take()
+        return Closing(settled=tuple(settled), records=(merged,) if pairs else (), closed=lambda: flight.note(settled))
 
     def _read_back(self, uids: UidSet) -> bool:
         """Whether the destination, while its folder is open anyway, shows just what was sent: UIDs, sizes, dates and

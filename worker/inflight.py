@@ -123,9 +123,20 @@ class InFlight:
         if self._pending:
             self._tell_store([])
 
-    def _tell_store(self, intents: list[Intent]) -> None:
+    def take(self) -> list[Settled]:
+        """What was answered and is still to be entered; the caller does that, and calls `note`."""
         settled, self._pending = self._pending, []
+        return settled
+
+    def _tell_store(self, intents: list[Intent]) -> None:
+        settled = self.take()
         word = self.store.progress(self.lease, settled=settled, intents=intents)
+        self.note(settled)
+        if intents:
+            stop_on(word)
+
+    def note(self, settled: Sequence[Settled]) -> None:
+        """The store has these: tells who listens."""
         for entry in settled:
             copied = sum(len(record.source) for record in entry.records)
             if copied:
@@ -133,8 +144,6 @@ class InFlight:
             for outcome, uids in entry.others.items():
                 self.tell(GroupSettled(outcome=outcome, messages=len(uids), size_bytes=0))
             self.progressed |= bool(copied or entry.others)
-        if intents:
-            stop_on(word)
 
     def adopt(self, records: Sequence[Record], digest: int) -> None:
         """What the ledger has of this batch after looking (`worker.settle`)."""

@@ -20,7 +20,7 @@ from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
 from worker.attendant import Attendant
-from worker.copy import BatchCopy, CopyRules, SettleLater
+from worker.copy import BatchCopy, Closing, CopyRules, SettleLater
 from worker.decide import halves, without_copy
 from worker.failures import ATTEMPTS, describe, judge
 from worker.plan import MailboxPlan, PlanRules
@@ -74,19 +74,20 @@ class Lane:
         place = self._place
         served = 0
         began = time.monotonic()
+        lease: Lease | None = None
         try:
             while not place.stopping():
                 within = time.monotonic() - began < place.slice_seconds
-                lease = place.store.claim(
-                    self._holder, prefer=self._mailbox if within else "", hint=hint, held=self._mailbox
-                )
-                hint = ""
+                prefer = self._mailbox if within else ""
+                if lease is None:
+                    lease = place.store.claim(self._holder, prefer=prefer, hint=hint, held=self._mailbox)
+                    hint = ""
                 if lease is None:
                     break
                 if lease.mailbox.mailbox_id != self._mailbox:
                     self._sessions.close()
                     self._mailbox, began = lease.mailbox.mailbox_id, time.monotonic()
-                self._serve_one(lease)
+                lease = self._serve_one(lease, prefer or self._mailbox)
                 served += 1
         except StoreError as error:
             # Nothing can be written, so nothing may be done. Leases run out by themselves and are rescued.
@@ -105,7 +106,8 @@ class Lane:
                 _log.warning("store_unreachable", error=str(error))
             self._mailbox = ""
 
-    def _serve_one(self, lease: Lease) -> None:
+    def _serve_one(self, lease: Lease, prefer: str) -> Lease | None:
+        """Works on one unit; the next, when this one came to a good end and there is one."""
         began = time.monotonic()
         attendant = self._place.attendant
         attendant.watch(lease, self._sessions.live)
@@ -117,12 +119,23 @@ class Lane:
             unit=lease.unit.unit_id,
             term=lease.term,
         ):
+            following = None
             try:
-                self._work(lease)
+                closing = self._work(lease)
+                following = self._place.store.follow(
+                    lease,
+                    settled=closing.settled,
+                    records=closing.records,
+                    prefer=prefer,
+                    claim=not self._place.stopping(),
+                )
+                closing.closed()
             except SettleLater as later:
                 result = "in_doubt"
                 self._sessions.close()
                 self._place.store.release(lease, how="wait", delay_seconds=later.seconds)
+            except _Split:
+                result = "split"
             except Exception as error:
                 # The sessions' state is unknown; whatever was answered is in the ledger.
                 self._sessions.abort()
@@ -132,8 +145,9 @@ class Lane:
                 seconds = time.monotonic() - began
                 self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=seconds))
                 _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(seconds, 3))
+        return following
 
-    def _work(self, lease: Lease) -> None:
+    def _work(self, lease: Lease) -> Closing:
         place, sessions = self._place, self._sessions
         unit = lease.unit
         self._progressed = False
@@ -154,15 +168,23 @@ class Lane:
             mode = self._options(lease).verify
             folders = place.store.folders(unit.mailbox_id)
             MailboxVerification(lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell).run(folders)
-        elif unit.attempts > ATTEMPTS and self._break_up(lease):
-            return
+        elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
+            # Failed too often: halved, so that only the guilty message suffers.
+            place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
+            raise _Split
+        elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
+            last = lease.mailbox.failure
+            return self._given_up(
+                lease, remaining, "all attempts failed" + (f"; the last: {last.sentence}" if last else "")
+            )
         else:
             source, destination = sessions.both(lease.mailbox)
             copying = BatchCopy(lease, place.store, source, destination, place.copy_rules, wish, place.tell)
             try:
-                copying.run()
+                return copying.run()
             finally:
                 self._progressed = copying.progressed
+        return Closing()
 
     def _options(self, lease: Lease) -> Options:
         request = self._place.store.import_(lease.mailbox.import_id)
@@ -170,29 +192,19 @@ class Lane:
             raise StoreError("the import is not in the store")
         return request.options
 
-    def _break_up(self, lease: Lease) -> bool:
-        """A batch that failed too often is halved, so that only the guilty message suffers. True when that was done."""
-        unit = lease.unit
+    @staticmethod
+    def _remaining(lease: Lease) -> UidSet:
+        """Source UIDs of the batch without an outcome."""
         done = lease.others
         for record in lease.records:
             done |= record.source
-        remaining = unit.uids - done
-        if len(remaining) > 1:
-            self._place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
-            return True
-        if len(remaining) == 1 and unit.attempts > ATTEMPTS + 1 and not lease.intents:
-            last = lease.mailbox.failure
-            self._give_up(
-                lease, remaining, f"all attempts failed; the last: {last.sentence}" if last else "all attempts failed"
-            )
-            return True
-        return False
+        return lease.unit.uids - done
 
-    def _give_up(self, lease: Lease, uids: UidSet, reason: str) -> None:
+    @staticmethod
+    def _given_up(lease: Lease, uids: UidSet, reason: str) -> Closing:
         notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
-        self._place.store.progress(lease, settled=[without_copy(Outcome.FAILED, uids, notes, size)])
-        self._place.store.finish(lease)
+        return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
     def _failed(self, lease: Lease, error: Exception) -> str:
         """Does what the table says about `error`; returns its code."""
@@ -223,11 +235,9 @@ class Lane:
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
             if how == "give_up":
-                done = lease.others
-                for record in lease.records:
-                    done |= record.source
                 reason = f"{error.what}: {error.detail}" if isinstance(error, MailError) else str(error)
-                self._give_up(lease, lease.unit.uids - done, reason)
+                closing = self._given_up(lease, self._remaining(lease), reason)
+                place.store.follow(lease, settled=closing.settled, claim=False)
             else:
                 place.store.release(
                     lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
@@ -236,6 +246,10 @@ class Lane:
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)
         return verdict.code
+
+
+class _Split(Exception):
+    """The unit was replaced by smaller ones."""
 
 
 class _Worn(Exception):

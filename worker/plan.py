@@ -65,7 +65,7 @@ class MailboxPlan:
         self._options, self._rules = options, rules
 
     def run(self, known: Sequence[Folder]) -> int:
-        """Enters every folder and closes the unit; `known` is what an earlier pass planned. Returns the number of
+        """Enters every folder; `known` is what an earlier pass planned. Returns the number of
         folders that have something to copy. Raises what the ports raise."""
         mapped = [m for m in self._map(known) if not m.skip]
         before = {folder.folder_id: folder for folder in known}
@@ -88,7 +88,6 @@ class MailboxPlan:
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
                 busy += self._enter(plans)
         busy += self._enter(plans)
-        self._store.finish(self._lease)
         return busy
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> int:

@@ -45,7 +45,7 @@ class MailboxVerification:
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
-        """Compares every folder and closes the unit. Raises what the ports raise, and `ControlRequested`."""
+        """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
         folders = [(folder, tally) for folder, tally in planned if folder.destination_uidvalidity]
         audits = []
         if folders:
@@ -72,7 +72,6 @@ class MailboxVerification:
                 else:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
         self._store.audit(self._lease, audits)
-        self._store.finish(self._lease)
 
     def _folder(self, destination: MailDestination, folder: Folder, thorough: bool) -> Audit:
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]

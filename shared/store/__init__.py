@@ -148,6 +148,18 @@ class WorkStore(Protocol):
         """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.
         `records` may hold the batch's whole ledger entry, merged, to be kept in less room."""
 
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+    ) -> Lease | None:
+        """`progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip, each for itself and in this
+        order. When one raises, the claim may have been granted all the same: the holder's next claim gives it back."""
+
     def release(
         self,
         lease: Lease,

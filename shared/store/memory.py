@@ -251,6 +251,20 @@ class MemoryStore(Requests):
         rows.refresh(m)
         rows.settle_import(rows.imports[m.mailbox.import_id])
 
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+    ) -> Lease | None:
+        if settled:
+            self.progress(lease, settled=settled)
+        self.finish(lease, records)
+        return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
+
     @atomic
     def release(
         self,

@@ -82,20 +82,23 @@ class RedisStore:
         except redis.RedisError as error:
             raise _meaning(name, error) from error
 
-    def _run_each(self, name: str, calls: Sequence[tuple[Any, ...]]) -> None:
-        """The same script several times in few round trips; each call happens wholly or not at all, for itself."""
-        script = self._scripts[name]
+    def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Several scripts in few round trips, in this order; each happens wholly or not at all, for itself. Raises what
+        the first that failed means."""
+        found: list[Any] = []
         for at in range(0, len(calls), 100):
             pipeline = self._redis.pipeline(transaction=False)
-            for args in calls[at : at + 100]:
-                script(args=args, client=pipeline)
+            for name, args in calls[at : at + 100]:
+                self._scripts[name](args=args, client=pipeline)
             try:
                 answers = pipeline.execute(raise_on_error=False)
             except redis.RedisError as error:
-                raise _meaning(name, error) from error
-            for answer in answers:
+                raise _meaning(calls[at][0], error) from error
+            for (name, _), answer in zip(calls[at : at + 100], answers, strict=True):
                 if isinstance(answer, redis.RedisError):
                     raise _meaning(name, answer) from answer
+            found += answers
+        return found
 
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -229,7 +232,13 @@ class RedisStore:
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
         asked = time.monotonic()
-        answer = self._run("claim", holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits)
+        return self._leased(self._run("claim", *self._claim_args(holder, prefer, hint, held)), holder, asked)
+
+    def _claim_args(self, holder: str, prefer: str, hint: str, held: str) -> tuple[Any, ...]:
+        return (holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits)
+
+    def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
+        """What the claim script answered. `asked` is when, by the monotonic clock."""
         if not answer:
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends = answer
@@ -272,19 +281,49 @@ class RedisStore:
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
     ) -> Control:
-        word = self._run(
-            "progress",
+        return Control(self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts)).decode())
+
+    def _progress_args(
+        self,
+        lease: Lease,
+        settled: Sequence[Settled],
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> tuple[Any, ...]:
+        return (
             *self._fence(lease),
             json.dumps([codec.encode_settled(s) for s in settled]),
             json.dumps([codec.encode_intent(intent) for intent in intents]),
             json.dumps(list(withdrawn)),
             str(doubts),
         )
-        return Control(word.decode())
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        self._run("finish", *self._finish_args(lease, records))
+
+    def _finish_args(self, lease: Lease, records: Sequence[LedgerEntry]) -> tuple[Any, ...]:
         packed = codec.encode_records(records[0].records) if records else b""
-        self._run("finish", *self._fence(lease), packed, "1" if records and records[0].checked else "0")
+        return (*self._fence(lease), packed, "1" if records and records[0].checked else "0")
+
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+    ) -> Lease | None:
+        calls: list[tuple[str, tuple[Any, ...]]] = []
+        if settled:
+            calls.append(("progress", self._progress_args(lease, settled)))
+        calls.append(("finish", self._finish_args(lease, records)))
+        if claim:
+            calls.append(("claim", self._claim_args(lease.holder, prefer, "", lease.mailbox.mailbox_id)))
+        asked = time.monotonic()
+        answers = self._run_all(calls)
+        return self._leased(answers[-1], lease.holder, asked) if claim else None
 
     def release(
         self,
@@ -314,7 +353,7 @@ class RedisStore:
         self._run("split", *self._fence(lease), json.dumps(rows))
 
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
-        self._run_each("plan_folder", [self._plan_args(lease, plan, order) for plan, order in plans])
+        self._run_all([("plan_folder", self._plan_args(lease, plan, order)) for plan, order in plans])
 
     def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
         batches = [
@@ -342,20 +381,17 @@ class RedisStore:
         return codec.decode_ledger(self._read("hgetall", keys.folder(folder_id, "ledger")))
 
     def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
-        self._run_each(
-            "audit",
-            [
-                (
-                    *self._fence(lease),
-                    audit.folder_id,
-                    audit.verified,
-                    json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
-                    json.dumps({"altered": audit.altered, "missing": audit.missing}),
-                    json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
-                    json.dumps(list(audit.checked)),
-                )
-                for audit in audits
-            ],
+        self._run_all([("audit", self._audit_args(lease, audit)) for audit in audits])
+
+    def _audit_args(self, lease: Lease, audit: Audit) -> tuple[Any, ...]:
+        return (
+            *self._fence(lease),
+            audit.folder_id,
+            audit.verified,
+            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+            json.dumps({"altered": audit.altered, "missing": audit.missing}),
+            json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
+            json.dumps(list(audit.checked)),
         )
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:

@@ -63,6 +63,8 @@ class _Interruptible:
         self._port, self._effects = port, effects
 
     def __getattr__(self, name: str) -> Any:
+        if name == "follow":
+            return self._follow
         value = getattr(self._port, name)
         if not callable(value):
             return value
@@ -80,6 +82,13 @@ class _Interruptible:
             return answer
 
         return call
+
+    def _follow(self, lease: Any, *, settled: Any = (), records: Any = (), prefer: str = "", claim: bool = True) -> Any:
+        """Three scripts in one round trip are three effects."""
+        if settled:
+            self.progress(lease, settled=settled)
+        self.finish(lease, records)
+        return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
 
     def _each(self, name: str, answers: Iterator[Any]) -> Iterator[Any]:
         for answer in answers:
