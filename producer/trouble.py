@@ -127,4 +127,4 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
 
 def unreadable(folder: Folder) -> bool:
     """Whether nobody could count its messages: a plan gives every folder that it could read a UIDNEXT of at least 1."""
-    return folder.uidnext == 0
+    return folder.unreadable

@@ -170,6 +170,10 @@ class Tally:
         return self.outcomes.get(outcome, 0)
 
 
+#: How the note of a folder begins that the source lists and does not let be read.
+UNREADABLE = "cannot be read at the source"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folder:
     """One folder of one mailbox, as planned."""
@@ -204,6 +208,11 @@ class Folder:
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.
     verified: str = ""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether the source listed it and did not let it be read in the last pass."""
+        return self.note.startswith(UNREADABLE)
 
 
 class UnitKind(StrEnum):

@@ -202,8 +202,9 @@ class BatchCopy:
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
             sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
-        token = self._flying.intend(sent)
+        # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
+        token = self._flying.intend(sent)
         self._destination.send(group, flags, token)
         self._read_answers(self._outstanding)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, StoreError
+from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, StoreError
 from shared.events import Listener, UnitEnded
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
@@ -156,7 +156,10 @@ class Lane:
             return "pause" if place.stopping() else place.attendant.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
-            raise _Worn(f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end")
+            raise _Worn(
+                f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end; "
+                "it may kill its workers, see their logs"
+            )
         if unit.kind is UnitKind.PLAN:
             known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
             source, destination = sessions.both(lease.mailbox)
@@ -252,5 +255,5 @@ class _Split(Exception):
     """The unit was replaced by smaller ones."""
 
 
-class _Worn(Exception):
+class _Worn(MailhaulError):
     """A plan or verification that never comes to an end."""

@@ -14,7 +14,7 @@ from shared.fingerprint import MODULUS, mark, match
 from shared.folders import MappedFolder, NameRules, map_folders
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
-from shared.model import Folder, FolderPlan, Lease, Options, Settled, folder_id
+from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, folder_id
 from shared.plan import Change, cut_batches, delta
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
@@ -27,9 +27,6 @@ ADOPTED_AT_ONCE = 2000
 
 #: Planned batches that are entered together.
 BATCHES_AT_ONCE = 50
-
-#: How the note of a folder begins that the source lists and does not let be read.
-UNREADABLE = "cannot be read at the source"
 
 #: Names as they are, and what is escaped when the server refuses some: Dovecot's Maildir++ knows no dots, Cyrus no wildcards.
 USUAL_NAMES = NameRules()

@@ -145,9 +145,9 @@ def _trust(tls: Tls, ca_file: str, certificate_sha256: str, option: str) -> tupl
     pin = re.sub(r"^(?:sha-?256[ _]*(?:fingerprint)?[:=])", "", given, flags=re.IGNORECASE)
     pin = re.sub(r"[:\s]", "", pin).lower()
     if given and not re.fullmatch("[0-9a-f]{64}", pin):
-        raise UsageError(f"{option}-certificate-sha256: must be 64 hexadecimal digits, with or without colons")
+        raise UsageError(f"{option}-fingerprint: must be 64 hexadecimal digits, with or without colons")
     if not ca_file.isprintable():
-        raise UsageError(f"{option}-ca-file: the path holds a control character")
+        raise UsageError(f"{option}-ca: the path holds a control character")
     if ca_file and pin:
         raise UsageError(f"{option}: a CA file and a certificate's fingerprint exclude each other; give one of them")
     if tls is Tls.NONE and (ca_file or pin):

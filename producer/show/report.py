@@ -71,7 +71,7 @@ def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, 
             reason = ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail)))
             yield {**who, "folder": mailbox.failure.folder, "what": mailbox.state.value, "reason": reason}
         for folder, _ in store.folders(mailbox.mailbox_id):
-            if folder.uidnext == 0:
+            if folder.unreadable:
                 yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
             for note in store.notes(folder.folder_id):
                 yield {**who, "folder": folder.display, **_note(note)}

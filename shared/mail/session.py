@@ -306,7 +306,7 @@ def _untrusted(
 ) -> MailError:
     """Says which certificate it was: connects once more, only to read it; nothing is sent on that connection."""
     what = f"the certificate of {host}:{port} is not to be trusted: {error.verify_message}"
-    advice = "give the CA with --ca-file, or pin it by its SHA-256 fingerprint if you know it is right"
+    advice = "give its CA with --source-ca or --destination-ca, or pin it with --source-fingerprint or --destination-fingerprint"
     try:
         wire = _dial(side, host, port, timeout_seconds)
         try:

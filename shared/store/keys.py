@@ -13,7 +13,7 @@
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
-| folder:F:ledger                   | HASH | batch → its records, as text or packed; "batch#" → sum of their marks, "!" behind it when checked |
+| folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
 | folder:F:notes                    | HASH | "uid:what" → note, JSON |
 | folder:F:flags                    | STRING | packed flags as last carried over; only without CONDSTORE |

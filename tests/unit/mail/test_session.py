@@ -214,7 +214,7 @@ def test_an_untrusted_certificate_is_shown_and_nothing_is_sent(certificate: Cert
             with pytest.raises(TlsFailed) as caught:
                 enter(server, tls="tls" if "tls" in options else "starttls")
             text = str(caught.value)
-            for part in ("CN=mail.example.org", "expires", certificate.fingerprint, "--ca-file"):
+            for part in ("CN=mail.example.org", "expires", certificate.fingerprint, "--source-ca"):
                 assert part in text
             assert b"word" not in server.raw
 
