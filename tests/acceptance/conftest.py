@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -82,7 +83,6 @@ class Office:
         for name in names:
             for server in (self.source, self.destination):
                 server.add_user(name, f"{prefix}{name}")
-        time.sleep(1.1)  # Dovecot looks at its users at most once a second
         ends = (self.source, self.destination)
         return {name: (Box(ends[0], name, f"{prefix}{name}"), Box(ends[1], name, f"{prefix}{name}")) for name in names}
 
@@ -153,12 +153,15 @@ def assert_adds_up(whole: dict[str, Any]) -> None:
             assert mailbox[name] == sum(folder[name] for folder in mailbox["folders"])
 
 
+_PAUSE = threading.Event()
+
+
 def until(check: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
     """Waits for something that another process does."""
     deadline = time.monotonic() + seconds
     while not check():
         assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.02)
+        _PAUSE.wait(0.02)
 
 
 @pytest.fixture(scope="session")

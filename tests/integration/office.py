@@ -1,0 +1,383 @@
+"""The kit of the kill tests: two Dovecots, a Redis, workers and coordinators as real processes, and what must hold at the end.
+
+    with Office(source, destination) as office:
+        mailbox = office.mailbox({"INBOX": 100, "Work": 50})
+        office.start_worker(), office.start_coordinator()
+        whole = office.submit()
+        office.await_finished(whole)
+        office.assert_exactly_once(whole)
+
+Nothing here sleeps: it waits for processes to end, or looks until something is so, with a deadline.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cryptography.fernet import Fernet
+
+from producer.intake.manifest import Row
+from producer.intake.submit import prepare_import, submit
+from shared.broker import make_broker, ring
+from shared.config import Settings
+from shared.credentials import Secret, Vault
+from shared.lifecycle import ImportState
+from shared.model import Endpoint, Import, Options, Tally, Tls, Unit
+from shared.store import SCOPES, keys
+from shared.store.redis import RedisStore, connect
+from tests import mail
+from tests.mail import Mail, Snapshot
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import await_ready, end, kill, spawn
+from tests.servers.redis_server import RedisServer
+
+ROOT = Path(__file__).parents[2]
+#: For anything that is going to happen: the machine may be slow, and nothing here measures it.
+DEADLINE_SECONDS = 120.0
+#: Short times, so that a dead worker's batch is soon another's.
+QUICK: Mapping[str, str] = {
+    "MAILHAUL_LEASE_SECONDS": "3",
+    "MAILHAUL_RENEW_SECONDS": "1",
+    "MAILHAUL_SETTLE_SECONDS": "1",
+    "MAILHAUL_WORKER_THREADS": "4",
+    "MAILHAUL_GROUP_MESSAGES": "20",
+    "MAILHAUL_BATCH_MESSAGES": "100",
+    "MAILHAUL_CONNECT_TIMEOUT_SECONDS": "10",
+}
+WORKER = "import sys; from worker.__main__ import main; sys.exit(main())"
+COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.exit(main())"
+
+_numbers = itertools.count(1)
+
+#: What the source looks like: see `tests.mail.uids_and_flags`.
+Untouched = dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]
+
+
+class Child:
+    """A process of ours that is killed and started again at will; all its lives log to one file."""
+
+    def __init__(self, name: str, program: str, variables: Mapping[str, str], log: Path) -> None:
+        self.name, self.log = name, log
+        self._program, self._variables = program, variables
+        self._process = self._spawn()
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        return spawn([sys.executable, "-c", self._program], log=self.log, env=self._variables)
+
+    @property
+    def pid(self) -> int:
+        """Of its present life."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        kill(self._process)
+
+    def start(self) -> None:
+        """Another life."""
+        self._process = self._spawn()
+
+    def restart_if_dead(self) -> bool:
+        """What a supervisor does; whether there was something to do."""
+        if self.running:
+            return False
+        self.start()
+        return True
+
+    def freeze(self) -> None:
+        """SIGSTOP."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def terminate(self) -> None:
+        """SIGTERM, without waiting."""
+        self._process.send_signal(signal.SIGTERM)
+
+    def exit_code(self, seconds: float = DEADLINE_SECONDS) -> int:
+        """Waits for its end."""
+        return self._process.wait(seconds)
+
+    def end(self) -> None:
+        """Away with it, whatever it does."""
+        end(self._process, sig=signal.SIGKILL)
+
+    def said(self, **fields: object) -> list[dict[str, Any]]:
+        """Lines of its log that have these fields."""
+        found = []
+        for line in self.log.read_text("utf-8", "replace").splitlines():
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if isinstance(entry, dict) and all(entry.get(name) == value for name, value in fields.items()):
+                found.append(entry)
+        return found
+
+
+@dataclass
+class Person:
+    """One account, the same at both ends, and what it held before."""
+
+    login: str
+    password: str = field(repr=False)
+    folders: Mapping[str, Sequence[Mail]] = field(default_factory=dict, repr=False)
+    before: Untouched = field(default_factory=dict, repr=False)
+
+    @property
+    def messages(self) -> int:
+        """At the source."""
+        return sum(map(len, self.folders.values()))
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What an import got wrong; nothing, when it is false."""
+
+    lost: Snapshot
+    surplus: Snapshot
+
+    def __bool__(self) -> bool:
+        return bool(self.lost or self.surplus)
+
+    def __str__(self) -> str:
+        return f"lost {self.lost.total()}: {list(self.lost)[:5]}; twice or strange {self.surplus.total()}: {list(self.surplus)[:5]}"
+
+
+class Office:
+    """A context manager. `source` and `destination` are the caller's; Redis and the processes are its own."""
+
+    def __init__(self, source: Dovecot, destination: Dovecot, **variables: str) -> None:
+        self.source, self.destination = source, destination
+        self.people: list[Person] = []
+        self.children: list[Child] = []
+        #: Where the processes find the servers: a test puts a proxy between.
+        self.source_port, self.destination_port = source.port, destination.port
+        self._home = Path(tempfile.mkdtemp(prefix="office-"))
+        self._stack = ExitStack()
+        self.redis = RedisServer()
+        self.variables = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")},
+            **QUICK,
+            "MAILHAUL_SECRET_KEY": Fernet.generate_key().decode(),
+            "MAILHAUL_STATE_DIR": str(self._home / "state"),
+            "MAILHAUL_REDIS_URL": f"unix://{self.redis.socket}",
+            "MAILHAUL_COORDINATOR_PORT": "0",
+            "MAILHAUL_LOG_FORMAT": "json",
+            "PYTHONPATH": str(ROOT),
+            **variables,
+        }
+
+    def __enter__(self) -> Self:
+        self._stack.enter_context(self.redis)
+        self.store = RedisStore(
+            connect(self.redis.url(1)), lease_seconds=float(self.variables["MAILHAUL_LEASE_SECONDS"]), limits=self._limits
+        )
+        self._settings = Settings(
+            state_dir=self._home / "state", secret_key=Secret(self.variables["MAILHAUL_SECRET_KEY"]).reveal()
+        )
+        self._broker = make_broker(self.redis.url(0))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for child in self.children:
+            child.end()
+        if error is not None:
+            error.add_note(self.logs())
+        self._stack.close()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    @property
+    def _limits(self) -> dict[str, int]:
+        defaults = Settings.model_fields
+        return {scope: int(defaults[f"{scope}_connections"].default) for scope in SCOPES}
+
+    def logs(self) -> str:
+        """The ends of the children's logs."""
+        return "\n".join(
+            f"--- {child.name}\n{child.log.read_text('utf-8', 'replace')[-3000:]}" for child in self.children
+        )
+
+    # -- people and processes
+
+    def person(self, folders: Mapping[str, Sequence[Mail]]) -> Person:
+        """A new account with this mail at the source and nothing at the destination."""
+        person = Person(f"person{os.getpid()}.{next(_numbers)}@example.org", "pw-canary", folders)
+        for server in (self.source, self.destination):
+            server.add_user(person.login, person.password)
+        mail.populate(self.source.host, self.source.port, person.login, person.password, folders)
+        person.before = mail.uids_and_flags(self.source.host, self.source.port, person.login, person.password)
+        self.people.append(person)
+        return person
+
+    def start_worker(self, program: str = WORKER, **variables: str) -> Child:
+        """A worker process; `program` is Python, for one that is spoilt on purpose."""
+        return self._start("worker", program, variables)
+
+    def start_coordinator(self, program: str = COORDINATOR, **variables: str) -> Child:
+        """A coordinator process."""
+        return self._start("coordinator", program, variables)
+
+    def _start(self, kind: str, program: str, variables: Mapping[str, str]) -> Child:
+        name = f"{kind}{len(self.children)}"
+        child = Child(name, program, {**self.variables, **variables}, self._home / f"{name}.log")
+        self.children.append(child)
+        return child
+
+    # -- the import
+
+    def submit(self, name: str = "people") -> Import:
+        """Opens the import of everybody, or opens it again: what the command line does."""
+        rows = [
+            Row(
+                line=line,
+                login=person.login,
+                password=Secret(person.password),
+                new_login=person.login,
+                new_password=Secret(person.password),
+            )
+            for line, person in enumerate(self.people, start=1)
+        ]
+        source = Endpoint(host="127.0.0.1", port=self.source_port, tls=Tls.NONE)
+        destination = Endpoint(host="127.0.0.1", port=self.destination_port, tls=Tls.NONE)
+        request, mailboxes = prepare_import(rows, source, destination, Options(), name)
+        vault = Vault.from_settings(self._settings)
+        submit(self.store, vault, self.ring, request, mailboxes, rows, 1)
+        return request
+
+    def ring(self, unit: Unit, import_id: str) -> None:
+        """The doorbell."""
+        ring(self._broker, unit.kind, import_id, unit.unit_id)
+
+    def tally(self, whole: Import) -> Tally:
+        """Counts of the import, that add up whenever one looks."""
+        tally = self.store.import_tally(whole.import_id)[0]
+        assert tally.pending >= 0
+        return tally
+
+    def done(self, whole: Import) -> int:
+        """Messages that have an outcome."""
+        return sum(self.tally(whole).outcomes.values())
+
+    def finished(self, whole: Import) -> bool:
+        """Whether it came to its end."""
+        found = self.store.import_(whole.import_id)
+        return found is not None and found.state is ImportState.FINISHED
+
+    def until(self, check: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
+        """Looks until it is so."""
+        await_ready(check, seconds, what)
+
+    def await_finished(self, whole: Import, seconds: float = DEADLINE_SECONDS) -> None:
+        """Waits for its end; nobody helps."""
+        self.until(lambda: self.finished(whole), "the end of the import", seconds)
+
+    def leased(self) -> set[str]:
+        """Units that somebody holds."""
+        with self.redis.client(1) as client:
+            return {unit.decode() for unit in client.zrange(keys.LEASES, 0, -1)}
+
+    def intents(self) -> int:
+        """Groups in doubt."""
+        with self.redis.client(1) as client:
+            return sum(client.hlen(key) for key in client.scan_iter(keys.unit("*", "intents"), 1000))
+
+    # -- what must hold
+
+    def difference(self, person: Person) -> Difference:
+        """Multisets of (folder, SHA-256 of canonical bytes, flags, date): what should be there against what is."""
+        wanted = mail.expected(person.folders)
+        found = mail.snapshot(
+            self.destination.host, self.destination.port, person.login, person.password
+        )
+        return Difference(wanted - found, found - wanted)
+
+    def assert_exactly_once(self, whole: Import, *, present_before: bool = False) -> None:
+        """Nothing lost, nothing twice, nothing changed, the source left alone, the totals true, the ledger a bijection."""
+        for person in self.people:
+            wrong = self.difference(person)
+            assert not wrong, str(wrong)
+            after = mail.uids_and_flags(self.source.host, self.source.port, person.login, person.password)
+            assert after == person.before, "the source was changed"
+        tally = self.tally(whole)
+        messages = sum(person.messages for person in self.people)
+        assert tally.messages == messages
+        assert tally.pending == 0
+        outcomes = {outcome.value: n for outcome, n in tally.outcomes.items() if n}
+        assert set(outcomes) <= {"copied", "already_present"}, outcomes
+        assert present_before or outcomes == {"copied": messages}
+        assert not tally.missing
+        assert not tally.altered
+        self.assert_books(whole)
+
+    def assert_books(self, whole: Import) -> None:
+        """Folders add up to their mailbox, mailboxes to the import, and the ledger gives each copy to one message."""
+        sums: Counter[str] = Counter()
+        for mailbox, counts in self.store.mailboxes(whole.import_id):
+            own: Counter[str] = Counter()
+            place = (self.destination.host, self.destination.port, mailbox.destination.login, "pw-canary")
+            there = mail.uids_and_flags(*place)
+            for folder, part in self.store.folders(mailbox.mailbox_id):
+                own.update(_flat(part))
+                pairs = [
+                    pair
+                    for entry in self.store.ledger(folder.folder_id)
+                    for record in entry.records
+                    for pair in record.pairs()
+                ]
+                sources, copies = {int(a) for a, _ in pairs}, {int(b) for _, b in pairs}
+                assert len(sources) == len(copies) == len(pairs), f"{folder.display}: the ledger is no bijection"
+                assert copies <= set(there[folder.destination_name][1]), f"{folder.display}: the ledger has ghosts"
+                assert len(pairs) == _flat(part)["copied"] + _flat(part)["already_present"]
+            assert own == _flat(counts), "folders do not add up to their mailbox"
+            sums.update(own)
+        assert sums == _flat(self.tally(whole)), "mailboxes do not add up to the import"
+
+
+def _flat(tally: Tally) -> Counter[str]:
+    flat = Counter({outcome.value: n for outcome, n in tally.outcomes.items() if n})
+    flat.update({"messages": tally.messages, "size_bytes": tally.size_bytes, "done_bytes": tally.done_bytes})
+    return +flat
+
+
+def folders_of(seed: int, counts: Mapping[str, int], *, size: int = 1_500, twins: int = 0) -> dict[str, list[Mail]]:
+    """So many messages a folder; `twins` of each are identical to the message before: bytes, flags and date."""
+    made = mail.make_mailbox(seed, counts, size)
+    for messages in made.values():
+        for n in range(min(twins, len(messages) // 3)):
+            messages[3 * n + 1] = messages[3 * n]
+    return made
+
+
+def large(seed: int, size: int) -> Mail:
+    """One message of this size; somewhere in its middle, and only there, stands `MIDDLE`."""
+    one = mail.make_mailbox(seed, {"x": 1}, size)["x"][0]
+    half = one.body.index(b"\r\n", len(one.body) // 2) + 2
+    return one._replace(body=one.body[:half] + MIDDLE + b"\r\n" + one.body[half:])
+
+
+#: See `large`.
+MIDDLE = b"-- the middle of the message --"
