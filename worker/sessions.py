@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -13,18 +14,21 @@ from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
+#: A thread beside each lane, made when it is first needed: a new one for every wait would cost more than it saves.
+_beside = threading.local()
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
 def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
     """Both at the same time, so that two servers cost one wait. An error of the first goes before one of the second."""
-    with ThreadPoolExecutor(1) as pool:
-        other = pool.submit(second)
-        try:
-            mine = first()
-        finally:
-            failure = other.exception()
+    if not hasattr(_beside, "pool"):
+        _beside.pool = ThreadPoolExecutor(1)
+    other = _beside.pool.submit(second)
+    try:
+        mine = first()
+    finally:
+        failure = other.exception()
     if failure:
         raise failure
     return mine, other.result()

@@ -50,12 +50,6 @@ def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
     return midnight + hours * 3600 + minutes * 60 + seconds - zone * 60, zone
 
 
-def clamp_internaldate(epoch_seconds: int) -> tuple[int, bool]:
-    """The date as it is written, and whether that differs from the one asked for."""
-    clamped = clamp(epoch_seconds)
-    return clamped, clamped != epoch_seconds
-
-
 def render_internaldate(epoch_seconds: int, zone_minutes: int) -> bytes:
     """`"17-Jul-1996 02:44:25 -0700"`, quotes included, clamped; a zone no place on earth has is written as UTC."""
     if abs(zone_minutes) > _ZONE_LIMIT_MINUTES:
