@@ -69,8 +69,8 @@ class Chaos:
     def _kill(self) -> None:
         office = self._office
         victims: list[Child | None] = [*office.children, None]
-        # A worker three times as often as the others.
-        weights = [3 if child is not None and child.name.startswith("worker") else 1 for child in victims]
+        # A worker twice as often as the others.
+        weights = [2 if child is not None and child.name.startswith("worker") else 1 for child in victims]
         victim = self._chance.choices(victims, weights)[0]
         if victim is None:
             self.kills["redis"] += 1

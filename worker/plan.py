@@ -7,9 +7,10 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from shared.errors import FolderRefused
 from shared.fingerprint import MODULUS, mark, match
 from shared.folders import MappedFolder, NameRules, map_folders
 from shared.lifecycle import Outcome
@@ -60,6 +61,8 @@ class MailboxPlan:
     ) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
+        #: The source folder that is open, and how it was then.
+        self._open: tuple[bytes, FolderStatus] | None = None
 
     def run(self, known: Sequence[Folder]) -> int:
         """Enters every folder; `known` is what an earlier pass planned. Returns the number of
@@ -67,13 +70,14 @@ class MailboxPlan:
         mapped = [m for m in self._map(known) if not m.skip]
         before = {folder.folder_id: folder for folder in known}
         there, here = together(
-            lambda: self._source.statuses([m.source_name for m in mapped]),
+            lambda: self._source_statuses(mapped, before),
             lambda: self._destination.statuses([m.destination_name for m in mapped]),
         )
         plans: list[tuple[FolderPlan, int]] = []
         busy = 0
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
+            source = source or self._opened(folder.source_name)
             if isinstance(source, Exception):
                 plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
                 continue
@@ -86,6 +90,24 @@ class MailboxPlan:
                 busy += self._enter(plans)
         busy += self._enter(plans)
         return busy
+
+    def _source_statuses(
+        self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
+    ) -> list[FolderStatus | Exception | None]:
+        """STATUS of what was planned before, to see whether it changed; None for the others, which are opened anyway."""
+        known = [m.source_name for m in mapped if self._folder(m).folder_id in before]
+        asked = dict(zip(known, self._source.statuses(known), strict=True))
+        return [asked.get(m.source_name) for m in mapped]
+
+    def _opened(self, name: bytes) -> FolderStatus | Exception:
+        """The source folder's status by EXAMINE; it is then open."""
+        if self._open is None or self._open[0] != name:
+            try:
+                self._open = (name, self._source.open(name))
+            except FolderRefused as error:
+                self._open = None
+                return error
+        return self._open[1]
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> int:
         """Enters what was planned; other lanes may begin with it while the rest is listed."""
@@ -165,7 +187,9 @@ class MailboxPlan:
     def _cut(self, plan: FolderPlan, low: int, here: FolderStatus | None) -> FolderPlan:
         """The batches of the folder from UID `low` on; what `here` holds already is adopted first."""
         folder = plan.folder
-        opened = self._source.open(folder.source_name)
+        opened = self._opened(folder.source_name)
+        if isinstance(opened, Exception):
+            raise opened
         listed = self._source.sizes(replace(opened, uidnext=folder.uidnext))
         sizes: Iterable[tuple[Uid, int]] = ((uid, size) for uid, size in listed if uid >= low)
         adopted: tuple[Settled, ...] = ()
@@ -255,7 +279,9 @@ class MailboxPlan:
         """Flags that changed at the source since the last pass are set at the destination."""
         if before.uidnext <= 1:
             return
-        self._source.open(folder.source_name)
+        opened = self._opened(folder.source_name)
+        if isinstance(opened, Exception):
+            raise opened
         old = UidSet.span(1, before.uidnext - 1)
         seen: dict[str, UidSet] | None = None
         changed: dict[str, list[int]] = defaultdict(list)

@@ -41,8 +41,9 @@ class DramatiqBells:
         self._broker = broker
 
     def depths(self) -> dict[UnitKind, int]:
-        """What lies in the ready queues."""
-        return {kind: int(self._broker.do_qsize(kind)) for kind in QUEUES}
+        """What lies in the ready queues. Not `do_qsize`: that counts jobs being worked on too, and those of processes
+        that were killed for another minute, during which nobody would be rung for."""
+        return {kind: int(self._broker.client.llen(f"{self._broker.namespace}:{kind}")) for kind in QUEUES}
 
     def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
         """One doorbell."""
