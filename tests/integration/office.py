@@ -43,6 +43,7 @@ from tests import mail
 from tests.mail import Mail, Snapshot
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready, end, kill, spawn
+from tests.servers.proxy import Direction, FaultProxy, Rule
 from tests.servers.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
@@ -192,7 +193,9 @@ class Office:
     def __enter__(self) -> Self:
         self._stack.enter_context(self.redis)
         self.store = RedisStore(
-            connect(self.redis.url(1)), lease_seconds=float(self.variables["MAILHAUL_LEASE_SECONDS"]), limits=self._limits
+            connect(self.redis.url(1)),
+            lease_seconds=float(self.variables["MAILHAUL_LEASE_SECONDS"]),
+            limits=self._limits,
         )
         self._settings = Settings(
             state_dir=self._home / "state", secret_key=Secret(self.variables["MAILHAUL_SECRET_KEY"]).reveal()
@@ -305,14 +308,18 @@ class Office:
         with self.redis.client(1) as client:
             return sum(client.hlen(key) for key in client.scan_iter(keys.unit("*", "intents"), 1000))
 
+    def held_at(self, person: Person, folder: str = "INBOX") -> int:
+        """Messages that the destination shows in a folder."""
+        place = (self.destination.host, self.destination.port, person.login, person.password)
+        found = mail.uids_and_flags(*place).get(folder.encode())
+        return len(found[1]) if found else 0
+
     # -- what must hold
 
     def difference(self, person: Person) -> Difference:
         """Multisets of (folder, SHA-256 of canonical bytes, flags, date): what should be there against what is."""
         wanted = mail.expected(person.folders)
-        found = mail.snapshot(
-            self.destination.host, self.destination.port, person.login, person.password
-        )
+        found = mail.snapshot(self.destination.host, self.destination.port, person.login, person.password)
         return Difference(wanted - found, found - wanted)
 
     def assert_exactly_once(self, whole: Import, *, present_before: bool = False) -> None:
@@ -381,3 +388,60 @@ def large(seed: int, size: int) -> Mail:
 
 #: See `large`.
 MIDDLE = b"-- the middle of the message --"
+
+
+class Gate:
+    """A proxy before a server, at which each connection stalls behind `pattern` until the gate is opened; a context manager.
+
+    `pattern` may be changed: it holds for connections that are made from then on; empty, they pass.
+    """
+
+    def __init__(self, server: Dovecot, direction: Direction, pattern: bytes, *, delay_ms: float = 0.0) -> None:
+        self.pattern = pattern
+        self._direction: Direction = direction
+        self._rules: list[Rule] = []
+        self._proxy = FaultProxy(server.host, server.port, delay_ms=delay_ms)
+        self._proxy.choose(self._rule)
+        self.port = self._proxy.port
+
+    def __enter__(self) -> Self:
+        self._proxy.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.open()
+        self._proxy.__exit__(kind, error, trace)
+
+    def _rule(self, number: int) -> Rule | None:
+        if not self.pattern:
+            return None
+        self._rules.append(Rule("stall", self._direction, at=self.pattern))
+        return self._rules[-1]
+
+    @property
+    def waiting(self) -> int:
+        """How many connections have stalled so far."""
+        return len(self._proxy.log)
+
+    def await_waiting(self, connections: int = 1) -> None:
+        """Returns when so many have."""
+        await_ready(lambda: self.waiting >= connections, DEADLINE_SECONDS, "a connection at the gate")
+
+    def release_first(self) -> None:
+        """Lets those through that stalled behind an earlier pattern."""
+        for rule in self._rules:
+            if rule.at != self.pattern:
+                rule.release()
+
+    def open(self) -> None:
+        """Lets everything through, now and from now on."""
+        self.pattern = b""
+        for rule in self._rules:
+            rule.release()
+
+
+def marked(one: Mail, text: bytes) -> Mail:
+    """The same message with one line more."""
+    return one._replace(body=one.body + text + b"\r\n")

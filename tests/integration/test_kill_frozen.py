@@ -1,0 +1,98 @@
+"""A worker that stands still for longer than its lease and comes back: a paused machine, a swapping one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conftest import DovecotPair
+from tests.integration.office import WORKER, Gate, Office, folders_of, marked
+
+FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the second one stops --"
+
+#: The store takes what comes under an old term. In this process only: others have their own scripts.
+FENCE_OFF = """
+from shared.store import scripts
+sources = scripts.sources
+LINE = "if h[1] ~= term or h[2] ~= holder or h[3] ~= 'leased' then return false end"
+def spoilt():
+    found = sources()
+    assert all(LINE in text for text in found.values())
+    return {name: text.replace(LINE, "") for name, text in found.items()}
+scripts.sources = spoilt
+"""
+
+#: The worker does not look at its own clock, and shuts no session.
+CLOCK_OFF = """
+from worker.attendant import Attendant
+Attendant.wish = lambda self, lease: "run"
+Attendant._shut = lambda self, one, word: None
+"""
+
+
+@pytest.mark.slow
+def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair: DovecotPair) -> None:
+    folders = folders_of(21, {"INBOX": 100}, twins=8)
+    folders["INBOX"][24] = marked(folders["INBOX"][24], FIRST_STOP)
+    folders["INBOX"][69] = marked(folders["INBOX"][69], SECOND_STOP)
+    with (
+        Gate(dovecot_pair.source, "s2c", SECOND_STOP) as source,
+        Gate(dovecot_pair.destination, "c2s", FIRST_STOP) as destination,
+        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+    ):
+        office.source_port, office.destination_port = source.port, destination.port
+        person = office.person(folders)
+        frozen = office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        destination.await_waiting()
+        source.await_waiting()
+        frozen.freeze()
+        destination.pattern = b""
+        # Another one takes its batch, and is kept from finishing it.
+        office.start_worker()
+        source.await_waiting(2)
+        office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
+        # Now what lay on the line arrives: messages 21 to 60 a second time.
+        destination.open()
+        office.until(lambda: office.held_at(person) >= 100, "the late copies")
+        frozen.thaw()
+        office.until(lambda: bool(frozen.said(event="unit_ended", result="lease_lost")), "the end of its lease")
+        source.open()
+        office.await_finished(whole)
+        office.assert_exactly_once(whole)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "spoilt", [(), ("clock",), ("fence",), ("clock", "fence")], ids=lambda names: " ".join(names) or "whole"
+)
+def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotPair, spoilt: tuple[str, ...]) -> None:
+    folders = folders_of(22, {"INBOX": 100}, twins=8)
+    folders["INBOX"][29] = marked(folders["INBOX"][29], FIRST_STOP)
+    folders["INBOX"][69] = marked(folders["INBOX"][69], SECOND_STOP)
+    program = "".join({"clock": CLOCK_OFF, "fence": FENCE_OFF}[name] for name in spoilt) + WORKER
+    with (
+        Gate(dovecot_pair.source, "s2c", FIRST_STOP) as source,
+        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+    ):
+        office.source_port = source.port
+        person = office.person(folders)
+        frozen = office.start_worker(program)
+        office.start_coordinator()
+        whole = office.submit()
+        source.await_waiting()
+        frozen.freeze()
+        source.pattern = SECOND_STOP
+        office.start_worker()
+        source.await_waiting(2)
+        office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
+        ended = len(frozen.said(event="unit_ended"))
+        frozen.thaw()
+        source.release_first()
+        office.until(lambda: len(frozen.said(event="unit_ended")) > ended, "the end of what it was at")
+        source.open()
+        office.await_finished(whole)
+        if len(spoilt) < 2:
+            office.assert_exactly_once(whole)
+        else:
+            assert office.difference(person).surplus, "the oracle is blind"

@@ -1,0 +1,87 @@
+"""Redis dies in the middle of an import, and comes back: as it was, or with nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.lifecycle import Outcome
+from tests.conftest import DovecotPair
+from tests.integration.office import Gate, Office, folders_of
+
+#: So slow a line that things happen in the middle of an import.
+SLOW_MS = 25.0
+
+
+def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_pair: DovecotPair) -> None:
+    with (
+        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
+        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+    ):
+        office.destination_port = slow.port
+        person = office.person(folders_of(31, {"INBOX": 500, "Work": 500}, twins=20))
+        lives = [office.start_worker(), office.start_worker(), office.start_coordinator()]
+        pids = [child.pid for child in lives]
+        whole = office.submit()
+        for share in (0.1, 0.4, 0.7):
+            office.until(lambda share=share: office.done(whole) >= share * person.messages, f"{share} of it")
+            office.redis.kill()
+            office.redis.start()
+        office.await_finished(whole)
+        assert [child.pid for child in lives if child.running] == pids, "somebody had to be started again"
+        office.assert_exactly_once(whole)
+
+
+@pytest.mark.slow
+def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
+    with (
+        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
+        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+    ):
+        office.destination_port = slow.port
+        person = office.person(folders_of(32, {"INBOX": 300, "Work": 300}, twins=20))
+        worker = office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        office.until(lambda: office.done(whole) >= 100, "a part of it")
+        office.redis.freeze()
+        office.until(lambda: bool(worker.said(event="lease_lost")), "the end of the leases by the worker's own clock")
+        # No intent, no append: what was on its way has arrived, and nothing more comes.
+        office.redis.thaw()
+        office.await_finished(whole)
+        office.assert_exactly_once(whole)
+        assert person.messages == 600
+
+
+@pytest.mark.parametrize("how", ["flushed", "a fresh server"])
+def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pair: DovecotPair, how: str) -> None:
+    with (
+        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
+        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+    ):
+        office.destination_port = slow.port
+        person = office.person(folders_of(33, {"INBOX": 400, "Work": 400}, twins=20))
+        worker = office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        office.until(lambda: office.done(whole) >= 200, "a part of it")
+        worker.freeze()
+        held = office.leased()
+        assert held
+        if how == "flushed":
+            office.redis.flush()
+        else:
+            office.redis.restart(empty=True)
+        worker.thaw()
+        # Whoever works notices, and ends; the person who runs the command again is slower than that.
+        office.until(
+            lambda: held <= {entry["unit"] for entry in worker.said(event="unit_ended")},
+            "the end of what was under way",
+        )
+        present = office.held_at(person) + office.held_at(person, "Work")
+        again = office.submit()
+        assert again.import_id == whole.import_id
+        office.await_finished(again)
+        tally = office.tally(again)
+        assert tally[Outcome.ALREADY_PRESENT] == present >= 200
+        assert tally[Outcome.COPIED] == person.messages - present
+        office.assert_exactly_once(again, present_before=True)

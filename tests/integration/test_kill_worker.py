@@ -1,0 +1,117 @@
+"""A worker killed at the worst moments: in the middle of a literal, between the server's OK and the record, by a message."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.lifecycle import Outcome
+from tests.conftest import DovecotPair
+from tests.integration.office import MIDDLE, Gate, Office, folders_of, large, marked
+
+#: Forgets to write its intents down: the protection whose absence must be seen.
+WITHOUT_INTENTS = """
+import sys
+from shared.store.redis import RedisStore
+from worker.__main__ import main
+progress = RedisStore.progress
+RedisStore.progress = lambda self, lease, **given: progress(self, lease, **{**given, "intents": ()})
+sys.exit(main())
+"""
+
+#: Dies of one message, as of a parser's crash or the kernel's memory killer.
+MORTAL = """
+import os, sys
+from shared.mail.imap_source import ImapSource
+from worker.__main__ import main
+fetch = ImapSource.fetch
+def fatal(self, uids):
+    for message in fetch(self, uids):
+        if b"this kills its reader" in (message.body or b""):
+            os._exit(9)
+        yield message
+ImapSource.fetch = fatal
+sys.exit(main())
+"""
+
+#: A coordinator that does not wait for dead workers to shut their sockets.
+HASTY = """
+import sys
+import producer.coordinator.tick as tick
+from producer.coordinator.__main__ import main
+tick.GRACE_SECONDS = 0.2
+sys.exit(main())
+"""
+
+
+def test_killed_in_the_middle_of_a_literal(dovecot_pair: DovecotPair) -> None:
+    folders = folders_of(11, {"INBOX": 30, "Work": 40}, twins=3)
+    folders["INBOX"].insert(15, large(11, 3_000_000))
+    with (
+        Gate(dovecot_pair.destination, "c2s", MIDDLE) as gate,
+        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+    ):
+        office.destination_port = gate.port
+        office.person(folders)
+        first = office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        gate.await_waiting()
+        first.kill()
+        gate.pattern = b""
+        office.start_worker()
+        office.await_finished(whole)
+        office.assert_exactly_once(whole)
+
+
+@pytest.mark.parametrize("program", ["whole", "without intents"])
+def test_killed_after_the_servers_ok_and_before_the_record(dovecot_pair: DovecotPair, program: str) -> None:
+    with (
+        Gate(dovecot_pair.destination, "s2c", b"[APPENDUID") as gate,
+        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+    ):
+        office.destination_port = gate.port
+        person = office.person(folders_of(12, {"INBOX": 60}, twins=5))
+        first = office.start_worker(WITHOUT_INTENTS) if program == "without intents" else office.start_worker()
+        office.start_coordinator()
+        whole = office.submit()
+        gate.await_waiting()
+        first.kill()
+        assert office.held_at(person) >= 20
+        gate.pattern = b""
+        office.start_worker()
+        office.await_finished(whole)
+        if program == "whole":
+            office.assert_exactly_once(whole)
+        else:
+            assert office.difference(person).surplus.total() >= 20, "the oracle is blind"
+
+
+@pytest.mark.slow
+def test_a_message_that_kills_its_worker_costs_nobody_else(dovecot_pair: DovecotPair) -> None:
+    folders = folders_of(13, {"INBOX": 60, "Bad": 12, "Work": 150, "Work/Deep": 90})
+    folders["Bad"][6] = marked(folders["Bad"][6], b"this kills its reader")
+    quick = {"MAILHAUL_LEASE_SECONDS": "1.5", "MAILHAUL_RENEW_SECONDS": "0.5", "MAILHAUL_SETTLE_SECONDS": "0.2"}
+    with Office(dovecot_pair.source, dovecot_pair.destination, **quick) as office:
+        person = office.person(folders)
+        worker = office.start_worker(MORTAL)
+        office.start_coordinator(HASTY)
+        whole = office.submit()
+        deaths = 0
+
+        def finished() -> bool:
+            nonlocal deaths
+            deaths += worker.restart_if_dead()
+            return office.finished(whole)
+
+        office.until(finished, "the end of the import", 240)
+        assert deaths >= 4, "it was not deadly"
+        wrong = office.difference(person)
+        assert not wrong.surplus
+        assert [kept.folder for kept in wrong.lost.elements()] == [b"Bad"]
+        tally = office.tally(whole)
+        assert (tally[Outcome.FAILED], tally[Outcome.COPIED]) == (1, person.messages - 1)
+        bad = next(f for f, _ in office.store.folders(office.store.mailboxes(whole.import_id)[0][0].mailbox_id)
+                   if f.display == "Bad")  # fmt: skip
+        (note,) = office.store.notes(bad.folder_id)
+        assert (note.uid, note.what) == (7, Outcome.FAILED)
+        office.assert_books(whole)
