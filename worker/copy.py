@@ -9,7 +9,7 @@ alone and gets its outcome with the server's words.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.errors import (
@@ -28,11 +28,16 @@ from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
 from shared.store import WorkStore
-from shared.uids import UidSet, records_of
+from shared.uids import Uid, UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.inflight import InFlight, stop_on
 from worker.sessions import together
 from worker.settle import arrived, known_destinations, look, recognise
+
+
+#: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
+#: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
+READ_BACK_MESSAGES = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,7 +111,12 @@ class BatchCopy:
             done = self._done()
             remaining = self._lease.unit.uids - done
             if remaining:
-                self._copy(remaining)
+                try:
+                    self._copy(remaining)
+                except ServerRefused as error:
+                    # Tried once more in a while; then one by one, so that only the rotten ones fail.
+                    if error.side != "source" or self._lease.unit.attempts < 2:
+                        raise
                 self._copy_refused()
                 self._account_for(remaining)
         except BaseException as error:
@@ -115,7 +125,8 @@ class BatchCopy:
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
         try:
-            checked = bool(pairs) and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
+            small = 0 < len(pairs) and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
+            checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
             self._salvage(error)
             raise
@@ -176,7 +187,8 @@ class BatchCopy:
         most = most or self._rules.group_messages
         group: list[Message] = []
         size = 0
-        for message in self._source.fetch(uids):
+        refused: list[ServerRefused] = []
+        for message in self._fetched(uids, refused):
             self._seen.add(message.uid)
             full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
             if group and (full or message.stream is not None):
@@ -191,6 +203,15 @@ class BatchCopy:
         if group:
             self._send(group, keywords)
         self._read_answers(0)
+        if refused:
+            raise refused[0]
+
+    def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
+        """What comes of `uids`; a NO at the end goes into `refused`, since all that came is to be copied first."""
+        try:
+            yield from self._source.fetch(uids)
+        except ServerRefused as error:
+            refused.append(error)
 
     def _send(self, group: list[Message], keywords: bool) -> None:
         assert self._status is not None
@@ -252,17 +273,22 @@ class BatchCopy:
         silent = UidSet.of(uid for uid in uids if uid not in self._seen)
         if not silent:
             return
-        there = list(self._source.sightings(silent))
-        gone = silent - UidSet.of(s.uid for s in there)
+        there: dict[int, Sighting] = {}
+        with contextlib.suppress(ServerRefused):
+            for sighting in self._source.sightings(silent):
+                there[sighting.uid] = sighting
+        gone = silent - UidSet.of(there)
+        if gone:
+            gone -= self._source.existing()
         if gone:
             notes = [Note(uid=uid, what=Outcome.VANISHED, reason="no longer at the source") for uid in gone]
             self._flying.add(without_copy(Outcome.VANISHED, gone, notes))
-        for sighting in there:
-            self._copy_alone(sighting)
+        for uid in silent - gone:
+            self._copy_alone(uid, there.get(uid))
 
-    def _copy_alone(self, sighting: Sighting) -> None:
+    def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """A message that is listed but did not come with the others."""
-        one = UidSet.of([sighting.uid])
+        one = UidSet.of([uid])
         reason = "the source lists the message but gives no body"
         try:
             self._copy(one, most=1)
@@ -271,16 +297,16 @@ class BatchCopy:
             if error.side != "source":
                 raise
             reason = error.detail or error.what
-        if sighting.uid not in self._seen:
+        if uid not in self._seen:
             note = Note(
-                uid=sighting.uid,
+                uid=uid,
                 what=Outcome.FAILED,
                 reason=reason,
-                message_id=sighting.message_id,
-                internaldate=sighting.internaldate,
-                size_bytes=sighting.size_bytes,
+                message_id=seen.message_id if seen else "",
+                internaldate=seen.internaldate if seen else None,
+                size_bytes=seen.size_bytes if seen else -1,
             )
-            self._flying.add(without_copy(Outcome.FAILED, one, [note], sighting.size_bytes))
+            self._flying.add(without_copy(Outcome.FAILED, one, [note], seen.size_bytes if seen else 0))
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
         known = known_destinations(self._store, self._lease.unit.folder_id) | entered
