@@ -20,6 +20,8 @@ class Sufferer:
     row: int
     #: At the source.
     login: str
+    #: At the destination.
+    destination_login: str = ""
     #: Folder display name; "" when it concerns the whole mailbox.
     folder: str = ""
     #: What the server said.
@@ -82,25 +84,34 @@ def trouble(
     for mailbox, counts in rows:
         trouble = mailbox.failure
         if trouble and mailbox.state is not MailboxState.COMPLETE:
-            who = Sufferer(row=mailbox.row, login=mailbox.source.login, folder=trouble.folder, detail=trouble.detail)
+            who = Sufferer(
+                row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
+                folder=trouble.folder, detail=trouble.detail,
+            )  # fmt: skip
             key = (mailbox.state is MailboxState.PARKED, trouble.code)
             groups[key].append((trouble.sentence, trouble.advice, who))
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
             who = Sufferer(
-                row=mailbox.row, login=mailbox.source.login, folder=folder.display, detail=detail, messages=messages
-            )
+                row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
+                folder=folder.display, detail=detail, messages=messages,
+            )  # fmt: skip
             groups[(False, code)].append((sentence, advice, who))
     return [
         ErrorGroup(
             code=code,
             sentence=found[0][0],
-            advice=next((advice for _, advice, _ in found if advice), "").replace("IMPORT", request.import_id[:8]),
+            advice=addressed(next((advice for _, advice, _ in found if advice), ""), request.import_id),
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
         for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
     ]
+
+
+def addressed(advice: str, import_id: str) -> str:
+    """Advice with commands that can be copied: IMPORT in it is this one."""
+    return advice.replace("IMPORT", import_id[:8])
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:

@@ -88,7 +88,7 @@ class Sighting:
 
     #: UID where it was seen.
     uid: Uid
-    #: RFC822.SIZE in bytes.
+    #: RFC822.SIZE in bytes; with `full` the bytes that came.
     size_bytes: int
     #: INTERNALDATE in whole seconds since the epoch; None where unusable.
     internaldate: int | None

@@ -30,6 +30,10 @@ from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.plan import PlanRules
 
+#: After SIGTERM: how long groups may take to be finished before the sessions are shut. What is in doubt by that is looked
+#: for by whoever goes on.
+DRAIN_SECONDS = 5.0
+
 #: How often an idle thread looks for a doorbell, milliseconds.
 POLL_MS = 200
 
@@ -84,6 +88,9 @@ def run(settings: Settings) -> int:
     worker.start()
     log.info("worker_started", worker=name, threads=settings.worker_threads)
     stop.wait()
+    hurry = threading.Timer(DRAIN_SECONDS, attendant.hurry)
+    hurry.daemon = True
+    hurry.start()
     worker.stop(timeout=int(settings.command_timeout_seconds * 1000))
     attendant.stop()
     log.info("worker_stopped", worker=name)

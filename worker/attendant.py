@@ -1,9 +1,10 @@
-"""One thread a process that keeps its leases alive and hears what people want.
+"""Keeps the leases of a process alive and hears what people want.
 
 Once a second it asks the store for a word on each lease; every `renew_seconds` the same call renews them. When a lease is
 lost, or its time is over by the local clock because the store cannot be reached, the sessions that work under it are
 shut at once: the server drops an incomplete literal, and nothing is begun any more. Trust counts from when the request
-was sent, so a slow answer never lengthens a lease.
+was sent, so a slow answer never lengthens a lease. A thread of its own looks at the local clock, since the one that asks
+may wait for the store for minutes.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from shared.model import Lease
 from shared.store import WorkStore
 
 _log = structlog.get_logger("mailhaul.worker")
+
+#: How long an ending process waits for a thread that waits for the store.
+JOIN_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -63,18 +67,20 @@ class Attendant:
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _renewed: float = field(init=False, default=0.0)
-    _thread: threading.Thread | None = field(init=False, default=None)
+    _threads: list[threading.Thread] = field(init=False, default_factory=list)
 
     def start(self) -> None:
-        """Begins to attend, in a thread of its own."""
-        self._thread = threading.Thread(target=self._loop, name="attendant", daemon=True)
-        self._thread.start()
+        """Begins to attend, in threads of its own."""
+        for name, task in (("attendant", self.turn), ("deadlines", self.expire)):
+            self._threads.append(threading.Thread(target=self._loop, args=(task,), name=name, daemon=True))
+            self._threads[-1].start()
 
     def stop(self) -> None:
         """Ends; leases that are still held run out by themselves."""
         self._stop.set()
-        if self._thread:
-            self._thread.join()
+        for thread in self._threads:
+            # Not for ever: it may be waiting for a store that is away.
+            thread.join(JOIN_SECONDS)
 
     def watch(self, lease: Lease, sessions: list[MailSession]) -> None:
         """From now on the lease is renewed, and `sessions` (a live list) are shut when it is lost."""
@@ -94,9 +100,24 @@ class Attendant:
             return "lost"
         return attended.word
 
-    def _loop(self) -> None:
+    def hurry(self) -> None:
+        """Shuts every session, since the process is to end: a lane may wait for a server that takes its time."""
+        with self._lock:
+            attended = list(self._attended.values())
+        for one in attended:
+            self._shut(one, Control.PAUSE)
+
+    def expire(self) -> None:
+        """Shuts what is over by the local clock."""
+        with self._lock:
+            attended = list(self._attended.values())
+        for one in attended:
+            if self.clock() >= one.deadline:
+                self._shut(one, "lost")
+
+    def _loop(self, task: Callable[[], None]) -> None:
         while not self._stop.wait(self.ask_seconds):
-            self.turn()
+            task()
 
     def turn(self) -> None:
         """One round: ask, note, shut what is lost."""
@@ -130,8 +151,10 @@ class Attendant:
             # A lane that is done with it may use the same sessions for its next unit by now.
             if self._attended.get(one.lease.unit.unit_id) is not one:
                 return
-            one.word = word
+            before, one.word = one.word, word
             for session in list(one.sessions):
                 session.abort()
+        if before == "lost":
+            return
         event = "lease_lost" if word == "lost" else "shut_on_request"
         _log.warning(event, unit=one.lease.unit.unit_id, term=one.lease.term, word=word)

@@ -34,7 +34,6 @@ from worker.inflight import InFlight, stop_on
 from worker.sessions import together
 from worker.settle import arrived, known_destinations, look, recognise
 
-
 #: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
 #: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
@@ -125,7 +124,7 @@ class BatchCopy:
         flight = self._flying
         pairs = records_of(pair for record in flight.records for pair in record.pairs())
         try:
-            small = 0 < len(pairs) and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
+            small = len(pairs) > 0 and sum(len(record.source) for record in pairs) <= READ_BACK_MESSAGES
             checked = small and self._read_back(UidSet.of(uid for r in pairs for uid in r.destination))
         except BaseException as error:
             self._salvage(error)
@@ -226,6 +225,8 @@ class BatchCopy:
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
+        if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
+            raise LeaseLost("the lease ran out before the append")
         self._destination.send(group, flags, token)
         self._read_answers(self._outstanding)
 

@@ -213,6 +213,8 @@ class Lane:
         """Does what the table says about `error`; returns its code."""
         place, before = self._place, lease.mailbox.failure
         wish = place.attendant.wish(lease)
+        if wish == "lost" and isinstance(error, ConnectionLost):
+            error = LeaseLost("the lease ran out, and the sessions were shut")
         if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
             error = ControlRequested(wish)  # the attendant shut the sessions
         verdict = judge(error, lease.unit.attempts, before)
@@ -221,6 +223,8 @@ class Lane:
         if verdict.how == "drop":
             if isinstance(error, StoreError):
                 raise error
+            if lease.unit.kind is UnitKind.COPY:
+                self._recheck(lease)
             return verdict.code
         folder = lease.folder.display if lease.folder else ""
         failure: Failure | None = describe(error, verdict, place.now(), folder, before)
@@ -248,7 +252,15 @@ class Lane:
                 )  # fmt: skip
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)
+            if lease.unit.kind is UnitKind.COPY:
+                self._recheck(lease)
         return verdict.code
+
+    def _recheck(self, lease: Lease) -> None:
+        """Another may have taken the unit, closed it, and the mailbox have been verified, before what was sent here
+        arrived: a machine that was suspended."""
+        if self._place.store.recheck(lease.mailbox.mailbox_id, self._place.copy_rules.settle_seconds):
+            _log.warning("verified_again", reason="a lease was lost while copying")
 
 
 class _Split(Exception):

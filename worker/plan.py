@@ -6,16 +6,18 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from shared.errors import FolderRefused
-from shared.fingerprint import MODULUS, mark, match
+from shared.dates import clamp
+from shared.errors import ConnectionLost, FolderRefused, ServerRefused
+from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.folders import MappedFolder, NameRules, map_folders
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
-from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, folder_id
+from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, Unit, folder_id
 from shared.plan import Change, cut_batches, delta
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
@@ -28,6 +30,9 @@ ADOPTED_AT_ONCE = 2000
 
 #: Planned batches that are entered together.
 BATCHES_AT_ONCE = 50
+
+#: From the next attempt on, folders are opened one by one.
+ALONE_ATTEMPTS = 2
 
 #: Names as they are, and what is escaped when the server refuses some: Dovecot's Maildir++ knows no dots, Cyrus no wildcards.
 USUAL_NAMES = NameRules()
@@ -67,8 +72,10 @@ class MailboxPlan:
     def run(self, known: Sequence[Folder]) -> int:
         """Enters every folder; `known` is what an earlier pass planned. Returns the number of
         folders that have something to copy. Raises what the ports raise."""
-        mapped = [m for m in self._map(known) if not m.skip]
         before = {folder.folder_id: folder for folder in known}
+        mapped = [m for m in self._map(known) if not m.skip]
+        # Last those that could not be opened: some servers close the connection at one.
+        mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
             lambda: self._source_statuses(mapped, before),
             lambda: self._destination.statuses([m.destination_name for m in mapped]),
@@ -77,7 +84,14 @@ class MailboxPlan:
         busy = 0
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
-            source = source or self._opened(folder.source_name)
+            try:
+                source = source or self._opened(folder.source_name)
+            except ConnectionLost as error:
+                plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
+                if not self._doubtful(one, before):
+                    self._enter(plans)
+                    raise
+                continue
             if isinstance(source, Exception):
                 plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
                 continue
@@ -95,9 +109,19 @@ class MailboxPlan:
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
     ) -> list[FolderStatus | Exception | None]:
         """STATUS of what was planned before, to see whether it changed; None for the others, which are opened anyway."""
-        known = [m.source_name for m in mapped if self._folder(m).folder_id in before]
+        # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
+        alone = self._lease.unit.attempts > ALONE_ATTEMPTS
+        known = [
+            m.source_name
+            for m in mapped
+            if self._folder(m).folder_id in before and not alone and not self._doubtful(m, before)
+        ]
         asked = dict(zip(known, self._source.statuses(known), strict=True))
         return [asked.get(m.source_name) for m in mapped]
+
+    def _doubtful(self, one: MappedFolder, before: Mapping[str, Folder]) -> bool:
+        known = before.get(self._folder(one).folder_id)
+        return known is not None and known.unreadable
 
     def _opened(self, name: bytes) -> FolderStatus | Exception:
         """The source folder's status by EXAMINE; it is then open."""
@@ -174,7 +198,7 @@ class MailboxPlan:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
         low = 1 if fresh else found.first_uid
         plan = FolderPlan(folder=snapshot, reset=reset)
-        if low and there.messages and low < there.uidnext:
+        if low and there.messages and (fresh or low < there.uidnext):
             plan = self._cut(plan, low, here if fresh else None)
             if fresh and not modseq:
                 self._store.set_flags(self._lease, folder.folder_id, 0, self._flags_now(snapshot))
@@ -190,15 +214,42 @@ class MailboxPlan:
         opened = self._opened(folder.source_name)
         if isinstance(opened, Exception):
             raise opened
-        listed = self._source.sizes(replace(opened, uidnext=folder.uidnext))
-        sizes: Iterable[tuple[Uid, int]] = ((uid, size) for uid, size in listed if uid >= low)
+        listed = 0
+
+        def listing() -> Iterator[tuple[Uid, int]]:
+            nonlocal listed
+            with contextlib.suppress(ServerRefused):  # what it keeps back is counted below
+                for uid, size in self._source.sizes(replace(opened, uidnext=folder.uidnext)):
+                    listed += 1
+                    if uid >= low:
+                        yield uid, size
+
+        sizes: Iterable[tuple[Uid, int]] = listing()
         adopted: tuple[Settled, ...] = ()
         if here is not None and here.messages:
             whole = list(sizes)
             adopted, taken = self._adopt(folder, whole, here)
             sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
         # Streamed: a folder of a million messages is held by batch, not by message.
-        batches = tuple(
+        batches = self._batches(folder, sizes)
+        if listed < opened.messages:
+            # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
+            done = UidSet.of(uid for s in adopted for record in s.records for uid in record.source)
+            for batch in batches:
+                done |= batch.uids
+            silent = [uid for uid in self._source.existing() - done if uid >= low]
+            batches += self._batches(folder, [(uid, 0) for uid in silent])
+            plan = replace(plan, folder=replace(folder, uidnext=max([folder.uidnext, *(uid + 1 for uid in silent)])))
+        return replace(
+            plan,
+            batches=batches,
+            adopted=adopted,
+            messages=sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records),
+            size_bytes=sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted),
+        )
+
+    def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
+        return tuple(
             cut_batches(
                 folder.folder_id,
                 folder.uidvalidity,
@@ -208,31 +259,23 @@ class MailboxPlan:
                 batch_bytes=self._rules.batch_bytes,
             )
         )
-        return replace(
-            plan,
-            batches=batches,
-            adopted=adopted,
-            messages=sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records),
-            size_bytes=sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted),
-        )
 
     # -- what is at the destination already
 
     def _adopt(
         self, folder: Folder, sizes: Sequence[tuple[int, int]], here: FolderStatus
     ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Messages that are at the destination before anything was copied, matched by header fingerprint and size; where
-        copies and originals differ in number, by bytes. Doubtful is not adopted."""
+        """Messages that are at the destination before anything was copied, matched by header fingerprint, size and
+        date; where that is not enough, by bytes. Doubtful is not adopted."""
         ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, UidSet())
         by_size = {s.size_bytes for s in ours}
         candidates = UidSet.of(uid for uid, size in sizes if size in by_size)
-        if not candidates:
-            return (), UidSet()
-        theirs = {s.uid: s for s in self._source.sightings(candidates)}
-        keys = {uid: (s.fingerprint, s.size_bytes) for uid, s in theirs.items()}
-        their_keys = {s.uid: (s.fingerprint, s.size_bytes) for s in ours}
-        pairs = match(keys, their_keys)
-        pairs = self._sure(pairs, keys, their_keys)
+        theirs = list(self._source.sightings(candidates)) if candidates else []
+        pairs = self._sure(theirs, ours)
+        taken = set(pairs.values())
+        left = [s for s in ours if s.uid not in taken]
+        rest = UidSet.of(uid for uid, _ in sizes if uid not in pairs) if left else UidSet()
+        pairs |= self._resized(rest, left)
         here_by_uid: dict[int, Sighting] = {s.uid: s for s in ours}
         done = []
         items = sorted(pairs.items())
@@ -247,25 +290,45 @@ class MailboxPlan:
             )
         return tuple(done), UidSet.of(pairs)
 
-    def _sure(
-        self, pairs: dict[int, int], left: dict[Uid, tuple[bytes, int]], right: dict[Uid, tuple[bytes, int]]
-    ) -> dict[int, int]:
-        """Replaces pairs whose key stands several times by pairs of equal bytes."""
-        counts: dict[tuple[bytes, int], list[int]] = defaultdict(lambda: [0, 0])
-        for key in left.values():
-            counts[key][0] += 1
-        for key in right.values():
-            counts[key][1] += 1
-        unsure = {key for key, (n, m) in counts.items() if n and m and (n > 1 or m > 1)}
-        if not unsure:
-            return pairs
+    def _sure(self, theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
+        """Pairs of equal header and size; of equal bytes where that stands several times, says nothing, or the dates
+        differ."""
+        left = {s.uid: (s.fingerprint, s.size_bytes) for s in theirs}
+        right = {s.uid: (s.fingerprint, s.size_bytes) for s in ours}
+        pairs = match(left, right)
+        if not pairs:
+            return {}
+        ours_of, theirs_of = Counter(right.values()), Counter(left.values())
+        dates: dict[int, int | None] = {s.uid: s.internaldate for s in ours}
+        unsure = {key for key, n in theirs_of.items() if ours_of[key] and (n > 1 or ours_of[key] > 1)}
+        for s in theirs:
+            if s.uid in pairs:
+                sent = None if s.internaldate is None else clamp(s.internaldate)
+                if s.fingerprint == NO_FINGERPRINT or dates[pairs[s.uid]] not in (sent, s.internaldate):
+                    unsure.add(left[s.uid])
         sources = UidSet.of(uid for uid, key in left.items() if key in unsure)
         copies = UidSet.of(uid for uid, key in right.items() if key in unsure)
-        exact = match(
+        exact = self._equal(sources, copies)
+        return {uid: to for uid, to in pairs.items() if uid not in sources} | exact
+
+    def _resized(self, uids: UidSet, left: Sequence[Sighting]) -> dict[int, int]:
+        """Of the rest, pairs of equal bytes although the source tells another size, or the destination stored the line
+        ends in its own way."""
+        wanted = {s.fingerprint for s in left} - {NO_FINGERPRINT}
+        if not uids or not wanted:
+            return {}
+        found = {s.uid: s.fingerprint for s in self._source.sightings(uids) if s.fingerprint in wanted}
+        both = set(found.values())
+        return self._equal(UidSet.of(found), UidSet.of(s.uid for s in left if s.fingerprint in both))
+
+    def _equal(self, sources: UidSet, copies: UidSet) -> dict[int, int]:
+        """Pairs of equal bytes, both sides read whole."""
+        if not sources or not copies:
+            return {}
+        return match(
             {s.uid: s.digest for s in self._source.sightings(sources, full=True)},
             {s.uid: s.digest for s in self._destination.sightings(copies, full=True)},
         )
-        return {uid: to for uid, to in pairs.items() if uid not in sources} | exact
 
     # -- flags
 

@@ -51,4 +51,4 @@ for part in (intake_verbs, following_verbs, steering_verbs, running_verbs):
 
 def main() -> None:
     """The console script."""
-    app()
+    app(prog_name="mailhaul")

@@ -33,9 +33,12 @@ def run_doctor(*, state_dir: Path | None) -> int:
             for verdict, sentence in look(settings):
                 bad = bad or verdict == "BAD"
                 print(f"{verdict:<5} {sentence}")
-        except (MailhaulError, OSError) as error:
+        except MailhaulError as error:
             bad = True
             print(f"BAD   {error}")
+        except OSError as error:
+            bad = True
+            print(f"BAD   {error.filename}: {error.strerror}")
     return FAULT if bad else COMPLETE
 
 
@@ -51,9 +54,13 @@ def _settings(_: Settings) -> Iterator[_Finding]:
 
 def _folder(settings: Settings) -> Iterator[_Finding]:
     folder = settings.state_dir
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        yield "BAD", f"the state folder {folder} cannot be made ({error.strerror}): choose another with --state-dir"
+        return
     if not os.access(folder, os.W_OK):
-        yield "BAD", f"the state folder {folder} cannot be written"
+        yield "BAD", f"the state folder {folder} cannot be written: choose another with --state-dir"
         return
     free = shutil.disk_usage(folder).free
     yield ("ok" if free > _ROOM_BYTES else "BAD"), f"state folder {folder}, {free / 1e9:.1f} GB free"
@@ -86,7 +93,7 @@ def _redis(settings: Settings) -> Iterator[_Finding]:
                 "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice",
             )
         workers = ground.store.overview().workers
-        yield ("ok" if workers or ground.embedded else "note"), f"{workers} workers heard of in the last 30 s"
+        yield ("ok" if workers or ground.embedded else "note"), f"workers heard of in the last 30 s: {workers}"
 
 
 def _asked(client: redis.Redis, name: str) -> str:

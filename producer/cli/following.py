@@ -20,6 +20,7 @@ from producer.show.lines import error_lines, mailbox_line, outcome_words, progre
 from producer.show.live import Display, Rows, display
 from producer.show.report import write_report
 from shared.errors import StoreError, UsageError
+from shared.folders import decode_name
 from shared.lifecycle import MailboxState
 from shared.logs import clean
 from shared.model import Import
@@ -120,26 +121,30 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
             for mailbox, counts in rows:
                 print(mailbox_line(mailbox, counts))
                 for folder, own in store.folders(mailbox.mailbox_id):
-                    print(f"      {clean(folder.display)}: {own.messages:,} messages, {outcome_words(own)}")
-            print("\n".join(error_lines(operations.errors(store, request, login), everyone=True)))
+                    called = decode_name(folder.destination_name)
+                    to = f" → {clean(called)}" if document.is_renamed(folder) else ""
+                    print(f"      {clean(folder.display)}{to}: {own.messages:,} messages, {outcome_words(own)}")
+            for line in error_lines(operations.errors(store, request, login), everyone=True):
+                print(line)
         else:
-            _print_status(progress, rows, store.overview().workers)
+            _print_status(progress, rows, "" if progress.finished else ground.nobody_works())
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, workers: int) -> None:
+def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
-    print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    if not progress.finished and not workers:
-        print("  nobody works on it: run the import command again, `mailhaul up`, or `mailhaul worker`")
+    if counts.messages:
+        print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
+    if nobody_works:
+        print(f"  {nobody_works}")
     shown = rows if len(rows) <= _NAMED else [pair for pair in rows if pair[0].failure][:_NAMED]
     for mailbox, own in shown:
         print(mailbox_line(mailbox, own))
     if len(shown) < len(rows):
         print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
-    if any(mailbox.state is MailboxState.PARKED for mailbox, _ in rows):
+    if any(mailbox.failure and mailbox.state is not MailboxState.COMPLETE for mailbox, _ in rows):
         print("  what to do: mailhaul errors")
 
 
@@ -150,8 +155,8 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         with display() as shown:
-            if not ground.store.overview().workers and not operations.progress_of(ground.store, request).finished:
-                shown.say("no worker is running: run the import command again, `mailhaul up`, or `mailhaul worker`")
+            if not operations.progress_of(ground.store, request).finished and (lonely := ground.nobody_works()):
+                shown.say(lonely)
             watch = Watch(ground, request.import_id, shown)
             progress = watch.look()
             while not progress.finished and not interrupted.is_set():
@@ -159,11 +164,10 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
                 ground.ensure()
                 progress = watch.look()
         if not progress.finished:
-            say("no longer watching; the import goes on: mailhaul watch")
+            say(f"no longer watching; {ground.nobody_works() or 'the import goes on'}")
             return INTERRUPTED
         code, groups = ended(ground.store, progress)
-        now = document.since(progress.tally, before)["copied"]
-        for line in summary(progress, now, time.monotonic() - began, groups):
+        for line in summary(progress, None, time.monotonic() - began, groups):
             say(line)
         if as_json:
             _print(document.whole(ground.store, progress, groups, exit_code=code, before=before))

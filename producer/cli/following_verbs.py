@@ -32,7 +32,7 @@ def status(
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """Where an import stands, mailbox by mailbox; with --mailbox folder by folder."""
+    """Where an import stands, by mailbox. With --mailbox: by folder."""
     from producer.cli import following
 
     return following.run_status(which, mailbox, as_json=as_json, state_dir=state_dir)
@@ -51,7 +51,7 @@ def errors(
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """What went wrong, with whom, what the server said, and what to do."""
+    """What went wrong, what the server said, what to do."""
     from producer.cli import following
 
     return following.run_errors(which, mailbox, as_json=as_json, state_dir=state_dir)

@@ -16,7 +16,7 @@ from producer.intake.submit import Ring
 from shared.config import Settings, load_settings, redis_urls
 from shared.credentials import Vault
 from shared.embedded import EmbeddedRedis
-from shared.errors import StoreError
+from shared.errors import MailhaulError, StoreError
 from shared.model import Unit
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
@@ -33,10 +33,18 @@ class Ground:
         self._vault: Vault | None = None
 
     def __enter__(self) -> Self:
-        if self.embedded:
-            self.embedded.start()
-        else:
+        if self.embedded is None:
             self._greet()
+            return self
+        try:
+            self.embedded.start()
+        except StoreError as error:
+            raise MailhaulError(str(error)) from None  # it says itself what is wrong, and no other Redis is meant
+        except OSError as error:
+            raise MailhaulError(
+                f"the state folder {self.settings.state_dir} cannot be used ({error.strerror}): choose another with "
+                "--state-dir or MAILHAUL_STATE_DIR"
+            ) from None
         return self
 
     def __exit__(
@@ -49,6 +57,15 @@ class Ground:
     def owner(self) -> bool:
         """Whether the embedded Redis is ours, so that nobody else on this machine works on its imports."""
         return self.embedded is not None and self.embedded.owner
+
+    def nobody_works(self) -> str:
+        """What to do about it that no worker is running; "" when one is."""
+        # A worker that left is heard of for a while, but none outlives the embedded Redis.
+        if not self.owner and self.store.overview().workers:
+            return ""
+        if self.embedded:
+            return "no worker is running: run the import command again, or `mailhaul up`"
+        return "no worker is running: start `mailhaul worker` and `mailhaul coordinator`, or `mailhaul up`"
 
     @property
     def urls(self) -> tuple[str, str]:

@@ -25,8 +25,9 @@ from producer.cli.signals import interruptible
 from producer.cli.verb import INTERRUPTED, say
 from producer.coordinator.tally import Progress
 from producer.show import document
-from producer.show.lines import summary
+from producer.show.lines import spoken_mailboxes, summary
 from producer.show.live import Display, display
+from shared.logs import clean
 from shared.model import Import, Tally
 
 #: Nobody working for this long is worth a word.
@@ -45,14 +46,15 @@ def run_import(
                 request.manifest.rows, request.source, request.destination, request.options, request.name
             )
             before = _before(ground, wanted)
-            queued = operations.submit(
+            operations.submit(
                 ground.store, ground.vault, ground.ring, wanted, mailboxes, request.manifest.rows,
                 ground.settings.retention_days,
             )  # fmt: skip
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:
-                again = f", {queued} queued" if opened.passes > 1 else ""
-                shown.say(f"import {opened.name} ({opened.import_id[:8]}): {len(mailboxes)} mailboxes{again}")
+                again = f", pass {opened.passes}" if opened.passes > 1 else ""
+                many = spoken_mailboxes(len(mailboxes))
+                shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
                 progress = _wait(ground, staff, opened, interrupted, shown)
             if progress is None:
                 say("stopping …")
@@ -80,8 +82,8 @@ class _Staff:
             return self._crew.check()
         if shown is not None and not self._said and time.monotonic() - self._since > _ALONE_SECONDS:
             self._said = True
-            if not self._ground.store.overview().workers:
-                shown.say("no worker is running: start one with `mailhaul worker`, or give --workers N")
+            if lonely := self._ground.nobody_works():
+                shown.say(f"{lonely}, or give --workers N")
         return None
 
     def _start(self) -> None:

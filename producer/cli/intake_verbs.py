@@ -76,7 +76,7 @@ def plan(
     destination_fingerprint: DestinationPinOption = "",
     state_dir: StateOption = None,
 ) -> int:
-    """The dry run: what import would do, folder by folder, and about how long. Writes nothing."""
+    """Dry run: what import would do, folder by folder. And about how long. Writes nothing."""
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
@@ -116,7 +116,7 @@ def import_(
     destination_fingerprint: DestinationPinOption = "",
     state_dir: StateOption = None,
 ) -> int:  # fmt: skip
-    """Import every mailbox and wait until all is copied and verified. Run it again to go on, or for what is new."""
+    """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
     from producer.cli.importing import run_import
     from producer.cli.request import read_request
 

@@ -55,8 +55,10 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     if as_json:
         _print(dry.as_json())
     else:
+        said = {f"note: {warning}" for warning in request.manifest.warnings}  # on standard error, when it was read
         for line in dry.lines():
-            print(clean(line))
+            if line not in said:
+                print(clean(line))
     return INCOMPLETE if dry.totals.problems else COMPLETE
 
 
@@ -93,7 +95,7 @@ def _side(name: str, side: Side) -> str:
     quota = ""
     if side.quota_bytes is not None:
         quota = f", quota {spoken_size(side.quota_bytes)} of which {spoken_size(side.quota_used_bytes or 0)} used"
-    return f"{name}: {side.folders} folders, {side.messages:,} messages{size}{quota}"
+    return f"{name}: {side.folders} folder{'s' if side.folders != 1 else ''}, {side.messages:,} messages{size}{quota}"
 
 
 def _print(value: object) -> None:

@@ -16,7 +16,7 @@ def declare(app: typer.Typer) -> None:
 
 
 def demo(as_json: JsonOption = False) -> int:
-    """Two sample servers, three mailboxes, a full import, the report. Under half a minute; leaves nothing behind."""
+    """Import three sample mailboxes between two sample servers. Under half a minute; leaves nothing behind."""
     from producer.demo import run_demo
 
     return run_demo(as_json=as_json)
@@ -27,7 +27,7 @@ def up(
     threads: ThreadsOption = None,
     state_dir: StateOption = None,
 ) -> int:
-    """Run everything on this machine until stopped: Redis (unless MAILHAUL_REDIS_URL is set), coordinator, workers."""
+    """Run everything on this machine until stopped. Redis (unless MAILHAUL_REDIS_URL is set), coordinator, workers."""
     from producer.cli import serving
 
     return serving.run_up(workers=workers, threads=threads, state_dir=state_dir)

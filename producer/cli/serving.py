@@ -34,9 +34,8 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
             with Crew(variables, settings.state_dir / "logs", workers=settings.workers, coordinator_port=None) as crew:
                 where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
-                say(
-                    f"up: {settings.workers} workers and a coordinator on {where}; logs in {settings.state_dir / 'logs'}"
-                )
+                many = f"{settings.workers} worker{'s' if settings.workers != 1 else ''}"
+                say(f"up: {many} and a coordinator on {where}; logs in {settings.state_dir / 'logs'}")
                 if settings.coordinator_port:
                     say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
                 while not interrupted.wait(0.5):

@@ -8,8 +8,9 @@ from producer import operations
 from producer.cli.ground import open_ground
 from producer.cli.request import read_manifest
 from producer.cli.verb import COMPLETE, say
+from producer.show.lines import spoken_mailboxes
 from shared.errors import UsageError
-from shared.lifecycle import Control
+from shared.lifecycle import SETTLED, Control
 from shared.logs import clean
 from shared.store import SCOPES
 
@@ -26,8 +27,14 @@ def run_control(word: str, which: str, login: str, *, state_dir: Path | None) ->
     with open_ground(state_dir) as ground:
         request = operations.find_import(ground.store, which)
         concerned = operations.control(ground.store, ground.ring, request, wish, login)
+        lonely = ground.nobody_works() if wish is Control.RUN and concerned else ""
     what = f"mailbox {clean(login)} of import" if login else "import"
-    say(f"{what} {clean(request.name)} ({request.import_id[:8]}): {_DONE[wish]} ({_mailboxes(concerned)})")
+    done = f"{_DONE[wish]} ({spoken_mailboxes(concerned)})" if concerned else "nothing there that this could change"
+    say(f"{what} {clean(request.name)} ({request.import_id[:8]}): {done}")
+    if login and wish is Control.RUN and request.control is Control.PAUSE:
+        say("the import as a whole is paused: mailhaul resume")
+    elif lonely:
+        say(lonely)
     return COMPLETE
 
 
@@ -36,13 +43,13 @@ def run_retry(which: str, login: str, *, state_dir: Path | None) -> int:
     with open_ground(state_dir) as ground:
         request = operations.find_import(ground.store, which)
         mailboxes, messages = operations.retry(ground.store, ground.ring, request, login)
-        if mailboxes:
-            _tell_who_works(ground.store.overview().workers)
-    say(
-        f"import {clean(request.name)}: {_mailboxes(mailboxes)} queued again, {messages:,} messages among them"
-        if mailboxes
-        else f"import {clean(request.name)}: nothing is parked, refused or failed"
-    )
+        lonely = ground.nobody_works() if mailboxes else ""
+    again = f"{spoken_mailboxes(mailboxes)} queued again"
+    if messages:
+        again += f", with {messages:,} message{'s' if messages != 1 else ''} that were refused or failed"
+    say(f"import {clean(request.name)}: {again if mailboxes else 'nothing is parked, refused or failed'}")
+    if lonely:
+        say(lonely)
     return COMPLETE
 
 
@@ -50,10 +57,14 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
     """Another pass."""
     with open_ground(state_dir) as ground:
         request = operations.find_import(ground.store, which)
+        if all(mailbox.state not in SETTLED for mailbox, _ in operations.find_mailboxes(ground.store, request, login)):
+            raise UsageError(f"import {clean(request.name)} is under way: ask again when it is finished")
         days = ground.settings.retention_days
         queued = operations.verify(ground.store, ground.ring, request, days, full=full, login=login)
-        _tell_who_works(ground.store.overview().workers)
-    say(f"import {clean(request.name)}: {_mailboxes(queued)} queued; see mailhaul watch")
+        lonely = ground.nobody_works()
+    say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued; see mailhaul watch")
+    if lonely:
+        say(lonely)
     return COMPLETE
 
 
@@ -62,15 +73,21 @@ def run_credentials(which: str, file: Path, *, encoding: str, separator: str, st
     manifest = read_manifest(file, encoding=encoding, separator=separator)
     with open_ground(state_dir) as ground:
         request = operations.find_import(ground.store, which)
+        known = {mailbox.source.login for mailbox, _ in operations.find_mailboxes(ground.store, request, "")}
+        if strange := [row.line for row in manifest.rows if row.login not in known]:
+            rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
+            raise UsageError(
+                f"these rows fit no mailbox of import {clean(request.name)} by their login at the source: {rows}; "
+                "nothing was changed"
+            )
         done = operations.replace_credentials(
             ground.store, ground.vault, ground.ring, request, manifest.rows, manifest.columns
         )
-        if done.queued:
-            _tell_who_works(ground.store.overview().workers)
-    say(f"import {clean(request.name)}: {_mailboxes(done.mailboxes)} with new passwords, {done.queued} of them go on")
-    if done.unknown_rows:
-        rows = ", ".join(map(str, done.unknown_rows[:20]))
-        raise UsageError(f"these rows fit no mailbox of the import by their login at the source: {rows}")
+        lonely = ground.nobody_works() if done.queued else ""
+    many = spoken_mailboxes(done.mailboxes)
+    say(f"import {clean(request.name)}: {many} with new passwords, {done.queued} of them go on")
+    if lonely:
+        say(f"{lonely} (the import command reads its own CSV again: correct the password there too)")
     return COMPLETE
 
 
@@ -99,12 +116,3 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
         operations.set_limit(ground.store, scope, None if most == "default" else int(most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE
-
-
-def _mailboxes(number: int) -> str:
-    return f"{number:,} mailbox{'es' if number != 1 else ''}"
-
-
-def _tell_who_works(workers: int) -> None:
-    if not workers:
-        say("no worker is running now: run the import command again, `mailhaul up`, or `mailhaul worker`")

@@ -38,7 +38,7 @@ def cancel(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: S
 
 
 def retry(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
-    """Try again what is parked, and messages that were refused or failed."""
+    """Try again what is parked, refused or failed."""
     from producer.cli import steering
 
     return steering.run_retry(which, mailbox, state_dir=state_dir)

@@ -8,6 +8,7 @@ from typing import Any
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
+from producer.trouble import addressed
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import Failure, Folder, Import, Mailbox, Tally
@@ -80,7 +81,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "destination_login": mailbox.destination.login,
         "state": mailbox.state.value,
         "control": mailbox.control.value,
-        "failure": failure_fields(mailbox.failure),
+        "failure": failure_fields(mailbox.failure, mailbox.import_id),
         **counts(tally),
         "renamed_folders": [
             {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]
@@ -94,14 +95,19 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
     return {
         "folder": folder.display,
         "destination": decode_name(folder.destination_name),
-        "renamed": folder.destination_name != folder.source_name and bool(folder.note),
+        "renamed": is_renamed(folder),
         "note": folder.note,
         "readable": folder.uidnext > 0,
         **counts(tally),
     }
 
 
-def failure_fields(failure: Failure | None) -> dict[str, Any] | None:
+def is_renamed(folder: Folder) -> bool:
+    """Whether it has another name at the destination for a reason; another separator is none."""
+    return folder.destination_name != folder.source_name and bool(folder.note)
+
+
+def failure_fields(failure: Failure | None, import_id: str) -> dict[str, Any] | None:
     """Why a mailbox does not go on."""
     if failure is None:
         return None
@@ -109,7 +115,7 @@ def failure_fields(failure: Failure | None) -> dict[str, Any] | None:
         "code": failure.code,
         "sentence": failure.sentence,
         "detail": failure.detail,
-        "advice": failure.advice,
+        "advice": addressed(failure.advice, import_id),
         "folder": failure.folder,
         "at": failure.at,
         "times": failure.times,

@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
 from producer.operations import ErrorGroup
-from shared.lifecycle import Control, MailboxState, Outcome
+from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
 
 #: Mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
+
+
+def spoken_mailboxes(number: int) -> str:
+    """So many mailboxes, in words."""
+    return f"{number:,} mailbox{'es' if number != 1 else ''}"
 
 
 def percent(share: float | None) -> str:
@@ -24,8 +29,6 @@ def eta(progress: Progress) -> str:
     """How long still, in words."""
     if progress.finished:
         return "finished"
-    if progress.request.control is Control.PAUSE:
-        return "paused"
     if progress.eta_seconds is None:
         return "too early to say how long"
     return f"about {spoken_duration(progress.eta_seconds)} left"
@@ -35,15 +38,15 @@ def progress_line(progress: Progress) -> str:
     """Everything in one line."""
     tally = progress.tally
     counting = "" if progress.counted else " so far"
-    parts = [
-        f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}",
-        f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)} ({percent(progress.share_bytes)})",
-        f"{progress.mailboxes_settled} of {progress.mailboxes_total} mailboxes",
-    ]
-    if not progress.finished and progress.messages_per_second:
-        rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
-        parts.append(rate)
-    if not progress.finished:
+    parts = [f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}"]
+    if progress.share_bytes is not None:
+        sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
+        parts.append(f"{sizes} ({percent(progress.share_bytes)})")
+    parts.append(f"{progress.mailboxes_settled} of {spoken_mailboxes(progress.mailboxes_total)}")
+    if not progress.finished and progress.request.control is Control.RUN:
+        if progress.messages_per_second:
+            rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
+            parts.append(rate)
         parts.append(eta(progress))
     for state in (MailboxState.PARKED, MailboxState.CANCELLED):
         if progress.mailboxes.get(state):
@@ -68,14 +71,15 @@ def outcome_words(tally: Tally) -> str:
     return ", ".join(said) or "nothing to copy"
 
 
-def summary(progress: Progress, copied_now: int, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
-    """What is printed at the end."""
+def summary(progress: Progress, copied_now: int | None, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
+    """What is printed at the end; `copied_now` is None for one who only watched."""
     tally, request = progress.tally, progress.request
     states = ", ".join(f"{n} {state}" for state, n in progress.mailboxes.items() if n)
     yield f"import {clean(request.name)} ({request.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
     yield f"  mailboxes: {states}"
-    yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
-    if request.passes > 1 or copied_now != tally[Outcome.COPIED]:
+    if tally.messages or progress.mailboxes_total == progress.mailboxes.get(MailboxState.COMPLETE):
+        yield f"  messages:  {tally.messages:,} ({spoken_size(tally.size_bytes)}): {outcome_words(tally)}"
+    if copied_now is not None and (request.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
     for name, number in (
         ("altered", tally.altered),
@@ -99,7 +103,8 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             folder = f", folder {clean(who.folder)}" if who.folder else ""
             count = f", {who.messages:,} message{'s' if who.messages != 1 else ''}" if who.messages else ""
             said = f": {clean(who.detail)}" if who.detail else ""
-            yield f"    row {who.row}, {clean(who.login)}{folder}{count}{said}"
+            to = f" → {clean(who.destination_login)}" if group.code.startswith("destination") else ""
+            yield f"    row {who.row}, {clean(who.login)}{to}{folder}{count}{said}"
         if times > len(shown):
             yield f"    … and {times - len(shown)} more: mailhaul errors"
         if group.advice:
@@ -109,5 +114,8 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
 def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     """One mailbox in a table of few."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
-    word = mailbox.state if mailbox.control is Control.RUN else f"{mailbox.state} ({mailbox.control} wanted)"
-    return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {outcome_words(tally)}"
+    settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
+    word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
+    counted = tally.messages or mailbox.state is MailboxState.COMPLETE
+    words = outcome_words(tally) if counted else "nothing counted yet"
+    return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

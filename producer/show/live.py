@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.lines import error_lines, eta, percent, progress_line
-from shared.lifecycle import MailboxState
+from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
 from shared.model import Mailbox, Tally
 
@@ -51,12 +51,13 @@ def display(stream: TextIO | None = None) -> Display:
 
 
 class PlainDisplay:
-    """One line every few seconds, and whatever is said."""
+    """One line every few seconds, each kind of trouble once, and whatever is said."""
 
     def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS) -> None:
         self._stream, self._seconds = stream, seconds
         self._due = time.monotonic() + seconds
         self._last, self._last_at = "", 0.0
+        self._told: set[tuple[str, str]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +75,11 @@ class PlainDisplay:
         if line != self._last or now - self._last_at >= _SAME_SECONDS:
             self._last, self._last_at = line, now
             self.say(line)
+        # What is tried again by itself, and a server that does not answer, must not wait for the summary.
+        fresh = [group for group in groups if (group.code, group.sentence) not in self._told]
+        self._told |= {(group.code, group.sentence) for group in fresh}
+        for text in error_lines(fresh):
+            self.say(text)
 
     def say(self, sentence: str) -> None:
         """A line."""
@@ -126,8 +132,10 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     ):
         bar = ProgressBar(total=1.0, completed=share or 0.0, width=40)
         bars.add_row(name, bar, percent(share), f"{done:,} of {total:,}")
-    rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
-    head = f"{clean(progress.request.name)}: {progress.word}; {rate}; {eta(progress)}"
+    head = f"{clean(progress.request.name)}: {progress.word}"
+    if progress.request.control is Control.RUN:
+        rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
+        head += f"; {rate}; {eta(progress)}"
     if not progress.counted:
         head += "; still counting"
     active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]

@@ -50,6 +50,9 @@ class MailSession(Protocol):
 
         Copes with a million messages: asked for in windows of UIDs, read as a stream."""
 
+    def existing(self) -> UidSet:
+        """Of the folder now open: every UID, by SEARCH; for when FETCH and the number of messages do not agree."""
+
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """Of the folder now open: (UID, flags), of all or (CONDSTORE) of those changed since a mod-sequence."""
 

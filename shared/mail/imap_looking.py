@@ -43,9 +43,10 @@ class LookingSession(ImapSession):
             everything = UidSet.span(1, last)
             sets = [UidSet.span(low, min(last, low + WINDOW - 1)) for low in range(1, last + 1, WINDOW)]
         else:
-            everything = self._existing() & UidSet.span(1, last)
+            everything = self.existing() & UidSet.span(1, last)
             sets = list(everything.pieces(WINDOW))
         found: dict[int, int] = {}
+        unsized: set[int] = set()
         missing: set[int] = set()
         refused: list[MailError] = []
         for tag, window in self._flights(sets, b"(UID RFC822.SIZE)", missing, refused):
@@ -54,13 +55,19 @@ class LookingSession(ImapSession):
                     uid, size = int(usual[1] or usual[4]), int(usual[2] or usual[3])
                 else:
                     items = self._small_items(line)
-                    if items is None or b"RFC822.SIZE" not in items:
+                    if items is None:
                         continue
-                    value = items[b"RFC822.SIZE"]
-                    uid, size = uid_of(items), int(value) if isinstance(value, bytes) and value.isdigit() else 0
+                    uid, value = uid_of(items), items.get(b"RFC822.SIZE")
+                    if not isinstance(value, bytes) or not value.isdigit():
+                        unsized.add(uid)
+                        continue
+                    size = int(value)
                 if uid in missing:
                     missing.discard(uid)
                     found[uid] = size
+            for uid in [uid for uid in unsized if uid in missing and uid in window]:
+                missing.discard(uid)  # shown, and nothing said of its size
+                found[uid] = 0
             # the next window's answers may be among them already
             for uid in sorted(uid for uid in found if uid <= window.high):
                 yield Uid(uid), found.pop(uid)
@@ -145,14 +152,14 @@ class LookingSession(ImapSession):
         header = header_of(start)
         return Sighting(
             uid=Uid(uid_of(items)),
-            size_bytes=int(told) if isinstance(told, bytes) and told.isdigit() else length if full else 0,
+            size_bytes=length if full else int(told) if isinstance(told, bytes) and told.isdigit() else 0,
             internaldate=parse_internaldate(date if isinstance(date, bytes) else None)[0],
             fingerprint=header_fingerprint(header),
             message_id=clean_text(message_id_of(header)),
             digest=canonical.digest() if canonical else None,
         )
 
-    def _existing(self) -> UidSet:
+    def existing(self) -> UidSet:
         """Every UID of the open folder."""
         extended = self._has("ESEARCH", "IMAP4REV2")
         found = UidSet()

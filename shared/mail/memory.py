@@ -313,6 +313,10 @@ class _MemorySession:
         for stored in self._those(UidSet.span(1, status.uidnext - 1)):
             yield Uid(stored.uid), len(stored.body)
 
+    def existing(self) -> UidSet:
+        self._step("existing", self._here().name)
+        return UidSet.of(self._here().messages)
+
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         self._step("flags", self._here().name)
         since = changed_since if changed_since is not None and "CONDSTORE" in self.capabilities else -1

@@ -175,6 +175,10 @@ class WorkStore(Protocol):
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
 
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        """What was sent under a lease that is lost may have arrived after the mailbox was verified: it is planned and
+        verified once more, not before `delay_seconds`. False when it has that before it anyway, or nobody can."""
+
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
         """Enters planned folders, each with its place in the order and each for itself; its first batch is ready at once."""
 

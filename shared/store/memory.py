@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.errors import LeaseLost, StoreError
-from shared.lifecycle import Control, ImportState, UnitState
+from shared.lifecycle import Control, ImportState, MailboxState, UnitState, advance
 from shared.model import (
     Audit,
     Failure,
@@ -122,11 +122,16 @@ class MemoryStore(Requests):
             m = rows.mailboxes[row.unit.mailbox_id]
             if rows.may(m) and self._admits(m, holder):
                 return m, row, False
+        full: set[str] = set()  # routes of which a host says no: whoever stands behind is not looked at
         for m in self._by_fairness():
+            if m.route in full:
+                continue
             if not rows.may(m):
                 rows.refresh(m)
             elif self._admits(m, holder):
                 return m, None, True
+            elif not self._admits(m, holder, ("source_host", "destination_host")):
+                full.add(m.route)
         return None
 
     def _by_fairness(self) -> Iterator[MailboxRow]:
@@ -152,10 +157,12 @@ class MemoryStore(Requests):
     def _scopes(m: MailboxRow) -> list[str]:
         return [f"{scope}:{m.scopes[scope]}" for scope in SCOPES]
 
-    def _admits(self, m: MailboxRow, holder: str) -> bool:
-        """Whether all four scopes let this holder in: no hold, and a connection left or held already."""
+    def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
+        """Whether these scopes let this holder in: no hold, and a connection left or held already."""
         now = self._rows.now()
         for scope, name in zip(SCOPES, self._scopes(m), strict=True):
+            if scope not in scopes:
+                continue
             if self._holds.get(name, 0) > now:
                 return False
             lanes = self._permits.get(name, {})
@@ -315,6 +322,30 @@ class MemoryStore(Requests):
         rows.next_batch(folder)
         rows.drain(m)
         rows.refresh(m)
+
+    @atomic
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        rows = self._rows
+        m = rows.mailboxes.get(mailbox_id)
+        events = {MailboxState.COMPLETE: "again", MailboxState.VERIFYING: "replan"}
+        if m is None or m.mailbox.state not in events:
+            return False
+        whole = rows.imports[m.mailbox.import_id]
+        self._expire(whole)
+        if not whole.credentials or whole.request.control is Control.CANCEL:
+            return False
+        rows.move(m, events[m.mailbox.state])
+        rows.queue_plan(m)
+        row = rows.units[f"{mailbox_id}.plan"]
+        if delay_seconds > 0 and row.unit.state is UnitState.READY:
+            row.set(state=UnitState.DELAYED)
+            m.ready.pop(row.unit.unit_id, None)
+            rows.delayed[row.unit.unit_id] = rows.now() + int(delay_seconds * 1000)
+        whole.expires = None
+        if whole.request.state is ImportState.FINISHED:
+            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+        rows.refresh(m)
+        return True
 
     @atomic
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:

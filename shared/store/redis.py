@@ -352,6 +352,9 @@ class RedisStore:
         ]
         self._run("split", *self._fence(lease), json.dumps(rows))
 
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        return bool(self._run("recheck", mailbox_id, int(delay_seconds * 1000)))
+
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
         self._run_all([("plan_folder", self._plan_args(lease, plan, order)) for plan, order in plans])
 

@@ -13,7 +13,7 @@ from shared.store.keys import PREFIX
 
 NAMES = (
     "open", "submit", "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit",
-    "control", "retry", "seal", "set_flags", "lead", "reap", "overview",
+    "control", "retry", "seal", "set_flags", "lead", "reap", "overview", "recheck",
 )  # fmt: skip
 
 

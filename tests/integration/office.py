@@ -29,6 +29,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
 from producer.intake.manifest import Row
 from producer.intake.submit import prepare_import, submit
@@ -198,7 +199,7 @@ class Office:
             limits=self._limits,
         )
         self._settings = Settings(
-            state_dir=self._home / "state", secret_key=Secret(self.variables["MAILHAUL_SECRET_KEY"]).reveal()
+            state_dir=self._home / "state", secret_key=SecretStr(self.variables["MAILHAUL_SECRET_KEY"])
         )
         self._broker = make_broker(self.redis.url(0))
         return self
@@ -293,6 +294,10 @@ class Office:
     def until(self, check: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
         """Looks until it is so."""
         await_ready(check, seconds, what)
+
+    def until_done(self, whole: Import, messages: int) -> None:
+        """Waits until so many messages have an outcome."""
+        self.until(lambda: self.done(whole) >= messages, f"{messages} messages")
 
     def await_finished(self, whole: Import, seconds: float = DEADLINE_SECONDS) -> None:
         """Waits for its end; nobody helps."""
@@ -428,6 +433,10 @@ class Gate:
     def await_waiting(self, connections: int = 1) -> None:
         """Returns when so many have."""
         await_ready(lambda: self.waiting >= connections, DEADLINE_SECONDS, "a connection at the gate")
+
+    def cut(self) -> None:
+        """Ends every connection, with what is still on its way."""
+        self._proxy.cut_all()
 
     def release_first(self) -> None:
         """Lets those through that stalled behind an earlier pattern."""

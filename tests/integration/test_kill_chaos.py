@@ -16,5 +16,6 @@ def test_random_kills_lose_nothing_and_double_nothing(dovecot_pair: DovecotPair,
         figures, whole = run(
             office, messages=1_500, kills=12, seed=seed, workers=2, mailboxes=2, folders=5, patience_seconds=1.5
         )
-        print(figures)
+        assert sum(figures.kills.values()) == 12
+        assert set(figures.kills) == {"worker", "coordinator", "redis"}
         office.assert_exactly_once(whole)

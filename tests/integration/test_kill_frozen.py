@@ -30,17 +30,19 @@ Attendant._shut = lambda self, one, word: None
 
 
 @pytest.mark.slow
-def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair: DovecotPair) -> None:
-    folders = folders_of(21, {"INBOX": 100}, twins=8)
-    folders["INBOX"][24] = marked(folders["INBOX"][24], FIRST_STOP)
-    folders["INBOX"][69] = marked(folders["INBOX"][69], SECOND_STOP)
+@pytest.mark.parametrize("when", ["before verification", "after the end"])
+def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair: DovecotPair, when: str) -> None:
+    # All of one kind, so that nobody waits for a server's leave to send.
+    alike = [one._replace(flags=("\\Seen",)) for one in folders_of(21, {"INBOX": 100}, twins=8)["INBOX"]]
+    alike[24] = marked(alike[24], FIRST_STOP)
+    alike[69] = marked(alike[69], SECOND_STOP)
     with (
         Gate(dovecot_pair.source, "s2c", SECOND_STOP) as source,
         Gate(dovecot_pair.destination, "c2s", FIRST_STOP) as destination,
         Office(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.source_port, office.destination_port = source.port, destination.port
-        person = office.person(folders)
+        person = office.person({"INBOX": alike})
         frozen = office.start_worker()
         office.start_coordinator()
         whole = office.submit()
@@ -48,15 +50,22 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
         source.await_waiting()
         frozen.freeze()
         destination.pattern = b""
-        # Another one takes its batch, and is kept from finishing it.
+        if when == "after the end":
+            source.pattern = b""
+        # Another one takes its batch, and is kept from finishing it, or not.
         office.start_worker()
-        source.await_waiting(2)
+        if when == "after the end":
+            office.await_finished(whole)
+        else:
+            source.await_waiting(2)
         office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
+        there = office.held_at(person)
         # Now what lay on the line arrives: messages 21 to 60 a second time.
         destination.open()
-        office.until(lambda: office.held_at(person) >= 100, "the late copies")
+        office.until(lambda: office.held_at(person) >= there + 40, "the late copies")
         frozen.thaw()
         office.until(lambda: bool(frozen.said(event="unit_ended", result="lease_lost")), "the end of its lease")
+        assert bool(frozen.said(event="verified_again")) == (when == "after the end")
         source.open()
         office.await_finished(whole)
         office.assert_exactly_once(whole)

@@ -20,6 +20,7 @@ from shared.logs import bind_job, clean, configure_logging, get_logger
 def _restore() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    logging.getLogger("mailhaul").setLevel(logging.NOTSET)  # the command line's tests leave it quieter
     yield
     root.handlers[:] = handlers
     root.setLevel(level)

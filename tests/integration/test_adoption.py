@@ -1,0 +1,143 @@
+"""The destination holds some of the mail already: it is taken for what it is, and nobody else's mail is touched."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conftest import DovecotPair
+from tests.integration.stage import Stage, Wires, plain
+from tests.mail import Mail, make_mailbox, populate, uids_and_flags
+from tests.servers.faulty import FaultyServer
+
+WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+def stage_of(pair: DovecotPair, login: str) -> Stage:
+    return Stage(pair.source, pair.destination, logins=(login,), password=pair.password)
+
+
+def fill(pair: DovecotPair, login: str, source: dict[str, list[Mail]], destination: dict[str, list[Mail]]) -> None:
+    for server, folders in ((pair.source, source), (pair.destination, destination)):
+        populate(server.host, server.port, login, pair.password, folders)
+
+
+def test_half_of_it_is_there_and_foreign_mail_too(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    theirs = make_mailbox(3, {"INBOX": 40, "Work": 20})
+    foreign = make_mailbox(4, {"INBOX": 15, "Private": 5})
+    here = {
+        "INBOX": foreign["INBOX"][:7] + theirs["INBOX"][10:30] + foreign["INBOX"][7:],
+        "Private": foreign["Private"],
+    }
+    fill(dovecot_pair, login, theirs, here)
+    destination = dovecot_pair.destination
+    before = uids_and_flags(destination.host, destination.port, login, dovecot_pair.password)
+    stage = stage_of(dovecot_pair, login)
+    held = stage.held("destination")
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 40, "already_present": 20}
+    foreigners = held - stage.held("source")
+    assert stage.held("destination") == stage.held("source") + foreigners
+    after = stage.marks("destination")
+    for name, (validity, uids) in before.items():
+        assert after[name][0] == validity
+        assert uids.items() <= after[name][1].items(), "mail that was there before was touched"
+
+
+def test_of_twins_only_as_many_are_adopted_as_are_there(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    twin = Mail(plain(1), (), WHEN)
+    cousin = Mail(plain(1, text="the same header and size, other words!"), (), WHEN)
+    other = Mail(plain(1, text="the same header and size, other words?"), (), WHEN)
+    fill(dovecot_pair, login, {"INBOX": [twin, twin, twin, cousin, other]}, {"INBOX": [twin, other]})
+    stage = stage_of(dovecot_pair, login)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3, "already_present": 2}
+    assert stage.held("destination") == stage.held("source")
+    assert len(stage.pairs()) == 5
+
+
+def test_more_copies_than_originals(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    twin = Mail(plain(1), (), WHEN)
+    fill(dovecot_pair, login, {"INBOX": [twin]}, {"INBOX": [twin, twin, twin]})
+    stage = stage_of(dovecot_pair, login)
+    stage.to_the_end()
+    assert stage.outcomes() == {"already_present": 1}
+    assert stage.held("destination").total() == 3
+
+
+def test_a_look_alike_is_no_copy(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    mine = [Mail(plain(1, text="pay 100 to Anna"), (), WHEN), Mail(b"X-No: 1\r\n\r\nabc\r\n", (), WHEN)]
+    theirs = [
+        Mail(plain(1, text="pay 999 to Anna"), (), WHEN + timedelta(seconds=1)),
+        Mail(b"X-No: 1\r\n\r\nxyz\r\n", (), WHEN),
+    ]
+    fill(dovecot_pair, login, {"INBOX": mine}, {"INBOX": theirs})
+    stage = stage_of(dovecot_pair, login)
+    before = stage.held("destination")
+    stage.to_the_end()
+    assert stage.held("destination") == stage.held("source") + before
+    assert stage.outcomes() == {"copied": 2}
+
+
+def test_a_copy_with_another_date_is_a_copy(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    mine = [Mail(plain(n), (), WHEN) for n in range(5)]
+    fill(
+        dovecot_pair,
+        login,
+        {"INBOX": mine},
+        {"INBOX": [mail._replace(internaldate=WHEN + timedelta(1)) for mail in mine]},
+    )
+    stage = stage_of(dovecot_pair, login)
+    stage.to_the_end()
+    assert stage.outcomes() == {"already_present": 5}
+
+
+@pytest.mark.parametrize("size", [None, 7])
+def test_all_of_it_is_there_whatever_sizes_the_source_tells(size: int | None) -> None:
+    with FaultyServer() as source, FaultyServer() as destination:
+        wires = Wires(source, destination)
+        for number in range(30):
+            wires.old.folder(b"INBOX").add(plain(number), size=size)
+            wires.new.folder(b"INBOX").add(plain(number))
+        stage = Stage(source, destination)
+        stage.to_the_end()
+        assert stage.outcomes() == {"already_present": 30}
+        assert wires.bodies() == wires.sent()
+
+
+def test_what_the_destination_altered_is_recognised_after_all_was_forgotten() -> None:
+    with FaultyServer() as source, FaultyServer() as destination:
+        wires = Wires(source, destination)
+        destination.behaviour.append.alter_body = lambda body: body.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+        for number in range(10):
+            wires.old.folder(b"INBOX").add(plain(number))
+            wires.old.folder(b"INBOX").add(plain(100 + number).replace(b"\r\n\r\n", b"\r\n\r\nbare\n"))
+        Stage(source, destination).to_the_end()
+        held = wires.bodies()
+        assert held.total() == 20
+        assert held != wires.sent()
+        again = Stage(source, destination)
+        again.to_the_end()
+        assert again.outcomes() == {"already_present": 20}
+        assert wires.bodies() == held
+
+
+def test_an_interrupted_adoption_is_adopted_again(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    theirs = make_mailbox(5, {"INBOX": 40})
+    fill(dovecot_pair, login, theirs, {"INBOX": theirs["INBOX"][:25]})
+    for _ in range(3):  # each time with an empty store
+        stage = stage_of(dovecot_pair, login)
+        stage.submit()
+        lease = stage.store.claim("gone")
+        assert lease is not None
+        stage.later(120)
+        stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"already_present": 40}
+    assert stage.held("destination") == stage.held("source")

@@ -1,0 +1,184 @@
+"""Real mail, and odd mail of our own: everything arrives as it was, or is in the report with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+import pytest
+
+from shared.model import Options
+from tests.conftest import DovecotPair
+from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.mail import Kept, Mail, canon_dovecot, corpus_messages, populate, snapshot
+from tests.servers.faulty import FaultyServer
+from tests.servers.pymap_server import PymapServer
+from worker.copy import CopyRules
+
+#: Twenty folders, as Dovecot's Maildir++ with the separator "/" holds them: nested, with spaces, quotes, and in seven scripts.
+FOLDERS = [
+    "INBOX", "Sent", "Drafts", "Work", "Work/2020", "Work/2020/Q1", "Work/2020/Q1/deep", "R&AOk-sum&AOk-s",
+    "&BBgENAQ1BDg-", "&BBgENAQ1BDg-/&BB0EPgQyBD4ENQ-", "&ZeVnLIqe-", "&U,BTFw-", "&BeEF3gXZBd0-", "with space", " lead",
+    'quo"te', "per%cent", "star*", "&2D3cAA-", "R&AOk-sum&AOk-s/&AOQA9gD8-",
+]  # fmt: skip
+#: Keywords are not what this is about: pymap has none.
+FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"]
+
+
+def spread(messages: Iterator[bytes]) -> dict[str, list[Mail]]:
+    """Over the folders, with flags and dates that differ; every tenth message twice, in one folder."""
+    rnd = random.Random(20)
+    folders: dict[str, list[Mail]] = {name: [] for name in FOLDERS}
+    for number, body in enumerate(messages):
+        when = datetime(1999, 1, 1, tzinfo=UTC) + timedelta(seconds=rnd.randrange(800_000_000))
+        mail = Mail(body, tuple(flag for flag in FLAGS if rnd.random() < 0.3), when)
+        folder = folders[FOLDERS[number % len(FOLDERS)]]
+        folder += [mail] * (2 if number % 10 == 0 else 1)
+    return folders
+
+
+@cache
+def well_formed() -> dict[str, list[Mail]]:
+    return spread(
+        re.sub(rb"(?<!\r)\n|\r(?!\n)", b"\r\n", body.replace(b"\0", b""))
+        for _, body in corpus_messages()
+        if body != b"\0"
+    )
+
+
+@cache
+def as_they_are() -> dict[str, list[Mail]]:
+    return spread(body for _, body in corpus_messages())
+
+
+def reasons(stage: Stage, *kinds: str) -> Counter[str]:
+    """Display name → messages that are in the report as one of these kinds, each with a reason."""
+    found: Counter[str] = Counter()
+    for display, folder in stage.folders().items():
+        for note in stage.store.notes(folder.folder_id):
+            assert note.reason
+            found[display] += note.what in kinds
+    return +found
+
+
+def by_folder(kept: Counter[Kept], stage: Stage) -> Counter[str]:
+    displays = {folder.destination_name: name for name, folder in stage.folders().items()}
+    found: Counter[str] = Counter()
+    for message, count in kept.items():
+        found[displays[message.folder]] += count
+    return found
+
+
+def test_to_dovecot_exactly(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    source = dovecot_pair.source
+    populate(source.host, source.port, login, dovecot_pair.password, well_formed())
+    stage = Stage(source, dovecot_pair.destination, logins=(login,), copy_rules=CopyRules())
+    before, held = stage.marks(), stage.held("source")
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": held.total()}
+    assert held.total() == sum(map(len, well_formed().values()))
+    assert stage.held("destination") == held
+    assert stage.marks() == before, "the source was changed"
+    assert not reasons(stage, "altered", "missing", "refused", "failed")
+    assert {folder.source_name for folder in stage.folders().values()} == {name.encode() for name in FOLDERS}
+
+
+def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) -> None:
+    login = dovecot_pair.account()
+    source = dovecot_pair.source
+    populate(source.host, source.port, login, dovecot_pair.password, well_formed())
+    pymap_server.add_user(login, dovecot_pair.password)
+    stage = Stage(source, pymap_server, logins=(login,), copy_rules=CopyRules())
+    before, held = stage.marks(), stage.held("source")
+    stage.to_the_end()
+    there = stage.held("destination")
+    names = {folder.source_name: folder.destination_name for folder in stage.folders().values()}
+    wanted = Counter({kept._replace(folder=names[kept.folder]): n for kept, n in held.items()})
+    lost, more = wanted - there, there - wanted
+    # Whatever it refused or altered stands in the report, message for message.
+    assert by_folder(lost, stage) == reasons(stage, "altered", "missing", "refused", "failed")
+    assert by_folder(more, stage) == reasons(stage, "altered")
+    assert sum(stage.outcomes().values()) == held.total()
+    assert lost.total() < held.total() / 20
+    assert stage.marks() == before
+
+
+@pytest.fixture
+def raw_source() -> Iterator[FaultyServer]:
+    """A server that shows every byte as it is."""
+    with FaultyServer() as server:
+        account = server.add_account(LOGIN, PASSWORD)
+        for name, messages in as_they_are().items():
+            for mail in messages:
+                assert mail.internaldate is not None
+                date = mail.internaldate.strftime("%d-%b-%Y %H:%M:%S +0000").encode()
+                account.folder(name).add(mail.body, [flag.encode() for flag in mail.flags], date)
+        yield server
+
+
+def test_raw_bytes_to_a_server_that_keeps_them(raw_source: FaultyServer) -> None:
+    with FaultyServer() as destination:
+        destination.add_account(LOGIN, PASSWORD)
+        stage = Stage(raw_source, destination, copy_rules=CopyRules())
+        before, held = stage.marks(), stage.held("source")
+        stage.to_the_end()
+        assert stage.held("destination") == held
+        assert stage.outcomes() == {"copied": held.total()}
+        assert not reasons(stage, "altered", "missing", "refused", "failed")
+        assert stage.marks() == before
+
+
+@pytest.mark.parametrize("verify", ["default", "full"])
+def test_raw_bytes_to_dovecot_as_far_as_it_holds_them(
+    raw_source: FaultyServer, dovecot_pair: DovecotPair, verify: str
+) -> None:
+    destination = dovecot_pair.destination
+    destination.add_user(LOGIN + verify, PASSWORD)
+    account = raw_source.behaviour.accounts.pop(LOGIN)
+    raw_source.behaviour.accounts[LOGIN + verify] = account
+    stage = Stage(
+        raw_source, destination, logins=(LOGIN + verify,), options=Options(verify=verify), copy_rules=CopyRules()
+    )
+    stage.to_the_end()
+    place = (raw_source.host, raw_source.port, LOGIN + verify, PASSWORD)
+    there = stage.held("destination")
+    # Nothing is lost, and nothing is there but what Dovecot makes of what was sent.
+    assert snapshot(*place, canon=canon_dovecot) == there
+    assert stage.outcomes() == {"copied": there.total()}
+    # Each message that it holds in another length is in the report, and no other one is.
+    altered: Counter[str] = Counter()
+    for name, messages in as_they_are().items():
+        displays = [f.display for f in stage.folders().values() if f.source_name == name.encode()]
+        for display in displays[: len(messages)]:
+            altered[display] += sum(len(canon_dovecot(mail.body)) != len(mail.body) for mail in messages)
+    assert reasons(stage, "altered") == +altered
+    assert altered.total()
+    assert not reasons(stage, "missing", "refused", "failed")
+
+
+def test_identical_twins_are_all_copied(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    when = datetime(2020, 2, 2, tzinfo=UTC)
+    twin = Mail(b"Message-ID: <t@example.org>\r\nSubject: twin\r\n\r\nthe same\r\n", ("\\Seen",), when)
+    nameless = Mail(b"\r\nno header at all\r\n", (), when)
+    source = dovecot_pair.source
+    populate(
+        source.host,
+        source.port,
+        login,
+        dovecot_pair.password,
+        {"INBOX": [twin] * 25 + [nameless] * 25, "A": [twin] * 3},
+    )
+    stage = Stage(source, dovecot_pair.destination, logins=(login,))
+    stage.to_the_end()
+    held = stage.held("destination")
+    assert held == stage.held("source")
+    digest = hashlib.sha256(twin.body).hexdigest()
+    assert [n for kept, n in held.items() if kept.sha256 == digest and kept.folder == b"INBOX"] == [25]
+    assert len(stage.pairs()) == 50

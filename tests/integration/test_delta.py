@@ -1,0 +1,250 @@
+"""The same request again: nothing is read that is there already, what is new or changed goes over, what is lost is matched."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from tests.conftest import DovecotPair
+from tests.integration.stage import Stage, plain
+from tests.mail import Mail, make_mailbox, populate
+from tests.servers.dovecot import Dovecot
+from tests.servers.wire import Wire, quote
+
+BODY = b"BODY.PEEK[]"
+COUNTS = {"INBOX": 60, "Work": 30, "Work/deep": 10, "&BBgENAQ1BDg-": 10}
+WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
+WITHOUT_CONDSTORE = (
+    "IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MULTIAPPEND ESEARCH CHILDREN LIST-EXTENDED SPECIAL-USE"
+)
+
+
+class Both:
+    """A filled source, a first pass done, and what one can do to the two sides."""
+
+    def __init__(self, source: Dovecot, destination: Dovecot, login: str, password: str) -> None:
+        self.source, self.destination, self.login, self.password = source, destination, login, password
+        populate(source.host, source.port, login, password, make_mailbox(1, COUNTS))
+        self.stage = Stage(source, destination, logins=(login,), password=password)
+        self.stage.to_the_end()
+        assert self.stage.outcomes() == {"copied": sum(COUNTS.values())}
+        assert self.stage.told.count(BODY) > 0
+
+    def again(self) -> None:
+        """Another pass, of which `told` is kept apart."""
+        self.stage.told.sessions.clear()
+        self.stage.later(3600)
+        self.stage.to_the_end()
+
+    def at(self, server: Dovecot, *commands: bytes) -> None:
+        """Says this to a server."""
+        with Wire(server.host, server.port, self.login, self.password) as wire:
+            for command in commands:
+                wire.command(command)
+
+    def assert_same(self) -> None:
+        """Both sides hold the same."""
+        there, here = self.stage.held("source"), self.stage.held("destination")
+        assert there - here == Counter(), "lost"
+        assert here - there == Counter(), "more than there was"
+
+
+@pytest.fixture
+def both(dovecot_pair: DovecotPair) -> Both:
+    return Both(dovecot_pair.source, dovecot_pair.destination, dovecot_pair.account(), dovecot_pair.password)
+
+
+def test_nothing_changed_reads_nothing_and_is_quick(both: Both) -> None:
+    before, here = both.stage.marks(), both.stage.marks("destination")
+    began = time.monotonic()
+    both.again()
+    assert time.monotonic() - began < 2
+    assert both.stage.told.count(BODY) == 0
+    assert both.stage.told.count(b"UID FETCH") == 0, "not even a listing"
+    assert len(both.stage.told.sessions) == 1
+    assert both.stage.marks() == before
+    assert both.stage.marks("destination") == here
+    assert both.stage.outcomes() == {"copied": 110}
+
+
+def test_new_messages_and_a_new_folder_are_copied_and_nothing_else_is_read(both: Both) -> None:
+    fresh = {
+        "Work": [Mail(plain(n), ("\\Seen", "kw"), WHEN) for n in range(5)],
+        "Brand/new": [Mail(plain(9), (), WHEN)],
+    }
+    populate(both.source.host, both.source.port, both.login, both.password, fresh)
+    seen: list[int] = []
+
+    def counting(session: Any) -> Any:
+        send = session.send
+
+        def counted(group: Any, flags: Any, token: Any) -> None:
+            seen.extend(message.uid for message in group)
+            send(group, flags, token)
+
+        session.send = counted
+        return session
+
+    both.stage.spoil = counting
+    both.again()
+    assert len(seen) == 6
+    both.assert_same()
+    assert both.stage.outcomes() == {"copied": 116}
+
+
+def test_what_was_expunged_at_the_source_stays_at_the_destination(both: Both) -> None:
+    held = both.stage.held("destination")
+    both.at(both.source, b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert both.stage.told.count(BODY) == 0
+    assert both.stage.held("destination") == held
+
+
+def change_flags(both: Both) -> None:
+    both.at(
+        both.source,
+        b"SELECT INBOX",
+        b"STORE 3:5 FLAGS.SILENT (\\Flagged $Important)",
+        b"STORE 7 FLAGS.SILENT ()",
+        b"SELECT Work",
+        b"STORE 1:* +FLAGS.SILENT (\\Answered)",
+    )
+
+
+def test_changed_flags_are_carried_over(both: Both) -> None:
+    change_flags(both)
+    both.again()
+    both.assert_same()
+    assert both.stage.told.count(BODY) == 0
+    assert both.stage.told.count(b"CHANGEDSINCE") == 2
+    both.again()
+    assert both.stage.told.count(b"UID FETCH") == 0, "carried over once"
+
+
+def test_changed_flags_are_carried_over_without_condstore(
+    dovecot: Callable[..., Dovecot], dovecot_pair: DovecotPair
+) -> None:
+    source = dovecot(extra=f"imap_capability = {WITHOUT_CONDSTORE}")
+    login = dovecot_pair.account()
+    source.add_user(login, dovecot_pair.password)
+    both = Both(source, dovecot_pair.destination, login, dovecot_pair.password)
+    change_flags(both)
+    both.again()
+    both.assert_same()
+    assert both.stage.told.count(BODY) == 0
+    assert both.stage.told.count(b"CHANGEDSINCE") == 0
+    here = both.stage.marks("destination")
+    change_back = b"STORE 7 FLAGS.SILENT (\\Draft)"
+    both.at(both.source, b"SELECT INBOX", change_back)
+    both.again()
+    both.assert_same()
+    assert both.stage.marks("destination") != here
+
+
+def test_flags_changed_only_at_the_destination_stay(both: Both) -> None:
+    both.at(both.destination, b"SELECT INBOX", b"STORE 1 FLAGS.SILENT (\\Seen mine)")
+    held = both.stage.held("destination")
+    both.again()
+    assert both.stage.held("destination") == held
+
+
+def test_new_uids_at_the_source_are_matched_and_nothing_comes_twice(both: Both) -> None:
+    both.source.wipe_uidlist(both.login, "Work")
+    validity = both.stage.folders()["Work"].uidvalidity
+    both.again()
+    assert both.stage.folders()["Work"].uidvalidity != validity
+    both.assert_same()
+    assert both.stage.outcomes() == {"copied": 80, "already_present": 30}
+    assert len(both.stage.pairs("Work")) == 30
+
+
+def test_a_folder_lost_at_the_destination_is_copied_again(both: Both) -> None:
+    both.at(both.destination, b"DELETE " + quote(b"Work/deep"), b"CREATE " + quote(b"Work/deep"))
+    both.again()
+    both.assert_same()
+    assert len(both.stage.pairs("Work/deep")) == 10
+
+
+def test_new_uids_at_the_destination_are_matched_and_nothing_comes_twice(both: Both) -> None:
+    both.destination.wipe_uidlist(both.login, "Work")
+    both.again()
+    both.assert_same()
+    assert both.stage.told.count(BODY) == 0
+    assert both.stage.outcomes() == {"copied": 80, "already_present": 30}
+
+
+def test_a_folder_gone_at_the_destination_is_made_again(both: Both) -> None:
+    both.at(both.destination, b"DELETE " + quote(b"Work/deep"))
+    both.again()
+    both.assert_same()
+
+
+def test_a_folder_gone_at_the_source_stays_at_the_destination(both: Both) -> None:
+    held = both.stage.held("destination")
+    both.at(both.source, b"DELETE " + quote(b"Work/deep"))
+    both.again()
+    assert both.stage.held("destination") == held
+    assert both.stage.mailbox().state == "complete"
+
+
+def test_what_the_user_moved_at_the_destination_is_not_copied_again(both: Both) -> None:
+    both.at(both.destination, b"SELECT INBOX", b"STORE 1:5 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert both.stage.told.count(BODY) == 0
+    assert (both.stage.held("source") - both.stage.held("destination")).total() == 5
+    assert both.stage.tally().missing == 5
+
+
+def test_new_uids_while_it_is_copied(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    source = dovecot_pair.source
+    populate(source.host, source.port, login, dovecot_pair.password, make_mailbox(2, {"INBOX": 40}))
+    stage = Stage(source, dovecot_pair.destination, logins=(login,), password=dovecot_pair.password, batch_messages=10)
+    stage.submit()
+    wiped: list[bool] = []
+
+    def wiping(session: Any) -> Any:
+        send = session.send
+
+        def once(*given: object) -> None:
+            if not wiped:
+                wiped.append(True)
+                source.wipe_uidlist(login)
+            send(*given)
+
+        session.send = once
+        return session
+
+    stage.spoil = wiping
+    stage.to_the_end(submit=False)
+    assert stage.held("source") == stage.held("destination")
+    assert stage.outcomes().get("pending", 0) == 0
+    assert len(stage.pairs()) == 40
+
+
+def test_redis_lost_and_the_same_request_again_copies_nothing(both: Both) -> None:
+    stage = Stage(both.source, both.destination, logins=(both.login,), password=both.password)
+    stage.to_the_end()
+    assert stage.told.count(BODY) == 0
+    assert stage.outcomes() == {"already_present": 110}
+    both.assert_same()
+
+
+def test_an_account_emptied_at_the_source_costs_nothing(both: Both) -> None:
+    held = both.stage.held("destination")
+    shutil.rmtree(both.source.mail_folder(both.login) / "cur")
+    (both.source.mail_folder(both.login) / "cur").mkdir()
+    shutil.chown(both.source.mail_folder(both.login) / "cur", *_owner(both))
+    both.again()
+    assert both.stage.held("destination") == held
+
+
+def _owner(both: Both) -> tuple[int, int]:
+    stat = both.source.mail_folder(both.login).stat()
+    return stat.st_uid, stat.st_gid

@@ -1,0 +1,332 @@
+"""One message that goes wrong costs only itself, and stands in the report with the server's words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.errors import MessagesRefused
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faults import lost_ok, reply
+from tests.servers.faulty import FaultyServer, Incoming, Quirk
+from worker.copy import BatchCopy
+
+SINGLE = pytest.mark.parametrize("multiappend", [True, False])
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def stage_of(wires: Wires, **options: object) -> Stage:
+    return Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+
+
+def refuse_spam(message: Incoming) -> bytes | None:
+    return b"[CANNOT] contains a forbidden attachment (virus X)" if b"forbidden" in message.body else None
+
+
+@SINGLE
+def test_a_refused_message_is_found_by_halving_and_the_others_are_copied(wires: Wires, multiappend: bool) -> None:
+    wires.fill(20)
+    bad = wires.old.folder(b"INBOX").add(plain(99, text="forbidden"))
+    wires.fill(16, first=100)
+    wires.destination.behaviour.append.refuse = refuse_spam
+    if not multiappend:
+        wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 36, "refused": 1}
+    assert wires.bodies() == wires.sent() - Counter([bad.body])
+    assert "contains a forbidden attachment (virus X)" in stage.noted("refused")[bad.uid]
+    note = next(note for note in stage.notes() if note.what == "refused")
+    assert note.message_id == "<99@example.org>"
+    assert note.size_bytes == len(bad.body)
+    assert stage.mailbox().state == "complete"
+
+
+def test_without_halving_the_neighbours_would_suffer(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up_at_once(self: BatchCopy) -> None:
+        while self._flying.refused:
+            group, error = self._flying.refused.pop()
+            assert isinstance(error, MessagesRefused)
+            self._give_outcome("refused", group, error.detail)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(BatchCopy, "_copy_refused", give_up_at_once)
+    wires.fill(5)
+    wires.old.folder(b"INBOX").add(plain(99, text="forbidden"))
+    wires.destination.behaviour.append.refuse = refuse_spam
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies().total() < 5
+
+
+@SINGLE
+def test_a_refused_keyword_is_left_behind_and_noted(wires: Wires, multiappend: bool) -> None:
+    wires.fill(6)
+    odd = wires.old.folder(b"INBOX").add(plain(50), [b"\\Flagged", b"odd/keyword"])
+    wires.destination.behaviour.append.refuse = lambda m: (
+        b"[CANNOT] Invalid keyword" if b"odd/keyword" in m.flags else None
+    )
+    if not multiappend:
+        wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 7}
+    assert wires.bodies() == wires.sent()
+    (copy,) = [m for m in wires.new.folder(b"INBOX").messages if m.body == odd.body]
+    assert copy.flags == (b"\\Flagged",)
+    assert "odd/keyword" in stage.noted("keywords_lost")[odd.uid]
+    assert stage.tally().keywords_lost == 1
+
+
+def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wires) -> None:
+    wires.new.folder(b"INBOX").permanentflags = (
+        b"\\Seen",
+        b"\\Flagged",
+        b"\\Answered",
+        b"\\Deleted",
+        b"\\Draft",
+        b"Known",
+    )
+    wires.destination.behaviour.append.refuse_keywords = True
+    odd = wires.old.folder(b"INBOX").add(plain(1), [b"\\Seen", b"KNOWN", b"unknown", b"$Forwarded"])
+    wires.fill(3, first=2)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 4}
+    (copy,) = [m for m in wires.new.folder(b"INBOX").messages if m.body == odd.body]
+    assert {flag.lower() for flag in copy.flags} == {b"\\seen", b"known"}
+    assert stage.noted("keywords_lost").keys() == {odd.uid}
+    assert "unknown $Forwarded" in stage.noted("keywords_lost")[odd.uid]
+    refused = [m for m in wires.destination.matching(rb"^APPEND") if b"unknown" in m.text]
+    assert not refused, "it was asked for all the same"
+
+
+DATES = {
+    b"00-Jan-0000 00:00:00 +0000": None,
+    b"01-Jan-1900 00:00:00 +0000": datetime(1970, 1, 2, tzinfo=UTC),
+    b"31-Dec-9999 23:59:59 +0000": datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC),
+    b" 3-Mar-2021 04:05:06 +0530": datetime(2021, 3, 2, 22, 35, 6, tzinfo=UTC),
+    b"3-Mar-2021 04:05:06 -1200": datetime(2021, 3, 3, 16, 5, 6, tzinfo=UTC),
+    b"03-Mar-2021 04:05:06 +1400": datetime(2021, 3, 2, 14, 5, 6, tzinfo=UTC),
+    b"rubbish": None,
+    None: None,
+}
+
+
+def test_dates_that_no_server_holds_are_clamped_and_noted(wires: Wires) -> None:
+    for number, date in enumerate(DATES, start=1):
+        wires.old.folder(b"INBOX").add(plain(number), internaldate=date)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": len(DATES)}
+    assert stage.noted("date_clamped").keys() == {2, 3}
+    assert stage.noted("date_unusable").keys() == {1, 7, 8}
+    assert "rubbish" in stage.noted("odd")[7]
+    got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
+    for number, wanted in enumerate(DATES.values(), start=1):
+        if wanted is not None:
+            text = (got[plain(number)] or b"").decode().strip()
+            assert datetime.strptime(text, "%d-%b-%Y %H:%M:%S %z") == wanted
+    assert b"+0530" in (got[plain(4)] or b""), "the zone is kept"
+
+
+def test_a_destination_that_alters_dates_or_bytes_is_reported(wires: Wires) -> None:
+    wires.fill(8)
+    policy = wires.destination.behaviour.append
+    policy.alter_date = lambda date: (
+        b"01-Jan-2030 00:00:00 +0000" if date and date.strip().lstrip(b"0").startswith(b"4-") else date
+    )
+    policy.alter_body = lambda body: body.replace(b"message 5", b"message five")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}
+    altered = stage.noted("altered")
+    assert altered.keys() == {3, 5}
+    assert "date" in altered[3]
+    assert "bytes instead of" in altered[5]
+    assert stage.tally().altered == 2
+
+
+@pytest.mark.parametrize("uidplus", [True, False])
+def test_a_destination_that_says_ok_and_drops_a_message_is_found_out(wires: Wires, uidplus: bool) -> None:
+    wires.fill(12)
+    wires.destination.behaviour.append.drop = lambda message: b"message 7\r\n" in message.body
+    if not uidplus:
+        wires.destination.behaviour.capabilities.discard("UIDPLUS")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 11, "failed": 1}
+    assert wires.bodies() == wires.sent() - Counter([plain(7)])
+    assert "OK but does not show" in stage.noted("failed")[7]
+
+
+def test_wrong_appenduids_are_found_out(wires: Wires) -> None:
+    wires.fill(12)
+    wires.destination.behaviour.append.wrong_appenduid = 1_000
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent()
+    assert stage.tally().missing == 12
+
+
+def test_a_server_without_appenduid_gets_each_message_once(wires: Wires) -> None:
+    wires.fill(25)
+    twin = plain(500)
+    for _ in range(3):
+        wires.old.folder(b"INBOX").add(twin)
+    wires.destination.behaviour.append.without_appenduid = True
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 28}
+    assert wires.bodies() == wires.sent()
+    assert len(stage.pairs()) == 28
+
+
+@pytest.mark.parametrize("appenduid", [True, False])
+def test_a_lost_ok_is_a_stored_message(wires: Wires, appenduid: bool) -> None:
+    wires.fill(20)
+    for _ in range(3):
+        wires.old.folder(b"INBOX").add(plain(500))
+    wires.destination.behaviour.append.without_appenduid = not appenduid
+    wires.destination.faults.add(lost_ok(rb"^APPEND", skip=1))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 23}
+    assert wires.bodies() == wires.sent()
+    assert len(stage.pairs()) == 23
+
+
+# -- the source
+
+
+def test_a_message_that_the_source_refuses_to_give_is_the_only_one_missing(wires: Wires) -> None:
+    wires.fill(10)
+    rotten = frozenset({Quirk.REFUSED, Quirk.MISSING})
+    bad = [wires.old.folder(b"INBOX").add(plain(77 + n), quirks=rotten) for n in range(2)]
+    wires.fill(10, first=100)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 20, "failed": 2}
+    assert wires.bodies() == wires.sent() - Counter(message.body for message in bad)
+    for message in bad:
+        assert "[SERVERBUG] FETCH failed" in stage.noted("failed")[message.uid]
+    assert stage.mailbox().state == "complete"
+
+
+def test_a_folder_that_the_source_will_not_give_at_all_costs_the_others_nothing(wires: Wires) -> None:
+    wires.fill(10)
+    wires.fill(10, b"Other")
+    wires.source.faults.add(
+        reply(
+            lambda c: wires.opened(c) == b"Other" and c.text.startswith(b"UID FETCH"),
+            b"NO [SERVERBUG] rotten",
+            times=None,
+        )
+    )
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 10, "failed": 10}
+    assert wires.bodies() == wires.sent()
+    assert set(stage.noted("failed").values()) == {"[SERVERBUG] rotten"}
+
+
+@pytest.mark.parametrize(
+    "quirk", [Quirk.MISSING, Quirk.BODY_NIL, Quirk.BODY_ABSENT, Quirk.WITHOUT_UID, Quirk.WRONG_UID]
+)
+def test_a_message_without_a_body_is_not_called_copied(wires: Wires, quirk: Quirk) -> None:
+    wires.fill(5)
+    bad = wires.old.folder(b"INBOX").add(plain(77), quirks=frozenset({quirk}))
+    wires.fill(5, first=100)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 10, "failed": 1}
+    assert wires.bodies() == wires.sent() - Counter([bad.body])
+    assert "gives no body" in stage.noted("failed")[bad.uid]
+
+
+@pytest.mark.parametrize("quirk", [Quirk.TWICE, Quirk.UNSOLICITED, Quirk.BODY_LITERAL8, Quirk.SIZE_ABSENT])
+def test_odd_answers_bring_the_message_once_and_as_it_is(wires: Wires, quirk: Quirk) -> None:
+    for number in range(1, 9):
+        wires.old.folder(b"INBOX").add(plain(number), [b"\\Seen"], quirks=frozenset({quirk} if number % 2 else ()))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}
+    assert wires.bodies() == wires.sent()
+    assert {m.flags for m in wires.new.folder(b"INBOX").messages} == {(b"\\Seen",)}
+
+
+def test_a_body_as_a_quoted_string_is_taken_as_it_is(wires: Wires) -> None:
+    wires.old.folder(b"INBOX").add(b'Subject: "x\\y"', quirks=frozenset({Quirk.BODY_QUOTED}))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize("size", [0, 1, 10_000_000, 5_000_000_000])
+def test_a_size_that_lies_decides_nothing(wires: Wires, size: int) -> None:
+    for number in range(1, 9):
+        wires.old.folder(b"INBOX").add(plain(number), size=size if number == 4 else None)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}
+    assert wires.bodies() == wires.sent()
+    assert not stage.noted("altered")
+
+
+def test_a_size_that_lies_is_not_called_an_alteration(wires: Wires) -> None:
+    for number in range(1, 9):
+        wires.old.folder(b"INBOX").add(plain(number), size=9 if number != 3 else None)
+    wires.destination.behaviour.append.alter_body = lambda body: body.replace(b"message 5", b"message five")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.noted("altered").keys() == {5}
+
+
+def test_an_empty_message_is_refused_with_a_reason(wires: Wires) -> None:
+    wires.fill(3)
+    wires.old.folder(b"INBOX").add(b"")
+    wires.fill(3, first=10)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 6, "refused": 1}
+    assert "zero byte" in stage.noted("refused")[4]
+
+
+def test_a_message_that_is_too_large_is_refused_before_it_is_sent(wires: Wires) -> None:
+    wires.fill(3)
+    wires.old.folder(b"INBOX").add(plain(50, text="x" * 3_000_000))
+    wires.fill(3, first=10)
+    wires.destination.behaviour.capabilities.add("APPENDLIMIT=1000000")
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 6, "refused": 1}
+    assert "1000000" in stage.noted("refused")[4]
+    assert not any(size > 1_000_000 for c in wires.destination.commands for size in (*c.waited, *c.hurried))
+
+
+def test_a_message_gone_from_the_source_is_called_vanished(wires: Wires) -> None:
+    wires.fill(12)
+    stage = stage_of(wires)
+    stage.submit()
+    lane_plan = stage.store.claim("planner")
+    assert lane_plan is not None
+    stage.store.release(lane_plan, how="wait")
+    wires.source.faults.add(
+        reply(lambda c: gone(c.text), b"OK nothing more")  # the body's FETCH runs after the expunge
+    )
+
+    def gone(text: bytes) -> bool:
+        if text.startswith(b"UID FETCH") and b"BODY.PEEK[]" in text:
+            wires.old.folder(b"INBOX").remove(5)
+        return False
+
+    stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"copied": 11, "vanished": 1}
+    assert "no longer" in stage.noted("vanished")[5]

@@ -1,0 +1,268 @@
+"""Connections that break, servers that ask to wait, mailboxes that are full: waiting is not failing, and nothing comes twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import worker.copy
+from shared.uids import UidSet
+from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
+from tests.servers.faulty import Command, FaultyServer, Quirk
+from tests.servers.proxy import FaultProxy, Rule
+from worker.copy import CopyRules
+from worker.settle import Looked
+from worker.verify import MailboxVerification
+
+ONE_GROUP = CopyRules(group_messages=100)
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def stage_of(wires: Wires, **options: object) -> Stage:
+    return Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+
+
+def attempts(stage: Stage) -> int:
+    return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
+
+
+# -- full, and busy
+
+
+def test_a_full_mailbox_is_parked_with_what_fits_and_goes_on_when_there_is_room(wires: Wires) -> None:
+    for number in range(40):
+        wires.old.folder(b"INBOX").add(plain(number, text="x" * 500))
+    wires.destination.behaviour.append.quota_bytes = 12_000
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.mailbox().state == "parked"
+    failure = stage.mailbox().failure
+    assert failure is not None
+    assert failure.code == "destination_over_quota"
+    assert "Quota exceeded" in failure.detail
+    assert "mailhaul retry" in failure.advice
+    held = wires.bodies()
+    assert held.total() == stage.outcomes()["copied"] > 0
+    assert stage.outcomes()["pending"] == 40 - held.total()
+    logins = wires.destination.logins()
+    stage.work()
+    assert wires.destination.logins() == logins, "a parked mailbox is left alone"
+    wires.destination.behaviour.append.quota_bytes = None
+    assert stage.store.retry(stage.import_id, stage.mailbox_id, ())
+    stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"copied": 40}
+    assert wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        b"NO [THROTTLED] slow down",
+        b"NO [INUSE] locked by another session",
+        b"NO [UNAVAILABLE] not now",
+        b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds",
+        b"* BYE [UNAVAILABLE] too busy",
+    ],
+)
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_server_that_asks_to_wait_is_waited_for_and_no_attempt_is_spent(
+    wires: Wires, side: str, words: bytes
+) -> None:
+    wires.fill(20)
+    server, what = (wires.source, rb"^EXAMINE") if side == "source" else (wires.destination, rb"^APPEND")
+    server.faults.add(reply(what, words, times=8))
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work()
+    commands = len(server.commands)
+    stage.work()
+    assert len(server.commands) == commands, "not before the time it asked for"
+    failure = stage.mailbox().failure
+    assert failure is not None
+    assert failure.code == f"{side}_throttled"
+    stage.later(50)
+    stage.work()
+    assert len(server.commands) == commands
+    for _ in range(12):
+        stage.later(300)
+        stage.work()
+        assert attempts(stage) <= 2, "an attempt was spent"
+    assert stage.finished
+    assert stage.outcomes() == {"copied": 20}
+    assert wires.bodies() == wires.sent()
+
+
+def test_throttled_on_an_ok_line_is_no_refusal(wires: Wires) -> None:
+    wires.fill(5)
+    wires.source.faults.add(retag(rb"^UID FETCH .*BODY", b"OK [THROTTLED] Success", times=None))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent()
+
+
+# -- broken off
+
+BREAKS: dict[str, Callable[[Wires], object]] = {
+    "BYE in place of a FETCH": lambda w: w.source.faults.add(reply(rb"^UID FETCH .*BODY\.PEEK\[\]", b"* BYE Session expired")),
+    "reset at a FETCH": lambda w: w.source.faults.add(reset(rb"^UID FETCH .*BODY\.PEEK\[\]")),
+    "cut in a body": lambda w: w.source.faults.add(cut(rb"^UID FETCH .*BODY\.PEEK\[\]", 3000)),
+    "closed at EXAMINE": lambda w: w.source.faults.add(close(rb"^EXAMINE", skip=1)),
+    "closed at LIST": lambda w: w.source.faults.add(close(rb"^LIST")),
+    "closed at the destination's LIST": lambda w: w.destination.faults.add(close(rb"^LIST")),
+    "closed at SELECT": lambda w: w.destination.faults.add(close(rb"^SELECT")),
+    "closed at CREATE": lambda w: w.destination.faults.add(close(rb"^CREATE")),
+    "closed at APPEND": lambda w: w.destination.faults.add(close(rb"^APPEND")),
+    "reset at the second APPEND": lambda w: w.destination.faults.add(reset(rb"^APPEND", skip=1)),
+    "lost OK": lambda w: w.destination.faults.add(lost_ok(rb"^APPEND")),
+    "lost OK, twice": lambda w: w.destination.faults.add(lost_ok(rb"^APPEND", times=2, skip=1)),
+    "lost OK by FIN": lambda w: w.destination.faults.add(lost_ok(rb"^APPEND", rst=False)),
+    "closed at read-back": lambda w: w.destination.faults.add(close(rb"^UID FETCH")),
+    "BAD to APPEND": lambda w: w.destination.faults.add(reply(rb"^APPEND", b"BAD what")),
+    "BAD to FETCH": lambda w: w.source.faults.add(reply(rb"^UID FETCH .*BODY\.PEEK\[\]", b"BAD what")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BREAKS)
+@pytest.mark.parametrize("multiappend", [True, False])
+def test_broken_off_and_resumed_each_message_is_there_once(wires: Wires, name: str, multiappend: bool) -> None:
+    wires.fill(35)
+    wires.fill(10, b"Work")
+    for _ in range(3):
+        wires.old.folder(b"INBOX").add(plain(500))
+    if not multiappend:
+        wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
+    stage = stage_of(wires)
+    before = stage.marks()
+    BREAKS[name](wires)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 48}
+    assert wires.bodies() == wires.sent()
+    assert wires.bodies(b"Work") == wires.sent(b"Work")
+    assert len(stage.pairs()) == 38
+    wires.source.faults.clear()
+    assert stage.marks() == before
+
+
+def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    def blind(lease, store, source, destination, status, intents, settle_seconds):  # type: ignore[no-untyped-def]
+        uids = UidSet.of(uid for intent in intents for uid in intent.uids)
+        word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents])
+        return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)
+
+    monkeypatch.setattr(worker.copy, "look", blind)
+    wires.fill(15)
+    BREAKS["lost OK"](wires)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies().total() > 15
+
+
+def test_a_message_whose_body_always_breaks_off_fails_alone(wires: Wires) -> None:
+    wires.fill(7)
+    wires.old.folder(b"INBOX").add(plain(77, text="x" * 5000), quirks=frozenset({Quirk.BODY_CUT}))
+    wires.fill(7, first=100)
+    stage = stage_of(wires)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == {"copied": 14, "failed": 1}
+    assert wires.bodies() == wires.sent() - Counter([plain(77, text="x" * 5000)])
+    assert 8 in stage.noted("failed")
+
+
+def test_a_server_that_hangs_is_given_up_in_time(wires: Wires) -> None:
+    wires.fill(12)
+    hang = wires.source.faults.add(stall(rb"^UID FETCH .*BODY\.PEEK\[\]"))
+    stage = stage_of(wires, timeout_seconds=0.4)
+    stage.to_the_end()
+    hang.release()
+    assert stage.outcomes() == {"copied": 12}
+    assert wires.bodies() == wires.sent()
+
+
+def test_a_server_that_is_away_is_waited_for(wires: Wires) -> None:
+    wires.fill(5)
+    with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
+        proxy.refuse()
+        stage = Stage(wires.source, proxy)
+        stage.submit()
+        stage.work()
+        for _ in range(5):
+            stage.later()
+            stage.work()
+        failure = stage.mailbox().failure
+        assert failure is not None
+        assert failure.code == "destination_unreachable"
+        assert attempts(stage) <= 1
+        proxy.refuse(False)
+        stage.to_the_end(submit=False)
+        assert stage.outcomes() == {"copied": 5}
+
+
+# -- delivered late
+
+
+def test_what_a_proxy_delivers_before_the_settle_time_is_not_sent_again(wires: Wires) -> None:
+    wires.fill(10)
+    with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
+        rule = Rule("late", "c2s", at=b" APPEND ")
+        proxy.plan(rule)
+        stage = Stage(wires.source, proxy, copy_rules=ONE_GROUP)
+        stage.submit()
+        stage.work()
+        stage.later(10)
+        stage.work()
+        assert not wires.bodies(), "sent again although the first may still arrive"
+        rule.release()
+        rule.await_delivered()
+        stage.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+    assert stage.outcomes() == {"copied": 10}
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    if not protected:
+        monkeypatch.setattr(MailboxVerification, "_remove_second_copies", lambda self, d, f, e, status: status)
+    wires.fill(10)
+    for _ in range(2):
+        wires.old.folder(b"INBOX").add(plain(500))
+    foreign = wires.new.folder(b"INBOX").add(plain(9000))
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+
+    def arrives(command: Command) -> bool:  # the first copies, just before the second ones
+        if command.name == b"APPEND":
+            held_back.release()
+            held_back.await_done()
+        return False
+
+    wires.destination.faults.add(reply(arrives, b"OK"))
+    stage = stage_of(wires, copy_rules=ONE_GROUP)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 12}
+    once = wires.sent() + Counter([foreign.body])
+    assert wires.bodies() == (once if protected else once + wires.sent())
+    assert foreign.uid in {message.uid for message in wires.new.folder(b"INBOX").messages}
+
+
+def test_two_mailboxes_of_which_one_breaks_do_not_meet(wires: Wires) -> None:
+    wires.fill(10)
+    other = wires.source.add_account("other@example.org", PASSWORD)
+    wires.destination.add_account("other@example.org", PASSWORD)
+    for number in range(10):
+        other.folder(b"INBOX").add(plain(number))
+    wires.destination.faults.add(
+        reply(lambda c: c.text.startswith(b"APPEND") and c.connection % 2 == 1, b"NO [OVERQUOTA] full", times=None)
+    )
+    stage = stage_of(wires, logins=(LOGIN, "other@example.org"))
+    stage.to_the_end()
+    states = {stage.mailbox(login).state for login in stage.logins}
+    assert states == {"parked", "complete"}

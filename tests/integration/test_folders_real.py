@@ -1,0 +1,261 @@
+"""Folders between servers that name them differently, and folders that go wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.model import Options
+from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.mail import Mail, populate
+from tests.servers.dovecot import Dovecot
+from tests.servers.faults import close, reply
+from tests.servers.faulty import FaultyServer
+from tests.servers.wire import Wire
+
+WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
+MAKES = Callable[..., Dovecot]
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def filled(server: Dovecot, names: list[str]) -> None:
+    """An account with one message of its own in each folder."""
+    server.add_user(LOGIN, PASSWORD)
+    folders = {name: [Mail(plain(n), (), WHEN)] for n, name in enumerate(names)}
+    populate(server.host, server.port, LOGIN, PASSWORD, folders)
+
+
+def names_at(server: Dovecot | FaultyServer) -> set[str]:
+    with Wire(server.host, server.port, LOGIN, PASSWORD) as wire:
+        return {name.decode("latin-1") for name in wire.folders()}
+
+
+def mapping(stage: Stage) -> dict[bytes, bytes]:
+    """Source name → destination name, proved by the one message in each: it is where the books say."""
+    stage.to_the_end()
+    places = {folder.source_name: folder.destination_name for folder in stage.every_folder()}
+    assert len(set(places.values())) == len(places), "two folders in one"
+    theirs = {kept._replace(folder=places[kept.folder]) for kept in stage.held("source")}
+    assert theirs == set(stage.held("destination"))
+    return places
+
+
+STYLES = {
+    "slash": {},
+    "courier": {"separator": ".", "prefix": "INBOX."},
+    "dot": {"separator": "."},
+    "fs": {"layout": "fs"},
+}
+NAMES = [
+    "INBOX",
+    "{}Sent",
+    "{}Work",
+    "{}Work{s}2020",
+    "{}Work{s}2020{s}Q1",
+    "{}R&AOk-sum&AOk-",
+    "{}with space",
+    '{}quo"te',
+    "{}per%c",
+]
+
+
+@pytest.mark.parametrize("there", STYLES)
+@pytest.mark.parametrize("here", STYLES)
+def test_separators_and_prefixes_of_both_sides(dovecot: MAKES, there: str, here: str) -> None:
+    source, destination = dovecot(**STYLES[there]), dovecot(**STYLES[here])
+    destination.add_user(LOGIN, PASSWORD)
+
+    def names(style: str) -> list[str]:
+        fields = STYLES[style]
+        return [name.format(fields.get("prefix", ""), s=fields.get("separator", "/")) for name in NAMES]
+
+    filled(source, names(there))
+    places = mapping(Stage(source, destination))
+    assert places == {a.encode(): b.encode() for a, b in zip(names(there), names(here), strict=True)}
+    assert names_at(destination) >= set(names(here))
+
+
+def test_a_second_pass_finds_the_same_places(dovecot: MAKES) -> None:
+    source, destination = dovecot(layout="fs"), dovecot()
+    filled(source, ["INBOX", "v1.2", "v1=2E2", "v1_2", "a.b/c.d"])
+    destination.add_user(LOGIN, PASSWORD)
+    stage = Stage(source, destination)
+    first = mapping(stage)
+    held, names = stage.held("destination"), names_at(destination)
+    stage.later(100)
+    assert mapping(stage) == first
+    assert mapping(Stage(source, destination)) == first, "with an empty store"
+    assert stage.held("destination") == held
+    assert names_at(destination) == names
+    assert "called v1=2E2 there" in stage.folders()["v1.2"].note
+
+
+def test_special_folders_meet_by_their_use_whatever_they_are_called(wires: Wires) -> None:
+    for number, (name, use) in enumerate(
+        [("Gesendet", b"\\Sent"), ("Entw&APw-rfe", b"\\Drafts"), ("Corbeille", b"\\Trash")]
+    ):
+        wires.old.folder(name, attributes=(use,)).add(plain(number))
+    for name, use in [("Sent Items", b"\\Sent"), ("Drafts", b"\\Drafts"), ("Deleted", b"\\Trash"), ("Junk", b"\\Junk")]:
+        wires.new.folder(name, attributes=(use,))
+    stage = Stage(wires.source, wires.destination)
+    assert mapping(stage) == {
+        b"INBOX": b"INBOX", b"Gesendet": b"Sent Items", b"Entw&APw-rfe": b"Drafts", b"Corbeille": b"Deleted",
+    }  # fmt: skip
+    assert "sent mail" in stage.folders()["Gesendet"].note
+
+
+def test_inbox_in_any_case_is_one(wires: Wires) -> None:
+    wires.fill(3)
+    wires.old.folders[b"Inbox"] = wires.old.folders.pop(b"INBOX")
+    wires.old.folders[b"Inbox"].name = b"Inbox"
+    wires.old.key = lambda raw: b"Inbox" if raw.upper() == b"INBOX" else raw  # type: ignore[method-assign]
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert set(wires.new.folders) == {b"INBOX"}
+    assert len(wires.new.folder(b"INBOX").messages) == 3
+
+
+def test_what_cannot_be_selected_is_left_and_its_children_are_copied(wires: Wires) -> None:
+    wires.old.folder(b"Parent", attributes=(b"\\Noselect",))
+    wires.old.folder(b"Parent/child").add(plain(1))
+    wires.old.folder(b"Empty")
+    wires.old.folder(b"Empty/er", subscribed=True)
+    wires.source.behaviour.capabilities.discard("LIST-EXTENDED")
+    wires.old.folder(b"Phantom", attributes=(b"\\NonExistent",), selectable=False)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert set(wires.new.folders) == {b"INBOX", b"Parent/child", b"Empty", b"Empty/er"}
+    assert wires.new.folder(b"Empty/er").subscribed
+    assert not wires.new.folder(b"Empty").subscribed
+    assert not wires.source.matching(rb"^(EXAMINE|STATUS) .*(Parent\"|Phantom)")
+
+
+def test_a_folder_that_cannot_be_opened_costs_nobody_else_anything(wires: Wires) -> None:
+    for name in (b"A", b"Locked", b"Z"):
+        wires.fill(5, name)
+    wires.old.folder(b"Locked").selectable = False
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 10}
+    assert stage.folders()["Locked"].unreadable
+    assert "not selectable" in stage.folders()["Locked"].note
+    wires.old.folder(b"Locked").selectable = True
+    stage.later(100)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 15}
+    assert not stage.folders()["Locked"].unreadable
+
+
+def test_a_folder_whose_opening_ends_the_connection_costs_nobody_else_anything(wires: Wires) -> None:
+    for name in (b"A", b"Trailing ", b"Z"):
+        wires.fill(5, name)
+    wires.source.faults.add(close(rb'^(EXAMINE|STATUS) "Trailing "', times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes().get("copied") == 10
+    assert stage.folders()["Trailing "].unreadable
+
+
+def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
+    for name in (b"A", b"Files", b"Z"):
+        wires.fill(5, name)
+    wires.destination.faults.add(reply(rb'^CREATE "?Files"?', b"NO [CANNOT] Folder name is reserved", times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == {"copied": 10, "failed": 5}
+    assert len(stage.noted("failed")) == 5
+    assert stage.mailbox().state == "complete"
+    said = {note.reason for note in stage.notes() if note.what == "failed"}
+    assert any("Files" in reason for reason in said)
+
+
+def test_a_folder_closed_at_the_destination_while_it_is_filled(wires: Wires) -> None:
+    for name in (b"A", b"B", b"Z"):
+        wires.fill(5, name)
+    wires.destination.faults.add(reply(rb'^SELECT "?B"?', b"NO [NOPERM] not yours any more", times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == {"copied": 10, "failed": 5}
+    assert all("not yours any more" in reason for reason in stage.noted("failed").values())
+
+
+def test_names_that_are_no_names(wires: Wires) -> None:
+    names = [
+        "Entwürfe".encode(), "Entwürfe/Alt".encode(), b"Entw&APw-rfe", b"&bad", b"&AGE-", b"a*b", b"a%b", b'a"b', b"a\\b",
+        b" lead", b"trail ", b"dou  ble", b"{7}", b"()", b"x" * 150, b"\xff\xfe", b"case", b"CASE", b"NIL",
+    ]  # fmt: skip
+    for number, name in enumerate(names):
+        wires.old.folder(name).add(plain(number))
+    places = mapping(Stage(wires.source, wires.destination))
+    assert set(places) == {b"INBOX", *names}
+    assert all(name.isascii() for name in places.values()), "8-bit names are for those who asked for them"
+    for name in (b"a*b", b'a"b', b"a\\b", b" lead", b"NIL", b"Entw&APw-rfe", b"case", b"CASE"):
+        assert places[name] == name
+
+
+def test_names_longer_than_the_destination_takes(dovecot: MAKES, wires: Wires) -> None:
+    destination = dovecot()
+    destination.add_user(LOGIN, PASSWORD)
+    long = [b"y" * 250, b"y" * 249 + b"z", b"/".join([b"deep"] * 70), b"/".join([b"deep"] * 70 + [b"er"])]
+    for number, name in enumerate(long):
+        wires.old.folder(name).add(plain(number))
+    stage = Stage(wires.source, destination)
+    places = mapping(stage)
+    assert all(len(places[name]) <= 200 for name in long)
+    assert all("shortened" in stage.folders()[name.decode()].note for name in long[:2])
+
+
+def test_only_some_folders(wires: Wires) -> None:
+    for name in (b"Work", b"Work/2020", b"Private", b"Spam", b"Work/Spam"):
+        wires.fill(2, name)
+    stage = Stage(wires.source, wires.destination, options=Options(include=("Work", "inbox"), exclude=("*/Spam",)))
+    stage.to_the_end()
+    assert set(wires.new.folders) == {b"INBOX", b"Work", b"Work/2020"}
+    assert stage.outcomes() == {"copied": 4}
+
+
+def test_what_is_only_said_in_lsub(wires: Wires) -> None:
+    for server in (wires.source, wires.destination):
+        server.behaviour.capabilities -= {"LIST-EXTENDED", "SPECIAL-USE", "NAMESPACE", "LIST-STATUS"}
+    wires.fill(2, b"Old news")
+    wires.old.folder(b"Old news").subscribed = True
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert wires.new.folder(b"Old news").subscribed
+    assert stage.outcomes() == {"copied": 2}
+
+
+def test_a_flat_server_and_one_with_levels(wires: Wires) -> None:
+    wires.new.separator = b""
+    for name in (b"Work", b"Work/2020"):
+        wires.fill(2, name)
+    places = mapping_of(wires)
+    assert places[b"Work/2020"] == b"Work/2020"
+    assert len(set(places.values())) == 3
+
+
+def mapping_of(wires: Wires) -> dict[bytes, bytes]:
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 4}
+    return {folder.source_name: folder.destination_name for folder in stage.folders().values()}
+
+
+def test_ten_thousand_folders(wires: Wires) -> None:
+    for number in range(10_000):
+        wires.old.folder(b"F%d/%d" % (number % 100, number))
+    wires.old.folder(b"F7/7").add(plain(1))
+    stage = Stage(wires.source, wires.destination)
+    began = time.process_time()
+    stage.to_the_end()
+    assert time.process_time() - began < 60, "of both servers and ours together"
+    assert stage.outcomes() == {"copied": 1}
+    assert set(wires.old.folders) <= set(wires.new.folders)
