@@ -35,7 +35,7 @@ class NetworkDialer:
             raise ControlRequested(now.state if now else MailboxState.CANCELLED)
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
-            raise CredentialsError(f"the {side} credentials of {account.login} are no longer stored")
+            raise CredentialsError(f"the {side} credentials are no longer stored")
         credentials = self._vault.open(mailbox.mailbox_id, side, sealed)
         endpoint = account.endpoint
         return open_session(

@@ -78,6 +78,9 @@ def columns_of(rows: Sequence[tuple[int, list[Cell]]]) -> Columns:
         fields = ["new_login" if _plain(n) == "emailaddress" else f for n, f in zip(names, fields, strict=True)]
     if "login" in fields and sum(map(bool, fields)) >= 2:
         return _header(line, names, fields)
+    if "login" not in fields and len(fields) > 1 and all(fields):
+        # Words that all name columns are no account; tried on a server, they would be a stranger's login.
+        raise ManifestInvalid([RowError(line=line, what="the header has no login column")])
     if "login" in fields and any(map(_meant, names)):
         # Not quoted here: it may be a mailbox after all, and the word its password.
         number, meant = next((at, _meant(name)) for at, name in enumerate(names, start=1) if _meant(name))

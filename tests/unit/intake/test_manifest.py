@@ -151,6 +151,10 @@ class TestForms:
             ("a", '#x,"y"'), ("b", 'a;b"c'), ("#c", "=cmd|x"),
         ]  # fmt: skip
 
+    def test_a_header_without_a_login_column_is_no_account(self) -> None:
+        with pytest.raises(ManifestInvalid, match="no login column"):
+            parse_manifest(b"password,new_login\nx,y\n")
+
     def test_spaces_outside_quotation_marks_are_dropped_and_inside_kept(self) -> None:
         manifest = parse_manifest(b'a ,  b c  \n"d" , " e " \n" f",g\n')
         assert [(r.login, r.password.reveal()) for r in manifest.rows] == [("a", "b c"), ("d", " e "), (" f", "g")]
