@@ -1,0 +1,35 @@
+"""The frozen nouns that both planes agree on. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
+
+from shared.model.folders import UNREADABLE, Folder, Tally
+from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
+from shared.model.ledger import Audit, LedgerEntry, Note, Settled
+from shared.model.requests import Account, Endpoint, Failure, Import, Mailbox, Options, Tls
+from shared.model.work import FolderPlan, Intent, Lease, Unit, UnitKind
+
+__all__ = [
+    "UNREADABLE",
+    "Account",
+    "Audit",
+    "Endpoint",
+    "Failure",
+    "Folder",
+    "FolderPlan",
+    "Import",
+    "Intent",
+    "Lease",
+    "LedgerEntry",
+    "Mailbox",
+    "Note",
+    "Options",
+    "Settled",
+    "Tally",
+    "Tls",
+    "Unit",
+    "UnitKind",
+    "batch_id",
+    "folder_id",
+    "import_id",
+    "mailbox_id",
+    "part_id",
+    "route_id",
+]

@@ -1,0 +1,139 @@
+"""What is asked for: endpoints, accounts, imports and their mailboxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from shared.lifecycle import Control, ImportState, MailboxState
+
+
+class Tls(StrEnum):
+    """How the connection is protected."""
+
+    #: TLS from the first byte (RFC 8314).
+    IMPLICIT = "tls"
+    #: Upgraded by STARTTLS before signing in; never without.
+    STARTTLS = "starttls"
+    #: Plain text: loopback only, unless allowed explicitly.
+    NONE = "none"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Endpoint:
+    """Where a server is and how it is spoken to."""
+
+    #: "imap" (POP3 comes with another issue).
+    protocol: str = "imap"
+    #: Host name or address.
+    host: str
+    #: TCP port.
+    port: int
+    #: How the connection is protected.
+    tls: Tls
+    #: CA file to trust instead of the system's; "" for the system's.
+    ca_file: str = ""
+    #: SHA-256 of the certificate that is accepted whatever it says, hex; "" for none.
+    certificate_sha256: str = ""
+
+    @property
+    def url(self) -> str:
+        """As on the command line: ``imaps://host:993``."""
+        scheme = {Tls.IMPLICIT: f"{self.protocol}s", Tls.STARTTLS: f"{self.protocol}+starttls", Tls.NONE: self.protocol}
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{scheme[self.tls]}://{host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """One login at one endpoint."""
+
+    #: Where.
+    endpoint: Endpoint
+    #: Who, as sent to the server.
+    login: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Options:
+    """What the request asks for beside the list of mailboxes."""
+
+    #: Globs of source folders to take (display names, "/" between levels); empty: all.
+    include: tuple[str, ...] = ()
+    #: Globs of source folders to leave out.
+    exclude: tuple[str, ...] = ()
+    #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
+    #: (SHA-256 of every message on both sides).
+    verify: str = "default"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Import:
+    """One request and where it stands."""
+
+    #: Stable: the same name, source and destination give the same import.
+    import_id: str
+    #: What the administrator calls it.
+    name: str
+    #: Where mail comes from.
+    source: Endpoint
+    #: Where mail goes to.
+    destination: Endpoint
+    #: What was asked for.
+    options: Options = field(default_factory=Options)
+    #: Where it stands.
+    state: ImportState = ImportState.OPENING
+    #: What a person wants.
+    control: Control = Control.RUN
+    #: When it was opened, seconds since the epoch.
+    created_at: float = 0.0
+    #: When it last finished; 0 while it runs.
+    finished_at: float = 0.0
+    #: When the first batch of this pass was claimed; 0 before.
+    first_claim_at: float = 0.0
+    #: When the ledger last grew in this pass; 0 before.
+    last_record_at: float = 0.0
+    #: How many times it was started; 1 is the first pass, later ones are delta passes.
+    passes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """Why something did not go on, in words for a person."""
+
+    #: Stable code of `worker.failures`, e.g. "source_auth_refused".
+    code: str
+    #: What happened, and where.
+    sentence: str
+    #: What the server said, verbatim but cleaned; "" when it said nothing.
+    detail: str = ""
+    #: What to do next.
+    advice: str = ""
+    #: When, seconds since the epoch.
+    at: float = 0.0
+    #: Folder display name; "" when it concerns the whole mailbox.
+    folder: str = ""
+    #: How often it happened in a row.
+    times: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mailbox:
+    """One row of the manifest and where it stands."""
+
+    #: Stable within the import: see `mailbox_id`.
+    mailbox_id: str
+    #: The import it belongs to.
+    import_id: str
+    #: Line in the manifest, counted from 1.
+    row: int
+    #: Where its mail comes from.
+    source: Account
+    #: Where its mail goes to.
+    destination: Account
+    #: Where it stands.
+    state: MailboxState = MailboxState.QUEUED
+    #: What a person wants.
+    control: Control = Control.RUN
+    #: Why it is parked, or what last went wrong.
+    failure: Failure | None = None

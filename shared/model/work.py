@@ -1,0 +1,104 @@
+"""What is handed to workers: units, leases, intents, plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from shared.lifecycle import UnitState
+from shared.model.folders import Folder
+from shared.model.ledger import Settled
+from shared.model.requests import Mailbox
+from shared.uids import Record, UidSet
+
+
+class UnitKind(StrEnum):
+    """What a worker may claim."""
+
+    PLAN = "plan"
+    COPY = "copy"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Unit:
+    """What a worker may claim: a mailbox's plan, one batch, or a mailbox's verification."""
+
+    #: Stable: planning twice makes the same ids.
+    unit_id: str
+    #: What it is.
+    kind: UnitKind
+    #: The mailbox.
+    mailbox_id: str
+    #: The folder of a batch; "" for the others.
+    folder_id: str = ""
+    #: A batch's source UIDs, under `Folder.uidvalidity`.
+    uids: UidSet = UidSet()
+    #: Bytes of a batch, as the source says.
+    size_bytes: int = 0
+    #: Where it stands.
+    state: UnitState = UnitState.WAITING
+    #: How often it was claimed without being finished; throttles and pauses do not count.
+    attempts: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Intent:
+    """What is about to be appended, written down before a byte is sent."""
+
+    #: Number within the unit's term, ascending.
+    intent_id: str
+    #: Source UIDs of the group.
+    uids: UidSet
+    #: UIDVALIDITY of the destination folder.
+    destination_uidvalidity: int
+    #: UIDNEXT of the destination folder: copies of this group have this UID or a higher one.
+    destination_uidnext: int
+    #: When it was written, by the store's clock, seconds since the epoch.
+    at: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lease:
+    """The time-bounded right to work on one unit."""
+
+    #: The unit, as it stood when claimed.
+    unit: Unit
+    #: Who holds it: worker process and lane.
+    holder: str
+    #: Grows with every claim; a script refuses an older one.
+    term: int
+    #: By the local monotonic clock, seconds: nothing may be begun after this.
+    deadline: float
+    #: When it was claimed, by the store's clock, seconds since the epoch.
+    claimed_at: float = 0.0
+    #: The mailbox, as it stood when claimed.
+    mailbox: Mailbox
+    #: The folder of a batch.
+    folder: Folder | None = None
+    #: What the ledger has of this batch already.
+    records: tuple[Record, ...] = ()
+    #: Source UIDs of this batch with another outcome.
+    others: UidSet = UidSet()
+    #: Digest of the batch so far.
+    digest: int = 0
+    #: Intents that an earlier holder left behind: look before you append.
+    intents: tuple[Intent, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FolderPlan:
+    """One folder as it enters the store: its new snapshot and what there is to do."""
+
+    #: The folder with the snapshot's numbers.
+    folder: Folder
+    #: Batches of UIDs that have no outcome yet.
+    batches: tuple[Unit, ...] = ()
+    #: Messages that the snapshot adds.
+    messages: int = 0
+    #: Their bytes.
+    size_bytes: int = 0
+    #: What was found at the destination already.
+    adopted: tuple[Settled, ...] = ()
+    #: The ledger so far is void (UIDVALIDITY changed on a side): forget it, and its counts.
+    reset: bool = False
