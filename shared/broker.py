@@ -40,6 +40,8 @@ def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
     )
     for queue in QUEUES:
         broker.declare_queue(queue)
+    # Nothing is ever delayed here: a worker's consumer threads for it would only poll, as often as all the others do.
+    broker.delay_queues.clear()
     return broker
 
 

@@ -24,7 +24,8 @@ HEADER_BYTES = 65_536
 _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
-_BLANK = re.compile(rb"[\x00\x80\s]+")
+#: NUL, and what Dovecot makes of it, count as blanks.
+_BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
 
 #: Digests are added up modulo this, so that Redis's Lua (doubles) adds them exactly.
 MODULUS = 1 << 48
@@ -39,18 +40,25 @@ def header_of(start: bytes) -> bytes:
     return start[: found.start()] if found else start[:HEADER_BYTES]
 
 
-def header_fingerprint(header: bytes) -> bytes:
+def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
+    """The fields of `FIELDS` that the header has, (name, value), as they stand: names in lower case, blanks collapsed."""
+    return [(name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(header)]
+
+
+def fingerprint_of(fields: list[tuple[bytes, bytes]]) -> bytes:
     """8 bytes that two copies share: Message-ID, Date, From and Subject, blanks and order aside."""
-    fields = sorted(name.lower() + b":" + _BLANK.sub(b" ", value).strip() for name, value in _FIELD.findall(header))
-    return hashlib.blake2b(b"\n".join(fields), digest_size=8).digest()
+    lines = sorted([b"%b:%b" % field for field in fields])
+    return hashlib.blake2b(b"\n".join(lines), digest_size=8).digest()
 
 
-def message_id_of(header: bytes) -> str:
+def header_fingerprint(header: bytes) -> bytes:
+    """`fingerprint_of` a header block."""
+    return fingerprint_of(identifying(header))
+
+
+def message_id_of(fields: list[tuple[bytes, bytes]]) -> str:
     """The Message-ID as it stands, for reports; "" where there is none."""
-    for name, value in _FIELD.findall(header):
-        if name.lower() == b"message-id":
-            return bytes(_BLANK.sub(b" ", value)).strip().decode("ascii", "replace")
-    return ""
+    return next((value.decode("ascii", "replace") for name, value in fields if name == b"message-id"), "")
 
 
 #: What a message without any of the fields has; it tells nothing apart.

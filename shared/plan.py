@@ -24,6 +24,25 @@ class Status(Protocol):
     def highestmodseq(self) -> int | None: ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worth:
+    """How much must be left of a mailbox for each lane at it: signing in twice costs both servers and two or three round
+    trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there."""
+
+    #: Messages for a lane.
+    messages: int = 250
+    #: Or bytes for a lane.
+    size_bytes: int = 8 << 20
+
+    def lanes(self, messages: int, size_bytes: int) -> int:
+        """Lanes that so much work is worth; the first one always is."""
+        return max(1, messages // self.messages, size_bytes // self.size_bytes)
+
+
+#: Unless said otherwise.
+USUAL_WORTH = Worth()
+
+
 def cut_batches(
     folder_id: str,
     uidvalidity: int,

@@ -31,7 +31,6 @@ from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.inflight import InFlight, stop_on
-from worker.sessions import together
 from worker.settle import arrived, known_destinations, look, recognise
 
 #: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
@@ -148,9 +147,11 @@ class BatchCopy:
         return self._flight
 
     def _open(self, folder: Folder) -> None:
-        there, here = together(
-            lambda: self._source.open(folder.source_name), lambda: self._destination.open(folder.destination_name)
-        )
+        lease = self._lease
+        if not lease.intents and (remaining := self._remaining()):
+            self._source.foresee(folder.source_name, remaining)
+        here = self._destination.open(folder.destination_name)
+        there = self._source.open(folder.source_name)
         if there.uidvalidity != folder.uidvalidity:
             raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
         if here.uidvalidity != folder.destination_uidvalidity:
@@ -160,12 +161,17 @@ class BatchCopy:
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
 
+    def _remaining(self) -> UidSet:
+        """UIDs of the batch that had no outcome when it was claimed."""
+        done = self._lease.others
+        for record in self._lease.records:
+            done |= record.source
+        return self._lease.unit.uids - done
+
     def _done(self) -> UidSet:
         """UIDs that have an outcome; intents of an earlier holder are settled first."""
         lease = self._lease
-        done = lease.others
-        for record in lease.records:
-            done |= record.source
+        done = lease.unit.uids - self._remaining()
         if not lease.intents:
             return done
         assert self._status is not None

@@ -65,7 +65,8 @@ class Lane:
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
         self._sessions = Sessions(place.dialer, place.tell)
-        self._mailbox = ""
+        #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
+        self._mailbox, self._began = "", 0.0
         #: Whether the unit at hand brought any message to an outcome.
         self._progressed = False
 
@@ -73,21 +74,18 @@ class Lane:
         """Serves units until nothing may run; returns how many. Never raises for what a unit did."""
         place = self._place
         served = 0
-        began = time.monotonic()
         lease: Lease | None = None
         try:
             while not place.stopping():
-                within = time.monotonic() - began < place.slice_seconds
-                prefer = self._mailbox if within else ""
                 if lease is None:
-                    lease = place.store.claim(self._holder, prefer=prefer, hint=hint, held=self._mailbox)
+                    lease = place.store.claim(self._holder, prefer=self._preferred(), hint=hint, held=self._mailbox)
                     hint = ""
                 if lease is None:
                     break
                 if lease.mailbox.mailbox_id != self._mailbox:
                     self._sessions.close()
-                    self._mailbox, began = lease.mailbox.mailbox_id, time.monotonic()
-                lease = self._serve_one(lease, prefer or self._mailbox)
+                    self._mailbox, self._began = lease.mailbox.mailbox_id, time.monotonic()
+                lease = self._serve_one(lease)
                 served += 1
         except StoreError as error:
             # Nothing can be written, so nothing may be done. Leases run out by themselves and are rescued.
@@ -96,6 +94,10 @@ class Lane:
         finally:
             self._leave()
         return served
+
+    def _preferred(self) -> str:
+        """The mailbox whose logins are open, as long as its time slice lasts."""
+        return self._mailbox if time.monotonic() - self._began < self._place.slice_seconds else ""
 
     def _leave(self) -> None:
         self._sessions.close()
@@ -106,7 +108,7 @@ class Lane:
                 _log.warning("store_unreachable", error=str(error))
             self._mailbox = ""
 
-    def _serve_one(self, lease: Lease, prefer: str) -> Lease | None:
+    def _serve_one(self, lease: Lease) -> Lease | None:
         """Works on one unit; the next, when this one came to a good end and there is one."""
         began = time.monotonic()
         attendant = self._place.attendant
@@ -126,7 +128,7 @@ class Lane:
                     lease,
                     settled=closing.settled,
                     records=closing.records,
-                    prefer=prefer,
+                    prefer=self._preferred(),
                     claim=not self._place.stopping(),
                 )
                 closing.closed()
@@ -164,8 +166,8 @@ class Lane:
             known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
             source, destination = sessions.both(lease.mailbox)
             options = self._options(lease)
-            busy = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
-            for _ in range(min(busy - 1, 7)):
+            lanes = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
+            for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.VERIFY:
             mode = self._options(lease).verify

@@ -10,6 +10,7 @@ import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from shared.dates import clamp
 from shared.errors import ConnectionLost, FolderRefused, ServerRefused
@@ -18,7 +19,7 @@ from shared.folders import MappedFolder, NameRules, map_folders
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
 from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, Unit, folder_id
-from shared.plan import Change, cut_batches, delta
+from shared.plan import Change, Worth, cut_batches, delta
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from worker.decide import kept_flags
@@ -30,6 +31,9 @@ ADOPTED_AT_ONCE = 2000
 
 #: Planned batches that are entered together.
 BATCHES_AT_ONCE = 50
+
+#: Folders whose sizes are asked for before their turn.
+FORESEEN = 4
 
 #: From the next attempt on, folders are opened one by one.
 ALONE_ATTEMPTS = 2
@@ -50,6 +54,8 @@ class PlanRules:
     batch_messages: int = 2000
     #: Most bytes in a batch.
     batch_bytes: int = 128 << 20
+    #: What more lanes are called for.
+    worth: Worth = Worth()
 
 
 class MailboxPlan:
@@ -68,10 +74,12 @@ class MailboxPlan:
         self._options, self._rules = options, rules
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, FolderStatus] | None = None
+        #: What was entered: folders with batches, and these batches' messages and bytes.
+        self._busy = self._messages = self._size_bytes = 0
 
     def run(self, known: Sequence[Folder]) -> int:
-        """Enters every folder; `known` is what an earlier pass planned. Returns the number of
-        folders that have something to copy. Raises what the ports raise."""
+        """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
+        worth, at most one a folder; 0 for nothing. Raises what the ports raise."""
         before = {folder.folder_id: folder for folder in known}
         mapped = [m for m in self._map(known) if not m.skip]
         # Last those that could not be opened: some servers close the connection at one.
@@ -80,11 +88,13 @@ class MailboxPlan:
             lambda: self._source_statuses(mapped, before),
             lambda: self._destination.statuses([m.destination_name for m in mapped]),
         )
+        plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
-        busy = 0
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder = self._folder(one)
             try:
+                for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
+                    self._source.foresee(mapped[coming].source_name)
                 source = source or self._opened(folder.source_name)
             except ConnectionLost as error:
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
@@ -101,9 +111,9 @@ class MailboxPlan:
             if plan is not None:
                 plans.append((plan, order))
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
-                busy += self._enter(plans)
-        busy += self._enter(plans)
-        return busy
+                self._enter(plans)
+        self._enter(plans)
+        return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
     def _source_statuses(
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
@@ -119,6 +129,18 @@ class MailboxPlan:
         asked = dict(zip(known, self._source.statuses(known), strict=True))
         return [asked.get(m.source_name) for m in mapped]
 
+    def _plain(
+        self,
+        one: MappedFolder,
+        there: FolderStatus | Exception | None,
+        here: FolderStatus | Exception,
+        before: Mapping[str, Folder],
+    ) -> bool:
+        """Whether all there will be to do with a folder is to open it and to list it, so that it can be foreseen. Not
+        after a connection was lost: it must be known then which folder was to blame."""
+        empty = isinstance(here, Exception) or not here.messages
+        return there is None and empty and self._folder(one).folder_id not in before and self._lease.unit.attempts == 1
+
     def _doubtful(self, one: MappedFolder, before: Mapping[str, Folder]) -> bool:
         known = before.get(self._folder(one).folder_id)
         return known is not None and known.unreadable
@@ -133,12 +155,14 @@ class MailboxPlan:
                 return error
         return self._open[1]
 
-    def _enter(self, plans: list[tuple[FolderPlan, int]]) -> int:
+    def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters what was planned; other lanes may begin with it while the rest is listed."""
         self._store.plan_folders(self._lease, plans)
-        busy = sum(bool(plan.batches) for plan, _ in plans)
+        batches = [batch for plan, _ in plans for batch in plan.batches]
+        self._busy += sum(bool(plan.batches) for plan, _ in plans)
+        self._messages += sum(len(batch.uids) for batch in batches)
+        self._size_bytes += sum(batch.size_bytes for batch in batches)
         plans.clear()
-        return busy
 
     def _map(
         self, known: Sequence[Folder], rules: NameRules = USUAL_NAMES, stricter: Sequence[NameRules] = STRICTER_NAMES

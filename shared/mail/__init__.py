@@ -69,6 +69,10 @@ class MailSession(Protocol):
 class MailSource(MailSession, Protocol):
     """The side that is only read."""
 
+    def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
+        """Says that after what was foreseen before `open(name)` will be called, and then `fetch(uids)`, or `sizes` when
+        `uids` is None, so that the server can be asked already. It need not come true."""
+
     def open(self, name: bytes) -> FolderStatus:
         """EXAMINE."""
 

@@ -41,6 +41,8 @@ class Conversation:
         self.asked: Asked = "command"
         self._count = 0
         self._pending: dict[bytes, Tagged | None] = {}
+        #: Tags to which a BAD is no more than a NO.
+        self._forgiven: set[bytes] = set()
 
     def new_tag(self) -> bytes:
         """A tag not used before; the answer to it is waited for."""
@@ -64,6 +66,17 @@ class Conversation:
             self.wire.send([b"".join(b"%b %b\r\n" % pair for pair in zip(tags, texts, strict=True))])
         return tags
 
+    def forgive(self, tags: Iterable[bytes]) -> None:
+        """A BAD to these commands does not shut the connection: nothing but the command itself was sent."""
+        self._forgiven.update(tags)
+
+    def insist(self, tag: bytes) -> None:
+        """The opposite; raises what a BAD means that has come already."""
+        self._forgiven.discard(tag)
+        ended = self._pending[tag]
+        if ended is not None and ended.status == "BAD":
+            raise self._bad(ended.text)
+
     def finish(
         self, tag: bytes, take: Callable[[list[bytes]], object] | None = None, *, line_limit: int = LINE_LIMIT
     ) -> Tagged:
@@ -78,6 +91,7 @@ class Conversation:
             if not left:
                 raise self.violation("sent answers without end")
         del self._pending[tag]
+        self._forgiven.discard(tag)
         return ended
 
     def expect(
@@ -138,8 +152,7 @@ class Conversation:
             self.wire.abort()
             raise failure(self.side, "BYE", line[6:].strip(), secrets=self.secrets)
         if word == b"BAD ":  # not told which command it means: nothing after it could be trusted
-            self.wire.abort(reset=True)
-            raise failure(self.side, "BAD", line[6:], asked=self.asked, secrets=self.secrets)
+            raise self._bad(line[6:])
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
@@ -157,11 +170,14 @@ class Conversation:
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
             raise self.violation("sent something that is no answer", line)
         self.wire.progress()
-        if status == "BAD":
-            # what is left of the command may be taken for commands: not a byte more goes out
-            self.wire.abort(reset=True)
-            raise failure(self.side, status, text, asked=self.asked, secrets=self.secrets)
+        if status == "BAD" and tag not in self._forgiven:
+            raise self._bad(text)
         self._pending[tag] = Tagged(status, text)
+
+    def _bad(self, text: bytes) -> MailError:
+        # what is left of the command may be taken for commands: not a byte more goes out
+        self.wire.abort(reset=True)
+        return failure(self.side, "BAD", text, asked=self.asked, secrets=self.secrets)
 
     def violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         """Shuts the connection; the error to raise."""

@@ -17,6 +17,7 @@ from typing import Final
 
 from shared.errors import FolderRefused, MailError, Throttled
 from shared.mail import FolderListing, FolderStatus, ListedFolder
+from shared.mail.ahead import Ahead
 from shared.mail.conversation import ANSWER_LIMIT, Conversation
 from shared.mail.grammar import clean_text, quoted_folder
 from shared.mail.responses import (
@@ -54,6 +55,7 @@ class ImapSession:
         self._session = session
         self._talk: Conversation = session.talk
         self._wire = session.wire
+        self._ahead = Ahead(session.talk)
         self._literal_plus = bool(self.capabilities & {"LITERAL+", "LITERAL-", "IMAP4REV2"})
 
     def _has(self, *names: str) -> bool:
@@ -150,9 +152,16 @@ class ImapSession:
 
     def _open(self, command: bytes, name: bytes, parameters: bytes = b"") -> Selected:
         selected = Selected()
-        tag = self._talk.send(command + b" " + self._folder(name) + parameters)
+        asked = command + b" " + self._folder(name) + parameters
+        early = asked in self._ahead
+        self._ahead.settle(until=asked)
+        tag = self._ahead.take(asked) or self._talk.send(asked)
         text = self._talk.expect(tag, selected.take, asked="folder", what=f"cannot open {shown(name)}")
         selected.take([text])
+        if early and selected.uidnext is None:
+            # It has to be asked for, which what is on its way would get in the way of.
+            self._ahead.settle()
+            return self._open(command, name, parameters)
         return selected
 
     def _status_of(self, selected: Selected) -> FolderStatus:
@@ -171,9 +180,10 @@ class ImapSession:
     # -- several FETCH commands at once
 
     def _flights(
-        self, sets: Iterable[UidSet], items: bytes, missing: set[int], refused: list[MailError]
+        self, sets: Iterable[tuple[bytes, UidSet]], items: bytes, missing: set[int], refused: list[MailError]
     ) -> Iterator[tuple[bytes, UidSet]]:
-        """UID FETCH of each set, `DEPTH` of them in flight; gives each tag, in order, for the caller to read up to.
+        """UID FETCH of each set, `DEPTH` of them in flight; gives each tag, in order, for the caller to read up to. A set
+        is what is asked for, as text, and the UIDs of it that are expected. What is on its way already is not sent again.
 
         `missing` holds the UIDs that are in flight and have not been seen yet: the caller takes out what it
         gets, whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does:
@@ -186,10 +196,10 @@ class ImapSession:
             while True:
                 if len(flying) < DEPTH:
                     batch = list(islice(ahead, DEPTH - len(flying)))
-                    for piece in batch:
+                    for _, piece in batch:
                         missing.update(piece)
-                    commands = [b"UID FETCH %b %b" % (str(piece).encode("ascii"), items) for piece in batch]
-                    flying.extend(zip(self._talk.send_all(commands), batch, strict=True))
+                    tags = self._asked([fetch(text, items) for text, _ in batch])
+                    flying.extend((tag, piece) for tag, (_, piece) in zip(tags, batch, strict=True))
                 if not flying:
                     return
                 tag, piece = flying[0]
@@ -201,12 +211,35 @@ class ImapSession:
                 if ended.status != "OK":
                     error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
                     if isinstance(error, Throttled):  # asking on would only make it worse
-                        unseen = UidSet.of(uid for rest in (unseen, *ahead) for uid in rest)
+                        unseen = UidSet.of(uid for rest in (unseen, *(piece for _, piece in ahead)) for uid in rest)
                     error.uids = unseen
                     refused.append(error)
         finally:
             if flying:
                 self._wire.abort()
+
+    def _asked(self, commands: Sequence[bytes]) -> list[bytes]:
+        """The tags of these commands, of which the first may have been sent ahead, in order."""
+        tags: list[bytes] = []
+        for command in commands:
+            if (tag := self._ahead.take(command)) is None:
+                break
+            tags.append(tag)
+        rest = commands[len(tags) :]
+        if rest and self._ahead:
+            raise self._talk.violation("mailhaul's own fault: a command for a folder that is open no longer")
+        return tags + self._talk.send_all(rest)
+
+    def _stay(self, command: bytes = b"") -> None:
+        """To be called before `command`, or any, is sent about the open folder: where another one was opened ahead of its
+        turn, this one is opened again."""
+        if self._ahead and not self._ahead.leads_to(command):
+            self._ahead.settle()
+            self._reopen()
+
+    def _reopen(self) -> None:
+        """Opens the folder again that was open. Raises `FolderChanged` when it is another by now."""
+        raise NotImplementedError
 
     def _lines_until(self, tag: bytes) -> Iterator[bytes]:
         """Lines as they come, until `tag` is answered, which is then to be finished."""
@@ -267,6 +300,17 @@ class ImapSession:
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
         self._wire.abort()
+
+
+def fetch(asked: bytes, items: bytes) -> bytes:
+    """UID FETCH of the sequence set `asked`."""
+    return b"UID FETCH %b %b" % (asked, items)
+
+
+def written(sets: Iterable[UidSet]) -> Iterator[tuple[bytes, UidSet]]:
+    """Each set as `ImapSession._flights` takes it: all of it asked for, all of it expected."""
+    for uids in sets:
+        yield str(uids).encode("ascii"), uids
 
 
 def raise_first(refused: list[MailError]) -> None:

@@ -7,27 +7,35 @@ one header.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.errors import MailError
-from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, header_fingerprint, header_of, message_id_of
+from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
 from shared.mail import FolderStatus, Sighting
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import FETCH, PIECE, ImapSession, raise_first
+from shared.mail.imap import FETCH, PIECE, ImapSession, fetch, raise_first, written
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import FetchAnswer, flags_of, searched_uids, split_flags, uid_of
+from shared.mail.responses import LITERAL, FetchAnswer, flags_of, searched_uids, split_flags, uid_of
 from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
 
 #: UIDs asked for by one FETCH of sizes or flags, as one range.
 WINDOW: Final = 10_000
 
+_SIZES: Final = b"(UID RFC822.SIZE)"
+#: The beginning of any list of sizes: known before the folder is open.
+FIRST_SIZES: Final = fetch(b"1:%d" % WINDOW, _SIZES)
 _HEADER_LIMIT: Final = 16 * 1024 * 1024
 _SIZE = re.compile(
     rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
 )
 _FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
+#: How nearly every server answers to `sightings` without bodies.
+_SIGHTING = re.compile(
+    rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\]*)" '
+    rb"BODY\[HEADER\.FIELDS \([^()]*\)\] \{(\d{1,5})\}\r\n"
+)
 _HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
 
 
@@ -39,17 +47,27 @@ class LookingSession(ImapSession):
         last = status.uidnext - 1
         if not status.messages or last < 1:
             return
+        refused: list[MailError] = []
         if last <= 4 * status.messages + WINDOW:
-            everything = UidSet.span(1, last)
-            sets = [UidSet.span(low, min(last, low + WINDOW - 1)) for low in range(1, last + 1, WINDOW)]
+            windows = [
+                (b"%d:%d" % (low, low + WINDOW - 1), UidSet.span(low, min(last, low + WINDOW - 1)))
+                for low in range(1, last + 1, WINDOW)
+            ]
+            self._stay(FIRST_SIZES)
+            yield from self._sizes(windows[:1], refused)
+            if windows[1:]:
+                self._stay()
+                yield from self._sizes(windows[1:], refused)
         else:
             everything = self.existing() & UidSet.span(1, last)
-            sets = list(everything.pieces(WINDOW))
+            yield from self._sizes(written(everything.pieces(WINDOW)), refused)
+        raise_first(refused)
+
+    def _sizes(self, windows: Iterable[tuple[bytes, UidSet]], refused: list[MailError]) -> Iterator[tuple[Uid, int]]:
         found: dict[int, int] = {}
         unsized: set[int] = set()
         missing: set[int] = set()
-        refused: list[MailError] = []
-        for tag, window in self._flights(sets, b"(UID RFC822.SIZE)", missing, refused):
+        for tag, window in self._flights(windows, _SIZES, missing, refused):
             for line in self._lines_until(tag):
                 if usual := _SIZE.fullmatch(line):
                     uid, size = int(usual[1] or usual[4]), int(usual[2] or usual[3])
@@ -71,7 +89,6 @@ class LookingSession(ImapSession):
             # the next window's answers may be among them already
             for uid in sorted(uid for uid in found if uid <= window.high):
                 yield Uid(uid), found.pop(uid)
-        raise_first(refused)
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
@@ -81,7 +98,8 @@ class LookingSession(ImapSession):
         cache: dict[bytes, tuple[str, ...]] = {}
         missing: set[int] = set()
         refused: list[MailError] = []
-        for tag, _ in self._flights(uids.pieces(WINDOW), asked, missing, refused):
+        self._stay()
+        for tag, _ in self._flights(written(uids.pieces(WINDOW)), asked, missing, refused):
             for line in self._lines_until(tag):
                 if usual := _FLAGS.fullmatch(line):
                     uid, raw = int(usual[1]), usual[2]
@@ -103,7 +121,9 @@ class LookingSession(ImapSession):
         body = b"BODY.PEEK[]" if full else _HEADER
         missing: set[int] = set()
         refused: list[MailError] = []
-        for tag, _ in self._flights(uids.pieces(PIECE), b"(UID RFC822.SIZE INTERNALDATE %b)" % body, missing, refused):
+        items = b"(UID RFC822.SIZE INTERNALDATE %b)" % body
+        self._stay()
+        for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused):
             for line in self._lines_until(tag):
                 seen = self._sight(line, full=full)
                 if seen is not None and seen.uid in missing:
@@ -115,6 +135,16 @@ class LookingSession(ImapSession):
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
+        usual = None if full else _SIGHTING.fullmatch(line)
+        if usual and int(usual[4]) <= HEADER_BYTES:
+            start = self._wire.read(int(usual[4]), HEADER_BYTES)
+            # Whatever else it says of the message is of no interest here.
+            rest = self._wire.readline()
+            while found := LITERAL.search(rest):
+                self._wire.read(int(found[1]), LINE_LIMIT)
+                rest = self._wire.readline()
+            self._wire.progress()
+            return _sighting(int(usual[1]), int(usual[2]), usual[3], start)
         canonical = Canonical() if full else None
         start = b""
         length = 0
@@ -149,14 +179,13 @@ class LookingSession(ImapSession):
                 canonical.update(value)
         told = items.get(b"RFC822.SIZE")
         date = items.get(b"INTERNALDATE")
-        header = header_of(start)
-        return Sighting(
-            uid=Uid(uid_of(items)),
-            size_bytes=length if full else int(told) if isinstance(told, bytes) and told.isdigit() else 0,
-            internaldate=parse_internaldate(date if isinstance(date, bytes) else None)[0],
-            fingerprint=header_fingerprint(header),
-            message_id=clean_text(message_id_of(header)),
-            digest=canonical.digest() if canonical else None,
+        size = length if full else int(told) if isinstance(told, bytes) and told.isdigit() else 0
+        return _sighting(
+            uid_of(items),
+            size,
+            date if isinstance(date, bytes) else None,
+            start,
+            canonical.digest() if canonical else None,
         )
 
     def existing(self) -> UidSet:
@@ -169,9 +198,22 @@ class LookingSession(ImapSession):
             if (uids := searched_uids(pieces)) is not None:
                 found |= uids
 
+        self._stay()
         tag = self._talk.send(b"UID SEARCH RETURN (ALL) ALL" if extended else b"UID SEARCH ALL")
         try:
             self._talk.expect(tag, take, asked="fetch", line_limit=LONG_LINE_LIMIT)
         except ValueError:
             raise self._talk.violation("answered a search with something that is no UID set") from None
         return found
+
+
+def _sighting(uid: int, size: int, date: bytes | None, start: bytes, digest: bytes | None = None) -> Sighting:
+    fields = identifying(header_of(start))
+    return Sighting(
+        uid=Uid(uid),
+        size_bytes=size,
+        internaldate=parse_internaldate(date)[0],
+        fingerprint=fingerprint_of(fields),
+        message_id=clean_text(message_id_of(fields)),
+        digest=digest,
+    )

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from shared.errors import MailError
+from shared.errors import FolderChanged, FolderRefused, MailError
 from shared.fingerprint import header_fingerprint, header_of
 from shared.mail import FolderStatus, Message
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import FETCH, PIECE, raise_first
-from shared.mail.imap_looking import LookingSession
+from shared.mail.imap import DEPTH, FETCH, PIECE, fetch, raise_first, shown, written
+from shared.mail.imap_looking import FIRST_SIZES, LookingSession
 from shared.mail.internaldate import parse_internaldate
 from shared.mail.responses import FetchAnswer, Text, Value, flags_of, split_flags, uid_of
 from shared.mail.session import Session
@@ -55,12 +56,38 @@ class ImapSource(LookingSession):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
+        self._condstore = b" (CONDSTORE)" if self._has("CONDSTORE", "QRESYNC") else b""
+        #: Name and UIDVALIDITY of the open folder.
+        self._opened: tuple[bytes, int] | None = None
         self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
+        """EXAMINE and the first FETCH commands, on their way while something else is done."""
+        try:
+            examine = b"EXAMINE " + self._folder(name) + self._condstore
+        except FolderRefused:
+            return  # `open` will say so
+        if b"\r\n" in examine or examine in self._ahead:
+            return  # a literal in a command may be read as one, so a BAD would not be harmless
+        if uids is None:
+            fetches = [FIRST_SIZES]
+        else:
+            fetches = [fetch(asked, _ITEMS) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
+        self._ahead.ask([examine, *fetches])
 
     def open(self, name: bytes) -> FolderStatus:
         """EXAMINE, with the mod-sequence where the server has one."""
-        condstore = b" (CONDSTORE)" if self._has("CONDSTORE", "QRESYNC") else b""
-        return self._status_of(self._open(b"EXAMINE", name, condstore))
+        self._opened = None
+        status = self._status_of(self._open(b"EXAMINE", name, self._condstore))
+        self._opened = (name, status.uidvalidity)
+        return status
+
+    def _reopen(self) -> None:
+        if self._opened is None:
+            raise FolderRefused(self.side, "no folder is open")
+        name, uidvalidity = self._opened
+        if self.open(name).uidvalidity != uidvalidity:
+            raise FolderChanged(self.side, f"UIDVALIDITY of {shown(name)} is no longer {uidvalidity}")
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
         """As `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
@@ -72,8 +99,11 @@ class ImapSource(LookingSession):
         late: dict[Uid, _About] = {}
         refused: list[MailError] = []
         whole = False
+        pieces = list(written(uids.pieces(PIECE)))
+        if pieces:
+            self._stay(fetch(pieces[0][0], _ITEMS))
         try:
-            for tag, _ in self._flights(uids.pieces(PIECE), _ITEMS, missing, refused):
+            for tag, _ in self._flights(pieces, _ITEMS, missing, refused):
                 yield from self._messages(tag, missing, late)
             for uid, about in late.items():
                 yield from self._again(uid, about)

@@ -20,7 +20,7 @@ from shared.errors import (
     OverQuota,
     ServerRefused,
 )
-from shared.fingerprint import canonical_digest, header_fingerprint, header_of, message_id_of
+from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
 from shared.mail import Appended, FolderListing, FolderStatus, ListedFolder, Message, Sighting
 from shared.mail.grammar import flag_list
 from shared.uids import Uid, UidSet
@@ -304,7 +304,7 @@ class _MemorySession:
                 size_bytes=len(stored.body),
                 internaldate=stored.internaldate,
                 fingerprint=header_fingerprint(header),
-                message_id=message_id_of(header),
+                message_id=message_id_of(identifying(header)),
                 digest=canonical_digest(stored.body) if full else None,
             )
 
@@ -336,6 +336,9 @@ class _MemorySession:
 
 class MemorySource(_MemorySession):
     """See `shared.mail.MailSource`."""
+
+    def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
+        pass  # nothing takes time here
 
     def open(self, name: bytes) -> FolderStatus:
         return self._open(name)

@@ -24,6 +24,7 @@ from shared.model import (
     Unit,
     UnitKind,
 )
+from shared.plan import USUAL_WORTH, Worth
 from shared.store import SCOPES, Overview
 from shared.store.memory_requests import Requests, atomic
 from shared.store.memory_rows import FolderRow, MailboxRow, UnitRow
@@ -46,8 +47,10 @@ class MemoryStore(Requests):
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        worth: Worth = USUAL_WORTH,
     ) -> None:
         super().__init__(clock)
+        self._worth = worth
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
         self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
@@ -120,7 +123,7 @@ class MemoryStore(Requests):
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY:
             m = rows.mailboxes[row.unit.mailbox_id]
-            if rows.may(m) and self._admits(m, holder):
+            if rows.may(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
         full: set[str] = set()  # routes of which a host says no: whoever stands behind is not looked at
         for m in self._by_fairness():
@@ -129,10 +132,19 @@ class MemoryStore(Requests):
             if not rows.may(m):
                 rows.refresh(m)
             elif self._admits(m, holder):
-                return m, None, True
+                if self._is_worth(m, holder):
+                    return m, None, True
             elif not self._admits(m, holder, ("source_host", "destination_host")):
                 full.add(m.route)
         return None
+
+    def _is_worth(self, m: MailboxRow, holder: str) -> bool:
+        """Whether one lane more at the mailbox is worth its logins."""
+        lanes = self._permits.get(f"destination_account:{m.scopes['destination_account']}", {})
+        if not lanes or holder in lanes or m.mailbox.state is not MailboxState.COPYING:
+            return True
+        left = self._tally([m.mailbox.mailbox_id])
+        return len(lanes) < self._worth.lanes(left.pending, left.size_bytes - left.done_bytes)
 
     def _by_fairness(self) -> Iterator[MailboxRow]:
         rows = self._rows

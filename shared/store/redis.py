@@ -30,6 +30,7 @@ from shared.model import (
     Unit,
     route_id,
 )
+from shared.plan import USUAL_WORTH, Worth
 from shared.store import SCOPES, Overview, codec, keys, scripts
 from shared.uids import NO_UIDS, UidSet
 
@@ -69,36 +70,49 @@ class RedisStore:
     """`shared.store.Store` on Redis. Thread-safe; one per process."""
 
     def __init__(
-        self, client: redis.Redis, *, lease_seconds: float = 60, limits: Mapping[str, int] | None = None
+        self,
+        client: redis.Redis,
+        *,
+        lease_seconds: float = 60,
+        limits: Mapping[str, int] | None = None,
+        worth: Worth = USUAL_WORTH,
     ) -> None:
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._worth = (worth.messages, worth.size_bytes)
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
 
     def _run(self, name: str, *args: Any) -> Any:
-        try:
-            return self._scripts[name](args=args)
-        except redis.RedisError as error:
-            raise _meaning(name, error) from error
+        return self._run_all([(name, args)])[0]
 
     def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         """Several scripts in few round trips, in this order; each happens wholly or not at all, for itself. Raises what
         the first that failed means."""
         found: list[Any] = []
         for at in range(0, len(calls), 100):
-            pipeline = self._redis.pipeline(transaction=False)
-            for name, args in calls[at : at + 100]:
-                self._scripts[name](args=args, client=pipeline)
+            part = calls[at : at + 100]
             try:
-                answers = pipeline.execute(raise_on_error=False)
+                answers = self._evaluate(part)
+                if isinstance(answers[0], redis.exceptions.NoScriptError):
+                    # A new server knows none of them. All are loaded together, so that never only some of a part ran.
+                    for script in self._scripts.values():
+                        self._redis.script_load(script.script)
+                    answers = self._evaluate(part)
             except redis.RedisError as error:
                 raise _meaning(calls[at][0], error) from error
-            for (name, _), answer in zip(calls[at : at + 100], answers, strict=True):
+            for (name, _), answer in zip(part, answers, strict=True):
                 if isinstance(answer, redis.RedisError):
                     raise _meaning(name, answer) from answer
             found += answers
         return found
+
+    def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Their answers or errors. Not by way of redis-py's `Script`, which asks the server each time what it knows."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, args in calls:
+            pipeline.evalsha(self._scripts[name].sha, 0, *args)
+        return list(pipeline.execute(raise_on_error=False))
 
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -235,7 +249,7 @@ class RedisStore:
         return self._leased(self._run("claim", *self._claim_args(holder, prefer, hint, held)), holder, asked)
 
     def _claim_args(self, holder: str, prefer: str, hint: str, held: str) -> tuple[Any, ...]:
-        return (holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits)
+        return (holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits, *self._worth)
 
     def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
         """What the claim script answered. `asked` is when, by the monotonic clock."""

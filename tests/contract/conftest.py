@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from shared.plan import Worth
 from shared.store import Store
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import Clock, World, binaries, redis_store, serve
@@ -36,9 +37,15 @@ def backend(request: Any) -> str:
 
 
 @pytest.fixture
-def world(backend: str, request: Any) -> World:
-    """An empty store: leases of 60 s, 4 lanes an account, 32 a host."""
-    settings: dict[str, Any] = {"lease_seconds": 60, "limits": {}}
+def worth() -> Worth:
+    """What calls for another lane; a test that is about it says otherwise."""
+    return Worth(messages=1, size_bytes=1)
+
+
+@pytest.fixture
+def world(backend: str, worth: Worth, request: Any) -> World:
+    """An empty store: leases of 60 s, 4 lanes an account, 32 a host, and any message is worth a lane."""
+    settings: dict[str, Any] = {"lease_seconds": 60, "limits": {}, "worth": worth}
     if backend == "memory":
         clock = Clock()
         return World(MemoryStore(clock=clock, **settings), clock)

@@ -9,6 +9,7 @@ import pytest
 
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Endpoint, Mailbox, Tls, UnitKind
+from shared.plan import Worth
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
 from tests.contract.store_kit import (
@@ -44,6 +45,45 @@ def test_one_writer_a_folder_and_as_many_as_there_are_folders(store: Store) -> N
     assert store.claim("d") is None, "a delayed batch keeps its place: nobody else writes in its folder"
     copy(store, leases[1], 1)
     assert take(store, "d").unit.folder_id == leases[1].unit.folder_id
+
+
+# -- one lane more, when it is worth its logins
+
+
+@pytest.mark.parametrize("worth", [Worth(messages=10, size_bytes=1 << 40)])
+def test_a_mailbox_gets_another_lane_only_when_so_much_is_left_for_each(store: Store) -> None:
+    _, (small, large) = start(store, 2)
+    for mailbox, messages in ((small, 6), (large, 12)):
+        lease = take(store, "p", prefer=mailbox.mailbox_id)
+        assert lease.mailbox.mailbox_id == mailbox.mailbox_id
+        store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, messages)), n) for n in range(2)])
+        store.finish(lease)
+        store.leave("p", mailbox.mailbox_id)
+    # 12 messages are worth one lane, 24 two.
+    first, second, third = (take(store, lane) for lane in "abc")
+    assert sorted(lease.mailbox.row for lease in (first, second, third)) == [1, 2, 2]
+    assert store.claim("d") is None
+    alone = next(lease for lease in (first, second, third) if lease.mailbox.row == 1)
+    waiting = store.ready_units(10)
+    assert [unit.mailbox_id for unit in waiting] == [small.mailbox_id]
+    assert store.claim("d", hint=waiting[0].unit_id) is None, "not by its doorbell either"
+    copy(store, alone, 1)
+    following = take(store, alone.holder, prefer=small.mailbox_id, held=small.mailbox_id)
+    assert following.mailbox.row == 1, "who is there already goes on"
+    store.release(following, how="wait", delay_seconds=0)
+    store.leave(following.holder, small.mailbox_id)
+    assert take(store, "d").mailbox.row == 1, "nobody is there any more"
+
+
+@pytest.mark.parametrize("worth", [Worth(messages=1 << 40, size_bytes=5_000)])
+def test_bytes_are_worth_a_lane_too(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store, "p")
+    store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, 5)), n) for n in range(3)])
+    store.finish(lease)
+    store.leave("p", mailbox.mailbox_id)
+    assert sum(batch.size_bytes for batch in store.ready_units(10)) == 15_000
+    assert [store.claim(lane) is not None for lane in "abcd"] == [True, True, True, False]
 
 
 # -- limits

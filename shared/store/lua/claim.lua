@@ -1,10 +1,13 @@
--- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host)
+-- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host,
+--       worth_messages, worth_bytes)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
--- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. The last four are default limits.
+-- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
+-- what must be left of a mailbox for each lane at it (shared.plan.Worth).
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
 -- pause and cancel, retry time, holds, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
+local OUTCOMES = {'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed'}
 local now = clock()
 
 -- A holder has one lease at a time. One that it still has while it claims never reached it (the answer was lost): the
@@ -51,13 +54,25 @@ local function admissible(m)
   return open_scope(1, h[1]) and open_scope(3, h[3]), false
 end
 
+-- Whether one lane more at the mailbox is worth its logins.
+local function worth(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'state', 'destination_account', 'messages', 'size_bytes', 'done_bytes',
+    unpack(OUTCOMES))
+  local permits = P .. 'permits:destination_account:' .. h[2]
+  local lanes = redis.call('ZCARD', permits)
+  if lanes == 0 or h[1] ~= 'copying' or redis.call('ZSCORE', permits, holder) then return true end
+  local messages, bytes = tonumber(h[3] or '0'), tonumber(h[4] or '0') - tonumber(h[5] or '0')
+  for n = 6, #OUTCOMES + 5 do messages = messages - tonumber(h[n] or '0') end
+  return lanes < math.max(1, math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
+end
+
 -- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness.
 local function choose()
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint ~= '' then
     local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox')
-    if h[1] == 'ready' and served(h[2]) and admissible(h[2]) then return h[2], hint end
+    if h[1] == 'ready' and served(h[2]) and admissible(h[2]) and worth(h[2]) then return h[2], hint end
   end
   local left = tonumber(ARGV[6])
   for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, -1)) do
@@ -71,7 +86,7 @@ local function choose()
         else
           local yes
           yes, full = admissible(m)
-          if yes then return m, nil, true end
+          if yes and worth(m) then return m, nil, true end
           if full then break end
         end
       end
