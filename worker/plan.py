@@ -7,27 +7,20 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 from __future__ import annotations
 
 import contextlib
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from shared.dates import clamp
 from shared.errors import ConnectionLost, FolderRefused, ServerRefused
-from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.folders import MappedFolder, NameRules, map_folders
-from shared.lifecycle import Outcome
-from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
+from shared.mail import FolderStatus, MailDestination, MailSource
 from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, Unit, folder_id
 from shared.plan import Change, Worth, cut_batches, delta
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet, records_of
-from worker.decide import kept_flags
+from shared.uids import Uid, UidSet
+from worker.adopt import Adoption
+from worker.carry import FlagCarrying
 from worker.sessions import together
-from worker.settle import arrived
-
-#: Messages adopted in one entry of the ledger.
-ADOPTED_AT_ONCE = 2000
 
 #: Planned batches that are entered together.
 BATCHES_AT_ONCE = 50
@@ -72,6 +65,7 @@ class MailboxPlan:
     ) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
+        self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, FolderStatus] | None = None
         #: What was entered: folders with batches, and these batches' messages and bytes.
@@ -225,7 +219,7 @@ class MailboxPlan:
         if low and there.messages and (fresh or low < there.uidnext):
             plan = self._cut(plan, low, here if fresh else None)
             if fresh and not modseq:
-                self._store.set_flags(self._lease, folder.folder_id, 0, self._flags_now(snapshot))
+                self._flags.keep(snapshot)
         elif (
             before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet(), unchecked=0)
         ):
@@ -252,7 +246,7 @@ class MailboxPlan:
         adopted: tuple[Settled, ...] = ()
         if here is not None and here.messages:
             whole = list(sizes)
-            adopted, taken = self._adopt(folder, whole, here)
+            adopted, taken = Adoption(self._source, self._destination).adopt(folder, whole)
             sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)
@@ -272,6 +266,13 @@ class MailboxPlan:
             size_bytes=sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted),
         )
 
+    def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
+        if before.uidnext > 1:
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            self._flags.carry(folder, modseq, before, changed_since)
+
     def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
         return tuple(
             cut_batches(
@@ -284,128 +285,8 @@ class MailboxPlan:
             )
         )
 
-    # -- what is at the destination already
-
-    def _adopt(
-        self, folder: Folder, sizes: Sequence[tuple[int, int]], here: FolderStatus
-    ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Messages that are at the destination before anything was copied, matched by header fingerprint, size and
-        date; where that is not enough, by bytes. Doubtful is not adopted."""
-        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, UidSet())
-        by_size = {s.size_bytes for s in ours}
-        candidates = UidSet.of(uid for uid, size in sizes if size in by_size)
-        theirs = list(self._source.sightings(candidates)) if candidates else []
-        pairs = self._sure(theirs, ours)
-        taken = set(pairs.values())
-        left = [s for s in ours if s.uid not in taken]
-        rest = UidSet.of(uid for uid, _ in sizes if uid not in pairs) if left else UidSet()
-        pairs |= self._resized(rest, left)
-        here_by_uid: dict[int, Sighting] = {s.uid: s for s in ours}
-        done = []
-        items = sorted(pairs.items())
-        for at in range(0, len(items), ADOPTED_AT_ONCE):
-            part = items[at : at + ADOPTED_AT_ONCE]
-            digest = sum(_mark(here_by_uid[to]) for _, to in part) % MODULUS
-            size = sum(here_by_uid[to].size_bytes for _, to in part)
-            done.append(
-                Settled(
-                    records=tuple(records_of(part)), outcome=Outcome.ALREADY_PRESENT, size_bytes=size, digest=digest
-                )
-            )
-        return tuple(done), UidSet.of(pairs)
-
-    def _sure(self, theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
-        """Pairs of equal header and size; of equal bytes where that stands several times, says nothing, or the dates
-        differ."""
-        left = {s.uid: (s.fingerprint, s.size_bytes) for s in theirs}
-        right = {s.uid: (s.fingerprint, s.size_bytes) for s in ours}
-        pairs = match(left, right)
-        if not pairs:
-            return {}
-        ours_of, theirs_of = Counter(right.values()), Counter(left.values())
-        dates: dict[int, int | None] = {s.uid: s.internaldate for s in ours}
-        unsure = {key for key, n in theirs_of.items() if ours_of[key] and (n > 1 or ours_of[key] > 1)}
-        for s in theirs:
-            if s.uid in pairs:
-                sent = None if s.internaldate is None else clamp(s.internaldate)
-                if s.fingerprint == NO_FINGERPRINT or dates[pairs[s.uid]] not in (sent, s.internaldate):
-                    unsure.add(left[s.uid])
-        sources = UidSet.of(uid for uid, key in left.items() if key in unsure)
-        copies = UidSet.of(uid for uid, key in right.items() if key in unsure)
-        exact = self._equal(sources, copies)
-        return {uid: to for uid, to in pairs.items() if uid not in sources} | exact
-
-    def _resized(self, uids: UidSet, left: Sequence[Sighting]) -> dict[int, int]:
-        """Of the rest, pairs of equal bytes although the source tells another size, or the destination stored the line
-        ends in its own way."""
-        wanted = {s.fingerprint for s in left} - {NO_FINGERPRINT}
-        if not uids or not wanted:
-            return {}
-        found = {s.uid: s.fingerprint for s in self._source.sightings(uids) if s.fingerprint in wanted}
-        both = set(found.values())
-        return self._equal(UidSet.of(found), UidSet.of(s.uid for s in left if s.fingerprint in both))
-
-    def _equal(self, sources: UidSet, copies: UidSet) -> dict[int, int]:
-        """Pairs of equal bytes, both sides read whole."""
-        if not sources or not copies:
-            return {}
-        return match(
-            {s.uid: s.digest for s in self._source.sightings(sources, full=True)},
-            {s.uid: s.digest for s in self._destination.sightings(copies, full=True)},
-        )
-
-    # -- flags
-
-    def _flags_now(self, folder: Folder) -> dict[str, UidSet]:
-        seen: dict[str, list[int]] = defaultdict(list)
-        for uid, flags in self._source.flags(UidSet.span(1, max(1, folder.uidnext - 1))):
-            seen[" ".join(sorted(flags))].append(uid)
-        return {flags: UidSet.of(uids) for flags, uids in seen.items()}
-
-    def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
-        """Flags that changed at the source since the last pass are set at the destination."""
-        if before.uidnext <= 1:
-            return
-        opened = self._opened(folder.source_name)
-        if isinstance(opened, Exception):
-            raise opened
-        old = UidSet.span(1, before.uidnext - 1)
-        seen: dict[str, UidSet] | None = None
-        changed: dict[str, list[int]] = defaultdict(list)
-        if changed_since is not None:
-            for uid, flags in self._source.flags(old, changed_since=changed_since):
-                changed[" ".join(sorted(flags))].append(uid)
-        else:
-            seen = self._flags_now(folder)
-            kept = self._store.flags(folder.folder_id)
-            for text, uids in seen.items():
-                if kept and (differ := (uids & old) - kept.get(text, UidSet())):
-                    changed[text].extend(differ)
-        if changed:
-            self._set_flags(folder, changed)
-        self._store.set_flags(self._lease, folder.folder_id, modseq, seen)
-
-    def _set_flags(self, folder: Folder, changed: dict[str, list[int]]) -> None:
-        to = {
-            s: d
-            for entry in self._store.ledger(folder.folder_id)
-            for record in entry.records
-            for s, d in record.pairs()
-        }
-        permanent = self._destination.open(folder.destination_name).permanent_flags
-        changes = []
-        for text, uids in changed.items():
-            known = UidSet.of(to[uid] for uid in uids if uid in to)  # type: ignore[index]
-            if known:
-                changes.append((known, kept_flags(text.split(), permanent)[0]))
-        self._destination.store_flags(changes)
-
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
     """A folder that LIST shows and STATUS refuses costs nobody else anything; it stands in the report."""
     said = getattr(error, "detail", "") or str(error)
     return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))
-
-
-def _mark(seen: Sighting) -> int:
-    return mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
