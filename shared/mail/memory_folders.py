@@ -1,0 +1,104 @@
+"""What the mail server in memory stores, and where a fault may strike it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from shared.errors import ConnectionLost
+from shared.mail import FolderStatus
+from shared.uids import Uid
+
+_SYSTEM: Final = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"})
+
+
+class At(NamedTuple):
+    """Where a fault may strike."""
+
+    #: Whose account.
+    login: str
+    #: Folder concerned, b"" where none is.
+    folder: bytes
+    #: UIDs concerned: source UIDs for "message", "append" and "appended", what was asked for otherwise.
+    uids: tuple[int, ...] = ()
+
+
+#: Called before each operation with its name and place; raises to make it fail. The names: "listing",
+#: "statuses", "open", "sizes", "flags", "sightings", "fetch", "message" (each one fetched), "chunk" (each piece
+#: of a stream), "create", "subscribe", "append" (before a group is stored, or without MULTIAPPEND before each
+#: message), "appended" (stored, OK not yet given: raising ConnectionLost here is the lost OK), "store_flags",
+#: "remove", "noop".
+Fault = Callable[[str, At], None]
+
+
+class DeliveredLate(ConnectionLost):
+    """Raise it from "append": the connection dies, and the group is stored only by `MemoryServer.deliver_late`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stored:
+    """One message as a server holds it."""
+
+    #: Its UID.
+    uid: int
+    #: The bytes.
+    body: bytes
+    #: Flags and keywords.
+    flags: tuple[str, ...] = ()
+    #: Seconds since the epoch; None: the server shows none that can be read.
+    internaldate: int | None = 0
+    #: Minutes east of UTC.
+    zone_minutes: int = 0
+    #: Mod-sequence of the last change.
+    modseq: int = 1
+
+
+@dataclass(kw_only=True, slots=True)
+class MemoryFolder:
+    """One folder."""
+
+    #: As the server writes it.
+    name: bytes
+    #: UIDVALIDITY.
+    uidvalidity: int = 1
+    #: UIDNEXT.
+    uidnext: int = 1
+    #: HIGHESTMODSEQ.
+    highestmodseq: int = 1
+    #: By UID, ascending.
+    messages: dict[int, Stored] = field(default_factory=dict)
+    #: LIST attributes, lower case, no backslash.
+    attributes: frozenset[str] = frozenset()
+    #: Whether subscribed.
+    subscribed: bool = False
+    #: PERMANENTFLAGS; without "\\*" keywords not among them are dropped in silence, as many servers do.
+    permanent_flags: frozenset[str] = _SYSTEM | {"\\*"}
+
+    def add(
+        self, body: bytes, *, flags: tuple[str, ...] = (), internaldate: int | None = 0, zone_minutes: int = 0
+    ) -> Uid:
+        """Stores a message as its owner or another client would; its UID."""
+        uid = self.uidnext
+        self.uidnext += 1
+        self.highestmodseq += 1
+        self.messages[uid] = Stored(
+            uid=uid,
+            body=body,
+            flags=flags,
+            internaldate=internaldate,
+            zone_minutes=zone_minutes,
+            modseq=self.highestmodseq,
+        )
+        return Uid(uid)
+
+    def status(self, *, selected: bool = False) -> FolderStatus:
+        """What STATUS or SELECT say."""
+        return FolderStatus(
+            uidvalidity=self.uidvalidity,
+            uidnext=self.uidnext,
+            messages=len(self.messages),
+            highestmodseq=self.highestmodseq,
+            size_bytes=sum(len(stored.body) for stored in self.messages.values()),
+            permanent_flags=self.permanent_flags if selected else frozenset(),
+        )

@@ -1,0 +1,297 @@
+"""Sessions with the mail server in memory: both sides of the port, without a wire."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from shared.errors import (
+    ConnectionLost,
+    FolderRefused,
+    MailError,
+    MessagesRefused,
+    OverQuota,
+    ServerRefused,
+)
+from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
+from shared.mail import Appended, FolderListing, FolderStatus, ListedFolder, Message, Sighting
+from shared.mail.grammar import flag_list
+from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored
+from shared.uids import Uid, UidSet
+
+if TYPE_CHECKING:
+    from shared.mail.memory import MemoryServer
+
+#: Bodies larger than this come as a stream.
+WHOLE_BYTES: Final = 512 * 1024
+_CHUNK_BYTES: Final = 64 * 1024
+
+# after these the session lives on
+_SURVIVED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
+
+
+class _MemorySession:
+    def __init__(self, server: MemoryServer, side: str, login: str) -> None:
+        self.side = side
+        self.capabilities = server.capabilities
+        self._server = server
+        self._login = login
+        self._folders = server.folders(login)
+        self._opened: MemoryFolder | None = None
+        self._dead = False
+
+    def _step(self, operation: str, folder: bytes = b"", uids: Iterable[int] = ()) -> None:
+        if self._dead:
+            raise ConnectionLost(self.side, "the session is dead")
+        try:
+            self._server.strike(operation, At(self._login, folder, tuple(uids)))
+        except _SURVIVED:
+            raise
+        except BaseException:
+            self._dead = True
+            raise
+
+    def _here(self) -> MemoryFolder:
+        if self._opened is None:
+            raise FolderRefused(self.side, "no folder is open")
+        return self._opened
+
+    def _open(self, name: bytes) -> FolderStatus:
+        self._step("open", name)
+        self._opened = None
+        with self._server.lock:
+            folder = self._folders.get(name)
+            if folder is None or not folder.attributes.isdisjoint({"noselect", "nonexistent"}):
+                raise FolderRefused(self.side, f"cannot open {name.decode('utf-8', 'replace')}", "no such folder")
+            self._opened = folder
+            return self._trim(folder.status(selected=True))
+
+    def _trim(self, status: FolderStatus) -> FolderStatus:
+        if "CONDSTORE" not in self.capabilities:
+            status = replace(status, highestmodseq=None)
+        return status if "STATUS=SIZE" in self.capabilities else replace(status, size_bytes=None)
+
+    def listing(self) -> FolderListing:
+        self._step("listing")
+        with self._server.lock:
+            return FolderListing(
+                prefix=self._server.prefix,
+                separator=self._server.separator,
+                folders=tuple(
+                    ListedFolder(
+                        name=folder.name,
+                        separator=self._server.separator,
+                        attributes=folder.attributes,
+                        subscribed=folder.subscribed,
+                    )
+                    for folder in self._folders.values()
+                ),
+            )
+
+    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        self._step("statuses")
+        with self._server.lock:
+            return [
+                self._trim(self._folders[name].status())
+                if name in self._folders
+                else FolderRefused(self.side, f"refused {name.decode('utf-8', 'replace')}", "no such folder")
+                for name in names
+            ]
+
+    def _those(self, uids: UidSet) -> list[Stored]:
+        with self._server.lock:
+            return [stored for uid, stored in self._here().messages.items() if uid in uids]
+
+    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
+        self._step("sightings", self._here().name)
+        for stored in self._those(uids):
+            header = header_of(stored.body)
+            yield Sighting(
+                uid=Uid(stored.uid),
+                size_bytes=len(stored.body),
+                internaldate=stored.internaldate,
+                fingerprint=header_fingerprint(header),
+                message_id=message_id_of(identifying(header)),
+                digest=canonical_digest(stored.body) if full else None,
+            )
+
+    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+        self._step("sizes", self._here().name)
+        for stored in self._those(UidSet.span(1, status.uidnext - 1)):
+            yield Uid(stored.uid), len(stored.body)
+
+    def existing(self) -> UidSet:
+        self._step("existing", self._here().name)
+        return UidSet.of(self._here().messages)
+
+    def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
+        self._step("flags", self._here().name)
+        since = changed_since if changed_since is not None and "CONDSTORE" in self.capabilities else -1
+        for stored in self._those(uids):
+            if stored.modseq > since:
+                yield Uid(stored.uid), stored.flags
+
+    def noop(self) -> None:
+        self._step("noop")
+
+    def close(self) -> None:
+        self._dead = True
+
+    def abort(self) -> None:
+        self._dead = True
+
+
+class MemorySource(_MemorySession):
+    """See `shared.mail.MailSource`."""
+
+    def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
+        pass  # nothing takes time here
+
+    def open(self, name: bytes) -> FolderStatus:
+        return self._open(name)
+
+    def fetch(self, uids: UidSet) -> Iterator[Message]:
+        folder = self._here().name
+        self._step("fetch", folder)
+        for stored in self._those(uids):
+            self._step("message", folder, (stored.uid,))
+            large = len(stored.body) > WHOLE_BYTES
+            yield Message(
+                uid=Uid(stored.uid),
+                flags=stored.flags,
+                internaldate=stored.internaldate,
+                zone_minutes=stored.zone_minutes,
+                size_bytes=len(stored.body),
+                fingerprint=header_fingerprint(header_of(stored.body)),
+                body=None if large else stored.body,
+                stream=self._stream(folder, stored) if large else None,
+            )
+
+    def _stream(self, folder: bytes, stored: Stored) -> Iterator[bytes]:
+        for at in range(0, len(stored.body), _CHUNK_BYTES):
+            self._step("chunk", folder, (stored.uid,))
+            yield stored.body[at : at + _CHUNK_BYTES]
+
+
+class MemoryDestination(_MemorySession):
+    """See `shared.mail.MailDestination`. `send` stores; `answers` only tells."""
+
+    def __init__(self, server: MemoryServer, side: str, login: str) -> None:
+        super().__init__(server, side, login)
+        self._answers: deque[tuple[Appended, At]] = deque()
+
+    def open(self, name: bytes) -> FolderStatus:
+        return self._open(name)
+
+    def create(self, names: Sequence[bytes]) -> list[Exception | None]:
+        self._step("create")
+        for name in names:
+            self._server.folder(self._login, name)
+        return [None] * len(names)
+
+    def subscribe(self, names: Sequence[bytes]) -> None:
+        self._step("subscribe")
+        with self._server.lock:
+            for name in names:
+                if name in self._folders:
+                    self._folders[name].subscribed = True
+
+    def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
+        folder = self._here()
+        arriving: list[Stored] = []
+        for message, wanted in zip(group, flags, strict=True):
+            flag_list(wanted)
+            try:
+                body = message.body if message.body is not None else b"".join(message.stream or ())
+            except BaseException:
+                self._dead = True  # an incomplete literal: the server drops it
+                raise
+            arriving.append(
+                Stored(
+                    uid=message.uid,
+                    body=body,
+                    flags=wanted,
+                    internaldate=message.internaldate,
+                    zone_minutes=message.zone_minutes,
+                )
+            )
+        uids: dict[int, Uid | None] = {}
+        refused: dict[int, Exception] = {}
+        if "MULTIAPPEND" in self.capabilities:
+            self._arrive(folder, arriving, range(len(arriving)), uids, refused)
+        else:
+            for position, stored in enumerate(arriving):
+                self._arrive(folder, [stored], [position], uids, refused)
+        kept = tuple(uid for _, uid in sorted(uids.items()) if uid is not None)
+        told = bool(kept) and len(kept) == len(uids) and "UIDPLUS" in self.capabilities
+        appended = Appended(
+            token=token,
+            uids=kept if told else None,
+            uidvalidity=folder.uidvalidity if told else None,
+            refused=refused,
+            stored=tuple(sorted(uids)),
+        )
+        self._answers.append((appended, At(self._login, folder.name, tuple(stored.uid for stored in arriving))))
+
+    def _arrive(
+        self,
+        folder: MemoryFolder,
+        arriving: list[Stored],
+        positions: Sequence[int],
+        uids: dict[int, Uid | None],
+        refused: dict[int, Exception],
+    ) -> None:
+        try:
+            self._step("append", folder.name, (stored.uid for stored in arriving))
+        except DeliveredLate:
+            self._server.hold(folder, arriving)
+            raise
+        except _SURVIVED as error:
+            refused.update(dict.fromkeys(positions, error))
+            return
+        with self._server.lock:
+            for stored in arriving:
+                refusal = self._refusal(stored)
+                if refusal is not None:
+                    refused.update(dict.fromkeys(positions, refusal))
+                    return
+            for position, stored in zip(positions, arriving, strict=True):
+                uids[position] = self._server.keep(folder, stored)
+
+    def _refusal(self, stored: Stored) -> MailError | None:
+        most = self._server.append_limit_bytes
+        if most is not None and len(stored.body) > most:
+            return MessagesRefused(self.side, f"too big: {len(stored.body)} bytes, the server takes {most}")
+        if not stored.body:
+            return MessagesRefused(self.side, "refused", "Can't save a zero byte message")
+        return self._server.refuse(stored) if self._server.refuse else None
+
+    def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
+        while len(self._answers) > outstanding:
+            appended, at = self._answers[0]
+            self._step("appended", at.folder, at.uids)
+            self._answers.popleft()
+            yield appended
+
+    def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
+        folder = self._here()
+        self._step("store_flags", folder.name)
+        with self._server.lock:
+            for uids, flags in changes:
+                flag_list(flags)
+                for stored in self._those(uids):
+                    folder.highestmodseq += 1
+                    folder.messages[stored.uid] = replace(stored, flags=flags, modseq=folder.highestmodseq)
+
+    def remove(self, uids: UidSet) -> bool:
+        folder = self._here()
+        if "UIDPLUS" not in self.capabilities:
+            return False
+        self._step("remove", folder.name, uids)
+        with self._server.lock:
+            for stored in self._those(uids):
+                folder.highestmodseq += 1
+                del folder.messages[stored.uid]
+        return True
