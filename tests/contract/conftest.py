@@ -17,7 +17,7 @@ from tests.contract.store_kit import Clock, World, binaries, redis_store, serve
 def _server(name: str) -> Iterator[redis.Redis]:
     binary = binaries()[name]
     if binary is None:
-        pytest.skip(f"no {name} here")
+        pytest.skip(f"needs {name}")
     yield from serve(binary)
 
 

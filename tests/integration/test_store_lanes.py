@@ -35,7 +35,7 @@ from tests.contract.store_kit import (
 def client() -> Iterator[redis.Redis]:
     binary = binaries()["redis"] or binaries()["valkey"]
     if binary is None:
-        pytest.skip("no Redis here")
+        pytest.skip("needs Redis")
     yield from serve(binary)
 
 

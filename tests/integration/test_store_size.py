@@ -24,7 +24,7 @@ GROUP = 100
 def client() -> Iterator[redis.Redis]:
     found = [binary for binary in binaries().values() if binary]
     if not found:
-        pytest.skip("no Redis here")
+        pytest.skip("needs Redis")
     yield from serve(found[0])
 
 
