@@ -4,10 +4,10 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench up down lock
+.PHONY: help setup demo test lint bench up down test-containers lock
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 
 setup: ## prepare .venv from requirements.lock
 	@./mailhaul --prepare
@@ -35,6 +35,9 @@ up: ## everything on this machine: embedded Redis, coordinator, workers
 down: ## stop what `make up` started
 	@./mailhaul down
 
+test-containers: setup ## build the image, run docker-compose.yml for real, import through it (Debian, root; see docs/deployment.md)
+	$(PYTHON) -m tests.deploy.containers
+
 # In an environment of its own, so that the tool that resolves is not itself in the lock.
 lock: ## resolve pyproject.toml anew into requirements.lock
 	@python3 -m venv .tools/lock && .tools/lock/bin/python -m pip install --quiet 'uv>=0.9,<1'
@@ -43,3 +46,8 @@ lock: ## resolve pyproject.toml anew into requirements.lock
 	  --no-config --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
 	  --extra demo --extra dev pyproject.toml >>.tools/requirements.lock
 	@mv .tools/requirements.lock requirements.lock
+	@echo '# Made by `make lock`: what the image runs, in the versions of requirements.lock. Do not edit.' >.tools/image.lock
+	@.tools/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	  --no-config --no-header --no-annotate --no-emit-index-url --no-emit-find-links \
+	  --constraint requirements.lock pyproject.toml >>.tools/image.lock
+	@mv .tools/image.lock deploy/requirements.lock

@@ -18,7 +18,7 @@ from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unre
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.lifecycle import Control, MailboxState, Outcome
-from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
+from shared.model import AccountState, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
 
@@ -37,6 +37,7 @@ __all__ = [
     "replace_credentials",
     "retry",
     "set_limit",
+    "stored_passwords",
     "submit",
     "verify",
 ]
@@ -218,6 +219,27 @@ def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
     if len(found) == 2:
         return found[0] == found[1]
     return mailbox.source.login == mailbox.destination.login
+
+
+def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -> dict[str, Secret]:
+    """Passwords of accounts that an earlier run made or had set apart for this, by login at the destination."""
+    found = {}
+    for mailbox in mailboxes:
+        sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
+        known = store.mailbox(mailbox.mailbox_id) if all(sealed) else None
+        if known is None:
+            continue
+        try:
+            theirs, ours = (
+                vault.open(mailbox.mailbox_id, side, one).password
+                for side, one in zip(("source", "destination"), sealed, strict=True)
+                if one is not None
+            )
+        except CredentialsError:
+            continue
+        if theirs != ours or known.account in (AccountState.CREATING, AccountState.CREATED):
+            found[mailbox.destination.login] = ours
+    return found
 
 
 def forget(store: Store, request: Import) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Folder, Import, Mailbox, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Tally
 from shared.store import Store
 
 
@@ -89,7 +90,7 @@ def trouble(
                 folder=trouble.folder, detail=trouble.detail,
             )  # fmt: skip
             key = (mailbox.state is MailboxState.PARKED, trouble.code)
-            groups[key].append((trouble.sentence, trouble.advice, who))
+            groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
             who = Sufferer(
@@ -107,6 +108,14 @@ def trouble(
         )
         for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
     ]
+
+
+def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
+    """With what a provider wants before it lets anyone sign in."""
+    accounts = {"source_auth_refused": mailbox.source, "destination_auth_refused": mailbox.destination}
+    if not (account := accounts.get(trouble.code)):
+        return trouble.advice
+    return "; ".join(filter(None, (trouble.advice, catalogue().first_at(account.login, account.endpoint.host))))
 
 
 def addressed(advice: str, import_id: str) -> str:

@@ -7,7 +7,6 @@ delays, no results: those live in the state store.
 from __future__ import annotations
 
 import dramatiq
-import redis
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
@@ -15,6 +14,7 @@ from redis.retry import Retry
 
 from shared.jobs import QUEUES, payload
 from shared.model import UnitKind
+from shared.redis_client import open_redis
 
 #: A process that was silent for this long is dead for Dramatiq's maintenance (ms).
 HEARTBEAT_MS = 60_000
@@ -22,9 +22,8 @@ HEARTBEAT_MS = 60_000
 
 def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
     """A broker on `url` (Dramatiq's own database). redis-py's blind retries are off: dispatch.lua is not idempotent."""
-    client = redis.Redis.from_url(
+    client = open_redis(
         url,
-        protocol=2,
         socket_timeout=15,
         socket_connect_timeout=5,
         health_check_interval=30,

@@ -23,8 +23,11 @@ from shared.errors import UsageError
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: never printed, and readable from a file.
 SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key"})
-#: Variables with our prefix that are no settings: those of the test suite.
-_FOREIGN_PREFIXES = ("MAILHAUL_TEST_",)
+#: Variables with our prefix that are no settings: those of the test suite, and what the image says of itself.
+_FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
+
+#: URLs whose path is no database: that of a socket, or the name of a master.
+_DATABASE_IN_QUERY = ("unix", "redis+sentinel", "rediss+sentinel")
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ def _database(url: str) -> int | None:
     """The database that a URL names, None when it names none."""
     parts = urlsplit(url)
     number = parse_qs(parts.query).get("db", [""])[0]
-    if not number and parts.scheme != "unix":
+    if not number and parts.scheme not in _DATABASE_IN_QUERY:
         number = parts.path.strip("/")
     if number and not (number.isascii() and number.isdigit()):
         raise ValueError("the database must be a number, as in redis://host:6379/0")
@@ -54,8 +57,13 @@ def _database(url: str) -> int | None:
 
 def _checked_redis_url(url: SecretStr) -> SecretStr:
     parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in ("redis", "rediss", "unix"):
-        raise ValueError("write it as redis://host:6379, rediss://user:password@host:6379 or unix:///path/redis.sock")
+    if parts.scheme not in ("redis", "rediss", *_DATABASE_IN_QUERY):
+        raise ValueError(
+            "write it as redis://host:6379, rediss://user:password@host:6379, unix:///path/redis.sock or "
+            "redis+sentinel://sentinel1:26379,sentinel2:26379/mymaster"
+        )
+    if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
+        raise ValueError("name the master after the Sentinels, as in redis+sentinel://s1:26379,s2:26379/mymaster")
     _database(url.get_secret_value())
     return url
 
@@ -107,6 +115,9 @@ class Settings(BaseSettings):
     )
     slice_seconds: _Seconds = Field(
         default=60, description="How long a worker stays with one mailbox while others wait."
+    )
+    accounts_per_minute: _Count = Field(
+        default=300, description="Accounts that are asked for at the destination in a minute, by all workers together."
     )
     settle_seconds: _Seconds = Field(
         default=30,
@@ -260,6 +271,6 @@ def redis_urls(settings: Settings, socket_path: Path | None) -> tuple[str, str]:
 def _with_database(url: str, database: int) -> str:
     parts = urlsplit(url)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items() if name != "db"}
-    if parts.scheme == "unix":
-        return f"unix://{parts.netloc}{parts.path}?{urlencode({**query, 'db': database})}"
+    if parts.scheme in _DATABASE_IN_QUERY:
+        return f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode({**query, 'db': database})}"
     return urlunsplit((parts.scheme, parts.netloc, f"/{database}", urlencode(query), ""))

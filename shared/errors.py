@@ -42,6 +42,8 @@ class MailError(MailhaulError):
 
     #: Source UIDs that a refused FETCH did not bring; empty for other errors.
     uids: UidSet = UidSet()
+    #: What to do about just this one; "" for what `worker.failures` says of its kind.
+    advice: str = ""
 
     def __init__(self, side: str, what: str, detail: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
@@ -61,7 +63,11 @@ class ProtocolViolation(MailError):
 
 
 class TlsFailed(MailError):
-    """The certificate did not prove who the server is, or TLS was refused."""
+    """The certificate did not prove who the server is, or TLS was refused. `advice` is what to do about it."""
+
+    def __init__(self, side: str, what: str, detail: str = "", *, advice: str) -> None:
+        super().__init__(side, what, detail)
+        self.advice = advice
 
 
 class AuthenticationRefused(MailError):
@@ -78,6 +84,22 @@ class Throttled(MailError):
 
 class OverQuota(MailError):
     """The destination mailbox is full (RFC 9208 OVERQUOTA)."""
+
+
+class AccountDelayed(MailError):
+    """The account at the destination is not to be had yet: somebody asked to wait, or it is not its turn."""
+
+    def __init__(self, what: str, wait_seconds: float) -> None:
+        super().__init__("destination", what)
+        self.wait_seconds = wait_seconds
+
+
+class AccountRejected(MailError):
+    """The account at the destination will not be made until a person changes something. `advice` is what."""
+
+    def __init__(self, what: str, advice: str = "") -> None:
+        super().__init__("destination", what)
+        self.advice = advice or "see what the account service says, put it right, then: mailhaul retry IMPORT"
 
 
 class FolderRefused(MailError):

@@ -56,6 +56,36 @@ class SignedIn:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SessionEnded:
+    """A signed-in connection was closed or shut."""
+
+    #: "source" or "destination".
+    side: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandEnded:
+    """An IMAP command was answered, or failed."""
+
+    #: "source" or "destination".
+    side: str
+    #: "fetch", "append" (of a group), "select", …
+    command: str
+    #: Seconds it took.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HeldBack:
+    """A server asked to be left alone."""
+
+    #: The limit it concerns: "source_account", "destination_host", …
+    scope: str
+    #: For how long.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicatesRemoved:
     """Verification removed second copies that were proved to be ours."""
 
@@ -73,6 +103,16 @@ class VerifyMismatch:
     messages: int
 
 
-Event = GroupSettled | DoubtResolved | UnitEnded | SignedIn | DuplicatesRemoved | VerifyMismatch
+Event = (
+    GroupSettled
+    | CommandEnded
+    | DoubtResolved
+    | UnitEnded
+    | SignedIn
+    | SessionEnded
+    | HeldBack
+    | DuplicatesRemoved
+    | VerifyMismatch
+)
 
 Listener = Callable[[Event], None]

@@ -21,18 +21,24 @@ from shared.credentials import Vault
 from shared.errors import MailhaulError
 from shared.logs import configure_logging, get_logger
 from shared.metrics import WorkerMetrics, start_http
+from shared.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
+from worker.accounts import Accounts
 from worker.actors import register
 from worker.attendant import Attendant
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.plan import PlanRules
+from worker.pulse import Pulse
 
 #: After SIGTERM: how long groups may take to be finished before the sessions are shut. What is in doubt by that is looked
 #: for by whoever goes on.
 DRAIN_SECONDS = 5.0
+
+#: Workers of one host take the first free one of so many ports from `MAILHAUL_WORKER_METRICS_PORT` on.
+WORKER_PORTS = 32
 
 #: How often an idle thread looks for a doorbell, milliseconds.
 POLL_MS = 200
@@ -56,18 +62,22 @@ def run(settings: Settings) -> int:
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    store = RedisStore(connect(state_url), lease_seconds=settings.lease_seconds, limits=limits)
+    metrics = WorkerMetrics()
+    store = RedisStore(
+        connect(state_url), lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script
+    )
     broker = make_broker(broker_url)
     stop = threading.Event()
-    metrics = WorkerMetrics()
+    vault = Vault.from_settings(settings)
     attendant = Attendant(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
     place = Workplace(
         store=store,
-        dialer=NetworkDialer(store, Vault.from_settings(settings), settings),
+        dialer=NetworkDialer(store, vault, settings),
         attendant=attendant,
         tell=metrics,
         ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
+        accounts=Accounts(store, vault, settings.accounts_per_minute),
         copy_rules=CopyRules(
             group_messages=settings.group_messages,
             group_bytes=settings.group_bytes,
@@ -79,15 +89,32 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    pulse = Pulse(attendant)
+    metrics.watch_lanes(settings.worker_threads, attendant.busy)
     if settings.worker_metrics_port:
-        start_http(metrics.registry, settings.worker_metrics_port, settings.listen_host)
+        try:
+            start_http(
+                metrics.registry,
+                settings.worker_metrics_port,
+                settings.listen_host,
+                health=pulse.health,
+                ready=pulse.ready,
+                ports=WORKER_PORTS,
+            )
+        except OSError as error:
+            where = f"{settings.listen_host}:{settings.worker_metrics_port}"
+            log.error("metrics_not_served", where=where, error=str(error), advice="set MAILHAUL_WORKER_METRICS_PORT")
+    if not await_redis((broker_url, state_url), stop, "mailhaul.worker", pulse.complain):
+        return 0
     attendant.start()
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     # As many jobs as threads: more would only lie here while another worker is idle.
     worker.queue_prefetch = settings.worker_threads
     worker.start()
+    pulse.begin(worker.workers)
     log.info("worker_started", worker=name, threads=settings.worker_threads)
     stop.wait()
+    pulse.end()
     hurry = threading.Timer(DRAIN_SECONDS, attendant.hurry)
     hurry.daemon = True
     hurry.start()

@@ -63,6 +63,10 @@ class Attendant:
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
 
+    #: When the last round began, and when the store last answered one, by the monotonic clock.
+    turned: float = field(init=False, default=float("-inf"))
+    answered: float = field(init=False, default=float("-inf"))
+
     _attended: dict[str, Attended] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
@@ -71,6 +75,7 @@ class Attendant:
 
     def start(self) -> None:
         """Begins to attend, in threads of its own."""
+        self.turned = self.answered = self.clock()
         for name, task in (("attendant", self.turn), ("deadlines", self.expire)):
             self._threads.append(threading.Thread(target=self._loop, args=(task,), name=name, daemon=True))
             self._threads[-1].start()
@@ -91,6 +96,10 @@ class Attendant:
         """The lane is done with it."""
         with self._lock:
             self._attended.pop(lease.unit.unit_id, None)
+
+    def busy(self) -> int:
+        """Leases under its eye."""
+        return len(self._attended)
 
     def wish(self, lease: Lease) -> str:
         """ "run", "pause", "cancel" or "lost", without a round trip."""
@@ -123,10 +132,11 @@ class Attendant:
         """One round: ask, note, shut what is lost."""
         with self._lock:
             attended = list(self._attended.values())
-        asked = self.clock()
+        asked = self.turned = self.clock()
         extend = asked - self._renewed >= self.renew_seconds
         try:
             words = self.store.attend(self.worker, [a.lease for a in attended], extend=extend)
+            self.answered = self.clock()
         except StoreError as error:
             _log.warning("store_unreachable", error=str(error))
             words = [a.word for a in attended]

@@ -57,7 +57,7 @@ class Row:
     most_seconds: float = 60.0
     #: "account" or "host": which of the side's limits is put on hold.
     hold: str = ""
-    #: What a person should do.
+    #: What a person should do, with {own} for what the error itself advises.
     advice: str = ""
 
 
@@ -84,8 +84,7 @@ TABLE: tuple[Row, ...] = (
         code="{side}_tls",
         how="park",
         scope="endpoint",
-        advice="check the host name and certificate, or name a CA file or the certificate's fingerprint; then: "
-        "mailhaul retry IMPORT",
+        advice="{own}; then run the import command again",
     ),
     Row(
         error=errors.OverQuota,
@@ -114,6 +113,8 @@ TABLE: tuple[Row, ...] = (
         delay_seconds=5,
         advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
     ),
+    Row(error=errors.AccountDelayed, code="account_waiting", how="wait", scope="mailbox"),
+    Row(error=errors.AccountRejected, code="account_rejected", how="park", scope="mailbox", advice="{own}"),
     Row(error=errors.LedgerConflict, code="ledger_conflict", how="again", scope="folder", delay_seconds=1),
     Row(error=errors.MailError, code="{side}_refused", how="again", scope="folder", delay_seconds=2),
     Row(
@@ -137,12 +138,15 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None) ->
     how = row.how
     if isinstance(error, errors.Throttled):
         delay = error.wait_seconds or THROTTLE_SECONDS
+    if isinstance(error, errors.AccountDelayed):
+        delay = error.wait_seconds
     if isinstance(error, errors.Unreachable) and times + 1 >= UNREACHABLE_TIMES:
         how = "park"
     if how == "give_up" and attempts < ATTEMPTS:
         how = "again"
     hold = f"{side}_{row.hold}" if row.hold and side else ""
-    return Verdict(code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=row.advice)
+    advice = row.advice.replace("{own}", error.advice if isinstance(error, errors.MailError) else "")
+    return Verdict(code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice)
 
 
 def describe(error: BaseException, verdict: Verdict, at: float, folder: str, before: Failure | None) -> Failure:

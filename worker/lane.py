@@ -13,12 +13,13 @@ from dataclasses import dataclass
 import structlog
 
 from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, StoreError
-from shared.events import Listener, UnitEnded
+from shared.events import HeldBack, Listener, UnitEnded
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
+from worker.accounts import Accounts
 from worker.attendant import Attendant
 from worker.copy import BatchCopy, Closing, CopyRules, SettleLater
 from worker.decide import halves, without_copy
@@ -49,6 +50,8 @@ class Workplace:
     ring: Callable[[UnitKind, str, str], None]
     #: True when the process is to end.
     stopping: Callable[[], bool]
+    #: Makes the accounts at the destination, where an import asks for it.
+    accounts: Accounts | None = None
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.
@@ -120,6 +123,7 @@ class Lane:
             folder=lease.unit.folder_id,
             unit=lease.unit.unit_id,
             term=lease.term,
+            worker=self._holder,
         ):
             following = None
             try:
@@ -164,8 +168,10 @@ class Lane:
             )
         if unit.kind is UnitKind.PLAN:
             known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
-            source, destination = sessions.both(lease.mailbox)
             options = self._options(lease)
+            if options.accounts and place.accounts:
+                place.accounts.prepare(lease, options.accounts, sessions)
+            source, destination = sessions.both(lease.mailbox)
             lanes = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
@@ -241,6 +247,7 @@ class Lane:
         if how == "again" and self._progressed:
             how = "wait"
         if verdict.hold:
+            place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
             hold = f"{verdict.hold}:{place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
         try:
             if how == "give_up":

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 from shared.errors import ConnectionLost, MailError, Unreachable
-from shared.events import Listener, SignedIn
+from shared.events import Listener, SessionEnded, SignedIn
 from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
+from worker.timed import timed
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
 #: A thread beside each lane, made when it is first needed: a new one for every wait would cost more than it saves.
@@ -79,7 +80,7 @@ class Sessions:
         began = time.monotonic()
         result = "ok"
         try:
-            return dial(mailbox)
+            return timed(dial(mailbox), side, self._tell)
         except ConnectionLost as error:
             result = "unreachable"
             raise Unreachable(side, error.what, error.detail) from error
@@ -102,5 +103,8 @@ class Sessions:
         self._forget()
 
     def _forget(self) -> None:
+        for side, session in (("source", self._source), ("destination", self._destination)):
+            if session is not None:
+                self._tell(SessionEnded(side=side))
         self._source = self._destination = None
         self.live.clear()

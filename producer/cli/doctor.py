@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from producer.cli.ground import Ground
 from producer.cli.owner import owner_of
@@ -17,6 +19,8 @@ from shared.config import Settings, load_settings, unknown_variables
 from shared.credentials import load_keys
 from shared.embedded import find_server, server_version
 from shared.errors import MailhaulError
+from shared.redis_client import address_of, open_redis
+from shared.redis_condition import judge, read_condition
 
 #: (verdict, sentence): "ok", "note" or "BAD".
 _Finding = tuple[str, str]
@@ -82,25 +86,15 @@ def _redis(settings: Settings) -> Iterator[_Finding]:
         version = server_version(binary)
         yield "ok", f"embedded Redis: {binary}" + (f", version {version[0]}.{version[1]}" if version else "")
     with Ground(settings) as ground:
-        client = redis.Redis.from_url(ground.urls[1], protocol=2)
-        yield "ok", "Redis answers"
-        policy = _asked(client, "maxmemory-policy")
-        if policy not in ("", "noeviction"):
-            yield "BAD", f"maxmemory-policy is {policy}: set it to noeviction, or mail that is under way is forgotten"
-        if _asked(client, "appendonly") == "no":
-            yield (
-                "note",
-                "appendonly is off: after a crash of Redis, run the same import again; nothing is copied twice",
-            )
+        urls = ground.urls
+        for where in dict.fromkeys(map(address_of, urls)):
+            yield "ok", f"Redis answers at {where}"
+        # The queue and the state may lie on two servers.
+        for url in urls if ground.settings.broker_url else urls[1:]:
+            with open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
+                try:
+                    yield from judge(read_condition(client))
+                except redis.RedisError as error:
+                    yield "BAD", f"Redis {address_of(url)} cannot be looked at ({error})"
         workers = ground.store.overview().workers
         yield ("ok" if workers or ground.embedded else "note"), f"workers heard of in the last 30 s: {workers}"
-
-
-def _asked(client: redis.Redis, name: str) -> str:
-    """A setting of the server; "" where it does not say (managed services often do not)."""
-    try:
-        answer = client.config_get(name)
-    except redis.RedisError:
-        return ""
-    value = answer.get(name, "") if isinstance(answer, dict) else ""
-    return str(value.decode() if isinstance(value, bytes) else value)

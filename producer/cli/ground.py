@@ -6,7 +6,7 @@ import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import redis
 from redis.backoff import NoBackoff
@@ -18,6 +18,7 @@ from shared.credentials import Vault
 from shared.embedded import EmbeddedRedis
 from shared.errors import MailhaulError, StoreError
 from shared.model import Unit
+from shared.redis_client import address_of, open_redis
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
 
@@ -82,6 +83,12 @@ class Ground:
         return self._store
 
     @property
+    def own_limits(self) -> dict[str, int]:
+        """Connections that a person set in the settings, by scope; without those that are the default."""
+        given = ((scope, f"{scope}_connections") for scope in SCOPES)
+        return {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
+
+    @property
     def vault(self) -> Vault:
         """Seals and opens passwords."""
         if self._vault is None:
@@ -119,15 +126,13 @@ class Ground:
     def _greet(self) -> None:
         """One short try, since the store's own client sits out a restart of 20 s without a word."""
         for url in dict.fromkeys(self.urls):
-            client = redis.Redis.from_url(
-                url, protocol=2, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)
-            )
+            client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
             try:
                 client.ping()
             except redis.RedisError as error:
-                parts = urlsplit(url)
-                where = (parts.hostname and f"{parts.hostname}:{parts.port or 6379}") or parts.path
-                raise StoreError(f"Redis at {where} does not answer ({type(error).__name__}: {error})") from None
+                raise StoreError(
+                    f"Redis at {address_of(url)} does not answer ({type(error).__name__}: {error})"
+                ) from None
             finally:
                 client.close()
 

@@ -12,7 +12,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from producer import operations
@@ -24,11 +24,13 @@ from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.verb import INTERRUPTED, say
 from producer.coordinator.tally import Progress
+from producer.intake.manifest import Row
+from producer.intake.passwords import hand_over, passwords_path
 from producer.show import document
 from producer.show.lines import spoken_mailboxes, summary
 from producer.show.live import Display, display
 from shared.logs import clean
-from shared.model import Import, Tally
+from shared.model import Import, Mailbox, Tally
 
 #: Nobody working for this long is worth a word.
 _ALONE_SECONDS = 8.0
@@ -42,13 +44,16 @@ def run_import(
     with interruptible() as interrupted, open_ground(state_dir, worker_threads=threads) as ground:
         count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
         with _staffed(ground, count, asked=bool(workers)) as staff:
+            rows = request.manifest.rows
             wanted, mailboxes = operations.prepare_import(
-                request.manifest.rows, request.source, request.destination, request.options, request.name
+                rows, request.source, request.destination, request.options, request.name
             )
+            if request.accounts.generate:
+                rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
             operations.submit(
-                ground.store, ground.vault, ground.ring, wanted, mailboxes, request.manifest.rows,
-                ground.settings.retention_days,
+                ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
+                ground.settings.retention_days, most=ground.own_limits, accounts_secret=request.accounts.secret,
             )  # fmt: skip
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:
@@ -62,6 +67,18 @@ def run_import(
                 return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
     say("interrupted; run the same command to go on")
     return INTERRUPTED
+
+
+def _with_passwords(
+    ground: Ground, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
+) -> tuple[Row, ...]:
+    """Every row with a password for its account; says where the new ones are handed over."""
+    path = passwords_path(ground.settings.state_dir, wanted.name, wanted.import_id)
+    stored = operations.stored_passwords(ground.store, ground.vault, mailboxes)
+    filled, made = hand_over(path, rows, stored)
+    if made:
+        say(f"{made} new password{'s' if made > 1 else ''} for the destination: {path} (only you may read it)")
+    return filled
 
 
 class _Staff:

@@ -7,11 +7,14 @@ from typing import Annotated
 import typer
 
 from producer.cli.verb import (
+    AccountsOption,
+    AccountsSecretOption,
     DestinationCaOption,
     DestinationOption,
     DestinationPinOption,
     EncodingOption,
     ExcludeOption,
+    GeneratePasswordsOption,
     IncludeOption,
     JsonOption,
     ManifestArgument,
@@ -46,6 +49,9 @@ def check(
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
     destination_fingerprint: DestinationPinOption = "",
+    accounts: AccountsOption = "",
+    accounts_secret_file: AccountsSecretOption = "",
+    generate_passwords: GeneratePasswordsOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Sign in at both ends of every row; folders, sizes, quota. Writes nothing. Exit 3 when a row does not work."""
@@ -56,6 +62,7 @@ def check(
         manifest, source, destination, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
         source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
+        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
     )  # fmt: skip
     return run_check(request, as_json=as_json, state_dir=state_dir)
 
@@ -74,6 +81,9 @@ def plan(
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
     destination_fingerprint: DestinationPinOption = "",
+    accounts: AccountsOption = "",
+    accounts_secret_file: AccountsSecretOption = "",
+    generate_passwords: GeneratePasswordsOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Dry run: what import would do, folder by folder. And about how long. Writes nothing."""
@@ -84,6 +94,7 @@ def plan(
         manifest, source, destination, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
         encoding=encoding, separator=separator, source_ca=source_ca, destination_ca=destination_ca,
         source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,
+        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
     )  # fmt: skip
     return run_plan(request, as_json=as_json, state_dir=state_dir)
 
@@ -114,6 +125,9 @@ def import_(
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
     destination_fingerprint: DestinationPinOption = "",
+    accounts: AccountsOption = "",
+    accounts_secret_file: AccountsSecretOption = "",
+    generate_passwords: GeneratePasswordsOption = False,
     state_dir: StateOption = None,
 ) -> int:  # fmt: skip
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
@@ -125,6 +139,7 @@ def import_(
         allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
         destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
+        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
     )  # fmt: skip
     return run_import(request, workers=workers, threads=threads, as_json=as_json, state_dir=state_dir)
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.intake.accounts import AccountsSeen
+from producer.intake.manifest import Row
+from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.plan import spoken_size
 from producer.intake.scan import Checked, Scan, Side
-from shared.config import load_settings
+from shared.config import Settings, load_settings
 from shared.logs import clean
+from shared.model import import_id
 
 _TOLD_SECONDS = 5.0
 
@@ -22,7 +27,7 @@ _TOLD_SECONDS = 5.0
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a row does not work."""
     settings = load_settings(state_dir=state_dir)
-    found = Scan(request.source, request.destination, settings, _Told()).check(request.manifest.rows)
+    found = _scan(request, settings).check(_rows(request, settings))
     broken = [one for one in found if not one.ok]
     if as_json:
         _print(
@@ -50,8 +55,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
-    scan = Scan(request.source, request.destination, settings, _Told())
-    dry = scan.plan(request.manifest.rows, request.options, request.manifest.warnings)
+    dry = _scan(request, settings).plan(_rows(request, settings), request.options, request.manifest.warnings)
     if as_json:
         _print(dry.as_json())
     else:
@@ -60,6 +64,18 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
             if line not in said:
                 print(clean(line))
     return INCOMPLETE if dry.totals.problems else COMPLETE
+
+
+def _scan(request: Request, settings: Settings) -> Scan:
+    return Scan(request.source, request.destination, settings, _Told(), AccountsSeen(request.accounts))
+
+
+def _rows(request: Request, settings: Settings) -> Sequence[Row]:
+    """With the passwords that an import made already, where it has."""
+    if not request.accounts.generate:
+        return request.manifest.rows
+    import_ = import_id(request.name, request.source, request.destination)
+    return fill(request.manifest.rows, read_passwords(passwords_path(settings.state_dir, request.name, import_)))
 
 
 class _Told:
@@ -91,6 +107,8 @@ def _side(name: str, side: Side) -> str:
     if not side.ok:
         said = f": {clean(side.detail)}" if side.detail else ""
         return f"{clean(side.failure)}{said} → {side.advice}"
+    if side.would_create:
+        return f"{name}: the account would be created"
     size = f", {spoken_size(side.size_bytes)}" if side.size_bytes is not None else ""
     quota = ""
     if side.quota_bytes is not None:

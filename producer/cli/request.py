@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from producer.cli.verb import say
+from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Limits, Manifest, parse_manifest
+from producer.intake.providers import catalogue
 from producer.intake.submit import import_name
 from shared.errors import UsageError
 from shared.model import Endpoint, Options
@@ -29,6 +31,8 @@ class Request:
     options: Options
     #: What it is called.
     name: str
+    #: What makes the accounts at the destination.
+    accounts: AccountsAsked = AccountsAsked()
 
 
 def read_request(
@@ -47,6 +51,9 @@ def read_request(
     destination_ca: str = "",
     source_fingerprint: str = "",
     destination_fingerprint: str = "",
+    accounts: str = "",
+    accounts_secret_file: str = "",
+    generate_passwords: bool = False,
 ) -> Request:
     """Raises `UsageError` with every fault."""
     faults: list[str] = []
@@ -61,10 +68,22 @@ def read_request(
             if path and not Path(path).is_file():
                 raise UsageError(f"--{side}-ca: {ca_file} is not a file")
             ends.append(
-                parse_endpoint(text, side=side, allow_plaintext=allow_plaintext, ca_file=path, certificate_sha256=pin)
+                parse_endpoint(
+                    text,
+                    side=side,
+                    allow_plaintext=allow_plaintext,
+                    ca_file=path,
+                    certificate_sha256=pin,
+                    providers=catalogue().urls(side),
+                )
             )
         except UsageError as error:
             faults.append(str(error))
+    makers = AccountsAsked()
+    try:
+        makers = read_accounts(accounts, accounts_secret_file, generate=generate_passwords)
+    except UsageError as error:
+        faults.append(str(error))
     if verify not in ("default", "full"):
         faults.append("--verify: default or full")
     called, rows = "", None
@@ -84,8 +103,11 @@ def read_request(
         manifest=rows,
         source=ends[0],
         destination=ends[1],
-        options=Options(include=tuple(include or ()), exclude=tuple(exclude or ()), verify=verify),
+        options=Options(
+            include=tuple(include or ()), exclude=tuple(exclude or ()), verify=verify, accounts=makers.text
+        ),
         name=called,
+        accounts=makers,
     )
 
 

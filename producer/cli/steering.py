@@ -110,6 +110,8 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
                 print(f"{name}  {given.pop(name, default)}  (default {default})")
             for name, number in sorted(given.items()):
                 print(f"{clean(name)}  {number}")
+            for name, number in sorted(ground.store.usual().items()):
+                print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
         if not most.isdecimal() and most != "default":
             raise UsageError("give a number of connections, or: default")

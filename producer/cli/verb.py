@@ -39,9 +39,12 @@ StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
 SourceOption = Annotated[
-    str, typer.Option("--source", metavar="URL", help="Where mail comes from, e.g. imaps://imap.example.org.")
+    str,
+    typer.Option(
+        "--source", metavar="URL|PROVIDER", help="Where mail comes from: imaps://imap.example.org, gmail, yandex …"
+    ),
 ]
-DestinationOption = Annotated[str, typer.Option("--destination", metavar="URL", help="Where mail goes to.")]
+DestinationOption = Annotated[str, typer.Option("--destination", metavar="URL|PROVIDER", help="Where mail goes to.")]
 IncludeOption = Annotated[
     list[str] | None,
     typer.Option("--include", metavar="GLOB", help='Only these folders ("/" between levels). Repeatable.'),
@@ -67,6 +70,20 @@ SourcePinOption = Annotated[
 DestinationPinOption = Annotated[
     str,
     typer.Option("--destination-fingerprint", metavar="SHA256", help="SHA-256 of the destination's certificate."),
+]
+AccountsOption = Annotated[
+    str,
+    typer.Option(
+        "--accounts",
+        metavar="URL",
+        help="What makes accounts at the destination: scim+https://…, hook:/path, passwd-file:/path … (docs/accounts.md).",
+    ),
+]
+AccountsSecretOption = Annotated[
+    str, typer.Option("--accounts-secret-file", metavar="FILE", help="The token, key or password for --accounts.")
+]
+GeneratePasswordsOption = Annotated[
+    bool, typer.Option("--generate-passwords", help="Make a password for each new account whose row gives none.")
 ]
 EncodingOption = Annotated[
     str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; found out without it.")

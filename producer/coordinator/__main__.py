@@ -25,6 +25,7 @@ from shared.jobs import QUEUES
 from shared.logs import configure_logging, get_logger
 from shared.metrics import CoordinatorMetrics, start_http
 from shared.model import UnitKind
+from shared.redis_condition import await_redis, read_condition
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
 
@@ -44,6 +45,15 @@ class DramatiqBells:
         """What lies in the ready queues. Not `do_qsize`: that counts jobs being worked on too, and those of processes
         that were killed for another minute, during which nobody would be rung for."""
         return {kind: int(self._broker.client.llen(f"{self._broker.namespace}:{kind}")) for kind in QUEUES}
+
+    def unacked(self) -> dict[UnitKind, int]:
+        """Jobs that were taken and are not done: all that have a body, less those that lie ready."""
+        client, name = self._broker.client, self._broker.namespace
+        return {kind: max(0, int(client.hlen(f"{name}:{kind}.msgs")) - n) for kind, n in self.depths().items()}
+
+    def dead(self) -> dict[UnitKind, int]:
+        """Dead letters."""
+        return {kind: int(self._broker.client.zcard(f"{self._broker.namespace}:{kind}.XQ")) for kind in QUEUES}
 
     def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
         """One doorbell."""
@@ -99,15 +109,17 @@ def run(settings: Settings) -> int:
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    store = RedisStore(connect(state_url), lease_seconds=settings.lease_seconds, limits=limits)
-    holder = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
     metrics, pulse, stop = CoordinatorMetrics(), Pulse(), threading.Event()
+    client = connect(state_url)
+    store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script)
+    holder = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
     coordinator = Coordinator(
         store=store,
         queue=DramatiqBells(make_broker(broker_url)),
         holder=holder,
         threads=settings.worker_threads,
         metrics=metrics,
+        condition=lambda: read_condition(client),
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -124,6 +136,8 @@ def run(settings: Settings) -> int:
             # Imports are worth more than their metrics.
             where = f"{settings.listen_host}:{settings.coordinator_port}"
             log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_COORDINATOR_PORT")
+    if not await_redis((broker_url, state_url), stop, "mailhaul.coordinator", pulse.beat):
+        return 0
     log.info("coordinator_started", holder=holder)
     led = False
     while not stop.is_set():

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from producer.coordinator.rescue import bells, wanted
+from producer.coordinator.tally import Sample, Window, progress
+from producer.coordinator.waiting import Waiting
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
 from shared.model import UnitKind
+from shared.redis_condition import Condition
 from shared.store import Overview, Store
 
 #: How long leadership lasts after it was last asked for; a standby takes over after at most this.
@@ -22,6 +25,8 @@ GRACE_SECONDS = 5.0
 MAINTENANCE_SECONDS = 5.0
 #: Between two readings of all imports for the metrics.
 PUBLISH_SECONDS = 2.0
+#: Between two looks at who waits, at the dead letters, and at the server.
+LOOK_SECONDS = 10.0
 
 
 class Bells(Protocol):
@@ -29,6 +34,12 @@ class Bells(Protocol):
 
     def depths(self) -> dict[UnitKind, int]:
         """Doorbells that nobody answered yet."""
+
+    def unacked(self) -> dict[UnitKind, int]:
+        """Doorbells that were taken and are being answered."""
+
+    def dead(self) -> dict[UnitKind, int]:
+        """Dead letters."""
 
     def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
         """One doorbell."""
@@ -53,9 +64,14 @@ class Coordinator:
     metrics: CoordinatorMetrics
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
+    #: What the state store says of itself.
+    condition: Callable[[], Condition] = Condition
 
     _maintained: float = field(init=False, default=float("-inf"))
     _published: float = field(init=False, default=float("-inf"))
+    _looked: float = field(init=False, default=float("-inf"))
+    _waiting: Waiting = field(init=False, default_factory=Waiting)
+    _windows: dict[str, Window] = field(init=False, default_factory=dict)
     _imports: dict[str, str] = field(init=False, default_factory=dict)
 
     def turn(self) -> bool:
@@ -84,8 +100,13 @@ class Coordinator:
             holds=len(overview.holds),
         )
         if began - self._published >= PUBLISH_SECONDS:
-            self._publish()
+            self._publish(began)
             self._published = began
+        if began - self._looked >= LOOK_SECONDS:
+            self.metrics.publish_waiting(self._waiting.seen(began, self.store.ready_mailboxes()))
+            self.metrics.publish_jobs(self.queue.unacked(), self.queue.dead())
+            self.metrics.publish_redis(self.condition())
+            self._looked = began
         self.metrics.count_turn(seconds=self.clock() - began, expired=len(expired), rung=rung)
         return True
 
@@ -105,10 +126,12 @@ class Coordinator:
             self._imports[mailbox_id] = mailbox.import_id if mailbox else ""
         return self._imports[mailbox_id]
 
-    def _publish(self) -> None:
+    def _publish(self, now: float) -> None:
         states: Counter[str] = Counter()
         mailboxes: Counter[MailboxState] = Counter()
         messages = size_bytes = 0
+        windows: dict[str, Window] = {}
+        left: list[float | None] = []
         for request in self.store.imports():
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
@@ -117,4 +140,12 @@ class Coordinator:
             mailboxes.update(phases)
             messages += tally.pending
             size_bytes += max(0, tally.size_bytes - tally.done_bytes)
-        self.metrics.publish_imports(states, mailboxes, messages, size_bytes)
+            sample = Sample(at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes)
+            known = self._windows.get(request.import_id, Window()).with_sample(sample)
+            windows[request.import_id] = known
+            left.append(progress(request, tally, phases, known).eta_seconds)
+        self._windows = windows
+        # Unknown for one is unknown for all; with nothing to do there is nothing left.
+        known_all = [seconds for seconds in left if seconds is not None]
+        eta = max(known_all, default=0.0) if len(known_all) == len(left) else None
+        self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta)

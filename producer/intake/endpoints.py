@@ -17,6 +17,8 @@ SCHEMES: Mapping[str, tuple[Tls, int]] = {
     "imap": (Tls.NONE, 143),
 }
 
+#: Provider names that an error lists; with more it says where they are listed.
+_NAMED = 8
 _LATER = frozenset({"pop3s", "pop3+starttls", "pop3", "pop", "pops"})
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _PLACE = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::([^:]*))?")
@@ -132,6 +134,8 @@ def _no_url(written: str, providers: Mapping[str, str]) -> str:
 
 def _possible(providers: Mapping[str, str]) -> str:
     urls = "write imaps://host[:993], imap+starttls://host[:143] or imap://host[:143]"
+    if len(providers) > _NAMED:
+        return f"{urls}, or a provider's name: mailhaul providers lists them"
     return f"{urls}, or one of: {', '.join(sorted(providers))}" if providers else urls
 
 

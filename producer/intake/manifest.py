@@ -63,6 +63,8 @@ class Row:
     new_login: str
     #: At the destination; the source's where none is given.
     new_password: Secret
+    #: Whether it was given, for the destination alone.
+    own_new_password: bool = False
     #: For the account at the destination; "" when not given.
     first_name: str = ""
     #: For the account at the destination; "" when not given.
@@ -200,6 +202,7 @@ class _Reading:
             password=Secret(text["password"]),
             new_login=text["new_login"] or text["login"],
             new_password=Secret(text["new_password"] or text["password"]),
+            own_new_password=bool(text["new_password"]),
             first_name=text["first_name"],
             last_name=text["last_name"],
             quota_bytes=self._quota(line, text["quota"]),

@@ -55,6 +55,8 @@ class MailboxLine:
     folders: tuple[FolderLine, ...] = ()
     #: Why it could not be looked into, and what to do; "" when it could.
     problem: str = ""
+    #: Whether its account at the destination would be created.
+    would_create: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +79,8 @@ class Totals:
     size_bytes: int = 0
     #: Folders whose size the source does not say.
     unknown_sizes: int = 0
+    #: Accounts that would be created at the destination.
+    new_accounts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,6 +130,7 @@ class DryRun:
         yield (
             f"{_count(sums.mailboxes, 'mailbox', 'mailboxes')}, {_load(sums)}; "
             f"left out: {sums.skipped_folders}, renamed: {sums.renamed_folders}, not reached: {sums.problems}"
+            + (f", accounts to be created: {sums.new_accounts}" if sums.new_accounts else "")
         )
         low, high = self.seconds
         yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"
@@ -169,13 +174,15 @@ def totals(mailboxes: Iterable[MailboxLine]) -> Totals:
         messages=sum(folder.messages for folder in copied),
         size_bytes=sum(folder.size_bytes or 0 for folder in copied),
         unknown_sizes=sum(folder.size_bytes is None for folder in copied),
+        new_accounts=sum(box.would_create for box in boxes),
     )
 
 
 def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
     sums = totals([box])
     to = "" if box.destination_login == box.login else f" → {box.destination_login}"
-    yield f"{box.login}{to}: {box.problem or _load(sums)}"
+    new = ", the account would be created" if box.would_create else ""
+    yield f"{box.login}{to}: {box.problem or _load(sums)}{new}"
     for folder in box.folders:
         if folder.skip:
             yield f"    {folder.source}: left out, {folder.skip}"

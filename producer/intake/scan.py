@@ -14,11 +14,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
+from producer.intake.accounts import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.plan import DryRun, MailboxLine, folder_lines
+from producer.intake.providers import catalogue
 from shared.config import Settings
 from shared.credentials import Secret
-from shared.errors import AuthenticationRefused, FolderRefused, MailError, TlsFailed, Unreachable
+from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
 from shared.folders import map_folders
 from shared.mail import FolderListing, FolderStatus
 from shared.mail.imap_destination import ImapDestination
@@ -26,11 +28,12 @@ from shared.mail.imap_source import ImapSource
 from shared.mail.session import Session, open_session
 from shared.model import Endpoint, Options
 
-#: Mailboxes looked into at the same time, at most.
-_MOST_AT_ONCE: Final = 16
+#: What an account shows that is not there yet.
+_EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
+#: Mailboxes looked into at the same time, at most; no provider allows less to one host.
+MOST_AT_ONCE: Final = 16
 _ADVICE: Final = (
     (AuthenticationRefused, "correct login and password in the file"),
-    (TlsFailed, "check the host name, or name a CA file or the certificate's fingerprint"),
     (Unreachable, "check host, port and firewall"),
     (MailError, "see what the server says"),
 )
@@ -58,6 +61,8 @@ class Side:
     quota_bytes: int | None = None
     #: Of that, used.
     quota_used_bytes: int | None = None
+    #: Whether the account is not there and would be created.
+    would_create: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,12 +107,15 @@ _T = TypeVar("_T")
 class Scan:
     """Looks into the rows' accounts, several at a time within the limits of the settings."""
 
-    def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None) -> None:
+    def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None,
+        accounts: AccountsSeen | None = None,
+    ) -> None:  # fmt: skip
+        self._accounts = accounts
         self._source, self._destination, self._settings = source, destination, settings
         self._told = told or (lambda done, total: None)
         self.connections = max(
             1,
-            min(settings.source_host_connections, settings.destination_host_connections, _MOST_AT_ONCE),
+            min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
         )
 
     def check(self, rows: Sequence[Row]) -> list[Checked]:
@@ -151,8 +159,18 @@ class Scan:
             login=row.login,
             destination_login=row.new_login,
             source=self._look("source", self._source, row.login, row.password),
-            destination=self._look("destination", self._destination, row.new_login, row.new_password),
+            destination=self._new_account(row)
+            or self._look("destination", self._destination, row.new_login, row.new_password),
         )
+
+    def _new_account(self, row: Row) -> Side | None:
+        """What is to be said of the destination without signing in: the account would be created, or would not."""
+        seen = self._accounts.of(row) if self._accounts else None
+        if seen is None or (seen.state == "there" and not seen.failure):
+            return None
+        if seen.state == "missing":
+            return Side(ok=True, would_create=True)
+        return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
     def _look(self, side: str, endpoint: Endpoint, login: str, password: Secret) -> Side:
         try:
@@ -171,19 +189,22 @@ class Scan:
                     quota_used_bytes=used,
                 )
         except MailError as error:
-            return _refused(error)
+            return _refused(error, endpoint, login)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
+        if (new := self._new_account(row)) and not new.ok:
+            return replace(line, problem=f"{new.failure}; {new.advice}")
+        line = replace(line, would_create=new is not None)
         try:
             with contextlib.ExitStack() as stack:
                 there = stack.enter_context(self._session("source", self._source, row.login, row.password))
-                here = stack.enter_context(
-                    self._session("destination", self._destination, row.new_login, row.new_password)
-                )
-                source, destination = ImapSource(there), ImapDestination(here)
-                listing = source.listing()
-                mapped = map_folders(listing, destination.listing(), include=options.include, exclude=options.exclude)
+                source = ImapSource(there)
+                listing, here = source.listing(), _EMPTY
+                if not line.would_create:
+                    opened = self._session("destination", self._destination, row.new_login, row.new_password)
+                    here = ImapDestination(stack.enter_context(opened)).listing()
+                mapped = map_folders(listing, here, include=options.include, exclude=options.exclude)
                 statuses = _statuses(source, listing)
                 wanted = {folder.source_name for folder in mapped if not folder.skip}
                 for name, status in statuses.items():
@@ -191,7 +212,8 @@ class Scan:
                         statuses[name] = replace(status, size_bytes=_size(source, name, status))
                 return replace(line, folders=folder_lines(mapped, statuses))
         except MailError as error:
-            side = _refused(error)
+            ours = error.side == "source"
+            side = _refused(error, self._source if ours else self._destination, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
 
     @contextlib.contextmanager
@@ -248,6 +270,8 @@ def _quota(session: Session) -> tuple[int | None, int | None]:
     return None, None
 
 
-def _refused(error: MailError) -> Side:
-    advice = next(advice for kind, advice in _ADVICE if isinstance(error, kind))
+def _refused(error: MailError, endpoint: Endpoint, login: str) -> Side:
+    advice = error.advice or next(advice for kind, advice in _ADVICE if isinstance(error, kind))
+    if isinstance(error, AuthenticationRefused):
+        advice = "; ".join(filter(None, (advice, catalogue().first_at(login, endpoint.host))))
     return Side(failure=f"{error.side}: {error.what}", detail=error.detail, advice=advice)

@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
 from producer.intake.manifest import Row
+from producer.intake.providers import catalogue
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
-from shared.model import Account, Endpoint, Import, Mailbox, Options, Unit, import_id, mailbox_id
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.store import Store
 
 #: Rings once for this unit of this import.
@@ -54,6 +55,7 @@ def prepare_import(
             row=row.line,
             source=Account(endpoint=source, login=row.login),
             destination=Account(endpoint=destination, login=row.new_login),
+            profile=Profile(first_name=row.first_name, last_name=row.last_name, quota_bytes=row.quota_bytes),
         )
         for row in rows
     )
@@ -68,9 +70,20 @@ def submit(
     mailboxes: Sequence[Mailbox],
     rows: Sequence[Row],
     retention_days: float,
+    *,
+    most: Mapping[str, int] | None = None,
+    accounts_secret: Secret | None = None,
 ) -> int:
-    """Opens (or opens again) the import; returns how many mailboxes were queued."""
+    """Opens (or opens again) the import; returns how many mailboxes were queued. `most`: connections that a person set for
+    all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
+    `request.options.accounts`."""
+    store.set_usual(catalogue().usual_limits(request.source, request.destination, most or {}))
     queued = store.open_import(request, mailboxes, retention_days)
+    if request.options.accounts:
+        # Bound to the service that it is for: who can write to the store cannot name a program for workers to run.
+        what = Credentials(login=request.options.accounts, password=accounts_secret or Secret(""))
+        sealed = vault.seal(request.import_id, "accounts", what)
+        store.seal(request.import_id, {(request.import_id, "accounts"): sealed})
     for at in range(0, len(mailboxes), _PART):
         part = zip(mailboxes[at : at + _PART], rows[at : at + _PART], strict=True)
         store.seal(

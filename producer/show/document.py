@@ -81,6 +81,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "destination_login": mailbox.destination.login,
         "state": mailbox.state.value,
         "control": mailbox.control.value,
+        "account": mailbox.account.value,
         "failure": failure_fields(mailbox.failure, mailbox.import_id),
         **counts(tally),
         "renamed_folders": [

@@ -8,27 +8,21 @@ signing in is ours.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import imaplib
 import re
 import socket
 import ssl
 from dataclasses import dataclass
-from typing import Literal
 
 import imapclient
-from cryptography import x509
 
-from shared.errors import AuthenticationRefused, ConnectionLost, MailError, ProtocolViolation, TlsFailed, Unreachable
+from shared.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
 from shared.mail.conversation import Conversation
 from shared.mail.grammar import clean_text, quoted_string
 from shared.mail.refusals import failure
 from shared.mail.responses import capabilities_in
+from shared.mail.tls import Door, TlsMode
 from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
-
-#: How a connection is secured.
-TlsMode = Literal["tls", "starttls", "none"]
 
 _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
 _UNWRITABLE = re.compile(r"[\r\n\x00]")
@@ -100,7 +94,10 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
         """STARTTLS; the capabilities told in plaintext are forgotten (RFC 9051 §6.2.1)."""
         status, data = self._imap._simple_command("STARTTLS")
         if status != "OK":
-            raise TlsFailed(self._wire.side, "refused STARTTLS", clean_text(data[-1] or b""))
+            raise TlsFailed(
+                self._wire.side, "refused STARTTLS", clean_text(data[-1] or b""),
+                advice=f"see the server's log, or give an imaps:// URL as --{self._wire.side}",
+            )  # fmt: skip
         self._wire.start_tls(context, self.host)
         self._imap.sock = self._wire.sock
         self._starttls_done = True
@@ -142,24 +139,29 @@ def open_session(
     Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
     if not login or _UNWRITABLE.search(login + password + (authzid or "")):
         raise AuthenticationRefused(side, "login or password is empty or holds CR, LF or NUL, which no server takes")
-    context = _context(side, ca_file, fingerprint) if tls != "none" else None
+    door = Door(
+        side=side, host=host, port=port, tls=tls, timeout_seconds=connect_timeout_seconds,
+        ca_file=ca_file or "", fingerprint=fingerprint or "",
+    )  # fmt: skip
+    context = door.context() if tls != "none" else None
     wire = _dial(side, host, port, connect_timeout_seconds)
+    greeted = False
     try:
-        client = _greet(wire, host, port, tls, context, fingerprint)
+        client = _greet(wire, door, context)
+        greeted = True
         talk = Conversation(side, wire, secrets=(password, *_encoded(login, password, authzid)))
         talk.asked = "login"
         wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
         capabilities = _sign_in(talk, frozenset(client._imap.capabilities), login, password, authzid, tls)
         talk.asked = "command"
-    except ssl.SSLCertVerificationError as error:
-        wire.abort()
-        raise _untrusted(side, host, port, tls, connect_timeout_seconds, error) from None
     except ConnectionLost as error:
         wire.abort()
+        if tls != "tls" and not greeted and not error.detail and door.expects_tls():
+            raise door.wants_tls() from None
         raise Unreachable(side, f"{host}:{port} closed the connection before signing in", error.detail) from None
     except ssl.SSLError as error:
         wire.abort()
-        raise TlsFailed(side, f"no TLS connection to {host}:{port}", clean_text(str(error.reason or error))) from None
+        raise door.failed(error) from None
     except OSError as error:
         wire.abort()
         raise Unreachable(side, f"lost the connection to {host}:{port}", clean_text(str(error))) from None
@@ -190,23 +192,24 @@ def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
     return Wire(sock, side, timeout_seconds=timeout_seconds)
 
 
-def _greet(
-    wire: Wire, host: str, port: int, tls: TlsMode, context: ssl.SSLContext | None, fingerprint: str | None
-) -> _Opener:
-    side = wire.side
+def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
+    side, host, port, tls = door.side, door.host, door.port, door.tls
     try:
         if tls == "tls" and context is not None:
             wire.start_tls(context, host)
-            _check_pin(wire, fingerprint)
+            door.check_pin(wire.sock)
         client = _Opener(wire, host, port)
         if client._imap.state == "AUTH":
             # whoever sits on the way could greet so, to skip STARTTLS and learn what follows
             raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
         if tls == "starttls" and context is not None:
             if "STARTTLS" not in client._imap.capabilities:
-                raise TlsFailed(side, f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption")
+                raise TlsFailed(
+                    side, f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",
+                    advice=f"give --{side} imaps://{door.address} if it has that port, or have STARTTLS switched on",
+                )  # fmt: skip
             client.secure(context)
-            _check_pin(wire, fingerprint)
+            door.check_pin(wire.sock)
     except (imaplib.IMAP4.error, UnicodeError) as error:
         text = error.args[0] if error.args else b""
         text = text if isinstance(text, bytes) else str(text).encode()
@@ -268,57 +271,3 @@ def _send_login(talk: Conversation, login: bytes, password: bytes, literal_plus:
             parts = [value]
     talk.wire.send([*parts, b"\r\n"])
     return tag
-
-
-# -- certificates
-
-
-def _context(side: str, ca_file: str | None, fingerprint: str | None) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise TlsFailed(side, f"cannot read the CA file {ca_file}: {error}") from None
-    if fingerprint:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
-
-
-def _check_pin(wire: Wire, fingerprint: str | None) -> None:
-    if not fingerprint:
-        return
-    wanted = re.sub(r"[^0-9a-f]", "", fingerprint.lower().removeprefix("sha256"))
-    found = hashlib.sha256(_certificate(wire)).hexdigest()
-    if not hmac.compare_digest(wanted, found):
-        raise TlsFailed(
-            wire.side, f"shows another certificate than the pinned one (SHA-256 {found}); ask its owner which is right"
-        )
-
-
-def _certificate(wire: Wire) -> bytes:
-    sock = wire.sock
-    found = sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None
-    return found or b""
-
-
-def _untrusted(
-    side: str, host: str, port: int, tls: TlsMode, timeout_seconds: float, error: ssl.SSLCertVerificationError
-) -> MailError:
-    """Says which certificate it was: connects once more, only to read it; nothing is sent on that connection."""
-    what = f"the certificate of {host}:{port} is not to be trusted: {error.verify_message}"
-    advice = "give its CA with --source-ca or --destination-ca, or pin it with --source-fingerprint or --destination-fingerprint"
-    try:
-        wire = _dial(side, host, port, timeout_seconds)
-        try:
-            _greet(wire, host, port, tls, _context(side, None, "any"), None)
-            der = _certificate(wire)
-        finally:
-            wire.abort()
-        shown = x509.load_der_x509_certificate(der)
-        seen = (
-            f"subject {shown.subject.rfc4514_string()}, issuer {shown.issuer.rfc4514_string()}, "
-            f"expires {shown.not_valid_after_utc:%Y-%m-%d}, SHA-256 {hashlib.sha256(der).hexdigest()}"
-        )
-        return TlsFailed(side, clean_text(f"{what} ({seen}). {advice}", limit=900))
-    except (MailError, OSError, ValueError):
-        return TlsFailed(side, clean_text(f"{what}. {advice}", limit=900))

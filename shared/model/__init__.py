@@ -1,5 +1,6 @@
 """The frozen nouns that both planes agree on. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
+from shared.model.accounts import AccountState, Profile
 from shared.model.folders import UNREADABLE, Folder, Tally
 from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
@@ -9,6 +10,7 @@ from shared.model.work import FolderPlan, Intent, Lease, Unit, UnitKind
 __all__ = [
     "UNREADABLE",
     "Account",
+    "AccountState",
     "Audit",
     "Endpoint",
     "Failure",
@@ -21,6 +23,7 @@ __all__ = [
     "Mailbox",
     "Note",
     "Options",
+    "Profile",
     "Settled",
     "Tally",
     "Tls",

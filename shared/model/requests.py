@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model.accounts import AccountState, Profile
 
 
 class Tls(StrEnum):
@@ -65,6 +66,8 @@ class Options:
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"
+    #: What makes the accounts at the destination, as given to `--accounts`; "" when they are there.
+    accounts: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,3 +140,9 @@ class Mailbox:
     control: Control = Control.RUN
     #: Why it is parked, or what last went wrong.
     failure: Failure | None = None
+    #: Whom an account at the destination is made for.
+    profile: Profile = Profile()
+    #: What is known of that account.
+    account: AccountState = AccountState.UNKNOWN
+    #: Since when, by the store's clock, seconds since the epoch.
+    account_at: float = 0.0

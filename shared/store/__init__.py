@@ -22,6 +22,7 @@ from typing import Protocol
 
 from shared.lifecycle import Control, MailboxState
 from shared.model import (
+    AccountState,
     Audit,
     Failure,
     Folder,
@@ -117,6 +118,14 @@ class RequestStore(Protocol):
     def limits(self) -> dict[str, int]:
         """What was set."""
 
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        """Most connections that are usual at a server: "source_host:mail.old.example", or for each account there
+        "source_account:imaps://mail.old.example:993". Where something is set for all servers too, the lower counts; what
+        is set for just this host or account goes before both."""
+
+    def usual(self) -> dict[str, int]:
+        """What is usual, by server."""
+
 
 class WorkStore(Protocol):
     """What workers do under a lease."""
@@ -201,6 +210,20 @@ class WorkStore(Protocol):
         """Scope → key of this mailbox, as used in holds: "source_account" → "imaps://…/login"."""
 
 
+class AccountStore(Protocol):
+    """What workers do about accounts at the destination, under the lease of a mailbox's plan."""
+
+    def account_turn(self, lease: Lease, service: str, interval_seconds: float) -> float:
+        """Seconds until this mailbox may ask the service, 0 for now. Turns are so far apart for all workers together; one
+        that lies ahead is kept for its mailbox, so whoever comes back then is let in."""
+
+    def account_hold(self, service: str, seconds: float) -> None:
+        """The service asked to wait: nobody is let in before."""
+
+    def note_account(self, lease: Lease, state: AccountState) -> None:
+        """What is now known of the account (`Mailbox.account`), and since when; the same again keeps the time."""
+
+
 class CoordinationStore(Protocol):
     """What the coordinator does."""
 
@@ -213,9 +236,12 @@ class CoordinationStore(Protocol):
     def overview(self) -> Overview:
         """The shared state in numbers."""
 
+    def ready_mailboxes(self) -> dict[str, float]:
+        """Mailboxes that could be served now, with their place in the queue, which changes when one is given work."""
+
     def ready_units(self, count: int) -> list[Unit]:
         """Some units that a lane could claim now, for the doorbell."""
 
 
-class Store(RequestStore, WorkStore, CoordinationStore, Protocol):
+class Store(RequestStore, WorkStore, AccountStore, CoordinationStore, Protocol):
     """All of it. `shared.store.redis` is the real one, `shared.store.memory` the model."""

@@ -12,6 +12,7 @@ from typing import Any
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
     Account,
+    AccountState,
     Endpoint,
     Failure,
     Folder,
@@ -21,6 +22,7 @@ from shared.model import (
     Mailbox,
     Note,
     Options,
+    Profile,
     Settled,
     Tally,
     Tls,
@@ -96,7 +98,19 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         state=MailboxState(text(row, "state")),
         control=Control(text(row, "control")),
         failure=Failure(**json.loads(failure)) if failure else None,
+        profile=decode_profile(text(row, "profile")),
+        account=AccountState(text(row, "account")),
+        account_at=number(row, "account_at") / 1000,
     )
+
+
+def encode_profile(profile: Profile) -> str:
+    """ "" for nobody in particular: most manifests say nothing, and mailboxes are many."""
+    return json.dumps(dataclasses.asdict(profile)) if profile != Profile() else ""
+
+
+def decode_profile(value: str) -> Profile:
+    return Profile(**json.loads(value)) if value else Profile()
 
 
 def encode_failure(failure: Failure | None) -> str:

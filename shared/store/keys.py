@@ -6,7 +6,8 @@
 | import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
-| mailbox:M                         | HASH | import, row, logins, route, scopes, state, control, failure; counters |
+| mailbox:M                         | HASH | import, row, logins, route, scopes, state, control, failure, profile; account,
+|                                   |      | account_at, account_turn (when it may ask the account service, ms); counters |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
@@ -27,7 +28,8 @@
 | holders                           | HASH | lane → the one unit that it holds |
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
-| limits                            | HASH | "scope" or "scope:key" → most connections |
+| limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
@@ -47,6 +49,8 @@ IMPORTS: Final = f"{PREFIX}imports"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
 LIMITS: Final = f"{PREFIX}limits"
+#: What stands before the scope where a preset's limit is meant.
+USUAL: Final = "usual:"
 HOLDS: Final = f"{PREFIX}holds"
 WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"

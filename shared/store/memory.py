@@ -26,7 +26,8 @@ from shared.model import (
 )
 from shared.plan import USUAL_WORTH, Worth
 from shared.store import SCOPES, Overview
-from shared.store.memory_requests import Requests, atomic
+from shared.store.memory_accounts import Accounts
+from shared.store.memory_requests import atomic
 from shared.store.memory_rows import FolderRow, MailboxRow, UnitRow
 from shared.uids import NO_UIDS, UidSet
 
@@ -37,7 +38,7 @@ SCAN = 2000
 CLAIM_BYTES = 65536
 
 
-class MemoryStore(Requests):
+class MemoryStore(Accounts):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     def __init__(
@@ -181,9 +182,16 @@ class MemoryStore(Requests):
             if holder not in lanes:
                 for lane in [lane for lane, until in lanes.items() if until <= now]:
                     del lanes[lane]
-                if len(lanes) >= self._limits.get(name, self._limits.get(scope, self._defaults[scope])):
+                if len(lanes) >= self._most(scope, name):
                     return False
         return True
+
+    def _most(self, scope: str, name: str) -> int:
+        if name in self._limits:
+            return self._limits[name]
+        server = "/".join(name.split("/")[:3]) if scope.endswith("account") else name
+        found = [limits[key] for limits, key in ((self._limits, scope), (self._usual, server)) if key in limits]
+        return min(found, default=self._defaults[scope])
 
     def _free(self, holder: str, m: MailboxRow) -> None:
         for name in self._scopes(m):
@@ -492,6 +500,10 @@ class MemoryStore(Requests):
             imports={state: states[state] for state in ImportState},
             holds={name: until / 1000 for name, until in self._holds.items() if until > now},
         )
+
+    @atomic
+    def ready_mailboxes(self) -> dict[str, float]:
+        return {m: float(place) for queue in self._rows.queues.values() for m, place in queue.items()}
 
     @atomic
     def ready_units(self, count: int) -> list[Unit]:

@@ -37,6 +37,7 @@ class Requests:
         self._lock = threading.RLock()
         self._rows = Rows(clock)
         self._limits: dict[str, int] = {}
+        self._usual: dict[str, int] = {}
 
     def ping(self) -> None:
         """Never fails."""
@@ -70,6 +71,7 @@ class Requests:
             m.set(control=Control.RUN)
         whole.rows[mailbox.mailbox_id] = mailbox.row
         m.set(failure=None, row=mailbox.row, source=mailbox.source, destination=mailbox.destination)
+        m.set(profile=mailbox.profile)
         m.route = route_id(request.source, request.destination)
         m.scopes = {
             "source_account": f"{request.source.url}/{mailbox.source.login}",
@@ -259,3 +261,11 @@ class Requests:
     @atomic
     def limits(self) -> dict[str, int]:
         return dict(self._limits)
+
+    @atomic
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        self._usual.update(limits)
+
+    @atomic
+    def usual(self) -> dict[str, int]:
+        return dict(self._usual)

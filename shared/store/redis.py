@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import redis
@@ -14,6 +14,7 @@ from redis.retry import Retry
 from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import (
+    AccountState,
     Audit,
     Endpoint,
     Failure,
@@ -31,16 +32,16 @@ from shared.model import (
     route_id,
 )
 from shared.plan import USUAL_WORTH, Worth
+from shared.redis_client import open_redis
 from shared.store import SCOPES, Overview, codec, keys, scripts
 from shared.uids import NO_UIDS, UidSet
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for the state database. RESP2, since redis-py's RESP3 may hand on an unread reply; retries are safe here
-    because every script may be repeated. A restart of the server is sat out for about 20 s."""
-    return redis.Redis.from_url(
+    """A client for the state database. Retries are safe here because every script may be repeated. A restart of the
+    server is sat out for about 20 s."""
+    return open_redis(
         url,
-        protocol=2,
         socket_timeout=15,
         socket_connect_timeout=5,
         health_check_interval=30,
@@ -76,11 +77,15 @@ class RedisStore:
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
+        observe: Callable[[str, float], object] | None = None,
     ) -> None:
+        """`observe` is told of each round trip: (script, seconds); of several scripts in one the last gives the name, so
+        that what follows a batch goes by "claim"."""
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
         self._worth = (worth.messages, worth.size_bytes)
+        self._observe = observe
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
 
     def _run(self, name: str, *args: Any) -> Any:
@@ -112,7 +117,12 @@ class RedisStore:
         pipeline = self._redis.pipeline(transaction=False)
         for name, args in calls:
             pipeline.evalsha(self._scripts[name].sha, 0, *args)
-        return list(pipeline.execute(raise_on_error=False))
+        began = time.perf_counter()
+        try:
+            return list(pipeline.execute(raise_on_error=False))
+        finally:
+            if self._observe:
+                self._observe(calls[-1][0], time.perf_counter() - began)
 
     def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -140,6 +150,7 @@ class RedisStore:
                 "source_host": request.source.host,
                 "destination_account": f"{request.destination.url}/{m.destination.login}",
                 "destination_host": request.destination.host,
+                "profile": codec.encode_profile(m.profile),
             }
             for m in mailboxes
         ]
@@ -240,7 +251,18 @@ class RedisStore:
             self._read("hset", keys.LIMITS, scope, most)
 
     def limits(self) -> dict[str, int]:
-        return {scope.decode(): int(most) for scope, most in self._read("hgetall", keys.LIMITS).items()}
+        return {scope: most for scope, most in self._limits_set() if not scope.startswith(keys.USUAL)}
+
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        if limits:
+            self._read("hset", keys.LIMITS, mapping={f"{keys.USUAL}{scope}": most for scope, most in limits.items()})
+
+    def usual(self) -> dict[str, int]:
+        found = self._limits_set()
+        return {scope.removeprefix(keys.USUAL): most for scope, most in found if scope.startswith(keys.USUAL)}
+
+    def _limits_set(self) -> list[tuple[str, int]]:
+        return [(scope.decode(), int(most)) for scope, most in self._read("hgetall", keys.LIMITS).items()]
 
     # -- work
 
@@ -422,6 +444,15 @@ class RedisStore:
         values = self._read("hmget", keys.mailbox(mailbox_id), *SCOPES)
         return {scope: (value or b"").decode() for scope, value in zip(SCOPES, values, strict=True)}
 
+    def account_turn(self, lease: Lease, service: str, interval_seconds: float) -> float:
+        return int(self._run("account_turn", *self._fence(lease), service, int(interval_seconds * 1000))) / 1000
+
+    def account_hold(self, service: str, seconds: float) -> None:
+        self._run("account_hold", service, int(seconds * 1000))
+
+    def note_account(self, lease: Lease, state: AccountState) -> None:
+        self._run("account", *self._fence(lease), state)
+
     # -- coordination
 
     def lead(self, holder: str, ttl_seconds: float) -> int:
@@ -442,6 +473,11 @@ class RedisStore:
             imports={state: names.count(state) for state in ImportState},
             holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
         )
+
+    def ready_mailboxes(self) -> dict[str, float]:
+        routes = self._read("zrange", keys.ROUTES, 0, -1)
+        found = (self._read("zrange", keys.ready(route.decode()), 0, -1, withscores=True) for route in routes)
+        return {mailbox.decode(): place for queue in found for mailbox, place in queue}
 
     def ready_units(self, count: int) -> list[Unit]:
         found: list[Unit] = []

@@ -14,6 +14,7 @@ from shared.store.keys import PREFIX
 NAMES = (
     "open", "submit", "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit",
     "control", "retry", "seal", "set_flags", "lead", "reap", "overview", "recheck",
+    "account_turn", "account_hold", "account",
 )  # fmt: skip
 
 

@@ -343,7 +343,7 @@ class Twice:
 
 ONCE_OR_TWICE = frozenset(
     {
-        "open_import", "submit", "control", "retry", "seal", "set_limit", "claim", "attend", "leave", "progress",
+        "open_import", "submit", "control", "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
         "finish", "release", "split", "plan_folder", "audit", "set_flags", "lead", "reap",
     }
 )  # fmt: skip

@@ -121,6 +121,46 @@ def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clo
     take(store, "d")
 
 
+def _lanes(store: Store, most: int = 12) -> int:
+    """How many lanes are let in, beside those that are."""
+    found = [store.claim(f"lane{n}") for n in range(most)]
+    for n, lease in enumerate(found):
+        if lease:
+            store.release(lease, how="wait")
+            store.leave(f"lane{n}", lease.mailbox.mailbox_id)
+    return sum(lease is not None for lease in found)
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+def test_what_is_usual_at_a_server_holds_where_nobody_says_otherwise(store: Store, scope: str) -> None:
+    whole = request()
+    login = "a/shared@login" if scope == "source_account" else "u{}"
+    to = "shared" if scope == "destination_account" else "t{}"
+    rows = [replace(person(whole, n, login.format(n), to.format(n)), mailbox_id=f"m{n}") for n in range(8)]
+    store.open_import(whole, rows, 14)
+    store.submit(whole.import_id)
+    key = store.limits_of("m0")[scope]
+    end = whole.source if scope.startswith("source") else whole.destination
+    server = end.url if scope.endswith("account") else end.host
+    default = 4 if scope.endswith("account") else 8  # eight rows, and 32 by default
+    store.set_usual({f"{scope}:elsewhere.example": 1, f"{scope}:imap://elsewhere.example:143": 1})
+    assert _lanes(store) == default, "another server's"
+    store.set_usual({f"{scope}:{server}": 3})
+    assert _lanes(store) == 3
+    assert store.limits() == {}, "nobody set anything"
+    assert store.usual()[f"{scope}:{server}"] == 3
+    for everywhere, expected in ((2, 2), (5, 3), (0, 0)):
+        store.set_limit(scope, everywhere)
+        assert _lanes(store) == expected, "the lower of both"
+    for here in (5, 1):
+        store.set_limit(f"{scope}:{key}", here)
+        assert _lanes(store) == here, "what a person set for just this one"
+    store.set_limit(f"{scope}:{key}", None)
+    store.set_limit(scope, None)
+    store.set_usual({f"{scope}:{server}": 6})
+    assert _lanes(store) == 6, "above the default too"
+
+
 def test_a_connection_is_counted_until_its_lane_leaves_or_is_silent(store: Store, clock: Clock) -> None:
     start(store, 3)
     store.set_limit("destination_host", 1)
@@ -391,3 +431,13 @@ def test_ready_units_are_what_a_lane_could_claim(store: Store) -> None:
     (ready,) = store.ready_units(5)
     assert take(store, hint=ready.unit_id).unit.unit_id == ready.unit_id
     assert store.ready_units(5) == []
+
+
+def test_a_ready_mailbox_keeps_its_place_until_it_is_given_work(store: Store) -> None:
+    planned(store, (1, 5), (6, 9))
+    (before,) = store.ready_mailboxes().items()
+    assert dict([before]) == store.ready_mailboxes()
+    lease = take(store)
+    assert lease.mailbox.mailbox_id == before[0]
+    store.release(lease, how="again")
+    assert store.ready_mailboxes()[before[0]] > before[1]

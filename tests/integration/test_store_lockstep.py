@@ -138,7 +138,7 @@ class Lockstep(RuleBasedStateMachine):
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
 
-    @rule(data=st.data(), what=st.sampled_from(["again", "control", "control", "retry", "retry", "limit"]))
+    @rule(data=st.data(), what=st.sampled_from(["again", "control", "control", "retry", "retry", "limit", "usual"]))
     def people_act(self, data: st.DataObject, what: str) -> None:
         """What persons do: seldom, compared with what lanes do."""
         n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
@@ -149,6 +149,11 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "usual":
+            server = data.draw(
+                st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])
+            )
+            self.both("set_usual", {server: data.draw(st.sampled_from([1, 2, 40]))}, lost=True)
         else:
             scopes = st.sampled_from([*LIMITS, "source_host:old.example"])
             self.both("set_limit", data.draw(scopes), data.draw(st.sampled_from([None, None, 1, 5])), lost=True)
@@ -511,7 +516,7 @@ def _readable(lease: Lease) -> Lease:
 def client() -> Iterator[redis.Redis]:
     found = [binary for binary in binaries().values() if binary]
     if not found:
-        pytest.skip("no Redis here")
+        pytest.skip("needs Redis")
     yield from serve(found[0])
 
 

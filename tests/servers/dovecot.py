@@ -68,6 +68,7 @@ class Dovecot:
         fsync: bool = False,
         any_login_password: str | None = None,
         capability: str | None = None,
+        certificate: tuple[bytes, bytes] | None = None,
         extra: str = "",
     ) -> None:
         self._settings = Settings(
@@ -87,7 +88,7 @@ class Dovecot:
         self.home = _home(root, self._owner.pw_uid)
         for name in _ROOMS:
             (self.home / name).mkdir()
-        self.certificate, self._key = certificate_and_key()
+        self.certificate, self._key = certificate or certificate_and_key()
         self.port = 0
         self.tls_port = 0
         self._process: subprocess.Popen[bytes] | None = None

@@ -83,6 +83,11 @@ class RedisServer:
 
         await_ready(answers, 20.0, "Redis")
 
+    @property
+    def data(self) -> Path:
+        """Where its files are."""
+        return self._data
+
     def stop(self) -> None:
         """Stop in order: everything is on disk."""
         if self._process is not None:

@@ -38,8 +38,12 @@ local function open_scope(n, key)
     local permits = P .. 'permits:' .. name
     if open and not redis.call('ZSCORE', permits, holder) then
       redis.call('ZREMRANGEBYSCORE', permits, '-inf', now)
-      local set = redis.call('HMGET', P .. 'limits', name, scopes[n])
-      open = redis.call('ZCARD', permits) < tonumber(set[1] or set[2] or ARGV[6 + n])
+      -- Set for just this one; else the lower of what is set for all and what is usual at that server; else the default.
+      local server = n % 2 == 1 and key:match('^[%w+]+://[^/]*') or key
+      local set = redis.call('HMGET', P .. 'limits', name, scopes[n], 'usual:' .. scopes[n] .. ':' .. server)
+      local most = tonumber(set[1] or set[2] or set[3] or ARGV[6 + n])
+      if not set[1] and set[3] then most = math.min(most, tonumber(set[3])) end
+      open = redis.call('ZCARD', permits) < most
     end
     verdicts[name] = open
   end

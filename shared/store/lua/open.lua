@@ -1,6 +1,6 @@
 -- open(import_id, fields_json, rows_json): writes an import and some of its mailboxes; safe to repeat, in pieces.
 -- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is left alone.
--- rows: [{id, row, source_login, destination_login, route, source_account, source_host, destination_account, destination_host}]
+-- rows: [{id, row, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile}]
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
@@ -32,6 +32,7 @@ for _, r in ipairs(rows) do
   redis.call('HSET', m, 'row', r.row, 'source_login', r.source_login, 'destination_login', r.destination_login,
     'route', r.route, 'source_account', r.source_account, 'source_host', r.source_host,
     'destination_account', r.destination_account, 'destination_host', r.destination_host)
+  if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
   if redis.call('HGET', m, 'state') == 'queued' then plan_unit(r.id) end
 end
 return queued

@@ -213,7 +213,7 @@ def test_an_untrusted_certificate_is_shown_and_nothing_is_sent(certificate: Cert
         with Scripted(**options) as server:  # type: ignore[arg-type]
             with pytest.raises(TlsFailed) as caught:
                 enter(server, tls="tls" if "tls" in options else "starttls")
-            text = str(caught.value)
+            text = f"{caught.value} {caught.value.advice}"
             for part in ("CN=mail.example.org", "expires", certificate.fingerprint, "--source-ca"):
                 assert part in text
             assert b"word" not in server.raw

@@ -29,10 +29,12 @@ class Desk:
     def ring(self, unit: Unit, import_id: str) -> None:
         self.rung.append(unit.unit_id)
 
-    def submit(self, *logins: str, name: str = "people") -> Import:
+    def submit(
+        self, *logins: str, name: str = "people", source: Endpoint = SOURCE, most: dict[str, int] | None = None
+    ) -> Import:
         rows = [_row(at, login) for at, login in enumerate(logins, start=2)]
-        request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(), name)
-        submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14)
+        request, mailboxes = prepare_import(rows, source, DESTINATION, Options(), name)
+        submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14, most=most)
         return operations.find_import(self.store, request.import_id)
 
     def park(self, request: Import, login: str) -> None:
@@ -167,3 +169,42 @@ def test_the_name_is_the_files_unless_it_is_given() -> None:
     assert import_name("autumn", "people.csv") == "autumn"
     with pytest.raises(UsageError):
         import_name("a\nb", "people.csv")
+
+
+ZOHO = Endpoint(host="imap.zoho.com", port=993, tls=Tls.IMPLICIT)
+
+
+def _let_in(desk: Desk) -> int:
+    """Lanes that may work at the same time."""
+    count = 0
+    while desk.store.claim(f"w/{count}"):
+        count += 1
+    return count
+
+
+def test_a_preset_limits_connections_of_its_host() -> None:
+    logins = [f"u{n}" for n in range(40)]
+    desk = Desk()
+    desk.submit(*logins, source=ZOHO)
+    assert desk.store.usual() == {"source_account:imaps://imap.zoho.com:993": 2, "source_host:imap.zoho.com": 20}
+    assert _let_in(desk) == 20
+    operations.set_limit(desk.store, "source_host:imap.zoho.com", 25)
+    assert _let_in(desk) == 25, "what a person sets for this host goes before"
+    control = Desk()
+    control.submit(*logins)
+    assert _let_in(control) == 32, "a host that nobody knows has the default"
+
+
+def test_a_lower_setting_of_a_person_is_not_raised_by_a_preset() -> None:
+    desk = Desk()
+    desk.submit(*[f"u{n}" for n in range(9)], source=ZOHO, most={"source_host": 4})
+    assert _let_in(desk) == 4
+
+
+def test_a_refused_login_is_told_what_its_provider_wants() -> None:
+    for source, told in ((ZOHO, True), (SOURCE, False)):
+        desk = Desk()
+        request = desk.submit("anna", source=source)
+        desk.park(request, "anna")
+        (group,) = operations.errors(desk.store, request)
+        assert ("Zoho Mail: Switch on IMAP" in group.advice) is told

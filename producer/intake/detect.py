@@ -1,0 +1,200 @@
+"""Which servers hold the mail of an address, and how that is known.
+
+In this order, and the first that knows decides: a preset that claims the domain; a preset that claims its mail exchanger;
+the domain's own autoconfig; Mozilla's public database, by domain and by mail exchanger; SRV records (RFC 6186); guesses,
+each really tried. Nobody but the domain itself is told the address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from producer.intake.detect_autoconfig import Way, place, read_config
+from producer.intake.detect_probe import Network, NoSuchDomain, Tried
+from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
+from shared.errors import UsageError
+
+_EXCHANGERS_TRIED: Final = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """One way in, as it is told."""
+
+    #: What to give as ``--source`` or ``--destination``: a provider's name or a URL.
+    give: str
+    #: The URL.
+    url: str
+    #: What the account is called there; "" when that is not known.
+    login: str = ""
+    #: Why its certificate is not trusted; "" when it is, or was not looked at.
+    doubt: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Detection:
+    """What is known of an address."""
+
+    #: The address.
+    address: str
+    #: "preset", "mx", "autoconfig", "ispdb", "srv", "guess", or "" when nothing was found.
+    how: str = ""
+    #: The same as a sentence.
+    why: str = ""
+    #: IMAP first.
+    ways: tuple[Answer, ...] = ()
+    #: The provider, when it is one that mailhaul knows.
+    provider: Provider | None = None
+    #: What was looked at in vain, a sentence each.
+    tried: tuple[str, ...] = ()
+
+
+def detect(
+    address: str, *, offline: bool = False, network: Network | None = None, presets: Catalogue | None = None
+) -> Detection:
+    """Raises `UsageError` when it is no address."""
+    return _Search(_address(address), network or Network(), presets or catalogue()).run(offline=offline)
+
+
+def candidates(domain: str, exchangers: Sequence[str]) -> list[tuple[str, str]]:
+    """(scheme, host) that are worth a try, the likeliest first. Pure."""
+    both = ("imaps", "imap+starttls", "pop3s", "pop3+starttls")
+    hosts = [(f"imap.{domain}", both[:2]), (f"mail.{domain}", both), (domain, both)]
+    hosts += [(f"pop.{domain}", both[2:]), (f"pop3.{domain}", both[2:])]
+    hosts += [(name, both) for name in exchangers[:_EXCHANGERS_TRIED]]
+    tries = [(scheme, host) for host, schemes in hosts for scheme in schemes]
+    return list(dict.fromkeys(tries))
+
+
+class _Search:
+    """One address."""
+
+    def __init__(self, address: str, network: Network, presets: Catalogue) -> None:
+        self._address, self._network, self._presets = address, network, presets
+        self._domain = address.rpartition("@")[2]
+        self._tried: list[str] = []
+        self._exchangers: list[str] = []
+
+    def run(self, *, offline: bool) -> Detection:
+        if claimed := self._presets.by_domain(self._domain):
+            return self._preset("preset", claimed, f"{self._domain} belongs to {claimed[0].title}")
+        self._tried.append(f"no preset claims {self._domain}")
+        if offline:
+            return Detection(address=self._address, tried=tuple(self._tried))
+        try:
+            for step in (self._by_exchanger, self._autoconfig, self._database, self._services, self._guesses):
+                if found := step():
+                    return found
+        except NoSuchDomain:
+            self._tried.append(f"there is no domain {self._domain}")
+        return Detection(address=self._address, tried=tuple(self._tried))
+
+    # -- steps
+
+    def _by_exchanger(self) -> Detection | None:
+        try:
+            self._exchangers = self._network.exchangers(self._domain)
+        except OSError as error:
+            self._tried.append(f"mail exchangers: {error}")
+            return None
+        for name in self._exchangers:
+            if claimed := self._presets.by_mx(name):
+                return self._preset("mx", claimed, f"mail for {self._domain} goes to {name}: {claimed[0].title}")
+        names = ", ".join(self._exchangers[:3]) or "none"
+        self._tried.append(f"no preset claims the mail exchanger of {self._domain} ({names})")
+        return None
+
+    def _autoconfig(self) -> Detection | None:
+        places = [place(template, self._address) for template in self._network.own]
+        return self._files("autoconfig", places, "the domain's own autoconfig says so")
+
+    def _database(self) -> Detection | None:
+        # Its servers' domain stands for all who have their mail there.
+        domains = dict.fromkeys([self._domain, *(_above(name) for name in self._exchangers[:_EXCHANGERS_TRIED])])
+        places = [place(self._network.ispdb, f"@{domain}") for domain in domains]
+        return self._files("ispdb", places, "Mozilla's public database says so")
+
+    def _files(self, how: str, places: Sequence[str], why: str) -> Detection | None:
+        def look(url: str) -> list[Way] | str:
+            shown = url.partition("?")[0]
+            try:
+                return read_config(self._network.fetch(url), self._address) or f"{shown}: nothing encrypted in it"
+            except (OSError, ValueError) as error:
+                return f"{shown}: {error}"
+
+        with ThreadPoolExecutor(len(places)) as pool:
+            answers = list(pool.map(look, places))
+        for url, answer in zip(places, answers, strict=True):
+            if isinstance(answer, list):
+                return self._found(how, answer, f"{why} ({url.partition('?')[0]})")
+            self._tried.append(answer)
+        return None
+
+    def _services(self) -> Detection | None:
+        try:
+            found = self._network.services(self._domain, self._address)
+        except OSError as error:
+            self._tried.append(f"SRV records: {error}")
+            return None
+        if found:
+            return self._found("srv", found, f"SRV records of {self._domain} say so")
+        self._tried.append(f"{self._domain} has no SRV records for IMAP or POP3")
+        return None
+
+    def _guesses(self) -> Detection | None:
+        answers = self._network.try_all(candidates(self._domain, self._exchangers))
+        best: dict[str, Tried] = {}
+        for one in sorted(answers, key=lambda one: bool(one.doubt)):  # who proves who it is goes first
+            best.setdefault(one.way.protocol, one)
+        if not best:
+            self._tried.append(f"no server greets at imap., mail. or pop.{self._domain} or its mail exchangers")
+            return None
+        doubts = {one.way.url: one.doubt for one in best.values()}
+        return self._found(
+            "guess", [one.way for one in best.values()], "guessed, tried, and it greets over TLS", doubts
+        )
+
+    # -- answers
+
+    def _preset(self, how: str, claimed: tuple[Provider, Site], why: str) -> Detection:
+        provider, site = claimed
+        login = provider.login_of(self._address)
+        ways = [Answer(give=site.name, url=site.imap_source or site.imap, login=login)]
+        if site.pop3:
+            ways.append(Answer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
+        return self._told(how, why, ways, provider)
+
+    def _found(self, how: str, ways: Sequence[Way], why: str, doubts: dict[str, str] | None = None) -> Detection:
+        ordered = sorted(ways, key=lambda one: one.protocol)
+        host = ordered[0].url.partition("://")[2].rpartition(":")[0]
+        answers = [
+            Answer(give=one.url, url=one.url, login=one.login, doubt=(doubts or {}).get(one.url, "")) for one in ordered
+        ]
+        return self._told(how, why, answers, self._presets.by_account(self._address, host))
+
+    def _told(self, how: str, why: str, ways: Sequence[Answer], provider: Provider | None) -> Detection:
+        return Detection(
+            address=self._address, how=how, why=why, ways=tuple(ways), provider=provider, tried=tuple(self._tried)
+        )
+
+
+def _above(host: str) -> str:
+    """``mx1.mail.example.org`` → ``example.org``: good for the database, which is asked in vain otherwise."""
+    return ".".join(host.split(".")[-2:])
+
+
+def _address(text: str) -> str:
+    """With its domain in ASCII. Raises `UsageError`."""
+    local, at, domain = text.strip().rpartition("@")
+    try:
+        name = domain.encode("idna").decode("ascii").lower().rstrip(".")
+    except UnicodeError:
+        name = ""
+    if not (at and local and local.isprintable() and " " not in local) or len(text) > 320:
+        raise UsageError(f"{text[:80]!r} is no address; write user@example.org")
+    if "." not in name or not all(part.replace("-", "").replace("_", "").isalnum() for part in name.split(".")):
+        raise UsageError(f"{text[:80]!r}: what stands behind the @ is no domain")
+    return f"{local}@{name}"

@@ -1,0 +1,173 @@
+"""What detection asks of the network: DNS, a file over HTTPS, and servers that are guessed and really tried."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import monotonic
+from typing import Final
+from urllib.parse import urljoin
+
+import dns.exception
+import dns.resolver
+import httpx2
+from dns.rdtypes.ANY.MX import MX
+from dns.rdtypes.IN.SRV import SRV
+
+from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, Way, way
+from shared.mail.tls import TlsMode, await_greeting, blind, certificate, described, secured
+
+_REDIRECTS: Final = 3
+_AT_ONCE: Final = 16
+#: Scheme → (protocol, TLS mode).
+_MODES: Final[Mapping[str, tuple[str, TlsMode]]] = {
+    "imaps": ("imap", "tls"),
+    "imap+starttls": ("imap", "starttls"),
+    "pop3s": ("pop3", "tls"),
+    "pop3+starttls": ("pop3", "starttls"),
+}
+#: RFC 6186 §3.1, RFC 8314 §5.1: the encrypted first.
+_SERVICES: Final = {"imaps": "_imaps", "imap+starttls": "_imap", "pop3s": "_pop3s", "pop3+starttls": "_pop3"}
+_PORTS: Final = {"imaps": 993, "imap+starttls": 143, "pop3s": 995, "pop3+starttls": 110}
+
+
+class NoSuchDomain(Exception):
+    """The domain is not in DNS."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tried:
+    """A guess that answered."""
+
+    #: The way in.
+    way: Way
+    #: The certificate, when it did not prove who the server is; "" when it did.
+    doubt: str = ""
+
+
+def _connect(host: str, port: int, seconds: float) -> socket.socket:
+    return socket.create_connection((host, port), timeout=seconds)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """The outside. Tests bring their own resolver, places and ports."""
+
+    #: Deadline in seconds of one question.
+    seconds: float = 5.0
+    #: Asks DNS; None: as this machine does.
+    resolver: dns.resolver.Resolver | None = None
+    #: Opens a connection: (host, port, seconds).
+    connect: Callable[[str, int, float], socket.socket] = _connect
+    #: Where a domain's own autoconfig may lie.
+    own: tuple[str, ...] = OWN
+    #: Where the public database is.
+    ispdb: str = ISPDB
+    #: Scheme → port that is tried.
+    ports: Mapping[str, int] = field(default_factory=lambda: _PORTS)
+    #: CA file to trust; None: the system's.
+    ca_file: str | None = None
+
+    # -- DNS
+
+    def exchangers(self, domain: str) -> list[str]:
+        """Names of the mail exchangers, the first to be used first; empty when there are none. Raises NoSuchDomain, and
+        OSError when DNS does not answer."""
+        found = [record for record in self._ask(domain, "MX", missing_is_error=True) if isinstance(record, MX)]
+        names = [str(record.exchange).rstrip(".").lower() for record in sorted(found, key=lambda r: r.preference)]
+        return [name for name in names if name]  # "." means that it takes no mail (RFC 7505)
+
+    def services(self, domain: str, login: str) -> list[Way]:
+        """What SRV records name (RFC 6186), the best for each protocol. Raises OSError when DNS does not answer."""
+        found: dict[str, Way] = {}
+        with ThreadPoolExecutor(len(_SERVICES)) as pool:
+            answers = pool.map(lambda name: self._ask(f"{name}._tcp.{domain}", "SRV"), _SERVICES.values())
+            for scheme, records in zip(_SERVICES, answers, strict=True):
+                offers = [record for record in records if isinstance(record, SRV)]
+                for offer in sorted(offers, key=lambda r: (r.priority, -r.weight)):
+                    if one := way(scheme, str(offer.target), offer.port, login):  # "." means: not offered
+                        found.setdefault(one.protocol, one)
+        return list(found.values())
+
+    def _ask(self, name: str, kind: str, *, missing_is_error: bool = False) -> Sequence[object]:
+        try:
+            resolver = self.resolver or dns.resolver.Resolver()
+            return list(resolver.resolve(name, kind, lifetime=self.seconds, search=False))
+        except dns.resolver.NXDOMAIN:
+            if missing_is_error:
+                raise NoSuchDomain(name) from None
+            return []
+        except dns.resolver.NoAnswer:
+            return []
+        except (dns.exception.DNSException, ValueError) as error:
+            raise OSError(f"DNS does not answer ({type(error).__name__})") from None
+
+    # -- HTTPS
+
+    def fetch(self, url: str) -> bytes:
+        """A small file. Never from https to http. Raises OSError when there is none."""
+        until = monotonic() + self.seconds
+        scheme = url.partition(":")[0]
+        headers = {"accept": "text/xml, application/xml", "accept-encoding": "identity"}
+        try:
+            trust = ssl.create_default_context(cafile=self.ca_file)
+            with httpx2.Client(timeout=self.seconds, headers=headers, verify=trust) as client:
+                for _ in range(_REDIRECTS + 1):
+                    with client.stream("GET", url) as answer:
+                        if answer.is_redirect:
+                            url = urljoin(url, answer.headers.get("location", ""))
+                            if url.partition(":")[0] not in ("https", scheme):
+                                raise OSError("redirected away from https")
+                            continue
+                        if answer.status_code != 200:
+                            raise OSError(f"HTTP {answer.status_code}")
+                        return _capped(answer.iter_raw(), until)
+        except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
+            raise OSError(f"no answer ({type(error).__name__})") from None
+        raise OSError("too many redirects")
+
+    # -- guesses
+
+    def try_all(self, candidates: Sequence[tuple[str, str]]) -> list[Tried]:
+        """Of these (scheme, host), those that greet over TLS, in this order. All at the same time."""
+        if not candidates:
+            return []
+        with ThreadPoolExecutor(min(_AT_ONCE, len(candidates))) as pool:
+            return [found for found in pool.map(lambda one: self._try(*one), candidates) if found]
+
+    def _try(self, scheme: str, host: str) -> Tried | None:
+        found = way(scheme, host, self.ports[scheme])
+        if found is None:
+            return None
+        try:
+            try:
+                self._greeted(scheme, host, ssl.create_default_context(cafile=self.ca_file))
+                return Tried(way=found)
+            except ssl.SSLCertVerificationError as error:
+                der = self._greeted(scheme, host, blind(ssl.create_default_context()))
+                return Tried(way=found, doubt=f"{error.verify_message} ({described(der)})")
+        except (OSError, ValueError):
+            return None
+
+    def _greeted(self, scheme: str, host: str, context: ssl.SSLContext) -> bytes:
+        """The certificate of a server that greets as it should. Raises OSError and ValueError."""
+        protocol, mode = _MODES[scheme]
+        sock = self.connect(host, self.ports[scheme], self.seconds)
+        with secured(sock, protocol, mode, host, context, self.seconds) as safe:
+            if mode == "tls":
+                await_greeting(safe, protocol, monotonic() + self.seconds)
+            return certificate(safe)
+
+
+def _capped(chunks: Iterator[bytes], until: float) -> bytes:
+    content = b""
+    for chunk in chunks:
+        content += chunk
+        if len(content) > MOST_BYTES:
+            raise OSError(f"larger than {MOST_BYTES} bytes")
+        if monotonic() > until:
+            raise OSError("too slow")
+    return content

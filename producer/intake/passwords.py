@@ -1,0 +1,115 @@
+"""Passwords that are made for new accounts, and handed over once: in a CSV file that only its owner may read.
+
+The file is written before anything is asked for, and never loses a line: what stands in it, or in the store from an
+earlier run, is used again, so the same command makes the same passwords.
+"""
+
+from __future__ import annotations
+
+import csv
+import fcntl
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from producer.intake.manifest import Row
+from shared.credentials import Secret
+from shared.errors import UsageError
+
+_HEADER: Final = ("login", "password")
+#: Without letters and digits that look alike.
+_LOWER, _UPPER, _DIGITS = "abcdefghijkmnpqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
+_LETTERS: Final = _LOWER + _UPPER + _DIGITS
+
+
+def new_password() -> str:
+    """About 115 bits, four groups that can be read out; a letter of each case, a digit and a sign for every policy. Begins
+    with a letter: a spreadsheet takes nothing for a formula."""
+    while True:
+        groups = ["".join(secrets.choice(_LETTERS) for _ in range(5)) for _ in range(4)]
+        text = "-".join(groups)
+        kinds = (_LOWER, _UPPER, _DIGITS)
+        if not text[0].isdigit() and all(set(kind) & set(text) for kind in kinds):
+            return text
+
+
+def passwords_path(state_dir: Path, name: str, import_id: str) -> Path:
+    """Where those of this import are handed over."""
+    plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "import"
+    return state_dir / "passwords" / f"{plain[:60]}-{import_id[:8]}.csv"
+
+
+def fill(rows: Sequence[Row], known: Mapping[str, Secret]) -> tuple[Row, ...]:
+    """The rows, those without a password of their own with what is known of their login."""
+    return tuple(
+        replace(row, new_password=known[row.new_login], own_new_password=True)
+        if not row.own_new_password and row.new_login in known
+        else row
+        for row in rows
+    )
+
+
+def read_passwords(path: Path) -> dict[str, Secret]:
+    """What was handed over. Empty without a file. Raises `UsageError` for one that is damaged."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = list(csv.reader(file))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"{path} cannot be read ({type(error).__name__}): {_WHAT_TO_DO}") from None
+    if not lines or tuple(lines[0]) != _HEADER or any(len(line) != 2 for line in lines):
+        raise UsageError(f"{path} is not as it was written: {_WHAT_TO_DO}")
+    return {login: Secret(password) for login, password in lines[1:]}
+
+
+_WHAT_TO_DO: Final = "mend it, or move it away (accounts that were created keep the passwords that stand in it)"
+
+
+def hand_over(path: Path, rows: Sequence[Row], stored: Mapping[str, Secret]) -> tuple[tuple[Row, ...], int]:
+    """The rows with a password each, and how many were made just now; these stand in the file before this returns.
+    `stored` is what an earlier run made, by login at the destination. Raises `UsageError`."""
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path):
+            written = read_passwords(path)
+            known = {**stored, **written}
+            wanted = [row.new_login for row in rows if not row.own_new_password and row.new_login not in known]
+            made = {login: Secret(new_password()) for login in wanted}
+            if made:
+                _write(path, {**written, **made})
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): choose another state folder") from None
+    return fill(rows, {**known, **made}), len(made)
+
+
+def _write(path: Path, passwords: Mapping[str, Secret]) -> None:
+    descriptor, draft = tempfile.mkstemp(prefix=".passwords-", dir=path.parent)  # 0600
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(_HEADER)
+            lines.writerows((login, password.reveal()) for login, password in passwords.items())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(draft, path)
+    except BaseException:
+        os.unlink(draft)
+        raise
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Two runs of one command make one password an account."""
+    lock = os.open(path.parent / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

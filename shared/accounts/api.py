@@ -1,0 +1,173 @@
+"""HTTP for the adapters: one client a service, verified TLS, no redirects, every answer bounded, and what a status means
+to every API alike.
+
+Nothing is tried again here: a service that asks to wait is an outcome, and whoever asked comes back later.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+
+import httpx2
+
+from shared.model.accounts import Rejected, Retry
+
+_TIMEOUT: Final = httpx2.Timeout(30, connect=10)
+_MOST_BYTES: Final = 4 << 20
+#: When a service asks to wait and does not say how long.
+_USUAL_WAIT: Final = 30.0
+_LONGEST_WAIT: Final = 6 * 3600.0
+_LONGEST_REASON: Final = 300
+
+
+class Halted(Exception):
+    """The call came to an end that is the outcome."""
+
+    def __init__(self, outcome: Retry | Rejected) -> None:
+        self.outcome = outcome
+        super().__init__(type(outcome).__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Answer:
+    """What a service answered."""
+
+    #: HTTP status.
+    status: int
+    #: The JSON of the body; None when it is none.
+    body: Any
+    #: The beginning of the body.
+    text: str
+
+
+def http_client(
+    base_url: str, shown: str, headers: Mapping[str, str], *, ca_file: str = "", auth: Any = None
+) -> httpx2.Client:
+    """A client that verifies TLS, follows no redirect, reads no more than a few MB of an answer, and raises `Halted` for
+    a status that means the same everywhere. `shown` is what people call the service."""
+    verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
+
+    def checked(response: httpx2.Response) -> None:
+        response.read()
+        after = response.headers.get("Retry-After", "")
+        if outcome := common(response.status_code, after, response.text, shown):
+            raise Halted(outcome)
+
+    return httpx2.Client(
+        base_url=base_url,
+        headers=dict(headers),
+        auth=auth,
+        event_hooks={"response": [checked]},
+        transport=_Bounded(httpx2.HTTPTransport(verify=verify)),
+        timeout=_TIMEOUT,
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+class Api:
+    """One service, asked."""
+
+    def __init__(self, client: httpx2.Client, shown: str) -> None:
+        self.client, self.shown = client, shown
+
+    def ask(
+        self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None, **more: Any
+    ) -> Answer:
+        """The answer, of a status that an adapter may have a meaning for. Raises `Halted`."""
+        try:
+            response = self.client.request(method, path, json=json, params=params, **more)
+        except httpx2.HTTPError as error:
+            raise Halted(unreachable(self.shown, error)) from error
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        return Answer(status=response.status_code, body=body, text=shortened(response.text))
+
+    def close(self) -> None:
+        """Lets connections go."""
+        self.client.close()
+
+
+def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Rejected | None:
+    """What a status means to every API alike; None when the adapter has to say."""
+    said = f": {shortened(text)}" if text.strip() else ""
+    if status in (429, 503) or (status == 403 and "ateLimitExceeded" in text):  # Google's userRateLimitExceeded
+        seconds = wait_of(retry_after, time.time())
+        return Retry(after_seconds=seconds, why=f"{shown} asks to wait {seconds:.0f} s", everyone=True)
+    if status >= 500:
+        return Retry(after_seconds=15, why=f"{shown} has a fault of its own ({status}{said})", reached=False)
+    if status in (401, 403):
+        return Rejected(
+            reason=f"{shown} does not let us in ({status}{said})",
+            advice="give a secret that may create accounts (--accounts-secret-file), and run the import command again",
+        )
+    if 300 <= status < 400:
+        return Rejected(
+            reason=f"{shown} sends us to another place, where a secret must not follow",
+            advice="give the final address as --accounts",
+        )
+    return None
+
+
+def unreachable(shown: str, error: Exception) -> Retry:
+    """No answer came."""
+    return Retry(
+        after_seconds=15, why=f"{shown} cannot be reached ({type(error).__name__})", everyone=True, reached=False
+    )
+
+
+def wait_of(retry_after: str, now: float) -> float:
+    """Seconds of a Retry-After header (RFC 9110 §10.2.3): a number, or a date."""
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(retry_after).timestamp() - now
+        except (ValueError, TypeError):
+            return _USUAL_WAIT
+    return min(max(seconds, 1.0), _LONGEST_WAIT) if seconds == seconds else _USUAL_WAIT
+
+
+def shortened(text: str) -> str:
+    """One line of it, without control characters."""
+    line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
+    return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
+
+
+class _Bounded(httpx2.BaseTransport):
+    """A transport whose answers end after a few MB."""
+
+    def __init__(self, inner: httpx2.BaseTransport) -> None:
+        self._inner = inner
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = self._inner.handle_request(request)
+        assert isinstance(response.stream, httpx2.SyncByteStream)
+        response.stream = _BoundedStream(response.stream)
+        return response
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+class _BoundedStream(httpx2.SyncByteStream):
+    def __init__(self, inner: httpx2.SyncByteStream) -> None:
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[bytes]:
+        left = _MOST_BYTES
+        for part in self._inner:
+            left -= len(part)
+            if left < 0:
+                raise httpx2.RemoteProtocolError("the answer is too large")
+            yield part
+
+    def close(self) -> None:
+        self._inner.close()

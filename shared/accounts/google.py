@@ -1,0 +1,69 @@
+"""Google Workspace, by the Directory API (admin.directory.user). A mailbox is there when `isMailboxSetup` says so.
+
+Storage belongs to the licence; a quota is not sent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Answer, Api, Halted, shortened
+from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.model.accounts import Rejected, Retry
+
+API: Final = "https://admin.googleapis.com"
+_USERS: Final = "admin/directory/v1/users"
+#: How often a mailbox that is being set up is asked for.
+_SETUP_WAIT: Final = 30.0
+
+
+class Google(LooksFirst):
+    """One Workspace."""
+
+    def __init__(self, api: Api, *, unit: str = "/", settling_seconds: float) -> None:
+        super().__init__(api)
+        self._unit = unit
+        self.settling_seconds = settling_seconds
+
+    def _find(self, account: NewAccount) -> bool:
+        needs_address(account)
+        answer = self._user(account)
+        # An alias is answered with the user whose it is.
+        email = str(first(answer.body, "primaryEmail")).casefold()
+        return answer.status == 200 and email == account.login.casefold()
+
+    def _create(self, account: NewAccount) -> bool:
+        wanted = {
+            "primaryEmail": account.login,
+            "name": {
+                "givenName": account.first_name or account.user,
+                "familyName": account.last_name or account.user,
+            },
+            "password": account.password.reveal(),
+            "changePasswordAtNextLogin": False,
+            "orgUnitPath": self._unit,
+        }
+        answer = self._api.ask("POST", _USERS, json=wanted)
+        if answer.status in (200, 201):
+            return True
+        if answer.status == 409:
+            return False
+        raise self._refused(answer, account)
+
+    def _ready(self, account: NewAccount) -> Retry | None:
+        if first(self._user(account).body, "isMailboxSetup") is True:
+            return None
+        return Retry(after_seconds=_SETUP_WAIT, why=f"{self._api.shown} is setting the mailbox up")
+
+    def _user(self, account: NewAccount) -> Answer:
+        answer = self._api.ask("GET", f"{_USERS}/{quote(account.login, safe='@')}")
+        if answer.status not in (200, 404):
+            raise self._refused(answer, account)
+        return answer
+
+    def _refused(self, answer: Answer, account: NewAccount) -> Halted:
+        said = shortened(str(first(answer.body, "error", "message") or answer.text))
+        reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
+        return Halted(Rejected(reason=reason))

@@ -1,0 +1,75 @@
+"""Microsoft 365, by Graph: a user, and the licence that gives it a mailbox (`sku=`).
+
+An account that was there keeps what it has, a missing licence included: those cost money. Of one that an earlier call
+made, what that left undone is done. The mailbox comes minutes later, and only a sign-in tells.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import quote
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Answer, Api, Halted, shortened
+from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.model.accounts import Rejected, Retry
+
+API: Final = "https://graph.microsoft.com"
+
+
+class Graph(LooksFirst):
+    """One tenant."""
+
+    def __init__(self, api: Api, *, sku: str, location: str, settling_seconds: float) -> None:
+        super().__init__(api)
+        self._sku, self._location = sku, location
+        self.settling_seconds = settling_seconds
+
+    def _find(self, account: NewAccount) -> bool:
+        needs_address(account)
+        return self._user(account).status == 200
+
+    def _create(self, account: NewAccount) -> bool:
+        wanted = {
+            "accountEnabled": True,
+            "displayName": account.display_name,
+            "givenName": account.first_name or None,
+            "surname": account.last_name or None,
+            "mailNickname": account.user,
+            "userPrincipalName": account.login,
+            "usageLocation": self._location or None,
+            "passwordProfile": {"password": account.password.reveal(), "forceChangePasswordNextSignIn": False},
+        }
+        answer = self._api.ask("POST", "v1.0/users", json={k: v for k, v in wanted.items() if v is not None})
+        if answer.status == 201:
+            self._license(account)
+            return True
+        if answer.status in (400, 409) and "already exists" in str(first(answer.body, "error", "message")):
+            return False
+        raise self._refused(answer, account)
+
+    def _ready(self, account: NewAccount) -> Retry | None:
+        if self._sku and account.ours:
+            self._license(account)
+        return None
+
+    def _license(self, account: NewAccount) -> None:
+        if not self._sku:
+            return
+        wanted = {"addLicenses": [{"skuId": self._sku, "disabledPlans": []}], "removeLicenses": []}
+        # Given twice it is given once.
+        answer = self._api.ask("POST", f"v1.0/users/{quote(account.login, safe='@')}/assignLicense", json=wanted)
+        if answer.status != 200:
+            raise self._refused(answer, account)
+
+    def _user(self, account: NewAccount) -> Answer:
+        path = f"v1.0/users/{quote(account.login, safe='@')}"
+        answer = self._api.ask("GET", path, params={"$select": "id,userPrincipalName"})
+        if answer.status not in (200, 404):
+            raise self._refused(answer, account)
+        return answer
+
+    def _refused(self, answer: Answer, account: NewAccount) -> Halted:
+        said = shortened(str(first(answer.body, "error", "message") or answer.text))
+        reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
+        return Halted(Rejected(reason=reason))

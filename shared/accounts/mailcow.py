@@ -1,0 +1,84 @@
+"""mailcow's API (`/api/v1`): everything is answered with 200, and what came of it stands in the body."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from urllib.parse import quote
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Answer, Halted, shortened
+from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.model.accounts import Rejected
+
+_ADVICE: Final = {
+    "domain_not_found": "add the domain in mailcow, then: mailhaul retry IMPORT",
+    "mailbox_quota_exceeded": "give a smaller quota in the file, or allow larger mailboxes in mailcow's domain",
+    "mailbox_quota_left_exceeded": "raise the quota of mailcow's domain, then: mailhaul retry IMPORT",
+    "max_mailbox_exceeded": "allow more mailboxes in mailcow's domain, then: mailhaul retry IMPORT",
+    "password_complexity": "give a longer new_password in the file, or --generate-passwords",
+    "access_denied": "give the key of mailcow's read-write API (--accounts-secret-file)",
+}
+_TAKEN: Final = ("object_exists", "is_alias_or_mailbox", "mailbox_exists")
+
+
+class Mailcow(LooksFirst):
+    """One mailcow."""
+
+    def _find(self, account: NewAccount) -> bool:
+        needs_address(account)
+        found = self._read(f"get/mailbox/{quote(account.login, safe='@')}")
+        return isinstance(found, dict) and str(found.get("username", "")).casefold() == account.login.casefold()
+
+    def _create(self, account: NewAccount) -> bool:
+        password = account.password.reveal()
+        wanted = {
+            "local_part": account.user,
+            "domain": account.domain,
+            "name": account.display_name,
+            "authsource": "mailcow",
+            "password": password,
+            "password2": password,
+            "quota": str(self._quota_mib(account)),
+            "active": "1",
+            "force_pw_update": "0",
+            "tls_enforce_in": "0",
+            "tls_enforce_out": "0",
+        }
+        answer = self._api.ask("POST", "add/mailbox", json=wanted)
+        said = [(kind, [str(word) for word in words]) for kind, words in _messages(answer)]
+        if any(kind == "success" for kind, _ in said) and all(kind != "danger" for kind, _ in said):
+            return True
+        wrong = next((words for kind, words in said if kind in ("danger", "error")), None)
+        if wrong is None:
+            raise self._odd(answer)
+        if wrong[0] in _TAKEN:
+            return False
+        reason = shortened(" ".join(wrong)).replace(password, "***")
+        raise Halted(Rejected(reason=f"{self._api.shown} says: {reason}", advice=_ADVICE.get(wrong[0], "")))
+
+    def _quota_mib(self, account: NewAccount) -> int:
+        if account.quota_bytes is not None:
+            return max(1, -(-account.quota_bytes // 1024**2))
+        # Nothing and 0 mean without limit, which is not what is usual there.
+        domain = self._read(f"get/domain/{quote(account.domain, safe='')}")
+        usual = str(first(domain, "def_new_mailbox_quota") or "")
+        return int(usual) // 1024**2 if usual.isascii() and usual.isdigit() else 0
+
+    def _read(self, path: str) -> Any:
+        answer = self._api.ask("GET", path)
+        if answer.status != 200 or not isinstance(answer.body, dict | list):
+            raise self._odd(answer)
+        if first(answer.body, "type") in ("error", "danger"):
+            raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(str(first(answer.body, 'msg')))}"))
+        return answer.body
+
+    def _odd(self, answer: Answer) -> Halted:
+        said = f"{self._api.shown} answers {answer.status} and no JSON of mailcow's: {answer.text}"
+        return Halted(Rejected(reason=said, advice="check the host in --accounts"))
+
+
+def _messages(answer: Answer) -> list[tuple[str, list[Any]]]:
+    """(type, words) of each message."""
+    found = answer.body if isinstance(answer.body, list) else [answer.body]
+    said = [(str(one.get("type", "")), one.get("msg")) for one in found if isinstance(one, dict)]
+    return [(kind, words if isinstance(words, list) and words else [words or kind]) for kind, words in said]

@@ -1,0 +1,86 @@
+"""SCIM 2.0 (RFC 7643, RFC 7644), by scim2-client. The one file that knows it: its API still moves.
+
+A quota has no place in the standard's User and is not sent.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import httpx2
+from pydantic import ValidationError
+from scim2_client import RequestNetworkException, SCIMClientException
+from scim2_client.engines.httpx2 import SyncSCIMClient
+from scim2_models import Email, Error, ListResponse, Name, SCIMException, ScimProvider, SearchRequest, User
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Api, Halted, shortened, unreachable
+from shared.accounts.looking_first import LooksFirst
+from shared.model.accounts import Rejected
+
+
+class Scim(LooksFirst):
+    """One SCIM service."""
+
+    def __init__(self, api: Api, settling_seconds: float) -> None:
+        super().__init__(api)
+        self.settling_seconds = settling_seconds
+        self._scim = SyncSCIMClient(api.client, provider=ScimProvider(models=[User]), raise_scim_errors=False)
+
+    def _find(self, account: NewAccount) -> bool:
+        # A JSON string is just what the filter's grammar wants (RFC 7644 §3.4.2.2).
+        filter_ = f"userName eq {json.dumps(account.login, ensure_ascii=False)}"
+        wanted: SearchRequest[Any] = SearchRequest.model_validate({"filter": filter_})
+        try:
+            found = self._scim.query(User, query_parameters=wanted)
+        except (SCIMClientException, SCIMException) as error:
+            raise self._halted(error) from error
+        if isinstance(found, Error):
+            raise Halted(self._rejected(found))
+        # A service that knows no filter answers with everybody.
+        users = found.resources or [] if isinstance(found, ListResponse) else []
+        return any((user.user_name or "").casefold() == account.login.casefold() for user in users)
+
+    def _create(self, account: NewAccount) -> bool:
+        names = {"given_name": account.first_name, "family_name": account.last_name, "formatted": account.display_name}
+        user: User[Any] = User(
+            user_name=account.login,
+            name=Name(**{name: value for name, value in names.items() if value}),
+            display_name=account.display_name,
+            password=account.password.reveal(),
+            active=True,
+            emails=_emails(account.login),
+        )
+        try:
+            answer = self._scim.create(user)
+        except (SCIMClientException, SCIMException) as error:
+            raise self._halted(error) from error
+        if isinstance(answer, Error):
+            if answer.status == httpx2.codes.CONFLICT:
+                return False
+            raise Halted(self._rejected(answer))
+        return True
+
+    def _rejected(self, error: Error) -> Rejected:
+        said = ", ".join(filter(None, (error.scim_type, error.detail)))
+        return Rejected(reason=f"{self._api.shown} says: {shortened(said) or error.status}")
+
+    def _halted(self, error: SCIMClientException | SCIMException) -> Halted:
+        if isinstance(error, RequestNetworkException):
+            return Halted(unreachable(self._api.shown, error))
+        # The text of these may hold the request, and with it the password.
+        return Halted(
+            Rejected(
+                reason=f"{self._api.shown} does not speak SCIM 2.0 there ({type(error).__name__})",
+                advice="check the path in --accounts: it ends where /Users follows, often in /scim/v2",
+            )
+        )
+
+
+def _emails(login: str) -> list[Email] | None:
+    """The login as an address; nothing where it is none, or one that the library knows no use for (`.test`, `.local`)."""
+    try:
+        return [Email(value=login, primary=True)]
+    except ValidationError:
+        return None

@@ -1,0 +1,105 @@
+"""Stalwart from 0.16 on: accounts are objects of its JMAP (RFC 8620) under the capability `urn:stalwart:jmap`.
+
+Everything is answered with 200; what was refused stands in `notCreated`. Lists are objects with "0", "1", … for keys.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Halted, shortened
+from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.model.accounts import Rejected
+
+_USING: Final = ["urn:ietf:params:jmap:core", "urn:stalwart:jmap"]
+_TAKEN: Final = ("primaryKeyViolation", "alreadyExists")
+
+
+class Stalwart(LooksFirst):
+    """One Stalwart."""
+
+    def _find(self, account: NewAccount) -> bool:
+        needs_address(account)
+        wanted = account.login.casefold()
+        filter_ = {"name": account.user, "domainId": self._domain(account)}
+        return any(
+            str(first(one, "emailAddress")).casefold() == wanted and first(one, "@type") in ("User", None)
+            for one in self._search("Account", filter_, ["@type", "name", "emailAddress"])
+        )
+
+    def _create(self, account: NewAccount) -> bool:
+        wanted: dict[str, Any] = {
+            "@type": "User",
+            "name": account.user,
+            "domainId": self._domain(account),
+            "description": account.display_name,
+            "credentials": {"0": {"@type": "Password", "secret": account.password.reveal()}},
+            "roles": {"@type": "User"},
+            "permissions": {"@type": "Inherit"},
+            "encryptionAtRest": {"@type": "Disabled"},
+            "aliases": {},
+            "memberGroupIds": {},
+        }
+        if account.quota_bytes is not None:
+            wanted["quotas"] = {"maxDiskQuota": account.quota_bytes}
+        answer = self._call("x:Account/set", {"create": {"n1": wanted}})
+        if first(answer, "created", "n1") is not None:
+            return True
+        kind = str(first(answer, "notCreated", "n1", "type") or "no word of the account")
+        if kind in _TAKEN:
+            return False
+        said = shortened(str(first(answer, "notCreated", "n1", "description") or ""))
+        fields = first(answer, "notCreated", "n1", "properties")
+        weak = isinstance(fields, list) and any(
+            "secret" in str(field) or "credentials" in str(field) for field in fields
+        )
+        named = f" ({', '.join(map(str, fields))})" if isinstance(fields, list) and fields else ""
+        reason = f"{self._api.shown} says: {kind}{named}{': ' + said if said else ''}"
+        raise Halted(
+            Rejected(
+                reason=reason.replace(account.password.reveal() or "\0", "***"),
+                advice="give a stronger new_password in the file, or --generate-passwords" if weak else "",
+            )
+        )
+
+    def _domain(self, account: NewAccount) -> str:
+        for one in self._search("Domain", {"name": account.domain}, ["id", "name"]):
+            if str(first(one, "name")).casefold() == account.domain.casefold():
+                return str(first(one, "id"))
+        raise Halted(
+            Rejected(
+                reason=f"{self._api.shown} has no domain {account.domain}",
+                advice="add the domain there, then: mailhaul retry IMPORT",
+            )
+        )
+
+    def _search(self, kind: str, filter_: dict[str, Any], properties: list[str]) -> list[Any]:
+        """What the filter finds: it may find more than what is just so."""
+        query, get = f"x:{kind}/query", f"x:{kind}/get"
+        found = self._calls(
+            [query, {"filter": filter_}, "q"],
+            [get, {"#ids": {"resultOf": "q", "name": query, "path": "/ids"}, "properties": properties}, "g"],
+        )
+        shown = first(found, "list")
+        return list(shown.values()) if isinstance(shown, dict) else shown if isinstance(shown, list) else []
+
+    def _call(self, method: str, arguments: dict[str, Any]) -> Any:
+        return self._calls([method, arguments, "c1"])
+
+    def _calls(self, *calls: list[Any]) -> Any:
+        """What the last of them answered."""
+        answer = self._api.ask("POST", "jmap", json={"using": _USING, "methodCalls": list(calls)})
+        said = first(answer.body, "methodResponses")
+        if answer.status != 200 or not isinstance(said, list) or not said:
+            raise Halted(
+                Rejected(
+                    reason=f"{self._api.shown} answers {answer.status} and no JMAP: {answer.text}",
+                    advice="check the host in --accounts; Stalwart before 0.16 is reached by a hook",
+                )
+            )
+        for one in said:
+            if first(one, 0) == "error":
+                words = ", ".join(str(word) for key in ("type", "description") if (word := first(one, 1, key)))
+                raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(words)}"))
+        return first(said, -1, 1)

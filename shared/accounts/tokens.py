@@ -1,0 +1,85 @@
+"""Tokens of Google and Microsoft for their directories: httpx2 auth that asks the vendors' libraries, which keep a token
+until it is about to run out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, Final
+
+import httpx2
+
+from shared.accounts.api import Halted, shortened, unreachable
+from shared.model.accounts import Rejected
+
+GOOGLE_SCOPE: Final = "https://www.googleapis.com/auth/admin.directory.user"
+GRAPH_SCOPE: Final = "https://graph.microsoft.com/.default"
+_ADVICE: Final = "correct --accounts-secret-file and what the administrator granted, and run the import command again"
+
+
+class Bearer(httpx2.Auth):
+    """Every request carries what `token` gives; that may raise `Halted`."""
+
+    def __init__(self, token: Callable[[], str]) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """As httpx2 says."""
+        request.headers["Authorization"] = f"Bearer {self._token()}"
+        yield request
+
+
+def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Callable[[], str]:
+    """A service account with domain-wide delegation, acting as `administrator`. Raises `ValueError` for a key that is
+    none."""
+    from google.auth.exceptions import GoogleAuthError, TransportError
+    from google.auth.transport.requests import Request
+    from google.oauth2.service_account import Credentials
+
+    credentials = Credentials.from_service_account_info(dict(key), scopes=[GOOGLE_SCOPE], subject=administrator)  # type: ignore[no-untyped-call]
+
+    def token() -> str:
+        try:
+            if not credentials.valid:
+                credentials.refresh(Request())
+        except TransportError as error:
+            raise Halted(unreachable(shown, error)) from error
+        except GoogleAuthError as error:
+            raise Halted(_refused(shown, str(error))) from error
+        return str(credentials.token)
+
+    return token
+
+
+def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) -> Callable[[], str]:
+    """An app registration's client credentials: `client_id`, and `client_secret` or a certificate (`private_key` and
+    `thumbprint`)."""
+    import msal
+    from requests import RequestException
+
+    certificate = {name: app[name] for name in ("private_key", "thumbprint") if name in app}
+    secret = app.get("client_secret") or certificate
+    made: list[Any] = []
+
+    def token() -> str:
+        try:
+            if not made:  # MSAL asks the tenant about itself here
+                authority = f"https://login.microsoftonline.com/{tenant}"
+                made.append(
+                    msal.ConfidentialClientApplication(
+                        app["client_id"], authority=authority, client_credential=secret, **more
+                    )
+                )
+            found = made[0].acquire_token_for_client([GRAPH_SCOPE])
+        except RequestException as error:
+            raise Halted(unreachable(shown, error)) from error
+        except ValueError as error:  # an unknown tenant, a key that is none
+            raise Halted(_refused(shown, str(error))) from error
+        if "access_token" not in found:
+            raise Halted(_refused(shown, str(found.get("error_description") or found.get("error"))))
+        return str(found["access_token"])
+
+    return token
+
+
+def _refused(shown: str, said: str) -> Rejected:
+    return Rejected(reason=f"{shown} gives no token: {shortened(said)}", advice=_ADVICE)

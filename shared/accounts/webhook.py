@@ -1,0 +1,72 @@
+"""A signed POST for each account; the hook's twin over HTTP.
+
+Mailhaul-Timestamp: 1764201600
+Mailhaul-Signature: v1=<hex of HMAC-SHA256(secret, timestamp "." body)>
+Idempotency-Key: <the same for the same account>
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from shared.accounts import Intend, NewAccount
+from shared.accounts.api import Api, Halted
+from shared.accounts.said import outcome_of, request_of
+from shared.credentials import Secret
+from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
+
+#: Status → result. What is not here is a rejection; 429, 5xx, 401 and 403 mean what they always mean.
+RESULTS: Final[Mapping[int, str]] = {201: "created", 200: "adopted", 409: "adopted", 404: "missing"}
+
+
+class Webhook:
+    """One address."""
+
+    def __init__(
+        self, api: Api, secret: Secret, *, settling_seconds: float, now: Callable[[], float] = time.time
+    ) -> None:
+        self._api, self._secret, self._now = api, secret, now
+        self.settling_seconds = settling_seconds
+
+    def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
+        """As the port says."""
+        intend()
+        outcome = self._ask("ensure", account)
+        if isinstance(outcome, Missing):
+            return Rejected(reason=f"{self._api.shown} answers 404", advice="check the path in --accounts")
+        return outcome
+
+    def look(self, account: NewAccount) -> Looked:
+        """As the port says."""
+        outcome = self._ask("look", account)
+        return Missing() if isinstance(outcome, Created) else outcome
+
+    def close(self) -> None:
+        """As the port says."""
+        self._api.close()
+
+    def _ask(self, action: str, account: NewAccount) -> Created | Adopted | Missing | Any:
+        body = request_of(action, account)
+        stamp = str(int(self._now()))
+        headers = {
+            "Content-Type": "application/json",
+            "Mailhaul-Timestamp": stamp,
+            "Mailhaul-Signature": "v1=" + signature(self._secret, stamp, body),
+            "Idempotency-Key": f"{action}-{account.key}",
+        }
+        try:
+            answer = self._api.ask("POST", "", content=body, headers=headers)
+        except Halted as halted:
+            return halted.outcome
+        fields = answer.body if isinstance(answer.body, dict) else {"reason": answer.text or f"status {answer.status}"}
+        shown, password = self._api.shown, account.password.reveal()
+        return outcome_of(RESULTS.get(answer.status, "rejected"), fields, shown, password)
+
+
+def signature(secret: Secret, stamp: str, body: bytes) -> str:
+    """HMAC-SHA256 over time stamp, a dot and the body, in hex."""
+    return hmac.new(secret.reveal().encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()

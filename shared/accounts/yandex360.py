@@ -1,0 +1,75 @@
+"""Yandex 360's directory: accounts are created on the older host (`api360.yandex.net`), looked for on the newer one.
+
+The mailbox comes a little after the account, and nothing says when: a refused sign-in is waited out. IMAP is to be
+allowed for the organisation, by its administrator, beforehand.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from shared.accounts import NewAccount
+from shared.accounts.api import Api, Halted, shortened
+from shared.accounts.looking_first import LooksFirst, first, needs_address
+from shared.model.accounts import Rejected
+
+API: Final = "https://api360.yandex.net"
+DIRECTORY: Final = "https://cloud-api.yandex.net"
+#: What everybody belongs to.
+_ROOT_DEPARTMENT: Final = 1
+
+
+class Yandex360(LooksFirst):
+    """One organisation."""
+
+    def __init__(
+        self,
+        api: Api,
+        organisation: str,
+        *,
+        directory: str,
+        department: int = _ROOT_DEPARTMENT,
+        settling_seconds: float,
+    ) -> None:
+        super().__init__(api)
+        self._organisation, self._directory, self._department = organisation, directory, department
+        self.settling_seconds = settling_seconds
+
+    def _find(self, account: NewAccount) -> bool:
+        needs_address(account)
+        url = f"{self._directory}/v1/directory/organizations/{self._organisation}/users"
+        answer = self._api.ask("GET", url, params={"email": account.login})
+        if answer.status == 404:
+            return False
+        if answer.status != 200:
+            raise self._refused(answer.body, answer.text, account)
+        users = first(answer.body, "users") or first(answer.body, "items") or []
+        wanted = account.login.casefold()
+        return isinstance(users, list) and any(
+            wanted in (str(first(user, "email")).casefold(), str(first(user, "emails", 0)).casefold())
+            or str(first(user, "nickname")).casefold() == account.user.casefold()
+            for user in users
+        )
+
+    def _create(self, account: NewAccount) -> bool:
+        wanted = {
+            "nickname": account.user,
+            "departmentId": self._department,
+            # Both are asked for: a person without a name is called like the account.
+            "name": {"first": account.first_name or account.user, "last": account.last_name or account.user},
+            "displayName": account.display_name,
+            "password": account.password.reveal(),
+            "passwordChangeRequired": False,
+            "isAdmin": False,
+            "externalId": account.key,
+        }
+        answer = self._api.ask("POST", f"directory/v1/org/{self._organisation}/users", json=wanted)
+        if answer.status in (200, 201):
+            return True
+        if answer.status == 409:
+            return False
+        raise self._refused(answer.body, answer.text, account)
+
+    def _refused(self, body: object, text: str, account: NewAccount) -> Halted:
+        said = shortened(str(first(body, "message") or text)).replace(account.password.reveal() or "\0", "***")
+        return Halted(Rejected(reason=f"{self._api.shown} says: {said}"))

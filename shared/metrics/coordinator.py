@@ -1,0 +1,125 @@
+"""What the store holds, as the coordinator that leads sees it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.lifecycle import ImportState, MailboxState
+from shared.metrics.process import ProcessMetrics
+from shared.model import UnitKind
+from shared.redis_condition import Condition
+
+_TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
+
+
+class CoordinatorMetrics(ProcessMetrics):
+    """What the store holds. Only the coordinator that leads publishes it; one that stands by shows `mailhaul_leader`
+    0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        registry = self.registry
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"mailhaul_{name}", text, labels, registry=registry)
+
+        self._leader = gauge("leader", "1 on the coordinator that leads.")
+        self._imports = gauge("imports", "Imports by state.", "state")
+        self._mailboxes = gauge("mailboxes", "Mailboxes of imports that run, by state.", "state")
+        self._units = gauge("units", "Units by what they wait for.", "state")
+        self._workers = gauge("workers", "Worker processes heard of in the last 30 s.")
+        self._holds = gauge("holds", "Accounts and hosts that are left alone for a while.")
+        self._depth = gauge("queue_depth", "Doorbells that nobody answered yet.", "queue")
+        self._backlog = gauge("backlog_messages", "Messages of imports that run, without an outcome.")
+        self._backlog_bytes = gauge("backlog_bytes", "Their bytes.")
+        self._unacked = gauge("queue_unacked", "Doorbells that a worker took and is at.", "queue")
+        self._dead = gauge("dead_letters", "Jobs that Dramatiq gave up; mail does not depend on them.", "queue")
+        self._oldest = gauge(
+            "runnable_oldest_age_seconds", "How long the mailbox that waits longest was given nothing."
+        )
+        self._eta = gauge("eta_seconds", "What is probably left of the imports that run; NaN when nobody knows.")
+        self._memory = gauge("redis_memory_used_bytes", "Memory that the state store uses.")
+        self._memory_limit = gauge("redis_memory_limit_bytes", "Its maxmemory; 0 for no limit.")
+        self._aof = gauge("redis_aof_ok", "1 while its append-only file is kept and its last write went well.")
+        self._skew = gauge("redis_clock_skew_seconds", "Its clock less that of the coordinator.")
+        self._store = gauge("store_up", "1 while the state store answers.")
+        self._expired = Counter(
+            "mailhaul_leases_expired", "Leases that ran out and were taken back.", registry=registry
+        )
+        self._rung = Counter("mailhaul_doorbells_rung", "Doorbells rung by rescue.", ["queue"], registry=registry)
+        self._tick = Histogram(
+            "mailhaul_tick_duration_seconds", "One turn of the coordinator.", buckets=_TICK_SECONDS, registry=registry
+        )
+        self.publish_leader(False)
+        for kind in UnitKind:
+            self._rung.labels(kind)
+
+    def publish_leader(self, leads: bool) -> None:
+        """Whether this process leads. Who does not, shows nothing of the shared state but zeros."""
+        self._leader.set(int(leads))
+        if not leads:
+            self.publish_imports({}, {}, 0, 0)
+            self.publish_queue(units={}, depths={}, workers=0, holds=0)
+            self.publish_waiting(0.0)
+            self.publish_jobs({}, {})
+            # A standby looks at nothing, and nobody shall be woken by that.
+            self.publish_redis(Condition(aof=True, aof_well=True))
+
+    def publish_store(self, up: bool) -> None:
+        """Whether the state store answers."""
+        self._store.set(int(up))
+
+    def publish_imports(
+        self,
+        imports: Mapping[str, int],
+        mailboxes: Mapping[MailboxState, int],
+        messages: int,
+        size_bytes: int,
+        eta_seconds: float | None = None,
+    ) -> None:
+        """Requests and what is left of them."""
+        self._eta.set(math.nan if eta_seconds is None else eta_seconds)
+        for state in ImportState:
+            self._imports.labels(state).set(imports.get(state, 0))
+        for phase in MailboxState:
+            self._mailboxes.labels(phase).set(mailboxes.get(phase, 0))
+        self._backlog.set(messages)
+        self._backlog_bytes.set(size_bytes)
+
+    def publish_queue(
+        self, *, units: Mapping[str, int], depths: Mapping[UnitKind, int], workers: int, holds: int
+    ) -> None:
+        """What waits, and for whom."""
+        for state in ("ready", "delayed", "leased"):
+            self._units.labels(state).set(units.get(state, 0))
+        for kind in UnitKind:
+            self._depth.labels(kind).set(depths.get(kind, 0))
+        self._workers.set(workers)
+        self._holds.set(holds)
+
+    def publish_waiting(self, oldest_seconds: float) -> None:
+        """How long the mailbox that waits longest was given nothing."""
+        self._oldest.set(oldest_seconds)
+
+    def publish_jobs(self, unacked: Mapping[UnitKind, int], dead: Mapping[UnitKind, int]) -> None:
+        """Dramatiq's side of it."""
+        for kind in UnitKind:
+            self._unacked.labels(kind).set(unacked.get(kind, 0))
+            self._dead.labels(kind).set(dead.get(kind, 0))
+
+    def publish_redis(self, found: Condition) -> None:
+        """How the state store is."""
+        self._memory.set(found.memory_used)
+        self._memory_limit.set(found.memory_limit)
+        self._aof.set(int(found.aof is not False and found.aof_well is not False))
+        self._skew.set(found.skew_seconds)
+
+    def count_turn(self, *, seconds: float, expired: int, rung: Iterable[UnitKind]) -> None:
+        """What one turn did."""
+        self._tick.observe(seconds)
+        self._expired.inc(expired)
+        for kind in rung:
+            self._rung.labels(kind).inc()

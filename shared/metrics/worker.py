@@ -1,0 +1,179 @@
+"""What one worker process did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from shared.events import (
+    CommandEnded,
+    DoubtResolved,
+    DuplicatesRemoved,
+    Event,
+    GroupSettled,
+    HeldBack,
+    SessionEnded,
+    SignedIn,
+    UnitEnded,
+    VerifyMismatch,
+)
+from shared.lifecycle import Outcome
+from shared.metrics.process import ProcessMetrics
+from shared.model import UnitKind
+from shared.store import SCOPES
+
+_SIDES = ("source", "destination")
+_SIDED = (
+    "auth_refused", "tls", "over_quota", "throttled", "unreachable", "connection_lost", "protocol", "folder_changed",
+    "folder_refused", "refused",
+)  # fmt: skip
+#: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
+UNIT_RESULTS = (
+    "finished", "in_doubt", "control", "lease_lost", "store_unreachable", "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict",
+    "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
+)  # fmt: skip
+#: How a login may end; the keys are the error types of `shared.errors`.
+LOGIN_RESULTS: Mapping[str, str] = {
+    "ok": "ok",
+    "unreachable": "unreachable",
+    "Unreachable": "unreachable",
+    "AuthenticationRefused": "auth_refused",
+    "TlsFailed": "tls",
+    "Throttled": "throttled",
+    "ProtocolViolation": "protocol",
+    "other": "other",
+}
+#: IMAP commands that are timed (`worker.timed`).
+IMAP_COMMANDS = (
+    "list",
+    "status",
+    "select",
+    "search",
+    "fetch",
+    "append",
+    "create",
+    "subscribe",
+    "store",
+    "expunge",
+    "noop",
+)
+_COMMAND_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_UNIT_SECONDS = (0.1, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600)
+_LOGIN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class WorkerMetrics(ProcessMetrics):
+    """What one worker process did. Call it with each event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        registry = self.registry
+        self._messages = Counter("mailhaul_messages", "Messages that got an outcome.", ["outcome"], registry=registry)
+        self._bytes = Counter(
+            "mailhaul_message_bytes", "Bytes of messages that got an outcome.", ["outcome"], registry=registry
+        )
+        self._units = Counter(
+            "mailhaul_units", "Claims of units by how they ended.", ["kind", "result"], registry=registry
+        )
+        self._unit_seconds = Histogram(
+            "mailhaul_unit_duration_seconds",
+            "From the claim of a unit to its end.",
+            ["kind"],
+            buckets=_UNIT_SECONDS,
+            registry=registry,
+        )
+        self._logins = Counter("mailhaul_imap_logins", "Logins tried.", ["side", "result"], registry=registry)
+        self._login_seconds = Histogram(
+            "mailhaul_imap_login_duration_seconds",
+            "Connecting and signing in.",
+            ["side"],
+            buckets=_LOGIN_SECONDS,
+            registry=registry,
+        )
+        self._doubts = Counter(
+            "mailhaul_in_doubt_messages",
+            "Messages whose append was in doubt, by what was found.",
+            ["found"],
+            registry=registry,
+        )
+        self._lost = Counter("mailhaul_lease_lost", "Leases that were lost.", registry=registry)
+        self._removed = Counter(
+            "mailhaul_duplicates_removed", "Second copies that verification removed.", registry=registry
+        )
+        self._mismatch = Counter(
+            "mailhaul_verify_mismatch", "Messages that verification found amiss.", ["what"], registry=registry
+        )
+        commands = Histogram(
+            "mailhaul_imap_command_duration_seconds",
+            "IMAP commands; FETCH until its first message, APPEND of a group until its answer.",
+            ["side", "command"],
+            buckets=_COMMAND_SECONDS,
+            registry=registry,
+        )
+        # Looked up once: these are counted for every group.
+        self._commands = {(side, name): commands.labels(side, name) for side in _SIDES for name in IMAP_COMMANDS}
+        self._connections = Gauge(
+            "mailhaul_imap_connections", "Signed-in connections now.", ["side"], registry=registry
+        )
+        self._held = Counter(
+            "mailhaul_throttle_wait_seconds",
+            "For how long servers asked to be left alone.",
+            ["scope"],
+            registry=registry,
+        )
+        self._lanes = Gauge("mailhaul_lanes", "Units that this process can work on at a time.", registry=registry)
+        self._busy = Gauge("mailhaul_lanes_busy", "Units that it works on now.", registry=registry)
+        for scope in SCOPES:
+            self._held.labels(scope)
+        for outcome in Outcome:
+            self._messages.labels(outcome)
+            self._bytes.labels(outcome)
+        for kind in UnitKind:
+            self._unit_seconds.labels(kind)
+            for result in UNIT_RESULTS:
+                self._units.labels(kind, result)
+        for side in _SIDES:
+            self._login_seconds.labels(side)
+            self._connections.labels(side)
+            for result in set(LOGIN_RESULTS.values()):
+                self._logins.labels(side, result)
+        for found in ("found", "absent"):
+            self._doubts.labels(found)
+        for what in ("altered", "missing"):
+            self._mismatch.labels(what)
+
+    def watch_lanes(self, lanes: int, busy: Callable[[], float]) -> None:
+        """How many lanes there are, and whom to ask how many are at work."""
+        self._lanes.set(lanes)
+        self._busy.set_function(busy)
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case CommandEnded():
+                self._commands[event.side, event.command].observe(event.seconds)
+            case GroupSettled():
+                self._messages.labels(event.outcome).inc(event.messages)
+                self._bytes.labels(event.outcome).inc(event.size_bytes)
+            case UnitEnded():
+                result = event.result if event.result in UNIT_RESULTS else "other"
+                self._units.labels(event.kind, result).inc()
+                self._unit_seconds.labels(event.kind).observe(event.seconds)
+                if result == "lease_lost":
+                    self._lost.inc()
+            case SignedIn():
+                self._logins.labels(event.side, LOGIN_RESULTS.get(event.result, "other")).inc()
+                self._login_seconds.labels(event.side).observe(event.seconds)
+                if event.result == "ok":
+                    self._connections.labels(event.side).inc()
+            case SessionEnded():
+                self._connections.labels(event.side).dec()
+            case HeldBack():
+                self._held.labels(event.scope).inc(event.seconds)
+            case DoubtResolved():
+                self._doubts.labels("found").inc(event.found)
+                self._doubts.labels("absent").inc(event.absent)
+            case DuplicatesRemoved():
+                self._removed.inc(event.messages)
+            case VerifyMismatch():
+                self._mismatch.labels(event.what).inc(event.messages)

@@ -1,0 +1,36 @@
+"""A certificate that nobody vouches for: the import says what to give, and the same command with it goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+from tests.acceptance.conftest import Office
+from tests.servers.certificate import fingerprint
+
+
+def test_the_same_command_with_the_advised_option_goes_on(office: Office) -> None:
+    boxes = office.accounts("trusting@example.org")
+    source, destination = boxes["trusting@example.org"]
+    source.fill({"INBOX": 5})
+    ends = [
+        "--source", f"imaps://127.0.0.1:{office.source.tls_port}",
+        "--destination", f"imap+starttls://127.0.0.1:{office.destination.port}",
+    ]  # fmt: skip
+    ca = office.home / "ca.pem"
+    ca.write_bytes(office.source.certificate)
+    command = ["import", str(office.manifest({"trusting@example.org": source.password})), *ends, "--json"]
+    first = office.run(*command, "--source-ca", str(ca), code=3)
+    (group,) = json.loads(first.out)["errors"]
+    assert group["code"] == "destination_tls"
+    assert "is signed by itself" in group["sentence"]
+    pin = fingerprint(office.destination.certificate)
+    found = re.search(r"--destination-fingerprint \w+", group["advice"])
+    assert found
+    assert found[0].endswith(pin)
+    assert group["advice"].endswith("then run the import command again")
+    assert group["advice"].count("fingerprint") == 1, "said once"
+    again = office.run(*command, "--source-ca", str(ca), *shlex.split(found[0]))
+    assert json.loads(again.out)["import"]["copied"] == 5
+    assert destination.seen() == source.seen()

@@ -1,0 +1,64 @@
+"""What HTTP says to every adapter alike."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+
+from shared.accounts import api
+from shared.accounts.api import Halted, http_client, shortened, wait_of
+from shared.model.accounts import Rejected
+from tests.servers.http_api import Asked, HttpApi, Said
+
+
+class Large(HttpApi):
+    """Answers with what it was told to."""
+
+    body: bytes = b"x" * 5_000_000
+
+    def answer(self, asked: Asked) -> Said:
+        return Said(body=self.body)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("7", 7.0),
+        ("0", 1.0),
+        ("", 30.0),
+        ("soon", 30.0),
+        ("nan", 30.0),
+        ("-5", 1.0),
+        ("999999999", 21600.0),
+        ("Thu, 01 Jan 1970 00:02:00 GMT", 60.0),
+    ],
+)
+def test_how_long_to_wait(header: str, seconds: float) -> None:
+    assert wait_of(header, 60.0) == seconds
+
+
+def test_an_endless_answer_is_cut_off() -> None:
+    too_large = pytest.raises(httpx2.RemoteProtocolError, match="too large")
+    with Large() as server, http_client(server.url, "it", {}) as client, too_large:
+        client.get("/")
+
+
+def test_without_the_bound_it_would_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control of the test above."""
+    monkeypatch.setattr(api, "_MOST_BYTES", 1 << 30)
+    with Large() as server, http_client(server.url, "it", {}) as client:
+        assert len(client.get("/").content) == 5_000_000
+
+
+def test_a_status_that_means_the_same_everywhere_is_an_outcome() -> None:
+    server = Large()
+    server.instead = [Said(status=403, body=b"no \x1b[31m scope\r\n")]
+    with server, http_client(server.url, "it", {}) as client, pytest.raises(Halted) as halted:
+        client.get("/")
+    assert isinstance(halted.value.outcome, Rejected)
+    assert halted.value.outcome.reason == "it does not let us in (403: no [31m scope)"
+
+
+def test_text_of_a_service_is_one_short_line() -> None:
+    assert shortened("a\r\nb\0c\x1bd ") == "a b c d"
+    assert len(shortened("x" * 1000)) == 300

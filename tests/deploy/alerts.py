@@ -1,0 +1,186 @@
+"""Cases for each alert, as promtool's unit tests want them: one in which it fires, one close by in which it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+#: A migration that goes well, a sample a minute: no alert fires on it.
+WELL = {
+    'mailhaul_backlog_messages{instance="c1"}': "100000-100x180",
+    'mailhaul_backlog_messages{instance="c2"}': "0x180",
+    'mailhaul_units{instance="c1",state="ready"}': "20x180",
+    'mailhaul_units{instance="c1",state="leased"}': "16x180",
+    'mailhaul_holds{instance="c1"}': "0x180",
+    'mailhaul_messages_total{instance="w1",outcome="copied"}': "0+100x180",
+    'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "30x180",
+    'mailhaul_workers{instance="c1"}': "1x180",
+    'mailhaul_leader{instance="c1"}': "1x180",
+    'mailhaul_leader{instance="c2"}': "0x180",
+    'mailhaul_mailboxes{instance="c1",state="parked"}': "0x180",
+    'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x180",
+    'mailhaul_duplicates_removed_total{instance="w1"}': "0x180",
+    'mailhaul_lease_lost_total{instance="w1"}': "0x180",
+    'mailhaul_imap_logins_total{instance="w1",side="source",result="ok"}': "0+10x180",
+    'mailhaul_imap_logins_total{instance="w1",side="source",result="auth_refused"}': "0x180",
+    'mailhaul_units_total{instance="w1",kind="copy",result="finished"}': "0+10x180",
+    'mailhaul_units_total{instance="w1",kind="copy",result="source_unreachable"}': "0+1x180",
+    'mailhaul_store_up{instance="c1"}': "1x180",
+    'mailhaul_redis_memory_used_bytes{instance="c1"}': "100x180",
+    'mailhaul_redis_memory_limit_bytes{instance="c1"}': "1000x180",
+    'mailhaul_redis_aof_ok{instance="c1"}': "1x180",
+    'mailhaul_redis_clock_skew_seconds{instance="c1"}': "0.1x180",
+    'mailhaul_dead_letters{instance="c1",queue="copy"}': "0x180",
+    'up{job="mailhaul-coordinator",instance="c1"}': "1x180",
+    'up{job="mailhaul-worker",instance="w1"}': "1x180",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """Something happens to a migration that goes well."""
+
+    #: What happens.
+    what: str
+    #: Series that are different; None: they are not there.
+    series: dict[str, str | None]
+    #: Alerts that fire after `minutes`, and their labels beside severity.
+    fires: dict[str, dict[str, str]] = field(default_factory=dict)
+    #: When it is looked at.
+    minutes: int = 40
+
+
+_NOTHING = {'mailhaul_messages_total{instance="w1",outcome="copied"}': "50x180"}
+_IDLE = {'mailhaul_units{instance="c1",state="leased"}': "0x180"}
+CASES = (
+    Case(what="all is well", series={}),
+    Case(what="nothing is copied", series=_NOTHING, fires={"MailhaulStalled": {}}),
+    Case(
+        what="nothing is copied: it is paused",
+        series=_NOTHING | _IDLE | {'mailhaul_units{instance="c1",state="ready"}': "0x180"},
+    ),
+    Case(
+        what="nothing is copied: servers asked to wait, a while",
+        series=_NOTHING | {'mailhaul_holds{instance="c1"}': "0x20 1x160"},
+    ),
+    Case(
+        what="servers ask to wait, and go on asking",
+        series={'mailhaul_holds{instance="c1"}': "3x180"},
+        fires={"MailhaulThrottled": {}},
+    ),
+    Case(
+        what="work is there and nobody takes it",
+        series=_IDLE | {'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "0+60x180"},
+        fires={"MailhaulNothingClaimed": {}},
+    ),
+    Case(
+        what="thousands wait for their turn while others are served",
+        series={'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "0+60x180"},
+    ),
+    Case(what="no worker", series={'mailhaul_workers{instance="c1"}': "0x180"}, fires={"MailhaulNoWorkers": {}}),
+    Case(
+        what="no worker, and nothing to do",
+        series={'mailhaul_workers{instance="c1"}': "0x180", 'mailhaul_backlog_messages{instance="c1"}': "0x180"},
+    ),
+    Case(what="nobody leads", series={'mailhaul_leader{instance="c1"}': "0x180"}, fires={"MailhaulNoLeader": {}}),
+    Case(
+        what="no coordinator at all",
+        series={name: None for name in WELL if "c1" in name or "c2" in name},
+        fires={"MailhaulNoLeader": {}, "MailhaulTargetAbsent": {"job": "mailhaul-coordinator"}},
+    ),
+    Case(
+        what="a coordinator is killed and back within a minute",
+        series={
+            'mailhaul_leader{instance="c1"}': "1x20 0x1 1x150",
+            'up{job="mailhaul-coordinator",instance="c1"}': "1x20 0x1 1x150",
+        },
+        minutes=24,
+    ),
+    Case(
+        what="a worker is killed and back",
+        series={
+            'up{job="mailhaul-worker",instance="w1"}': "1x20 0x1 1x150",
+            'mailhaul_workers{instance="c1"}': "1x20 0x1 1x150",
+            'mailhaul_messages_total{instance="w1",outcome="copied"}': "0+100x20 _ 0+100x150",
+        },
+        minutes=24,
+    ),
+    Case(
+        what="Redis is killed and back",
+        series={'mailhaul_store_up{instance="c1"}': "1x20 0x1 1x150"},
+        minutes=24,
+    ),
+    Case(
+        what="mailboxes are parked",
+        series={'mailhaul_mailboxes{instance="c1",state="parked"}': "0x10 4x170"},
+        fires={"MailhaulParked": {}},
+    ),
+    Case(
+        what="verification misses messages",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x30 2x150"},
+        fires={"MailhaulVerifyMismatch": {"what": "missing"}},
+    ),
+    Case(
+        what="verification missed messages long ago",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x5 2x175"},
+        minutes=120,
+    ),
+    Case(
+        what="second copies were removed",
+        series={'mailhaul_duplicates_removed_total{instance="w1"}': "0x30 1x150"},
+        fires={"MailhaulDuplicatesRemoved": {}},
+    ),
+    Case(
+        what="many leases are lost",
+        series={'mailhaul_lease_lost_total{instance="w1"}': "0+1x180"},
+        fires={"MailhaulLeasesLost": {}},
+    ),
+    Case(what="some leases are lost", series={'mailhaul_lease_lost_total{instance="w1"}': "0x30 5x150"}),
+    Case(
+        what="logins are refused",
+        series={'mailhaul_imap_logins_total{instance="w1",side="source",result="auth_refused"}': "0+5x180"},
+        fires={"MailhaulLoginsRefused": {"side": "source"}},
+    ),
+    Case(
+        what="a few wrong passwords among many logins",
+        series={
+            'mailhaul_imap_logins_total{instance="w1",side="source",result="auth_refused"}': "0+2x180",
+            'mailhaul_imap_logins_total{instance="w1",side="source",result="ok"}': "0+100x180",
+        },
+    ),
+    Case(
+        what="most units fail",
+        series={'mailhaul_units_total{instance="w1",kind="copy",result="source_unreachable"}': "0+20x180"},
+        fires={"MailhaulErrors": {}},
+    ),
+    Case(what="Redis is away", series={'mailhaul_store_up{instance="c1"}': "0x180"}, fires={"MailhaulStoreDown": {}}),
+    Case(
+        what="Redis is nearly full",
+        series={'mailhaul_redis_memory_used_bytes{instance="c1"}': "800x180"},
+        fires={"MailhaulRedisMemory": {}},
+    ),
+    Case(
+        what="Redis has no limit",
+        series={
+            'mailhaul_redis_memory_used_bytes{instance="c1"}': "8000x180",
+            'mailhaul_redis_memory_limit_bytes{instance="c1"}': "0x180",
+        },
+    ),
+    Case(
+        what="the AOF fails", series={'mailhaul_redis_aof_ok{instance="c1"}': "0x180"}, fires={"MailhaulRedisAof": {}}
+    ),
+    Case(
+        what="clocks differ",
+        series={'mailhaul_redis_clock_skew_seconds{instance="c1"}': "-9x180"},
+        fires={"MailhaulClockSkew": {}},
+    ),
+    Case(
+        what="dead letters",
+        series={'mailhaul_dead_letters{instance="c1",queue="copy"}': "3x180"},
+        fires={"MailhaulDeadLetters": {}},
+    ),
+    Case(
+        what="no worker is reached",
+        series={'up{job="mailhaul-worker",instance="w1"}': "0x180"},
+        fires={"MailhaulTargetAbsent": {"job": "mailhaul-worker"}},
+    ),
+)

@@ -1,0 +1,47 @@
+"""Which Redis commands each role needs, read off the scripts and the code, so that the ACL file can be held against it."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from shared.store.scripts import NAMES
+
+#: Role → the scripts of the store that it runs.
+SCRIPTS = {
+    "worker": frozenset(
+        {
+            "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
+            "recheck", "account_turn", "account_hold", "account",
+        }
+    ),
+    "coordinator": frozenset({"lead", "reap", "overview"}),
+    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview"}),
+}  # fmt: skip
+#: Role → what it asks without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at the queues.
+DIRECT = {
+    "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
+    "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
+    "producer": {"del", "get", "hdel", "hget", "hgetall", "hmget", "hset", "lrange", "zrange", "zrevrange"},
+}
+#: Every role: scripts themselves, and the look at the server when it starts (`shared.redis_condition`).
+ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}
+
+_CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
+
+
+def needed(role: str) -> set[str]:
+    """The commands, lower case."""
+    folder = resources.files("shared.store") / "lua"
+    texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *sorted(SCRIPTS[role]))]
+    import dramatiq.brokers.redis
+
+    texts.append((Path(dramatiq.brokers.redis.__file__).parent / "redis" / "dispatch.lua").read_text())
+    found = {command.lower() for text in texts for command in _CALL.findall(text)}
+    return found | DIRECT[role] | ALWAYS
+
+
+def scripts_of_nobody() -> set[str]:
+    """A new script that no role was given yet."""
+    return set(NAMES) - set().union(*SCRIPTS.values())

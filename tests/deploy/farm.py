@@ -1,0 +1,101 @@
+"""A farm as it is deployed: a Redis with our ACL file, and each role a process of its own with its own secrets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import redis
+
+from deploy.make_secrets import make_secrets
+from shared.probe import probe
+from tests.servers.process import await_ready, end, free_port, kill, spawn
+from tests.servers.redis_server import RedisServer
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Farm:
+    """`with Farm(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
+
+    def __init__(self, home: Path, **options: str) -> None:
+        self.home = home
+        self.port = free_port()
+        make_secrets(home / "secrets", f"redis://127.0.0.1:{self.port}")
+        self._options = {"port": str(self.port), "aclfile": str(home / "secrets/redis/users.acl"), **options}
+        self._stack = ExitStack()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.redis: RedisServer
+
+    def __enter__(self) -> Self:
+        self.redis = self._stack.enter_context(RedisServer(self.home, options=self._options))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for process in self._processes:
+            kill(process)
+        self._stack.close()
+
+    def url(self, role: str) -> str:
+        """With its password."""
+        return (self.home / "secrets" / role / "redis-url").read_text().strip()
+
+    def client(self, role: str, database: int = 1) -> redis.Redis:
+        """A connection as this role."""
+        return redis.Redis.from_url(f"{self.url(role)}/{database}", protocol=2)
+
+    def env(self, role: str, **more: str) -> dict[str, str]:
+        """What its process is given."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
+        secrets = self.home / "secrets" / role
+        key = {"MAILHAUL_SECRET_KEY_FILE": str(secrets / "secret-key")} if (secrets / "secret-key").exists() else {}
+        return env | key | {
+            "MAILHAUL_REDIS_URL_FILE": str(secrets / "redis-url"),
+            "MAILHAUL_STATE_DIR": str(self.home / f"state-{role}"),
+            "MAILHAUL_WORKER_THREADS": "4",
+            "PYTHONPATH": str(ROOT),
+            **more,
+        }  # fmt: skip
+
+    def start(self, role: str, **more: str) -> tuple[subprocess.Popen[bytes], int]:
+        """A worker or coordinator, when it is ready; (process, port of its health)."""
+        port = free_port()
+        ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
+        module = {"worker": "worker", "coordinator": "producer.coordinator"}[role]
+        log = self.home / f"{role}-{port}.log"
+        process = spawn([sys.executable, "-P", "-m", module], log=log, env=self.env(role, **ports, **more))
+        self._processes.append(process)
+
+        def ready() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"the {role} ended with {process.returncode}: {log.read_text()[-2000:]}")
+            return probe(port, "/readyz")[0]
+
+        await_ready(ready, 10.0, f"the {role}")
+        return process, port
+
+    def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:
+        """The command line as the producer; what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "producer", *map(str, arguments)],
+            env=self.env(role), cwd=self.home, text=True, capture_output=True, timeout=90,
+        )  # fmt: skip
+        assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}\n{self.logs()}"
+        return done.stdout + done.stderr
+
+    def stop(self, process: subprocess.Popen[bytes]) -> int:
+        """SIGTERM; its exit code."""
+        end(process)
+        self._processes.remove(process)
+        return int(process.returncode)
+
+    def logs(self) -> str:
+        """The ends of all logs."""
+        return "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in self.home.glob("*.log"))

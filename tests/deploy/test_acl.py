@@ -1,0 +1,141 @@
+"""Each Redis user of the ACL file can do what its role must, and nothing else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from deploy.make_secrets import make_secrets, users
+from shared.errors import StoreError
+from shared.store.redis import RedisStore, connect
+from tests import mail
+from tests.conftest import DovecotPair
+from tests.deploy.commands import SCRIPTS, needed, scripts_of_nobody
+from tests.deploy.farm import ROOT, Farm
+from tests.deploy.test_kubernetes import KEDA_SCRIPT
+from tests.servers.redis_server import RedisServer
+
+TEMPLATE = ROOT / "deploy" / "redis" / "users.acl.template"
+ROLES = sorted(SCRIPTS)
+FORBIDDEN = (
+    ("FLUSHALL",), ("FLUSHDB",), ("CONFIG", "GET", "*"), ("CONFIG", "SET", "maxmemory", "1"), ("SHUTDOWN", "NOSAVE"),
+    ("ACL", "LIST"), ("BGREWRITEAOF",), ("CLIENT", "KILL", "TYPE", "normal"), ("CLIENT", "LIST"), ("SCRIPT", "FLUSH"),
+    ("EVAL", "return 1", "0"), ("MONITOR",), ("REPLICAOF", "NO", "ONE"), ("DUMP", "mailhaul:1:limits"), ("SWAPDB", "0", "1"),
+    ("MOVE", "mailhaul:1:limits", "0"), ("RENAME", "mailhaul:1:limits", "mailhaul:1:x"), ("PUBLISH", "a", "b"), ("GET", "other"),
+    ("SET", "other", "1"), ("HGET", "somebody:else", "x"), ("RANDOMKEY",), ("SCAN", "0"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    with Farm(tmp_path) as farm:
+        yield farm
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_list_of_a_role_is_what_its_scripts_and_its_code_call(role: str) -> None:
+    line = next(line for line in TEMPLATE.read_text().splitlines() if line.startswith(f"user {role} "))
+    given = set(re.findall(r"\+([\w|]+)", line.replace("+@connection", "")))
+    assert given == needed(role)
+
+
+def test_every_script_belongs_to_a_role() -> None:
+    assert scripts_of_nobody() == set()
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("command", FORBIDDEN, ids=lambda command: "-".join(command[:2]))
+def test_what_no_role_may_do(shipped: Farm, role: str, command: tuple[str, ...]) -> None:
+    with shipped.client(role) as client, pytest.raises(NoPermissionError):
+        client.execute_command(*command)
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with Farm(tmp_path_factory.mktemp("acl")) as farm:
+        yield farm
+
+
+def test_who_shows_no_password_may_ping_and_no_more(shipped: Farm) -> None:
+    with redis.Redis(port=shipped.port, protocol=2) as client:
+        assert client.ping()
+        with pytest.raises(NoPermissionError):
+            client.get("mailhaul:1:limits")
+
+
+def test_passwords_are_in_the_file_as_hashes_only(shipped: Farm) -> None:
+    text = (shipped.home / "secrets/redis/users.acl").read_text()
+    for role in (*ROLES, "admin"):
+        assert (shipped.url(role).split(":")[2].split("@")[0]) not in text
+    assert "{" not in text
+
+
+def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
+    """Import, pause, resume, retry, verify, delta, forget: by three processes, each with its own user."""
+    logins = [dovecot_pair.account() for _ in range(2)]
+    for login in logins:
+        place = ("127.0.0.1", dovecot_pair.source.port, login, dovecot_pair.password)
+        mail.populate(*place, mail.make_mailbox(1, {"INBOX": 30, "Work": 10}, 800))
+    manifest = farm.home / "people.csv"
+    manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
+    ends = [
+        "--source", f"imap://127.0.0.1:{dovecot_pair.source.port}",
+        "--destination", f"imap://127.0.0.1:{dovecot_pair.destination.port}",
+    ]  # fmt: skip
+    farm.start("coordinator")
+    worker, _ = farm.start("worker")
+    farm.run("import", manifest, *ends, "--name", "acl")
+    for login in logins:
+        ends_of = [
+            mail.snapshot("127.0.0.1", server.port, login, dovecot_pair.password)
+            for server in (dovecot_pair.source, dovecot_pair.destination)
+        ]
+        assert ends_of[0] == ends_of[1]
+    for verb in ("pause", "resume", "retry", "status", "errors", "list", "verify"):
+        farm.run(verb, *([] if verb == "list" else ["acl"]))
+    mail.populate(
+        "127.0.0.1", dovecot_pair.source.port, logins[0], dovecot_pair.password, mail.make_mailbox(2, {"INBOX": 3}, 800)
+    )
+    farm.run("import", manifest, *ends, "--name", "acl")
+    farm.run("forget", "acl")
+    doctor = farm.run("doctor")
+    assert "BAD" not in doctor
+    assert "append-only file" in doctor
+    assert farm.stop(worker) == 0
+    with farm.client("admin") as admin:
+        # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
+        refused = {entry[7] for entry in admin.execute_command("ACL", "LOG")}
+        assert refused <= {b"config|get"}
+
+
+def test_keda_may_count_jobs_and_nothing_else(tmp_path: Path) -> None:
+    make_secrets(tmp_path / "secrets", "redis://nowhere", keda=True)
+    password = (tmp_path / "secrets/keda/password").read_text()
+    options = {"aclfile": str(tmp_path / "secrets/redis/users.acl")}
+    with (
+        RedisServer(tmp_path, options=options) as server,
+        redis.Redis.from_url(f"unix://keda:{password}@{server.socket}", protocol=2) as client,
+    ):
+        assert client.eval(KEDA_SCRIPT, 1, "mailhaul:copy.msgs") == 0
+        for command in (*FORBIDDEN, ("HGETALL", "mailhaul:copy.msgs"), ("HLEN", "mailhaul:1:limits")):
+            if command[0] != "EVAL":
+                with pytest.raises(NoPermissionError):
+                    client.execute_command(*command)
+
+
+def test_a_role_that_lacks_a_command_is_found_out(tmp_path: Path) -> None:
+    """The negative control: with one command fewer the store says so, and Redis's own log names the command."""
+    acl = tmp_path / "users.acl"
+    template = TEMPLATE.read_text().replace("+zrange ", "")
+    acl.write_text(users(template, {"worker": "w", "coordinator": "c", "producer": "p", "admin": "a"}))
+    with RedisServer(tmp_path, options={"aclfile": str(acl)}) as server:
+        store = RedisStore(connect(f"unix://worker:w@{server.socket}?db=1"))
+        with pytest.raises(StoreError, match="refused claim"):
+            store.claim("lane")
+        with redis.Redis.from_url(f"unix://admin:a@{server.socket}", protocol=2) as admin:
+            assert b"zrange" in str(admin.execute_command("ACL", "LOG")).encode()

@@ -1,0 +1,185 @@
+"""Redis as it is run in earnest: unfit ones are refused, absent ones waited for; TLS; Sentinel; lost and old state."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+
+from shared.probe import probe
+from shared.redis_client import open_redis
+from shared.store.redis import RedisStore, connect
+from tests import mail
+from tests.conftest import DovecotPair
+from tests.deploy.farm import Farm
+from tests.servers.certificate import certificate_and_key
+from tests.servers.process import await_ready, free_port, kill, spawn
+from tests.servers.redis_server import RedisServer
+
+MODULES = {"worker": "worker", "coordinator": "producer.coordinator"}
+
+
+@pytest.mark.parametrize("role", MODULES)
+def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: str) -> None:
+    with Farm(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as farm:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", MODULES[role]],
+            env=farm.env(role, MAILHAUL_COORDINATOR_PORT="0"), text=True, capture_output=True, timeout=30,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "maxmemory-policy is allkeys-lru" in done.stderr
+        assert "BAD   maxmemory-policy" in farm.run("doctor", code=1)
+
+
+def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    with Farm(tmp_path) as farm:
+        url = farm.home / "secrets/worker/redis-url"
+        url.chmod(0o600)
+        url.write_text(f"redis://worker:wrong@127.0.0.1:{farm.port}")
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "worker"], env=farm.env("worker"), text=True, capture_output=True, timeout=30
+        )
+        assert done.returncode == 2
+        assert "refuses this user" in done.stderr
+        assert "wrong@" not in done.stderr
+
+
+@pytest.mark.parametrize("role", MODULES)
+def test_one_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
+    with Farm(tmp_path) as farm:
+        farm.redis.kill()
+        port = free_port()
+        ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
+        process = spawn(
+            [sys.executable, "-P", "-m", MODULES[role]], log=farm.home / "waits.log", env=farm.env(role, **ports)
+        )
+        try:
+            await_ready(lambda: "waiting for Redis" in probe(port, "/readyz")[1], 30, "a word")
+            assert probe(port, "/healthz")[0]
+            farm.redis.start()
+            await_ready(lambda: probe(port, "/readyz")[0], 30, "readiness")
+        finally:
+            kill(process)
+
+
+def test_tls_is_verified(tmp_path: Path) -> None:
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    for path, pem in zip((cert, key), certificate_and_key(), strict=True):
+        path.write_bytes(pem)
+    port = free_port()
+    options = {
+        "tls-port": str(port), "tls-cert-file": str(cert), "tls-key-file": str(key),
+        "tls-ca-cert-file": str(cert), "tls-auth-clients": "no",
+    }  # fmt: skip
+    with RedisServer(tmp_path, options=options):
+        with open_redis(f"rediss://localhost:{port}/1?ssl_ca_certs={cert}") as client:
+            assert client.ping()
+        with (
+            open_redis(f"rediss://localhost:{port}/1") as stranger,
+            pytest.raises(redis.ConnectionError, match="certificate"),
+        ):
+            stranger.ping()
+
+
+@pytest.fixture
+def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
+    """A master with a replica, and a Sentinel that watches them; (the master, the URL)."""
+    with ExitStack() as stack:
+        options = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
+        master = stack.enter_context(RedisServer(tmp_path, tcp=True, options=options))
+        replica = stack.enter_context(
+            RedisServer(tmp_path, tcp=True, options={**options, "replicaof": f"127.0.0.1 {master.port}"})
+        )
+        port = free_port()
+        conf = tmp_path / "sentinel.conf"
+        conf.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {tmp_path}\n"
+            f"sentinel monitor main 127.0.0.1 {master.port} 1\nsentinel down-after-milliseconds main 500\n"
+            "sentinel failover-timeout main 5000\n"
+        )
+        binary = shutil.which("redis-server")
+        assert binary
+        process = spawn([binary, str(conf), "--sentinel"], log=tmp_path / "sentinel.log")
+        stack.callback(kill, process)
+        with replica.client() as client:
+            await_ready(lambda: client.info("replication")["master_link_status"] == "up", 20, "the replica")
+
+        def known() -> bool:
+            try:
+                with redis.Redis(port=port, protocol=2, decode_responses=True) as client:
+                    return bool(client.sentinel_slaves("main"))
+            except redis.RedisError:
+                return False
+
+        await_ready(known, 20, "the Sentinel")
+        yield master, f"redis+sentinel://127.0.0.1:{port}/main?db=1"
+
+
+def test_a_failover_is_survived(sentinels: tuple[RedisServer, str]) -> None:
+    master, url = sentinels
+    store = RedisStore(connect(url))
+    before = store.lead("me", 60)
+    assert before
+    with master.client() as client:
+        client.wait(1, 5000)
+    master.kill()
+    assert store.lead("me", 60) == before, "the other one knows what was acknowledged and replicated"
+
+
+def _fill(pair: DovecotPair, logins: list[str], seed: int, folders: dict[str, int]) -> None:
+    for login in logins:
+        mail.populate("127.0.0.1", pair.source.port, login, pair.password, mail.make_mailbox(seed, folders, 800))
+
+
+def _same(pair: DovecotPair, logins: list[str]) -> bool:
+    return all(
+        mail.snapshot("127.0.0.1", pair.source.port, login, pair.password)
+        == mail.snapshot("127.0.0.1", pair.destination.port, login, pair.password)
+        for login in logins
+    )
+
+
+@pytest.mark.parametrize("what", ["lost", "old copy"])
+def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_pair: DovecotPair, what: str) -> None:
+    """docs/operations.md, Recovery: stop the workers, start with an empty Redis, import the same manifest again."""
+    logins = [dovecot_pair.account() for _ in range(2)]
+    _fill(dovecot_pair, logins, 1, {"INBOX": 40, "Work": 10})
+    with Farm(tmp_path) as farm:
+        manifest = farm.home / "people.csv"
+        manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
+        order = [
+            "import", manifest, "--name", "again",
+            "--source", f"imap://127.0.0.1:{dovecot_pair.source.port}",
+            "--destination", f"imap://127.0.0.1:{dovecot_pair.destination.port}",
+        ]  # fmt: skip
+        farm.start("coordinator")
+        worker, _ = farm.start("worker")
+        farm.run(*order)
+        old = tmp_path / "old"
+        shutil.copytree(farm.redis.data, old)
+        _fill(dovecot_pair, logins, 2, {"INBOX": 20})
+        farm.run(*order)
+        assert _same(dovecot_pair, logins)
+        _fill(dovecot_pair, logins, 3, {"Work": 15})
+        # What the state knows of the second run is gone, and of the third nothing is known yet.
+        assert farm.stop(worker) == 0
+        farm.redis.stop()
+        shutil.rmtree(farm.redis.data)
+        if what == "lost":
+            farm.redis.data.mkdir()
+        else:
+            shutil.copytree(old, farm.redis.data)
+        farm.redis.start()
+        if what == "old copy":
+            with farm.client("admin") as admin:
+                admin.flushall()  # redis-cli --user admin FLUSHALL
+        farm.start("worker")
+        said = farm.run(*order)
+        assert _same(dovecot_pair, logins), said
+        assert "already" in said

@@ -1,0 +1,74 @@
+"""The units for machines without containers."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from shared.config import unknown_variables
+
+FOLDER = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+UNITS = sorted(FOLDER.glob("*.service"))
+
+
+def read(path: Path) -> dict[str, list[str]]:
+    """Section [Service]: name → its values."""
+    found: dict[str, list[str]] = {}
+    section = ""
+    for line in path.read_text().splitlines():
+        if line.startswith("["):
+            section = line
+        elif section == "[Service]" and "=" in line and not line.startswith("#"):
+            name, _, value = line.partition("=")
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def verify(path: Path, home: Path) -> str:
+    """What systemd-analyze complains of; the program that a unit starts is not installed here, so another stands in."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("needs systemd-analyze (Debian: systemd)")
+    copy = home / path.name.replace("@", "@1")
+    copy.write_text(path.read_text().replace("/opt/mailhaul/mailhaul", "/bin/true"))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(copy)], text=True, capture_output=True
+    )
+    ours = [line for line in (done.stdout + done.stderr).splitlines() if "mailhaul" in line]
+    return "\n".join(ours)
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_systemd_finds_nothing_to_complain_of(path: Path, tmp_path: Path) -> None:
+    assert verify(path, tmp_path) == ""
+
+
+def test_a_wrong_line_is_found_out(tmp_path: Path) -> None:
+    """The negative control."""
+    wrong = tmp_path / "in" / "mailhaul-wrong.service"
+    wrong.parent.mkdir()
+    wrong.write_text(UNITS[0].read_text().replace("ProtectSystem=strict", "ProtectSistem=strict"))
+    assert "ProtectSistem" in verify(wrong, tmp_path)
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
+def test_each_runs_as_nobody_in_particular_and_gets_its_own_secrets(path: Path) -> None:
+    service = read(path)
+    role = "worker" if "worker" in path.name else "coordinator"
+    assert service["DynamicUser"] == ["yes"]
+    assert service["ProtectSystem"] == ["strict"]
+    assert service["CapabilityBoundingSet"] == [""]
+    assert service["Restart"] == ["always"]
+    files = {value.split(":")[1] for value in service["LoadCredential"]}
+    wanted = {"redis-url"} | ({"secret-key"} if role == "worker" else set())
+    assert files == {f"/etc/mailhaul/secrets/{role}/{name}" for name in wanted}
+    given = {value.partition("=")[0]: value.partition("=")[2] for value in service["Environment"]}
+    assert not unknown_variables(given)
+    assert {f"%d/{name}" for name in wanted} <= set(given.values())
+
+
+def test_the_variables_of_the_environment_file_are_settings() -> None:
+    lines = [line for line in (FOLDER / "mailhaul.env").read_text().splitlines() if line and not line.startswith("#")]
+    assert not unknown_variables(dict(line.split("=", 1) for line in lines))

@@ -1,0 +1,73 @@
+"""A DNS server on loopback that knows what it is told, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.resolver
+import dns.rrset
+
+
+class DnsServer:
+    """Answers over UDP; a context manager. A name that it does not know is NXDOMAIN."""
+
+    def __init__(self, records: dict[tuple[str, str], list[str]] | None = None) -> None:
+        #: (name, type) → records as in a zone file. May be changed while it runs.
+        self.records = records or {}
+        #: (name, type) of every question, in order.
+        self.asked: list[tuple[str, str]] = []
+        #: Whether it keeps silent.
+        self.silent = False
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.bind(("127.0.0.1", 0))
+        self.port: int = self._sock.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as end:
+            end.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join(10)
+        self._sock.close()
+
+    def resolver(self) -> dns.resolver.Resolver:
+        """One that asks only this server."""
+        resolver = dns.resolver.Resolver(configure=False)
+        resolver.nameservers = ["127.0.0.1"]
+        resolver.port = self.port
+        return resolver
+
+    def _serve(self) -> None:
+        while True:
+            packet, peer = self._sock.recvfrom(4096)
+            if not packet:
+                return
+            if not self.silent:
+                self._sock.sendto(self._answer(dns.message.from_wire(packet)).to_wire(), peer)
+
+    def _answer(self, query: dns.message.Message) -> dns.message.Message:
+        question = query.question[0]
+        name = question.name.to_text(omit_final_dot=True).lower()
+        kind = dns.rdatatype.to_text(question.rdtype)
+        self.asked.append((name, kind))
+        answer = dns.message.make_response(query)
+        answer.flags |= dns.flags.RA
+        if found := self.records.get((name, kind)):
+            answer.answer.append(dns.rrset.from_text(question.name, 60, dns.rdataclass.IN, kind, *found))
+        elif not any(known == name or known.endswith("." + name) for known, _ in self.records):
+            answer.set_rcode(dns.rcode.NXDOMAIN)
+        return answer

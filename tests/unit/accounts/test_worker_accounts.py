@@ -1,0 +1,204 @@
+"""Seeing to an account before its mailbox is planned: turns, waits, crashes, refusals. Over the store in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from shared.accounts import NewAccount
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import AccountDelayed, AccountRejected, AuthenticationRefused, MailhaulError, Unreachable
+from shared.model import AccountState, Lease, Options
+from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
+from shared.store.memory import MemoryStore
+from tests.contract.store_kit import Clock, person, request, take
+from worker.accounts import Accounts
+from worker.failures import judge
+from worker.sessions import Sessions
+
+URL = "scim+https://id.example/v2"
+KEY = b"MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
+
+
+class Desk:
+    """One mailbox whose account is asked for, a service that answers what it is told, a server that may refuse."""
+
+    def __init__(self, settling: float = 120.0) -> None:
+        self.clock = Clock()
+        self.store = MemoryStore(clock=self.clock)
+        self.whole, self.row = request(), person(request(), 1)
+        vault = Vault([KEY])
+        self.store.open_import(self.whole, [self.row], 14)
+        i, m = self.whole.import_id, self.row.mailbox_id
+        for bound, side, password in ((m, "destination", "pw"), (i, "accounts", "token")):
+            sealed = vault.seal(bound, side, Credentials(login=URL, password=Secret(password)))
+            self.store.seal(i, {(bound, side): sealed})
+        self.store.submit(i)
+        #: What the service does, one a call; the last again and again.
+        self.answers: list[Ensured | Exception] = [Created()]
+        self.settling_seconds = settling
+        self.asked: list[NewAccount] = []
+        self.secrets: list[str] = []
+        #: Whether the destination lets us in.
+        self.open_door = True
+        self.sign_ins = 0
+        self._accounts = Accounts(self.store, vault, 60, self._opened)
+
+    def _opened(self, url: Any, secret: Secret) -> Any:
+        self.secrets.append(secret.reveal())
+        return self
+
+    def ensure(self, account: NewAccount, intend: Callable[[], None]) -> Ensured:
+        """As a service."""
+        self.asked.append(account)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if not isinstance(answer, Adopted):
+            intend()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def destination(self, mailbox: Any) -> None:
+        """As sessions."""
+        self.sign_ins += 1
+        if not self.open_door:
+            raise AuthenticationRefused("destination", "the login was refused")
+
+    def prepare(self) -> Lease:
+        """A lane at the plan's unit: what fails gives it back as the table says, and time passes until it is due."""
+        lease = take(self.store)
+        try:
+            self._accounts.prepare(lease, URL, cast(Sessions, self))
+        except MailhaulError as error:
+            verdict = judge(error, lease.unit.attempts, lease.mailbox.failure)
+            self.store.release(lease, how=verdict.how, delay_seconds=verdict.delay_seconds)
+            self.clock.forward(verdict.delay_seconds + 0.001)
+            raise
+        return lease
+
+    @property
+    def account(self) -> AccountState:
+        """What is known."""
+        found = self.store.mailbox(self.row.mailbox_id)
+        assert found
+        return found.account
+
+
+def test_a_created_account_is_signed_in_to() -> None:
+    desk = Desk()
+    desk.prepare()
+    assert (desk.account, desk.sign_ins, desk.secrets) == (AccountState.CREATED, 1, ["token"])
+    assert desk.asked[0].password == Secret("pw")
+    assert desk.asked[0].login == "user1"
+
+
+def test_an_account_that_was_there_is_adopted() -> None:
+    desk = Desk()
+    desk.answers = [Adopted()]
+    desk.prepare()
+    assert desk.account is AccountState.ADOPTED
+
+
+@pytest.mark.parametrize("intent", [True, False])
+def test_after_a_crash_between_creating_and_writing_it_down_it_is_known_to_be_ours(intent: bool) -> None:
+    """Without the intent (the negative control) it would be taken for somebody else's."""
+    desk = Desk()
+    desk.answers = [RuntimeError("killed"), Adopted()]
+    if not intent:
+        note = desk.store.note_account
+        desk.store.note_account = lambda lease, state: None if state is AccountState.CREATING else note(lease, state)  # type: ignore[method-assign]
+    with pytest.raises(RuntimeError):
+        desk.prepare()
+    desk.clock.forward(61)
+    desk.store.reap(0)
+    desk.prepare()
+    assert desk.account is (AccountState.CREATED if intent else AccountState.ADOPTED)
+
+
+def test_an_account_that_needs_a_moment_is_not_tried_before() -> None:
+    desk = Desk(settling=0)
+    desk.answers = [Created(ready_seconds=2.0), Adopted()]
+    with pytest.raises(AccountDelayed):
+        desk.prepare()
+    assert desk.sign_ins == 0
+    desk.prepare()
+    assert (desk.sign_ins, desk.account) == (1, AccountState.CREATED)
+
+
+def test_a_new_account_that_does_not_let_us_in_yet_is_waited_for_and_at_last_refused() -> None:
+    desk = Desk()
+    desk.open_door = False
+    for _ in range(4):
+        with pytest.raises(AccountDelayed):
+            desk.prepare()
+    with pytest.raises(AuthenticationRefused):
+        desk.prepare()
+    assert desk.sign_ins == 5, "waits double, so that no server takes it for an attack"
+    assert desk.store.claim("lane") is None, "parked"
+
+
+def test_an_account_that_was_there_is_tried_once() -> None:
+    desk = Desk()
+    desk.answers, desk.open_door = [Adopted()], False
+    with pytest.raises(AuthenticationRefused, match="never changed"):
+        desk.prepare()
+    assert desk.sign_ins == 1
+    assert desk.store.claim("lane") is None, "parked"
+
+
+def test_a_service_that_asks_everybody_to_wait_is_held_and_no_attempt_is_counted() -> None:
+    desk = Desk()
+    desk.answers = [Retry(after_seconds=600, why="busy", everyone=True), Created()]
+    with pytest.raises(AccountDelayed, match="busy"):
+        desk.prepare()
+    lease = take(desk.store)
+    assert lease.unit.attempts == 1, "waiting is not failing"
+    desk.store.release(lease, how="wait")
+    desk.prepare()
+    assert desk.account is AccountState.CREATED
+
+
+def test_a_service_that_is_not_there_is_waited_for_as_a_server_is() -> None:
+    desk = Desk()
+    desk.answers = [Retry(after_seconds=15, why="cannot be reached", everyone=True, reached=False)]
+    with pytest.raises(Unreachable):
+        desk.prepare()
+
+
+def test_a_rejection_parks_with_reason_and_advice() -> None:
+    error = AccountRejected("no such domain", "add the domain")
+    verdict = judge(error, 1)
+    assert (verdict.code, verdict.how, verdict.advice) == ("account_rejected", "park", "add the domain")
+    desk = Desk()
+    desk.answers = [Rejected(reason="no such domain")]
+    with pytest.raises(AccountRejected, match="no such domain"):
+        desk.prepare()
+    assert desk.store.claim("lane") is None
+    assert "mailhaul retry" in judge(AccountRejected("x"), 1).advice
+
+
+def test_a_new_secret_is_used_at_once() -> None:
+    desk = Desk()
+    desk.answers = [Retry(after_seconds=1, why="wait")]
+    with pytest.raises(AccountDelayed):
+        desk.prepare()
+    sealed = Vault([KEY]).seal(desk.whole.import_id, "accounts", Credentials(login=URL, password=Secret("new")))
+    desk.store.seal(desk.whole.import_id, {(desk.whole.import_id, "accounts"): sealed})
+    with pytest.raises(AccountDelayed):
+        desk.prepare()
+    assert desk.secrets == ["token", "new"]
+
+
+def test_none_asks_nobody() -> None:
+    desk = Desk()
+    desk._accounts.prepare(take(desk.store), Options().accounts, cast(Sessions, desk))
+    assert (desk.asked, desk.sign_ins) == ([], 0)
+
+
+def test_who_can_only_write_to_the_store_cannot_name_a_program() -> None:
+    desk = Desk()
+    with pytest.raises(AccountRejected, match="not the account service that was asked for"):
+        desk._accounts.prepare(take(desk.store), "hook:/bin/sh?arg=-c", cast(Sessions, desk))
+    assert (desk.asked, desk.secrets) == ([], [])

@@ -1,0 +1,184 @@
+"""The presets: their form, that no two claim one thing, and what they do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from producer.intake.endpoints import parse_endpoint
+from producer.intake.providers import Catalogue, Provider, catalogue, read_catalogue
+from producer.intake.scan import MOST_AT_ONCE, _refused
+from shared.errors import AuthenticationRefused, Unreachable, UsageError
+from shared.model import Endpoint, Tls
+
+TEXT = (files("producer.intake") / "providers.toml").read_text(encoding="utf-8")
+PROVIDERS = catalogue().providers
+ELSEWHERE = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
+
+
+def raw() -> dict[str, Any]:
+    return tomllib.loads(TEXT)
+
+
+@pytest.mark.parametrize("name", [
+    "gmail", "workspace", "mailru", "yandex", "microsoft365", "outlook", "yahoo", "aol", "icloud", "zoho", "fastmail", "gmx",
+    "webde", "rambler", "ionos", "ovh", "gandi", "godaddy", "private",
+])  # fmt: skip
+def test_it_is_there(name: str) -> None:
+    provider, site = catalogue().find(name.upper())
+    assert name in (provider.name, *provider.aliases)
+    assert (site is None) == (name == "private")
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+def test_every_preset_is_usable(provider: Provider) -> None:
+    for site in provider.sites:
+        for side in ("source", "destination"):
+            urls = catalogue().urls(side)
+            endpoint = parse_endpoint(site.name, side=side, providers=urls)
+            assert endpoint.tls is Tls.IMPLICIT
+            assert catalogue().by_account("", endpoint.host) is not None
+        for domain in site.domains:
+            assert catalogue().by_domain("any" + domain if domain.startswith(".") else domain) == (provider, site)
+        for suffix in site.mx:
+            assert catalogue().by_mx(f"MX1.{suffix}.") == (provider, site)
+            assert catalogue().by_mx(suffix) == (provider, site)
+            assert catalogue().by_mx(f"not-{suffix}") != (provider, site)
+    assert provider.first
+    assert provider.limits or provider.name == "private"
+
+
+def test_another_site_of_a_provider_goes_by_its_own_name() -> None:
+    assert catalogue().find("zoho-eu:pop3")[1] == next(s for p in PROVIDERS for s in p.sites if s.name == "zoho-eu")
+    with pytest.raises(UsageError, match="there are: gmail"):
+        catalogue().find("gmial")
+
+
+@pytest.mark.parametrize(
+    ("what", "spoil"),
+    [
+        ("domain", lambda p: p[1]["site"][0]["domains"].append("gmail.com")),
+        ("mail exchanger", lambda p: p[1]["site"][0]["mx"].append("google.com")),
+        ("name", lambda p: p[1].update(aliases=["gmail"])),
+        ("name", lambda p: p[9]["site"][0].update(name="gmail") or p[9].update(name="gmail")),
+        ("sources must be exactly", lambda p: p[0]["sources"].pop("limits")),
+        ("sources must be exactly", lambda p: p[0]["sources"].update(nonsense="somebody")),
+        ("Extra inputs", lambda p: p[0].update(color="red")),
+        ("Extra inputs", lambda p: p[0]["notes"][0].update(url="x")),
+        ("source", lambda p: p[0]["notes"][0].pop("source")),
+        ("pattern", lambda p: p[0]["site"][0].update(imap="imap://imap.gmail.com:143")),
+        ("pattern", lambda p: p[0].update(first="no sentence")),
+        ("Input should be", lambda p: p[0]["limits"].update(both=3)),
+        ("greater than or equal", lambda p: p[0]["limits"].update(source_host=0)),
+    ],
+)  # fmt: skip
+def test_a_faulty_file_is_refused(what: str, spoil: Any) -> None:
+    """The negative control of the tests above: the file as it is passes, spoilt in one place it does not."""
+    data = raw()
+    Catalogue.model_validate(data)
+    spoil(data["provider"])
+    with pytest.raises(ValidationError, match=what):
+        Catalogue.model_validate(data)
+
+
+def test_another_layout_is_not_read() -> None:
+    with pytest.raises(ValidationError, match="layout"):
+        read_catalogue(TEXT.replace("layout = 1", "layout = 2"))
+
+
+@pytest.mark.parametrize(
+    ("exchanger", "name"),
+    [
+        ("aspmx.l.google.com", "gmail"),
+        ("smtp.google.com.", "gmail"),
+        ("emx.mail.ru", "mailru"),
+        ("mx.yandex.net", "yandex"),
+        ("acme-com.mail.protection.outlook.com", "microsoft365"),
+        ("acme-com.j-v1.mx.microsoft", "microsoft365"),
+        ("outlook-com.olc.protection.outlook.com", "outlook"),
+        ("mta5.am0.yahoodns.net", "yahoo"),
+        ("mx-aol.mail.gm0.yahoodns.net", "aol"),
+        ("mx01.mail.icloud.com", "icloud"),
+        ("mx2.zoho.eu", "zoho-pro-eu"),
+        ("in1-smtp.messagingengine.com", "fastmail"),
+        ("mx00.kundenserver.de", "ionos-de"),
+        ("mx1.mail.ovh.net", "ovh"),
+        ("spool.mail.gandi.net", "gandi"),
+        ("mailstore1.secureserver.net", "godaddy"),
+    ],
+)
+def test_real_mail_exchangers(exchanger: str, name: str) -> None:
+    found = catalogue().by_mx(exchanger)
+    assert found is not None
+    assert found[1].name == name
+
+
+def test_a_source_may_be_read_from_another_host() -> None:
+    assert catalogue().urls("source")["yahoo"] == "imaps://export.imap.mail.yahoo.com:993"
+    assert catalogue().urls("destination")["yahoo"] == "imaps://imap.mail.yahoo.com:993"
+    assert catalogue().urls("source")["gmail:pop3"] == "pop3s://pop.gmail.com:995"
+    assert not [name for name in catalogue().urls("destination") if "pop3" in name]
+
+
+def test_usual_limits_are_of_the_host_and_the_lower_counts() -> None:
+    gmail = parse_endpoint("imaps://imap.gmail.com")
+    found = catalogue().usual_limits(gmail, ELSEWHERE, {})
+    assert found == {"source_account:imaps://imap.gmail.com:993": 6, "source_host:imap.gmail.com": 200}
+    found = catalogue().usual_limits(gmail, gmail, {"source_account": 1, "destination_host": 900})
+    assert found["source_account:imaps://imap.gmail.com:993"] == 1
+    assert found["destination_account:imaps://imap.gmail.com:993"] == 4
+    assert found["destination_host:imap.gmail.com"] == 200
+    assert catalogue().usual_limits(ELSEWHERE, ELSEWHERE, {}) == {}
+
+
+def test_a_pop3_account_has_one_connection() -> None:
+    source = Endpoint(protocol="pop3", host="old.example", port=995, tls=Tls.IMPLICIT)
+    assert catalogue().usual_limits(source, ELSEWHERE, {}) == {"source_account:pop3s://old.example:995": 1}
+
+
+def test_two_at_one_host_are_told_apart_by_the_login() -> None:
+    for login, name in (("a@hotmail.com", "outlook"), ("a@acme.example", "microsoft365"), ("admin", "microsoft365")):
+        found = catalogue().by_account(login, "outlook.office365.com")
+        assert found is not None
+        assert found.name == name
+    assert catalogue().by_account("a@gmail.com", "mail.example.org") is None
+
+
+def test_a_login_may_be_the_local_part() -> None:
+    assert catalogue().find("icloud")[0].login_of("anna@icloud.com") == "anna"
+    assert catalogue().find("gmail")[0].login_of("anna@gmail.com") == "anna@gmail.com"
+
+
+def test_the_wheel_has_the_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(command, cwd=Path(__file__).parents[3], check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as content:
+        assert content.read("producer/intake/providers.toml").decode() == TEXT
+
+
+def test_a_refused_login_is_told_what_its_provider_wants_first() -> None:
+    refused = AuthenticationRefused("source", "refused the login")
+    at_gmail, at_home = parse_endpoint("imaps://imap.gmail.com"), parse_endpoint("imaps://old.example")
+    assert "make an app password" in _refused(refused, at_gmail, "anna@gmail.com").advice
+    assert _refused(refused, at_home, "anna@gmail.com").advice == "correct login and password in the file"
+    assert "app password" not in _refused(Unreachable("source", "is away"), at_gmail, "anna@gmail.com").advice
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.name)
+def test_check_stays_within_what_is_usual_there(provider: Provider) -> None:
+    assert min((most for scope, most in provider.limits.items() if scope.endswith("host")), default=99) >= MOST_AT_ONCE
+
+
+def test_the_documentation_names_each() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{provider.name}` | {provider.title} | {provider.first} |" for provider in PROVIDERS]

@@ -1,0 +1,51 @@
+"""When a worker calls itself well, and when ready."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+from typing import Any, cast
+
+from worker.pulse import DEAF_SECONDS, STUCK_SECONDS, Pulse
+
+
+def thread(*, alive: bool) -> threading.Thread:
+    return cast(threading.Thread, SimpleNamespace(name="t", is_alive=lambda: alive))
+
+
+def at(now: float, *, turned: float = 0.0, answered: float = 0.0) -> Pulse:
+    return Pulse(cast(Any, SimpleNamespace(turned=turned, answered=answered)), lambda: now)
+
+
+def test_before_it_begins_it_is_alive_and_says_what_it_waits_for() -> None:
+    pulse = at(1e6)
+    pulse.complain("waiting for Redis h:6379")
+    assert pulse.health() == (True, "waiting for Redis h:6379")
+    assert pulse.ready() == (False, "waiting for Redis h:6379")
+
+
+def test_a_thread_that_ended_is_a_reason_to_restart_it() -> None:
+    pulse = at(1.0)
+    pulse.begin([thread(alive=True), thread(alive=False)])
+    assert pulse.health() == (False, "1 of 2 threads ended")
+
+
+def test_a_store_that_is_away_is_none() -> None:
+    pulse = at(DEAF_SECONDS + 1, turned=DEAF_SECONDS)
+    pulse.begin([thread(alive=True)])
+    assert pulse.health()[0]
+    assert not pulse.ready()[0]
+
+
+def test_leases_that_nobody_looks_after_are_one() -> None:
+    pulse = at(STUCK_SECONDS + 1)
+    pulse.begin([thread(alive=True)])
+    assert not pulse.health()[0]
+
+
+def test_one_that_stops_is_alive_and_takes_nothing_new() -> None:
+    pulse = at(1.0)
+    pulse.begin([thread(alive=False)])
+    pulse.end()
+    assert pulse.health()[0]
+    assert not pulse.ready()[0]

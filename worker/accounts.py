@@ -1,0 +1,153 @@
+"""Sees to it that the account at the destination is there, before its mailbox is planned.
+
+Its own rate limit, shared by all workers, lives in the store: a lane that comes too early gives the mailbox back until its
+turn. What is about to be created is written down before, so that after a crash an account that is there is known to be
+ours. Then it is signed in to, which leaves the session that planning wants anyway.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable
+
+import structlog
+
+from shared.accounts import AccountService, NewAccount
+from shared.accounts.address import ServiceUrl, parse_service
+from shared.credentials import Secret, Vault
+from shared.errors import (
+    AccountDelayed,
+    AccountRejected,
+    AuthenticationRefused,
+    CredentialsError,
+    Unreachable,
+    UsageError,
+)
+from shared.model import AccountState, Lease, Mailbox
+from shared.model.accounts import Created, Ensured, Rejected, Retry
+from shared.store import Store
+from worker.sessions import Sessions
+
+_log = structlog.get_logger("mailhaul.worker")
+
+#: The first wait for an account that was just created and does not let us in; doubles with its age.
+_FIRST_WAIT = 15.0
+_LONGEST_WAIT = 300.0
+
+
+class Accounts:
+    """The account services of a worker process. Thread-safe; services are opened when first needed."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        per_minute: float,
+        opened: Callable[[ServiceUrl, Secret], AccountService] | None = None,
+    ) -> None:
+        self._store, self._vault, self._interval, self._opened = store, vault, 60.0 / per_minute, opened or _opened
+        self._services: dict[str, tuple[bytes, AccountService]] = {}
+        self._lock = threading.Lock()
+
+    def prepare(self, lease: Lease, accounts: str, sessions: Sessions) -> None:
+        """The account is there and was signed in to, when this returns. `accounts` is what `--accounts` said. Raises
+        `AccountDelayed`, `AccountRejected`, and what signing in raises."""
+        url = parse_service(accounts)
+        if url is None:
+            return
+        mailbox = lease.mailbox
+        service = self._service(mailbox.import_id, url)
+        state = mailbox.account
+        age = lease.claimed_at - mailbox.account_at if state is AccountState.CREATED else 0.0
+        if state is not AccountState.CREATED or age >= service.settling_seconds:
+            state = self._ensured(lease, url, service)
+        self._signed_in(mailbox, sessions, state, age, service.settling_seconds)
+
+    def _ensured(self, lease: Lease, url: ServiceUrl, service: AccountService) -> AccountState:
+        mailbox, store = lease.mailbox, self._store
+        if wait := store.account_turn(lease, url.shown, self._interval):
+            raise AccountDelayed(f"waits {wait:.0f} s for its turn at {url.shown}", wait)
+        outcome = service.ensure(
+            self._wanted(mailbox),
+            lambda: store.note_account(lease, AccountState.CREATING),
+        )
+        _log.info("account_ensured", service=url.kind, result=type(outcome).__name__.lower())
+        if isinstance(outcome, Retry | Rejected):
+            raise self._not_yet(outcome, url)
+        began = mailbox.account in (AccountState.CREATING, AccountState.CREATED)
+        state = AccountState.CREATED if isinstance(outcome, Created) or began else AccountState.ADOPTED
+        store.note_account(lease, state)
+        if isinstance(outcome, Created) and outcome.ready_seconds:
+            raise AccountDelayed(f"{url.shown} made the account; it may be used in a moment", outcome.ready_seconds)
+        return state
+
+    def _not_yet(self, outcome: Ensured, url: ServiceUrl) -> Exception:
+        if isinstance(outcome, Rejected):
+            return AccountRejected(outcome.reason, outcome.advice)
+        assert isinstance(outcome, Retry)
+        if outcome.everyone:
+            self._store.account_hold(url.shown, outcome.after_seconds)
+        if not outcome.reached:
+            # As a mail server that is not there: waited for, and at last parked.
+            return Unreachable("destination", outcome.why)
+        return AccountDelayed(outcome.why, outcome.after_seconds)
+
+    @staticmethod
+    def _signed_in(mailbox: Mailbox, sessions: Sessions, state: AccountState, age: float, settling: float) -> None:
+        try:
+            sessions.destination(mailbox)
+        except AuthenticationRefused as error:
+            if state is AccountState.CREATED and age < settling:
+                wait = min(max(_FIRST_WAIT, age), _LONGEST_WAIT)
+                raise AccountDelayed("the new account does not let us in yet", wait) from error
+            if state is AccountState.ADOPTED:
+                what = f"{error.what}; the account was there before, and its password is never changed"
+                raise AuthenticationRefused(error.side, what, error.detail) from error
+            raise
+
+    def _service(self, import_id: str, url: ServiceUrl) -> AccountService:
+        sealed = self._store.sealed(import_id, import_id, "accounts")
+        if sealed is None:
+            raise CredentialsError("the account service's credentials are no longer stored")
+        with self._lock:
+            known = self._services.get(import_id)
+            if known and known[0] == sealed:
+                return known[1]
+        given = self._vault.open(import_id, "accounts", sealed)
+        if given.login != url.text:
+            # A hook is a program: only who can seal may name it.
+            raise AccountRejected(
+                f"{url.shown} is not the account service that was asked for",
+                "the state store has been tampered with; run the import command again",
+            )
+        try:
+            service = self._opened(url, given.password)
+        except (UsageError, OSError) as error:
+            advice = "give the right secret (--accounts-secret-file), and run the import command again"
+            raise AccountRejected(f"{url.shown} cannot be used: {error}", advice) from error
+        with self._lock:
+            self._services[import_id] = (sealed, service)
+        return service
+
+    def _wanted(self, mailbox: Mailbox) -> NewAccount:
+        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
+        if sealed is None:
+            raise CredentialsError("the destination credentials are no longer stored")
+        endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
+        return NewAccount(
+            login=login,
+            password=self._vault.open(mailbox.mailbox_id, "destination", sealed).password,
+            first_name=profile.first_name,
+            last_name=profile.last_name,
+            quota_bytes=profile.quota_bytes,
+            key=hashlib.sha256(f"{endpoint.url}\0{login}".encode()).hexdigest()[:32],
+            ours=mailbox.account in (AccountState.CREATING, AccountState.CREATED),
+        )
+
+
+def _opened(url: ServiceUrl, secret: Secret) -> AccountService:
+    # Not before it is needed: an HTTP client is half as large as a worker.
+    from shared.accounts.opening import open_service
+
+    return open_service(url, secret)

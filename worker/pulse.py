@@ -1,0 +1,53 @@
+"""How a worker process is, for /healthz and /readyz."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from worker.attendant import Attendant
+
+#: An attendant that was silent for longer is stuck: above what the store's client waits for a server that restarts.
+STUCK_SECONDS = 90.0
+#: Without an answer of the store for this long, nothing can be claimed.
+DEAF_SECONDS = 10.0
+
+
+class Pulse:
+    """Says "not ready" until `begin`. A Redis that is away is no reason to restart the process."""
+
+    def __init__(self, attendant: Attendant, clock: Callable[[], float] = time.monotonic) -> None:
+        self._attendant, self._clock = attendant, clock
+        self._threads: tuple[threading.Thread, ...] = ()
+        self._begun = self._ending = False
+        self._complaint = "starting"
+
+    def complain(self, complaint: str) -> None:
+        """What it is waiting for."""
+        self._complaint = complaint
+
+    def begin(self, threads: Iterable[threading.Thread]) -> None:
+        """From now on these threads work."""
+        self._threads, self._begun = tuple(threads), True
+
+    def end(self) -> None:
+        """Told to stop: it is alive, and takes nothing new."""
+        self._ending = True
+
+    def health(self) -> tuple[bool, str]:
+        """Whether the threads that work and the one that keeps leases alive are there."""
+        if not self._begun or self._ending:
+            return True, "stopping" if self._ending else self._complaint
+        dead = [thread.name for thread in self._threads if not thread.is_alive()]
+        if dead:
+            return False, f"{len(dead)} of {len(self._threads)} threads ended"
+        silent = self._clock() - self._attendant.turned
+        return silent < STUCK_SECONDS, f"leases were last looked after {silent:.1f} s ago"
+
+    def ready(self) -> tuple[bool, str]:
+        """Whether it can claim."""
+        if not self._begun or self._ending:
+            return False, "stopping" if self._ending else self._complaint
+        deaf = self._clock() - self._attendant.answered
+        return deaf < DEAF_SECONDS, f"the store answered {deaf:.1f} s ago"
