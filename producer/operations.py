@@ -13,11 +13,11 @@ from typing import Final
 from producer.coordinator import tally
 from producer.coordinator.tally import Progress, Window
 from producer.intake.manifest import Row
-from producer.intake.submit import Ring, import_name, prepare_import, ring_some, submit
+from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, submit
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
-from shared.lifecycle import Control, MailboxState, Outcome
+from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.model import AccountState, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
@@ -36,6 +36,8 @@ __all__ = [
     "progress_of",
     "replace_credentials",
     "retry",
+    "rows_of",
+    "set_going",
     "set_limit",
     "stored_passwords",
     "submit",
@@ -87,7 +89,7 @@ def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mail
 def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
     """Where the import stands."""
     counts, mailboxes = store.import_tally(request.import_id)
-    return tally.progress(request, counts, mailboxes, window)
+    return tally.progress(request, counts, mailboxes, window, store.stranded(request.import_id))
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
@@ -104,25 +106,52 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
     return concerned
 
 
-def retry(store: Store, ring: Ring, request: Import, login: str = "") -> tuple[int, int]:
+def retry(store: Store, ring: Ring, request: Import, login: str = "", code: str = "") -> tuple[int, int]:
     """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
-    only when it is named, or the whole import was cancelled."""
-    chosen = find_mailboxes(store, request, login)
-    whole = all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
-    mailboxes = messages = 0
+    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is."""
+    chosen = [
+        pair
+        for pair in find_mailboxes(store, request, login)
+        if not code or (pair[0].failure is not None and pair[0].failure.code == code)
+    ]
+    whole = not code and all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    again: list[tuple[Mailbox, list[tuple[Unit, Sequence[Note]]]]] = []
     for mailbox, counts in chosen:
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
-        again = bool(batches or parked) or (
-            mailbox.state is MailboxState.COMPLETE
-            and any(unreadable(folder) for folder, _ in store.folders(mailbox.mailbox_id))
-        )
-        if again and store.retry(request.import_id, mailbox.mailbox_id, batches):
+        if (
+            batches
+            or parked
+            or (
+                mailbox.state is MailboxState.COMPLETE
+                and any(unreadable(folder) for folder, _ in store.folders(mailbox.mailbox_id))
+            )
+        ):
+            again.append((mailbox, batches))
+    _need_passwords(store, request, [mailbox for mailbox, _ in again])
+    store.forgive_logins(request.import_id)
+    mailboxes = messages = 0
+    for mailbox, batches in again:
+        if store.retry(request.import_id, mailbox.mailbox_id, batches):
             mailboxes += 1
             messages += sum(len(unit.uids) for unit, _ in batches)
     if mailboxes:
         ring_some(store, ring, request.import_id)
     return mailboxes, messages
+
+
+def _need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:
+    """Raises `UsageError` when those of any of these are gone: nobody could sign in."""
+    gone = sum(
+        any(store.sealed(request.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
+        for mailbox in mailboxes
+    )
+    if gone:
+        some = f"the passwords of {gone} of {len(mailboxes)} mailboxes" if gone < len(mailboxes) else "the passwords"
+        raise UsageError(
+            f"{some} of import {request.name} are no longer stored: run the same import command again, or give them with: "
+            f"mailhaul credentials {request.import_id[:8]} FILE.csv"
+        )
 
 
 def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[Note]]]:
@@ -147,10 +176,9 @@ def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[No
 def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, full: bool, login: str = "") -> int:
     """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued."""
     chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
-    if chosen and store.sealed(request.import_id, chosen[0].mailbox_id, "source") is None:
-        raise UsageError(
-            f"the passwords of import {request.name} are no longer stored: run the same import command again"
-        )
+    if any(store.import_tally(request.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
+        raise UsageError(f"import {request.name} is under way: ask again when it is finished (mailhaul watch)")
+    _need_passwords(store, request, chosen)
     options = replace(request.options, verify="full" if full else "anew")
     queued = store.open_import(replace(request, options=options), chosen, retention_days)
     store.submit(request.import_id)
@@ -213,7 +241,10 @@ def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
-                found.append(vault.open(mailbox.mailbox_id, side, sealed).password)
+                given = vault.open(mailbox.mailbox_id, side, sealed)
+                if not given.own:
+                    return False
+                found.append(given.password)
         except CredentialsError:
             return mailbox.source.login == mailbox.destination.login
     if len(found) == 2:
@@ -240,6 +271,32 @@ def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -
         if theirs != ours or known.account in (AccountState.CREATING, AccountState.CREATED):
             found[mailbox.destination.login] = ours
     return found
+
+
+def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
+    """The manifest again, from what is stored. Raises `UsageError` when its passwords are forgotten."""
+    rows = []
+    for mailbox, _ in store.mailboxes(request.import_id):
+        found = []
+        for side in ("source", "destination"):
+            sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
+            if sealed is None:
+                raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+            found.append(vault.open(mailbox.mailbox_id, side, sealed).password)
+        rows.append(
+            Row(
+                line=mailbox.row,
+                login=mailbox.source.login,
+                password=found[0],
+                new_login=mailbox.destination.login,
+                new_password=found[1],
+                own_new_password=found[0] != found[1],
+                first_name=mailbox.profile.first_name,
+                last_name=mailbox.profile.last_name,
+                quota_bytes=mailbox.profile.quota_bytes,
+            )
+        )
+    return tuple(rows)
 
 
 def forget(store: Store, request: Import) -> bool:

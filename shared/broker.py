@@ -6,18 +6,105 @@ delays, no results: those live in the state store.
 
 from __future__ import annotations
 
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
 import dramatiq
+import redis
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import Middleware, Retries
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from shared.jobs import QUEUES, payload
+from shared.logs import get_logger
 from shared.model import UnitKind
-from shared.redis_client import open_redis
+from shared.redis_client import address_of, open_redis
 
 #: A process that was silent for this long is dead for Dramatiq's maintenance (ms).
 HEARTBEAT_MS = 60_000
+#: Between two looks at a queue that is not reachable.
+AWAY_SECONDS = 1.0
+
+_AWAY = (ConnectionClosed, redis.ConnectionError, redis.TimeoutError)
+
+
+class _Outage:
+    """Says once that the queue is away, and once that it is back, however many threads listen."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+        self._since: float | None = None
+        self._lock = threading.Lock()
+        self._log = get_logger("mailhaul.queue")
+
+    def away(self, error: Exception) -> None:
+        """It did not answer."""
+        with self._lock:
+            known, self._since = self._since, self._since or time.monotonic()
+        if known is None:
+            self._log.warning("queue_unreachable", where=self._where, error=str(error))
+
+    def answered(self, asked: float) -> None:
+        """It did, to what was asked at this moment: another thread may have heard of its end since."""
+        with self._lock:
+            since = self._since
+            if since is None or asked <= since:
+                return
+            self._since = None
+        self._log.info("queue_reachable", where=self._where, seconds=round(time.monotonic() - since, 1))
+
+
+class _Patient(dramatiq.Consumer):
+    """A consumer that waits while Redis is away. Dramatiq would log "critical", end it and begin another, for each queue every
+    three seconds: for something that comes back by itself, and while which nothing is lost."""
+
+    def __init__(self, consumer: dramatiq.Consumer, outage: _Outage) -> None:
+        self._consumer, self._outage = consumer, outage
+
+    def __next__(self) -> Any:
+        asked = time.monotonic()
+        try:
+            found = next(self._consumer)
+        except _AWAY as error:
+            self._outage.away(error)
+            time.sleep(AWAY_SECONDS)
+            return None  # as when there is no job: Dramatiq looks whether it is to stop, and asks again
+        self._outage.answered(asked)
+        return found
+
+    def ack(self, message: Any) -> None:
+        """Until it is heard: of a job that is done and not acknowledged its queue would be full one day."""
+        while True:
+            try:
+                return self._consumer.ack(message)
+            except _AWAY as error:
+                self._outage.away(error)
+                time.sleep(AWAY_SECONDS)
+
+    def nack(self, message: Any) -> None:
+        """Jobs do not fail: what became of a unit stands in the store."""
+        self._consumer.nack(message)
+
+    def requeue(self, messages: Iterable[Any]) -> None:
+        """At the end, of what nobody began."""
+        self._consumer.requeue(messages)
+
+    def close(self) -> None:
+        """At the end."""
+        self._consumer.close()
+
+
+class _PatientBroker(RedisBroker):
+    def __init__(self, where: str, **options: Any) -> None:
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._outage = _Outage(where)
+
+    def consume(self, queue_name: str, prefetch: int = 1, timeout: int = 5000) -> dramatiq.Consumer:
+        return _Patient(super().consume(queue_name, prefetch, timeout), self._outage)
 
 
 def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
@@ -30,7 +117,8 @@ def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
         retry=Retry(NoBackoff(), 0),
         max_connections=200,
     )
-    broker: RedisBroker = RedisBroker(  # type: ignore[no-untyped-call]
+    broker = _PatientBroker(
+        address_of(url),
         client=client,
         namespace="mailhaul",
         heartbeat_timeout=HEARTBEAT_MS,

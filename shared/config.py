@@ -99,6 +99,23 @@ class Settings(BaseSettings):
         default=9470, description="Port of the coordinator's /metrics, /healthz and /readyz; 0 for none."
     )
     listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
+    web_host: str = Field(
+        default="127.0.0.1", description="Address of the API. Another than loopback only once there is a token."
+    )
+    web_port: _Port = Field(default=9480, description="Port of the API; 0 for none with `mailhaul up`.")
+    web_names: str = Field(
+        default="",
+        description="Host names under which the API is reached, separated by commas, beside localhost and its address.",
+    )
+    web_allow: str = Field(
+        default="",
+        description="Mail servers in private networks that the API may be given: names, addresses and networks, "
+        "separated by commas. Without it only public addresses.",
+    )
+    web_ports: str = Field(
+        default="143,993,110,995", description="Ports of mail servers that the API may be given, separated by commas."
+    )
+    web_upload_bytes: _Bytes = Field(default=20 * 1024**2, description="Bytes of one request to the API, at most.")
     source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
     source_host_connections: _Count = Field(
         default=32, description="Connections to one source host, over all accounts."

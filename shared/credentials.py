@@ -71,6 +71,9 @@ class Credentials:
     login: str
     #: The password.
     password: Secret
+    #: Whether it is what lets in; else the import's own way does (`shared.model.sign_in`), and this is for an account that
+    #: is to be made.
+    own: bool = True
 
 
 class Vault:
@@ -86,13 +89,13 @@ class Vault:
 
     def seal(self, mailbox_id: str, side: str, credentials: Credentials) -> bytes:
         """For this mailbox and side ("source" or "destination") only."""
-        bound = [mailbox_id, side, credentials.login, credentials.password.reveal()]
+        bound = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own]
         return self._fernet.encrypt(json.dumps(bound).encode())
 
     def open(self, mailbox_id: str, side: str, sealed: bytes) -> Credentials:
         """Raises `CredentialsError` when no key fits, or when it was sealed for another mailbox or side."""
         try:
-            sealed_for, sealed_side, login, password = json.loads(self._fernet.decrypt(sealed))
+            sealed_for, sealed_side, login, password, *more = json.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
             raise CredentialsError(
                 f"the {side} credentials of mailbox {mailbox_id} do not open with any key of this process: give every "
@@ -104,7 +107,7 @@ class Vault:
                 f"what is stored as the {side} credentials of mailbox {mailbox_id} was sealed for another: the state "
                 "store has been tampered with or mixed up; run the import again with its manifest to store them anew"
             )
-        return Credentials(login=login, password=Secret(password))
+        return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def rotate(self, sealed: bytes) -> bytes:
         """The same, sealed by the first key, so that an old key can be dropped."""

@@ -74,6 +74,10 @@ class AuthenticationRefused(MailError):
     """The server refused the login. Not tried again until a person changes the credentials."""
 
 
+class AuthorizationRefused(AuthenticationRefused):
+    """The server took the administrator's login, but not for this account: that one is to blame alone."""
+
+
 class Throttled(MailError):
     """The server asked to wait. `wait_seconds` is what it said, or None."""
 

@@ -50,7 +50,8 @@ class Place:
 class Places:
     """The destination's tree, and which of its places are given away."""
 
-    def __init__(self, there: Tree, here: Tree, rules: NameRules) -> None:
+    def __init__(self, there: Tree, here: Tree, rules: NameRules, into: str = "") -> None:
+        """`into` is the folder below which everything is put, "/" between levels; "" for none."""
         self._there, self._here, self._rules = there, here, rules
         self._joiner = _joiner(there, here)
         # A server that separates by "." keeps folders as files, as a rule, and refuses "/".
@@ -62,7 +63,8 @@ class Places:
         self._spelled: dict[Path, bytes] = {}
         for _, path, raw in self.present():
             self._spelled.setdefault(self.key(path), raw)
-        self._taken = {self.key(INBOX)}
+        self.root = self.path_to(into) if into else ()
+        self._taken = set() if self.root else {self.key(INBOX)}
         self._homes: dict[tuple[bytes, ...], Path] = {}
         #: Source name → place.
         self.given: dict[bytes, Place] = {}
@@ -95,9 +97,16 @@ class Places:
     def natural(self, folder: ListedFolder) -> Path:
         """Its place if it were alone in the world."""
         path = self._there.path(folder)
-        if path[:1] == INBOX and len(path) > 1 and self._here.inbox_is_root:
+        if path[:1] == INBOX and len(path) > 1 and self._here.inbox_is_root and not self.root:
             path = path[1:]
-        return tuple(map(self._escaped, path))
+        return (*self.root, *map(self._escaped, path))
+
+    def path_to(self, name: str) -> Path:
+        """The place that a person's name for it leads to, "/" between levels."""
+        levels = name.split("/")
+        if levels[0].upper() == "INBOX":
+            levels = levels[1:] if self._here.inbox_is_root and len(levels) > 1 else ["INBOX", *levels[1:]]
+        return tuple(map(self._escaped, levels))
 
     def put(self, folder: ListedFolder, path: Path, why: str = "", raw: bytes = b"") -> None:
         """Gives it this place, under this name or the one that the destination has for it."""
@@ -111,6 +120,13 @@ class Places:
     def keep(self, folder: ListedFolder, raw: bytes) -> None:
         """Leaves it where an earlier pass put it."""
         self.put(folder, self._here.path_of(raw), raw=raw)
+
+    def move(self, folder: ListedFolder, path: Path, why: str) -> None:
+        """Gives it the place that a person chose, or the nearest to it that is free."""
+        if not self.is_free(path) and path != INBOX:
+            why = f"{why}; {display(path)} is another folder there"
+            path = self._nearest(folder.name, path[:-1], path[-1])
+        self.put(folder, path, why)
 
     def find(self, folder: ListedFolder) -> None:
         """Gives it its own name below its parent's place, or the nearest to it that is free and short enough."""
@@ -133,7 +149,7 @@ class Places:
     def _nearest(self, name: bytes, parent: Path, own: str) -> Path:
         """`own` with a hash of the source's name behind it, shortened as needed; that depends on nothing else, so it
         is the same in every pass. Further hashes are for names made to collide."""
-        while parent and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
+        while len(parent) > len(self.root) and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
             parent = parent[:-1]
         for attempt in count():
             digest = blake2b(b"%d " % attempt + name, digest_size=4).hexdigest()
@@ -157,10 +173,10 @@ class Places:
         """The place of the folder above, whether the source lists that one or only implies it."""
         above = levels[:-1]
         if not above:
-            return ()
+            return self.root
         if above not in self._homes:
             implied = (*self._parent(above), self._escaped(text_of(above[-1])))
-            self._homes[above] = INBOX if above == (b"INBOX",) else implied
+            self._homes[above] = INBOX if above == (b"INBOX",) and not self.root else implied
         place = self._homes[above]
         return () if place == INBOX and self._here.inbox_is_root else place
 

@@ -19,6 +19,7 @@ from shared import special_use
 from shared.folder_names import decode_name, encode_name, split
 from shared.folder_places import NameRules, Places, display
 from shared.folder_tree import INBOX, FolderListing, Globs, ListedFolder, Path, Tree, is_inbox, selectable
+from shared.model import Options
 
 __all__ = [
     "FolderListing",
@@ -28,6 +29,7 @@ __all__ = [
     "decode_name",
     "encode_name",
     "map_folders",
+    "map_wanted",
     "split",
 ]
 
@@ -71,22 +73,48 @@ def map_folders(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     without: Collection[str] = (),
+    into: str = "",
+    renamed: Mapping[str, str] | None = None,
     rules: NameRules | None = None,
     known: Mapping[bytes, bytes] | None = None,
 ) -> list[MappedFolder]:
     """One entry for every folder that the source lists, in its order.
 
     `include` and `exclude` are globs over display names (see `shared.folder_tree.Globs`); `without` leaves out special
-    uses, such as "all" where every message lies in another folder too. `known` is source name → destination name of an
-    earlier pass: it is kept, whatever has changed since. Raises `ProtocolViolation` when the destination's separator
-    cannot be one.
+    uses and all below their folders. `into` is the destination's folder below which everything goes, INBOX too, under
+    its own name. `renamed` is source name → destination name, both as displayed; what lies below goes along. `known` is
+    source name → destination name of an earlier pass: it is kept, whatever has changed since. Raises
+    `ProtocolViolation` when the destination's separator cannot be one.
     """
     there, here = Tree(source), Tree(destination)
     skips = _skips(there, Globs(include), Globs(exclude), without)
-    places = Places(there, here, rules or NameRules())
-    _give(there, [folder for folder in there.folders if not skips[folder.name]], places, known or {})
+    places = Places(there, here, rules or NameRules(), into)
+    taken = [folder for folder in there.folders if not skips[folder.name]]
+    _give(there, taken, places, known or {}, {spelled(old): new for old, new in (renamed or {}).items()})
     there_already = {folder.name for folder in here.folders if selectable(folder)}
     return [_entry(there, folder, skips[folder.name], places, there_already) for folder in there.folders]
+
+
+def map_wanted(
+    source: FolderListing,
+    destination: FolderListing,
+    options: Options,
+    *,
+    rules: NameRules | None = None,
+    known: Mapping[bytes, bytes] | None = None,
+) -> list[MappedFolder]:
+    """`map_folders` as a request wants it."""
+    return map_folders(
+        source,
+        destination,
+        include=options.include,
+        exclude=options.exclude,
+        without=options.skip_special,
+        into=options.into,
+        renamed=dict(options.folder_map),
+        rules=rules,
+        known=known,
+    )
 
 
 def _entry(
@@ -109,12 +137,21 @@ def _entry(
     )
 
 
+def spelled(name: str) -> str:
+    """A displayed name as one compares it: INBOX in capitals."""
+    head, slash, rest = name.partition("/")
+    return ("INBOX" if head.upper() == "INBOX" else head) + slash + rest
+
+
 def _skips(there: Tree, include: Globs, exclude: Globs, without: Collection[str]) -> dict[bytes, str]:
     """Source name → why it is left out, "" when it is not."""
     skips = {}
+    uses = special_use.uses((folder.attributes, there.path(folder)) for folder in there.folders)
+    special = {there.levels(f): use for f, use in zip(there.folders, uses, strict=True) if use in without}
     for folder in there.folders:
         shown = there.display(folder)
-        use = special_use.use_of_attributes(folder.attributes)
+        levels = there.levels(folder)
+        use = next((special[levels[:n]] for n in range(1, len(levels) + 1) if levels[:n] in special), "")
         skip = ""
         if not selectable(folder):
             skip = "not selectable"
@@ -124,24 +161,51 @@ def _skips(there: Tree, include: Globs, exclude: Globs, without: Collection[str]
             skip = f"excluded by '{pattern}'"
         elif include and not include.first(shown):
             skip = "not included"
-        elif use and use in without:
+        elif levels in special:
             skip = f"left out: its special use is {use}"
+        elif use:
+            skip = f"left out: it lies below the folder whose special use is {use}"
         skips[folder.name] = skip
     return skips
 
 
-def _give(there: Tree, folders: list[ListedFolder], places: Places, known: Mapping[bytes, bytes]) -> None:
-    """First what is settled already, then special folders, then parents before children; of equals, those first whose
-    names are written properly."""
+def _give(
+    there: Tree,
+    folders: list[ListedFolder],
+    places: Places,
+    known: Mapping[bytes, bytes],
+    renamed: Mapping[str, str],
+) -> None:
+    """First what is settled already, then what a person chose, then special folders, then parents before children; of
+    equals, those first whose names are written properly."""
+    chosen = {
+        folder.name: places.path_to(renamed[name])
+        for folder in folders
+        if (name := spelled(there.display(folder))) in renamed and folder.name not in known
+    }
+
+    def stays(folder: ListedFolder) -> bool:
+        raw = known.get(folder.name, b"")
+        return is_inbox(raw) if raw else chosen.get(folder.name, places.root or INBOX) == INBOX
+
+    claimed = any(is_inbox(folder.name) and stays(folder) for folder in folders)
     kept: set[bytes] = set()
     for folder in folders:
         raw = known.get(folder.name, b"")
-        if is_inbox(folder.name):
-            places.put(folder, INBOX, raw=raw if is_inbox(raw) else b"")
-        elif raw and not is_inbox(raw) and raw not in kept:
+        inbox = is_inbox(raw)
+        if is_inbox(folder.name) and claimed:
+            places.put(folder, INBOX, raw=raw if inbox else b"")
+        elif raw and not (inbox and claimed) and raw not in kept:
             places.keep(folder, raw)
             kept.add(raw)
-    _give_special(there, folders, places)
+    for folder in folders:
+        if folder.name in chosen and folder.name not in places.given:
+            path = chosen[folder.name]
+            if path != INBOX or not claimed:
+                places.move(folder, path, "by the folder map")
+                claimed = claimed or path == INBOX
+    if not places.root:
+        _give_special(there, folders, places)
 
     def order(folder: ListedFolder) -> tuple[int, bool, bytes]:
         levels = there.levels(folder)

@@ -101,6 +101,30 @@ class Sighting:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Traits:
+    """What of a message decides whether it is wanted, beside its size."""
+
+    #: UID at the source.
+    uid: Uid
+    #: INTERNALDATE in whole seconds since the epoch; None where unusable.
+    internaldate: int | None
+    #: Flags in lower case.
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Labels:
+    """What Gmail says of a message in the folder now open (X-GM-EXT-1)."""
+
+    #: UID at the source.
+    uid: Uid
+    #: X-GM-MSGID: the same wherever the message is shown.
+    message: int
+    #: X-GM-LABELS, as folders are named on the wire, or ``\\Inbox`` and the like; without that of the folder itself.
+    labels: frozenset[bytes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Appended:
     """What became of one group sent with `MailDestination.send`."""
 

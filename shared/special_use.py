@@ -7,7 +7,7 @@ have called these folders, by language, when the server says nothing. Names are 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 #: The uses whose folders are brought together on both sides. The others (all, flagged, important) are views of messages
 #: that lie elsewhere, or have no equal at the destination.
@@ -150,6 +150,15 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
+#: What people say for a use, beside its name.
+SPOKEN: Mapping[str, str] = {
+    "spam": "junk",
+    "deleted": "trash",
+    "draft": "drafts",
+    "starred": "flagged",
+    "allmail": "all",
+}
+
 #: Folders below which providers keep them.
 CONTAINERS = frozenset({"inbox", "[gmail]", "[google mail]"})
 
@@ -174,3 +183,15 @@ def use_of_name(levels: tuple[str, ...]) -> tuple[str, int]:
     if not levels or len(levels) > 2 or (len(levels) == 2 and _plain(levels[0]) not in CONTAINERS):
         return "", 0
     return _BY_NAME.get(_plain(levels[-1]), ("", 0))
+
+
+def uses(folders: Iterable[tuple[Collection[str], tuple[str, ...]]]) -> list[str]:
+    """The use of each of an account's folders (attributes, decoded levels), "" for none. A name counts only for uses
+    that the server marks no folder with: where it does, ``Trash`` is somebody's own."""
+    listed = list(folders)
+    said = [use_of_attributes(attributes) for attributes, _ in listed]
+    marked = set(said)
+    return [
+        use or (named if (named := use_of_name(levels)[0]) not in marked else "")
+        for use, (_, levels) in zip(said, listed, strict=True)
+    ]

@@ -6,12 +6,9 @@ loses nothing either; the leases then run out and are rescued.
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import sys
 import threading
-import uuid
 
 import dramatiq
 
@@ -21,6 +18,7 @@ from shared.credentials import Vault
 from shared.errors import MailhaulError
 from shared.logs import configure_logging, get_logger
 from shared.metrics import WorkerMetrics, start_http
+from shared.processes import process_name
 from shared.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
@@ -58,7 +56,7 @@ def main() -> int:
 def run(settings: Settings) -> int:
     """One worker process with these settings."""
     log = get_logger("mailhaul.worker")
-    name = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
+    name = process_name()
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}

@@ -14,7 +14,7 @@ from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.lifecycle import Outcome
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
-from shared.uids import UidSet, records_of
+from shared.uids import NO_UIDS, UidSet, records_of
 from worker.settle import arrived
 
 #: Messages adopted in one entry of the ledger.
@@ -27,10 +27,12 @@ class Adoption:
     def __init__(self, source: MailSource, destination: MailDestination) -> None:
         self._source, self._destination = source, destination
 
-    def adopt(self, folder: Folder, sizes: Sequence[tuple[int, int]]) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds: for the ledger, and
-        their source UIDs."""
-        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, UidSet())
+    def adopt(
+        self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS
+    ) -> tuple[tuple[Settled, ...], UidSet]:
+        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds beside the `known`
+        ones of the ledger: for the ledger, and their source UIDs."""
+        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, known)
         by_size = {s.size_bytes for s in ours}
         candidates = UidSet.of(uid for uid, size in sizes if size in by_size)
         theirs = list(self._source.sightings(candidates)) if candidates else []

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from shared.admission import Admission, Visitor, digest_of
 from shared.config import Settings
-from shared.credentials import Vault
+from shared.credentials import Credentials, Vault
 from shared.errors import ControlRequested, CredentialsError
 from shared.lifecycle import SETTLED, MailboxState
 from shared.mail import MailDestination, MailSource
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.session import Session, open_session
-from shared.model import Account, Mailbox
+from shared.mail.ways import Ways
+from shared.maildrop import Known
+from shared.model import Mailbox
+from shared.model.sign_in import SignIn
 from shared.store import Store
 
 
@@ -18,17 +19,29 @@ class NetworkDialer:
     """`worker.sessions.Dialer` over the network."""
 
     def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
-        self._store, self._vault, self._settings = store, vault, settings
+        self._store, self._vault = store, vault
+        self._admission = Admission(store, vault, settings.connect_timeout_seconds)
+        self._ways = Ways(
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            command_timeout_seconds=settings.command_timeout_seconds,
+        )
 
     def source(self, mailbox: Mailbox) -> MailSource:
         """Signs in at the source."""
-        return ImapSource(self._open("source", mailbox, mailbox.source))
+        identities = _Maildrop(self._store, mailbox.mailbox_id)
+        end = mailbox.source.endpoint
+        return self._admission.enter(
+            self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
+        )
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Signs in at the destination."""
-        return ImapDestination(self._open("destination", mailbox, mailbox.destination))
+        end = mailbox.destination.endpoint
+        return self._admission.enter(
+            self._visitor("destination", mailbox), lambda proof: self._ways.destination(end, proof)
+        )
 
-    def _open(self, side: str, mailbox: Mailbox, account: Account) -> Session:
+    def _visitor(self, side: str, mailbox: Mailbox) -> Visitor:
         # A login that was refused a moment ago to another lane is not tried again by this one.
         now = self._store.mailbox(mailbox.mailbox_id)
         if now is None or now.state in SETTLED:
@@ -36,17 +49,50 @@ class NetworkDialer:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
             raise CredentialsError(f"the {side} credentials are no longer stored")
-        credentials = self._vault.open(mailbox.mailbox_id, side, sealed)
-        endpoint = account.endpoint
-        return open_session(
-            side,
-            host=endpoint.host,
-            port=endpoint.port,
-            tls=endpoint.tls.value,
-            login=credentials.login,
-            password=credentials.password.reveal(),
-            connect_timeout_seconds=self._settings.connect_timeout_seconds,
-            command_timeout_seconds=self._settings.command_timeout_seconds,
-            ca_file=endpoint.ca_file or None,
-            fingerprint=endpoint.certificate_sha256 or None,
+        given = self._vault.open(mailbox.mailbox_id, side, sealed)
+        request = self._store.import_(mailbox.import_id)
+        if request is None:
+            raise CredentialsError("the import is no longer stored")
+        how = request.options.source_sign_in if side == "source" else request.options.destination_sign_in
+        if given.own:
+            how = how.own
+        else:
+            sealed, given = self._of_import(mailbox.import_id, side, how)
+        account = mailbox.source if side == "source" else mailbox.destination
+        return Visitor(
+            import_id=mailbox.import_id,
+            mailbox_id=mailbox.mailbox_id,
+            side=side,
+            endpoint=account.endpoint,
+            user=account.login,
+            sign_in=how,
+            secret=given.password,
+            digest=digest_of(sealed),
         )
+
+    def _of_import(self, import_id: str, side: str, how: SignIn) -> tuple[bytes, Credentials]:
+        """What all mailboxes of the side sign in with that have nothing of their own."""
+        sealed = self._store.sealed(import_id, import_id, side)
+        if sealed is None:
+            raise CredentialsError(f"what the {side} is signed in to with is no longer stored")
+        given = self._vault.open(import_id, side, sealed)
+        if given.login != how.text:
+            # A token command is a program, and a template may name anybody: only who can seal may say either.
+            raise CredentialsError(
+                f"how the {side} is signed in to is not what was asked for: the state store has been tampered with; run "
+                "the import command again"
+            )
+        return sealed, given
+
+
+class _Maildrop:
+    """A mailbox's `shared.maildrop.Identities`, in the store."""
+
+    def __init__(self, store: Store, mailbox_id: str) -> None:
+        self._store, self._mailbox_id = store, mailbox_id
+
+    def known(self) -> Known:
+        return self._store.maildrop(self._mailbox_id)
+
+    def add(self, before: Known, digests: bytes, *, renew: bool) -> Known:
+        return self._store.number_maildrop(self._mailbox_id, before, digests, renew=renew)

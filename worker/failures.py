@@ -145,7 +145,8 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None) ->
     if how == "give_up" and attempts < ATTEMPTS:
         how = "again"
     hold = f"{side}_{row.hold}" if row.hold and side else ""
-    advice = row.advice.replace("{own}", error.advice if isinstance(error, errors.MailError) else "")
+    own = error.advice if isinstance(error, errors.MailError) else ""
+    advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
     return Verdict(code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice)
 
 

@@ -6,21 +6,25 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import takewhile
 
-from shared.errors import ConnectionLost, FolderRefused, ServerRefused
-from shared.folders import MappedFolder, NameRules, map_folders
-from shared.mail import FolderStatus, MailDestination, MailSource
-from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, Settled, Unit, folder_id
-from shared.plan import Change, Worth, cut_batches, delta
+from shared.errors import ConnectionLost, FolderRefused
+from shared.folder_tree import is_inbox
+from shared.folders import MappedFolder, NameRules, map_wanted
+from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
+from shared.mail.choosing import look_at_labels
+from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.plan import Change, delta
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet
-from worker.adopt import Adoption
+from shared.uids import UidSet
 from worker.carry import FlagCarrying
+from worker.cut import Cutting, PlanRules, Skipped
 from worker.sessions import together
+
+__all__ = ["MailboxPlan", "PlanRules"]
 
 #: Planned batches that are entered together.
 BATCHES_AT_ONCE = 50
@@ -39,18 +43,6 @@ STRICTER_NAMES = (NameRules(forbidden="."), NameRules(forbidden='.%*"\\&~'))
 NOT_THERE = FolderStatus(uidvalidity=0, uidnext=1, messages=0)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PlanRules:
-    """How folders are cut."""
-
-    #: Most messages in a batch.
-    batch_messages: int = 2000
-    #: Most bytes in a batch.
-    batch_bytes: int = 128 << 20
-    #: What more lanes are called for.
-    worth: Worth = Worth()
-
-
 class MailboxPlan:
     """The planning of one mailbox under one lease, between two signed-in sessions."""
 
@@ -65,6 +57,7 @@ class MailboxPlan:
     ) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
+        self._cutting = Cutting(store, source, destination, options, rules)
         self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, FolderStatus] | None = None
@@ -75,7 +68,7 @@ class MailboxPlan:
         """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
         worth, at most one a folder; 0 for nothing. Raises what the ports raise."""
         before = {folder.folder_id: folder for folder in known}
-        mapped = [m for m in self._map(known) if not m.skip]
+        mapped = [m for m in self._labelled(*self._map(known)) if not m.skip]
         # Last those that could not be opened: some servers close the connection at one.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
@@ -133,7 +126,13 @@ class MailboxPlan:
         """Whether all there will be to do with a folder is to open it and to list it, so that it can be foreseen. Not
         after a connection was lost: it must be known then which folder was to blame."""
         empty = isinstance(here, Exception) or not here.messages
-        return there is None and empty and self._folder(one).folder_id not in before and self._lease.unit.attempts == 1
+        return (
+            there is None
+            and empty
+            and not self._cutting.chooses
+            and self._folder(one).folder_id not in before
+            and self._lease.unit.attempts == 1
+        )
 
     def _doubtful(self, one: MappedFolder, before: Mapping[str, Folder]) -> bool:
         known = before.get(self._folder(one).folder_id)
@@ -160,18 +159,14 @@ class MailboxPlan:
 
     def _map(
         self, known: Sequence[Folder], rules: NameRules = USUAL_NAMES, stricter: Sequence[NameRules] = STRICTER_NAMES
-    ) -> list[MappedFolder]:
-        """The mapping, with INBOX first, and every destination folder there that the server lets be made. One that it
+    ) -> tuple[FolderListing, list[MappedFolder]]:
+        """What the source lists, and the mapping, with INBOX first, and every destination folder there that the server lets be made. One that it
         does not costs the others nothing: its messages fail with the server's words when they are to be copied."""
         theirs, ours = together(self._source.listing, self._destination.listing)
-        mapped = map_folders(
-            theirs,
-            ours,
-            include=self._options.include,
-            exclude=self._options.exclude,
-            rules=rules,
-            known={folder.source_name: folder.destination_name for folder in known},
-        )
+        kept = {folder.source_name: folder.destination_name for folder in known}
+        mapped = map_wanted(theirs, ours, self._options, rules=rules, known=kept)
+        if EXTENSION in self._source.capabilities:
+            mapped = narrowed(theirs, mapped, LabelMode(self._options.gmail_labels))
         wanted = [m for m in mapped if not m.skip]
         missing = [m.destination_name for m in wanted if not m.exists]
         refused = [n for n, error in zip(missing, self._destination.create(missing), strict=True) if error is not None]
@@ -182,7 +177,15 @@ class MailboxPlan:
         fresh = [m.destination_name for m in wanted if m.subscribed and m.destination_name not in subscribed]
         if fresh:
             self._destination.subscribe(fresh)
-        return sorted(mapped, key=lambda m: m.destination_name.upper() != b"INBOX")
+        return theirs, sorted(mapped, key=lambda m: not is_inbox(m.source_name))
+
+    def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
+        """The same with what is to be said of Gmail's labels, which are looked at here."""
+        seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
+        if seen is None:
+            return mapped
+        self._cutting.view = seen.view
+        return [replace(m, note="; ".join(filter(None, (m.note, seen.notes.get(m.source_name, ""))))) for m in mapped]
 
     def _folder(self, one: MappedFolder) -> Folder:
         return Folder(
@@ -209,15 +212,20 @@ class MailboxPlan:
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
             source_messages=there.messages,
+            skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
         )
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
-        low = 1 if fresh else found.first_uid
+        low = 1 if fresh else found.first_uid or snapshot.uidnext
+        skipped = Skipped() if fresh else self._cutting.skipped(before)
         plan = FolderPlan(folder=snapshot, reset=reset)
-        if low and there.messages and (fresh or low < there.uidnext):
-            plan = self._cut(plan, low, here if fresh else None)
+        if there.messages and (fresh or low < there.uidnext or skipped.again):
+            opened = self._opened(folder.source_name)
+            if isinstance(opened, Exception):
+                raise opened
+            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped)
             if fresh and not modseq:
                 self._flags.keep(snapshot)
         elif (
@@ -226,64 +234,12 @@ class MailboxPlan:
             return None
         return plan
 
-    def _cut(self, plan: FolderPlan, low: int, here: FolderStatus | None) -> FolderPlan:
-        """The batches of the folder from UID `low` on; what `here` holds already is adopted first."""
-        folder = plan.folder
-        opened = self._opened(folder.source_name)
-        if isinstance(opened, Exception):
-            raise opened
-        listed = 0
-
-        def listing() -> Iterator[tuple[Uid, int]]:
-            nonlocal listed
-            with contextlib.suppress(ServerRefused):  # what it keeps back is counted below
-                for uid, size in self._source.sizes(replace(opened, uidnext=folder.uidnext)):
-                    listed += 1
-                    if uid >= low:
-                        yield uid, size
-
-        sizes: Iterable[tuple[Uid, int]] = listing()
-        adopted: tuple[Settled, ...] = ()
-        if here is not None and here.messages:
-            whole = list(sizes)
-            adopted, taken = Adoption(self._source, self._destination).adopt(folder, whole)
-            sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
-        # Streamed: a folder of a million messages is held by batch, not by message.
-        batches = self._batches(folder, sizes)
-        if listed < opened.messages:
-            # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
-            done = UidSet.of(uid for s in adopted for record in s.records for uid in record.source)
-            for batch in batches:
-                done |= batch.uids
-            silent = [uid for uid in self._source.existing() - done if uid >= low]
-            batches += self._batches(folder, [(uid, 0) for uid in silent])
-            plan = replace(plan, folder=replace(folder, uidnext=max([folder.uidnext, *(uid + 1 for uid in silent)])))
-        return replace(
-            plan,
-            batches=batches,
-            adopted=adopted,
-            messages=sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records),
-            size_bytes=sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted),
-        )
-
     def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         if before.uidnext > 1:
             opened = self._opened(folder.source_name)
             if isinstance(opened, Exception):
                 raise opened
             self._flags.carry(folder, modseq, before, changed_since)
-
-    def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
-        return tuple(
-            cut_batches(
-                folder.folder_id,
-                folder.uidvalidity,
-                sizes,
-                mailbox_id=folder.mailbox_id,
-                batch_messages=self._rules.batch_messages,
-                batch_bytes=self._rules.batch_bytes,
-            )
-        )
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:

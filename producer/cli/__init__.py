@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import typer
 
-from producer.cli import finding_verbs, following_verbs, intake_verbs, running_verbs, steering_verbs
+from producer.cli import finding_verbs, following_verbs, intake_verbs, running_verbs, steering_verbs, web_verbs
 
 EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
@@ -45,7 +45,7 @@ def _root(
         raise typer.Exit(2)
 
 
-for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, running_verbs):
+for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, running_verbs, web_verbs):
     part.declare(app)
 
 

@@ -19,7 +19,7 @@ GRACE_SECONDS = 20.0
 LOG_BYTES = 20 * 1024 * 1024
 #: A child that ended this often with a sentence of its own (bad settings, no key) will not do better.
 HOPELESS_ENDS = 3
-_OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ")
+_OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ", "mailhaul web: ")
 
 
 def python_module(module: str) -> list[str]:
@@ -35,16 +35,24 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 class Crew:
-    """Coordinator and workers. `with` starts and stops them."""
+    """Coordinator and workers, and where asked for the API. `with` starts and stops them."""
 
     def __init__(
-        self, settings: Mapping[str, str], log_dir: Path, *, workers: int, coordinator_port: int | None
+        self,
+        settings: Mapping[str, str],
+        log_dir: Path,
+        *,
+        workers: int,
+        coordinator_port: int | None,
+        web: bool = False,
     ) -> None:
         self._log_dir = log_dir
         base = environment(settings)
         port = {} if coordinator_port is None else {"MAILHAUL_COORDINATOR_PORT": str(coordinator_port)}
         commands = [self._command("coordinator", "producer.coordinator", {**base, **port})]
         commands += [self._command(f"worker-{n}", "worker", base) for n in range(1, workers + 1)]
+        if web:
+            commands.append(self._command("web", "producer.web", base))
         self._names = [command.name for command in commands]
         self._supervisor = Supervisor(commands, grace_seconds=GRACE_SECONDS)
 

@@ -23,7 +23,7 @@ from shared.errors import StoreError, UsageError
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState
 from shared.logs import clean
-from shared.model import Import
+from shared.model import Import, Stranded
 from shared.store import Store
 
 #: Between two looks at the import itself, which is one short command.
@@ -42,6 +42,7 @@ class Watch:
         self._window = Window()
         self._rows: Rows = ()
         self._groups: Sequence[ErrorGroup] = ()
+        self._stranded = Stranded()
         self._rows_due = 0.0
         self._last: Progress | None = None
         #: How long to wait before the next look.
@@ -68,11 +69,12 @@ class Watch:
         self._window = self._window.with_sample(
             Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
         )
-        progress = tallying.progress(request, counts, mailboxes, self._window)
+        progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded)
         if time.monotonic() >= self._rows_due and not progress.finished:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
+            self._stranded = store.stranded(self._import_id)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         self._shown.show(progress, self._rows, self._groups)
         self._last, self.pause_seconds = progress, LOOK_SECONDS

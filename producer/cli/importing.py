@@ -22,6 +22,7 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
+from producer.cli.undertaker import Undertaker
 from producer.cli.verb import INTERRUPTED, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
@@ -54,6 +55,7 @@ def run_import(
             operations.submit(
                 ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
                 ground.settings.retention_days, most=ground.own_limits, accounts_secret=request.accounts.secret,
+                sign_ins=request.sign_ins,
             )  # fmt: skip
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:
@@ -87,12 +89,14 @@ class _Staff:
     def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
         self._crew: Crew | None = None
+        self._undertaker = Undertaker(ground)
         self._since = time.monotonic()
         self._said = False
 
     def see_to(self, shown: Display | None = None) -> None:
         """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot
         run."""
+        self._undertaker.look()
         if self._crew is None and (self._ground.owner or self._asked):
             self._start()
         if self._crew is not None:

@@ -9,8 +9,11 @@ import typer
 from producer.cli.verb import (
     AccountsOption,
     AccountsSecretOption,
+    DestinationAdminOption,
+    DestinationAuthOption,
     DestinationCaOption,
     DestinationOption,
+    DestinationPasswordOption,
     DestinationPinOption,
     EncodingOption,
     ExcludeOption,
@@ -20,20 +23,25 @@ from producer.cli.verb import (
     ManifestArgument,
     PlaintextOption,
     SeparatorOption,
+    SourceAdminOption,
+    SourceAuthOption,
     SourceCaOption,
     SourceOption,
+    SourcePasswordOption,
     SourcePinOption,
     StateOption,
     ThreadsOption,
     verb,
 )
+from producer.cli.wanting import wanting
+from producer.intake.wanted import Wanted
 
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs, in the order in which they are used."""
     app.command("check")(verb(check))
-    app.command("plan")(verb(plan))
-    app.command("import")(verb(import_))
+    app.command("plan")(verb(wanting(plan)))
+    app.command("import")(verb(wanting(import_)))
     app.command("template")(verb(template))
 
 
@@ -52,6 +60,12 @@ def check(
     accounts: AccountsOption = "",
     accounts_secret_file: AccountsSecretOption = "",
     generate_passwords: GeneratePasswordsOption = False,
+    source_auth: SourceAuthOption = "",
+    source_admin: SourceAdminOption = "",
+    source_password_file: SourcePasswordOption = "",
+    destination_auth: DestinationAuthOption = "",
+    destination_admin: DestinationAdminOption = "",
+    destination_password_file: DestinationPasswordOption = "",
     state_dir: StateOption = None,
 ) -> int:
     """Sign in at both ends of every row; folders, sizes, quota. Writes nothing. Exit 3 when a row does not work."""
@@ -63,6 +77,9 @@ def check(
         source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
+        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
+        destination_auth=destination_auth, destination_admin=destination_admin,
+        destination_password_file=destination_password_file,
     )  # fmt: skip
     return run_check(request, as_json=as_json, state_dir=state_dir)
 
@@ -84,6 +101,13 @@ def plan(
     accounts: AccountsOption = "",
     accounts_secret_file: AccountsSecretOption = "",
     generate_passwords: GeneratePasswordsOption = False,
+    source_auth: SourceAuthOption = "",
+    source_admin: SourceAdminOption = "",
+    source_password_file: SourcePasswordOption = "",
+    destination_auth: DestinationAuthOption = "",
+    destination_admin: DestinationAdminOption = "",
+    destination_password_file: DestinationPasswordOption = "",
+    wanted: Wanted = Wanted(),  # noqa: B008
     state_dir: StateOption = None,
 ) -> int:
     """Dry run: what import would do, folder by folder. And about how long. Writes nothing."""
@@ -91,10 +115,13 @@ def plan(
     from producer.cli.request import read_request
 
     request = read_request(
-        manifest, source, destination, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
+        manifest, source, destination, wanted=wanted, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
         encoding=encoding, separator=separator, source_ca=source_ca, destination_ca=destination_ca,
         source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
+        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
+        destination_auth=destination_auth, destination_admin=destination_admin,
+        destination_password_file=destination_password_file,
     )  # fmt: skip
     return run_plan(request, as_json=as_json, state_dir=state_dir)
 
@@ -128,6 +155,13 @@ def import_(
     accounts: AccountsOption = "",
     accounts_secret_file: AccountsSecretOption = "",
     generate_passwords: GeneratePasswordsOption = False,
+    source_auth: SourceAuthOption = "",
+    source_admin: SourceAdminOption = "",
+    source_password_file: SourcePasswordOption = "",
+    destination_auth: DestinationAuthOption = "",
+    destination_admin: DestinationAdminOption = "",
+    destination_password_file: DestinationPasswordOption = "",
+    wanted: Wanted = Wanted(),  # noqa: B008
     state_dir: StateOption = None,
 ) -> int:  # fmt: skip
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
@@ -135,11 +169,14 @@ def import_(
     from producer.cli.request import read_request
 
     request = read_request(
-        manifest, source, destination, name=name, include=include, exclude=exclude, verify=verify,
+        manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
         allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
         destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
+        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
+        destination_auth=destination_auth, destination_admin=destination_admin,
+        destination_password_file=destination_password_file,
     )  # fmt: skip
     return run_import(request, workers=workers, threads=threads, as_json=as_json, state_dir=state_dir)
 

@@ -67,7 +67,9 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
 
 
 def _scan(request: Request, settings: Settings) -> Scan:
-    return Scan(request.source, request.destination, settings, _Told(), AccountsSeen(request.accounts))
+    return Scan(
+        request.source, request.destination, settings, _Told(), AccountsSeen(request.accounts), request.sign_ins
+    )
 
 
 def _rows(request: Request, settings: Settings) -> Sequence[Row]:

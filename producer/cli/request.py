@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from producer.cli.verb import say
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Limits, Manifest, parse_manifest
 from producer.intake.providers import catalogue
+from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
+from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
 from shared.model import Endpoint, Options
 
@@ -33,6 +36,8 @@ class Request:
     name: str
     #: What makes the accounts at the destination.
     accounts: AccountsAsked = AccountsAsked()
+    #: How each side is signed in to, where a row gives no password of its own.
+    sign_ins: Mapping[str, SignInAsked] = field(default_factory=dict)
 
 
 def read_request(
@@ -43,6 +48,7 @@ def read_request(
     name: str = "",
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
+    wanted: Wanted = Wanted(),  # noqa: B008
     verify: str = "default",
     allow_plaintext: bool = False,
     encoding: str = "",
@@ -54,6 +60,12 @@ def read_request(
     accounts: str = "",
     accounts_secret_file: str = "",
     generate_passwords: bool = False,
+    source_auth: str = "",
+    source_admin: str = "",
+    source_password_file: str = "",
+    destination_auth: str = "",
+    destination_admin: str = "",
+    destination_password_file: str = "",
 ) -> Request:
     """Raises `UsageError` with every fault."""
     faults: list[str] = []
@@ -79,6 +91,20 @@ def read_request(
             )
         except UsageError as error:
             faults.append(str(error))
+    sign_ins: dict[str, SignInAsked] = {}
+    for side, auth, admin, secret_file in (
+        ("source", source_auth, source_admin, source_password_file),
+        ("destination", destination_auth, destination_admin, destination_password_file),
+    ):
+        try:
+            sign_ins[side] = read_sign_in(side, auth, admin, secret_file)
+        except UsageError as error:
+            faults.append(str(error))
+    chosen: dict[str, Any] = {}
+    try:
+        chosen = read_wanted(wanted, ends[0] if len(ends) == 2 else None)
+    except UsageError as error:
+        faults.append(str(error))
     makers = AccountsAsked()
     try:
         makers = read_accounts(accounts, accounts_secret_file, generate=generate_passwords)
@@ -92,10 +118,21 @@ def read_request(
     except UsageError as error:
         faults.append(str(error))
     try:
-        rows = read_manifest(manifest, encoding=encoding, separator=separator)
+        by_rows = "source" not in sign_ins or sign_ins["source"].by_rows
+        rows = read_manifest(manifest, encoding=encoding, separator=separator, passwords=by_rows)
     except UsageError as error:
         faults.append(str(error))
     if faults or rows is None:
+        raise UsageError("\n".join(faults))
+    for side, end in zip(("source", "destination"), ends, strict=True):
+        promised = side == "destination" and makers.generate
+        try:
+            sign_ins[side] = complete(side, end, sign_ins[side], rows.rows, promised=promised)
+        except UsageError as error:
+            faults.append(str(error))
+    if makers.text and not makers.generate and (bare := [row.line for row in rows.rows if not row.new_password]):
+        faults.append(f"--accounts: these rows give no password for a new account: {', '.join(map(str, bare[:10]))}")
+    if faults:
         raise UsageError("\n".join(faults))
     for warning in rows.warnings:
         say(f"note: {warning}")
@@ -104,15 +141,22 @@ def read_request(
         source=ends[0],
         destination=ends[1],
         options=Options(
-            include=tuple(include or ()), exclude=tuple(exclude or ()), verify=verify, accounts=makers.text
+            include=tuple(include or ()),
+            exclude=tuple(exclude or ()),
+            **chosen,
+            verify=verify,
+            accounts=makers.text,
+            source_sign_in=sign_ins["source"].sign_in,
+            destination_sign_in=sign_ins["destination"].sign_in,
         ),
         name=called,
         accounts=makers,
+        sign_ins=sign_ins,
     )
 
 
-def read_manifest(path: Path, *, encoding: str = "", separator: str = "") -> Manifest:
-    """The file's rows. Raises `UsageError` with every row's fault."""
+def read_manifest(path: Path, *, encoding: str = "", separator: str = "", passwords: bool = True) -> Manifest:
+    """The file's rows; `passwords`: whether each must give one. Raises `UsageError` with every row's fault."""
     most = Limits().file_bytes + 1
     try:
         if str(path) == "-":
@@ -122,4 +166,4 @@ def read_manifest(path: Path, *, encoding: str = "", separator: str = "") -> Man
                 content = file.read(most)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
-    return parse_manifest(content, encoding=encoding, separator=separator)
+    return parse_manifest(content, encoding=encoding, separator=separator, passwords=passwords)

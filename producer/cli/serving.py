@@ -12,6 +12,7 @@ from producer.cli.crew import Crew, environment, python_module
 from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
+from producer.cli.undertaker import Undertaker
 from producer.cli.verb import COMPLETE, FAULT, say
 from shared.config import load_settings
 from shared.errors import MailhaulError, UsageError
@@ -31,14 +32,22 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
                 raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
+            undertaker = Undertaker(ground)
+            undertaker.look()
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
-            with Crew(variables, settings.state_dir / "logs", workers=settings.workers, coordinator_port=None) as crew:
+            logs, web = settings.state_dir / "logs", settings.web_port > 0
+            with Crew(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as crew:
                 where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
                 many = f"{settings.workers} worker{'s' if settings.workers != 1 else ''}"
-                say(f"up: {many} and a coordinator on {where}; logs in {settings.state_dir / 'logs'}")
+                say(f"up: {many} and a coordinator on {where}; logs in {logs}")
                 if settings.coordinator_port:
                     say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
+                if web:
+                    say(
+                        f"API at http://{settings.web_host}:{settings.web_port}/api/v1; a token: mailhaul token add NAME"
+                    )
                 while not interrupted.wait(0.5):
+                    undertaker.look()
                     crew.check()
                 say("stopping …")
     return COMPLETE

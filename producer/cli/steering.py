@@ -10,7 +10,7 @@ from producer.cli.request import read_manifest
 from producer.cli.verb import COMPLETE, say
 from producer.show.lines import spoken_mailboxes
 from shared.errors import UsageError
-from shared.lifecycle import SETTLED, Control
+from shared.lifecycle import Control
 from shared.logs import clean
 from shared.store import SCOPES
 
@@ -57,8 +57,6 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
     """Another pass."""
     with open_ground(state_dir) as ground:
         request = operations.find_import(ground.store, which)
-        if all(mailbox.state not in SETTLED for mailbox, _ in operations.find_mailboxes(ground.store, request, login)):
-            raise UsageError(f"import {clean(request.name)} is under way: ask again when it is finished")
         days = ground.settings.retention_days
         queued = operations.verify(ground.store, ground.ring, request, days, full=full, login=login)
         lonely = ground.nobody_works()

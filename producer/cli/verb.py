@@ -85,6 +85,48 @@ AccountsSecretOption = Annotated[
 GeneratePasswordsOption = Annotated[
     bool, typer.Option("--generate-passwords", help="Make a password for each new account whose row gives none.")
 ]
+SourceAuthOption = Annotated[
+    str,
+    typer.Option(
+        "--source-auth",
+        metavar="WAY",
+        help="How to sign in: password, master, authzid, proxyauth, token, google … (docs/signing-in.md).",
+    ),
+]
+SourceAdminOption = Annotated[
+    str,
+    typer.Option("--source-admin", metavar="LOGIN", help="Sign in as this administrator for rows without a password."),
+]
+SourcePasswordOption = Annotated[
+    str,
+    typer.Option(
+        "--source-password-file",
+        metavar="FILE",
+        help="The administrator's password, the token or the key; asked for without it.",
+    ),
+]
+DestinationAuthOption = Annotated[
+    str,
+    typer.Option(
+        "--destination-auth",
+        metavar="WAY",
+        help="How to sign in at the destination; as --source-auth.",
+    ),
+]
+DestinationAdminOption = Annotated[
+    str,
+    typer.Option(
+        "--destination-admin",
+        metavar="LOGIN",
+        help="Sign in there as this administrator for rows without a password of their own.",
+    ),
+]
+DestinationPasswordOption = Annotated[
+    str,
+    typer.Option(
+        "--destination-password-file", metavar="FILE", help="The administrator's password, the token or the key."
+    ),
+]
 EncodingOption = Annotated[
     str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; found out without it.")
 ]

@@ -5,13 +5,10 @@ SIGTERM or SIGINT ends it after the turn. While Redis is down it keeps asking, a
 
 from __future__ import annotations
 
-import os
 import signal
-import socket
 import sys
 import threading
 import time
-import uuid
 
 import redis
 from dramatiq.brokers.redis import RedisBroker
@@ -25,6 +22,7 @@ from shared.jobs import QUEUES
 from shared.logs import configure_logging, get_logger
 from shared.metrics import CoordinatorMetrics, start_http
 from shared.model import UnitKind
+from shared.processes import process_name
 from shared.redis_condition import await_redis, read_condition
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
@@ -112,7 +110,7 @@ def run(settings: Settings) -> int:
     metrics, pulse, stop = CoordinatorMetrics(), Pulse(), threading.Event()
     client = connect(state_url)
     store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script)
-    holder = f"{socket.gethostname()}.{os.getpid()}.{uuid.uuid4().hex[:6]}"
+    holder = process_name()
     coordinator = Coordinator(
         store=store,
         queue=DramatiqBells(make_broker(broker_url)),

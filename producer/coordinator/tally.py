@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
-from shared.model import Import, Tally
+from shared.model import Import, Stranded, Tally
 
 #: Rates are averages over this time.
 WINDOW_SECONDS = 60.0
@@ -15,6 +15,9 @@ WINDOW_SECONDS = 60.0
 EARLY_SECONDS = 5.0
 #: States before the mailbox's messages are counted.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)
+
+#: As it should be.
+NOTHING_STRANDED = Stranded()
 
 #: Everything is copied and verified.
 EXIT_COMPLETE = 0
@@ -84,6 +87,8 @@ class Progress:
     bytes_per_second: float = 0.0
     #: Seconds that are probably left; None: too early to say.
     eta_seconds: float | None = None
+    #: What waits for a worker that is silent.
+    stranded: Stranded = Stranded()
 
     @property
     def mailboxes_total(self) -> int:
@@ -134,10 +139,14 @@ class Progress:
 
 
 def progress(
-    request: Import, tally: Tally, mailboxes: Mapping[MailboxState, int], window: Window | None = None
+    request: Import,
+    tally: Tally,
+    mailboxes: Mapping[MailboxState, int],
+    window: Window | None = None,
+    stranded: Stranded = NOTHING_STRANDED,
 ) -> Progress:
     """What the numbers say; `window` of the samples seen so far, for rates and the estimate."""
-    known = Progress(request=request, tally=tally, mailboxes=mailboxes)
+    known = Progress(request=request, tally=tally, mailboxes=mailboxes, stranded=stranded)
     if window is None:
         return known
     rates = replace(known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second)
@@ -146,14 +155,18 @@ def progress(
 
 def _eta(known: Progress, window: Window) -> float | None:
     """By bytes or by messages, whichever takes longer: many small messages wait on the server, few large ones on the
-    line."""
+    line. Nothing is done before the leases that a silent worker holds have run out; where all that is left waits for them,
+    the copying comes after that."""
     left_messages, left_bytes = known.tally.pending, max(0, known.tally.size_bytes - known.tally.done_bytes)
     if not known.counted or window.seconds < EARLY_SECONDS or window.messages_per_second <= 0:
         return None
     if not left_messages:
-        return 0.0
-    by_messages = left_messages / window.messages_per_second
-    return max(by_messages, left_bytes / window.bytes_per_second) if window.bytes_per_second > 0 else by_messages
+        return known.stranded.seconds
+    working = left_messages / window.messages_per_second
+    if window.bytes_per_second > 0:
+        working = max(working, left_bytes / window.bytes_per_second)
+    waiting = known.stranded.seconds
+    return working + waiting if known.stranded.messages >= left_messages else max(working, waiting)
 
 
 def exit_code(known: Progress, unreadable_folders: int = 0) -> int:

@@ -143,7 +143,7 @@ class Coordinator:
             sample = Sample(at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes)
             known = self._windows.get(request.import_id, Window()).with_sample(sample)
             windows[request.import_id] = known
-            left.append(progress(request, tally, phases, known).eta_seconds)
+            left.append(progress(request, tally, phases, known, self.store.stranded(request.import_id)).eta_seconds)
         self._windows = windows
         # Unknown for one is unknown for all; with nothing to do there is nothing left.
         known_all = [seconds for seconds in left if seconds is not None]

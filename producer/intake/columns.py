@@ -67,8 +67,9 @@ class Columns:
     warnings: tuple[str, ...] = ()
 
 
-def columns_of(rows: Sequence[tuple[int, list[Cell]]]) -> Columns:
-    """From the first row when it is a header, else from the usual number of columns. Raises `ManifestInvalid`."""
+def columns_of(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True) -> Columns:
+    """From the first row when it is a header, else from the usual number of columns. `passwords`: whether each row must
+    give one. Raises `ManifestInvalid`."""
     line, first = rows[0]
     names = [cell.text for cell in first]
     while len(names) > 2 and not names[-1]:
@@ -76,8 +77,8 @@ def columns_of(rows: Sequence[tuple[int, list[Cell]]]) -> Columns:
     fields = [_FIELDS.get(_plain(name), "") for name in names]
     if {"emailaddress", "username"} <= set(map(_plain, names)):  # EAC: the first is the mailbox there, the second here
         fields = ["new_login" if _plain(n) == "emailaddress" else f for n, f in zip(names, fields, strict=True)]
-    if "login" in fields and sum(map(bool, fields)) >= 2:
-        return _header(line, names, fields)
+    if "login" in fields and (sum(map(bool, fields)) >= 2 or (not passwords and len(fields) == 1)):
+        return _header(line, names, fields, passwords=passwords)
     if "login" not in fields and len(fields) > 1 and all(fields):
         # Words that all name columns are no account; tried on a server, they would be a stranger's login.
         raise ManifestInvalid([RowError(line=line, what="the header has no login column")])
@@ -89,10 +90,10 @@ def columns_of(rows: Sequence[tuple[int, list[Cell]]]) -> Columns:
     warnings = (f"row {line} is read as a mailbox; if it is a header, name at least login and password",) * (
         "login" in fields
     )
-    return Columns(fields=_by_number(rows), header=False, warnings=warnings)
+    return Columns(fields=_by_number(rows, passwords=passwords), header=False, warnings=warnings)
 
 
-def _header(line: int, names: list[str], fields: list[str]) -> Columns:
+def _header(line: int, names: list[str], fields: list[str], *, passwords: bool) -> Columns:
     errors = [
         RowError(line=line, column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),
                  what=f"{times} columns mean {column}: rename all but one")
@@ -100,7 +101,7 @@ def _header(line: int, names: list[str], fields: list[str]) -> Columns:
         if times > 1
     ]  # fmt: skip
     errors += _unknown(line, names, fields)
-    if "password" not in fields:
+    if passwords and "password" not in fields:
         errors.append(RowError(line=line, what="the header has no password column"))
     if errors:
         raise ManifestInvalid(errors)
@@ -126,7 +127,7 @@ def _meant(name: str) -> str:
     return _FIELDS[close[0]] if close and plain not in _FIELDS else ""
 
 
-def _by_number(rows: Sequence[tuple[int, list[Cell]]]) -> tuple[str, ...]:
+def _by_number(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool) -> tuple[str, ...]:
     """The usual number of columns decides; empty ones at the end of every row do not count."""
     usual = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
     alike = [cells for _, cells in rows if len(cells) == usual]
@@ -135,6 +136,8 @@ def _by_number(rows: Sequence[tuple[int, list[Cell]]]) -> tuple[str, ...]:
             return WITHOUT_HEADER[number]
         if any(cells[number - 1].text for cells in alike):
             break
+    if not passwords and (usual == 1 or not any(cell.text for cells in alike for cell in cells[1:])):
+        return ("login",)
     what = f"without a header row there must be 2, 4 or 6 columns, not {usual}"
     if usual == 3:
         what += "; write one, e.g. login,password,new_login"

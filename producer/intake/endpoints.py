@@ -15,11 +15,13 @@ SCHEMES: Mapping[str, tuple[Tls, int]] = {
     "imaps": (Tls.IMPLICIT, 993),
     "imap+starttls": (Tls.STARTTLS, 143),
     "imap": (Tls.NONE, 143),
+    "pop3s": (Tls.IMPLICIT, 995),
+    "pop3+starttls": (Tls.STARTTLS, 110),
+    "pop3": (Tls.NONE, 110),
 }
 
 #: Provider names that an error lists; with more it says where they are listed.
 _NAMED = 8
-_LATER = frozenset({"pop3s", "pop3+starttls", "pop3", "pop", "pops"})
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _PLACE = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::([^:]*))?")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
@@ -45,19 +47,20 @@ def parse_endpoint(
     if not found:
         raise UsageError(f"{option}: {_no_url(written, known)}")
     scheme, rest = found[1].lower(), found[2]
-    if scheme in _LATER:
-        raise UsageError(f"{option}: POP3 sources come in a later version; use imaps:// if the server has IMAP too")
     if scheme not in SCHEMES:
         raise UsageError(f"{option}: {scheme}:// is not known; {_possible(known)}")
+    protocol = scheme.removesuffix("s").partition("+")[0]
+    if protocol == "pop3" and side != "source":
+        raise UsageError(f"{option}: mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host")
     tls, usual_port = SCHEMES[scheme]
     host, port = _place(rest, option, scheme, usual_port)
     if tls is Tls.NONE and not allow_plaintext and not is_loopback(host):
         raise UsageError(
-            f"{option}: imap:// sends passwords and mail in plain text; use imaps://{_bracketed(host)} or "
-            f"imap+starttls://{_bracketed(host)}, or add --allow-plaintext"
+            f"{option}: {protocol}:// sends passwords and mail in plain text; use {protocol}s://{_bracketed(host)} or "
+            f"{protocol}+starttls://{_bracketed(host)}, or add --allow-plaintext"
         )
     ca_file, pin = _trust(tls, ca_file, certificate_sha256, option)
-    return Endpoint(host=host, port=port, tls=tls, ca_file=ca_file, certificate_sha256=pin)
+    return Endpoint(protocol=protocol, host=host, port=port, tls=tls, ca_file=ca_file, certificate_sha256=pin)
 
 
 def is_loopback(host: str) -> bool:
@@ -133,7 +136,10 @@ def _no_url(written: str, providers: Mapping[str, str]) -> str:
 
 
 def _possible(providers: Mapping[str, str]) -> str:
-    urls = "write imaps://host[:993], imap+starttls://host[:143] or imap://host[:143]"
+    urls = (
+        "write imaps://host[:993], imap+starttls://host[:143] or imap://host[:143] (for a source also pop3s://, "
+        "pop3+starttls://, pop3://)"
+    )
     if len(providers) > _NAMED:
         return f"{urls}, or a provider's name: mailhaul providers lists them"
     return f"{urls}, or one of: {', '.join(sorted(providers))}" if providers else urls
@@ -155,5 +161,7 @@ def _trust(tls: Tls, ca_file: str, certificate_sha256: str, option: str) -> tupl
     if ca_file and pin:
         raise UsageError(f"{option}: a CA file and a certificate's fingerprint exclude each other; give one of them")
     if tls is Tls.NONE and (ca_file or pin):
-        raise UsageError(f"{option}: imap:// has no certificate to check; use imaps:// or imap+starttls://")
+        raise UsageError(
+            f"{option}: without TLS there is no certificate to check; use imaps:// or imap+starttls:// (for POP3 pop3s:// or pop3+starttls://)"
+        )
     return ca_file, pin

@@ -28,6 +28,7 @@ __all__ = [
     "RowError",
     "parse_credentials",
     "parse_manifest",
+    "sift_manifest",
     "template",
 ]
 
@@ -89,34 +90,56 @@ class Manifest:
     columns: tuple[str, ...] = ()
 
 
-def parse_manifest(data: bytes, *, encoding: str = "", separator: str = "", limits: Limits | None = None) -> Manifest:
+def parse_manifest(
+    data: bytes,
+    *,
+    encoding: str = "",
+    separator: str = "",
+    limits: Limits | None = None,
+    passwords: bool = True,
+) -> Manifest:
     """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
+    `passwords`: whether each row must give one; not where an administrator signs in, or a token does.
 
     Raises `ManifestInvalid` with every error; its text never holds a value that could be a password."""
+    manifest, errors = sift_manifest(data, encoding=encoding, separator=separator, limits=limits, passwords=passwords)
+    if errors:
+        raise ManifestInvalid(errors)
+    return manifest
+
+
+def sift_manifest(
+    data: bytes,
+    *,
+    encoding: str = "",
+    separator: str = "",
+    limits: Limits | None = None,
+    passwords: bool = True,
+) -> tuple[Manifest, tuple[RowError, ...]]:
+    """The good rows, and what is wrong with the others. Raises `ManifestInvalid` for a file that cannot be read at all."""
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
-    sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows)
+    sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
     if not sheet.rows:
         raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
-    columns = columns_of(sheet.rows)
+    columns = columns_of(sheet.rows, passwords=passwords)
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
-    reading = _Reading(columns.fields, limits)
+    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",))
     rows = [row for line, cells in lines if (row := reading.row(line, cells))]
     errors = sorted([*sheet.errors, *reading.errors], key=lambda error: error.line)
     if not lines and not errors:
         errors = [RowError(line=0, what="it has a header and no rows")]
-    if errors:
-        raise ManifestInvalid(errors)
-    return Manifest(
+    manifest = Manifest(
         rows=tuple(rows),
         warnings=(*sheet.warnings, *columns.warnings, *reading.warnings()),
         encoding=sheet.encoding,
         separator=sheet.separator,
         columns=columns.fields,
     )
+    return manifest, tuple(errors)
 
 
 def parse_credentials(
@@ -141,8 +164,8 @@ def template(separator: str = ",") -> str:
 class _Reading:
     """Makes rows of cells and remembers what was wrong, odd or there before."""
 
-    def __init__(self, fields: tuple[str, ...], limits: Limits) -> None:
-        self._fields, self._limits = fields, limits
+    def __init__(self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...]) -> None:
+        self._fields, self._limits, self._required = fields, limits, required
         self._by_login: dict[str, Row] = {}
         self._by_new_login: dict[str, int] = {}
         self._folded: dict[tuple[str, str], tuple[str, int]] = {}
@@ -175,7 +198,7 @@ class _Reading:
 
     def _check(self, line: int, column: str, cell: Cell) -> None:
         text = cell.text
-        if not text and column in ("login", "password"):
+        if not text and column in self._required:
             self._wrong(line, column, "is missing")
         if len(text) > self._limits.value_characters:
             self._wrong(line, column, f"longer than {self._limits.value_characters} characters")

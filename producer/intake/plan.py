@@ -29,7 +29,7 @@ class FolderLine:
     destination: str
     #: "sent", "trash", …; "" for an ordinary folder.
     special_use: str = ""
-    #: Messages at the source; of a folder that is left out too, when known.
+    #: Messages that would be copied; of a folder that is left out, what it holds, when known.
     messages: int = 0
     #: Their bytes; None where the source does not say before they are read.
     size_bytes: int | None = None
@@ -39,6 +39,10 @@ class FolderLine:
     skip: str = ""
     #: Why it is called differently there; "" when it is not.
     note: str = ""
+    #: Messages that would not be copied, beside `messages`.
+    skipped_messages: int = 0
+    #: Why, with their numbers; "" when there are none.
+    skipped: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,6 +81,8 @@ class Totals:
     messages: int = 0
     #: Their bytes, as far as known.
     size_bytes: int = 0
+    #: Messages of these folders that would not be copied.
+    skipped_messages: int = 0
     #: Folders whose size the source does not say.
     unknown_sizes: int = 0
     #: Accounts that would be created at the destination.
@@ -130,6 +136,7 @@ class DryRun:
         yield (
             f"{_count(sums.mailboxes, 'mailbox', 'mailboxes')}, {_load(sums)}; "
             f"left out: {sums.skipped_folders}, renamed: {sums.renamed_folders}, not reached: {sums.problems}"
+            + (f", messages skipped: {sums.skipped_messages:,}" if sums.skipped_messages else "")
             + (f", accounts to be created: {sums.new_accounts}" if sums.new_accounts else "")
         )
         low, high = self.seconds
@@ -137,14 +144,18 @@ class DryRun:
 
 
 def folder_lines(
-    mapped: Iterable[MappedFolder], statuses: Mapping[bytes, FolderSize | Exception]
+    mapped: Iterable[MappedFolder],
+    statuses: Mapping[bytes, FolderSize | Exception],
+    skipped: Mapping[bytes, tuple[int, str]] | None = None,
 ) -> tuple[FolderLine, ...]:
-    """The lines of one mailbox; `statuses` by source name, an error for a folder that the source does not open."""
+    """The lines of one mailbox, by source name: `statuses`, of what would be copied, with an error for a folder that the
+    source does not open; `skipped`, messages that would not, and why."""
     lines = []
     for folder in mapped:
         status = statuses.get(folder.source_name)
         refused = isinstance(status, Exception)
         known = None if status is None or isinstance(status, Exception) else status
+        number, why = (skipped or {}).get(folder.source_name, (0, ""))
         lines.append(
             FolderLine(
                 source=folder.display,
@@ -155,6 +166,8 @@ def folder_lines(
                 exists=folder.exists,
                 skip=folder.skip or (f"cannot be read at the source: {status}" if refused else ""),
                 note=folder.note,
+                skipped_messages=number,
+                skipped=why,
             )
         )
     return tuple(lines)
@@ -173,6 +186,7 @@ def totals(mailboxes: Iterable[MailboxLine]) -> Totals:
         renamed_folders=sum(folder.destination != folder.source for folder in copied),
         messages=sum(folder.messages for folder in copied),
         size_bytes=sum(folder.size_bytes or 0 for folder in copied),
+        skipped_messages=sum(folder.skipped_messages for folder in copied),
         unknown_sizes=sum(folder.size_bytes is None for folder in copied),
         new_accounts=sum(box.would_create for box in boxes),
     )
@@ -189,7 +203,8 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
         elif folders or folder.note:
             to = "" if folder.destination == folder.source else f" → {folder.destination}"
             note = f" ({folder.note})" if folder.note else ""
-            yield f"    {folder.source}{to}: {_count(folder.messages, 'message', 'messages')}{note}"
+            skipped = f", skipped: {folder.skipped}" if folder.skipped else ""
+            yield f"    {folder.source}{to}: {_count(folder.messages, 'message', 'messages')}{skipped}{note}"
 
 
 def _load(sums: Totals) -> str:

@@ -9,24 +9,33 @@ from __future__ import annotations
 import contextlib
 import imaplib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
+
+from cryptography.fernet import Fernet
 
 from producer.intake.accounts import AccountsSeen
+from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
-from producer.intake.plan import DryRun, MailboxLine, folder_lines
+from producer.intake.plan import DryRun, MailboxLine
 from producer.intake.providers import catalogue
+from producer.intake.sign_in import SignInAsked
+from producer.intake.wanted import unmatched
+from shared.admission import Admission, Visitor
 from shared.config import Settings
-from shared.credentials import Secret
+from shared.credentials import Vault
 from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
-from shared.folders import map_folders
-from shared.mail import FolderListing, FolderStatus
-from shared.mail.imap_destination import ImapDestination
-from shared.mail.imap_source import ImapSource
-from shared.mail.session import Session, open_session
+from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
+from shared.mail.imap import ImapSession
+from shared.mail.sasl import Proof
+from shared.mail.session import Session
+from shared.mail.ways import Ways
+from shared.maildrop import Passing
 from shared.model import Endpoint, Options
+from shared.store.memory_sign_ins import SignInBook
 
 #: What an account shows that is not there yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
@@ -37,6 +46,9 @@ _ADVICE: Final = (
     (Unreachable, "check host, port and firewall"),
     (MailError, "see what the server says"),
 )
+
+
+Looking = MailSource | MailDestination
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,8 +120,10 @@ class Scan:
     """Looks into the rows' accounts, several at a time within the limits of the settings."""
 
     def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None,
-        accounts: AccountsSeen | None = None,
+        accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     ) -> None:  # fmt: skip
+        self._sign_ins = sign_ins or {}
+        self._admission = _admission(settings)
         self._accounts = accounts
         self._source, self._destination, self._settings = source, destination, settings
         self._told = told or (lambda done, total: None)
@@ -125,11 +139,12 @@ class Scan:
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """What an import of these rows would do."""
         lines = self._each(rows, lambda row: self._plan(row, options))
+        strange = unmatched(options.folder_map, [folder.source for line in lines for folder in line.folders])
         return DryRun(
             source=self._source.url,
             destination=self._destination.url,
             mailboxes=tuple(lines),
-            warnings=tuple(warnings),
+            warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
             connections=self.connections,
         )
 
@@ -158,9 +173,8 @@ class Scan:
             row=row.line,
             login=row.login,
             destination_login=row.new_login,
-            source=self._look("source", self._source, row.login, row.password),
-            destination=self._new_account(row)
-            or self._look("destination", self._destination, row.new_login, row.new_password),
+            source=self._look("source", self._source, row),
+            destination=self._new_account(row) or self._look("destination", self._destination, row),
         )
 
     def _new_account(self, row: Row) -> Side | None:
@@ -172,14 +186,13 @@ class Scan:
             return Side(ok=True, would_create=True)
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
-    def _look(self, side: str, endpoint: Endpoint, login: str, password: Secret) -> Side:
+    def _look(self, side: str, endpoint: Endpoint, row: Row) -> Side:
         try:
-            with self._session(side, endpoint, login, password) as session:
-                mail = ImapSource(session) if side == "source" else ImapDestination(session)
+            with self._session(side, endpoint, row) as mail:
                 statuses = _statuses(mail, mail.listing())
                 readable = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
                 size = sum(_size(mail, name, status) for name, status in readable.items()) if side == "source" else None
-                quota, used = _quota(session)
+                quota, used = _quota(mail.session) if isinstance(mail, ImapSession) else (None, None)
                 return Side(
                     ok=True,
                     folders=len(readable),
@@ -189,7 +202,7 @@ class Scan:
                     quota_used_bytes=used,
                 )
         except MailError as error:
-            return _refused(error, endpoint, login)
+            return _refused(error, endpoint, row.login if side == "source" else row.new_login)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
@@ -198,53 +211,64 @@ class Scan:
         line = replace(line, would_create=new is not None)
         try:
             with contextlib.ExitStack() as stack:
-                there = stack.enter_context(self._session("source", self._source, row.login, row.password))
-                source = ImapSource(there)
-                listing, here = source.listing(), _EMPTY
+                source = stack.enter_context(self._session("source", self._source, row))
+                here = _EMPTY
                 if not line.would_create:
-                    opened = self._session("destination", self._destination, row.new_login, row.new_password)
-                    here = ImapDestination(stack.enter_context(opened)).listing()
-                mapped = map_folders(listing, here, include=options.include, exclude=options.exclude)
-                statuses = _statuses(source, listing)
-                wanted = {folder.source_name for folder in mapped if not folder.skip}
-                for name, status in statuses.items():
-                    if name in wanted and isinstance(status, FolderStatus) and status.size_bytes is None:
-                        statuses[name] = replace(status, size_bytes=_size(source, name, status))
-                return replace(line, folders=folder_lines(mapped, statuses))
+                    opened = self._session("destination", self._destination, row)
+                    here = stack.enter_context(opened).listing()
+                return replace(line, folders=foresee(cast(MailSource, source), here, options))
         except MailError as error:
             ours = error.side == "source"
             side = _refused(error, self._source if ours else self._destination, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
 
+    def _visitor(self, side: str, endpoint: Endpoint, row: Row) -> Visitor:
+        asked = self._sign_ins.get(side, SignInAsked())
+        sign_in, secret = asked.of(side, row)
+        return Visitor(
+            import_id="",
+            mailbox_id=f"row {row.line}",
+            side=side,
+            endpoint=endpoint,
+            user=row.login if side == "source" else row.new_login,
+            sign_in=sign_in,
+            secret=secret,
+            digest="",
+        )
+
     @contextlib.contextmanager
-    def _session(self, side: str, endpoint: Endpoint, login: str, password: Secret) -> Iterator[Session]:
-        session = open_session(
-            side,
-            host=endpoint.host,
-            port=endpoint.port,
-            tls=endpoint.tls.value,
-            login=login,
-            password=password.reveal(),
+    def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:
+        ways = Ways(
             connect_timeout_seconds=self._settings.connect_timeout_seconds,
             command_timeout_seconds=self._settings.command_timeout_seconds,
-            ca_file=endpoint.ca_file or None,
-            fingerprint=endpoint.certificate_sha256 or None,
         )
-        goodbye = ImapSource(session)
+
+        def connect(proof: Proof) -> Looking:
+            return ways.source(endpoint, proof, Passing()) if side == "source" else ways.destination(endpoint, proof)
+
+        mail = self._admission.enter(self._visitor(side, endpoint, row), connect)
         try:
-            yield session
+            yield mail
         except BaseException:
-            goodbye.abort()
+            mail.abort()
             raise
-        goodbye.close()
+        mail.close()
 
 
-def _statuses(mail: ImapSource | ImapDestination, listing: FolderListing) -> dict[bytes, FolderStatus | Exception]:
+def _admission(settings: Settings) -> Admission:
+    """By the same rules as an import, with what is known kept in this process."""
+    book = SignInBook(lambda: int(time.monotonic() * 1000))
+    vault = Vault([Fernet.generate_key()])
+    patience = settings.connect_timeout_seconds + settings.command_timeout_seconds
+    return Admission(book, vault, settings.connect_timeout_seconds, patience_seconds=patience)
+
+
+def _statuses(mail: Looking, listing: FolderListing) -> dict[bytes, FolderStatus | Exception]:
     names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
     return dict(zip(names, mail.statuses(names), strict=True))
 
 
-def _size(mail: ImapSource | ImapDestination, name: bytes, status: FolderStatus) -> int:
+def _size(mail: Looking, name: bytes, status: FolderStatus) -> int:
     """Of all its messages; read message by message where the server does not offer the sum. Read only: a source is
     opened with EXAMINE."""
     if status.size_bytes is not None or not status.messages:

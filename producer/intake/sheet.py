@@ -93,12 +93,15 @@ class Sheet:
     warnings: list[str] = field(default_factory=list)
 
 
-def read_sheet(data: bytes, *, encoding: str = "", separator: str = "", max_rows: int) -> Sheet:
-    """The cells of a file. Raises `ManifestInvalid` when it is no text or has no separator."""
+def read_sheet(
+    data: bytes, *, encoding: str = "", separator: str = "", max_rows: int, one_column: bool = False
+) -> Sheet:
+    """The cells of a file; `one_column`: each row may be one value. Raises `ManifestInvalid` when it is no text or has no
+    separator."""
     text, used = decode(data, encoding)
     if max(text.count("\n"), text.count("\r")) > 2 * max_rows + 1000:
         raise _unreadable(f"more than {max_rows} rows: split the file")
-    divider = _named(separator) if separator else find_separator(text)
+    divider = _named(separator) if separator else find_separator(text, one_column=one_column)
     sheet = Sheet(encoding=used, separator=divider)
     if not encoding and used in ("cp1251", "cp1252"):
         sheet.warnings.append(
@@ -170,8 +173,9 @@ def _code_pages(data: bytes) -> tuple[str, str]:
     return ("cp1251", "cp1252") if cyrillic > western else ("cp1252", "cp1251")
 
 
-def find_separator(text: str) -> str:
-    """What stands behind the first value of most lines. Raises `ManifestInvalid` when nothing does."""
+def find_separator(text: str, *, one_column: bool = False) -> str:
+    """What stands behind the first value of most lines. Raises `ManifestInvalid` when nothing does, unless it is
+    `one_column`."""
     votes: Counter[str] = Counter()
     for _, line in _lines(text):
         rest = line.lstrip(" ")
@@ -181,6 +185,8 @@ def find_separator(text: str) -> str:
             votes[found[0]] += 1
         if votes.total() >= _SAMPLE:
             break
+    if not votes and one_column and text.strip():
+        return ","
     if not votes:
         what = "no row has a comma, a semicolon or a tab" if text.strip() else "it is empty"
         raise _unreadable(f"{what}: each row needs at least a login and a password")

@@ -11,12 +11,15 @@ Killed in between, it stands in state "opening" and the same command goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import PurePath
 
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
+from producer.intake.sign_in import SignInAsked
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
+from shared.lifecycle import ImportState
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.store import Store
 
@@ -73,17 +76,26 @@ def submit(
     *,
     most: Mapping[str, int] | None = None,
     accounts_secret: Secret | None = None,
+    sign_ins: Mapping[str, SignInAsked] | None = None,
+    hold: bool = False,
 ) -> int:
     """Opens (or opens again) the import; returns how many mailboxes were queued. `most`: connections that a person set for
     all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
-    `request.options.accounts`."""
+    `request.options.accounts`. `sign_ins`: by side, how and with what rows sign in that have no password of their own. `hold`:
+    only written down; it stands in state "opening", and nothing of it is served before `set_going`."""
     store.set_usual(catalogue().usual_limits(request.source, request.destination, most or {}))
-    queued = store.open_import(request, mailboxes, retention_days)
+    queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
     if request.options.accounts:
         # Bound to the service that it is for: who can write to the store cannot name a program for workers to run.
         what = Credentials(login=request.options.accounts, password=accounts_secret or Secret(""))
         sealed = vault.seal(request.import_id, "accounts", what)
         store.seal(request.import_id, {(request.import_id, "accounts"): sealed})
+    sides = {side: (sign_ins or {}).get(side, SignInAsked()) for side in ("source", "destination")}
+    for side, asked in sides.items():
+        if not asked.by_rows:
+            what = Credentials(login=asked.sign_in.text, password=asked.secret)
+            sealed = vault.seal(request.import_id, side, what)
+            store.seal(request.import_id, {(request.import_id, side): sealed})
     for at in range(0, len(mailboxes), _PART):
         part = zip(mailboxes[at : at + _PART], rows[at : at + _PART], strict=True)
         store.seal(
@@ -91,12 +103,27 @@ def submit(
             {
                 (mailbox.mailbox_id, side): sealed
                 for mailbox, row in part
-                for side, sealed in _sealed(vault, mailbox, row.password, row.new_password).items()
+                for side, sealed in _sealed(vault, mailbox, row, sides, accounts=bool(request.options.accounts)).items()
             },
         )
-    store.submit(request.import_id)
-    ring_some(store, ring, request.import_id)
+    if not hold:
+        set_going(store, ring, request.import_id)
     return queued
+
+
+def _going_on(store: Store, request: Import) -> Import:
+    """A pass that is under way is verified in the way that was asked for when it began, unless another is asked for now: the
+    command that goes on with what `verify` began is `import`."""
+    known = store.import_(request.import_id)
+    if known is None or known.state is ImportState.FINISHED or request.options.verify != Options().verify:
+        return request
+    return replace(request, options=replace(request.options, verify=known.options.verify))
+
+
+def set_going(store: Store, ring: Ring, import_id_: str) -> None:
+    """What was written down runs from here on."""
+    store.submit(import_id_)
+    ring_some(store, ring, import_id_)
 
 
 def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
@@ -105,9 +132,15 @@ def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
         ring(unit, import_id_)
 
 
-def _sealed(vault: Vault, mailbox: Mailbox, source: Secret, destination: Secret) -> Mapping[str, bytes]:
-    sides = {"source": (mailbox.source.login, source), "destination": (mailbox.destination.login, destination)}
-    return {
-        side: vault.seal(mailbox.mailbox_id, side, Credentials(login=login, password=password))
-        for side, (login, password) in sides.items()
-    }
+def _sealed(
+    vault: Vault, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked], *, accounts: bool
+) -> Mapping[str, bytes]:
+    sealed = {}
+    for side, asked in sides.items():
+        own = asked.own(side, row)
+        # Of an account that is to be made the password is needed, whoever signs in to it.
+        spare = row.new_password if accounts and side == "destination" else Secret("")
+        login = mailbox.source.login if side == "source" else mailbox.destination.login
+        credentials = Credentials(login=login, password=own or spare, own=own is not None)
+        sealed[side] = vault.seal(mailbox.mailbox_id, side, credentials)
+    return sealed

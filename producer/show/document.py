@@ -11,7 +11,7 @@ from producer.operations import ErrorGroup
 from producer.trouble import addressed
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Options, Tally
 from shared.store import Store
 
 
@@ -48,6 +48,10 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "mailboxes_total": progress.mailboxes_total,
         "messages_per_second": round(progress.messages_per_second, 1),
         "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+        "waiting_for_lost_worker": {
+            "messages": progress.stranded.messages,
+            "seconds": round(progress.stranded.seconds),
+        },
     }
 
 
@@ -62,6 +66,7 @@ def header(request: Import) -> dict[str, Any]:
         "destination": request.destination.url,
         "include": list(request.options.include),
         "exclude": list(request.options.exclude),
+        "wanted": wanted(request.options),
         "verify": request.options.verify,
         "passes": request.passes,
         "created_at": request.created_at,
@@ -69,6 +74,16 @@ def header(request: Import) -> dict[str, Any]:
         "last_record_at": request.last_record_at or None,
         "finished_at": request.finished_at or None,
     }
+
+
+def wanted(options: Options) -> dict[str, Any]:
+    """What was asked for of folders and messages beside include and exclude; nothing of what was not."""
+    names = (
+        "skip_special", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted",
+        "newest_first", "gmail_labels",
+    )  # fmt: skip
+    usual = Options()
+    return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}
 
 
 def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
@@ -98,6 +113,7 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
         "destination": decode_name(folder.destination_name),
         "renamed": is_renamed(folder),
         "note": folder.note,
+        "skipped_why": folder.skipped,
         "readable": folder.uidnext > 0,
         **counts(tally),
     }

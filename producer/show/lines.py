@@ -34,6 +34,16 @@ def eta(progress: Progress) -> str:
     return f"about {spoken_duration(progress.eta_seconds)} left"
 
 
+def lost_worker(progress: Progress) -> str:
+    """What waits for a worker that is silent, in words; "" when nothing does."""
+    stranded = progress.stranded
+    if not stranded.units:
+        return ""
+    what = f"{stranded.messages:,} message{'s' if stranded.messages != 1 else ''}" if stranded.messages else "work"
+    wait = "wait" if stranded.messages > 1 else "waits"
+    return f"{what} {wait} for a lost worker, about {spoken_duration(stranded.seconds)} still"
+
+
 def progress_line(progress: Progress) -> str:
     """Everything in one line."""
     tally = progress.tally
@@ -47,7 +57,7 @@ def progress_line(progress: Progress) -> str:
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)
-        parts.append(eta(progress))
+        parts += [*filter(None, [lost_worker(progress)]), eta(progress)]
     for state in (MailboxState.PARKED, MailboxState.CANCELLED):
         if progress.mailboxes.get(state):
             parts.append(f"{progress.mailboxes[state]} {state}")

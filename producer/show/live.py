@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
-from producer.show.lines import error_lines, eta, percent, progress_line
+from producer.show.lines import error_lines, eta, lost_worker, percent, progress_line
 from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -135,7 +135,7 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     head = f"{clean(progress.request.name)}: {progress.word}"
     if progress.request.control is Control.RUN:
         rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
-        head += f"; {rate}; {eta(progress)}"
+        head += "; ".join(filter(None, ["", rate, lost_worker(progress), eta(progress)]))
     if not progress.counted:
         head += "; still counting"
     active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]

@@ -14,19 +14,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from shared.messages import Appended, FolderListing, FolderStatus, ListedFolder, Message, Sighting
+from shared.messages import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.uids import Uid, UidSet
 
 __all__ = [
     "Appended",
     "FolderListing",
     "FolderStatus",
+    "Labels",
     "ListedFolder",
     "MailDestination",
     "MailSession",
     "MailSource",
     "Message",
     "Sighting",
+    "Traits",
 ]
 
 
@@ -75,6 +77,16 @@ class MailSource(MailSession, Protocol):
 
     def open(self, name: bytes) -> FolderStatus:
         """EXAMINE."""
+
+    def search(self, keys: Sequence[str]) -> list[UidSet]:
+        """Of the folder now open: the UIDs of each SEARCH key, as far as the server tells: some tell only the first
+        thousand, and what a server refuses to search for brings nothing."""
+
+    def traits(self, uids: UidSet) -> Iterator[Traits]:
+        """Of the folder now open: date and flags of the messages that (still) exist among `uids`."""
+
+    def labels(self, uids: UidSet) -> Iterator[Labels]:
+        """Of the folder now open, at a server with X-GM-EXT-1: what Gmail says of the messages among `uids`."""
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
         """The messages that (still) exist among `uids`, as they arrive, which need not be in order: servers run the

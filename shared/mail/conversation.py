@@ -115,13 +115,17 @@ class Conversation:
 
     def proceed(self, tag: bytes) -> bool:
         """Waits for `+` after a synchronising literal; False when `tag` was answered instead (then `finish` it)."""
+        return self.challenge(tag) is not None
+
+    def challenge(self, tag: bytes) -> bytes | None:
+        """Waits for `+`; what stands behind it. None when `tag` was answered instead (then `finish` it)."""
         self.wire.begin()
         while self._pending[tag] is None:
             line = self.wire.readline()
             if line.startswith(b"+"):
-                return True
+                return line[1:].strip()
             self.take_line(line)
-        return False
+        return None
 
     def answered(self, tag: bytes) -> bool:
         """Whether `tag` has been answered already."""

@@ -52,7 +52,7 @@ class ImapSession:
     def __init__(self, session: Session) -> None:
         self.side = session.side
         self.capabilities = session.capabilities
-        self._session = session
+        self.session = session
         self._talk: Conversation = session.talk
         self._wire = session.wire
         self._ahead = Ahead(session.talk)

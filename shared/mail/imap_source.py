@@ -18,7 +18,8 @@ from shared.mail import FolderStatus, Message
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.imap import DEPTH, FETCH, PIECE, fetch, raise_first, shown, written
-from shared.mail.imap_looking import FIRST_SIZES, LookingSession
+from shared.mail.imap_choosing import ChoosingSession
+from shared.mail.imap_looking import FIRST_SIZES
 from shared.mail.internaldate import parse_internaldate
 from shared.mail.responses import FetchAnswer, Text, Value, flags_of, split_flags, uid_of
 from shared.mail.session import Session
@@ -51,7 +52,7 @@ class _About:
     oddities: tuple[str, ...] = ()
 
 
-class ImapSource(LookingSession):
+class ImapSource(ChoosingSession):
     """The side that is only read: EXAMINE and BODY.PEEK. See `shared.mail.MailSource`."""
 
     def __init__(self, session: Session) -> None:

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 
 from shared.errors import ConnectionLost
 from shared.mail import FolderStatus
+from shared.mail.internaldate import parse_internaldate
 from shared.uids import Uid
 
 _SYSTEM: Final = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"})
@@ -25,7 +26,7 @@ class At(NamedTuple):
 
 
 #: Called before each operation with its name and place; raises to make it fail. The names: "listing",
-#: "statuses", "open", "sizes", "flags", "sightings", "fetch", "message" (each one fetched), "chunk" (each piece
+#: "statuses", "open", "sizes", "flags", "sightings", "search", "traits", "fetch", "message" (each one fetched), "chunk" (each piece
 #: of a stream), "create", "subscribe", "append" (before a group is stored, or without MULTIAPPEND before each
 #: message), "appended" (stored, OK not yet given: raising ConnectionLost here is the lost OK), "store_flags",
 #: "remove", "noop".
@@ -102,3 +103,15 @@ class MemoryFolder:
             size_bytes=sum(len(stored.body) for stored in self.messages.values()),
             permanent_flags=self.permanent_flags if selected else frozenset(),
         )
+
+
+def matches(stored: Stored, key: str) -> bool:
+    """Whether a SEARCH key holds: flags, SINCE and BEFORE. Days are those of the date's own zone (RFC 9051 §6.4.4)."""
+    word, _, argument = key.partition(" ")
+    if word in ("SINCE", "BEFORE"):
+        moment, _ = parse_internaldate(b"%b 00:00:00 +0000" % argument.encode().rjust(11))
+        if moment is None or stored.internaldate is None:
+            return False
+        return (stored.internaldate + 60 * stored.zone_minutes < moment) == (word == "BEFORE")
+    flags = {flag.lower() for flag in stored.flags}
+    return (f"\\{word.removeprefix('UN').lower()}" in flags) == (not word.startswith("UN"))

@@ -16,9 +16,9 @@ from shared.errors import (
     ServerRefused,
 )
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
-from shared.mail import Appended, FolderListing, FolderStatus, ListedFolder, Message, Sighting
+from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import flag_list
-from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored
+from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
 from shared.uids import Uid, UidSet
 
 if TYPE_CHECKING:
@@ -151,6 +151,20 @@ class MemorySource(_MemorySession):
 
     def open(self, name: bytes) -> FolderStatus:
         return self._open(name)
+
+    def search(self, keys: Sequence[str]) -> list[UidSet]:
+        self._step("search", self._here().name)
+        with self._server.lock:
+            return [UidSet.of(uid for uid, s in self._here().messages.items() if matches(s, key)) for key in keys]
+
+    def traits(self, uids: UidSet) -> Iterator[Traits]:
+        self._step("traits", self._here().name)
+        for stored in self._those(uids):
+            flags = frozenset(flag.lower() for flag in stored.flags)
+            yield Traits(uid=Uid(stored.uid), internaldate=stored.internaldate, flags=flags)
+
+    def labels(self, uids: UidSet) -> Iterator[Labels]:
+        raise ServerRefused(self.side, "has no labels")
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
         folder = self._here().name

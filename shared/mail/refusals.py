@@ -8,6 +8,7 @@ from typing import Literal
 
 from shared.errors import (
     AuthenticationRefused,
+    AuthorizationRefused,
     ConnectionLost,
     FolderRefused,
     MailError,
@@ -94,6 +95,8 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
         return Throttled(side, what or "does not take another login now", detail)
     if status == "BAD" and not named and not _NOT_CONNECTED.search(text):
         return ProtocolViolation(side, what or "did not understand the login", detail)
+    if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
+        return AuthorizationRefused(side, what or "refused the login for this account", detail)
     return AuthenticationRefused(side, what or "refused the login", detail)
 
 

@@ -1,4 +1,4 @@
-"""Opens a connection, secures it and signs in (RFC 9051 §6.2, RFC 4616, RFC 4959). Logs nothing.
+"""Opens a connection, secures it and signs in (RFC 9051 §6.2). Logs nothing.
 
 imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk
 path read through one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so
@@ -7,10 +7,8 @@ signing in is ours.
 
 from __future__ import annotations
 
-import base64
 import imaplib
 import re
-import socket
 import ssl
 from dataclasses import dataclass
 
@@ -18,15 +16,15 @@ import imapclient
 
 from shared.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
 from shared.mail.conversation import Conversation
-from shared.mail.grammar import clean_text, quoted_string
+from shared.mail.dialing import connect
+from shared.mail.grammar import clean_text
 from shared.mail.refusals import failure
-from shared.mail.responses import capabilities_in
+from shared.mail.sasl import Proof
+from shared.mail.signing_in import sign_in
 from shared.mail.tls import Door, TlsMode
 from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
 
 _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
-_UNWRITABLE = re.compile(r"[\r\n\x00]")
-_PLAIN_ASTRING = re.compile(rb"[\x20-\x7e]{0,1000}")
 
 # only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object
 # does nothing
@@ -126,19 +124,17 @@ def open_session(
     host: str,
     port: int,
     tls: TlsMode,
-    login: str,
-    password: str,
+    proof: Proof,
     connect_timeout_seconds: float,
     command_timeout_seconds: float,
     ca_file: str | None = None,
     fingerprint: str | None = None,
-    authzid: str | None = None,
 ) -> Session:
     """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it.
 
     Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
-    if not login or _UNWRITABLE.search(login + password + (authzid or "")):
-        raise AuthenticationRefused(side, "login or password is empty or holds CR, LF or NUL, which no server takes")
+    if proof.fault:
+        raise AuthenticationRefused(side, proof.fault)
     door = Door(
         side=side, host=host, port=port, tls=tls, timeout_seconds=connect_timeout_seconds,
         ca_file=ca_file or "", fingerprint=fingerprint or "",
@@ -149,10 +145,10 @@ def open_session(
     try:
         client = _greet(wire, door, context)
         greeted = True
-        talk = Conversation(side, wire, secrets=(password, *_encoded(login, password, authzid)))
+        talk = Conversation(side, wire)
         talk.asked = "login"
         wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
-        capabilities = _sign_in(talk, frozenset(client._imap.capabilities), login, password, authzid, tls)
+        capabilities = sign_in(talk, frozenset(client._imap.capabilities), proof, encrypted=wire.encrypted)
         talk.asked = "command"
     except ConnectionLost as error:
         wire.abort()
@@ -175,17 +171,9 @@ def open_session(
     return Session(side=side, wire=wire, talk=talk, capabilities=capabilities, client=client)
 
 
-def _encoded(login: str, password: str, authzid: str | None) -> tuple[str, ...]:
-    return (base64.b64encode(_plain(login, password, authzid)).decode("ascii"),)
-
-
-def _plain(login: str, password: str, authzid: str | None) -> bytes:
-    return f"{authzid or ''}\0{login}\0{password}".encode()
-
-
 def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
     try:
-        sock = socket.create_connection((host, port), timeout=timeout_seconds)
+        sock = connect(host, port, timeout=timeout_seconds)
     except (OSError, UnicodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreachable(side, f"cannot connect to {host}:{port}: {clean_text(reason)}") from None
@@ -218,56 +206,3 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
             raise found from None
         raise ProtocolViolation(side, f"{host}:{port} does not speak IMAP", clean_text(text)) from None
     return client
-
-
-def _sign_in(
-    talk: Conversation, offered: frozenset[str], login: str, password: str, authzid: str | None, tls: TlsMode
-) -> frozenset[str]:
-    known: list[frozenset[str]] = []
-
-    def take(pieces: list[bytes]) -> None:
-        if (found := capabilities_in(pieces[0])) is not None:
-            known.append(found)
-
-    if "AUTH=PLAIN" in offered:
-        answer = base64.b64encode(_plain(login, password, authzid))
-        if "SASL-IR" in offered:
-            tag = talk.send(b"AUTHENTICATE PLAIN " + answer)
-        else:
-            tag = talk.send(b"AUTHENTICATE PLAIN")
-            if talk.proceed(tag):
-                talk.wire.send([answer + b"\r\n"])
-    elif authzid:
-        raise AuthenticationRefused(
-            talk.side, "offers no AUTHENTICATE PLAIN, which signing in for another account needs"
-        )
-    elif "LOGINDISABLED" in offered:
-        hint = "; use imaps:// or imap+starttls://" if tls == "none" else ""
-        raise AuthenticationRefused(talk.side, f"takes no password on this connection (LOGINDISABLED){hint}")
-    else:
-        tag = _send_login(talk, login.encode(), password.encode(), "LITERAL+" in offered)
-    text = talk.expect(tag, take)
-    if (told := capabilities_in(text)) is not None:
-        return told
-    if known:
-        return known[-1]
-    talk.asked = "command"
-    talk.expect(talk.send(b"CAPABILITY"), take)
-    return known[-1] if known else offered
-
-
-def _send_login(talk: Conversation, login: bytes, password: bytes, literal_plus: bool) -> bytes:
-    tag = talk.new_tag()
-    parts = [tag + b" LOGIN"]
-    for value in (login, password):
-        if _PLAIN_ASTRING.fullmatch(value):
-            parts.append(b" " + quoted_string(value))
-        elif literal_plus:
-            parts.append(b" {%d+}\r\n%b" % (len(value), value))
-        else:
-            talk.wire.send([*parts, b" {%d}\r\n" % len(value)])
-            if not talk.proceed(tag):
-                return tag
-            parts = [value]
-    talk.wire.send([*parts, b"\r\n"])
-    return tag

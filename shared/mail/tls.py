@@ -17,6 +17,7 @@ from typing import Final, Literal
 from cryptography import x509
 
 from shared.errors import TlsFailed
+from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
 #: How a connection is secured.
@@ -113,7 +114,7 @@ class Door:
     def expects_tls(self) -> bool:
         """Whether the port, which said nothing in plain text, speaks TLS from the first byte."""
         try:
-            sock = socket.create_connection((self.host, self.port), timeout=self.timeout_seconds)
+            sock = connect(self.host, self.port, timeout=self.timeout_seconds)
             context = blind(ssl.create_default_context())
             secured(sock, self.protocol, "tls", self.host, context, self.timeout_seconds).close()
         except (OSError, ValueError):
@@ -133,7 +134,7 @@ class Door:
     def _greeting(self) -> bytes | None:
         """The first line that the port says in plain text; None when it says none."""
         try:
-            with socket.create_connection((self.host, self.port), timeout=self.timeout_seconds) as sock:
+            with connect(self.host, self.port, timeout=self.timeout_seconds) as sock:
                 return _line(sock, monotonic() + self.timeout_seconds) or None
         except (OSError, ValueError):
             return None
@@ -161,7 +162,7 @@ class Door:
     def _untrusted(self, error: ssl.SSLCertVerificationError) -> TlsFailed:
         try:
             with secured(
-                socket.create_connection((self.host, self.port), timeout=self.timeout_seconds),
+                connect(self.host, self.port, timeout=self.timeout_seconds),
                 self.protocol, self.tls, self.host, blind(ssl.create_default_context()), self.timeout_seconds,
             ) as sock:  # fmt: skip
                 der = certificate(sock)

@@ -172,6 +172,41 @@ class Wire:
             size -= count
             yield bytes(self._view[start : start + count])
 
+    def comes(self, wanted: bytes) -> bool:
+        """Whether `wanted` comes next; nothing is read."""
+        while True:
+            have = bytes(self._view[self._start : min(self._end, self._start + len(wanted))])
+            if have == wanted or not wanted.startswith(have):
+                return have == wanted
+            self._receive()
+
+    def read_through(self, ending: bytes, limit: int) -> bytes | None:
+        """All up to and including `ending`; None, with nothing read, when that does not come within `limit` bytes."""
+        searched = 0
+        while True:
+            at = self._buffer.find(ending, self._start + searched, self._end)
+            if at >= 0:
+                found = bytes(self._view[self._start : at + len(ending)])
+                self._start = at + len(ending)
+                return found
+            if self.buffered >= limit:
+                return None
+            searched = max(0, self.buffered - len(ending) + 1)
+            self._receive()
+
+    def read_piece(self, limit: int) -> bytes:
+        """The next line with its end, or the first `limit` bytes of one that is longer."""
+        searched = 0
+        while True:
+            at = self._buffer.find(b"\n", self._start + searched, min(self._end, self._start + limit)) + 1
+            size = at - self._start if at else limit if self.buffered >= limit else 0
+            if size:
+                piece = bytes(self._view[self._start : self._start + size])
+                self._start += size
+                return piece
+            searched = self.buffered
+            self._receive()
+
     @property
     def buffered(self) -> int:
         """Bytes received and not yet read."""

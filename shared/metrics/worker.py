@@ -30,7 +30,8 @@ _SIDED = (
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (
-    "finished", "in_doubt", "control", "lease_lost", "store_unreachable", "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict",
+    "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
+    "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )  # fmt: skip
 #: How a login may end; the keys are the error types of `shared.errors`.

@@ -69,6 +69,8 @@ class Folder:
     destination_uidnext: int = 1
     #: Why it was renamed or left out; "" when neither.
     note: str = ""
+    #: Why messages of it were skipped, and how many, for people; "" when none were.
+    skipped: str = ""
     #: Source UIDs whose append was once in doubt: verification looks for second copies of just these.
     doubts: UidSet = UidSet()
     #: Ledger entries that the destination was not yet seen to hold.

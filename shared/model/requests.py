@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.accounts import AccountState, Profile
+from shared.model.sign_in import SignIn
 
 
 class Tls(StrEnum):
@@ -24,7 +25,7 @@ class Tls(StrEnum):
 class Endpoint:
     """Where a server is and how it is spoken to."""
 
-    #: "imap" (POP3 comes with another issue).
+    #: "imap" or, only at the source, "pop3".
     protocol: str = "imap"
     #: Host name or address.
     host: str
@@ -63,11 +64,39 @@ class Options:
     include: tuple[str, ...] = ()
     #: Globs of source folders to leave out.
     exclude: tuple[str, ...] = ()
+    #: Special uses whose folders are left out, with all below them: "junk", "trash", "drafts" …
+    skip_special: tuple[str, ...] = ()
+    #: The destination's folder below which everything is put ("/" between levels); "" for none.
+    into: str = ""
+    #: Source folder → destination folder, both as displayed; goes before every other rule.
+    folder_map: tuple[tuple[str, str], ...] = ()
+    #: Only messages whose INTERNALDATE is not before this, seconds since the epoch; None: from the beginning.
+    since: int | None = None
+    #: Only messages whose INTERNALDATE is before this, seconds since the epoch; None: until now.
+    before: int | None = None
+    #: Only messages of more bytes than this (RFC822.SIZE).
+    larger: int | None = None
+    #: Only messages of fewer bytes than this.
+    smaller: int | None = None
+    #: Only messages that are not \\Seen.
+    unseen: bool = False
+    #: Only messages that are \\Flagged.
+    flagged: bool = False
+    #: Only messages that are not \\Deleted.
+    not_deleted: bool = False
+    #: Within a folder the newest messages are copied first.
+    newest_first: bool = False
+    #: Where Gmail's messages go that several labels show: see `shared.gmail.LabelMode`.
+    gmail_labels: str = "folders"
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"
     #: What makes the accounts at the destination, as given to `--accounts`; "" when they are there.
     accounts: str = ""
+    #: How the source is signed in to, where a row gives no password of its own.
+    source_sign_in: SignIn = SignIn()
+    #: The same of the destination.
+    destination_sign_in: SignIn = SignIn()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

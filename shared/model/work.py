@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -87,6 +88,18 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Stranded:
+    """What of an import waits for leases of workers that are silent."""
+
+    #: Units under such a lease.
+    units: int = 0
+    #: Messages without an outcome in their folders: one batch of a folder at a time.
+    messages: int = 0
+    #: Until the last of these leases has run out, seconds.
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FolderPlan:
     """One folder as it enters the store: its new snapshot and what there is to do."""
 
@@ -100,5 +113,9 @@ class FolderPlan:
     size_bytes: int = 0
     #: What was found at the destination already.
     adopted: tuple[Settled, ...] = ()
+    #: All source UIDs of the folder that the request leaves out, by reason; None: as in the last pass.
+    skipped: Mapping[str, UidSet] | None = None
+    #: Bytes of what is now skipped and was not before, less those of what was and is no longer.
+    skipped_bytes: int = 0
     #: The ledger so far is void (UIDVALIDITY changed on a side): forget it, and its counts.
     reset: bool = False

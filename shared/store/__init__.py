@@ -10,6 +10,7 @@ Rules that every adapter keeps, and that `tests/contract/test_store.py` checks o
 - Refused with `StoreError`, since nobody could mend it later: closing a unit with open intents, or a batch with
   messages that have no outcome; splitting it into parts that do not hold just those; an intent's number used twice.
 - The ledger is a bijection: `LedgerConflict` when a destination UID is offered twice.
+- Attempts are counted by `claim`. One under which messages got their outcome was none when its lease is taken back.
 - Counters of folder, mailbox and import change together: their sums agree at every moment.
 - Time is the store's own clock. Clients' clocks are never compared with each other.
 """
@@ -20,7 +21,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.errors import UsageError
 from shared.lifecycle import Control, MailboxState
+from shared.maildrop import Known
 from shared.model import (
     AccountState,
     Audit,
@@ -34,13 +37,35 @@ from shared.model import (
     Mailbox,
     Note,
     Settled,
+    Stranded,
     Tally,
     Unit,
 )
+from shared.model.search import Search
+from shared.model.sign_in import LoginTurn
 from shared.uids import NO_UIDS, UidSet
 
 #: The four scopes of a connection limit, in the order in which they are asked.
 SCOPES = ("source_account", "source_host", "destination_account", "destination_host")
+
+#: Refusals in a row, of a shared login that let others in before, until it counts as refused for all.
+MOST_DOUBTS = 3
+
+#: A worker that was silent for longer is probably lost: it is heard of every second.
+SILENT_SECONDS = 10.0
+
+
+def process_of(holder: str) -> str:
+    """The process that a lane belongs to: what stands before the "/" in its name."""
+    return holder.rpartition("/")[0] or holder
+
+
+def other_options(names: Sequence[str]) -> UsageError:
+    """What is raised when an import that is under way is opened with other options: these."""
+    return UsageError(
+        f"the import is under way with another --{', --'.join(names)}: give the same as before, or wait until it is finished "
+        "(mailhaul watch), or end it (mailhaul cancel)"
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,11 +92,13 @@ class RequestStore(Protocol):
     """What the producer writes and everybody reads."""
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
-        """Writes the request and (some of) its mailboxes; settled ones are queued again. Returns how many were queued.
+        """Writes the request and (some of) its mailboxes. Returns how many were queued: new ones, and settled ones again. Those
+        under way are left alone, and while there are any, other options than before raise `UsageError`.
         May be called several times with parts; nothing is finished before `submit`."""
 
     def submit(self, import_id: str) -> None:
-        """The request is whole: from here on it runs, until every mailbox is settled."""
+        """The request is whole: from here on it runs, until every mailbox is settled. A new pass, unless one was under
+        way."""
 
     def imports(self) -> list[Import]:
         """All, newest first."""
@@ -82,8 +109,14 @@ class RequestStore(Protocol):
     def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
         """Messages by outcome, and mailboxes by state."""
 
+    def stranded(self, import_id: str) -> Stranded:
+        """What waits for a worker that is silent for more than `SILENT_SECONDS`, and will be taken back from it."""
+
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         """Rows `start` … of the manifest's order; all of them with count -1."""
+
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        """How many mailboxes fit, and the page that was asked for."""
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         """One."""
@@ -206,6 +239,15 @@ class WorkStore(Protocol):
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         """What `set_flags` kept last."""
 
+    def maildrop(self, mailbox_id: str) -> Known:
+        """The identities that the mailbox's POP3 maildrop has shown so far."""
+
+    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+        """As `shared.maildrop.Identities.add`."""
+
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        """Source UIDs of the folder that the request left out, by reason, as planned last."""
+
     def limits_of(self, mailbox_id: str) -> dict[str, str]:
         """Scope → key of this mailbox, as used in holds: "source_account" → "imaps://…/login"."""
 
@@ -224,6 +266,45 @@ class AccountStore(Protocol):
         """What is now known of the account (`Mailbox.account`), and since when; the same again keeps the time."""
 
 
+class SignInStore(Protocol):
+    """What workers share about signing in. `digest` stands for the credentials and changes with them; `shared` is for a
+    login that many mailboxes sign in with, an administrator's, on record for the import's whole side."""
+
+    def login_turn(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+    ) -> LoginTurn:
+        """Whether this login may be tried now. What never let anybody in is tried by one holder at a time, for so many
+        seconds at most; what was refused, by nobody."""
+
+    def login_told(
+        self,
+        import_id: str,
+        mailbox_id: str,
+        side: str,
+        digest: str,
+        holder: str,
+        *,
+        shared: bool,
+        result: str,
+        words: str = "",
+    ) -> str:
+        """How a try ended: "in", "refused" (with the server's words), or "unknown". What a refusal means: "refused" (this
+        login is not tried again), "one" (a shared login that let others in; after `MOST_DOUBTS` in a row it is refused
+        too), or "doubted" (it let in before, and other connections of the account are open: one more try decides)."""
+
+    def forgive_logins(self, import_id: str) -> None:
+        """A person acted: the import's shared logins may be tried again. (`retry` says so of a mailbox's own.)"""
+
+    def token(
+        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
+    ) -> tuple[bytes, float]:
+        """The sealed token of this name, unless it has run out or is `stale`: (sealed, 0). Else (b"", seconds) while
+        another fetches one, or (b"", 0): it is this holder's to fetch, and nobody else's for so many seconds."""
+
+    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
+        """What was fetched, and how long it may be used; b"" when none was to be had. The others go on."""
+
+
 class CoordinationStore(Protocol):
     """What the coordinator does."""
 
@@ -232,6 +313,13 @@ class CoordinationStore(Protocol):
 
     def reap(self, grace_seconds: float) -> list[str]:
         """Takes units back whose lease ran out; wakes what is due."""
+
+    def processes(self) -> list[str]:
+        """Workers, and the coordinator that leads, as far as they were heard of or hold something."""
+
+    def bury(self, processes: Sequence[str]) -> list[str]:
+        """These processes are dead for certain: their leases, connections and leadership are void at once. The units that
+        went back; intents stay with them. Of one that lives after all nothing is lost: its term is refused."""
 
     def overview(self) -> Overview:
         """The shared state in numbers."""
@@ -243,5 +331,5 @@ class CoordinationStore(Protocol):
         """Some units that a lane could claim now, for the doorbell."""
 
 
-class Store(RequestStore, WorkStore, AccountStore, CoordinationStore, Protocol):
+class Store(RequestStore, WorkStore, AccountStore, SignInStore, CoordinationStore, Protocol):
     """All of it. `shared.store.redis` is the real one, `shared.store.memory` the model."""

@@ -29,6 +29,7 @@ from shared.model import (
     Unit,
     UnitKind,
 )
+from shared.model.sign_in import SignIn, Way
 from shared.uids import Record, UidSet
 
 Hash = Mapping[bytes, bytes]
@@ -70,7 +71,10 @@ def encode_import(request: Import) -> dict[str, str]:
 
 def decode_import(import_id: str, row: Hash) -> Import:
     said: dict[str, Any] = json.loads(text(row, "options") or "{}")
-    options: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in said.items()}
+    options: dict[str, Any] = {key: _frozen(value) for key, value in said.items()}
+    for side in ("source_sign_in", "destination_sign_in"):
+        if side in said:
+            options[side] = SignIn(**{**said[side], "way": Way(said[side]["way"])})
     return Import(
         import_id=import_id,
         name=text(row, "name"),
@@ -85,6 +89,11 @@ def decode_import(import_id: str, row: Hash) -> Import:
         last_record_at=number(row, "last_record_at") / 1000,
         passes=number(row, "passes"),
     )
+
+
+def _frozen(value: Any) -> Any:
+    """JSON's lists as tuples, whatever their depth."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: Endpoint) -> Mailbox:
@@ -148,6 +157,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "destination_uidvalidity": folder.destination_uidvalidity,
         "destination_uidnext": folder.destination_uidnext,
         "note": _printable(folder.note),
+        "skipped": _printable(folder.skipped),
     }
 
 
@@ -165,6 +175,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         destination_uidvalidity=number(row, "destination_uidvalidity"),
         destination_uidnext=number(row, "destination_uidnext"),
         note=text(row, "note"),
+        skipped=text(row, "skipped"),
         doubts=UidSet.parse(text(row, "doubts")),
         unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
@@ -299,11 +310,13 @@ def decode_ledger(row: Hash) -> list[LedgerEntry]:
     ]
 
 
-def encode_flags(seen: Mapping[str, UidSet]) -> bytes:
-    return zlib.compress(json.dumps({flags: str(uids) for flags, uids in seen.items()}).encode(), 6)
+def encode_sets(sets: Mapping[str, UidSet]) -> bytes:
+    """UIDs by a text (flags, or a reason), packed; the same sets always give the same bytes."""
+    return zlib.compress(json.dumps({name: str(sets[name]) for name in sorted(sets)}).encode(), 6)
 
 
-def decode_flags(value: bytes | None) -> dict[str, UidSet]:
+def decode_sets(value: bytes | None) -> dict[str, UidSet]:
+    """What `encode_sets` wrote."""
     if not value:
         return {}
-    return {flags: UidSet.parse(uids) for flags, uids in json.loads(zlib.decompress(value)).items()}
+    return {name: UidSet.parse(uids) for name, uids in json.loads(zlib.decompress(value)).items()}

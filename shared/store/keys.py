@@ -3,22 +3,27 @@
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
-| import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters |
+| import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters; |
+|                                   |      | fresh: the next `submit` begins a pass |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
+| import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
 | mailbox:M                         | HASH | import, row, logins, route, scopes, state, control, failure, profile; account,
 |                                   |      | account_at, account_turn (when it may ask the account service, ms); counters |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
+| mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
 | folder:F:notes                    | HASH | "uid:what" → note, JSON |
 | folder:F:flags                    | STRING | packed flags as last carried over; only without CONDSTORE |
-| unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others |
+| folder:F:skipped                  | STRING | packed: reason → source UIDs that the request left out, as ranges |
+| unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others;  |
+|                                   |      | began: what was done when it was claimed |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
 | ready:R                           | ZSET | per route: mailboxes that may be served, by how much they were served |
 | routes                            | ZSET | every route (pair of servers), by how much it was served |
@@ -33,6 +38,14 @@
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
+| desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.desk`) |
+| desk:audit                        | STREAM | who did what through the API and the page; only ever added to |
+| desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
+| desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
+| desk:tries:W                      | STRING | wrong tokens from this address lately; expires |
+
+An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
+"digest:state:refusals:until:holder:words", as in `_common.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, keywords_lost, missing; of an import also mailboxes
 and s:<mailbox state>. Times are milliseconds by the server's clock.
@@ -51,10 +64,13 @@ LEASES: Final = f"{PREFIX}leases"
 LIMITS: Final = f"{PREFIX}limits"
 #: What stands before the scope where a preset's limit is meant.
 USUAL: Final = "usual:"
+HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
 WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"
 ROUTES: Final = f"{PREFIX}routes"
+TOKENS: Final = f"{PREFIX}desk:tokens"
+AUDIT: Final = f"{PREFIX}desk:audit"
 
 
 def import_(import_id: str, part: str = "") -> str:
@@ -80,3 +96,18 @@ def unit(unit_id: str, part: str = "") -> str:
 def ready(route: str) -> str:
     """ready:R."""
     return f"{PREFIX}ready:{route}"
+
+
+def once(key: str) -> str:
+    """desk:once:K."""
+    return f"{PREFIX}desk:once:{key}"
+
+
+def rehearsal(rehearsal_id: str) -> str:
+    """desk:rehearsal:R."""
+    return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
+
+
+def tries(where: str) -> str:
+    """desk:tries:W."""
+    return f"{PREFIX}desk:tries:{where}"

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from shared.errors import LeaseLost, StoreError
-from shared.lifecycle import Control, ImportState, MailboxState, UnitState, advance
+from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState, advance
+from shared.maildrop import Known
 from shared.model import (
     Audit,
     Failure,
@@ -21,14 +22,15 @@ from shared.model import (
     Lease,
     LedgerEntry,
     Settled,
+    Stranded,
     Unit,
     UnitKind,
 )
 from shared.plan import USUAL_WORTH, Worth
-from shared.store import SCOPES, Overview
-from shared.store.memory_accounts import Accounts
+from shared.store import SCOPES, SILENT_SECONDS, Overview, process_of
 from shared.store.memory_requests import atomic
-from shared.store.memory_rows import FolderRow, MailboxRow, UnitRow
+from shared.store.memory_rows import FolderRow, MailboxRow, UnitRow, tally
+from shared.store.memory_sign_ins import SignIns
 from shared.uids import NO_UIDS, UidSet
 
 #: How many mailboxes one claim looks at.
@@ -38,7 +40,7 @@ SCAN = 2000
 CLAIM_BYTES = 65536
 
 
-class MemoryStore(Accounts):
+class MemoryStore(SignIns):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     def __init__(
@@ -55,8 +57,7 @@ class MemoryStore(Accounts):
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
         self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
-        #: "scope:key" → lane → until when its connection counts, ms.
-        self._permits: dict[str, dict[str, int]] = {}
+        self._maildrops: dict[str, Known] = {}
         self._holds: dict[str, int] = {}
         self._workers: dict[str, int] = {}
         self._leader: tuple[str, int, int] = ("", 0, 0)
@@ -78,7 +79,7 @@ class MemoryStore(Accounts):
         expiry = now + int(self._lease_seconds * 1000)
         del m.ready[row.unit.unit_id]
         row.set(state=UnitState.LEASED, attempts=row.unit.attempts + 1)
-        row.holder, row.term, row.used = holder, rows.next_term(), False
+        row.holder, row.term, row.used, row.began = holder, rows.next_term(), False, row.done
         rows.leases[row.unit.unit_id] = expiry
         if held and held != m.mailbox.mailbox_id and held in rows.mailboxes:
             self._free(holder, rows.mailboxes[held])
@@ -383,7 +384,8 @@ class MemoryStore(Accounts):
         call = (lease.term, plan)
         if folder.planned == call:
             return
-        again = known and not plan.reset and folder.folder.uidnext == plan.folder.uidnext
+        chosen = plan.skipped is None or plan.skipped == folder.skipped
+        again = known and not plan.reset and chosen and folder.folder.uidnext == plan.folder.uidnext
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, verified = folder.folder.doubts, folder.folder.verified
         if plan.reset:
@@ -400,12 +402,18 @@ class MemoryStore(Accounts):
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
+        if plan.skipped is not None:
+            before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
+            folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
+            folder.skipped = dict(plan.skipped)
         for settled in new:
             rows.settle(row, folder, settled)
         row.others = UidSet()
         if row.unit.unit_id in folder.ledger:
             # The plan unit is gone after planning: what was adopted stands under a name of its own.
             adopted = f"adopted.{plan.folder.uidnext}"
+            while adopted in folder.ledger:  # of what is wanted after all
+                adopted += "+"
             folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
             folder.digests[adopted] = folder.digests.pop(row.unit.unit_id)
         for n, unit in enumerate(plan.batches, start=1):
@@ -446,6 +454,20 @@ class MemoryStore(Accounts):
         folder.folder = replace(folder.folder, verified=audit.verified)
 
     @atomic
+    def maildrop(self, mailbox_id: str) -> Known:
+        return self._maildrops.get(mailbox_id, Known(generation=1))
+
+    @atomic
+    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+        known = self._maildrops.get(mailbox_id, Known(generation=1))
+        if known == before and renew:
+            known = Known(generation=known.generation + 1, digests=digests)
+        elif known == before:
+            known = Known(generation=known.generation, digests=known.digests + digests)
+        self._maildrops[mailbox_id] = known
+        return known
+
+    @atomic
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         self._rows.fence(lease)
         empty = Folder(folder_id=folder_id, mailbox_id="", source_name=b"", destination_name=b"", display="")
@@ -458,6 +480,11 @@ class MemoryStore(Accounts):
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         folder = self._rows.folders.get(folder_id)
         return dict(folder.flags) if folder else {}
+
+    @atomic
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        folder = self._rows.folders.get(folder_id)
+        return dict(folder.skipped or {}) if folder else {}
 
     @atomic
     def limits_of(self, mailbox_id: str) -> dict[str, str]:
@@ -485,6 +512,43 @@ class MemoryStore(Accounts):
             rows.take_back(rows.units[unit_id])
         rows.wake()
         return [unit_id for _, unit_id in over]
+
+    @atomic
+    def processes(self) -> list[str]:
+        rows = self._rows
+        lanes = {process_of(rows.units[u].holder) for u in rows.leases}
+        return sorted((lanes | set(self._workers) | {self._leader[0]}) - {""})
+
+    @atomic
+    def bury(self, processes: Sequence[str]) -> list[str]:
+        rows, taken = self._rows, []
+        for process in processes:
+            self._workers.pop(process, None)
+        for _, unit_id in sorted((until, u) for u, until in rows.leases.items()):
+            row = rows.units[unit_id]
+            if process_of(row.holder) in processes:
+                self._free(row.holder, rows.mailboxes[row.unit.mailbox_id])
+                rows.take_back(row)
+                taken.append(unit_id)
+        if self._leader[0] in processes:
+            self._leader = ("", 0, 0)
+        return taken
+
+    @atomic
+    def stranded(self, import_id: str) -> Stranded:
+        rows, now = self._rows, self._rows.now()
+        units = messages = left = 0
+        for unit_id, until in rows.leases.items():
+            row = rows.units[unit_id]
+            heard = max(until - int(self._lease_seconds * 1000), self._workers.get(process_of(row.holder), 0))
+            if (
+                rows.mailboxes[row.unit.mailbox_id].mailbox.import_id == import_id
+                and heard <= now - SILENT_SECONDS * 1000
+            ):
+                units, left = units + 1, max(left, until - now)
+                folder = rows.folders.get(row.unit.folder_id)
+                messages += tally([folder.counts]).pending if folder else 0
+        return Stranded(units=units, messages=messages, seconds=left / 1000)
 
     @atomic
     def overview(self) -> Overview:

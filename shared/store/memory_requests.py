@@ -6,12 +6,14 @@ import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, ParamSpec, TypeVar
 
 from shared.errors import StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
 from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, route_id
+from shared.model.search import Search
+from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows, tally
 
 _P = ParamSpec("_P")
@@ -51,7 +53,13 @@ class Requests:
         if whole is None:
             fresh = replace(request, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
             whole = rows.imports[request.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
+            whole.fresh = True
         else:
+            if self._under_way(whole):
+                old, new = asdict(whole.request.options), asdict(request.options)
+                if differ := sorted(name for name in new if new[name] != old[name]):
+                    raise other_options(differ)
+            whole.fresh = whole.fresh or whole.request.state is ImportState.FINISHED
             whole.set(
                 state=ImportState(advance("import", whole.request.state, "again")),
                 name=request.name, source=request.source, destination=request.destination, options=request.options,
@@ -60,18 +68,33 @@ class Requests:
         whole.expires = None
         return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)
 
+    def _under_way(self, whole: ImportRow) -> bool:
+        """Whether any mailbox is; what is queued in an import that is only being opened was given to nobody yet."""
+        idle = {*SETTLED, *([MailboxState.QUEUED] if whole.request.state is ImportState.OPENING else [])}
+        return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
+
     def _open_mailbox(self, whole: ImportRow, mailbox: Mailbox) -> bool:
         rows, request = self._rows, whole.request
         m = rows.mailboxes.get(mailbox.mailbox_id)
-        if m is None:
-            fresh = replace(mailbox, state=MailboxState.QUEUED, control=Control.RUN, import_id=request.import_id)
-            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
-            queued = True
-        elif queued := rows.move(m, "again"):
-            m.set(control=Control.RUN)
         whole.rows[mailbox.mailbox_id] = mailbox.row
-        m.set(failure=None, row=mailbox.row, source=mailbox.source, destination=mailbox.destination)
-        m.set(profile=mailbox.profile)
+        if m is None:
+            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(replace(mailbox, import_id=request.import_id), "", {})
+            opened = True
+        else:
+            opened = rows.move(m, "again")
+        m.set(row=mailbox.row)
+        if opened:
+            m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None)
+        if m.mailbox.state is MailboxState.QUEUED:
+            self._address(m, mailbox, request)
+        if opened:
+            rows.queue_plan(m)
+        return opened
+
+    @staticmethod
+    def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
+        """Whose it is, and which servers it concerns."""
+        m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
         m.route = route_id(request.source, request.destination)
         m.scopes = {
             "source_account": f"{request.source.url}/{mailbox.source.login}",
@@ -79,9 +102,6 @@ class Requests:
             "destination_account": f"{request.destination.url}/{mailbox.destination.login}",
             "destination_host": request.destination.host,
         }
-        if m.mailbox.state is MailboxState.QUEUED:
-            rows.queue_plan(m)
-        return queued
 
     @atomic
     def submit(self, import_id: str) -> None:
@@ -91,8 +111,10 @@ class Requests:
             raise StoreError(f"the state store refused submit: there is no import {import_id}")
         if whole.request.state is not ImportState.OPENING:
             return
-        whole.set(state=ImportState.RUNNING, passes=whole.request.passes + 1, control=Control.RUN)
-        whole.set(finished_at=0.0, first_claim_at=0.0, last_record_at=0.0)
+        whole.set(state=ImportState.RUNNING, control=Control.RUN, finished_at=0.0)
+        if whole.fresh:
+            whole.set(passes=whole.request.passes + 1, first_claim_at=0.0, last_record_at=0.0)
+            whole.fresh = False
         for mailbox_id in self._in_order(whole):
             rows.refresh(rows.mailboxes[mailbox_id])
         rows.settle_import(whole)
@@ -128,6 +150,30 @@ class Requests:
         whole = self._rows.imports.get(import_id)
         ids = self._in_order(whole)[start:] if whole else []
         return [(self._mailbox(m), self._tally([m])) for m in (ids if count < 0 else ids[:count])]
+
+    @atomic
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        text = wanted.text.lower()
+        found = [
+            (mailbox, counts)
+            for mailbox, counts in self.mailboxes(import_id)
+            if wanted.state in (None, mailbox.state)
+            and (not wanted.code or (mailbox.failure is not None and mailbox.failure.code == wanted.code))
+            and any(text in login.lower() for login in (mailbox.source.login, mailbox.destination.login))
+        ]
+        values: Mapping[str, Callable[[Mailbox, Tally], Any]] = {
+            "row": lambda mailbox, _: mailbox.row,
+            "login": lambda mailbox, _: mailbox.source.login.lower(),
+            "destination_login": lambda mailbox, _: mailbox.destination.login.lower(),
+            "state": lambda mailbox, _: mailbox.state.value,
+            "messages": lambda _, counts: counts.messages,
+            "bytes": lambda _, counts: counts.size_bytes,
+            "done_bytes": lambda _, counts: counts.done_bytes,
+            "failed": lambda _, counts: counts[Outcome.FAILED],
+            "refused": lambda _, counts: counts[Outcome.REFUSED],
+        }
+        found.sort(key=lambda pair: values[wanted.order](*pair), reverse=wanted.descending)
+        return len(found), found[wanted.start : wanted.start + wanted.count]
 
     def _mailbox(self, mailbox_id: str) -> Mailbox:
         mailbox = self._rows.mailboxes[mailbox_id].mailbox

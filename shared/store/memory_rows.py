@@ -31,8 +31,9 @@ class UnitRow:
     unit: Unit
     order: int
     messages: int = 0
-    #: Messages that got an outcome.
+    #: Messages that got an outcome, and how many had when it was claimed.
     done: int = 0
+    began: int = 0
     term: int = 0
     holder: str = ""
     #: Whether the holder was heard of under this term.
@@ -64,6 +65,8 @@ class FolderRow:
     taken: UidSet = UidSet()
     notes: dict[tuple[int, str], Note] = field(default_factory=dict)
     flags: dict[str, UidSet] = field(default_factory=dict)
+    #: Source UIDs that the request left out, by reason.
+    skipped: dict[str, UidSet] | None = None
 
     def shown(self) -> Folder:
         """The folder with what follows from its ledger."""
@@ -99,6 +102,8 @@ class ImportRow:
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: Whether the next `submit` begins a pass.
+    fresh: bool = False
     #: When the credentials are forgotten, ms; None: not by themselves.
     expires: int | None = None
 
@@ -196,7 +201,9 @@ class Rows:
         row.set(attempts=max(0, row.unit.attempts - 1))
 
     def take_back(self, row: UnitRow) -> None:
-        """The lease is void: a new term refuses whatever the old holder still sends."""
+        """The lease is void: a new term refuses whatever the old holder still sends. An attempt that got on was none."""
+        if row.done > row.began:
+            self.forgive(row)
         del self.leases[row.unit.unit_id]
         row.term = self.next_term()
         self.make_ready(row)

@@ -13,6 +13,7 @@ from redis.retry import Retry
 
 from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState
+from shared.maildrop import Known
 from shared.model import (
     AccountState,
     Audit,
@@ -27,13 +28,16 @@ from shared.model import (
     Mailbox,
     Note,
     Settled,
+    Stranded,
     Tally,
     Unit,
     route_id,
 )
+from shared.model.search import ORDERS, Search
+from shared.model.sign_in import LoginTurn
 from shared.plan import USUAL_WORTH, Worth
 from shared.redis_client import open_redis
-from shared.store import SCOPES, Overview, codec, keys, scripts
+from shared.store import MOST_DOUBTS, SCOPES, SILENT_SECONDS, Overview, codec, keys, other_options, process_of, scripts
 from shared.uids import NO_UIDS, UidSet
 
 
@@ -64,6 +68,8 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
         return LeaseLost("another worker holds this now")
     if said.startswith("TAKEN"):
         return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
+    if said.startswith("BUSY"):
+        return other_options(said[5:].split(","))
     return StoreError(f"the state store refused {script}: {said[:200]}")
 
 
@@ -174,6 +180,11 @@ class RedisStore:
         row = self._read("hgetall", keys.import_(import_id))
         return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
 
+    def stranded(self, import_id: str) -> Stranded:
+        lease_ms, silent_ms = int(self._lease_seconds * 1000), int(SILENT_SECONDS * 1000)
+        units, messages, left = self._run("stranded", import_id, lease_ms, silent_ms)
+        return Stranded(units=units, messages=messages, seconds=max(0, left) / 1000)
+
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
         # Not kept: the same import may be opened again with another CA file or fingerprint.
         found = self.import_(import_id)
@@ -193,12 +204,22 @@ class RedisStore:
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         last = -1 if count < 0 else start + count - 1
         ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
+        return self._rows(import_id, ids)
+
+    def _rows(self, import_id: str, ids: Sequence[str]) -> list[tuple[Mailbox, Tally]]:
         rows = self._pipeline(("hgetall", keys.mailbox(m)) for m in ids)
         source, destination = self._both(import_id) if ids else (None, None)
         return [
             (codec.decode_mailbox(m, row, source, destination), codec.decode_tally(row))  # type: ignore[arg-type]
             for m, row in zip(ids, rows, strict=True)
         ]
+
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        total, *ids = self._run(
+            "find", import_id, wanted.state or "", wanted.code, wanted.text.lower(), ORDERS[wanted.order],
+            "1" if wanted.descending else "", wanted.start, wanted.count,
+        )  # fmt: skip
+        return int(total), self._rows(import_id, [m.decode() for m in ids])
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         row = self._read("hgetall", keys.mailbox(mailbox_id))
@@ -242,6 +263,7 @@ class RedisStore:
         return value
 
     def forget(self, import_id: str) -> bool:
+        self._read("delete", keys.import_(import_id, "tokens"))
         return bool(self._read("delete", keys.import_(import_id, "credentials")))
 
     def set_limit(self, scope: str, most: int | None) -> None:
@@ -410,6 +432,9 @@ class RedisStore:
             json.dumps([codec.encode_settled(s) for s in plan.adopted]),
             "1" if plan.reset else "0",
             codec.encode_records([record for settled in plan.adopted for record in settled.records]),
+            codec.encode_sets(plan.skipped) if plan.skipped is not None else b"",
+            sum(map(len, (plan.skipped or {}).values())),
+            plan.skipped_bytes,
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -434,11 +459,24 @@ class RedisStore:
         )
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
-        flags = codec.encode_flags(seen) if seen is not None else b""
+        flags = codec.encode_sets(seen) if seen is not None else b""
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
-        return codec.decode_flags(self._read("get", keys.folder(folder_id, "flags")))
+        return codec.decode_sets(self._read("get", keys.folder(folder_id, "flags")))
+
+    def maildrop(self, mailbox_id: str) -> Known:
+        row = self._read("hmget", keys.mailbox(mailbox_id, "maildrop"), "generation", "identities")
+        return Known(generation=int(row[0] or 1), digests=row[1] or b"")
+
+    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+        found = self._run(
+            "maildrop", mailbox_id, before.generation, len(before.digests), digests, "1" if renew else "0"
+        )
+        return Known(generation=int(found[0]), digests=found[1])
+
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        return codec.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))
 
     def limits_of(self, mailbox_id: str) -> dict[str, str]:
         values = self._read("hmget", keys.mailbox(mailbox_id), *SCOPES)
@@ -453,6 +491,32 @@ class RedisStore:
     def note_account(self, lease: Lease, state: AccountState) -> None:
         self._run("account", *self._fence(lease), state)
 
+    def login_turn(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+    ) -> LoginTurn:
+        place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
+        state, wait, words = self._run("login_turn", *place, int(seconds * 1000))
+        return LoginTurn(state=state.decode(), wait_seconds=wait / 1000, words=words.decode("utf-8", "replace"))
+
+    def login_told(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        words: str = "",
+    ) -> str:  # fmt: skip
+        place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
+        return str(self._run("login_told", *place, result, words, MOST_DOUBTS).decode())
+
+    def forgive_logins(self, import_id: str) -> None:
+        self._read("hdel", keys.import_(import_id), "login:source", "login:destination")
+
+    def token(
+        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
+    ) -> tuple[bytes, float]:
+        sealed, wait = self._run("token", import_id, name, holder, stale, int(seconds * 1000))
+        return sealed, wait / 1000
+
+    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
+        self._run("keep_token", import_id, name, holder, sealed, int(seconds * 1000))
+
     # -- coordination
 
     def lead(self, holder: str, ttl_seconds: float) -> int:
@@ -460,6 +524,15 @@ class RedisStore:
 
     def reap(self, grace_seconds: float) -> list[str]:
         return [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
+
+    def processes(self) -> list[str]:
+        lanes = self._read("hkeys", keys.HOLDERS)
+        leader = self._read("hget", keys.LEADER, "holder")
+        found = {process_of(lane.decode()) for lane in lanes} | {leader.decode() if leader else ""}
+        return sorted(found.union(worker.decode() for worker in self._read("zrange", keys.WORKERS, 0, -1)) - {""})
+
+    def bury(self, processes: Sequence[str]) -> list[str]:
+        return [unit.decode() for unit in self._run("bury", *processes)]
 
     def overview(self) -> Overview:
         mailboxes, units, delayed, leased, workers, holds, states = self._run("overview")

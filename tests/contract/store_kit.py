@@ -311,7 +311,7 @@ def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
             for folder, tally in store.folders(m):
                 f = folder.folder_id
                 entries = {e.name: (sorted(p for r in e.records for p in r.pairs()), e.digest) for e in store.ledger(f)}
-                seen[f] = (folder, flat(tally), entries, store.notes(f), store.flags(f))
+                seen[f] = (folder, flat(tally), entries, store.notes(f), store.flags(f), store.skipped(f))
     return seen
 
 

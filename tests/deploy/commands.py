@@ -1,4 +1,7 @@
-"""Which Redis commands each role needs, read off the scripts and the code, so that the ACL file can be held against it."""
+"""Which Redis commands each role needs, read off the scripts and the code, so that the ACL file can be held against it.
+
+`python -m tests.deploy.commands` writes the lists of `deploy/redis/users.acl.template` anew.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,12 @@ SCRIPTS = {
     "worker": frozenset(
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
-            "recheck", "account_turn", "account_hold", "account",
+            "recheck", "account_turn", "account_hold", "account", "maildrop",
+            "login_turn", "login_told", "token", "keep_token",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview"}),
-    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview"}),
+    "coordinator": frozenset({"lead", "reap", "overview", "stranded"}),
+    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury"}),
 }  # fmt: skip
 #: Role → what it asks without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at the queues.
 DIRECT = {
@@ -45,3 +49,19 @@ def needed(role: str) -> set[str]:
 def scripts_of_nobody() -> set[str]:
     """A new script that no role was given yet."""
     return set(NAMES) - set().union(*SCRIPTS.values())
+
+
+def written(template: str) -> str:
+    """The template with the lists as they must be."""
+    lines = template.splitlines()
+    for at, line in enumerate(lines):
+        for role in SCRIPTS:
+            if line.startswith(f"user {role} "):
+                head = line[: line.index("-@dangerous") + len("-@dangerous")]
+                lines[at] = " ".join([head, *(f"+{command}" for command in sorted(needed(role)))])
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    path = Path(__file__).resolve().parents[2] / "deploy" / "redis" / "users.acl.template"
+    path.write_text(written(path.read_text()))

@@ -32,7 +32,8 @@ STAND_INS = {
 NOT_RUN = (
     "Grafana: Debian has no package of it, so its service was left out; tests/deploy/test_dashboards.py checks its files",
     "the real base images: nothing can be pulled here; Debian's Python 3.11, Redis 7.0, Prometheus 2.42, Dovecot 2.3 stood in",
-    "cgroup limits and `restart:` after a reboot: no systemd here",
+    "`restart: unless-stopped`: there is no daemon to do it, so the test starts again what it has killed",
+    "cgroup limits: no systemd here",
 )
 _PACKAGES = ("podman", "debootstrap", "crun", "netavark", "aardvark-dns", "catatonit")
 _INSIDE = "MAILHAUL_TEST_INSIDE"
@@ -107,6 +108,12 @@ class Engine:
             subprocess.run(["podman", "healthcheck", "run", name], env=self.env, capture_output=True).returncode == 0
             for name in names
         )
+
+    def crash(self, container: str) -> None:
+        """SIGKILL from outside, and started again, as `restart: unless-stopped` says and an engine with a daemon does."""
+        os.kill(json.loads(self.podman("inspect", container))[0]["State"]["Pid"], signal.SIGKILL)
+        self.podman("wait", container, check=False)
+        self.podman("start", container)
 
     def check_health(self) -> None:
         """Health checks do not run by themselves without systemd's timers, so this does what an engine would."""

@@ -15,6 +15,7 @@ from shared.errors import StoreError
 from shared.store.redis import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
+from tests.contract.store_kit import start
 from tests.deploy.commands import SCRIPTS, needed, scripts_of_nobody
 from tests.deploy.farm import ROOT, Farm
 from tests.deploy.test_kubernetes import KEDA_SCRIPT
@@ -61,11 +62,37 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
         yield farm
 
 
-def test_who_shows_no_password_may_ping_and_no_more(shipped: Farm) -> None:
-    with redis.Redis(port=shipped.port, protocol=2) as client:
+def test_who_shows_no_password_may_nothing_and_health_may_ping(shipped: Farm) -> None:
+    with redis.Redis(port=shipped.port, protocol=2) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
+    with redis.Redis(port=shipped.port, protocol=2, username="health", password="-") as client:
         assert client.ping()
         with pytest.raises(NoPermissionError):
             client.get("mailhaul:1:limits")
+
+
+def _after_a_crash(home: Path, template: str) -> int:
+    """Opens an import, kills Redis and starts it again; how many imports it still knows."""
+    acl = home / "users.acl"
+    acl.write_text(users(template, {"worker": "w", "coordinator": "c", "producer": "p", "admin": "a"}))
+    with RedisServer(home, options={"aclfile": str(acl)}) as server:
+        url = f"unix://producer:p@{server.socket}?db=1"
+        start(RedisStore(connect(url)))
+        server.kill()
+        server.start()
+        return len(RedisStore(connect(url)).imports())
+
+
+def test_a_redis_that_crashed_reads_back_what_it_wrote(tmp_path: Path) -> None:
+    assert _after_a_crash(tmp_path, TEMPLATE.read_text()) == 1
+
+
+def test_with_fewer_rights_for_the_default_user_all_is_lost(tmp_path: Path) -> None:
+    """The negative control, and the reason why `default` is switched off and not cut down."""
+    template = TEMPLATE.read_text().replace(
+        "user default off resetpass ~* &* +@all", "user default off resetpass -@all"
+    )
+    assert _after_a_crash(tmp_path, template) == 0
 
 
 def test_passwords_are_in_the_file_as_hashes_only(shipped: Farm) -> None:

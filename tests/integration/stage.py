@@ -20,9 +20,11 @@ from typing import Any, Protocol
 
 import structlog
 
+from shared.credentials import Secret
 from shared.lifecycle import ImportState
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
+from shared.mail.sasl import Proof
 from shared.mail.session import Session, open_session
 from shared.model import (
     Account,
@@ -153,8 +155,7 @@ class Stage:
             host=server.host,
             port=server.port,
             tls="none",
-            login=login,
-            password=self.passwords[side],
+            proof=Proof(login=login, secret=Secret(self.passwords[side])),
             connect_timeout_seconds=self.timeout_seconds,
             command_timeout_seconds=self.timeout_seconds,
         )

@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from shared.errors import LeaseLost, LedgerConflict, StoreError
+from shared.errors import LeaseLost, LedgerConflict, StoreError, UsageError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import (
     Audit,
@@ -35,6 +35,7 @@ from shared.model import (
     LedgerEntry,
     Mailbox,
     Note,
+    Options,
     Settled,
     Tls,
     Unit,
@@ -70,6 +71,7 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "park", "replan"])
+TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
 CLIENT: list[redis.Redis] = []
@@ -98,7 +100,7 @@ class Lockstep(RuleBasedStateMachine):
     def _one(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
             return method(*args, **kwargs)
-        except (LeaseLost, LedgerConflict, StoreError) as error:
+        except (LeaseLost, LedgerConflict, StoreError, UsageError) as error:
             return type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
@@ -124,6 +126,8 @@ class Lockstep(RuleBasedStateMachine):
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
+            ours = [m.mailbox_id for m in self.people if m.import_id == whole.import_id]
+            self.both("seal", whole.import_id, {(m, "source"): b"sealed" for m in ours}, lost=True)
             self.both("submit", whole.import_id, lost=True)
         for n, mailbox in enumerate(self.people[:3]):
             pair = self._claim("planner", {"prefer": mailbox.mailbox_id})
@@ -143,7 +147,7 @@ class Lockstep(RuleBasedStateMachine):
         """What persons do: seldom, compared with what lanes do."""
         n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
         if what == "again":
-            self.again(n, lost, data.draw(st.booleans()))
+            self.again(n, lost, data.draw(st.booleans()), data.draw(st.sampled_from(["default", "default", "full"])))
         elif what == "control":
             word = data.draw(st.sampled_from([Control.RUN, Control.RUN, *Control]))
             self.control(n, data.draw(st.booleans()), word, lost)
@@ -158,10 +162,11 @@ class Lockstep(RuleBasedStateMachine):
             scopes = st.sampled_from([*LIMITS, "source_host:old.example"])
             self.both("set_limit", data.draw(scopes), data.draw(st.sampled_from([None, None, 1, 5])), lost=True)
 
-    def again(self, n: int, lost: bool, submit: bool) -> None:
-        """The same command again: a delta pass, or in the middle of it."""
+    def again(self, n: int, lost: bool, submit: bool, verify: str) -> None:
+        """The same command again: a delta pass, or in the middle of it; with other options perhaps."""
         mailbox = self.people[n % len(self.people)]
         whole = next(i for i in self.imports if i.import_id == mailbox.import_id)
+        whole = replace(whole, options=Options(verify=verify))
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
@@ -215,7 +220,7 @@ class Lockstep(RuleBasedStateMachine):
         for _ in range(2 if lost else 1):
             self._claim(holder, arguments)
 
-    @rule(data=st.data(), what=st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead"]))
+    @rule(data=st.data(), what=TIMES)
     def time_goes_by(self, data: st.DataObject, what: str) -> None:
         lost = data.draw(LOST)
         if what == "crash" and self.leases:
@@ -236,6 +241,10 @@ class Lockstep(RuleBasedStateMachine):
             self.both("leave", data.draw(HOLDERS), mailbox.mailbox_id)
         elif what == "lead":
             self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
+        elif what == "bury":
+            # Sure of a death or not: whoever lives after all is a zombie from here on.
+            names = st.sampled_from([*self.leases, "w", "x"])
+            self.both("bury", data.draw(st.lists(names, min_size=1, max_size=2)), lost=lost)
 
     # -- work
 
@@ -424,6 +433,18 @@ class Lockstep(RuleBasedStateMachine):
         self.both("audit", pair, [audit], lost=lost)
         self.both("set_flags", pair, folder.folder_id, 2**62 + altered, {"\\Seen": UidSet.span(1, 3)}, lost=lost)
 
+    def _verified(self) -> list[Mailbox]:
+        """Mailboxes that are verified, or about to be."""
+        states = (MailboxState.VERIFYING, MailboxState.COMPLETE)
+        return [m for m in self.people if (seen := self.model.mailbox(m.mailbox_id)) and seen.state in states]
+
+    @precondition(lambda self: self._verified())
+    @rule(data=st.data(), anyone=st.integers(0, 3), delay=st.sampled_from([0.0, 30.0]), lost=LOST)
+    def recheck(self, data: st.DataObject, anyone: int, delay: float, lost: bool) -> None:
+        """By the holder of a lease that is lost; now and then by one who is mistaken."""
+        mailbox = data.draw(st.sampled_from(self._verified() if anyone else self.people))
+        self.both("recheck", mailbox.mailbox_id, delay, lost=lost)
+
     # -- what holds after every step
 
     @invariant()
@@ -432,10 +453,12 @@ class Lockstep(RuleBasedStateMachine):
         assert everything(self.real, ids) == everything(self.model, ids)
         assert self.real.overview() == self.model.overview()
         assert self.real.limits() == self.model.limits()
+        assert self.real.processes() == self.model.processes()
         real, model = self.real.ready_units(100), self.model.ready_units(100)
         assert real == model
         for one in ids:
             sums_agree(self.real, one)
+            assert self.real.stranded(one) == self.model.stranded(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:

@@ -18,7 +18,9 @@ from typer.testing import CliRunner
 
 from producer.cli import app
 from producer.intake.endpoints import parse_endpoint
+from shared.credentials import Secret
 from shared.errors import AuthenticationRefused, TlsFailed
+from shared.mail.sasl import Proof
 from shared.mail.session import open_session
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority, certificate_and_key, fingerprint
@@ -68,8 +70,7 @@ def enter(url: str, side: str = "source", *, seconds: float = 5, **trust: str) -
         host=endpoint.host,
         port=endpoint.port,
         tls=endpoint.tls.value,
-        login="user",
-        password=PASSWORD,
+        proof=Proof(login="user", secret=Secret(PASSWORD)),
         connect_timeout_seconds=seconds,
         command_timeout_seconds=20,
         ca_file=endpoint.ca_file or None,
@@ -214,7 +215,8 @@ def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_fi
     endpoint = parse_endpoint(urls(server("good"))[0], ca_file=ca_file)
     with pytest.raises(AuthenticationRefused):
         open_session(
-            "source", host=endpoint.host, port=endpoint.port, tls="tls", login="user", password="wrong",
+            "source", host=endpoint.host, port=endpoint.port, tls="tls",
+            proof=Proof(login="user", secret=Secret("wrong")),
             connect_timeout_seconds=5, command_timeout_seconds=20, ca_file=ca_file,
         )  # fmt: skip
 

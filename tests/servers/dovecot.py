@@ -69,8 +69,10 @@ class Dovecot:
         any_login_password: str | None = None,
         capability: str | None = None,
         certificate: tuple[bytes, bytes] | None = None,
+        pop3: bool = False,
         extra: str = "",
     ) -> None:
+        """`pop3`: pop3d too, on `pop3_port` and `pop3s_port`."""
         self._settings = Settings(
             separator=separator,
             prefix=prefix,
@@ -91,6 +93,8 @@ class Dovecot:
         self.certificate, self._key = certificate or certificate_and_key()
         self.port = 0
         self.tls_port = 0
+        self._pop3 = pop3
+        self.pop3_port = self.pop3s_port = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._accounts: dict[str, tuple[str, Path]] = {}
         self._markers = count(1)
@@ -113,6 +117,8 @@ class Dovecot:
             fresh = self.port == 0
             if fresh:
                 self.port, self.tls_port = free_port(), free_port()
+                if self._pop3:
+                    self.pop3_port, self.pop3s_port = free_port(), free_port()
             try:
                 return self._run()
             except ServerDied:
@@ -156,12 +162,23 @@ class Dovecot:
         )
         try:
             until_greeting(self._process, self.port, log)
+            if self._pop3:
+                until_greeting(self._process, self.pop3_port, log)
         except BaseException:
             self.kill()
             raise
 
     def _write_configuration(self) -> Path:
-        conf = render(self._settings, self.home, self._owner.pw_name, self._owner.pw_gid, self.port, self.tls_port)
+        conf = render(
+            self._settings,
+            self.home,
+            self._owner.pw_name,
+            self._owner.pw_gid,
+            self.port,
+            self.tls_port,
+            self.pop3_port,
+            self.pop3s_port,
+        )
         return self._write("dovecot.conf", conf.encode())
 
     def _write(self, name: str, content: bytes) -> Path:

@@ -29,7 +29,16 @@ class Settings:
         return replace(self, quota_bytes=quota_bytes)
 
 
-def render(settings: Settings, home: Path, user: str, group: int, port: int, tls_port: int) -> str:
+def render(
+    settings: Settings,
+    home: Path,
+    user: str,
+    group: int,
+    port: int,
+    tls_port: int,
+    pop3_port: int = 0,
+    pop3s_port: int = 0,
+) -> str:
     """The text of dovecot.conf. `user` owns every process and all mail."""
     group_name = grp.getgrgid(group).gr_name
     return f"""
@@ -37,7 +46,7 @@ base_dir = {home}/run
 state_dir = {home}/state
 instance_name = {home.name}
 log_path = {home}/log
-protocols = imap
+protocols = imap{" pop3" if pop3_port else ""}
 listen = 127.0.0.1
 default_internal_user = {user}
 default_internal_group = {group_name}
@@ -90,7 +99,29 @@ service imap {{
 service stats {{
   chroot =
 }}
+{_pop3(pop3_port, pop3s_port) if pop3_port else ""}
 {settings.extra}
+"""
+
+
+def _pop3(port: int, tls_port: int) -> str:
+    return f"""
+service pop3-login {{
+  chroot =
+  service_count = 0
+  process_limit = 4
+  client_limit = 1000
+  inet_listener pop3 {{
+    port = {port}
+  }}
+  inet_listener pop3s {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service pop3 {{
+  process_limit = 500
+}}
 """
 
 

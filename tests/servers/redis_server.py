@@ -78,6 +78,8 @@ class RedisServer:
             try:
                 with self.client() as client:
                     return bool(client.ping())
+            except redis.AuthenticationError:  # with users of its own
+                return True
             except redis.ConnectionError:  # also while it is loading
                 return False
 

@@ -75,6 +75,21 @@ local function forgive(u)
   if tonumber(redis.call('HGET', unit_key(u), 'attempts')) > 0 then redis.call('HINCRBY', unit_key(u), 'attempts', -1) end
 end
 
+-- The lease is void, however much its holder still sends under it: the next has another term. An attempt under which any
+-- message got its outcome was none, since a batch that comes on does not kill its workers. False when nobody held it.
+local function take_back(u)
+  local h = redis.call('HMGET', unit_key(u), 'state', 'holder', 'done', 'began')
+  unlease(u, h[2] or '')
+  if h[1] ~= 'leased' then return false end
+  if tonumber(h[3]) > tonumber(h[4] or h[3]) then forgive(u) end
+  redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
+  make_ready(u)
+  return true
+end
+
+-- The process that a lane belongs to (shared.store.process_of).
+local function process_of(holder) return string.match(holder, '^(.*)/[^/]*$') or holder end
+
 -- A unit that is finished, or replaced by others. Whoever still holds it is fenced off, since it is gone.
 local function drop_unit(m, u)
   unlease(u, redis.call('HGET', unit_key(u), 'holder') or '')
@@ -305,4 +320,35 @@ local function settle(u, folder, mailbox, import, s)
     if new and COUNTED[what] then count(folder, mailbox, import, what, 1) end
   end
   if s.intent ~= '' then redis.call('HDEL', unit_key(u) .. ':intents', s.intent) end
+end
+
+-- What is known of a login: state (u: nothing, t: somebody tries it, p: it let somebody in, d: it did, and was refused
+-- since, r: refused), refusals since it last let in, until when the trial of `holder` counts, what the server said.
+local function login_place(import, mailbox, side, shared)
+  return shared == '1' and import_key(import) or mailbox_key(mailbox), 'login:' .. side
+end
+
+local function login_record(key, field, digest)
+  local text = redis.call('HGET', key, field)
+  if text then
+    local known, state, n, till, holder, words = string.match(text, '^([^:]*):(%a):(%d+):(%d+):([^:]*):(.*)$')
+    if known == digest then
+      return {state = state, count = tonumber(n), till = tonumber(till), holder = holder, words = words}
+    end
+  end
+  return {state = 'u', count = 0, till = 0, holder = '', words = ''}
+end
+
+local function write_login(key, field, digest, login)
+  if redis.call('EXISTS', key) == 0 then return end
+  redis.call('HSET', key, field, string.format('%s:%s:%d:%.0f:%s:%s', digest, login.state, login.count, login.till,
+    login.holder, login.words))
+end
+
+-- Lanes beside the one that asks that have a connection to the mailbox's account.
+local function other_permits(mailbox, side)
+  local scope = side .. '_account'
+  local name = redis.call('HGET', mailbox_key(mailbox), scope)
+  if not name then return 0 end
+  return math.max(0, redis.call('ZCOUNT', P .. 'permits:' .. scope .. ':' .. name, '(' .. clock(), '+inf') - 1)
 end

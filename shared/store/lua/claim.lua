@@ -15,11 +15,11 @@ local now = clock()
 local lost = redis.call('HGET', P .. 'holders', holder)
 if lost then
   local h = redis.call('HMGET', unit_key(lost), 'state', 'holder', 'used')
-  unlease(lost, holder)
   if h[1] == 'leased' and h[2] == holder then
-    redis.call('HSET', unit_key(lost), 'term', redis.call('INCR', P .. 'terms'))
     if h[3] ~= '1' then forgive(lost) end
-    make_ready(lost)
+    take_back(lost)
+  else
+    unlease(lost, holder)
   end
 end
 
@@ -105,12 +105,12 @@ if not m then return false end
 local key = mailbox_key(m)
 u = u or redis.call('ZRANGE', key .. ':ready', 0, 0)[1]
 local unit = unit_key(u)
-local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size')
+local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '')
+redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4])
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
 redis.call('HSET', P .. 'holders', holder, u)

@@ -1,38 +1,57 @@
 -- open(import_id, fields_json, rows_json): writes an import and some of its mailboxes; safe to repeat, in pieces.
--- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is left alone.
+-- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is
+-- left alone. Options count for the whole import: while anything is under way, others are refused.
 -- rows: [{id, row, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile}]
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
 if redis.call('EXISTS', key) == 0 then
   redis.call('HSET', key, 'state', 'opening', 'control', 'run', 'created_at', clock(), 'passes', 0, 'mailboxes', 0)
+  redis.call('HSET', key, 'fresh', 1)
   redis.call('ZADD', P .. 'imports', clock(), i)
 else
-  local state = redis.call('HGET', key, 'state')
-  redis.call('HSET', key, 'state', advance('import', state, 'again'))
+  local h = redis.call('HMGET', key, 'state', 'options', 's:planning', 's:copying', 's:verifying', 's:queued')
+  -- What is queued in an import that is only being opened was given to nobody yet.
+  local busy = h[1] ~= 'opening' and tonumber(h[6] or '0') or 0
+  for n = 3, 5 do busy = busy + tonumber(h[n] or '0') end
+  if busy > 0 then
+    local old, differ = cjson.decode(h[2]), {}
+    for name, value in pairs(cjson.decode(fields.options)) do
+      if old[name] ~= nil and cjson.encode(old[name]) ~= cjson.encode(value) then differ[#differ + 1] = name end
+    end
+    table.sort(differ)
+    if #differ > 0 then return redis.error_reply('BUSY ' .. table.concat(differ, ',')) end
+  end
+  if h[1] == 'finished' then redis.call('HSET', key, 'fresh', 1) end
+  redis.call('HSET', key, 'state', advance('import', h[1], 'again'))
 end
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('PERSIST', key .. ':credentials')
 for _, r in ipairs(rows) do
   local m = mailbox_key(r.id)
+  local opened = false
+  redis.call('ZADD', key .. ':mailboxes', r.row, r.id)
   if redis.call('EXISTS', m) == 0 then
     redis.call('HSET', m, 'import', i, 'state', 'queued', 'control', 'run', 'pass', 0)
-    redis.call('ZADD', key .. ':mailboxes', r.row, r.id)
     redis.call('HINCRBY', key, 'mailboxes', 1)
     redis.call('HINCRBY', key, 's:queued', 1)
-    queued = queued + 1
-  else
-    redis.call('ZADD', key .. ':mailboxes', r.row, r.id)
-    if move_mailbox(r.id, 'again') then
-      queued = queued + 1
-      redis.call('HSET', m, 'control', 'run')
-    end
+    opened = true
+  elseif move_mailbox(r.id, 'again') then
+    redis.call('HSET', m, 'control', 'run')
+    redis.call('HDEL', m, 'failure')
+    opened = true
   end
-  redis.call('HDEL', m, 'failure')
-  redis.call('HSET', m, 'row', r.row, 'source_login', r.source_login, 'destination_login', r.destination_login,
-    'route', r.route, 'source_account', r.source_account, 'source_host', r.source_host,
-    'destination_account', r.destination_account, 'destination_host', r.destination_host)
-  if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
-  if redis.call('HGET', m, 'state') == 'queued' then plan_unit(r.id) end
+  redis.call('HSET', m, 'row', r.row)
+  -- What nobody has begun to plan may still be for somebody else.
+  if redis.call('HGET', m, 'state') == 'queued' then
+    redis.call('HSET', m, 'source_login', r.source_login, 'destination_login', r.destination_login,
+      'route', r.route, 'source_account', r.source_account, 'source_host', r.source_host,
+      'destination_account', r.destination_account, 'destination_host', r.destination_host)
+    if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
+  end
+  if opened then
+    queued = queued + 1
+    plan_unit(r.id)
+  end
 end
 return queued

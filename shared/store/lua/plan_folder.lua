@@ -1,8 +1,11 @@
--- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed)
+-- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
+--   skipped, skipped_messages, skipped_bytes)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
 -- packed: the ledger text of what was adopted, all of it, in less room.
+-- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
+-- many bytes they became more or fewer.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -13,10 +16,11 @@ local reset = ARGV[11] == '1'
 local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
 
 -- The answer to an earlier call was lost: a second reset would forget what was copied since.
-local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11]}, '\n'))
+local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13]}, '\n'))
 if redis.call('HGET', key, 'planned') == call then return 0 end
--- Planned up to this UIDNEXT by an earlier holder: there is nothing new but the numbers.
-local again = not reset and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
+-- Planned up to this UIDNEXT and with this choice by an earlier holder: there is nothing new but the numbers.
+local chosen = ARGV[13] == '' or redis.call('GET', key .. ':skipped') == ARGV[13]
+local again = not reset and chosen and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
 local conflict
 if not again then
   adopted, conflict = new_of(u, f, adopted, reset)
@@ -39,8 +43,9 @@ if reset then
       redis.call('HDEL', key, field)
     end
   end
-  redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags')
-  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'unchecked')
+  redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
+    key .. ':skipped')
+  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'unchecked', 'skipped_messages')
 end
 
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
@@ -49,8 +54,16 @@ redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)
 if again then return 0 end
 count(f, m, import, 'messages', tonumber(ARGV[8]))
 count(f, m, import, 'size_bytes', tonumber(ARGV[9]))
+if ARGV[13] ~= '' then
+  redis.call('SET', key .. ':skipped', ARGV[13])
+  count(f, m, import, 'o:skipped', tonumber(ARGV[14]) - tonumber(redis.call('HGET', key, 'skipped_messages') or '0'))
+  redis.call('HSET', key, 'skipped_messages', ARGV[14])
+  count(f, m, import, 'done_bytes', tonumber(ARGV[15]))
+end
 -- The ledger of what was adopted stands under a name of its own, since the plan unit is gone after planning.
+-- What is wanted after all may be adopted under the same UIDNEXT as others before.
 local ledger, name = key .. ':ledger', 'adopted.' .. tostring(fields.uidnext)
+while redis.call('HEXISTS', ledger, name) == 1 do name = name .. '+' end
 for _, s in ipairs(adopted) do settle(u, f, m, import, s) end
 if redis.call('HEXISTS', ledger, u) == 1 then
   redis.call('HSET', ledger, name, ARGV[12], name .. '#', redis.call('HGET', ledger, u .. '#'))

@@ -3,13 +3,7 @@
 local now = clock()
 local taken = {}
 for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now - tonumber(ARGV[1]), 'LIMIT', 0, 200)) do
-  local h = redis.call('HMGET', unit_key(u), 'state', 'holder')
-  unlease(u, h[2] or '')
-  if h[1] == 'leased' then
-    redis.call('HSET', unit_key(u), 'term', redis.call('INCR', P .. 'terms'))
-    make_ready(u)
-    taken[#taken + 1] = u
-  end
+  if take_back(u) then taken[#taken + 1] = u end
 end
 for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIMIT', 0, 500)) do
   redis.call('ZREM', P .. 'delayed', u)

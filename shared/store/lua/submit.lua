@@ -5,8 +5,11 @@ local state = redis.call('HGET', key, 'state')
 local after = advance('import', state, 'submitted')
 if not after then return redis.error_reply('ILLEGAL import ' .. tostring(state)) end
 if state ~= 'opening' then return after end
-redis.call('HINCRBY', key, 'passes', 1)
-redis.call('HDEL', key, 'first_claim_at', 'last_record_at')
+-- Whoever opens an import that is under way joins its pass.
+if redis.call('HDEL', key, 'fresh') == 1 then
+  redis.call('HINCRBY', key, 'passes', 1)
+  redis.call('HDEL', key, 'first_claim_at', 'last_record_at')
+end
 redis.call('HSET', key, 'state', after, 'finished_at', 0, 'control', 'run')
 for _, m in ipairs(redis.call('ZRANGE', key .. ':mailboxes', 0, -1)) do refresh(m) end
 settle_import(ARGV[1])

@@ -43,8 +43,8 @@ def test_what_is_taken(text: str, url: str) -> None:
         ("gmial", "did you mean gmail"),
         ("nobody", "one of: gmail, mailru"),
         ("https://imap.example.org", "imaps://host"),
-        ("pop3s://pop.example.org", "POP3 sources come in a later version"),
-        ("pop3+starttls://pop.example.org", "POP3 sources come in a later version"),
+        ("pop3s://pop.example.org", "mail cannot be put into a POP3 server"),
+        ("pop3+starttls://pop.example.org", "mail cannot be put into a POP3 server"),
         ("imap://mail.example.org", "imaps://mail.example.org"),
         ("imap://127.0.0.1.example.org", "plain text"),
         ("imap://2130706433", "no IPv4 address"),
@@ -72,6 +72,25 @@ def test_what_a_person_is_told(text: str, told: str) -> None:
     with pytest.raises(UsageError, match=told) as caught:
         parse_endpoint(text, side="destination", providers=PROVIDERS)
     assert str(caught.value).startswith("--destination: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "tls", "port"),
+    [
+        ("pop3s://pop.example.org", Tls.IMPLICIT, 995),
+        ("pop3+starttls://pop.example.org", Tls.STARTTLS, 110),
+        ("pop3://localhost:1110", Tls.NONE, 1110),
+    ],
+)
+def test_pop3_is_a_source(text: str, tls: Tls, port: int) -> None:
+    found = parse_endpoint(text, side="source")
+    assert (found.protocol, found.tls, found.port) == ("pop3", tls, port)
+    assert parse_endpoint(found.url, side="source") == found
+
+
+def test_pop3_in_plain_text_needs_a_word() -> None:
+    with pytest.raises(UsageError, match=r"use pop3s://pop.example.org or pop3\+starttls://pop.example.org"):
+        parse_endpoint("pop3://pop.example.org", side="source")
 
 
 @pytest.mark.parametrize("text", ["imaps://ivan:s3cret@host", "ivan:s3cret@host", "imaps://s3cret@host:993/x"])

@@ -26,10 +26,12 @@ from typing import Any
 
 import pytest
 
+from shared.credentials import Secret
 from shared.mail import MailDestination, MailSource, Message
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.memory import USUAL, MemoryServer
+from shared.mail.sasl import Proof
 from shared.mail.session import Session, open_session
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import free_port, kill, spawn, until_greeting
@@ -80,10 +82,13 @@ def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
     )
 
 
-def sign_in(side: str, port: int, login: str, password: str = PASSWORD, **options: Any) -> Session:
-    """A session without TLS on loopback, with short budgets."""
+def sign_in(
+    side: str, port: int, login: str, password: str = PASSWORD, proof: dict[str, Any] | None = None, **options: Any
+) -> Session:
+    """A session without TLS on loopback, with short budgets. `proof`: more of what is shown."""
     settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
-    return open_session(side, host="127.0.0.1", port=port, login=login, password=password, **(settings | options))
+    shown = Proof(login=login, secret=Secret(password), **(proof or {}))
+    return open_session(side, host="127.0.0.1", port=port, proof=shown, **(settings | options))
 
 
 # -- places: where a contract test runs

@@ -6,6 +6,7 @@ import pytest
 
 from shared.errors import (
     AuthenticationRefused,
+    AuthorizationRefused,
     ConnectionLost,
     FolderRefused,
     MailError,
@@ -23,7 +24,7 @@ from shared.mail.refusals import Asked, failure, response_code
     [
         ("source", "NO", "login", b"[AUTHENTICATIONFAILED] Authentication failed.", AuthenticationRefused),
         ("source", "NO", "login", b"[AUTHENTICATIONFAILED] try again later", AuthenticationRefused),
-        ("source", "NO", "login", b"[AUTHORIZATIONFAILED] no", AuthenticationRefused),
+        ("source", "NO", "login", b"[AUTHORIZATIONFAILED] no", AuthorizationRefused),
         ("source", "NO", "login", b"[EXPIRED] password expired", AuthenticationRefused),
         ("source", "NO", "login", b"[ALERT] Please log in via your web browser", AuthenticationRefused),
         ("source", "NO", "login", b"wrong password", AuthenticationRefused),

@@ -92,10 +92,10 @@ def test_plain_without_sasl_ir_waits() -> None:
 
 def test_signing_in_for_another() -> None:
     with Scripted() as server:
-        enter(server, "admin", authzid="me")
+        enter(server, "admin", proof={"authzid": "me"})
         assert base64.b64decode(server.commands[0].split()[-1]) == b"me\0admin\0word"
     with Scripted(capabilities="IMAP4rev1") as server, pytest.raises(AuthenticationRefused):
-        enter(server, "admin", authzid="me")
+        enter(server, "admin", proof={"authzid": "me"})
 
 
 @pytest.mark.parametrize("literal", ["LITERAL+", ""])

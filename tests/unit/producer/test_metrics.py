@@ -8,8 +8,20 @@ import urllib.request
 import pytest
 from prometheus_client import generate_latest
 
-from shared.events import DoubtResolved, GroupSettled, SignedIn, UnitEnded, VerifyMismatch
-from shared.metrics import UNIT_RESULTS, CoordinatorMetrics, WorkerMetrics, start_http
+from shared.events import (
+    CommandEnded,
+    DoubtResolved,
+    GroupSettled,
+    HeldBack,
+    SessionEnded,
+    SignedIn,
+    UnitEnded,
+    VerifyMismatch,
+)
+from shared.lifecycle import MailboxState
+from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WorkerMetrics, start_http
+from shared.model import UnitKind
+from shared.redis_condition import Condition
 from worker.failures import TABLE
 
 
@@ -64,3 +76,49 @@ def test_the_page_and_the_two_healths() -> None:
             urllib.request.urlopen(f"{base}/etc/passwd")
     finally:
         server.shutdown()
+
+
+def test_workers_of_one_machine_take_the_next_free_port() -> None:
+    metrics = WorkerMetrics()
+    first = start_http(metrics.registry, 0, "127.0.0.1")
+    second = start_http(metrics.registry, first.server_port, "127.0.0.1", ports=30)
+    try:
+        assert first.server_port < second.server_port < first.server_port + 30
+        with pytest.raises(OSError, match="in use"):
+            start_http(metrics.registry, first.server_port, "127.0.0.1")
+    finally:
+        first.shutdown()
+        second.shutdown()
+
+
+def _series(metrics: WorkerMetrics | CoordinatorMetrics) -> set[tuple[str, str]]:
+    return {
+        (sample.name, str(sorted(sample.labels.items())))
+        for family in metrics.registry.collect()
+        for sample in family.samples
+    }
+
+
+def test_ten_thousand_mailboxes_make_no_series_more() -> None:
+    worker, coordinator = WorkerMetrics(), CoordinatorMetrics()
+    before = _series(worker), _series(coordinator)
+    for number in range(10_000):
+        worker(UnitEnded(kind="copy", result="finished", seconds=number))
+        worker(SignedIn(side="source", result="ok", seconds=0.1))
+        worker(SessionEnded(side="source"))
+        worker(HeldBack(scope="source_account", seconds=1))
+    for command in IMAP_COMMANDS:
+        worker(CommandEnded(side="destination", command=command, seconds=1))
+    coordinator.publish_imports({"running": 1}, {MailboxState.COPYING: 10_000}, 1, 1, 60.0)
+    coordinator.publish_jobs({UnitKind.COPY: 16}, {UnitKind.COPY: 1})
+    coordinator.publish_redis(Condition(memory_used=1))
+    assert (_series(worker), _series(coordinator)) == before
+
+
+def test_a_standby_wakes_nobody() -> None:
+    metrics = CoordinatorMetrics()
+    metrics.publish_redis(Condition(aof=False, memory_used=9, memory_limit=10))
+    assert metrics.registry.get_sample_value("mailhaul_redis_aof_ok") == 0
+    metrics.publish_leader(False)
+    assert metrics.registry.get_sample_value("mailhaul_redis_aof_ok") == 1
+    assert metrics.registry.get_sample_value("mailhaul_redis_memory_used_bytes") == 0

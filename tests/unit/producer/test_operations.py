@@ -158,10 +158,63 @@ def test_limits_have_names() -> None:
 def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
     desk = Desk()
     request = desk.submit("a")
+    desk.park(request, "a")
     assert operations.forget(desk.store, request)
     assert not operations.forget(desk.store, request)
     with pytest.raises(UsageError, match="no longer stored"):
         operations.verify(desk.store, desk.ring, request, 14, full=True)
+
+
+@pytest.mark.parametrize("all_of_them", [True, False])
+def test_retry_without_passwords_is_refused_and_changes_nothing(all_of_them: bool) -> None:
+    desk = Desk()
+    request = desk.submit("a", "b")
+    for login in ("a", "b"):
+        desk.park(request, login)
+    before = desk.store.mailboxes(request.import_id)
+    operations.forget(desk.store, request)
+    said = "the passwords of import people are"
+    if not all_of_them:
+        ((mailbox, _),) = operations.find_mailboxes(desk.store, request, "a")
+        sealed = {(mailbox.mailbox_id, side): b"sealed" for side in ("source", "destination")}
+        desk.store.seal(request.import_id, sealed)
+        said = "the passwords of 1 of 2 mailboxes of import people are"
+    rung = len(desk.rung)
+    with pytest.raises(UsageError, match=f"{said} no longer stored: run the same import command again"):
+        operations.retry(desk.store, desk.ring, request)
+    assert desk.store.mailboxes(request.import_id) == before
+    assert len(desk.rung) == rung
+    if not all_of_them:
+        assert operations.retry(desk.store, desk.ring, request, "a") == (1, 0)
+
+
+def test_retry_with_nothing_to_try_again_needs_no_passwords() -> None:
+    desk = Desk()
+    request = desk.submit("a")
+    operations.forget(desk.store, request)
+    assert operations.retry(desk.store, desk.ring, request) == (0, 0)
+
+
+def test_what_is_under_way_is_not_verified_anew() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b")
+    desk.park(request, "a")
+    with pytest.raises(UsageError, match="import people is under way"):
+        operations.verify(desk.store, desk.ring, request, 14, full=True)
+    with pytest.raises(UsageError, match="import people is under way"):
+        operations.verify(desk.store, desk.ring, request, 14, full=True, login="a")
+    assert operations.find_import(desk.store).options == request.options
+
+
+def test_the_import_command_goes_on_with_what_verify_began() -> None:
+    desk = Desk()
+    request = desk.submit("a")
+    desk.park(request, "a")
+    assert operations.verify(desk.store, desk.ring, operations.find_import(desk.store), 14, full=True) == 1
+    going_on = desk.submit("a")
+    assert (going_on.options.verify, going_on.passes) == ("full", 2)
+    desk.park(request, "a")
+    assert desk.submit("a").options.verify == "default", "the next pass is what it says itself"
 
 
 def test_the_name_is_the_files_unless_it_is_given() -> None:

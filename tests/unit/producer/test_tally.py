@@ -12,8 +12,9 @@ from producer.coordinator.tally import (
     exit_code,
     progress,
 )
+from producer.show.lines import progress_line
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Endpoint, Import, Tally, Tls
+from shared.model import Endpoint, Import, Stranded, Tally, Tls
 
 M = MailboxState
 
@@ -99,3 +100,29 @@ def test_the_word_for_it() -> None:
     assert progress(_import(), Tally(), {M.COPYING: 1}).word == "running"
     assert progress(_import(ImportState.FINISHED), Tally(), {M.COMPLETE: 1}).word == "complete"
     assert progress(_import(ImportState.FINISHED), Tally(), {M.PARKED: 1}).word == "incomplete"
+
+
+def test_nothing_ends_before_the_lease_of_a_lost_worker_has() -> None:
+    window = _window((0, 0, 0), (10, 50, 500))
+
+    def eta(stranded: Stranded, copied: int = 50) -> float | None:
+        tally = _tally(copied, done=10 * copied)
+        return progress(_import(), tally, {M.COPYING: 2}, window, stranded).eta_seconds
+
+    assert eta(Stranded()) == pytest.approx(10)
+    assert eta(Stranded(units=1, messages=10, seconds=5)) == pytest.approx(10), "others have more to do than that"
+    assert eta(Stranded(units=1, messages=10, seconds=40)) == pytest.approx(40)
+    assert eta(Stranded(units=1, messages=50, seconds=40)) == pytest.approx(50), "all of it waits, and is copied then"
+    assert eta(Stranded(units=1, seconds=40), copied=100) == pytest.approx(40), "nothing but a verification"
+
+
+def test_the_line_says_what_waits_for_a_lost_worker() -> None:
+    def line(stranded: Stranded, control: Control = Control.RUN) -> str:
+        return progress_line(progress(_import(control=control), _tally(50), {M.COPYING: 1}, None, stranded))
+
+    assert "lost" not in line(Stranded())
+    many = line(Stranded(units=2, messages=1234, seconds=43))
+    assert "1,234 messages wait for a lost worker, about 43 s still; too early to say how long" in many
+    assert "1 message waits for a lost worker, about 43 s still" in line(Stranded(units=1, messages=1, seconds=43))
+    assert "work waits for a lost worker, about 43 s still" in line(Stranded(units=1, seconds=43))
+    assert "lost" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)

@@ -1,0 +1,81 @@
+"""The options that say what to import: one room for all verbs that have them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from producer.intake.wanted import Wanted
+from shared.errors import UsageError
+
+_MOST_BYTES: Final = 8 << 20
+
+
+def _option(name: str, text: str, metavar: str | None = None) -> Any:
+    return typer.Option(name, metavar=metavar, help=text)
+
+
+def _asked(
+    since: Annotated[str, _option("--since", "Only messages from this date on (INTERNALDATE, UTC).", "DATE")] = "",
+    before: Annotated[str, _option("--before", "Only messages before this date.", "DATE")] = "",
+    larger: Annotated[str, _option("--larger", "Only messages larger than this, e.g. 10MB.", "SIZE")] = "",
+    smaller: Annotated[str, _option("--smaller", "Only messages smaller than this.", "SIZE")] = "",
+    unseen: Annotated[bool, _option("--unseen", "Only messages that were not read.")] = False,
+    flagged: Annotated[bool, _option("--flagged", "Only messages that are flagged.")] = False,
+    not_deleted: Annotated[
+        bool, _option("--not-deleted", "Leave messages out that are marked as deleted; copied with the mark without it.")
+    ] = False,
+    newest_first: Annotated[bool, _option("--newest-first", "Within a folder, copy the newest messages first.")] = False,
+    skip_special: Annotated[
+        str,
+        _option("--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"),
+    ] = "",
+    into: Annotated[str, _option("--into", "Put everything below this folder, INBOX too.", "FOLDER")] = "",
+    folder_map: Annotated[
+        str, _option("--folder-map", "File of two columns, old and new folder name; `plan` shows what comes of it.", "FILE")
+    ] = "",
+    gmail_labels: Annotated[
+        str,
+        _option(
+            "--gmail-labels",
+            "Gmail: a copy for each label (folders), one copy (primary), or one with labels as keywords (keywords).",
+            "folders|primary|keywords",
+        ),
+    ] = "folders",
+) -> Wanted:  # fmt: skip
+    content = None
+    if folder_map:
+        try:
+            with Path(folder_map).expanduser().open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+        except OSError as error:
+            raise UsageError(f"--folder-map: {folder_map} cannot be read ({error.strerror})") from None
+        if len(content) > _MOST_BYTES:
+            raise UsageError(f"--folder-map: {folder_map} is larger than {_MOST_BYTES >> 20} MiB")
+    return Wanted(
+        skip_special=skip_special, into=into, folder_map=folder_map, folder_map_content=content, since=since,
+        before=before, larger=larger, smaller=smaller, unseen=unseen, flagged=flagged, not_deleted=not_deleted,
+        newest_first=newest_first, gmail_labels=gmail_labels,
+    )  # fmt: skip
+
+
+def wanting(function: Callable[..., int]) -> Callable[..., int]:
+    """Gives a verb these options; it gets what was said as `wanted`."""
+    own = inspect.signature(function, eval_str=True)
+    options = inspect.signature(_asked, eval_str=True).parameters
+    others = [one for name, one in own.parameters.items() if name != "wanted"]
+
+    @functools.wraps(function)
+    def run(**given: Any) -> int:
+        asked = {name: given.pop(name) for name in options}
+        return function(**given, wanted=_asked(**asked))
+
+    parameters = [*others, *options.values()]
+    run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": int}
+    return run

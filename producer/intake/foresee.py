@@ -1,0 +1,66 @@
+"""The folders of one mailbox as an import would find them, for the dry run: the same mapping and the same choice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from producer.intake.plan import FolderLine, folder_lines
+from shared.errors import FolderRefused
+from shared.folders import MappedFolder, map_wanted
+from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.mail import FolderListing, FolderStatus, MailSource
+from shared.mail.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
+from shared.model import Options
+from shared.selection import Selection, merged, summary, union
+from shared.uids import UidSet
+
+
+def foresee(source: MailSource, here: FolderListing, options: Options) -> tuple[FolderLine, ...]:
+    """What would become of each folder of `source`; `here` is what the destination lists. Only looks."""
+    listing, mode = source.listing(), LabelMode(options.gmail_labels)
+    mapped = map_wanted(listing, here, options)
+    if EXTENSION in source.capabilities:
+        mapped = narrowed(listing, mapped, mode)
+    seen = look_at_labels(source, listing, mapped, mode)
+    notes = seen.notes if seen else {}
+    mapped = [replace(m, note="; ".join(filter(None, (m.note, notes.get(m.source_name, ""))))) for m in mapped]
+    names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
+    statuses = dict(zip(names, source.statuses(names), strict=True))
+    selection = Selection.of(options)
+    skipped: dict[bytes, tuple[int, str]] = {}
+    for one in mapped:
+        status = statuses.get(one.source_name)
+        if one.skip or not isinstance(status, FolderStatus) or not status.messages:
+            continue
+        if not selection.everything or (seen and seen.view.decides(one.source_name)):
+            try:
+                statuses[one.source_name], skipped[one.source_name] = _chosen(source, selection, seen, one)
+            except FolderRefused as error:
+                statuses[one.source_name] = error
+        elif status.size_bytes is None:
+            statuses[one.source_name] = _sized(source, one.source_name, status)
+    return folder_lines(mapped, statuses, skipped)
+
+
+def _chosen(
+    source: MailSource, selection: Selection, seen: LabelsSeen | None, one: MappedFolder
+) -> tuple[FolderStatus, tuple[int, str]]:
+    """The folder as if it held only what is wanted; how many messages are not, and why."""
+    status = source.open(one.source_name)
+    sizes = [(int(uid), size) for uid, size in source.sizes(status)]
+    out = left_out(source, selection, sizes)
+    if seen:
+        rest = UidSet.of(uid for uid, _ in sizes) - union(out.values())
+        out = merged(out, kept_elsewhere(source, seen.view, one.source_name, rest))
+    dropped = union(out.values())
+    size = sum(size for uid, size in sizes if uid not in dropped)
+    wanted = replace(status, messages=len(sizes) - len(dropped), size_bytes=size)
+    return wanted, (len(dropped), summary(out))
+
+
+def _sized(source: MailSource, name: bytes, status: FolderStatus) -> FolderStatus:
+    """With the sum of sizes, read message by message where the server does not offer it."""
+    try:
+        return replace(status, size_bytes=sum(size for _, size in source.sizes(source.open(name))))
+    except FolderRefused:
+        return replace(status, size_bytes=0)

@@ -1,0 +1,155 @@
+"""What a request says of how both ends are signed in to: options to nouns, secrets from a file or a prompt.
+
+A row's own password goes before what the import signs in with; at the destination that means one given as new_password.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from producer.intake.manifest import Row
+from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.mail.sasl import PASSWORD_MECHANISMS
+from shared.model import Endpoint
+from shared.model.sign_in import BY_ADMIN, USUAL_TEMPLATE, SignIn, Way
+from shared.oauth.opening import open_issuer
+
+#: What a secret file may hold: a key in JSON at most.
+_MOST_BYTES: Final = 64 * 1024
+#: Rows named in one sentence.
+_NAMED: Final = 10
+_JSON_WAYS: Final = frozenset({Way.GOOGLE, Way.MICROSOFT})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignInAsked:
+    """How one side is signed in to."""
+
+    #: Without secrets.
+    sign_in: SignIn = SignIn()
+    #: The administrator's password, the token or the key; empty when there is none.
+    secret: Secret = Secret("")
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether only the rows' own passwords let in."""
+        return self.sign_in.way in (Way.PASSWORD, Way.TOKEN) and not self.secret
+
+    def own(self, side: str, row: Row) -> Secret | None:
+        """What this row signs in with by itself; None: as the import does."""
+        if side == "source":
+            return row.password or None
+        return row.new_password or None if self.by_rows or row.own_new_password else None
+
+    def of(self, side: str, row: Row) -> tuple[SignIn, Secret]:
+        """How this row is signed in to, and what is shown."""
+        own = self.own(side, row)
+        return (self.sign_in.own, own) if own else (self.sign_in, self.secret)
+
+
+def own_sign_in(sign_in: SignIn) -> SignIn:
+    """How a row with a password of its own signs in: with it, or where the import goes by tokens that were given, with
+    its own token."""
+    return sign_in if sign_in.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
+
+
+def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAsked:
+    """From ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's). Raises
+    `UsageError`; asks nobody."""
+    name, _, detail = (text or (Way.MASTER if admin else Way.PASSWORD)).partition(":")
+    option = f"--{side}-auth"
+    try:
+        way = Way(name.lower())
+    except ValueError:
+        raise UsageError(f"{option}: {name!r} is none of {', '.join(Way)}") from None
+    if way in BY_ADMIN and not admin:
+        raise UsageError(f"{option} {way} needs --{side}-admin LOGIN")
+    if admin and way not in BY_ADMIN:
+        raise UsageError(f"--{side}-admin goes with {option} {', '.join(sorted(BY_ADMIN))}, not with {way}")
+    sign_in = SignIn(way=way, admin=admin, detail=_detail(option, way, detail))
+    return SignInAsked(sign_in=sign_in, secret=_read(side, way, secret_file) if secret_file else Secret(""))
+
+
+def _detail(option: str, way: Way, detail: str) -> str:
+    if way is Way.PASSWORD:
+        if detail and detail.upper() not in PASSWORD_MECHANISMS:
+            raise UsageError(f"{option}: {detail!r} is none of {', '.join(PASSWORD_MECHANISMS)}")
+        return detail.upper()
+    if way is Way.MASTER:
+        detail = detail or USUAL_TEMPLATE
+        if "{admin}" not in detail or not any(blank in detail for blank in ("{user}", "{local}")):
+            raise UsageError(
+                f"{option}: the login of a master user needs {{user}} and {{admin}}, as in {USUAL_TEMPLATE}"
+            )
+        return detail
+    if way in (Way.AUTHZID, Way.PROXYAUTH, Way.TOKEN) and detail:
+        raise UsageError(f"{option} {way} takes nothing behind a colon")
+    if not detail.isprintable():
+        raise UsageError(f"{option}: holds a control character")
+    return detail
+
+
+def _read(side: str, way: Way, path: str) -> Secret:
+    option = f"--{side}-password-file"
+    if way is Way.COMMAND:
+        raise UsageError(f"{option}: a token command needs none; it may read its own secret")
+    try:
+        with Path(path).expanduser().open("rb") as file:
+            text = file.read(_MOST_BYTES + 1).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"{option}: {path} cannot be read ({reason})") from None
+    text = text.strip() if way in _JSON_WAYS else text.removesuffix("\n").removesuffix("\r")
+    if not 0 < len(text) <= _MOST_BYTES or (way not in _JSON_WAYS and not text.isprintable()):
+        raise UsageError(f"{option}: {path} is empty, or holds more than one line")
+    return Secret(text)
+
+
+def complete(
+    side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], *, promised: bool = False
+) -> SignInAsked:
+    """With the secret that is still wanted, asked for on the terminal; checked as far as that needs no server.
+    `promised`: passwords that are missing will be made. Raises `UsageError`."""
+    wanting = [row.line for row in rows if asked.own(side, row) is None]
+    way = asked.sign_in.way
+    if not wanting or (promised and asked.by_rows):
+        return asked
+    if asked.by_rows and not asked.secret:
+        named = ", ".join(map(str, wanting[:_NAMED])) + (" …" if wanting[_NAMED:] else "")
+        raise UsageError(
+            f"these rows give no password for the {side}: {named}; write it, or give --{side}-password-file, "
+            f"--{side}-admin or --{side}-auth"
+        )
+    if not asked.secret and way is not Way.COMMAND:
+        asked = replace(asked, secret=_prompt(side, asked.sign_in))
+    if way in (Way.GOOGLE, Way.MICROSOFT, Way.COMMAND):
+        try:
+            issuer = open_issuer(side, endpoint.protocol, asked.sign_in, asked.secret)
+            if check := getattr(issuer, "check", None):
+                check()
+        except UsageError as error:
+            raise UsageError(f"--{side}-auth {way}: {error}") from None
+    return asked
+
+
+def _prompt(side: str, sign_in: SignIn) -> Secret:
+    option = f"--{side}-password-file FILE"
+    if sign_in.way in _JSON_WAYS:
+        raise UsageError(f"--{side}-auth {sign_in.way} needs its key as {option}")
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        raise UsageError(f"give {option} with the password of {sign_in.admin} at the {side}") from None
+    try:
+        given = getpass.getpass(f"Password of {sign_in.admin} at the {side}: ")
+    except EOFError:
+        given = ""
+    if not given:
+        raise UsageError(f"no password was given for {sign_in.admin} at the {side}")
+    return Secret(given)

@@ -1,0 +1,206 @@
+"""What to import, as a person says it: moments, sizes, special folders, the folder map. Pure; every fault at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from producer.intake.sheet import ManifestInvalid, read_sheet
+from shared import special_use
+from shared.errors import UsageError
+from shared.folder_names import encode_name
+from shared.folders import spelled
+from shared.gmail import LabelMode
+from shared.model import Endpoint
+
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
+_POWERS: Final = ("", "k", "m", "g", "t")
+#: What `--skip-special` takes, beside the words of `special_use.SPOKEN`.
+USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
+#: Longest `--into`, in octets as sent: there must be room for names below it.
+_INTO_OCTETS: Final = 120
+_MAP_ROWS: Final = 20_000
+_HEADERS: Final = (("old", "new"), ("source", "destination"), ("from", "to"), ("old_folder", "new_folder"))
+#: INTERNALDATE is kept from here on, and until there (`shared.dates`).
+_YEARS: Final = (1970, 2037)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """As given on the command line; "" and False for what was not."""
+
+    #: Uses, comma between them.
+    skip_special: str = ""
+    #: The destination's folder for everything.
+    into: str = ""
+    #: The folder map's name, for messages.
+    folder_map: str = ""
+    #: Its content; None when it could not be read.
+    folder_map_content: bytes | None = None
+    #: A date, or a date and time.
+    since: str = ""
+    #: The same.
+    before: str = ""
+    #: A size, e.g. 10MB.
+    larger: str = ""
+    #: The same.
+    smaller: str = ""
+    #: See `shared.model.Options`.
+    unseen: bool = False
+    #: See `shared.model.Options`.
+    flagged: bool = False
+    #: See `shared.model.Options`.
+    not_deleted: bool = False
+    #: See `shared.model.Options`.
+    newest_first: bool = False
+    #: See `shared.gmail.LabelMode`.
+    gmail_labels: str = "folders"
+
+
+def read_wanted(wanted: Wanted, source: Endpoint | None) -> dict[str, Any]:
+    """The fields of `shared.model.Options`. Raises `UsageError` with every fault, a line each."""
+    faults: list[str] = []
+
+    def taken(name: str, read: Any, *arguments: object) -> Any:
+        try:
+            return read(*arguments)
+        except UsageError as error:
+            faults.extend(f"{name}: {line}" for line in str(error).splitlines())
+            return None
+
+    found = {
+        "skip_special": taken("--skip-special", read_uses, wanted.skip_special) or (),
+        "into": taken("--into", read_into, wanted.into) or "",
+        "folder_map": (),
+        "since": taken("--since", read_moment, wanted.since),
+        "before": taken("--before", read_moment, wanted.before),
+        "larger": taken("--larger", read_size, wanted.larger),
+        "smaller": taken("--smaller", read_size, wanted.smaller),
+        "unseen": wanted.unseen,
+        "flagged": wanted.flagged,
+        "not_deleted": wanted.not_deleted,
+        "newest_first": wanted.newest_first,
+        "gmail_labels": wanted.gmail_labels,
+    }
+    if wanted.folder_map and wanted.folder_map_content is not None:
+        rows = taken(f"--folder-map {wanted.folder_map}", read_folder_map, wanted.folder_map_content)
+        found["folder_map"] = rows or ()
+    since, before = found["since"], found["before"]
+    if since is not None and before is not None and since >= before:
+        faults.append("--since and --before: nothing lies between them")
+    larger, smaller = found["larger"], found["smaller"]
+    if larger is not None and smaller is not None and larger + 1 >= smaller:
+        faults.append("--larger and --smaller: no size is both")
+    if wanted.gmail_labels not in list(LabelMode):
+        faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
+    if source is not None and source.protocol == "pop3":
+        given = [name for name in ("unseen", "flagged") if found[name]]
+        faults += [
+            f"--{name}: POP3 knows no flags; take the messages by --since or --before, or use IMAP" for name in given
+        ]
+    if faults:
+        raise UsageError("\n".join(faults))
+    return found
+
+
+def read_moment(text: str) -> int | None:
+    """Seconds since the epoch of ``2024-02-01``, ``2024-02-01 12:00`` or ``2024-02-01T12:00+03:00``; without a zone it
+    is UTC. Raises `UsageError`."""
+    if not text:
+        return None
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{text!r} is no date; write 2024-02-01, or 2024-02-01T12:00+03:00") from None
+    if not _YEARS[0] <= when.year <= _YEARS[1]:
+        raise UsageError(f"the year must be one of {_YEARS[0]} to {_YEARS[1]}")
+    return int((when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp())
+
+
+def read_size(text: str) -> int | None:
+    """Bytes of ``10MB``, ``1.5 GiB``, ``500k``, ``1234``. Raises `UsageError`."""
+    if not text:
+        return None
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise UsageError(f"{text!r} is no size; write 10MB, 500k, 1GiB or a number of bytes")
+    step = 1024 if found[4] else 1000
+    return int(float(f"{found[1]}.{found[2] or 0}") * step ** _POWERS.index(found[3].lower()))
+
+
+def read_uses(text: str) -> tuple[str, ...]:
+    """Special uses, in our words, each once. Raises `UsageError`."""
+    words = [word.strip().lower() for word in text.split(",") if word.strip()]
+    uses = tuple(dict.fromkeys(special_use.SPOKEN.get(word, word) for word in words))
+    if unknown := [use for use in uses if use not in USES]:
+        raise UsageError(f"{', '.join(unknown)} is not known; the special folders are spam, {', '.join(USES)}")
+    return uses
+
+
+def read_into(text: str) -> str:
+    """A folder below which everything goes. Raises `UsageError`."""
+    if not text:
+        return ""
+    name = text.strip("/")
+    if fault := _folder_fault(name):
+        raise UsageError(fault)
+    if name.upper() == "INBOX":
+        raise UsageError("INBOX is no folder of its own; name one below it, or none")
+    if len(encode_name(name)) > _INTO_OCTETS:
+        raise UsageError(f"longer than {_INTO_OCTETS} octets: there must be room for names below it")
+    return name
+
+
+def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
+    """Old and new names of two columns, with a header or without. Raises `UsageError` with every faulty line."""
+    try:
+        sheet = read_sheet(content, max_rows=_MAP_ROWS)
+    except ManifestInvalid as error:
+        raise UsageError("\n".join(error_.what for error_ in error.errors)) from None
+    faults = [f"line {error.line}: {error.what}" for error in sheet.errors]
+    rows = [(line, [cell.text for cell in cells]) for line, cells in sheet.rows]
+    if rows and tuple(text.strip().lower() for text in rows[0][1]) in _HEADERS:
+        rows = rows[1:]
+    found: list[tuple[str, str]] = []
+    olds: dict[str, int] = {}
+    news: dict[str, int] = {}
+    for line, cells in rows:
+        if len(cells) != 2:
+            faults.append(f"line {line}: two columns are needed, the old name and the new one, not {len(cells)}")
+            continue
+        old, new = (spelled(cell.strip("/")) for cell in cells)
+        wrong = [fault for name in (old, new) if (fault := _folder_fault(name))]
+        if old in olds:
+            wrong.append(f"the folder stands in line {olds[old]} already")
+        if new in news:
+            wrong.append(f"line {news[new]} leads to the same folder; two cannot be put into one")
+        faults += [f"line {line}: {fault}" for fault in wrong]
+        olds.setdefault(old, line)
+        news.setdefault(new, line)
+        found.append((old, new))
+    if "INBOX" in news and dict(found).get("INBOX", "INBOX") == "INBOX" and ("INBOX", "INBOX") not in found:
+        faults.append(
+            f"line {news['INBOX']}: INBOX is where the source's INBOX goes; give that another place in a line of its own"
+        )
+    if not found and not faults:
+        faults.append("there is no folder in it")
+    if faults:
+        raise UsageError("\n".join(faults))
+    return tuple(found)
+
+
+def unmatched(folder_map: Sequence[tuple[str, str]], shown: Sequence[str]) -> list[str]:
+    """Old names that none of these folders has, as displayed: a typing error, as a rule."""
+    known = {spelled(name) for name in shown}
+    return [old for old, _ in folder_map if old not in known]
+
+
+def _folder_fault(name: str) -> str:
+    if not name or any(not level for level in name.split("/")):
+        return "a name, or a level of it, is empty"
+    if any(not char.isprintable() for char in name):
+        return "a name holds a line break or another sign that cannot be printed"
+    return ""

@@ -1,0 +1,72 @@
+"""The application: routes, what every request passes, what errors look like."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from producer.web import imports, live, mailboxes, problems, rehearsals, surroundings
+from producer.web.counter import Counter
+from producer.web.guard import Guard
+from producer.web.rehearsals import Rehearsals
+from shared.config import Settings
+
+#: Where the API is.
+ROOT = "/api/v1"
+
+
+def make_app(known: Counter) -> FastAPI:
+    """Everything, over this counter."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        app.state.rehearsals.close()
+
+    app = FastAPI(
+        title="mailhaul",
+        version="1",
+        description="Moves mailboxes from any IMAP or POP3 server into your own. See docs/api.md.",
+        openapi_url=f"{ROOT}/openapi.json",
+        docs_url=None,  # it would load its script from another site
+        redoc_url=None,
+        max_body_size=known.settings.web_upload_bytes,
+        lifespan=life,
+    )
+    app.state.counter = known
+    app.state.rehearsals = Rehearsals(known)
+    app.state.streams = 0
+    for part in (imports, mailboxes, rehearsals, live, surroundings):
+        app.include_router(part.routes, prefix=ROOT)
+
+    @app.get("/healthz", include_in_schema=False)
+    def healthz() -> dict[str, str]:
+        """The process is alive; a Redis that is down is no reason to restart it."""
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    def readyz() -> dict[str, str]:
+        """Whether the store answers."""
+        known.store.limits()
+        return {"status": "ok"}
+
+    problems.install(app)
+    app.add_middleware(Guard, names=names_of(known.settings))
+    return app
+
+
+def names_of(settings: Settings) -> set[str]:
+    """Under which a request may ask for this server."""
+    given = {name.strip().lower() for name in settings.web_names.split(",") if name.strip()}
+    return given | {"localhost", "127.0.0.1", "::1", settings.web_host.lower()}
+
+
+def is_local(host: str) -> bool:
+    """Whether nobody but this machine can connect to it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,147 @@
+"""Bodies of requests, and from them to nouns. Pure but for the names that `Reach` looks up."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from producer.intake.endpoints import parse_endpoint
+from producer.intake.manifest import Manifest, sift_manifest
+from producer.intake.providers import catalogue
+from producer.intake.sheet import RowError
+from producer.intake.submit import import_name
+from producer.web.reach import Reach
+from shared.errors import UsageError
+from shared.model import Endpoint, Options
+
+_Glob = Annotated[str, Field(min_length=1, max_length=500)]
+_Login = Annotated[str, Field(max_length=1000)]
+
+
+class Body(BaseModel):
+    """Nothing but what is known: a misspelled field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SheetBody(Body):
+    """A manifest (docs: `GET /api/v1/template`), as text or, in whatever encoding, as base64."""
+
+    manifest: str = Field(default="", description="The CSV as text.", repr=False)
+    manifest_base64: str = Field(default="", description="Or its bytes; the encoding is found out.", repr=False)
+    encoding: Literal["", "utf-8", "utf-16", "cp1251", "cp1252"] = ""
+    separator: Literal["", "comma", "semicolon", "tab"] = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> SheetBody:
+        if bool(self.manifest) == bool(self.manifest_base64):
+            raise ValueError("give either manifest or manifest_base64")
+        return self
+
+    def sift(self) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Good rows, and the faults of the others. Raises `UsageError`."""
+        if self.manifest:
+            data, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
+        else:
+            try:
+                data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
+            except (binascii.Error, ValueError):
+                raise UsageError("manifest_base64 is not base64") from None
+        return sift_manifest(data, encoding=encoding, separator=self.separator)
+
+
+class ServerBody(Body):
+    """One end."""
+
+    server: str = Field(
+        min_length=1, max_length=300, description="A provider's name, or a URL as in imaps://imap.example.org:993."
+    )
+    fingerprint: str = Field(default="", max_length=200, description="SHA-256 of the certificate that is accepted.")
+    allow_plaintext: bool = Field(default=False, description="Let imap:// go to other machines than this one.")
+
+    def endpoint(self, side: str, reach: Reach) -> Endpoint:
+        """Raises `UsageError`."""
+        found = parse_endpoint(
+            self.server,
+            side=side,
+            allow_plaintext=self.allow_plaintext,
+            certificate_sha256=self.fingerprint,
+            providers=catalogue().urls(side),
+        )
+        reach.check(side, found)
+        return found
+
+
+class ImportBody(SheetBody):
+    """A new import. It stands in state "opening" until it is started."""
+
+    name: str = Field(min_length=1, max_length=120)
+    source: ServerBody
+    destination: ServerBody
+    include: list[_Glob] = Field(default=[], max_length=1000)
+    exclude: list[_Glob] = Field(default=[], max_length=1000)
+    verify: Literal["default", "full"] = "default"
+    good_rows_only: bool = Field(
+        default=False, description="Take the rows that are right and report the others, instead of refusing all."
+    )
+
+    def options(self) -> Options:
+        """What else was asked for."""
+        return Options(include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify)
+
+    def called(self) -> str:
+        """Its name. Raises `UsageError`."""
+        return import_name(self.name, "")
+
+
+class MailboxesBody(SheetBody):
+    """More rows for an import: those that were mended."""
+
+    good_rows_only: bool = False
+
+
+class OneMailboxBody(Body):
+    """Which mailboxes; without a login all."""
+
+    login: _Login = Field(default="", description="Only this mailbox, by its login.")
+
+
+class RetryBody(OneMailboxBody):
+    """What to try again."""
+
+    code: str = Field(default="", max_length=100, description="Only mailboxes with a failure of this code.")
+
+
+class VerifyBody(OneMailboxBody):
+    """Another pass."""
+
+    full: bool = Field(default=False, description="Read every message on both sides and compare SHA-256.")
+
+
+class RehearsalBody(Body):
+    """What to rehearse; nothing is written anywhere."""
+
+    kind: Literal["check", "plan"] = Field(description="check: logins, folders, sizes; plan: what would be copied.")
+
+
+class LimitBody(Body):
+    """A limit of connections."""
+
+    most: Annotated[int, Field(ge=0, le=10_000)] | None = Field(description="null: the default again.")
+
+
+class DetectBody(Body):
+    """Whose servers."""
+
+    address: str = Field(min_length=3, max_length=320)
+    offline: bool = Field(default=False, description="Only what mailhaul knows by itself.")
+
+
+class TokenBody(Body):
+    """A new token."""
+
+    name: str = Field(min_length=1, max_length=80)
+    role: Literal["viewer", "operator", "admin"]

@@ -1,0 +1,85 @@
+"""What every route stands on: the store, the key, the doorbell, the desk, and what may be reached."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+from fastapi import Request
+
+from producer import operations
+from producer.coordinator.tally import Progress, Sample, Window
+from producer.intake.submit import Ring
+from producer.web.problems import Refused
+from producer.web.reach import Reach
+from shared.config import Settings
+from shared.credentials import Vault
+from shared.model import Import, Mailbox, Tally
+from shared.store import Store
+from shared.store.desk import Desk
+
+
+@dataclass(kw_only=True)
+class Counter:
+    """One a process."""
+
+    #: What was set.
+    settings: Settings
+    #: Imports.
+    store: Store
+    #: Seals passwords.
+    vault: Vault
+    #: The doorbell.
+    ring: Ring
+    #: Tokens, audit log, rehearsals.
+    desk: Desk
+    #: Mail servers that may be connected to.
+    reach: Reach
+    #: Connections that a person set for all servers, by scope.
+    own_limits: dict[str, int] = field(default_factory=dict)
+    #: A clock that never goes back.
+    clock: Callable[[], float] = monotonic
+    _windows: dict[str, Window] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def import_(self, import_id: str) -> Import:
+        """Raises `Refused` (404)."""
+        found = self.store.import_(import_id)
+        if found is None:
+            raise Refused(404, "there is no import with this id")
+        return found
+
+    def mailbox(self, import_id: str, mailbox_id: str) -> tuple[Mailbox, Tally]:
+        """Raises `Refused` (404)."""
+        request = self.import_(import_id)
+        found = self.store.mailbox(mailbox_id)
+        if found is None or found.import_id != request.import_id:
+            raise Refused(404, "the import has no mailbox with this id")
+        return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
+
+    def progress(self, import_id: str) -> Progress:
+        """With a rate and an estimate from what was seen here in the last minute, whoever looked."""
+        request = self.import_(import_id)
+        counts = self.store.import_tally(import_id)[0]
+        sample = Sample(at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes)
+        with self._lock:
+            window = self._windows.get(import_id, Window()).with_sample(sample)
+            self._windows[import_id] = window
+        return operations.progress_of(self.store, request, window)
+
+
+def _sum(tallies: list[Tally]) -> Tally:
+    outcomes: dict[object, int] = {}
+    for tally in tallies:
+        for outcome, number in tally.outcomes.items():
+            outcomes[outcome] = outcomes.get(outcome, 0) + number
+    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
+    return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
+
+
+def counter(request: Request) -> Counter:
+    """The one of this process."""
+    found: Counter = request.app.state.counter
+    return found

@@ -1,0 +1,227 @@
+"""Imports: opened, started, steered, watched, told about."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import FileResponse
+from starlette.background import BackgroundTask
+
+from producer import operations
+from producer.cli.following import report_files
+from producer.intake.manifest import ManifestInvalid, Row
+from producer.show import document
+from producer.web.access import Known, Operator, Viewer, note
+from producer.web.asked import (
+    ImportBody,
+    MailboxesBody,
+    OneMailboxBody,
+    RetryBody,
+    SheetBody,
+    VerifyBody,
+)
+from producer.web.counter import Counter
+from producer.web.mended import failed_rows
+from producer.web.once import Key, once
+from producer.web.problems import Refused, row_errors
+from shared.lifecycle import SETTLED, Control, ImportState
+from shared.model.search import Search
+
+routes = APIRouter(prefix="/imports", tags=["imports"])
+_Files = Literal["results.csv", "failures.csv", "summary.json", "failed-rows.csv"]
+
+
+@routes.get("")
+def all_imports(
+    known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
+) -> dict[str, Any]:
+    """Newest first."""
+    found = known.store.imports()
+    page = found[start : start + count]
+    fields = [document.import_fields(operations.progress_of(known.store, one)) for one in page]
+    return {"total": len(found), "imports": fields}
+
+
+@routes.post("", status_code=201)
+def open_import(known: Known, who: Operator, request: Request, body: ImportBody, key: Key = "") -> dict[str, Any]:
+    """Writes an import down, in state "opening". The answer holds the validation report."""
+    return once(known, who, key, "import", body, lambda: _opened(known, who, request, body))
+
+
+def _opened(known: Counter, who: Operator, request: Request, body: ImportBody) -> dict[str, Any]:
+    source, destination = (
+        body.source.endpoint("source", known.reach),
+        body.destination.endpoint("destination", known.reach),
+    )
+    rows, report = _sifted(body, only_good=body.good_rows_only)
+    wanted, mailboxes = operations.prepare_import(rows, source, destination, body.options(), body.called())
+    held = f"open:{wanted.import_id}"
+    if known.desk.begin(held, "") is not None:
+        raise Refused(409, "this import is being opened")
+    try:
+        if known.store.import_(wanted.import_id) is not None:
+            raise Refused(
+                409, "an import of this name between these servers is there: give another name, or verify that one",
+                import_id=wanted.import_id,
+            )  # fmt: skip
+        note(known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows))
+        operations.submit(
+            known.store, known.vault, known.ring, wanted, mailboxes, rows,
+            known.settings.retention_days, most=known.own_limits, hold=True,
+        )  # fmt: skip
+    finally:
+        known.desk.drop(held)
+    return {"import": _fields(known, wanted.import_id), "report": report}
+
+
+def _sifted(body: SheetBody, *, only_good: bool) -> tuple[tuple[Row, ...], dict[str, Any]]:
+    manifest, errors = body.sift()
+    if errors and (not only_good or not manifest.rows):
+        raise ManifestInvalid(errors)
+    return manifest.rows, {
+        "rows": len(manifest.rows),
+        "errors": row_errors(errors),
+        "errors_total": len(errors),
+        "warnings": list(manifest.warnings),
+        "encoding": manifest.encoding,
+        "separator": manifest.separator,
+        "columns": list(manifest.columns),
+    }
+
+
+def _fields(known: Counter, import_id: str) -> dict[str, Any]:
+    return document.import_fields(known.progress(import_id))
+
+
+@routes.get("/{import_id}")
+def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Where it stands."""
+    return _fields(known, import_id)
+
+
+@routes.post("/{import_id}/mailboxes")
+def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
+    """More rows: those that were mended. Of an import that runs they run at once."""
+    found = known.import_(import_id)
+    rows, report = _sifted(body, only_good=body.good_rows_only)
+    _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
+    first = last[0][0].row if last else 0
+    rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)
+    _, mailboxes = operations.prepare_import(rows, found.source, found.destination, found.options, found.name)
+    if there := [one.source.login for one in mailboxes if known.store.mailbox(one.mailbox_id) is not None]:
+        raise Refused(
+            409, "some mailboxes are in the import already: give them new passwords by …/credentials",
+            logins=there[:100],
+        )  # fmt: skip
+    note(known, request, who, "mailboxes added", import_id=import_id, mailboxes=len(rows))
+    operations.submit(
+        known.store, known.vault, known.ring, found, mailboxes, rows,
+        known.settings.retention_days, most=known.own_limits, hold=found.state is ImportState.OPENING,
+    )  # fmt: skip
+    return {"import": _fields(known, import_id), "report": report}
+
+
+@routes.post("/{import_id}/start")
+def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Sets it going; again changes nothing."""
+    known.import_(import_id)
+    note(known, request, who, "import started", import_id=import_id)
+    operations.set_going(known.store, known.ring, import_id)
+    return _fields(known, import_id)
+
+
+def _steer(
+    known: Counter, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
+) -> dict[str, Any]:
+    found = known.import_(import_id)
+    note(known, request, who, f"import {word.value}", import_id=import_id, login=body.login)
+    concerned = operations.control(known.store, known.ring, found, word, body.login)
+    return {"mailboxes": concerned, "import": _fields(known, import_id)}
+
+
+@routes.post("/{import_id}/pause")
+def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Stops within two seconds, until resumed."""
+    return _steer(known, who, request, import_id, Control.PAUSE, body)
+
+
+@routes.post("/{import_id}/resume")
+def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Goes on."""
+    return _steer(known, who, request, import_id, Control.RUN, body)
+
+
+@routes.post("/{import_id}/cancel")
+def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
+    """Gives up what is not finished. What was copied stays."""
+    return _steer(known, who, request, import_id, Control.CANCEL, body)
+
+
+@routes.post("/{import_id}/retry")
+def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
+    """Tries again what is parked, refused or failed."""
+    found = known.import_(import_id)
+    note(known, request, who, "import retried", import_id=import_id, login=body.login, code=body.code)
+    mailboxes, messages = operations.retry(known.store, known.ring, found, body.login, body.code)
+    return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
+
+
+@routes.post("/{import_id}/verify")
+def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
+    """Another pass over finished mailboxes: copies what is new and compares both sides."""
+    found = known.import_(import_id)
+    if all(one.state not in SETTLED for one, _ in operations.find_mailboxes(known.store, found, body.login)):
+        raise Refused(409, "the import is under way: ask again when it is finished")
+    note(known, request, who, "import verified", import_id=import_id, login=body.login, full=body.full)
+    days = known.settings.retention_days
+    queued = operations.verify(known.store, known.ring, found, days, full=body.full, login=body.login)
+    return {"mailboxes": queued, "import": _fields(known, import_id)}
+
+
+@routes.post("/{import_id}/credentials")
+def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
+    """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
+    found = known.import_(import_id)
+    manifest, errors = body.sift()
+    if errors:
+        raise ManifestInvalid(errors)
+    note(known, request, who, "credentials replaced", import_id=import_id, rows=len(manifest.rows))
+    done = operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
+    return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
+
+
+@routes.delete("/{import_id}/credentials")
+def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Deletes the stored passwords of the import now."""
+    found = known.import_(import_id)
+    note(known, request, who, "credentials deleted", import_id=import_id)
+    return {"deleted": operations.forget(known.store, found)}
+
+
+@routes.get("/{import_id}/errors")
+def errors(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """What went wrong, by kind, each with what to do."""
+    return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id)))}
+
+
+@routes.get("/{import_id}/report/{file}", response_class=FileResponse)
+def report(known: Known, _: Viewer, import_id: str, file: _Files) -> FileResponse:
+    """A file of the report; failed-rows.csv can be mended and sent to …/credentials."""
+    found = known.import_(import_id)
+    place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
+    path = Path(place.name) / file
+    try:
+        if file == "failed-rows.csv":
+            path.write_text(failed_rows(mailbox for mailbox, _ in known.store.mailboxes(import_id)), encoding="utf-8")
+        else:
+            report_files(known.store, found, Path(place.name))
+    except BaseException:
+        place.cleanup()
+        raise
+    kind = "application/json" if file.endswith(".json") else "text/csv; charset=utf-8"
+    name = f"{import_id[:8]}-{file}"
+    return FileResponse(path, media_type=kind, filename=name, background=BackgroundTask(place.cleanup))

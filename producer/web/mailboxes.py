@@ -1,0 +1,80 @@
+"""Mailboxes of an import, page by page, and one with all that is known of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+
+from producer.show import document
+from producer.web.access import Known, Viewer
+from shared.lifecycle import MailboxState
+from shared.model import Mailbox, Tally
+from shared.model.search import Search
+
+routes = APIRouter(prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
+
+#: The keys of `shared.model.search.ORDERS`; a test keeps them equal.
+Order = Literal[
+    "row", "login", "destination_login", "state", "messages", "bytes", "done_bytes", "failed", "refused"
+]  # fmt: skip
+
+
+@routes.get("")
+def page(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    state: MailboxState | None = None,
+    code: Annotated[str, Query(max_length=100, description="Only with a failure of this code.")] = "",
+    text: Annotated[str, Query(max_length=200, description="Only with this in a login.")] = "",
+    order: Order = "row",
+    descending: bool = False,
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+    count: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> dict[str, Any]:
+    """`total` is how many fit."""
+    known.import_(import_id)
+    wanted = Search(state=state, code=code, text=text, order=order, descending=descending, start=start, count=count)
+    total, found = known.store.find_mailboxes(import_id, wanted)
+    return {"total": total, "start": start, "mailboxes": [row(mailbox, tally) for mailbox, tally in found]}
+
+
+def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
+    """A mailbox without its folders."""
+    return {
+        "id": mailbox.mailbox_id,
+        "row": mailbox.row,
+        "login": mailbox.source.login,
+        "destination_login": mailbox.destination.login,
+        "state": mailbox.state.value,
+        "control": mailbox.control.value,
+        "failure": document.failure_fields(mailbox.failure, mailbox.import_id),
+        **document.counts(tally),
+    }
+
+
+@routes.get("/{mailbox_id}")
+def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
+    """With its folders and its last failures, the servers' words as they were said."""
+    mailbox, tally = known.mailbox(import_id, mailbox_id)
+    failures = [document.failure_fields(failure, import_id) for failure in known.store.failures(mailbox_id)]
+    return {**document.mailbox_fields(known.store, mailbox, tally), "failures": failures}
+
+
+@routes.get("/{mailbox_id}/folders")
+def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
+    """In the order of the plan, with notes on single messages."""
+    known.mailbox(import_id, mailbox_id)
+    return {
+        "folders": [
+            {
+                **document.folder_fields(folder, tally),
+                "notes": [
+                    {"uid": note.uid, "what": note.what, "reason": note.reason, "message_id": note.message_id}
+                    for note in known.store.notes(folder.folder_id)[:1000]
+                ],
+            }
+            for folder, tally in known.store.folders(mailbox_id)
+        ]
+    }

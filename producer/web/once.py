@@ -1,0 +1,45 @@
+"""A creation that may be sent again (`Idempotency-Key`): the second gets the first one's answer, and nothing is done."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import Header
+from pydantic import BaseModel
+
+from producer.web.counter import Counter
+from producer.web.problems import Refused
+from shared.store.desk import Bearer
+
+Key = Annotated[
+    str,
+    Header(alias="Idempotency-Key", max_length=200, description="The same key again gets the same answer for a day."),
+]
+
+
+def once(
+    known: Counter, who: Bearer, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
+) -> dict[str, Any]:
+    """`make`'s answer, or the one that the same request got before. Raises `Refused`."""
+    if not key:
+        return make()
+    # Keyed with a hash, since the body holds passwords and the key what a person chose.
+    place = hashlib.sha256(f"{who.token_id}\0{what}\0{key}".encode()).hexdigest()
+    digest = hashlib.sha256(f"{place}\0{body.model_dump_json()}".encode()).hexdigest()
+    before = known.desk.begin(place, digest)
+    if before is None:
+        try:
+            answer = make()
+        except BaseException:
+            known.desk.drop(place)
+            raise
+        known.desk.answer(place, digest, answer)
+        return answer
+    if before["digest"] != digest:
+        raise Refused(422, "this Idempotency-Key was used for another request")
+    if "answer" not in before:
+        raise Refused(409, "the same request is being worked on")
+    found: dict[str, Any] = before["answer"]
+    return found

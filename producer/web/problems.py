@@ -1,0 +1,79 @@
+"""What went wrong, as RFC 9457 problem details. No answer repeats what was sent: it could hold a password."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from producer.intake.manifest import ManifestInvalid, RowError
+from shared.errors import MailhaulError, StoreError, UsageError
+from shared.logs import get_logger
+
+MEDIA = "application/problem+json"
+#: Faults of rows that one answer names.
+_ROWS_NAMED = 1000
+
+
+class Refused(Exception):
+    """The answer is no; `detail` says what to do."""
+
+    def __init__(self, status: int, detail: str, **more: Any) -> None:
+        self.status, self.detail, self.more = status, detail, more
+        super().__init__(detail)
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+    """The answer."""
+    body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, headers, MEDIA)
+
+
+def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
+    """As JSON."""
+    return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
+
+
+def install(app: FastAPI) -> None:
+    """Every error becomes a problem."""
+
+    @app.exception_handler(Refused)
+    def _refused(_: Request, error: Refused) -> JSONResponse:
+        headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+        return problem(error.status, error.detail, headers, **error.more)
+
+    @app.exception_handler(ManifestInvalid)
+    def _manifest(_: Request, error: ManifestInvalid) -> JSONResponse:
+        detail = f"the manifest has {len(error.errors)} faults, nothing was started"
+        return problem(422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
+
+    @app.exception_handler(UsageError)
+    def _usage(_: Request, error: UsageError) -> JSONResponse:
+        return problem(422, str(error))
+
+    @app.exception_handler(StoreError)
+    def _store(_: Request, error: StoreError) -> JSONResponse:
+        return problem(503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
+
+    @app.exception_handler(MailhaulError)
+    def _ours(_: Request, error: MailhaulError) -> JSONResponse:
+        return problem(409, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+        return problem(422, "the request is not as docs/api.md says", errors=errors)
+
+    @app.exception_handler(HTTPException)
+    def _http(_: Request, error: HTTPException) -> JSONResponse:
+        return problem(error.status_code, str(error.detail), error.headers)
+
+    @app.exception_handler(Exception)
+    def _fault(request: Request, error: Exception) -> JSONResponse:
+        get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
+        return problem(500, "a fault of mailhaul; its log says more")

@@ -1,0 +1,100 @@
+"""Which mail servers strangers may make this process connect to (server-side request forgery, OWASP).
+
+A name is resolved once and the answer is what is connected to. Addresses that are not public (private, loopback,
+link-local and with it the clouds' metadata service) are refused unless an administrator allowed them by
+MAILHAUL_WEB_ALLOW, and ports are taken from a list.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from shared.errors import UsageError
+from shared.model import Endpoint
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+#: Addresses that stand for an IPv4 address in their last four bytes (RFC 6052), and those of a site's own translator
+#: (RFC 8215), which this Python takes for public.
+_TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+_TRANSLATED_HERE = ipaddress.IPv6Network("64:ff9b:1::/48")
+#: Name → its addresses. Raises OSError.
+Resolve = Callable[[str, int], Sequence[str]]
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """As this machine does. Raises OSError."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:
+        raise OSError(f"{host!r} is no host name") from None
+    return list(dict.fromkeys(str(place[4][0]) for place in found))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reach:
+    """What may be connected to."""
+
+    #: Names that may mean any address.
+    names: frozenset[str] = frozenset()
+    #: Networks that are allowed although they are not public.
+    networks: tuple[Network, ...] = ()
+    #: Ports of mail servers.
+    ports: frozenset[int] = frozenset({143, 993, 110, 995})
+    #: Asks for the addresses of a name.
+    resolve: Resolve = resolve
+
+    def addresses(self, host: str, port: int) -> list[str]:
+        """Those of the host that may be connected to; refuses the whole host when one of them may not, since an honest
+        name does not mean both. Raises OSError."""
+        if port not in self.ports:
+            raise OSError(f"port {port} is not among those that MAILHAUL_WEB_PORTS allows")
+        found = list(self.resolve(host, port))
+        if host.lower() in self.names:
+            return found
+        if any(not self._allowed(address) for address in found):
+            raise OSError(
+                f"{host} is at an address that is not public; its administrator allows it by MAILHAUL_WEB_ALLOW"
+            )
+        return found
+
+    def check(self, side: str, endpoint: Endpoint) -> None:
+        """Raises `UsageError`."""
+        try:
+            self.addresses(endpoint.host, endpoint.port)
+        except OSError as error:
+            raise UsageError(f"{side}: {error.strerror or error}") from None
+
+    def _allowed(self, text: str) -> bool:
+        address = ipaddress.ip_address(text.partition("%")[0])
+        # ::ffff:127.0.0.1, 6to4 and Teredo are other spellings of what they hold.
+        inner = [address]
+        if isinstance(address, ipaddress.IPv6Address):
+            teredo = address.teredo or ()
+            inner += [one for one in (address.ipv4_mapped, address.sixtofour, *teredo) if one is not None]
+            if address in _TRANSLATED:
+                inner.append(ipaddress.IPv4Address(address.packed[-4:]))
+        public = address not in _TRANSLATED_HERE and all(one.is_global and not one.is_multicast for one in inner)
+        return public or any(
+            one.version == network.version and one in network for one in inner for network in self.networks
+        )
+
+
+def reach_of(allow: str, ports: str) -> Reach:
+    """From the settings. Raises `UsageError`."""
+    names, networks = set(), []
+    for text in filter(None, map(str.strip, allow.split(","))):
+        try:
+            networks.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            if "/" in text or " " in text:
+                raise UsageError(f"MAILHAUL_WEB_ALLOW: {text!r} is no name, address or network") from None
+            names.add(text.lower())
+    try:
+        numbers = frozenset(int(text) for text in ports.split(",") if text.strip())
+    except ValueError:
+        raise UsageError(f"MAILHAUL_WEB_PORTS: {ports!r} is no list of ports, as in 143,993") from None
+    return Reach(names=frozenset(names), networks=tuple(networks), ports=numbers)

@@ -1,0 +1,143 @@
+"""Check and plan in the background: nothing is written anywhere, and the result waits for whoever asks. Closing the
+browser changes nothing; ending this process does, and what it left is then told as lost."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+
+from producer import operations
+from producer.intake.scan import Checked, Scan
+from producer.web.access import Known, Operator, Viewer, note
+from producer.web.asked import RehearsalBody
+from producer.web.counter import Counter
+from producer.web.problems import Refused
+from shared.errors import MailhaulError
+from shared.logs import get_logger
+from shared.model import Import
+
+routes = APIRouter(tags=["rehearsals"])
+#: Rehearsals that run or wait in one process.
+MOST: Final = 8
+#: Between two notes of how far it is, seconds; it is noted at least this often while it is alive.
+BEAT_SECONDS: Final = 1.0
+#: Silent for so long, its process is gone.
+LOST_SECONDS: Final = 30.0
+
+
+class Rehearsals:
+    """Those of this process."""
+
+    def __init__(self, known: Counter) -> None:
+        self._known = known
+        self._pool = ThreadPoolExecutor(2, thread_name_prefix="rehearsal")
+        self._running = 0
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """What waits is given up."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def begin(self, request: Import, kind: str) -> dict[str, Any]:
+        """Raises `Refused` when too many run."""
+        with self._lock:
+            if self._running >= MOST:
+                raise Refused(429, "too many rehearsals are running; try again when one is done")
+            self._running += 1
+        found = {"id": secrets.token_hex(8), "import_id": request.import_id, "kind": kind, "state": "running"}
+        run = _Run(self._known, {**found, "done": 0, "total": 0})
+        run.keep()
+        self._pool.submit(self._go, run, request)
+        return run.document
+
+    def _go(self, run: _Run, request: Import) -> None:
+        try:
+            run.go(request)
+        finally:
+            with self._lock:
+                self._running -= 1
+
+
+class _Run:
+    def __init__(self, known: Counter, document: dict[str, Any]) -> None:
+        self._known, self.document = known, document
+        self._over = threading.Event()
+
+    def keep(self) -> None:
+        self._known.desk.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
+
+    def go(self, request: Import) -> None:
+        beat = threading.Thread(target=self._beat, daemon=True)
+        beat.start()
+        try:
+            found = self._result(request)
+            end = {"state": "done", "result": found}
+        except MailhaulError as error:
+            end = {"state": "failed", "error": str(error)}
+        except Exception as error:
+            get_logger("mailhaul.web").error("rehearsal_fault", exc_info=error)
+            end = {"state": "failed", "error": "a fault of mailhaul; its log says more"}
+        self._over.set()
+        beat.join()
+        self.document |= end
+        self.keep()
+
+    def _beat(self) -> None:
+        while not self._over.wait(BEAT_SECONDS):
+            try:
+                self.keep()
+            except MailhaulError:
+                continue  # the store is away; the next beat tells
+
+    def _told(self, done: int, total: int) -> None:
+        self.document |= {"done": done, "total": total}
+
+    def _result(self, request: Import) -> dict[str, Any]:
+        known = self._known
+        rows = operations.rows_of(known.store, known.vault, request)
+        scan = Scan(request.source, request.destination, known.settings, self._told)
+        if self.document["kind"] == "plan":
+            return dict(scan.plan(rows, request.options, ()).as_json())
+        found = scan.check(rows)
+        return {
+            "mailboxes": [_checked(one) for one in found],
+            "ok": sum(one.ok for one in found),
+            "broken": sum(not one.ok for one in found),
+            "messages": sum(one.source.messages for one in found),
+            "bytes": sum(one.source.size_bytes or 0 for one in found),
+        }
+
+
+def _checked(one: Checked) -> dict[str, Any]:
+    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+
+
+@routes.post("/imports/{import_id}/rehearsals", status_code=202)
+def begin(
+    known: Known, who: Operator, request: Request, response: Response, import_id: str, body: RehearsalBody
+) -> dict[str, Any]:
+    """Signs in to every account once, at both ends. The answer's `Location` tells how far it is."""
+    found = known.import_(import_id)
+    note(known, request, who, f"import {body.kind}", import_id=import_id)
+    rehearsals: Rehearsals = request.app.state.rehearsals
+    document = rehearsals.begin(found, body.kind)
+    response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
+    return document
+
+
+@routes.get("/rehearsals/{rehearsal_id}")
+def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
+    """`state`: running, done, failed or lost."""
+    found = known.desk.rehearsal(rehearsal_id)
+    if found is None:
+        raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
+    beat = found.pop("beat_at")
+    if found["state"] == "running" and time.time() - beat > LOST_SECONDS:
+        found |= {"state": "lost", "error": "the process that ran it has ended: begin it again"}
+    return found

@@ -1,0 +1,131 @@
+"""What is not one import: manifests looked at, providers, detection, limits, tokens, the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import PlainTextResponse
+
+from producer import operations
+from producer.intake import detect as finding
+from producer.intake.detect_probe import Network
+from producer.intake.manifest import template
+from producer.intake.providers import catalogue
+from producer.web.access import Admin, Known, Operator, Viewer, note
+from producer.web.asked import DetectBody, LimitBody, SheetBody, TokenBody
+from producer.web.problems import Refused, row_errors
+from shared.mail.dialing import connect
+from shared.store import SCOPES
+from shared.store.desk import Bearer, role_of
+
+routes = APIRouter()
+#: Rows of a preview.
+_PREVIEW = 20
+
+
+@routes.post("/manifests", tags=["manifests"])
+def look_at(_: Operator, body: SheetBody) -> dict[str, Any]:
+    """The validation report, with the first rows. Nothing is kept, and no password comes back."""
+    manifest, errors = body.sift()
+    return {
+        "rows": len(manifest.rows),
+        "errors": row_errors(errors),
+        "errors_total": len(errors),
+        "warnings": list(manifest.warnings),
+        "encoding": manifest.encoding,
+        "separator": manifest.separator,
+        "columns": list(manifest.columns),
+        "preview": [
+            {"row": row.line, "login": row.login, "new_login": row.new_login} for row in manifest.rows[:_PREVIEW]
+        ],
+    }
+
+
+@routes.get("/template", tags=["manifests"], response_class=PlainTextResponse)
+def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> PlainTextResponse:
+    """A manifest to fill in."""
+    headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
+    return PlainTextResponse(template(separator), headers=headers, media_type="text/csv")
+
+
+@routes.get("/providers", tags=["servers"])
+def providers(_: Viewer) -> dict[str, Any]:
+    """Those that mailhaul knows, with what each asks for."""
+    known = catalogue()
+    return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
+
+
+@routes.post("/detect", tags=["servers"])
+def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
+    """Which servers hold the mail of an address. A domain's own autoconfig is not asked: its URL is a stranger's."""
+    network = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
+    found = finding.detect(body.address, offline=body.offline, network=network)
+    return {
+        "address": found.address,
+        "how": found.how,
+        "why": found.why,
+        "ways": [asdict(way) for way in found.ways],
+        "provider": found.provider.model_dump(mode="json") if found.provider else None,
+        "tried": list(found.tried),
+    }
+
+
+@routes.get("/limits", tags=["limits"])
+def limits(known: Known, _: Viewer) -> dict[str, Any]:
+    """Most connections: the defaults, what was set, what is usual at a server."""
+    default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
+    return {"default": default, "set": known.store.limits(), "usual": known.store.usual()}
+
+
+@routes.put("/limits/{scope:path}", tags=["limits"])
+def set_limit(known: Known, who: Admin, request: Request, scope: str, body: LimitBody) -> dict[str, Any]:
+    """Of a scope ("source_host"), or of one key of it ("source_host:mail.example.org"); at once, while imports run."""
+    if len(scope) > 1000:
+        raise Refused(422, "a scope has at most 1000 characters")
+    note(known, request, who, "limit set", scope=scope, most=body.most)
+    operations.set_limit(known.store, scope, body.most)
+    return {"set": known.store.limits()}
+
+
+@routes.get("/tokens", tags=["tokens"])
+def tokens(known: Known, _: Admin) -> dict[str, Any]:
+    """Without the tokens themselves."""
+    return {"tokens": [_told(one) for one in known.desk.tokens()]}
+
+
+@routes.post("/tokens", tags=["tokens"], status_code=201)
+def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> dict[str, Any]:
+    """The token itself is in this answer and nowhere else."""
+    note(known, request, who, "token made", name=body.name, role=body.role)
+    made, text = known.desk.make_token(body.name, role_of(body.role))
+    return {**_told(made), "token": text}
+
+
+@routes.delete("/tokens/{token_id}", tags=["tokens"], status_code=204)
+def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
+    """Ends it at once."""
+    note(known, request, who, "token revoked", token_id=token_id[:100])
+    if not known.desk.revoke(token_id):
+        raise Refused(404, "there is no token with this id")
+
+
+@routes.get("/audit", tags=["audit"])
+def audit(
+    known: Known,
+    _: Admin,
+    after: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$", description="The last id that was seen.")] = "",
+    count: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> dict[str, Any]:
+    """Who did what, oldest first."""
+    return {"entries": known.desk.audit(after, count)}
+
+
+def _told(bearer: Bearer) -> dict[str, Any]:
+    return {
+        "id": bearer.token_id,
+        "name": bearer.name,
+        "role": bearer.role.word,
+        "created_at": bearer.created_at,
+    }

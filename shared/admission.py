@@ -1,0 +1,249 @@
+"""Signs in with what is stored, and sees to it that nobody is locked out by it, whatever the number of workers.
+
+Credentials that never let anybody in are tried by one lane, while the others wait for how that ends; refused ones are not
+tried again by anyone before a person acts. An administrator's are one for all mailboxes of the side. Some servers call one
+connection too many a wrong password: a login that let in before, refused while other connections of the account are open,
+is tried once more a while later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol, TypeVar
+
+from shared.credentials import Secret, Vault
+from shared.errors import AuthenticationRefused, AuthorizationRefused, Throttled, UsageError
+from shared.mail.sasl import Proof
+from shared.model import Endpoint
+from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
+from shared.oauth import Issuer
+from shared.oauth.opening import open_issuer
+from shared.oauth.tokens import Shelf, Tokens
+
+#: After a refusal that may mean too many connections.
+DOUBT_SECONDS: Final = 60.0
+#: How long a trial may take, beside the time for connecting.
+_TRIAL_SECONDS: Final = 90.0
+#: A lane waits in its place for another's trial so long; then its unit is given back.
+PATIENCE_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.05
+
+
+class Book(Shelf, Protocol):
+    """What is known of logins; `shared.store.SignInStore` is one."""
+
+    def login_turn(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+    ) -> LoginTurn:
+        """As there."""
+
+    def login_told(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        words: str = "",
+    ) -> str:  # fmt: skip
+        """As there."""
+
+
+class Opened(Protocol):
+    """What signing in gives."""
+
+    def abort(self) -> None:
+        """Shuts it at once."""
+
+
+_O = TypeVar("_O", bound=Opened)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Visitor:
+    """Who wants to be let in, where, and by what."""
+
+    #: The import.
+    import_id: str
+    #: The mailbox.
+    mailbox_id: str
+    #: "source" or "destination".
+    side: str
+    #: Where.
+    endpoint: Endpoint
+    #: Whose mailbox it is.
+    user: str
+    #: How.
+    sign_in: SignIn
+    #: The password, token or key that goes with it.
+    secret: Secret
+    #: Stands for the secret, and changes when a person gives another; see `digest_of`.
+    digest: str
+
+
+def digest_of(sealed: bytes) -> str:
+    """Of what is stored, not of the password itself: sealed anew it is another, and nobody can guess by it."""
+    return hashlib.sha256(sealed).hexdigest()[:12]
+
+
+def proof_of(visitor: Visitor, token: Secret | None = None) -> Proof:
+    """What is shown to the server."""
+    how = visitor.sign_in
+    return Proof(
+        login=how.login_of(visitor.user),
+        secret=token or visitor.secret,
+        bearer=how.way in BY_TOKEN,
+        authzid=visitor.user if how.way is Way.AUTHZID else "",
+        proxy=visitor.user if how.way is Way.PROXYAUTH else "",
+        mechanism=how.detail if how.way is Way.PASSWORD else "",
+        host=visitor.endpoint.host,
+        port=visitor.endpoint.port,
+    )
+
+
+class Admission:
+    """Lets visitors in. Thread-safe; one per process."""
+
+    def __init__(
+        self,
+        book: Book,
+        vault: Vault,
+        connect_timeout_seconds: float,
+        *,
+        opened: Callable[[str, str, SignIn, Secret], Issuer] = open_issuer,
+        pause: Callable[[float], object] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
+        """`patience_seconds`: how long to wait here for how another's trial ends."""
+        self._patience = patience_seconds
+        self._book, self._opened = book, opened
+        self._trial_seconds = connect_timeout_seconds + _TRIAL_SECONDS
+        self._pause = pause or threading.Event().wait
+        self._tokens = Tokens(book, vault, self._pause)
+        self._issuers: dict[tuple[str, str], Issuer] = {}
+
+    def enter(self, visitor: Visitor, connect: Callable[[Proof], _O]) -> _O:
+        """What `connect` gives for the right proof. Raises what it raises; `AuthenticationRefused` without a word to the
+        server when the login was refused before; `Throttled` when it is another's turn."""
+        if visitor.sign_in.way in BY_ISSUER:
+            return self._tried(visitor, False, lambda holder: self._by_token(visitor, holder, connect))
+        return self._tried(visitor, visitor.sign_in.shared, lambda _: connect(proof_of(visitor)))
+
+    # -- tokens
+
+    def _by_token(self, visitor: Visitor, holder: str, connect: Callable[[Proof], _O]) -> _O:
+        issuer = self._issuer(visitor)
+
+        def get(stale: bytes) -> tuple[Secret, bytes, bool]:
+            given = self._tokens.get(
+                issuer, visitor.import_id, visitor.side, visitor.user, visitor.digest, holder, stale
+            )
+            return given.secret, given.sealed, given.fresh
+
+        token, sealed, fresh = self._issued(visitor, lambda: get(b""))
+        try:
+            return connect(proof_of(visitor, token))
+        except AuthenticationRefused:
+            if fresh:
+                raise
+        # It may have been withdrawn; what is refused now was made for this.
+        token, _, _ = self._issued(visitor, lambda: get(sealed))
+        return connect(proof_of(visitor, token))
+
+    def _issued(self, visitor: Visitor, get: Callable[[], tuple[Secret, bytes, bool]]) -> tuple[Secret, bytes, bool]:
+        """The issuer's own credentials are a shared login: refused once, nobody shows them again."""
+
+        class _Nothing:
+            def __init__(self) -> None:
+                self.got = get()
+
+            def abort(self) -> None:
+                """Nothing is open."""
+
+        return self._tried(visitor, True, lambda _: _Nothing()).got
+
+    def _issuer(self, visitor: Visitor) -> Issuer:
+        key = (visitor.side, visitor.digest)
+        if key not in self._issuers:
+            try:
+                how = visitor.sign_in
+                found = self._opened(visitor.side, visitor.endpoint.protocol, how, visitor.secret)
+            except UsageError as error:
+                raise AuthenticationRefused(visitor.side, str(error)) from None
+            self._issuers[key] = found
+        return self._issuers[key]
+
+    # -- one at a time
+
+    def _tried(self, visitor: Visitor, shared: bool, attempt: Callable[[str], _O]) -> _O:
+        holder = uuid.uuid4().hex[:12]
+        turn = self._turn(visitor, shared, holder)
+        try:
+            found = attempt(holder)
+        except AuthorizationRefused:
+            self._tell(visitor, shared, holder, "in" if shared else "refused", "")
+            raise
+        except AuthenticationRefused as error:
+            meant = self._meant(visitor, shared, holder, error)
+            if meant is error:
+                raise
+            raise meant from error
+        except BaseException:
+            self._tell(visitor, shared, holder, "unknown", "")
+            raise
+        if turn.state != "proved":
+            try:
+                self._tell(visitor, shared, holder, "in", "")
+            except BaseException:
+                found.abort()
+                raise
+        return found
+
+    def _turn(self, visitor: Visitor, shared: bool, holder: str) -> LoginTurn:
+        waited = 0.0
+        while True:
+            turn = self._book.login_turn(
+                visitor.import_id, visitor.mailbox_id, visitor.side, visitor.digest, holder, shared=shared,
+                seconds=self._trial_seconds,
+            )  # fmt: skip
+            if turn.state == "refused":
+                what = f"refused {_whose(visitor) if shared else 'this login'} before; it is not tried again"
+                raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
+            if turn.state != "wait":
+                return turn
+            if waited >= self._patience:
+                raise Throttled(visitor.side, "waits for how another's first sign-in ends", wait_seconds=5.0)
+            self._pause(_POLL_SECONDS)
+            waited += _POLL_SECONDS
+
+    def _meant(self, visitor: Visitor, shared: bool, holder: str, error: AuthenticationRefused) -> Exception:
+        verdict = self._tell(visitor, shared, holder, "refused", error.detail)
+        if verdict == "doubted":
+            what = (
+                "refused a login that it took before, while other connections of the account are open: too many, perhaps; "
+                "tried once more in a while"
+            )
+            return Throttled(visitor.side, what, error.detail, wait_seconds=DOUBT_SECONDS)
+        if verdict == "refused" and shared:
+            what = f"{error.what}: {_whose(visitor)}, which is not tried for any other mailbox now"
+            return _advised(visitor, shared, AuthenticationRefused(visitor.side, what, error.detail))
+        return error
+
+    def _tell(self, visitor: Visitor, shared: bool, holder: str, result: str, words: str) -> str:
+        return self._book.login_told(
+            visitor.import_id, visitor.mailbox_id, visitor.side, visitor.digest, holder, shared=shared, result=result,
+            words=words,
+        )  # fmt: skip
+
+
+def _advised(visitor: Visitor, shared: bool, error: AuthenticationRefused) -> AuthenticationRefused:
+    if shared:
+        error.advice = (
+            f"see that it is right and may sign in for others, and run the import command again with the right "
+            f"--{visitor.side}-password-file; or mailhaul retry IMPORT when it was put right at the server"
+        )
+    return error
+
+
+def _whose(visitor: Visitor) -> str:
+    how = visitor.sign_in
+    return f"the administrator's login {how.admin}" if how.admin else f"what {how.way} signs in with"

@@ -1,0 +1,35 @@
+"""The one place that opens a TCP connection to a mail server.
+
+A process that takes host names from strangers (the web page and the API) sets `allowed`, so that a name is resolved once
+and only what was looked at is connected to: a name that means another address a moment later (DNS rebinding) changes
+nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+#: (host, port) → the addresses that may be connected to, in this order; raises OSError when there are none. None: as the
+#: system resolves it.
+Allowed = Callable[[str, int], list[str]]
+_allowed: Allowed | None = None
+
+
+def restrict(allowed: Allowed | None) -> None:
+    """From now on, for the whole process."""
+    global _allowed
+    _allowed = allowed
+
+
+def connect(host: str, port: int, *, timeout: float) -> socket.socket:
+    """A connection. Raises OSError."""
+    if _allowed is None:
+        return socket.create_connection((host, port), timeout=timeout)
+    failure: OSError | None = None
+    for address in _allowed(host, port):
+        try:
+            return socket.create_connection((address, port), timeout=timeout)
+        except OSError as error:
+            failure = error
+    raise failure or OSError(f"{host} has no address")

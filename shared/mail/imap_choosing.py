@@ -1,0 +1,103 @@
+"""What decides whether a message is wanted: SEARCH, date and flags, Gmail's labels (RFC 9051 §6.4.4; Google: X-GM-EXT-1)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from shared.errors import MailError, Throttled
+from shared.mail import Labels, Traits
+from shared.mail.imap import raise_first, written
+from shared.mail.imap_looking import WINDOW, LookingSession
+from shared.mail.internaldate import parse_internaldate
+from shared.mail.responses import flags_of, searched_uids, split_flags, uid_of
+from shared.mail.wire import LONG_LINE_LIMIT
+from shared.uids import Uid, UidSet
+
+_TRAITS: Final = b"(UID INTERNALDATE FLAGS)"
+_LABELS: Final = b"(UID X-GM-MSGID X-GM-LABELS)"
+_TAG = re.compile(rb'\(TAG "([^"]*)"\)', re.IGNORECASE)
+#: How nearly every server answers.
+_USUAL = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) INTERNALDATE "([^"\\]*)" FLAGS \(([^()"{}]*)\)\)\r\n')
+
+
+class ChoosingSession(LookingSession):
+    """The part of a source that is asked which messages are wanted. See `shared.mail.MailSource`."""
+
+    def search(self, keys: Sequence[str]) -> list[UidSet]:
+        """In one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by one."""
+        extended = self._has("ESEARCH", "IMAP4REV2")
+        form = b"UID SEARCH RETURN (ALL) %b" if extended else b"UID SEARCH %b"
+        commands = [form % key.encode("ascii") for key in keys]
+        found: dict[bytes, UidSet] = {}
+        self._stay()
+        if extended:
+            return [self._searched(tag, found) for tag in self._talk.send_all(commands)]
+        return [self._searched(self._talk.send(command), found) for command in commands]
+
+    def _searched(self, tag: bytes, found: dict[bytes, UidSet]) -> UidSet:
+        """What the command brought; `found` takes what came early of others in flight."""
+
+        def take(pieces: list[bytes]) -> None:
+            if (uids := searched_uids(pieces)) is not None:
+                told = _TAG.search(pieces[0])
+                of = told[1] if told else tag
+                found[of] = found.get(of, UidSet()) | uids
+
+        try:
+            ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
+        except ValueError:
+            raise self._talk.violation("answered a search with something that is no UID set") from None
+        if ended.status == "OK":
+            return found.get(tag, UidSet())
+        error = self._talk.refusal(ended, asked="fetch", what="would not search")
+        if isinstance(error, Throttled):
+            raise error
+        return UidSet()
+
+    def traits(self, uids: UidSet) -> Iterator[Traits]:
+        """Date and flags, by windows of UIDs, as a stream."""
+        flags: dict[bytes, frozenset[str]] = {}
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        self._stay()
+        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _TRAITS, missing, refused):
+            for line in self._lines_until(tag):
+                if usual := _USUAL.fullmatch(line):
+                    uid, date, raw = int(usual[1]), usual[2], usual[3]
+                else:
+                    items = self._small_items(line)
+                    listed = flags_of(items) if items else None
+                    if items is None or listed is None or b"INTERNALDATE" not in items:
+                        continue
+                    told = items[b"INTERNALDATE"]
+                    uid, date = uid_of(items), told if isinstance(told, bytes) else b""
+                    raw = b" ".join(split_flags(listed)[0])
+                if uid in missing:
+                    missing.discard(uid)
+                    if raw not in flags:
+                        flags[raw] = frozenset(raw.lower().decode("latin-1").split())
+                    yield Traits(uid=Uid(uid), internaldate=parse_internaldate(date)[0], flags=flags[raw])
+        raise_first(refused)
+
+    def labels(self, uids: UidSet) -> Iterator[Labels]:
+        """X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object."""
+        known: dict[frozenset[bytes], frozenset[bytes]] = {}
+        missing: set[int] = set()
+        refused: list[MailError] = []
+        self._stay()
+        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _LABELS, missing, refused):
+            for line in self._lines_until(tag):
+                items = self._small_items(line)
+                if items is None:
+                    continue
+                uid, message, found = uid_of(items), items.get(b"X-GM-MSGID"), items.get(b"X-GM-LABELS")
+                if uid not in missing or not isinstance(message, bytes) or not message.isdigit():
+                    continue
+                if not isinstance(found, list):
+                    continue
+                missing.discard(uid)
+                labels = frozenset(label for label in found if isinstance(label, bytes))
+                yield Labels(uid=Uid(uid), message=int(message), labels=known.setdefault(labels, labels))
+        raise_first(refused)

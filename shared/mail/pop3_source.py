@@ -1,0 +1,258 @@
+"""A POP3 maildrop as a source: one folder, numbers that stay (`shared.maildrop`), no flags, dates from the header.
+
+What the server holds is seen once, when it is first asked for: in a POP3 session nothing changes (RFC 1939 §3).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from shared.errors import FolderRefused, MailError, ServerRefused
+from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
+from shared.mail import FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail.grammar import clean_text
+from shared.mail.imap import raise_first
+from shared.mail.pop3 import Pop3Session
+from shared.maildrop import Identities, identify, number
+from shared.uids import Uid, UidSet
+
+#: The only folder.
+INBOX: Final = b"INBOX"
+_CHUNK: Final = 64 * 1024
+_FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Drop:
+    """The maildrop as this session sees it."""
+
+    #: UIDVALIDITY.
+    generation: int
+    #: UIDNEXT.
+    uidnext: int
+    #: UID → message number.
+    numbers: dict[int, int]
+    #: UID → size in octets, as LIST says.
+    sizes: dict[int, int]
+
+
+class Pop3Source:
+    """See `shared.mail.MailSource`."""
+
+    def __init__(self, session: Pop3Session, identities: Identities) -> None:
+        self.capabilities = session.capabilities
+        self.side = session.side
+        self._session, self._identities = session, identities
+        self._seen: _Drop | None = None
+
+    # -- the folder
+
+    def listing(self) -> FolderListing:
+        """INBOX and nothing else."""
+        inbox = ListedFolder(name=INBOX, separator=None, attributes=frozenset())
+        return FolderListing(prefix=b"", separator=None, folders=(inbox,))
+
+    def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
+        """Of INBOX; others are refused."""
+        return [self._status() if name == INBOX else self._no_folder(name) for name in names]
+
+    def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
+        """Nothing has to be opened."""
+
+    def open(self, name: bytes) -> FolderStatus:
+        """INBOX is always open."""
+        if name != INBOX:
+            raise self._no_folder(name)
+        return self._status()
+
+    def _no_folder(self, name: bytes) -> FolderRefused:
+        return FolderRefused(self.side, f"POP3 has no folder but INBOX, so none that is called {clean_text(name)}")
+
+    def _status(self) -> FolderStatus:
+        drop = self._drop
+        return FolderStatus(
+            uidvalidity=drop.generation,
+            uidnext=drop.uidnext,
+            messages=len(drop.numbers),
+            size_bytes=sum(drop.sizes.values()),
+        )
+
+    @property
+    def _drop(self) -> _Drop:
+        if self._seen is None:
+            self._seen = self._look()
+        return self._seen
+
+    def _look(self) -> _Drop:
+        listed, ids = self._session.listing()
+        numbers = [one for one, _ in listed]
+        unique = [ids.get(one) for one in numbers]
+        certain = None not in unique and len(set(unique)) == len(unique)
+
+        def header(places: Sequence[int]) -> dict[int, bytes]:
+            return {
+                at: b"%d %d " % (listed[at][1], s.internaldate or 0) + s.fingerprint
+                for at, s in self._readable([numbers[at] for at in places], places, full=False)
+            }
+
+        def content(places: Sequence[int]) -> dict[int, bytes]:
+            found = self._readable([numbers[at] for at in places], places, full=True)
+            return {at: s.digest or b"" for at, s in found}
+
+        known, uids = number(self._identities, identify(unique, header, content), certain=certain)
+        pairs = sorted(zip(uids, listed, strict=True))
+        return _Drop(
+            generation=known.generation,
+            uidnext=len(known.numbers()) + 1,
+            numbers={uid: one for uid, (one, _) in pairs},
+            sizes={uid: size for uid, (_, size) in pairs},
+        )
+
+    def _readable(self, numbers: Sequence[int], places: Sequence[int], *, full: bool) -> Iterator[tuple[int, Sighting]]:
+        with contextlib.suppress(ServerRefused):  # it stands in the report when it is to be copied
+            for at, sight in self._sights(numbers, full=full):
+                yield places[at], sight
+
+    # -- looking
+
+    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+        """(UID, octets as LIST says), ascending."""
+        for uid, size in self._drop.sizes.items():
+            if uid < status.uidnext:
+                yield Uid(uid), size
+
+    def existing(self) -> UidSet:
+        """Every UID."""
+        return UidSet.of(self._drop.numbers)
+
+    def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
+        """POP3 has none."""
+        for uid in uids & self.existing():
+            yield uid, ()
+
+    def search(self, keys: Sequence[str]) -> list[UidSet]:
+        """POP3 cannot."""
+        return [UidSet() for _ in keys]
+
+    def traits(self, uids: UidSet) -> Iterator[Traits]:
+        """The date of the header, as it becomes INTERNALDATE; no flags."""
+        for seen in self.sightings(uids):
+            yield Traits(uid=seen.uid, internaldate=seen.internaldate)
+
+    def labels(self, uids: UidSet) -> Iterator[Labels]:
+        """POP3 has none."""
+        raise ServerRefused(self.side, "POP3 has no labels")
+
+    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
+        """By TOP where the server has it, else by RETR, as with `full`. Without `full`, the size is what LIST says."""
+        wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
+        for place, sight in self._sights([one for _, one in wanted], full=full):
+            uid = wanted[place][0]
+            size = sight.size_bytes if full else self._drop.sizes[uid]
+            yield Sighting(
+                uid=uid,
+                size_bytes=size,
+                internaldate=sight.internaldate,
+                fingerprint=sight.fingerprint,
+                message_id=sight.message_id,
+                digest=sight.digest,
+            )
+
+    def _sights(self, numbers: Sequence[int], *, full: bool) -> Iterator[tuple[int, Sighting]]:
+        """(place in `numbers`, what is seen of the message); the UID is not filled in."""
+        top = not full and "TOP" in self.capabilities
+        commands = [b"TOP %d 0" % one if top else b"RETR %d" % one for one in numbers]
+        refused: dict[int, MailError] = {}
+        for place, body in self._session.messages(commands, refused):
+            canonical = Canonical() if full else None
+            start, size = b"", 0
+            for chunk in _chunks(body):
+                start = start or chunk
+                size += len(chunk)
+                if canonical:
+                    canonical.update(chunk)
+            head = header_of(start)
+            fields = identifying(head)
+            yield (
+                place,
+                Sighting(
+                    uid=Uid(0),
+                    size_bytes=size,
+                    internaldate=received_at(head)[0],
+                    fingerprint=fingerprint_of(fields),
+                    message_id=clean_text(message_id_of(fields)),
+                    digest=canonical.digest() if canonical else None,
+                ),
+            )
+        raise_first(list(refused.values()))
+
+    def fetch(self, uids: UidSet) -> Iterator[Message]:
+        """As `MailSource.fetch`. A large message was written to a file before, since its length must be known."""
+        wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
+        refused: dict[int, MailError] = {}
+        for place, body in self._session.messages([b"RETR %d" % one for _, one in wanted], refused):
+            if isinstance(body, bytes):
+                start, size = body, len(body)
+            else:
+                start = body.read(HEADER_BYTES)
+                size = body.seek(0, 2)
+                body.seek(0)
+            head = header_of(start)
+            when, zone = received_at(head)
+            yield Message(
+                uid=wanted[place][0],
+                flags=(),
+                internaldate=when,
+                zone_minutes=zone,
+                size_bytes=size,
+                fingerprint=fingerprint_of(identifying(head)),
+                body=body if isinstance(body, bytes) else None,
+                stream=None if isinstance(body, bytes) else _chunks(body),
+            )
+        for place, error in refused.items():
+            error.uids = UidSet.of([wanted[place][0]])
+        raise_first(list(refused.values()))
+
+    # -- the end
+
+    def noop(self) -> None:
+        """A round trip."""
+        self._session.noop()
+
+    def close(self) -> None:
+        """QUIT, unanswered. Never raises."""
+        self._session.close()
+
+    def abort(self) -> None:
+        """Shuts the socket at once, from any thread. Never raises."""
+        self._session.wire.abort()
+
+
+def _chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:
+    if isinstance(body, bytes):
+        yield body
+        return
+    while chunk := body.read(_CHUNK):
+        yield chunk
+
+
+def received_at(header: bytes) -> tuple[int | None, int]:
+    """When a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321 §4.4), else of
+    Date; (None, 0) where neither can be read."""
+    found: dict[bytes, bytes] = {}
+    for name, value in _FIELD.findall(header):
+        found.setdefault(name.lower(), value)
+    for text in (found.get(b"received", b"").rpartition(b";")[2], found.get(b"date", b"")):
+        parsed = email.utils.parsedate_tz(" ".join(text.decode("latin-1").split()))
+        if parsed is None:
+            continue
+        try:
+            return email.utils.mktime_tz(parsed), (parsed[9] or 0) // 60
+        except (ValueError, OverflowError):
+            continue
+    return None, 0

@@ -1,0 +1,235 @@
+"""SASL mechanisms, the client's side (RFC 4422): what is answered to a challenge. Protocol and transport are others'.
+
+IMAP's AUTHENTICATE and POP3's AUTH carry the same answers. A mechanism object is made for one exchange: `initial` is what
+may be sent with the command (None: the server speaks first), `answer` gives the reply to each challenge, and an OK counts
+only while `proved` says that the server knows what it must.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shared.credentials import Secret
+from shared.mail.grammar import clean_text
+
+#: What a server may ask of us, rounds of PBKDF2: more would only keep a lane busy. RFC 7677 asks for 4,096 at least.
+MOST_ROUNDS: Final = 1_000_000
+_ROUNDS = re.compile(r"(?:\A|,)i=(\d+)")
+_UNWRITABLE = re.compile(r"[\r\n\x00]")
+#: XOAUTH2 and OAUTHBEARER part their fields by ^A.
+_UNWRITABLE_BEARER = re.compile(r"[\x00-\x1f\x7f]")
+
+
+class SaslFailed(Exception):
+    """The server's side of the exchange makes no sense, or does not prove that it knows the password."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """What is shown to a server to sign in as one account."""
+
+    #: As sent to the server.
+    login: str
+    #: A password, or with `bearer` an OAuth 2 access token.
+    secret: Secret
+    #: Whether the secret is a token.
+    bearer: bool = False
+    #: Whose mailbox it is, where PLAIN is to name it beside the login; "" for the login's own.
+    authzid: str = ""
+    #: Whose mailbox it is, where PROXYAUTH is to follow; "" where not.
+    proxy: str = ""
+    #: The only mechanism to use; "" for the best that the server offers.
+    mechanism: str = ""
+    #: Where the server is, as OAUTHBEARER tells it.
+    host: str = ""
+    port: int = 0
+
+    @property
+    def fault(self) -> str:
+        """Why it cannot be sent at all; "" when it can. What could become a second command or field never goes out."""
+        text = self.login + self.secret.reveal() + self.authzid + self.proxy
+        if not self.login or not self.secret:
+            return "login or password is empty"
+        if _UNWRITABLE.search(text) or (self.bearer and _UNWRITABLE_BEARER.search(text)):
+            return "login or password holds CR, LF, NUL or another control character, which no server takes"
+        return ""
+
+
+class Mechanism(Protocol):
+    """One exchange."""
+
+    #: As the server offers it.
+    name: str
+    #: Sent first; None: the server speaks first.
+    initial: bytes | None
+    #: What the server said of a refusal inside the exchange, for people.
+    said: str
+
+    def answer(self, challenge: bytes) -> bytes:
+        """The reply to a challenge; both decoded. Raises `SaslFailed`."""
+
+    @property
+    def proved(self) -> bool:
+        """Whether an OK may be believed."""
+
+
+class _Said:
+    """What all mechanisms begin as."""
+
+    name = ""
+    initial: bytes | None = None
+    said = ""
+    proved = True
+
+
+class Plain(_Said):
+    """RFC 4616: authorization identity, login and password in UTF-8."""
+
+    name = "PLAIN"
+
+    def __init__(self, proof: Proof) -> None:
+        self.initial = f"{proof.authzid}\0{proof.login}\0{proof.secret.reveal()}".encode()
+
+    def answer(self, challenge: bytes) -> bytes:
+        raise SaslFailed("asked for more than PLAIN has")
+
+
+class Login(_Said):
+    """draft-murchison-sasl-login: the server asks for the login, then for the password."""
+
+    name = "LOGIN"
+
+    def __init__(self, proof: Proof) -> None:
+        self._left = [proof.secret.reveal().encode(), proof.login.encode()]
+
+    def answer(self, challenge: bytes) -> bytes:
+        if not self._left:
+            raise SaslFailed("asked for more than LOGIN has")
+        return self._left.pop()
+
+
+class CramMd5(_Said):
+    """RFC 2195: a digest of the server's challenge, keyed by the password."""
+
+    name = "CRAM-MD5"
+
+    def __init__(self, proof: Proof) -> None:
+        self._proof: Proof | None = proof
+
+    def answer(self, challenge: bytes) -> bytes:
+        if self._proof is None or not challenge:
+            raise SaslFailed("sent no challenge that CRAM-MD5 could answer")
+        proof, self._proof = self._proof, None
+        digest = hmac.new(proof.secret.reveal().encode(), challenge, "md5").hexdigest()
+        return f"{proof.login} {digest}".encode()
+
+
+class ScramSha256(_Said):
+    """RFC 5802 and 7677, without channel binding: both ends prove that they know the password, and none sends it."""
+
+    name = "SCRAM-SHA-256"
+
+    def __init__(self, proof: Proof) -> None:
+        from scramp import ScramClient, ScramException  # few need it, and it brings a parser of certificates
+
+        self._errors = (ScramException, ValueError)
+        try:
+            self._client = ScramClient([self.name], proof.login, proof.secret.reveal())
+            self.initial = self._client.get_client_first().encode()
+        except self._errors as error:  # characters that SASLprep forbids
+            raise SaslFailed(f"login or password do not fit SCRAM: {error}") from None
+        self._asked = 0
+        self.proved = False
+
+    def answer(self, challenge: bytes) -> bytes:
+        self._asked += 1
+        text = challenge.decode("utf-8", "replace")
+        try:
+            if self._asked == 1:
+                if (rounds := _ROUNDS.search(text)) and int(rounds[1][:12]) > MOST_ROUNDS:
+                    raise SaslFailed(f"asked for more than {MOST_ROUNDS:,} rounds of SCRAM")
+                self._client.set_server_first(text)
+                return str(self._client.get_client_final()).encode()
+            if text.startswith("e="):  # RFC 5802 §7: why it was refused; a NO follows
+                self.said = clean_text(text.removeprefix("e="))
+                return b""
+            self._client.set_server_final(text)
+        except self._errors as error:
+            raise SaslFailed(f"does not speak SCRAM as it should: {clean_text(str(error))}") from None
+        self.proved = True
+        return b""
+
+
+class XOAuth2(_Said):
+    """Google's and Microsoft's: an access token. A refusal comes as a challenge of JSON, then NO."""
+
+    name = "XOAUTH2"
+    _over = b""
+
+    def __init__(self, proof: Proof) -> None:
+        self.initial = f"user={proof.login}\1auth=Bearer {proof.secret.reveal()}\1\1".encode()
+
+    def answer(self, challenge: bytes) -> bytes:
+        self.said = refusal_in(challenge)
+        return self._over
+
+
+class OAuthBearer(XOAuth2):
+    """RFC 7628: the same in GS2's clothes."""
+
+    name = "OAUTHBEARER"
+    _over = b"\1"
+
+    def __init__(self, proof: Proof) -> None:
+        login = proof.login.replace("=", "=3D").replace(",", "=2C")  # RFC 5801 §4
+        place = f"host={proof.host}\1port={proof.port}\1" if proof.host else ""
+        self.initial = f"n,a={login},\1{place}auth=Bearer {proof.secret.reveal()}\1\1".encode()
+
+
+def refusal_in(challenge: bytes) -> str:
+    """What the JSON of a refused token says, in words: ``status 401, scope https://mail.google.com/``."""
+    try:
+        found = json.loads(challenge)
+    except ValueError:
+        found = None
+    if not isinstance(found, Mapping):
+        return clean_text(challenge)
+    return clean_text(", ".join(f"{name} {value}" for name, value in found.items() if value))
+
+
+_KNOWN: Final[Mapping[str, Callable[[Proof], Mechanism]]] = {
+    known.name: known for known in (Plain, Login, CramMd5, ScramSha256, XOAuth2, OAuthBearer)
+}
+#: Mechanisms that a person may ask for instead of the best one.
+PASSWORD_MECHANISMS: Final = (Plain.name, ScramSha256.name, CramMd5.name, Login.name)
+_BEARER: Final = (XOAuth2.name, OAuthBearer.name)
+#: Over TLS the simplest first: it takes every password and one round trip.
+_SECURE: Final = (Plain.name, ScramSha256.name, Login.name, CramMd5.name)
+#: Without TLS, what does not show the password.
+_BARE: Final = (ScramSha256.name, CramMd5.name, Plain.name, Login.name)
+
+
+def mechanisms(proof: Proof, offered: Iterable[str], *, encrypted: bool, clear: bool) -> tuple[str, ...]:
+    """Of those that the server offers ("PLAIN", …), the ones that this can be shown by, best first. `clear`: whether the
+    protocol's own LOGIN or USER may be used after them. Under TLS it goes before CRAM-MD5, which many servers offer and
+    cannot check, since they do not have the password itself."""
+    there = {name.upper() for name in offered}
+    if proof.bearer:
+        order: tuple[str, ...] = _BEARER
+    elif proof.authzid:
+        order = (Plain.name,)
+    elif proof.mechanism:
+        order = (proof.mechanism,)
+    else:
+        order = _SECURE[: -1 if clear else None] if encrypted else _BARE
+    return tuple(name for name in order if name in there)
+
+
+def begin(name: str, proof: Proof) -> Mechanism:
+    """The mechanism, ready for one exchange. Raises `SaslFailed`."""
+    return _KNOWN[name](proof)

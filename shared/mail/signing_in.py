@@ -1,0 +1,178 @@
+"""Signing in over IMAP: AUTHENTICATE (RFC 9051 §6.2.2, RFC 4959), LOGIN (§6.2.3), PROXYAUTH. Logs nothing.
+
+The credentials are refused once. Another mechanism is tried only where the server says that it does not know the one
+before; an answer that leaves that open counts as a refusal.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from typing import Final
+
+from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Throttled
+from shared.mail.conversation import Conversation, Tagged
+from shared.mail.grammar import quoted_string
+from shared.mail.refusals import response_code
+from shared.mail.responses import capabilities_in
+from shared.mail.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
+
+#: Challenges of one exchange at most; SCRAM has two.
+_MOST_CHALLENGES: Final = 8
+_PLAIN_ASTRING = re.compile(rb"[\x20-\x7e]{0,1000}")
+_NO_SUCH_MECHANISM = re.compile(
+    rb"(?:unsupported|unknown|invalid|not (?:supported|available|enabled|implemented)|disabled|unrecogni[sz]ed)"
+    rb"[^\r\n]{0,40}(?:mechanism|authentication (?:type|method)|sasl)"
+    rb"|(?:mechanism|authentication (?:type|method)|sasl)[^\r\n]{0,40}"
+    rb"(?:unsupported|unknown|invalid|not (?:supported|available|enabled|implemented|found)|disabled)",
+    re.IGNORECASE,
+)
+_REFUSALS: Final = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT", "CONTACTADMIN"})
+
+_Take = Callable[[list[bytes]], None]
+
+
+def sign_in(talk: Conversation, offered: frozenset[str], proof: Proof, *, encrypted: bool) -> frozenset[str]:
+    """Signs in, and gives the capabilities from then on. Raises AuthenticationRefused, AuthorizationRefused, Throttled,
+    ProtocolViolation, ConnectionLost."""
+    known: list[frozenset[str]] = []
+
+    def take(pieces: list[bytes]) -> None:
+        if (found := capabilities_in(pieces[0])) is not None:
+            known.append(found)
+
+    talk.secrets += (proof.secret.reveal(),)
+    text = _shown(talk, offered, proof, take, encrypted=encrypted)
+    told = capabilities_in(text)
+    if told is not None:
+        known.append(told)
+    if proof.proxy:
+        _act_for(talk, proof.proxy)
+    if not known:
+        talk.asked = "command"
+        talk.expect(talk.send(b"CAPABILITY"), take)
+    return known[-1] if known else offered
+
+
+def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Take, *, encrypted: bool) -> bytes:
+    """The text of the OK."""
+    sasl = [name.removeprefix("AUTH=") for name in offered if name.startswith("AUTH=")]
+    clear = "LOGINDISABLED" not in offered and not (proof.bearer or proof.authzid or proof.mechanism)
+    last: MailError | None = None
+    for name in mechanisms(proof, sasl, encrypted=encrypted, clear=clear):
+        ended, mechanism, shown = _exchange(talk, name, proof, take, at_once="SASL-IR" in offered)
+        if ended.status == "OK":
+            if not mechanism.proved:
+                raise talk.violation(f"let us in by {name} without proving that it knows the password")
+            return ended.text
+        last = _refusal(talk, ended, mechanism.said)
+        if not _unavailable(ended, last, shown):
+            raise last
+    if clear:
+        return talk.expect(_send_login(talk, proof, "LITERAL+" in offered), take)
+    raise last or _nothing_fits(talk.side, offered, proof, sasl, encrypted=encrypted)
+
+
+def _exchange(
+    talk: Conversation, name: str, proof: Proof, take: _Take, *, at_once: bool
+) -> tuple[Tagged, Mechanism, bool]:
+    """How it ended, and whether anything of the credentials was sent."""
+    try:
+        mechanism = begin(name, proof)
+        first = mechanism.initial
+        command = b"AUTHENTICATE " + name.encode()
+        shown = at_once and first is not None
+        if shown and first is not None:
+            command += b" " + (_encoded(talk, first) or b"=")
+            first = None
+        tag = talk.send(command)
+        talk.forgive([tag])
+        for _ in range(_MOST_CHALLENGES):
+            challenge = talk.challenge(tag)
+            if challenge is None:
+                return talk.finish(tag, take), mechanism, shown
+            reply, first = mechanism.answer(_decoded(challenge)) if first is None else first, None
+            talk.wire.send([_encoded(talk, reply) + b"\r\n"])
+            shown = True
+        raise SaslFailed("asks for ever more")
+    except SaslFailed as error:
+        raise talk.violation(str(error)) from None
+
+
+def _encoded(talk: Conversation, reply: bytes) -> bytes:
+    """In base64, which the server's words must not show either."""
+    text = base64.b64encode(reply)
+    if len(text) >= 8:
+        talk.secrets += (text.decode("ascii"),)
+    return text
+
+
+def _decoded(challenge: bytes) -> bytes:
+    try:
+        return base64.b64decode(challenge.strip(), validate=True)
+    except binascii.Error:
+        raise SaslFailed("sent a challenge that is not base64") from None
+
+
+def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
+    error = talk.refusal(ended)
+    if said and isinstance(error, AuthenticationRefused):
+        return type(error)(error.side, error.what, "; ".join(filter(None, (error.detail, said))))
+    return error
+
+
+def _unavailable(ended: Tagged, error: MailError, shown: bool) -> bool:
+    """Whether the mechanism was refused rather than the credentials."""
+    code = response_code(ended.text)
+    if isinstance(error, Throttled) or code in _REFUSALS:
+        return False
+    return not shown or code == "CANNOT" or _NO_SUCH_MECHANISM.search(ended.text) is not None
+
+
+def _act_for(talk: Conversation, user: str) -> None:
+    """From here on the session is that user's."""
+    tag = talk.send(b"PROXYAUTH " + quoted_string(user.encode(), literal_plus=False))
+    talk.forgive([tag])
+    ended = talk.finish(tag)
+    if ended.status == "BAD":
+        raise AuthorizationRefused(talk.side, "does not know PROXYAUTH", talk.refusal(ended).detail)
+    if ended.status != "OK":
+        error = talk.refusal(ended)
+        if isinstance(error, AuthenticationRefused):
+            error = AuthorizationRefused(
+                talk.side, "let the administrator in, but not act for this account", error.detail
+            )
+        raise error
+
+
+def _nothing_fits(
+    side: str, offered: frozenset[str], proof: Proof, sasl: list[str], *, encrypted: bool
+) -> AuthenticationRefused:
+    offers = f" (it offers {', '.join(sorted(sasl))})" if sasl else ""
+    if proof.bearer:
+        return AuthenticationRefused(side, f"takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{offers}")
+    if proof.authzid:
+        return AuthenticationRefused(side, "offers no AUTHENTICATE PLAIN, which signing in for another account needs")
+    if proof.mechanism:
+        return AuthenticationRefused(side, f"does not offer {proof.mechanism}{offers}")
+    hint = "" if encrypted else "; use imaps:// or imap+starttls://"
+    return AuthenticationRefused(side, f"takes no password on this connection (LOGINDISABLED){offers}{hint}")
+
+
+def _send_login(talk: Conversation, proof: Proof, literal_plus: bool) -> bytes:
+    tag = talk.new_tag()
+    parts = [tag + b" LOGIN"]
+    for value in (proof.login.encode(), proof.secret.reveal().encode()):
+        if _PLAIN_ASTRING.fullmatch(value):
+            parts.append(b" " + quoted_string(value))
+        elif literal_plus:
+            parts.append(b" {%d+}\r\n%b" % (len(value), value))
+        else:
+            talk.wire.send([*parts, b" {%d}\r\n" % len(value)])
+            if not talk.proceed(tag):
+                return tag
+            parts = [value]
+    talk.wire.send([*parts, b"\r\n"])
+    return tag

@@ -1,0 +1,59 @@
+"""From an endpoint and what is shown to it to a session: the one place that knows which adapter speaks which protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.mail import MailDestination, MailSource
+from shared.mail.imap_destination import ImapDestination
+from shared.mail.imap_source import ImapSource
+from shared.mail.pop3 import open_pop3
+from shared.mail.pop3_source import Pop3Source
+from shared.mail.sasl import Proof
+from shared.mail.session import Session, open_session
+from shared.mail.tls import Door
+from shared.maildrop import Identities
+from shared.model import Endpoint
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ways:
+    """Opens sessions. Each raises Unreachable, TlsFailed, AuthenticationRefused, Throttled and ProtocolViolation."""
+
+    #: To connect, seconds.
+    connect_timeout_seconds: float
+    #: For a command that brings nothing, seconds.
+    command_timeout_seconds: float
+
+    def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
+        """A signed-in session that reads. `identities`: for POP3."""
+        if endpoint.protocol != "pop3":
+            return ImapSource(self._imap("source", endpoint, proof))
+        door = Door(
+            side="source",
+            protocol="pop3",
+            host=endpoint.host,
+            port=endpoint.port,
+            tls=endpoint.tls.value,
+            timeout_seconds=self.connect_timeout_seconds,
+            ca_file=endpoint.ca_file,
+            fingerprint=endpoint.certificate_sha256,
+        )
+        return Pop3Source(open_pop3(door, proof, command_timeout_seconds=self.command_timeout_seconds), identities)
+
+    def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
+        """A signed-in session that writes."""
+        return ImapDestination(self._imap("destination", endpoint, proof))
+
+    def _imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:
+        return open_session(
+            side,
+            host=endpoint.host,
+            port=endpoint.port,
+            tls=endpoint.tls.value,
+            proof=proof,
+            connect_timeout_seconds=self.connect_timeout_seconds,
+            command_timeout_seconds=self.command_timeout_seconds,
+            ca_file=endpoint.ca_file or None,
+            fingerprint=endpoint.certificate_sha256 or None,
+        )

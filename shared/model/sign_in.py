@@ -1,0 +1,94 @@
+"""How the accounts of one side are signed in to. No secret stands here: those are sealed (`shared.credentials`)."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Way(StrEnum):
+    """What is shown to the server for an account."""
+
+    #: The account's own login and password (an app password is one).
+    PASSWORD = "password"  # noqa: S105
+    #: An administrator's password, with a login made of both names: Dovecot's ``user*admin``, Exchange's ``admin\user``.
+    MASTER = "master"
+    #: An administrator's login and password, and the account as PLAIN's authorization identity (RFC 4616).
+    AUTHZID = "authzid"
+    #: An administrator's login and password, then ``PROXYAUTH user`` (Sun, Oracle, Courier).
+    PROXYAUTH = "proxyauth"
+    #: An OAuth 2 access token that was given.
+    TOKEN = "token"  # noqa: S105
+    #: Tokens of a Google service account with domain-wide delegation.
+    GOOGLE = "google"
+    #: Tokens of a Microsoft 365 app registration (client credentials).
+    MICROSOFT = "microsoft"
+    #: Tokens that a program prints.
+    COMMAND = "command"
+
+
+#: Ways that need an administrator's login.
+BY_ADMIN: Final = frozenset({Way.MASTER, Way.AUTHZID, Way.PROXYAUTH})
+#: Ways that end in an OAuth 2 token.
+BY_TOKEN: Final = frozenset({Way.TOKEN, Way.GOOGLE, Way.MICROSOFT, Way.COMMAND})
+#: Of these, ways whose tokens run out and are fetched anew.
+BY_ISSUER: Final = BY_TOKEN - {Way.TOKEN}
+
+#: The login that a master user has in Dovecot with ``auth_master_user_separator = *``.
+USUAL_TEMPLATE: Final = "{user}*{admin}"
+
+_BLANK = re.compile(r"\{(user|local|domain|admin)\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignIn:
+    """How one side is signed in to, where a row of the manifest gives no password of its own."""
+
+    #: How.
+    way: Way = Way.PASSWORD
+    #: The administrator's login; "" for ways without one.
+    admin: str = ""
+    #: What the way needs beside: a SASL mechanism (password), the login's template (master), a scope (google), a tenant
+    #: (microsoft), a command line (command); "" for the usual.
+    detail: str = ""
+
+    @property
+    def text(self) -> str:
+        """All of it, as it is bound to the secret that goes with it."""
+        return json.dumps([self.way, self.admin, self.detail])
+
+    @property
+    def shared(self) -> bool:
+        """Whether one password is for all accounts, so that its refusal concerns them all."""
+        return self.way in BY_ADMIN
+
+    @property
+    def own(self) -> SignIn:
+        """How an account signs in that was given a password of its own, or, where the import goes by tokens that were
+        given, a token."""
+        return self if self.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
+
+    def login_of(self, user: str) -> str:
+        """What is sent as the login for `user`."""
+        if self.way is Way.MASTER:
+            local, _, domain = user.rpartition("@") if "@" in user else (user, "", "")
+            blanks = {"user": user, "local": local, "domain": domain, "admin": self.admin}
+            # In one go: what a login holds is not filled in again.
+            return _BLANK.sub(lambda found: blanks[found[1]], self.detail or USUAL_TEMPLATE)
+        return self.admin if self.way in BY_ADMIN else user
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoginTurn:
+    """Whether a login may be tried now."""
+
+    #: "proved": it let somebody in, so anybody may; "trial": we alone may; "wait": another tries it just now; "refused":
+    #: it was refused, and is not tried before a person acts.
+    state: str
+    #: Of "wait": until when the other has time, seconds from now.
+    wait_seconds: float = 0.0
+    #: Of "refused": what the server said.
+    words: str = ""

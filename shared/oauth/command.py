@@ -1,0 +1,95 @@
+"""A program that prints a token: whatever else gives out tokens. No shell reads its command line.
+
+It prints the token alone, or JSON as RFC 6749 §5.1 has it: ``{"access_token": "…", "expires_in": 3600}``. Exit code 0 is
+a token, 75 (EX_TEMPFAIL) asks to try again later, and any other is a refusal, whose reason is the last line of standard
+error. ``{user}`` in the command line stands for the account.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from shared.credentials import Secret
+from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
+from shared.mail.grammar import clean_text
+from shared.oauth import Token
+
+_BLANK: Final = "{user}"
+_TEMPORARILY: Final = 75
+#: For a token that does not say how long it may be used.
+_USUAL_SECONDS: Final = 300.0
+_MOST_BYTES: Final = 64 * 1024
+
+
+class CommandIssuer:
+    """One command line."""
+
+    def __init__(self, side: str, command: str, *, timeout_seconds: float = 60.0) -> None:
+        """Raises `UsageError`."""
+        self._side, self._timeout = side, timeout_seconds
+        try:
+            self._argv = shlex.split(command)
+        except ValueError as error:
+            raise UsageError(f"the token command cannot be read ({error})") from None
+        if not self._argv or not Path(self._argv[0]).is_absolute():
+            raise UsageError("give the token command with its full path, as in command:/usr/local/bin/token {user}")
+        self.per_user = any(_BLANK in word for word in self._argv[1:])
+
+    def check(self) -> None:
+        """Raises `UsageError` when this machine has no such program."""
+        if not os.access(self._argv[0], os.X_OK):
+            raise UsageError(f"the token command {self._argv[0]} is not there or may not be run")
+
+    def issue(self, user: str) -> Token:
+        # A program reads what begins with "-" as an option, and the user stands in the manifest.
+        if user.startswith("-") and any(word.startswith(_BLANK) for word in self._argv):
+            raise AuthorizationRefused(self._side, 'the token command is not asked for a login that begins with "-"')
+        argv = [self._argv[0], *(word.replace(_BLANK, user) for word in self._argv[1:])]
+        # Our own settings hold the key to every password.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
+        try:
+            # In a session of its own, so that what it started ends with it.
+            process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+                start_new_session=True,
+            )  # fmt: skip
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else "a login that no program can be given"
+            raise AuthenticationRefused(self._side, f"the token command cannot be run: {why}") from None
+        with process:
+            try:
+                stdout, stderr = process.communicate(timeout=self._timeout)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                raise Unreachable(self._side, f"the token command gave nothing in {self._timeout:g} s") from None
+        if process.returncode:
+            raise self._refused(process.returncode, stderr)
+        return self._token(stdout[:_MOST_BYTES])
+
+    def _refused(self, code: int, stderr: bytes) -> MailError:
+        said = clean_text((stderr.strip().splitlines() or [b""])[-1])
+        if code == _TEMPORARILY:
+            return Unreachable(self._side, "the token command asks to try again later", said)
+        kind = AuthorizationRefused if self.per_user else AuthenticationRefused
+        return kind(self._side, f"the token command ended with {code}", said)
+
+    def _token(self, stdout: bytes) -> Token:
+        text = stdout.decode("utf-8", "replace").strip()
+        seconds = _USUAL_SECONDS
+        if text.startswith("{"):
+            try:
+                found = json.loads(text)
+                text, seconds = str(found["access_token"]), float(found.get("expires_in") or _USUAL_SECONDS)
+            except (ValueError, KeyError, TypeError):
+                text = ""
+        if not text or not text.isascii() or not text.isprintable() or " " in text:
+            raise AuthenticationRefused(
+                self._side, "the token command printed neither a token nor JSON with access_token"
+            )
+        return Token(secret=Secret(text), seconds=seconds)

@@ -1,0 +1,70 @@
+"""Google: a service account with domain-wide delegation, acting for one user (RFC 7523, by google-auth)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from google.auth.exceptions import GoogleAuthError, RefreshError, TransportError
+from google.auth.transport.requests import Request
+from google.oauth2.service_account import Credentials
+
+from shared.credentials import Secret
+from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
+from shared.mail.grammar import clean_text
+from shared.oauth import Token
+
+#: IMAP with every label, hidden ones too. POP3 needs the wider one.
+IMAP_SCOPE: Final = "https://www.googleapis.com/auth/gmail.imap_admin"
+MAIL_SCOPE: Final = "https://mail.google.com/"
+
+
+class GoogleIssuer:
+    """One service account's key."""
+
+    per_user = True
+
+    def __init__(self, side: str, key: str, scope: str) -> None:
+        """`key` is the JSON that Google made. Raises `UsageError`."""
+        self._side, self._scope = side, scope
+        try:
+            self._key: Mapping[str, Any] = json.loads(key)
+            self._credentials("nobody@example.org")
+        except (ValueError, TypeError, KeyError, AttributeError, GoogleAuthError):
+            raise UsageError(
+                "what was given is not the key of a Google service account: make one of type JSON in the Cloud console "
+                "and give that file"
+            ) from None
+
+    def _credentials(self, user: str) -> Credentials:
+        return Credentials.from_service_account_info(  # type: ignore[no-untyped-call,no-any-return]
+            dict(self._key), scopes=[self._scope], subject=user
+        )
+
+    def issue(self, user: str) -> Token:
+        credentials = self._credentials(user)
+        try:
+            credentials.refresh(Request())  # type: ignore[no-untyped-call]
+        except TransportError as error:
+            raise Unreachable(self._side, f"Google's token endpoint is not reached ({type(error).__name__})") from None
+        except GoogleAuthError as error:
+            raise self._refused(error) from None
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        seconds = (credentials.expiry - now).total_seconds() if credentials.expiry else 0.0
+        return Token(secret=Secret(str(credentials.token)), seconds=seconds)
+
+    def _refused(self, error: GoogleAuthError) -> MailError:
+        said = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}
+        code, words = str(said.get("error", "")), str(said.get("error_description") or error)
+        if error.retryable or not isinstance(error, RefreshError):
+            return Unreachable(self._side, "Google's token endpoint does not work just now", clean_text(words))
+        detail = clean_text(f"{code}: {words}" if code else words)
+        # invalid_grant is said of the user ("Invalid email or User ID") and of the key ("Invalid JWT Signature").
+        if code == "invalid_grant" and ("user" in words.lower() or "account" in words.lower()):
+            return AuthorizationRefused(self._side, "Google gives no token for this user", detail)
+        what = "Google gives no token"
+        if code in ("unauthorized_client", "access_denied"):
+            what += f": let the super admin delegate {self._scope} to the client id {self._key.get('client_id', '?')}"
+        return AuthenticationRefused(self._side, what, detail)

@@ -1,0 +1,83 @@
+"""Microsoft 365: client credentials of an app registration, by secret or certificate (by MSAL). One token lets in to every
+mailbox that the app was given."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from shared.credentials import Secret
+from shared.errors import AuthenticationRefused, MailError, Throttled, Unreachable, UsageError
+from shared.mail.grammar import clean_text
+from shared.oauth import Token
+
+SCOPE: Final = "https://outlook.office365.com/.default"
+_AUTHORITY: Final = "https://login.microsoftonline.com"
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
+_FORM: Final = (
+    'write a JSON file: {"client_id": "…", "client_secret": "…"}, or with "private_key" (PEM) and "thumbprint" instead of '
+    "the secret"
+)
+
+
+class MicrosoftIssuer:
+    """One app in one tenant. `more` goes to MSAL."""
+
+    per_user = False
+
+    def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
+        """`app` is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority` for another cloud
+        than the public one. Raises `UsageError`."""
+        self._side, self._more = side, more
+        if not _TENANT.fullmatch(tenant):
+            raise UsageError("name the tenant, as in microsoft:contoso.onmicrosoft.com")
+        try:
+            found = json.loads(app)
+            self._client_id = str(found["client_id"])
+            certificate = {name: found[name] for name in ("private_key", "thumbprint") if name in found}
+            self._credential = found.get("client_secret") or certificate
+            whole = isinstance(self._credential, str) or len(certificate) == 2
+            self._authority = str(found.get("authority", _AUTHORITY)).rstrip("/") + f"/{tenant}"
+            if "authority" in found:  # named by a person: Microsoft is not asked whether it knows it
+                self._more.setdefault("instance_discovery", False)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            whole = False
+        if not whole or not self._authority.startswith("https://"):
+            raise UsageError(f"what was given is no Microsoft app: {_FORM}")
+
+    def issue(self, user: str) -> Token:
+        import msal
+        from requests import RequestException
+
+        try:
+            # A new one each time: what it remembers, all workers would have to.
+            client = msal.ConfidentialClientApplication(
+                self._client_id, authority=self._authority, client_credential=self._credential, **self._more
+            )
+            found: Mapping[str, Any] = client.acquire_token_for_client([SCOPE])
+        except RequestException as error:
+            raise Unreachable(
+                self._side, f"Microsoft's token endpoint is not reached ({type(error).__name__})"
+            ) from None
+        except KeyError:  # something else answered
+            raise Unreachable(self._side, "what answers is not Microsoft's token endpoint") from None
+        except ValueError as error:  # an unknown tenant, a key that is none
+            words = clean_text(str(error), secrets=self._secrets())
+            raise AuthenticationRefused(self._side, "Microsoft gives no token", words) from None
+        if "access_token" not in found:
+            raise self._refused(found)
+        return Token(secret=Secret(str(found["access_token"])), seconds=float(found.get("expires_in") or 300))
+
+    def _refused(self, found: Mapping[str, Any]) -> MailError:
+        code = str(found.get("error", ""))
+        words = clean_text(f"{code}: {found.get('error_description', '')}", secrets=self._secrets())
+        if code in ("temporarily_unavailable", "server_error"):
+            return Unreachable(self._side, "Microsoft's token endpoint does not work just now", words)
+        if code == "slow_down":
+            return Throttled(self._side, "Microsoft's token endpoint asks to wait", words)
+        return AuthenticationRefused(self._side, "Microsoft gives no token", words)
+
+    def _secrets(self) -> tuple[str, ...]:
+        return tuple(self._credential.values()) if isinstance(self._credential, dict) else (self._credential,)

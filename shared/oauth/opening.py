@@ -1,0 +1,23 @@
+"""From a way to sign in to who gives the tokens."""
+
+from __future__ import annotations
+
+from shared.credentials import Secret
+from shared.model.sign_in import SignIn, Way
+from shared.oauth import Issuer
+
+
+def open_issuer(side: str, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:
+    """`protocol` is "imap" or "pop3". Raises `UsageError`. The vendors' libraries are large, and loaded when needed."""
+    if sign_in.way is Way.GOOGLE:
+        from shared.oauth.google import IMAP_SCOPE, MAIL_SCOPE, GoogleIssuer
+
+        usual = IMAP_SCOPE if protocol == "imap" else MAIL_SCOPE
+        return GoogleIssuer(side, secret.reveal(), sign_in.detail or usual)
+    if sign_in.way is Way.MICROSOFT:
+        from shared.oauth.microsoft import MicrosoftIssuer
+
+        return MicrosoftIssuer(side, sign_in.detail, secret.reveal())
+    from shared.oauth.command import CommandIssuer
+
+    return CommandIssuer(side, sign_in.detail)

@@ -1,0 +1,88 @@
+"""Tokens that all workers share: sealed in the store, fetched by one when they run out.
+
+A token is let go a while before it runs out. One that a server refused is fetched anew once, whatever it said of its
+time: it may have been withdrawn. What nobody can have is on record as a refused login (`shared.admission`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import CredentialsError, Throttled
+from shared.oauth import Issuer
+
+#: How long one who fetches a token may take before another does.
+FETCH_SECONDS: Final = 90.0
+#: A token is not used in the last part of its life: a session must still come to be.
+_MARGIN_SECONDS: Final = 60.0
+_MARGIN_PART: Final = 0.1
+
+
+class Shelf(Protocol):
+    """Where tokens are kept; `shared.store.SignInStore` is one."""
+
+    def token(
+        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
+    ) -> tuple[bytes, float]:
+        """As there."""
+
+    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
+        """As there."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """A token at hand."""
+
+    #: The token.
+    secret: Secret
+    #: As it lies on the shelf.
+    sealed: bytes
+    #: Whether it was fetched just now, by us.
+    fresh: bool
+
+
+class Tokens:
+    """The tokens of a process. Thread-safe."""
+
+    def __init__(self, shelf: Shelf, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
+        self._shelf, self._vault = shelf, vault
+        self._pause = pause or threading.Event().wait
+
+    def get(
+        self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
+    ) -> Given:
+        """A token for this user, another than `stale`. `digest` stands for the issuer's credentials: theirs go with them.
+        Raises what the issuer raises, and `Throttled` when another has been fetching one for too long."""
+        about = f"token:{side}:{digest}:{user if issuer.per_user else ''}"
+        name = hashlib.sha256(about.encode()).hexdigest()[:32]
+        until = time.monotonic() + FETCH_SECONDS
+        while True:
+            sealed, wait = self._shelf.token(import_id, name, holder, stale=stale, seconds=FETCH_SECONDS)
+            if sealed:
+                try:
+                    return Given(secret=self._vault.open(import_id, about, sealed).password, sealed=sealed, fresh=False)
+                except CredentialsError:  # sealed by a key that is gone
+                    stale = sealed
+                    continue
+            if not wait:
+                return self._fetched(issuer, import_id, name, about, user, holder)
+            if time.monotonic() > until:
+                raise Throttled(side, "waits for a token that another worker fetches", wait_seconds=5.0)
+            self._pause(min(wait, 0.1))
+
+    def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> Given:
+        sealed, seconds = b"", 0.0
+        try:
+            token = issuer.issue(user)
+            sealed = self._vault.seal(import_id, about, Credentials(login=user, password=token.secret))
+            seconds = token.seconds - min(_MARGIN_SECONDS, token.seconds * _MARGIN_PART)
+            return Given(secret=token.secret, sealed=sealed, fresh=True)
+        finally:
+            self._shelf.keep_token(import_id, name, holder, sealed, seconds)

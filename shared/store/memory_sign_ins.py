@@ -1,0 +1,181 @@
+"""The part of the model that sees to signing in: `shared.store.SignInStore` in plain Python.
+
+`SignInBook` stands by itself, so that a dry run, which has no store, keeps to the same rules.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from shared.model import Note, Unit
+from shared.model.sign_in import LoginTurn
+from shared.store import MOST_DOUBTS
+from shared.store.memory_accounts import Accounts
+from shared.store.memory_requests import atomic
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    digest: str
+    #: "u" nothing known, "t" somebody tries it, "p" it let in, "d" it did and was refused since, "r" refused.
+    state: str = "u"
+    #: Refusals since it last let in.
+    count: int = 0
+    #: Until when the trial of `holder` counts, ms.
+    till: int = 0
+    holder: str = ""
+    words: str = ""
+
+
+class SignInBook:
+    """What is known of logins, and the tokens. Thread-safe. `now` in milliseconds."""
+
+    def __init__(self, now: Callable[[], int], others: Callable[[str, str], int] = lambda mailbox_id, side: 0) -> None:
+        self._now, self._others = now, others
+        self._lock = threading.RLock()
+        self._logins: dict[tuple[str, str], _Login] = {}
+        #: (import, name) → until (ms) and the sealed token; and who fetches one until when.
+        self._tokens: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._fetching: dict[tuple[str, str], tuple[int, str]] = {}
+
+    def login_turn(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+    ) -> LoginTurn:
+        """As the store's."""
+        with self._lock:
+            place, login = self._login(import_id, mailbox_id, side, digest, shared)
+            now = self._now()
+            if login.state == "r":
+                return LoginTurn(state="refused", words=login.words)
+            if login.state == "p":
+                return LoginTurn(state="proved")
+            if login.state == "t" and login.holder != holder and login.till > now:
+                return LoginTurn(state="wait", wait_seconds=(login.till - now) / 1000)
+            self._logins[place] = replace(login, state="t", till=now + int(seconds * 1000), holder=holder)
+            return LoginTurn(state="trial")
+
+    def login_told(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        words: str = "",
+    ) -> str:  # fmt: skip
+        """As the store's."""
+        with self._lock:
+            place, login = self._login(import_id, mailbox_id, side, digest, shared)
+            ours = login.state == "t" and login.holder == holder
+            login = replace(login, till=0)
+            if result == "in":
+                if login.state != "r":
+                    self._logins[place] = replace(login, state="p", count=0, holder="")
+                return ""
+            if result == "unknown":
+                if ours:
+                    self._logins[place] = replace(login, state="d" if login.count else "u", holder="")
+                return ""
+            if login.state in "ru":
+                return "refused"
+            verdict = "refused"
+            if not ours and self._others(mailbox_id, side) > 0:
+                verdict = "doubted"
+            elif shared and (not ours or login.count) and login.count + 1 < MOST_DOUBTS:
+                verdict = "one"
+            if ours or login.state != "t":
+                if verdict == "refused":
+                    self._logins[place] = replace(login, state="r", holder="", words=words)
+                else:
+                    self._logins[place] = replace(login, state="d", holder="", count=login.count + 1)
+            return verdict
+
+    def _login(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, shared: bool
+    ) -> tuple[tuple[str, str], _Login]:
+        place = (import_id if shared else mailbox_id, side)
+        known = self._logins.get(place)
+        return place, known if known and known.digest == digest else _Login(digest)
+
+    def forget_logins(self, bound_to: str) -> None:
+        """A person acted: this import's shared logins, or this mailbox's own, may be tried again."""
+        with self._lock:
+            for side in ("source", "destination"):
+                self._logins.pop((bound_to, side), None)
+
+    def token(
+        self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
+    ) -> tuple[bytes, float]:
+        """As the store's."""
+        with self._lock:
+            now, key = self._now(), (import_id, name)
+            till, sealed = self._tokens.get(key, (0, b""))
+            if till > now and sealed != stale:
+                return sealed, 0.0
+            till, other = self._fetching.get(key, (0, ""))
+            if till > now and other != holder:
+                return b"", (till - now) / 1000
+            self._fetching[key] = (now + int(seconds * 1000), holder)
+            return b"", 0.0
+
+    def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
+        """As the store's."""
+        with self._lock:
+            key = (import_id, name)
+            if self._fetching.get(key, (0, ""))[1] == holder:
+                del self._fetching[key]
+            if sealed and seconds > 0:
+                self._tokens[key] = (self._now() + int(seconds * 1000), sealed)
+
+    def forget_tokens(self, import_id: str) -> None:
+        """All of an import."""
+        with self._lock:
+            for kept in (self._tokens, self._fetching):
+                for key in [key for key in kept if key[0] == import_id]:
+                    del kept[key]
+
+
+class SignIns(Accounts):
+    """The store's methods, over a book."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__(clock)
+        self._book = SignInBook(self._rows.now, self._other_permits)
+        self.token, self.keep_token = self._book.token, self._book.keep_token
+        #: "scope:key" → lane → until when its connection counts, ms.
+        self._permits: dict[str, dict[str, int]] = {}
+
+    @atomic
+    def login_turn(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
+    ) -> LoginTurn:
+        return self._book.login_turn(import_id, mailbox_id, side, digest, holder, shared=shared, seconds=seconds)
+
+    @atomic
+    def login_told(
+        self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
+        words: str = "",
+    ) -> str:  # fmt: skip
+        return self._book.login_told(
+            import_id, mailbox_id, side, digest, holder, shared=shared, result=result, words=words
+        )
+
+    @atomic
+    def forgive_logins(self, import_id: str) -> None:
+        self._book.forget_logins(import_id)
+
+    def _other_permits(self, mailbox_id: str, side: str) -> int:
+        scope = f"{side}_account"
+        m = self._rows.mailboxes.get(mailbox_id)
+        lanes = self._permits.get(f"{scope}:{m.scopes[scope]}", {}) if m else {}
+        now = self._rows.now()
+        return max(0, sum(until > now for until in lanes.values()) - 1)
+
+    @atomic
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        queued = super().retry(import_id, mailbox_id, batches)
+        if queued:
+            self._book.forget_logins(mailbox_id)
+        return queued
+
+    @atomic
+    def forget(self, import_id: str) -> bool:
+        self._book.forget_tokens(import_id)
+        return super().forget(import_id)

@@ -1,0 +1,154 @@
+"""A POP3 maildrop as the source, by the command line: everything once, whatever happens on the way, and IMAP afterwards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import poplib
+import re
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import mail
+from tests.acceptance.conftest import Box, Office, assert_adds_up, until
+from tests.mail import Mail, canon_dovecot, corpus_messages, make_message
+from tests.servers.dovecot import Dovecot
+from tests.servers.pop3_server import Pop3Server, UniqueIds
+
+
+@pytest.fixture(scope="module")
+def maildrops() -> Iterator[Dovecot]:
+    with Dovecot(pop3=True) as server:
+        yield server
+
+
+def given(server: Dovecot, box: Box) -> Counter[str]:
+    """What the maildrop gives, read by the standard library: how often each canonical body."""
+    poplib._MAXLINE = 64 << 20  # type: ignore[attr-defined]
+    drop = poplib.POP3(server.host, server.pop3_port, timeout=30)
+    drop.user(box.login)
+    drop.pass_(box.password)
+    found: Counter[str] = Counter()
+    for number in range(1, len(drop.list()[1]) + 1):
+        lines = drop.retr(number)[1]
+        found[hashlib.sha256(canon_dovecot(b"".join(line + b"\r\n" for line in lines))).hexdigest()] += 1
+    drop.quit()
+    return found
+
+
+def held(box: Box) -> Counter[str]:
+    """What the account holds."""
+    found: Counter[str] = Counter()
+    for kept, times in box.seen().items():
+        found[kept.sha256] += times
+    return found
+
+
+def stand(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
+    """An account with this mail, and the empty one that it goes to."""
+    password = f"pw-{name}"
+    for server in (maildrops, office.destination):
+        server.add_user(name, password)
+    source = Box(maildrops, name, password)
+    mail.populate(*source._place, {"INBOX": [Mail(body) for body in bodies]})
+    return source, Box(office.destination, name, password)
+
+
+def ends(office: Office, maildrops: Dovecot) -> list[str]:
+    return [
+        "--source", f"pop3://127.0.0.1:{maildrops.pop3_port}",
+        "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
+    ]  # fmt: skip
+
+
+def corpus() -> list[bytes]:
+    """Real odd mail; what Dovecot gives of a NUL differs between POP3 and IMAP, so there is none in it."""
+    return [re.sub(rb"\0", b"", body) for _, body in corpus_messages() if body.strip(b"\0")]
+
+
+def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(office: Office, maildrops: Dovecot) -> None:
+    bodies = corpus()
+    source, destination = stand(office, maildrops, "corpus@pop.example", [*bodies, *bodies[:20]])
+    wanted = given(maildrops, source)
+    before = source.uids()
+    manifest = office.manifest({source.login: source.password})
+    for run in range(2):
+        whole = json.loads(office.run("import", manifest, *ends(office, maildrops)).out)
+        assert_adds_up(whole)
+        assert whole["import"]["copied"] == len(bodies) + 20, run
+        assert held(destination) == wanted, run
+    assert source.uids() == before, "nothing was deleted, and no flag changed"
+
+
+def test_killed_and_begun_again_it_ends_the_same(office: Office, maildrops: Dovecot) -> None:
+    bodies = [make_message(seed, 4_000) for seed in range(1_500)]
+    source, destination = stand(office, maildrops, "killed@pop.example", bodies)
+    manifest = office.manifest({source.login: source.password})
+    for least in (100, 600):
+        child = office.start("import", manifest, *ends(office, maildrops))
+        until(lambda c=child, n=least: c.poll() is not None or sum(held(destination).values()) >= n, "some mail")
+        os.killpg(child.pid, signal.SIGKILL)
+        child.communicate()
+    office.run("import", manifest, *ends(office, maildrops))
+    assert held(destination) == given(maildrops, source)
+
+
+def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Dovecot) -> None:
+    bodies = [make_message(seed, 1_500) for seed in range(60)]
+    source, destination = stand(office, maildrops, "later@pop.example", [*bodies, bodies[0]])
+    manifest = office.manifest({source.login: source.password})
+    office.run("import", manifest, *ends(office, maildrops))
+    mail.populate(*source._place, {"INBOX": [Mail(make_message(99, 1_500))], "Sent": [Mail(make_message(100, 1_500))]})
+    by_imap = [
+        "--source", f"imap://127.0.0.1:{maildrops.port}",
+        "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
+    ]  # fmt: skip
+    office.run("import", manifest, *by_imap)
+    found = destination.seen()
+    assert sum(found.values()) == 63
+    assert held(destination) == held(source)
+
+
+def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Dovecot, tmp_path: Path) -> None:
+    source, destination = stand(office, maildrops, "looked@pop.example", [make_message(1)])
+    manifest = office.manifest({source.login: source.password})
+    checked = office.run("check", manifest, *ends(office, maildrops))
+    assert '"messages": 1' in checked.out
+    planned = office.run("plan", manifest, *ends(office, maildrops))
+    assert '"messages": 1' in planned.out
+    assert not destination.seen()
+
+
+def test_pop3_is_no_destination(office: Office, maildrops: Dovecot) -> None:
+    manifest = office.manifest({"a": "b"})
+    to = ["--source", f"imap://127.0.0.1:{office.source.port}", "--destination", "pop3s://mail.example"]
+    refused = office.run("import", manifest, *to, code=2)
+    assert "mail cannot be put into a POP3 server" in refused.said
+
+
+@pytest.mark.parametrize(
+    "unique_ids", [None, lambda session, n: b"%d-%d" % (session, n), lambda session, n: b"%d" % (n // 3)]
+)
+def test_a_server_that_cannot_tell_its_messages_apart_gives_each_once(office: Office, unique_ids: UniqueIds) -> None:
+    bodies = [make_message(seed, 1_500) for seed in range(40)]
+    bodies = [body if body.endswith(b"\r\n") else body + b"\r\n" for body in (*bodies, bodies[0])]
+    login = f"vague{'abc'[0 if unique_ids is None else 1 if b'-' in unique_ids(1, 1) else 2]}@pop.example"
+    office.destination.add_user(login, "pw")
+    destination = Box(office.destination, login, "pw")
+    with Pop3Server(list(bodies), unique_ids=unique_ids) as server:
+        manifest = office.manifest({login: "pw"})
+        command = [
+            "import", str(manifest), "--source", f"pop3://127.0.0.1:{server.port}",
+            "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
+        ]  # fmt: skip
+        for extra in (b"", b"one more\r\n"):
+            if extra:
+                server.messages.append(make_message(77) + extra)
+            office.run(*command)
+            wanted = Counter(hashlib.sha256(canon_dovecot(body)).hexdigest() for body in server.messages)
+            assert held(destination) == wanted

@@ -1,0 +1,189 @@
+"""What to import, option by option, as a person gives them: the command line, real processes, two real Dovecots."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests import mail
+from tests.acceptance.conftest import Box, Office
+from tests.mail import Mail, Snapshot, expected, make_message
+
+MOMENT = datetime(2022, 6, 1, tzinfo=UTC)
+#: More than are looked at without a search (`shared.mail.choosing.FEW`).
+MANY = 70
+
+
+def letters(count: int = MANY) -> list[Mail]:
+    """Messages around `MOMENT`, a few of them within seconds of it, of sizes from 1 to 8 kB, with flags of all kinds."""
+    near = [-1, 0, 1, -43_200, 43_200, -50_400, 50_400, -86_400, 86_400]
+    made = []
+    for n in range(count):
+        away = near[n] if n < len(near) else (n - count // 2) * 400_000
+        flags = [flag for bit, flag in enumerate(("\\Seen", "\\Flagged", "\\Deleted")) if n >> bit & 1]
+        made.append(Mail(make_message(n, 1000 + n % 8 * 1000), flags, MOMENT + timedelta(seconds=away)))
+    return made
+
+
+def fill(box: Box, folders: dict[str, list[Mail]]) -> None:
+    mail.populate(box.server.host, box.server.port, box.login, box.password, folders)
+
+
+def held(messages: dict[str, list[Mail]], wanted: Callable[[Mail], bool]) -> Snapshot:
+    """What the destination should hold."""
+    return expected({name: [one for one in some if wanted(one)] for name, some in messages.items()}, canon=bytes)
+
+
+def has(flag: str) -> Callable[[Mail], bool]:
+    return lambda one: flag in one.flags
+
+
+CHOICES: dict[str, tuple[list[str], Callable[[Mail], bool]]] = {
+    "since": (["--since", "2022-06-01"], lambda m: m.internaldate is not None and m.internaldate >= MOMENT),
+    "before": (
+        ["--before", "2022-06-01T03:00:00+03:00"],
+        lambda m: m.internaldate is not None and m.internaldate < MOMENT,
+    ),
+    "larger": (["--larger", "4kB"], lambda m: len(m.body) > 4000),
+    "smaller": (["--smaller", "4 kB"], lambda m: len(m.body) < 4000),
+    "unseen": (["--unseen"], lambda m: not has("\\Seen")(m)),
+    "flagged": (["--flagged"], has("\\Flagged")),
+    "not_deleted": (["--not-deleted"], lambda m: not has("\\Deleted")(m)),
+    "all of it": (
+        ["--since", "2022-06-01", "--smaller", "6kB", "--unseen", "--flagged", "--not-deleted", "--newest-first"],
+        lambda m: (
+            m.internaldate is not None
+            and m.internaldate >= MOMENT
+            and len(m.body) < 6000
+            and {"\\Seen", "\\Flagged", "\\Deleted"} & set(m.flags) == {"\\Flagged"}
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office: Office, name: str) -> None:
+    arguments, wanted = CHOICES[name]
+    login = f"choice-{name.replace(' ', '-')}"
+    source, destination = office.accounts(login)[login]
+    there = {"INBOX": letters(), "Work": letters(12)}
+    fill(source, there)
+    before = source.uids()
+    manifest = office.manifest({login: f"pw-{login}"})
+
+    dry = json.loads(office.run("plan", manifest, *office.ends, *arguments, "--json").out)
+    assert destination.seen().total() == 0, "a rehearsal writes nothing"
+    some = held(there, wanted)
+    assert 0 < some.total() < MANY
+    assert (dry["totals"]["messages"], dry["totals"]["skipped_messages"]) == (some.total(), MANY + 12 - some.total())
+
+    first = office.import_(manifest, *arguments)
+    assert destination.seen() == some
+    whole = first["import"]
+    assert (whole["copied"], whole["skipped"], whole["messages"]) == (some.total(), MANY + 12 - some.total(), MANY + 12)
+    assert whole["status"] == "complete"
+    assert whole["done_bytes"] == whole["bytes"]
+    inbox = next(one for one in first["mailboxes"][0]["folders"] if one["folder"] == "INBOX")
+    assert sum(int(part.split()[0].replace(",", "")) for part in inbox["skipped_why"].split("; ")) == inbox["skipped"]
+
+    again = office.import_(manifest, *arguments)
+    assert (again["import"]["copied"], again["import"]["skipped"]) == (whole["copied"], whole["skipped"])
+    assert destination.seen() == some
+
+    last = office.import_(manifest)
+    assert destination.seen() == source.seen()
+    assert (last["import"]["copied"], last["import"]["skipped"]) == (MANY + 12, 0)
+    assert last["import"]["done_bytes"] == last["import"]["bytes"] == whole["bytes"]
+    assert source.uids() == before, "the source is never written to"
+
+
+def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(office: Office) -> None:
+    source, destination = office.accounts("narrow")["narrow"]
+    fill(source, {"INBOX": letters()})
+    manifest = office.manifest({"narrow": "pw-narrow"})
+    office.import_(manifest)
+    fill(source, {"INBOX": [Mail(make_message(900 + n, 2000), (), MOMENT + timedelta(days=n - 30)) for n in range(60)]})
+    found = office.import_(manifest, "--since", "2022-06-01")
+    assert (found["import"]["copied"], found["import"]["skipped"]) == (MANY + 30, 30)
+    assert (source.seen() - destination.seen()).total() == 30
+
+
+def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(office: Office) -> None:
+    source, destination = office.accounts("present")["present"]
+    there = letters()
+    fill(source, {"INBOX": there})
+    fill(destination, {"INBOX": [one for one in there if one.internaldate and one.internaldate < MOMENT][:5]})
+    manifest = office.manifest({"present": "pw-present"})
+    office.import_(manifest, "--since", "2022-06-01")
+    found = office.import_(manifest)
+    assert (found["import"]["already_present"], found["import"]["copied"]) == (5, MANY - 5)
+    assert destination.seen() == source.seen()
+
+
+FOLDERS = {"INBOX": 3, "Work": 2, "Work/2024": 2, "Spam": 2, "Spam/deep": 1, "Trash": 2, "&BCcENQRABD0EPgQyBDgEOgQ4-": 1, "Mine/Trash": 1}
+
+
+def boxed(office: Office, login: str) -> tuple[Box, Box, Any]:
+    source, destination = office.accounts(login)[login]
+    source.fill(FOLDERS)
+    return source, destination, office.manifest({login: f"pw-{login}"})
+
+
+def places(box: Box) -> dict[bytes, int]:
+    return {name: len(messages) for name, (_, messages) in box.uids().items() if messages}
+
+
+def test_special_folders_are_left_out_by_name_with_what_lies_below(office: Office) -> None:
+    source, destination, manifest = boxed(office, "special")
+    found = office.import_(manifest, "--skip-special", "spam,trash,Drafts")
+    assert places(destination) == {b"INBOX": 3, b"Work": 2, b"Work/2024": 2, b"Mine/Trash": 1}
+    assert found["import"]["messages"] == 8
+    office.import_(manifest)
+    assert destination.seen() == source.seen()
+
+
+def test_everything_goes_below_a_folder_and_stays_there(office: Office) -> None:
+    source, destination, manifest = boxed(office, "below")
+    office.import_(manifest, "--into", "Archive/Old", "--exclude", "Work/2024")
+    below = {b"Archive/Old/" + name.encode(): n for name, n in FOLDERS.items() if name != "Work/2024"}
+    assert places(destination) == below
+    # Without it, what has a place keeps it, and what is new follows the rules of now.
+    source.fill({"INBOX": 1, "New": 1}, seed=7)
+    office.import_(manifest)
+    assert places(destination) == below | {b"Archive/Old/INBOX": 4, b"Archive/Old/Work/2024": 2, b"New": 1}
+
+
+def test_a_folder_map_is_previewed_and_followed(office: Office) -> None:
+    source, destination, manifest = boxed(office, "mapped")
+    rules = office.home / "map.csv"
+    rules.write_text('old,new\nWork,"Projects, old"\nTrash,INBOX/Bin\nЧерновики,Drafts/Русские\nNowhere,Somewhere\n')
+    dry = office.run("plan", manifest, *office.ends, "--folder-map", str(rules)).out
+    assert "Work → Projects, old" in dry
+    assert "by the folder map" in dry
+    assert "no mailbox has a folder 'Nowhere'" in dry
+    office.import_(manifest, "--folder-map", str(rules))
+    found = places(destination)
+    assert found == {
+        b"INBOX": 3, b"Projects, old": 2, b"Projects, old/2024": 2, b"Spam": 2, b"Spam/deep": 1, b"INBOX/Bin": 2,
+        b"Drafts/&BCAEQwRBBEEEOgQ4BDU-": 1, b"Mine/Trash": 1,
+    }  # fmt: skip
+    office.import_(manifest)
+    assert places(destination) == found, "what has a place keeps it"
+    assert sorted(k[1:] for k in source.seen().elements()) == sorted(k[1:] for k in destination.seen().elements())
+
+
+def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office: Office) -> None:
+    manifest = office.manifest({"a": "b"})
+    rules = office.home / "map.csv"
+    rules.write_text("Work,Projects\nWork,Other\nA,Projects\nB\n,C\nD,INBOX\n")
+    ended = office.run(
+        "import", manifest, *office.ends, "--since", "yesterday", "--larger", "big", "--skip-special", "junk,foo",
+        "--into", "a//b", "--folder-map", str(rules), "--gmail-labels", "some", code=2,
+    )  # fmt: skip
+    for said in ("--since", "--larger", "foo", "--into", "line 2", "line 3", "line 4", "line 5", "line 6", "--gmail-labels"):
+        assert said in ended.said
+    assert not (office.home / "state").exists()

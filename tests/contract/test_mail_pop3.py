@@ -1,0 +1,309 @@
+"""POP3 as a source: what the port promises, over pop3d and over a server that keeps no word."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from shared.credentials import Secret
+from shared.errors import (
+    AuthenticationRefused,
+    FolderRefused,
+    MailError,
+    ProtocolViolation,
+    ServerRefused,
+    Throttled,
+    TlsFailed,
+)
+from shared.mail import Message
+from shared.mail.pop3 import WHOLE_BYTES
+from shared.mail.pop3_source import INBOX, Pop3Source, received_at
+from shared.mail.sasl import Proof
+from shared.mail.ways import Ways
+from shared.maildrop import Identities, Passing
+from shared.model import Endpoint, Tls
+from shared.uids import UidSet
+from tests import mail
+from tests.mail import Mail
+from tests.servers.certificate import fingerprint
+from tests.servers.dovecot import Dovecot
+from tests.servers.pop3_server import Pop3Server, stuffed
+from tests.unit.mail.kit import mail as small
+
+EVERY = UidSet.parse("1:10000")
+WAYS = Ways(connect_timeout_seconds=5, command_timeout_seconds=5)
+
+
+def sign_in(port: int, identities: Identities | None = None, *, tls: Tls = Tls.NONE, **more: str) -> Pop3Source:
+    end = Endpoint(protocol="pop3", host="127.0.0.1", port=port, tls=tls, **more)
+    proof = Proof(login="u@example.org", secret=Secret("s3cret, pässword"))
+    source = WAYS.source(end, proof, identities or Passing())
+    assert isinstance(source, Pop3Source)
+    return source
+
+
+def bodies(source: Pop3Source) -> dict[int, bytes]:
+    source.open(INBOX)
+    return {each.uid: whole(each) for each in source.fetch(EVERY)}
+
+
+def whole(message: Message) -> bytes:
+    return message.body if message.body is not None else b"".join(message.stream or ())
+
+
+def end(*extra: bytes) -> bytes:
+    return b"Subject: s\r\n\r\n" + b"".join(extra)
+
+
+# -- a real server
+
+
+@pytest.fixture(scope="module")
+def dovecot() -> Iterator[Dovecot]:
+    with Dovecot(pop3=True) as server:
+        server.add_user("u@example.org", "s3cret, pässword")
+        large = end(b"." * 80_000 + b"\r\n", (b"..x" * 30_000 + b"\r\n") * 8, b".\r\n", b"end\r\n")
+        assert len(large) > WHOLE_BYTES
+        odd = [small(1), end(b".\r\n..\r\n...\r\n"), large, end(), end(b"x" * 200_000 + b"\r\n")]
+        mail.populate("127.0.0.1", server.port, "u@example.org", "s3cret, pässword", {"INBOX": [Mail(b) for b in odd]})
+        server.odd = odd  # type: ignore[attr-defined]
+        yield server
+
+
+def test_every_byte_comes_as_it_was(dovecot: Dovecot) -> None:
+    source = sign_in(dovecot.pop3_port)
+    status = source.open(INBOX)
+    assert (status.messages, status.uidnext, status.uidvalidity) == (5, 6, 1)
+    found = {each.uid: (each.size_bytes, whole(each), each.flags) for each in source.fetch(EVERY)}
+    assert found == {n: (len(body), body, ()) for n, body in enumerate(dovecot.odd, 1)}  # type: ignore[attr-defined]
+    assert [uid for uid, _ in source.sizes(status)] == [1, 2, 3, 4, 5]
+    assert source.existing() == UidSet.parse("1:5")
+    assert [s.size_bytes for s in source.sightings(EVERY, full=True)] == [found[n][0] for n in range(1, 6)]
+    source.noop()
+    source.close()
+
+
+def test_numbers_stay_whatever_goes_and_comes(dovecot: Dovecot) -> None:
+    dovecot.add_user("v@example.org", "s3cret, pässword")
+    place = ("127.0.0.1", dovecot.port, "v@example.org", "s3cret, pässword")
+    identities = Passing()
+    mail.populate(*place, {"INBOX": [Mail(small(n)) for n in range(3)]})
+    proof = Proof(login="v@example.org", secret=Secret("s3cret, pässword"))
+    there = Endpoint(protocol="pop3", host="127.0.0.1", port=dovecot.pop3_port, tls=Tls.NONE)
+    first = WAYS.source(there, proof, identities)
+    assert {m.uid: m.body for m in first.fetch(EVERY)} == {n + 1: small(n) for n in range(3)}
+    first.close()
+    for path in sorted(Path(dovecot.mail_folder("v@example.org")).glob("[cn][ue][rw]/*"))[:1]:
+        path.unlink()
+    mail.populate(*place, {"INBOX": [Mail(small(7))]})
+    again = WAYS.source(there, proof, identities)
+    assert again.open(INBOX).uidvalidity == 1
+    found = {m.uid: m.body for m in again.fetch(EVERY)}
+    assert found[4] == small(7)  # type: ignore[index]
+    assert len(found) == 3
+    assert all(found[uid] == small(uid - 1) for uid in found if uid < 4)
+    again.close()
+
+
+@pytest.mark.parametrize("tls", [Tls.IMPLICIT, Tls.STARTTLS])
+def test_it_is_encrypted_and_the_certificate_counts(dovecot: Dovecot, tls: Tls) -> None:
+    port = dovecot.pop3s_port if tls is Tls.IMPLICIT else dovecot.pop3_port
+    pin = fingerprint(dovecot.certificate)
+    assert sign_in(port, tls=tls, certificate_sha256=pin).open(INBOX).messages == 5
+    with pytest.raises(TlsFailed):
+        sign_in(port, tls=tls)
+    with pytest.raises(TlsFailed):
+        sign_in(port, tls=tls, certificate_sha256="0" * 64)
+
+
+def test_without_stls_nothing_goes_on() -> None:
+    with Pop3Server([]) as server:
+        server._answer = lambda command, session: iter([b"-ERR no\r\n"])  # type: ignore[method-assign,assignment]
+        with pytest.raises(TlsFailed, match="STLS"):
+            sign_in(server.port, tls=Tls.STARTTLS)
+        assert server.commands == [b"STLS"], "not a word of the credentials"
+
+
+def test_a_wrong_password_is_refused_once(dovecot: Dovecot) -> None:
+    proof = Proof(login="u@example.org", secret=Secret("wrong"))
+    there = Endpoint(protocol="pop3", host="127.0.0.1", port=dovecot.pop3_port, tls=Tls.NONE)
+    before = dovecot.login_attempts("u@example.org")
+    with pytest.raises(AuthenticationRefused):
+        WAYS.source(there, proof, Passing())
+    assert dovecot.login_attempts("u@example.org") == before + 1
+
+
+# -- identities
+
+
+def test_without_unique_ids_content_tells_messages_apart() -> None:
+    twins = [small(1), small(1), small(2), small(2, text=b"other\r\n")]
+    with Pop3Server(list(twins), unique_ids=None) as server:
+        identities = Passing()
+        source = sign_in(server.port, identities)
+        assert sorted(bodies(source).values()) == sorted(twins)
+        assert source.open(INBOX).uidvalidity == 1
+        first = bodies(sign_in(server.port, identities))
+        server.messages.append(small(9))
+        second = bodies(sign_in(server.port, identities))
+        assert {uid: body for uid, body in second.items() if uid < 5} == first
+        assert second[5] == small(9)
+        # One goes and one comes: nobody can say which is which any more.
+        server.messages[0] = small(10)
+        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
+
+
+def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
+    one, two = end(b"aaaa\r\n"), end(b"bbbb\r\n")
+    with Pop3Server([one], unique_ids=None) as server:
+        identities = Passing()
+        assert bodies(sign_in(server.port, identities)) == {1: one}
+        server.messages.insert(0, two)
+        again = sign_in(server.port, identities)
+        # What was known by its head is so no longer: a new generation, and the planner looks at the bodies.
+        assert again.open(INBOX).uidvalidity == 2
+        assert sorted(bodies(again).values()) == [one, two]
+
+
+def test_a_unique_id_that_stands_twice_loses_nothing() -> None:
+    with Pop3Server([small(n) for n in range(4)], unique_ids=lambda session, n: b"same" if n < 4 else b"own") as server:
+        identities = Passing()
+        found = bodies(sign_in(server.port, identities))
+        assert sorted(found.values()) == sorted(small(n) for n in range(4))
+        assert bodies(sign_in(server.port, identities)) == found
+
+
+def test_unique_ids_that_change_each_time_begin_a_new_generation() -> None:
+    with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, n: b"%d-%d" % (session, n)) as server:
+        identities = Passing()
+        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 1
+        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
+
+
+def test_odd_unique_ids_are_taken_as_they_are() -> None:
+    odd = [b"a b", b"x" * 300, b"\xff\x80"]
+    with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, n: odd[n - 1]) as server:
+        identities = Passing()
+        found = bodies(sign_in(server.port, identities))
+        assert bodies(sign_in(server.port, identities)) == found
+
+
+# -- what servers do
+
+
+@pytest.mark.parametrize("capabilities", [None, (), (b"UIDL",), (b"TOP", b"PIPELINING")])
+def test_whatever_it_is_capable_of(capabilities: tuple[bytes, ...] | None) -> None:
+    many = [small(n) for n in range(130)]
+    with Pop3Server(many, capabilities=capabilities) as server:
+        source = sign_in(server.port)
+        assert list(bodies(source).values()) == many
+        assert [s.message_id for s in source.sightings(UidSet.parse("2:3"))] == ["<1@example.org>", "<2@example.org>"]
+        assert not any(command.startswith(b"DELE") for command in server.commands)
+
+
+@pytest.mark.parametrize("said", [b"-ERR [IN-USE] no", b"-ERR [LOGIN-DELAY] wait", b"-ERR [SYS/TEMP] later",
+                                  b"-ERR maildrop already locked", b"-ERR Mailbox in use, try again"])  # fmt: skip
+def test_a_busy_maildrop_is_waited_for(said: bytes) -> None:
+    with Pop3Server([], refusals=[said]) as server:
+        with pytest.raises(Throttled) as caught:
+            sign_in(server.port)
+        assert caught.value.wait_seconds
+        assert sign_in(server.port).open(INBOX).messages == 0
+
+
+@pytest.mark.parametrize("said", [b"-ERR [AUTH] try again later", b"-ERR [SYS/PERM] gone", b"-ERR no such user"])
+def test_a_refusal_is_a_refusal(said: bytes) -> None:
+    with Pop3Server([], refusals=[said]) as server, pytest.raises(AuthenticationRefused):
+        sign_in(server.port)
+
+
+def test_what_is_unreadable_costs_its_neighbours_nothing() -> None:
+    with Pop3Server([small(n) for n in range(1, 6)], unreadable={2, 4}) as server:
+        source = sign_in(server.port)
+        source.open(INBOX)
+        found: dict[int, bytes | None] = {}
+        coming = source.fetch(EVERY)
+        found |= {each.uid: each.body for each in islice(coming, 3)}
+        with pytest.raises(ServerRefused) as caught:
+            next(coming)
+        assert found == {n: small(n) for n in (1, 3, 5)}
+        assert caught.value.uids == UidSet.parse("2,4")
+        source.noop()
+
+
+@pytest.mark.parametrize(
+    ("sent", "body"),
+    [
+        (b".\r\n", b""),
+        (b"..\r\n.\r\n", b".\r\n"),
+        (b"a\n.\nb\r\n.\r\n", b"a\n.\nb\r\n"),
+        (b"a\r\n.unstuffed\r\n.\r\n", b"a\r\nunstuffed\r\n"),
+        (b"\r\n\r\n.\r\n", b"\r\n\r\n"),
+        (b"." * 600_000 + b"\r\n..\r\n.\r\n", b"." * 599_999 + b"\r\n.\r\n"),
+        (b"x" * 65_535 + b"\r\n..y\r\n" + b"z" * 600_000 + b"\r\n.\r\n", b"x" * 65_535 + b"\r\n.y\r\n" + b"z" * 600_000 + b"\r\n"),
+    ],
+)  # fmt: skip
+def test_dots_and_line_ends(sent: bytes, body: bytes) -> None:
+    with Pop3Server([small(1), small(2)], raw={1: b"+OK\r\n" + sent}, more=7) as server:
+        assert bodies(sign_in(server.port)) == {1: body, 2: small(2)}
+
+
+def test_stuffing_is_undone_for_any_body() -> None:
+    many = [b"", b".", b"..\r\n", b"\r\n.", b".\r\n.\r\n", b"\r\n..\r\n", b"a.\r\n.b\r\n..c\r\n"]
+    full = [body if body.endswith(b"\r\n") or not body else body + b"\r\n" for body in many]
+    with Pop3Server(full, raw={n: b"+OK\r\n" + stuffed(body) for n, body in enumerate(full, 1)}) as server:
+        assert list(bodies(sign_in(server.port)).values()) == full
+
+
+def test_a_server_that_makes_no_sense_or_stops_is_given_up() -> None:
+    for raw in (b"hello\r\n", b"+OK\r\nSubject: x\r\n\r\nno end"):
+        with Pop3Server([small(1)], raw={1: raw}) as server:
+            ways = Ways(connect_timeout_seconds=1, command_timeout_seconds=0.3)
+            there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
+            source = ways.source(there, Proof(login="u", secret=Secret("p")), Passing())
+            source.open(INBOX)
+            with pytest.raises(MailError):
+                list(source.fetch(EVERY))
+
+
+def test_it_has_one_folder() -> None:
+    with Pop3Server([small(1)]) as server:
+        source = sign_in(server.port)
+        assert [folder.name for folder in source.listing().folders] == [INBOX]
+        with pytest.raises(FolderRefused):
+            source.open(b"Sent")
+        assert isinstance(source.statuses([b"Sent"])[0], FolderRefused)
+
+
+@pytest.mark.parametrize("bad", ["u\r\nDELE 1", "u\nx", "u\0x"])
+def test_a_login_or_password_never_becomes_a_command(bad: str) -> None:
+    with Pop3Server([small(1)]) as server:
+        there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
+        for proof in (Proof(login=bad, secret=Secret("p")), Proof(login="u", secret=Secret(bad))):
+            with pytest.raises(AuthenticationRefused):
+                WAYS.source(there, proof, Passing())
+        assert server.commands == []
+
+
+def test_a_server_that_speaks_something_else_is_named() -> None:
+    with Pop3Server([]) as server:
+        server._serve = lambda sock, session: sock.sendall(b"* OK imap\r\n")  # type: ignore[method-assign]
+        with pytest.raises((ProtocolViolation, MailError), match="POP3"):
+            sign_in(server.port)
+
+
+@pytest.mark.parametrize(
+    ("header", "when", "zone"),
+    [
+        (b"Received: a; Thu, 18 Jul 1996 02:44:25 +0300\r\nReceived: b; Wed, 17 Jul 1996 00:00:00 +0000", 837_647_065, 180),
+        (b"Received: no date here\r\nDate: Wed, 17 Jul 1996 02:44:25 -0700", 837_596_665, -420),
+        (b"Received: a;\r\n\tThu, 18 Jul 1996\r\n 02:44:25 +0300 (MSK)", 837_647_065, 180),
+        (b"Date: Thu, 99 Xyz 1996 02:44:25 +0300", None, 0),
+        (b"Subject: none", None, 0),
+    ],
+)  # fmt: skip
+def test_the_date_is_that_of_the_topmost_received(header: bytes, when: int | None, zone: int) -> None:
+    assert received_at(header) == (when, zone)

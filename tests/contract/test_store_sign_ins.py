@@ -1,0 +1,197 @@
+"""Logins that may be tried or may not, and tokens that all workers share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from shared.model import Mailbox
+from shared.store import MOST_DOUBTS, Store
+from tests.contract.store_kit import Clock, plan_of, start, take
+
+
+class Desk:
+    """Short words for one side of one import."""
+
+    def __init__(self, store: Store, mailboxes: int = 2, *, shared: bool) -> None:
+        self.store, self.shared = store, shared
+        self.request, people = start(store, mailboxes)
+        self.people: list[Mailbox] = list(people)
+
+    def _place(self, at: int, digest: str) -> tuple[str, str, str, str]:
+        return self.request.import_id, self.people[at].mailbox_id, "source", digest
+
+    def turn(self, holder: str, at: int = 0, digest: str = "d1") -> str:
+        found = self.store.login_turn(*self._place(at, digest), holder, shared=self.shared, seconds=30)
+        assert (found.wait_seconds > 0) == (found.state == "wait")
+        return found.state
+
+    def told(self, holder: str, result: str, at: int = 0, digest: str = "d1", words: str = "no: \n{}") -> str:
+        place = self._place(at, digest)
+        return self.store.login_told(*place, holder, shared=self.shared, result=result, words=words)
+
+
+@pytest.fixture(params=[True, False], ids=["shared", "own"])
+def desk(store: Store, request: Any) -> Desk:
+    return Desk(store, shared=request.param)
+
+
+def test_what_never_let_anybody_in_is_tried_by_one(desk: Desk, clock: Clock) -> None:
+    assert desk.turn("a") == "trial"
+    assert [desk.turn(holder) for holder in "bcd"] == ["wait"] * 3
+    assert desk.turn("a") == "trial", "the same call again changes nothing"
+    assert desk.told("a", "in") == ""
+    assert [desk.turn(holder) for holder in "abcd"] == ["proved"] * 4
+
+
+def test_a_refused_login_is_tried_by_nobody_until_it_is_another(desk: Desk, clock: Clock) -> None:
+    assert desk.turn("a") == "trial"
+    assert desk.told("a", "refused") == "refused"
+    assert desk.told("a", "refused") == "refused", "the same call again changes nothing"
+    clock.forward(100_000)
+    assert desk.turn("b") == "refused"
+    found = desk.store.login_turn(*desk._place(0, "d1"), "b", shared=desk.shared, seconds=30)
+    assert found.words == "no: \n{}"
+    assert desk.turn("b", digest="d2") == "trial", "other credentials"
+
+
+def test_a_shared_login_is_refused_for_all_and_an_own_one_for_itself(desk: Desk) -> None:
+    assert desk.turn("a", 0) == "trial"
+    assert desk.turn("b", 1) == ("wait" if desk.shared else "trial")
+    assert desk.told("a", "refused", 0) == "refused"
+    assert desk.turn("b", 1) == ("refused" if desk.shared else "trial")
+
+
+def test_a_trial_of_which_nothing_came_is_anothers_turn(desk: Desk, clock: Clock) -> None:
+    assert desk.turn("a") == "trial"
+    assert desk.told("a", "unknown") == ""
+    assert desk.turn("b") == "trial"
+    clock.forward(31)  # b died
+    assert desk.turn("c") == "trial"
+    assert desk.told("b", "unknown") == "", "too late to say anything"
+    assert desk.turn("d") == "wait"
+
+
+def test_a_shared_login_that_let_others_in_is_refused_after_some_in_a_row(store: Store) -> None:
+    desk = Desk(store, 1, shared=True)
+    for _ in range(2):
+        assert desk.turn("a") in ("trial", "proved")
+        desk.told("a", "in")
+        assert desk.told("b", "refused") == "one", "that account alone is to blame"
+        for number in range(MOST_DOUBTS - 1):
+            assert desk.turn(f"c{number}") == "trial", "from now on one at a time"
+            assert desk.turn("d") == "wait"
+            if number < MOST_DOUBTS - 2:
+                assert desk.told(f"c{number}", "refused") == "one"
+        desk.told(f"c{MOST_DOUBTS - 2}", "in")
+        assert desk.turn("d") == "proved"
+    for number in range(MOST_DOUBTS):
+        desk.turn(f"e{number}")
+        assert desk.told(f"e{number}", "refused") == ("refused" if number == MOST_DOUBTS - 1 else "one")
+    assert desk.turn("f") == "refused"
+
+
+def test_an_own_login_that_let_in_is_doubted_once_while_other_connections_are_open(store: Store) -> None:
+    desk = Desk(store, 1, shared=False)
+    lease = take(store, "lane1")
+    assert lease.mailbox.mailbox_id == desk.people[0].mailbox_id
+    store.set_limit("source_account", 4)
+    desk.turn("a")
+    desk.told("a", "in")
+    assert desk.told("b", "refused") == "refused", "nobody else is there"
+    assert desk.turn("b") == "refused"
+
+
+def test_over_the_limit_may_be_called_a_wrong_password(store: Store, clock: Clock) -> None:
+    desk = Desk(store, 1, shared=False)
+    _two_lanes(store, desk)
+    desk.turn("a")
+    desk.told("a", "in")
+    assert desk.told("b", "refused") == "doubted"
+    assert desk.told("c", "refused") == "doubted", "was on its way at the same time"
+    assert desk.turn("b") == "trial"
+    assert desk.turn("c") == "wait"
+    assert desk.told("c", "refused") == "doubted", "still on its way"
+    assert desk.told("b", "refused") == "refused", "the one more try decides"
+    assert desk.turn("c") == "refused"
+
+
+def test_it_was_the_limit(store: Store) -> None:
+    desk = Desk(store, 1, shared=False)
+    _two_lanes(store, desk)
+    desk.turn("a")
+    desk.told("a", "in")
+    assert desk.told("b", "refused") == "doubted"
+    desk.turn("b")
+    desk.told("b", "in")
+    assert desk.turn("c") == "proved"
+    assert desk.told("c", "refused") == "doubted"
+
+
+def _two_lanes(store: Store, desk: Desk) -> None:
+    """Two lanes at one mailbox: two connections of one account."""
+    lease = take(store, "lane1")
+    store.plan_folders(lease, [(plan_of(lease.mailbox, name, (1, 9)), n) for n, name in enumerate(("A", "B"), start=1)])
+    assert store.claim("lane2") is not None
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_person_may_ask_for_one_more_try(store: Store, shared: bool) -> None:
+    desk = Desk(store, 1, shared=shared)
+    lease = take(store)
+    desk.turn("a")
+    assert desk.told("a", "refused") == "refused"
+    store.release(lease, how="park")
+    mailbox = desk.people[0].mailbox_id
+    assert store.retry(desk.request.import_id, mailbox, [])
+    assert desk.turn("b") == ("refused" if shared else "trial"), "one mailbox's retry is no word about the others'"
+    store.forgive_logins(desk.request.import_id)
+    assert desk.turn("b") == "trial"
+
+
+# -- tokens
+
+
+def test_one_fetches_a_token_and_all_use_it(store: Store, clock: Clock) -> None:
+    whole, _ = start(store, 1)
+    i = whole.import_id
+    assert store.token(i, "n", "a", seconds=30) == (b"", 0.0)
+    assert store.token(i, "n", "a", seconds=30) == (b"", 0.0), "the same call again changes nothing"
+    assert store.token(i, "n", "b", seconds=30) == (b"", 30.0)
+    assert store.token(i, "other", "b", seconds=30) == (b"", 0.0)
+    store.keep_token(i, "n", "a", b"sealed:1", 100)
+    assert store.token(i, "n", "b", seconds=30) == (b"sealed:1", 0.0)
+    clock.forward(100)
+    assert store.token(i, "n", "b", seconds=30) == (b"", 0.0), "it has run out"
+
+
+def test_a_stale_token_is_fetched_anew_by_one(store: Store) -> None:
+    whole, _ = start(store, 1)
+    i = whole.import_id
+    store.keep_token(i, "n", "a", b"one", 100)
+    assert store.token(i, "n", "a", stale=b"one", seconds=30) == (b"", 0.0)
+    assert store.token(i, "n", "b", stale=b"one", seconds=30) == (b"", 30.0)
+    assert store.token(i, "n", "c", seconds=30) == (b"one", 0.0), "who was not refused goes on with it"
+    store.keep_token(i, "n", "a", b"two", 100)
+    assert store.token(i, "n", "b", stale=b"one", seconds=30) == (b"two", 0.0)
+
+
+def test_nobody_waits_for_one_who_found_none_or_died(store: Store, clock: Clock) -> None:
+    whole, _ = start(store, 1)
+    i = whole.import_id
+    store.token(i, "n", "a", seconds=30)
+    store.keep_token(i, "n", "a", b"", 0)
+    assert store.token(i, "n", "b", seconds=30) == (b"", 0.0)
+    clock.forward(31)
+    assert store.token(i, "n", "c", seconds=30) == (b"", 0.0)
+    store.keep_token(i, "n", "b", b"late", 100)
+    assert store.token(i, "n", "d", seconds=30) == (b"late", 0.0)
+
+
+def test_tokens_go_with_the_credentials(store: Store) -> None:
+    whole, (mailbox,) = start(store, 1)
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
+    store.keep_token(whole.import_id, "n", "a", b"one", 100)
+    assert store.forget(whole.import_id)
+    assert store.token(whole.import_id, "n", "a", seconds=30) == (b"", 0.0)

@@ -1,0 +1,112 @@
+"""A POP3 server that does what Dovecot will not: no unique-ids, the same one twice, another one each time, a busy maildrop,
+answers that make no sense. It never forgets a command."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+#: Given (session number, message's place) the unique-id; None: the server has no UIDL.
+UniqueIds = Callable[[int, int], bytes] | None
+
+
+@dataclass
+class Pop3Server:
+    """Signs anybody in. All fields may be changed between sessions."""
+
+    #: The messages, in order.
+    messages: list[bytes]
+    #: Unique-ids.
+    unique_ids: UniqueIds = staticmethod(lambda session, place: b"id-%d" % place)
+    #: CAPA's lines; None: the server does not know CAPA.
+    capabilities: Sequence[bytes] | None = (b"TOP", b"UIDL", b"USER", b"PIPELINING")
+    #: The answer to PASS, for each session in turn; empty: +OK.
+    refusals: list[bytes] = field(default_factory=list)
+    #: Message numbers to which RETR and TOP say -ERR.
+    unreadable: set[int] = field(default_factory=set)
+    #: Sent for RETR instead of the message, as it stands.
+    raw: dict[int, bytes] = field(default_factory=dict)
+    #: LIST says so many bytes more than there are.
+    more: int = 0
+
+    def __post_init__(self) -> None:
+        #: Every command of every session.
+        self.commands: list[bytes] = []
+        self.sessions = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self) -> Pop3Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            self.sessions += 1
+            threading.Thread(target=self._serve, args=(sock, self.sessions), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, session: int) -> None:
+        with sock, sock.makefile("rb") as lines:
+            try:
+                sock.sendall(b"+OK ready\r\n")
+                for line in lines:
+                    command = line.rstrip(b"\r\n")
+                    self.commands.append(command)
+                    for answer in self._answer(command, session):
+                        sock.sendall(answer)
+                    if command == b"QUIT":
+                        return
+            except OSError:
+                return
+
+    def _answer(self, command: bytes, session: int) -> Iterator[bytes]:
+        word, _, rest = command.partition(b" ")
+        if word == b"CAPA":
+            known = self.capabilities
+            yield b"-ERR what?\r\n" if known is None else b"+OK\r\n" + b"".join(c + b"\r\n" for c in known) + b".\r\n"
+        elif word == b"PASS" and self.refusals:
+            yield self.refusals.pop(0) + b"\r\n"
+        elif word == b"LIST":
+            yield b"+OK\r\n"
+            for n, body in enumerate(self.messages, 1):
+                yield b"%d %d\r\n" % (n, len(body) + self.more)
+            yield b".\r\n"
+        elif word == b"UIDL":
+            if self.unique_ids is None:
+                yield b"-ERR no such command\r\n"
+                return
+            yield b"+OK\r\n"
+            for n in range(1, len(self.messages) + 1):
+                yield b"%d %b\r\n" % (n, self.unique_ids(session, n))
+            yield b".\r\n"
+        elif word in (b"RETR", b"TOP"):
+            yield from self._message(word, int(rest.split()[0]))
+        else:
+            yield b"+OK\r\n"
+
+    def _message(self, word: bytes, number: int) -> Iterator[bytes]:
+        if number in self.unreadable:
+            yield b"-ERR cannot read that one\r\n"
+            return
+        if word == b"RETR" and number in self.raw:
+            yield self.raw[number]
+            return
+        body = self.messages[number - 1]
+        if word == b"TOP":
+            body = body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        yield b"+OK\r\n" + stuffed(body)
+
+
+def stuffed(body: bytes) -> bytes:
+    """As RFC 1939 §3 sends it, the end included."""
+    text = body.replace(b"\r\n.", b"\r\n..")
+    return (b"." if body.startswith(b".") else b"") + text + b".\r\n"

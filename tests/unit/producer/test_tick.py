@@ -1,0 +1,106 @@
+"""One turn of the coordinator, over the store in memory: what it exports of the shared state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from producer.coordinator.tick import LOOK_SECONDS, Coordinator
+from shared.metrics import CoordinatorMetrics
+from shared.model import UnitKind
+from shared.redis_condition import Condition
+from shared.store.memory import MemoryStore
+from tests.contract.store_kit import copy, planned, take
+
+
+@dataclass
+class Queue:
+    """Doorbells that nobody answers."""
+
+    rung: list[str] = field(default_factory=list)
+
+    def depths(self) -> dict[UnitKind, int]:
+        return {UnitKind.COPY: len(self.rung)}
+
+    def unacked(self) -> dict[UnitKind, int]:
+        return {UnitKind.COPY: 3}
+
+    def dead(self) -> dict[UnitKind, int]:
+        return {UnitKind.PLAN: 2}
+
+    def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
+        self.rung.append(unit_id)
+
+    def maintain(self) -> None:
+        """Nothing is broken here."""
+
+
+class Clock:
+    """Monotonic, moved by the test."""
+
+    at = 1000.0
+
+    def __call__(self) -> float:
+        return self.at
+
+
+def coordinator(store: MemoryStore, holder: str, clock: Clock) -> Coordinator:
+    return Coordinator(
+        store=store, queue=Queue(), holder=holder, threads=4, metrics=CoordinatorMetrics(), clock=clock,
+        condition=lambda: Condition(memory_used=7, memory_limit=9, aof=True, aof_well=False, skew_seconds=-2.5),
+    )  # fmt: skip
+
+
+def value(of: Coordinator, name: str, **labels: str) -> float:
+    found = of.metrics.registry.get_sample_value(f"mailhaul_{name}", labels)
+    assert found is not None, name
+    return found
+
+
+def test_the_leader_exports_what_the_store_holds() -> None:
+    store, clock = MemoryStore(), Clock()
+    planned(store, (1, 5), (6, 9))
+    leads = coordinator(store, "one", clock)
+    assert leads.turn()
+    assert value(leads, "leader") == 1
+    assert value(leads, "backlog_messages") == 9
+    assert value(leads, "units", state="ready") == 1
+    assert value(leads, "queue_unacked", queue="copy") == 3
+    assert value(leads, "dead_letters", queue="plan") == 2
+    assert value(leads, "redis_aof_ok") == 0
+    assert value(leads, "redis_clock_skew_seconds") == -2.5
+    assert value(leads, "runnable_oldest_age_seconds") == 0
+    clock.at += LOOK_SECONDS
+    leads.turn()
+    assert value(leads, "runnable_oldest_age_seconds") == LOOK_SECONDS
+    copy(store, take(store), 1)
+    clock.at += LOOK_SECONDS
+    leads.turn()
+    assert value(leads, "runnable_oldest_age_seconds") == 0, "it was given something"
+
+
+def test_the_time_that_is_left_is_known_once_something_was_done() -> None:
+    store, clock = MemoryStore(), Clock()
+    planned(store, (1, 5), (6, 9))
+    leads = coordinator(store, "one", clock)
+    leads.turn()
+    assert math.isnan(value(leads, "eta_seconds"))
+    copy(store, take(store), 1)
+    clock.at += 10
+    leads.turn()
+    assert value(leads, "eta_seconds") == 8, "5 messages in 10 s, 4 to go"
+
+
+def test_who_stands_by_exports_zeros() -> None:
+    store, clock = MemoryStore(), Clock()
+    planned(store, (1, 5))
+    assert coordinator(store, "one", clock).turn()
+    standby = coordinator(store, "two", clock)
+    assert not standby.turn()
+    assert (
+        value(standby, "leader")
+        == value(standby, "backlog_messages")
+        == value(standby, "dead_letters", queue="plan")
+        == 0
+    )
+    assert value(standby, "redis_aof_ok") == value(standby, "store_up") == 1

@@ -1,0 +1,148 @@
+"""The API as it runs: its own process, a real Redis, two real Dovecots, a real coordinator and worker."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from shared.store.desk import Desk, role_of
+from shared.store.redis import RedisStore, connect
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.process import await_ready, end, free_port
+from tests.servers.redis_server import RedisServer
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "s3cret-canary"
+
+if not available():
+    collect_ignore_glob = ["test_*"]
+
+
+@dataclass
+class House:
+    """Redis, and the processes of mailhaul that a test starts on it."""
+
+    #: The state and the queue.
+    redis: RedisServer
+    #: State folder.
+    home: Path
+    #: Variables beside those of the tests.
+    variables: dict[str, str] = field(default_factory=dict)
+    #: Where the API is, once it was started.
+    port: int = 0
+    _stack: ExitStack = field(default_factory=ExitStack)
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    @property
+    def state_url(self) -> str:
+        """Database 1."""
+        return f"unix://{self.redis.socket}?db=1"
+
+    @property
+    def desk(self) -> Desk:
+        """Tokens and the audit log."""
+        return Desk(connect(self.state_url))
+
+    @property
+    def store(self) -> RedisStore:
+        """Imports."""
+        return RedisStore(connect(self.state_url))
+
+    def environment(self) -> dict[str, str]:
+        """Of the processes."""
+        env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
+        ours = {
+            "MAILHAUL_STATE_DIR": str(self.home),
+            "MAILHAUL_REDIS_URL": f"unix://{self.redis.socket}",
+            "MAILHAUL_COORDINATOR_PORT": "0",
+            "MAILHAUL_WEB_PORT": str(self.port),
+            "PYTHONPATH": str(ROOT),
+        }
+        return env | ours | self.variables
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """`python -m …`, until the end of the test."""
+        log = (self.home / f"{arguments[0]}.log").open("ab")
+        process = subprocess.Popen(
+            [sys.executable, "-m", *arguments], env=self.environment(), cwd=self.home, stdout=log, stderr=log,
+            start_new_session=True,
+        )  # fmt: skip
+        self._processes.append(process)
+        return process
+
+    def serve(self, **variables: str) -> None:
+        """Starts the API and waits until it answers."""
+        self.variables |= variables
+        self.port = free_port()
+        process = self.start("producer.web")
+
+        def answers() -> bool:
+            assert process.poll() is None, (self.home / "producer.web.log").read_text()
+            try:
+                return httpx2.get(f"http://127.0.0.1:{self.port}/readyz").status_code == 200
+            except httpx2.HTTPError:
+                return False
+
+        await_ready(answers, 30)
+
+    def crew(self) -> None:
+        """A coordinator and a worker."""
+        self.start("producer.coordinator")
+        self.start("worker")
+
+    def client(self, role: str = "operator", **headers: str) -> httpx2.Client:
+        """One with a new token."""
+        _, token = self.desk.make_token(f"a {role}", role_of(role))
+        return self.anybody(Authorization=f"Bearer {token}", **headers)
+
+    def anybody(self, **headers: str) -> httpx2.Client:
+        """One without."""
+        base = f"http://127.0.0.1:{self.port}/api/v1"
+        return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
+
+    def close(self) -> None:
+        """Ends what was started."""
+        self._stack.close()
+        for process in self._processes:
+            end(process)
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with RedisServer() as redis, tempfile.TemporaryDirectory(prefix="web-") as home:
+        house = House(redis, Path(home))
+        try:
+            yield house
+        finally:
+            house.close()
+
+
+@pytest.fixture(scope="session")
+def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
+    with Dovecot(mail_format="sdbox") as source, Dovecot(mail_format="sdbox") as destination:
+        yield source, destination
+
+
+def ends(servers: tuple[Dovecot, Dovecot]) -> dict[str, Any]:
+    """The two servers as a request names them."""
+    source, destination = servers
+    return {
+        "source": {"server": f"imap://127.0.0.1:{source.port}"},
+        "destination": {"server": f"imap://127.0.0.1:{destination.port}"},
+    }
+
+
+def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
+    """What an administrator sets so that they may be used."""
+    ports = ",".join(str(server.port) for server in servers)
+    return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}

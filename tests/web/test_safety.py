@@ -1,0 +1,188 @@
+"""Who may ask for what, and what is refused whoever asks. Each protection with its control."""
+
+from __future__ import annotations
+
+import httpx2
+import pytest
+import redis
+
+from producer.web.reach import Reach, reach_of
+from shared.errors import UsageError
+from shared.mail import dialing
+from shared.store.desk import Role
+from tests.servers.process import free_port
+from tests.web.conftest import House, allowed, ends
+
+
+def test_nobody_without_a_token_and_each_role_its_own(house: House) -> None:
+    house.serve()
+    assert house.anybody().get("/imports").status_code == 401
+    assert house.anybody(Authorization="Bearer mh_abc_def").get("/imports").status_code == 401
+    may = {
+        role: (
+            client.get("/imports").status_code,
+            client.post("/manifests", json={"manifest": "a,b\n"}).status_code,
+            client.get("/tokens").status_code,
+        )
+        for role in ("viewer", "operator", "admin")
+        for client in [house.client(role)]
+    }
+    assert may == {"viewer": (200, 403, 403), "operator": (200, 200, 403), "admin": (200, 200, 200)}
+
+
+def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: House) -> None:
+    house.serve()
+    admin = house.client("admin")
+    made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
+    robot = house.anybody(Authorization=f"Bearer {made['token']}")
+
+    assert robot.get("/imports").status_code == 200
+    assert made["token"] not in admin.get("/tokens").text
+    stored = b"".join(value for database in (0, 1) for value in _dump(house, database))
+    secret = made["token"].split("_", 2)[2]
+    assert secret.encode() not in stored
+    assert admin.delete(f"/tokens/{made['id']}").status_code == 204
+    assert robot.get("/imports").status_code == 401
+    whats = [(entry["what"], entry["who"][:7]) for entry in admin.get("/audit").json()["entries"]]
+    assert whats == [("token made", "a admin"), ("token revoked", "a admin")]
+
+
+def _dump(house: House, database: int) -> list[bytes]:
+    with redis.Redis(unix_socket_path=str(house.redis.socket), db=database) as client:
+        return [client.dump(key) or b"" for key in client.scan_iter()] + [
+            value for key in client.scan_iter("*tokens") for value in client.hvals(key)
+        ]
+
+
+def test_guessing_tokens_is_slowed_down(house: House) -> None:
+    house.serve()
+    known = house.client()
+    for _ in range(20):
+        assert house.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 401
+    assert house.anybody(Authorization="Bearer mh_00_x").get("/imports").status_code == 429
+    assert known.get("/imports").status_code == 429  # from the same address; over in a minute
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Host": "evil.example"}, 421),
+        ({"Host": "[bad"}, 421),
+    ],
+)
+def test_another_site_and_another_name_are_refused(house: House, headers: dict[str, str], status: int) -> None:
+    house.serve()
+    answer = house.client(**headers).post("/manifests", json={"manifest": "a,b\n"})
+    assert answer.status_code == status
+    assert answer.headers["content-security-policy"].startswith("default-src 'self'")
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_an_upload_has_a_limit(house: House) -> None:
+    house.serve(MAILHAUL_WEB_UPLOAD_BYTES="2048")
+    api = house.client()
+    assert api.post("/manifests", json={"manifest": "a,b\n" * 1000}).status_code == 413
+    assert api.post("/manifests", json={"manifest": "a,b\n"}).status_code == 200
+    # A body that does not say how long it is.
+    pieces = (b" " * 1000 for _ in range(10))
+    assert api.post("/manifests", content=pieces, headers={"Content-Type": "application/json"}).status_code == 413
+
+
+def test_what_was_sent_is_not_sent_back(house: House) -> None:
+    house.serve()
+    api = house.client()
+    for body in (
+        {"manifest": "login,password\nx,s3cret-canary,too,many\n"},
+        {"manifest": ["s3cret-canary"]},
+        {"manifest": "a,b\n", "s3cret-canary": 1},
+    ):
+        answer = api.post("/manifests", json=body)
+        assert answer.headers["content-type"] == (
+            "application/problem+json" if answer.status_code > 200 else "application/json"
+        )
+        assert "too,many" not in answer.text
+        assert "'s3cret" not in answer.text
+    broken = api.post(
+        "/manifests", content=b'{"manifest": "s3cret-canary', headers={"Content-Type": "application/json"}
+    )
+    assert (broken.status_code, "s3cret" in broken.text) == (422, False)
+
+
+def test_it_is_not_opened_to_others_before_there_is_a_token(house: House) -> None:
+    house.port = free_port()
+    house.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
+    process = house.start("producer.web")
+    assert process.wait(30) == 2
+    assert "make a token first" in (house.home / "producer.web.log").read_text()
+    house.desk.make_token("somebody", Role.ADMIN)
+    house.serve()
+    assert httpx2.get(f"http://127.0.0.1:{house.port}/healthz").status_code == 200
+
+
+# -- which servers may be connected to
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0",
+     "100.64.0.1", "224.0.0.1", "2002:7f00:1::", "64:ff9b:1::1", "64:ff9b::a00:1"],
+)  # fmt: skip
+def test_addresses_that_are_not_public_are_refused_unless_allowed(address: str) -> None:
+    reach = Reach(resolve=lambda host, port: [address])
+    with pytest.raises(OSError, match="not public"):
+        reach.addresses("mail.example.org", 993)
+    assert Reach(names=frozenset({"mail.example.org"}), resolve=reach.resolve).addresses("mail.example.org", 993)
+    network = f"{address}/32" if "." in address and ":" not in address else f"{address}/128"
+    allowed = Reach(networks=reach_of(network, "993").networks, resolve=reach.resolve)
+    assert allowed.addresses("other.example.org", 993) == [address]
+
+
+def test_a_name_with_one_address_inside_is_refused_and_ports_are_from_a_list() -> None:
+    both = Reach(resolve=lambda host, port: ["93.184.215.14", "10.0.0.1"])
+    with pytest.raises(OSError, match="not public"):
+        both.addresses("mail.example.org", 993)
+    public = Reach(resolve=lambda host, port: ["93.184.215.14"])
+    assert public.addresses("mail.example.org", 993) == ["93.184.215.14"]
+    with pytest.raises(OSError, match="port 22"):
+        public.addresses("mail.example.org", 22)
+    with pytest.raises(UsageError):
+        reach_of("10.0.0.0/99", "993")
+
+
+def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_looked_at(
+    dovecot_pair: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = dovecot_pair.source  # type: ignore[attr-defined]
+    asked: list[str] = []
+
+    def once(host: str, port: int) -> list[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["10.0.0.1"]
+
+    reach = Reach(networks=reach_of("127.0.0.0/8", "993").networks, ports=frozenset({server.port}), resolve=once)
+    monkeypatch.setattr(dialing, "_allowed", reach.addresses)
+    # The name does not exist: whoever asked the system for it again would fail.
+    with dialing.connect("rebinding.invalid", server.port, timeout=5) as sock:
+        assert sock.getpeername()[0] == "127.0.0.1"
+    with pytest.raises(OSError, match="not public"):
+        dialing.connect("rebinding.invalid", server.port, timeout=5)
+    dialing.restrict(None)
+    with pytest.raises(OSError, match=r"(?i)name"):
+        dialing.connect("rebinding.invalid", server.port, timeout=5)
+
+
+def test_the_api_refuses_servers_inside_and_an_administrator_allows_them(house: House, servers: object) -> None:
+    body = {"name": "x", "manifest": "a,b\n", **ends(servers)}  # type: ignore[arg-type]
+    ports = allowed(servers)["MAILHAUL_WEB_PORTS"]  # type: ignore[arg-type]
+    house.serve(MAILHAUL_WEB_PORTS=ports)
+    answer = house.client().post("/imports", json=body)
+    assert (answer.status_code, "MAILHAUL_WEB_ALLOW" in answer.text) == (422, True)
+    house.serve(**allowed(servers))  # type: ignore[arg-type]
+    assert house.client().post("/imports", json=body).status_code == 201

@@ -1,0 +1,173 @@
+"""Cuts one source folder into batches: lists it, leaves out what the request does not want, adopts what is there already.
+
+A folder of which everything is wanted is streamed; where something is chosen, UIDs and sizes are held (12 bytes a message).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from shared.errors import ServerRefused
+from shared.gmail import LabelView
+from shared.mail import FolderStatus, MailDestination, MailSource
+from shared.mail.choosing import kept_elsewhere, left_out
+from shared.model import Folder, FolderPlan, Options, Settled, Unit
+from shared.plan import Worth, cut_batches
+from shared.selection import GONE, Selection, merged, summary, union, without
+from shared.store import WorkStore
+from shared.uids import Uid, UidSet
+from worker.adopt import Adoption
+from worker.settle import known_destinations
+
+#: Messages of a batch where the newest go first: within a batch, servers send the oldest first. As many as are read back
+#: at once (`worker.copy.READ_BACK_MESSAGES`).
+NEWEST_AT_ONCE = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanRules:
+    """How folders are cut."""
+
+    #: Most messages in a batch.
+    batch_messages: int = 2000
+    #: Most bytes in a batch.
+    batch_bytes: int = 128 << 20
+    #: What more lanes are called for.
+    worth: Worth = Worth()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Skipped:
+    """What an earlier pass left out of a folder."""
+
+    #: All of it, by reason.
+    known: dict[str, UidSet] = field(default_factory=dict)
+    #: What may be wanted now: for other reasons than those that still hold.
+    again: UidSet = UidSet()
+
+
+@dataclass(slots=True)
+class _Listed:
+    """What was listed, and what became of it."""
+
+    #: UIDs that have no outcome yet or are to be judged again, ascending.
+    uids: array[int] = field(default_factory=lambda: array("Q"))
+    #: Their sizes.
+    sizes: array[int] = field(default_factory=lambda: array("Q"))
+
+    def pairs(self) -> Iterator[tuple[Uid, int]]:
+        return ((Uid(uid), size) for uid, size in zip(self.uids, self.sizes, strict=True))
+
+    def size_of(self, uids: UidSet) -> int:
+        return sum(size for uid, size in self.pairs() if uid in uids) if uids else 0
+
+
+class Cutting:
+    """Between two signed-in sessions, with the source folder open."""
+
+    def __init__(
+        self, store: WorkStore, source: MailSource, destination: MailDestination, options: Options, rules: PlanRules
+    ) -> None:
+        self._store, self._source, self._destination, self._rules = store, source, destination, rules
+        self._newest_first = options.newest_first
+        self._selection = Selection.of(options)
+        #: What Gmail's labels say; None elsewhere.
+        self.view: LabelView | None = None
+
+    @property
+    def chooses(self) -> bool:
+        """Whether not simply everything is wanted."""
+        return not self._selection.everything or self.view is not None
+
+    def skipped(self, before: Folder | None) -> Skipped:
+        """What was left out, as far as it concerns this pass."""
+        if before is None or not before.skipped:
+            return Skipped()
+        known = self._store.skipped(before.folder_id)
+        return Skipped(
+            known=known, again=union(uids for reason, uids in known.items() if not self._selection.stands(reason))
+        )
+
+    def cut(
+        self, plan: FolderPlan, opened: FolderStatus, low: int, here: FolderStatus | None, skipped: Skipped
+    ) -> FolderPlan:
+        """The plan with the batches of the folder from UID `low` on, and of what is wanted after all; what `here`, a
+        destination folder never planned before, holds already is adopted first."""
+        folder, again = plan.folder, skipped.again
+        listed = 0
+
+        def listing() -> Iterator[tuple[Uid, int]]:
+            nonlocal listed
+            with contextlib.suppress(ServerRefused):  # what it keeps back is counted below
+                for uid, size in self._source.sizes(replace(opened, uidnext=folder.uidnext)):
+                    listed += 1
+                    if uid >= low or uid in again:
+                        yield uid, size
+
+        sizes: Iterable[tuple[Uid, int]] = listing()
+        record = skipped.known
+        revived = new = UidSet()
+        kept = _Listed()
+        if self.chooses or again:
+            for uid, size in sizes:
+                kept.uids.append(uid)
+                kept.sizes.append(size)
+            out = self._left_out(folder, kept)
+            dropped = union(out.values())
+            there = UidSet.of(kept.uids)
+            record = merged(without(record, again), out, {GONE: again - there})
+            revived, new = (again & there) - dropped, dropped - again
+            sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
+        adopted: tuple[Settled, ...] = ()
+        if (here is not None and here.messages) or revived:
+            whole = list(sizes)
+            candidates = whole if here is not None else [(uid, size) for uid, size in whole if uid in revived]
+            known = known_destinations(self._store, folder.folder_id) if here is None else UidSet()
+            adopted, taken = Adoption(self._source, self._destination).adopt(folder, candidates, known)
+            sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+        # Streamed: a folder of a million messages is held by batch, not by message.
+        batches = self._batches(folder, sizes)
+        if listed < opened.messages:
+            # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
+            done = union(record.values()) | UidSet.of(uid for s in adopted for r in s.records for uid in r.source)
+            for batch in batches:
+                done |= batch.uids
+            silent = [uid for uid in self._source.existing() - done if uid >= low]
+            batches += self._batches(folder, [(uid, 0) for uid in silent])
+            folder = replace(folder, uidnext=max([folder.uidnext, *(uid + 1 for uid in silent)]))
+        new_bytes, revived_bytes = kept.size_of(new), kept.size_of(revived)
+        planned = sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records)
+        planned_bytes = sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted)
+        return replace(
+            plan,
+            folder=replace(folder, skipped=summary(record)),
+            batches=batches[::-1] if self._newest_first else batches,
+            adopted=adopted,
+            messages=planned + len(new) - len(revived),
+            size_bytes=planned_bytes + new_bytes - revived_bytes,
+            skipped=record if record != skipped.known else None,
+            skipped_bytes=new_bytes - revived_bytes,
+        )
+
+    def _left_out(self, folder: Folder, kept: _Listed) -> dict[str, UidSet]:
+        out = left_out(self._source, self._selection, kept.pairs())
+        if self.view is None:
+            return out
+        rest = UidSet.of(kept.uids) - union(out.values())
+        return merged(out, kept_elsewhere(self._source, self.view, folder.source_name, rest))
+
+    def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:
+        most = self._rules.batch_messages
+        return tuple(
+            cut_batches(
+                folder.folder_id,
+                folder.uidvalidity,
+                sizes,
+                mailbox_id=folder.mailbox_id,
+                batch_messages=min(most, NEWEST_AT_ONCE) if self._newest_first else most,
+                batch_bytes=self._rules.batch_bytes,
+            )
+        )
