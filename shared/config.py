@@ -103,12 +103,12 @@ class Settings(BaseSettings):
         default="127.0.0.1", description="Address of the API. Another than loopback only once there is a token."
     )
     web_port: _Port = Field(default=9480, description="Port of the API; 0 for none with `mailhaul up`.")
-    web_names: str = Field(
-        default="",
+    web_names: str | None = Field(
+        default=None,
         description="Host names under which the API is reached, separated by commas, beside localhost and its address.",
     )
-    web_allow: str = Field(
-        default="",
+    web_allow: str | None = Field(
+        default=None,
         description="Mail servers in private networks that the API may be given: names, addresses and networks, "
         "separated by commas. Without it only public addresses.",
     )

@@ -29,7 +29,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from shared.errors import StoreError
+from shared.errors import StoreError, UsageError
 from shared.supervise import Command, Supervisor
 
 #: The append-only files of 7.0 and later are of one kind; an older server would find none and start empty.
@@ -83,7 +83,17 @@ class EmbeddedRedis:
         return f"unix://{quote(str(self.socket_path))}?db={db}"
 
     def start(self) -> None:
-        """Start the server, or attach to the one that runs, and return when it answers; `StoreError` when it won't."""
+        """Start the server, or attach to the one that runs, and return when it answers; `StoreError` when it won't,
+        `UsageError` when the state folder cannot be used."""
+        try:
+            self._start()
+        except OSError as error:
+            raise UsageError(
+                f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
+                "make it yours, or choose another with --state-dir or MAILHAUL_STATE_DIR"
+            ) from None
+
+    def _start(self) -> None:
         if self.owner:
             return self._wait_until_it_answers(time.monotonic() + START_SECONDS)
         deadline = time.monotonic() + START_SECONDS
@@ -100,6 +110,10 @@ class EmbeddedRedis:
         except BaseException:
             self.stop()
             raise
+
+    def begun(self) -> bool:
+        """Whether there ever was a server here: what it holds is to be had, perhaps nothing."""
+        return self._data_dir.is_dir()
 
     def ensure(self) -> None:
         """Start or attach again when it does not answer: it died, or the owner that we were attached to has left."""
@@ -159,13 +173,7 @@ class EmbeddedRedis:
 
     def _make_folders(self) -> None:
         for folder in (self._state_dir, self._data_dir):
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StoreError(
-                    f"the state folder {folder} cannot be made ({error.strerror}): choose another with --state-dir or "
-                    "MAILHAUL_STATE_DIR"
-                ) from None
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _choose_socket(self) -> Path:
         wanted = self._state_dir / "redis.sock"
@@ -216,7 +224,7 @@ class EmbeddedRedis:
             os.close(descriptor)
             if isinstance(error, BlockingIOError):
                 return 0
-            raise StoreError(f"{path} cannot be locked ({error.strerror}): choose another --state-dir") from None
+            raise OSError(error.errno, f"cannot be locked, {error.strerror}", str(path)) from None
         return descriptor
 
     @staticmethod

@@ -93,13 +93,15 @@ class Accounts:
             return Unreachable("destination", outcome.why)
         return AccountDelayed(outcome.why, outcome.after_seconds)
 
-    @staticmethod
-    def _signed_in(mailbox: Mailbox, sessions: Sessions, state: AccountState, age: float, settling: float) -> None:
+    def _signed_in(
+        self, mailbox: Mailbox, sessions: Sessions, state: AccountState, age: float, settling: float
+    ) -> None:
         try:
             sessions.destination(mailbox)
         except AuthenticationRefused as error:
             if state is AccountState.CREATED and age < settling:
                 wait = min(max(_FIRST_WAIT, age), _LONGEST_WAIT)
+                self._store.forgive_logins(mailbox.import_id, mailbox.mailbox_id)
                 raise AccountDelayed("the new account does not let us in yet", wait) from error
             if state is AccountState.ADOPTED:
                 what = f"{error.what}; the account was there before, and its password is never changed"

@@ -6,6 +6,7 @@ from shared.admission import Admission, Visitor, digest_of
 from shared.config import Settings
 from shared.credentials import Credentials, Vault
 from shared.errors import ControlRequested, CredentialsError
+from shared.gmail import LabelMode
 from shared.lifecycle import SETTLED, MailboxState
 from shared.mail import MailDestination, MailSource
 from shared.mail.ways import Ways
@@ -30,9 +31,13 @@ class NetworkDialer:
         """Signs in at the source."""
         identities = _Maildrop(self._store, mailbox.mailbox_id)
         end = mailbox.source.endpoint
-        return self._admission.enter(
+        source = self._admission.enter(
             self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
         )
+        request = self._store.import_(mailbox.import_id)
+        if request is not None and request.options.gmail_labels == LabelMode.KEYWORDS:
+            source.labels_as_keywords()
+        return source
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Signs in at the destination."""
@@ -57,7 +62,7 @@ class NetworkDialer:
         if given.own:
             how = how.own
         else:
-            sealed, given = self._of_import(mailbox.import_id, side, how)
+            sealed, how, given = self._of_import(mailbox.import_id, side)
         account = mailbox.source if side == "source" else mailbox.destination
         return Visitor(
             import_id=mailbox.import_id,
@@ -70,19 +75,14 @@ class NetworkDialer:
             digest=digest_of(sealed),
         )
 
-    def _of_import(self, import_id: str, side: str, how: SignIn) -> tuple[bytes, Credentials]:
+    def _of_import(self, import_id: str, side: str) -> tuple[bytes, SignIn, Credentials]:
         """What all mailboxes of the side sign in with that have nothing of their own."""
         sealed = self._store.sealed(import_id, import_id, side)
         if sealed is None:
             raise CredentialsError(f"what the {side} is signed in to with is no longer stored")
         given = self._vault.open(import_id, side, sealed)
-        if given.login != how.text:
-            # A token command is a program, and a template may name anybody: only who can seal may say either.
-            raise CredentialsError(
-                f"how the {side} is signed in to is not what was asked for: the state store has been tampered with; run "
-                "the import command again"
-            )
-        return sealed, given
+        # A token command is a program, and a template may name anybody: only who can seal may say either.
+        return sealed, SignIn.parse(given.login), given
 
 
 class _Maildrop:

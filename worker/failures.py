@@ -66,6 +66,13 @@ TABLE: tuple[Row, ...] = (
     Row(error=errors.StoreError, code="store_unreachable", how="drop", scope="worker"),
     Row(error=errors.ControlRequested, code="control", how="wait", scope="mailbox"),
     Row(
+        error=errors.AuthorizationRefused,
+        code="{side}_auth_refused",
+        how="park",
+        scope="mailbox",
+        advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
+    ),
+    Row(
         error=errors.AuthenticationRefused,
         code="{side}_auth_refused",
         how="park",

@@ -160,8 +160,9 @@ class MailboxPlan:
     def _map(
         self, known: Sequence[Folder], rules: NameRules = USUAL_NAMES, stricter: Sequence[NameRules] = STRICTER_NAMES
     ) -> tuple[FolderListing, list[MappedFolder]]:
-        """What the source lists, and the mapping, with INBOX first, and every destination folder there that the server lets be made. One that it
-        does not costs the others nothing: its messages fail with the server's words when they are to be copied."""
+        """What the source lists, and the mapping, with INBOX first, and every destination folder there that the server lets
+        be made. One that it does not costs the others nothing: its messages fail with the server's words when they are to
+        be copied."""
         theirs, ours = together(self._source.listing, self._destination.listing)
         kept = {folder.source_name: folder.destination_name for folder in known}
         mapped = map_wanted(theirs, ours, self._options, rules=rules, known=kept)

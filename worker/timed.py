@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "statuses": "status",
     "open": "select",
     "existing": "search",
+    "search": "search",
     "create": "create",
     "subscribe": "subscribe",
     "store_flags": "store",

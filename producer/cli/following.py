@@ -90,7 +90,7 @@ def ended(store: Store, progress: Progress) -> tuple[int, list[ErrorGroup]]:
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """All imports."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         found = [operations.progress_of(ground.store, request) for request in ground.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
@@ -109,7 +109,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Where it stands."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
         progress = operations.progress_of(store, request)
@@ -153,7 +153,7 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
 def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Until it is finished."""
     began = time.monotonic()
-    with interruptible() as interrupted, open_ground(state_dir) as ground:
+    with interruptible() as interrupted, open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         with display() as shown:
@@ -178,7 +178,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
 
 def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
     """What went wrong."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         groups = operations.errors(ground.store, request, login)
         if as_json:
@@ -192,7 +192,7 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
 
 def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
     """The files."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
         for path in report_files(store, request, out):

@@ -19,17 +19,20 @@ from shared.embedded import EmbeddedRedis
 from shared.errors import MailhaulError, StoreError
 from shared.model import Unit
 from shared.redis_client import address_of, open_redis
-from shared.store import SCOPES
+from shared.store import SCOPES, Store
+from shared.store.memory import MemoryStore
 from shared.store.redis import RedisStore, connect
 
 
 class Ground:
-    """Open it with `with`. What it started ends with it; what others started goes on."""
+    """Open it with `with`. What it started ends with it; what others started goes on. Who only looks (`make` off) finds
+    nothing where nothing is yet, and leaves no state folder behind."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, make: bool = True) -> None:
         self.settings = settings
+        self._make = make
         self.embedded = EmbeddedRedis(settings.state_dir) if settings.redis_url is None else None
-        self._store: RedisStore | None = None
+        self._store: Store | None = None
         self._ring: Ring | None = None
         self._vault: Vault | None = None
 
@@ -37,15 +40,13 @@ class Ground:
         if self.embedded is None:
             self._greet()
             return self
+        if not (self._make or self.embedded.begun()):
+            self.embedded, self._store = None, MemoryStore()
+            return self
         try:
             self.embedded.start()
         except StoreError as error:
             raise MailhaulError(str(error)) from None  # it says itself what is wrong, and no other Redis is meant
-        except OSError as error:
-            raise MailhaulError(
-                f"the state folder {self.settings.state_dir} cannot be used ({error.strerror}): choose another with "
-                "--state-dir or MAILHAUL_STATE_DIR"
-            ) from None
         return self
 
     def __exit__(
@@ -74,7 +75,7 @@ class Ground:
         return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
 
     @property
-    def store(self) -> RedisStore:
+    def store(self) -> Store:
         """The state store."""
         if self._store is None:
             limits = {scope: getattr(self.settings, f"{scope}_connections") for scope in SCOPES}
@@ -137,6 +138,6 @@ class Ground:
                 client.close()
 
 
-def open_ground(state_dir: Path | None, **overrides: object) -> Ground:
+def open_ground(state_dir: Path | None, *, make: bool = True, **overrides: object) -> Ground:
     """From the settings, with what the options say instead."""
-    return Ground(load_settings(state_dir=state_dir, **overrides))
+    return Ground(load_settings(state_dir=state_dir, **overrides), make=make)

@@ -24,7 +24,7 @@ _DONE = {
 def run_control(word: str, which: str, login: str, *, state_dir: Path | None) -> int:
     """Pause, resume or cancel."""
     wish = Control(word)
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         concerned = operations.control(ground.store, ground.ring, request, wish, login)
         lonely = ground.nobody_works() if wish is Control.RUN and concerned else ""
@@ -40,7 +40,7 @@ def run_control(word: str, which: str, login: str, *, state_dir: Path | None) ->
 
 def run_retry(which: str, login: str, *, state_dir: Path | None) -> int:
     """Try again."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         mailboxes, messages = operations.retry(ground.store, ground.ring, request, login)
         lonely = ground.nobody_works() if mailboxes else ""
@@ -55,7 +55,7 @@ def run_retry(which: str, login: str, *, state_dir: Path | None) -> int:
 
 def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) -> int:
     """Another pass."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         days = ground.settings.retention_days
         queued = operations.verify(ground.store, ground.ring, request, days, full=full, login=login)
@@ -69,7 +69,7 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
 def run_credentials(which: str, file: Path, *, encoding: str, separator: str, state_dir: Path | None) -> int:
     """New passwords."""
     manifest = read_manifest(file, encoding=encoding, separator=separator)
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         known = {mailbox.source.login for mailbox, _ in operations.find_mailboxes(ground.store, request, "")}
         if strange := [row.line for row in manifest.rows if row.login not in known]:
@@ -91,7 +91,7 @@ def run_credentials(which: str, file: Path, *, encoding: str, separator: str, st
 
 def run_forget(which: str, *, state_dir: Path | None) -> int:
     """Delete passwords."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         there = operations.forget(ground.store, request)
     say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
@@ -100,7 +100,7 @@ def run_forget(which: str, *, state_dir: Path | None) -> int:
 
 def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
     """Show or set."""
-    with open_ground(state_dir) as ground:
+    with open_ground(state_dir, make=bool(scope)) as ground:
         if not scope:
             given = ground.store.limits()
             for name in SCOPES:

@@ -186,7 +186,7 @@ class _Reading:
         before = len(self.errors)
         width = len(self._fields)
         if len(cells) < width or any(cell.text for cell in cells[width:]):
-            self._wrong(line, "", f"{len(cells)} columns instead of {width}")
+            self._wrong(line, "", f"{len(cells)} column{'s' if len(cells) != 1 else ''} instead of {width}")
             return None
         values = {column: cell for column, cell in zip(self._fields, cells, strict=False) if column}
         for column, cell in zip(self._fields, cells, strict=False):

@@ -139,6 +139,9 @@ class DryRun:
             + (f", messages skipped: {sums.skipped_messages:,}" if sums.skipped_messages else "")
             + (f", accounts to be created: {sums.new_accounts}" if sums.new_accounts else "")
         )
+        if sums.problems == sums.mailboxes:
+            yield "expected: nobody knows, since no mailbox could be looked into"
+            return
         low, high = self.seconds
         yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"
 
@@ -202,7 +205,11 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
             yield f"    {folder.source}: left out, {folder.skip}"
         elif folders or folder.note:
             to = "" if folder.destination == folder.source else f" → {folder.destination}"
-            note = f" ({folder.note})" if folder.note else ""
+            # What it is called there stands behind the arrow.
+            why = "; ".join(
+                part for part in folder.note.split("; ") if not to or part != f"called {folder.destination} there"
+            )
+            note = f" ({why})" if why else ""
             skipped = f", skipped: {folder.skipped}" if folder.skipped else ""
             yield f"    {folder.source}{to}: {_count(folder.messages, 'message', 'messages')}{skipped}{note}"
 

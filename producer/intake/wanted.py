@@ -195,7 +195,7 @@ def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
 def unmatched(folder_map: Sequence[tuple[str, str]], shown: Sequence[str]) -> list[str]:
     """Old names that none of these folders has, as displayed: a typing error, as a rule."""
     known = {spelled(name) for name in shown}
-    return [old for old, _ in folder_map if old not in known]
+    return [old for old, _ in folder_map if spelled(old) not in known]
 
 
 def _folder_fault(name: str) -> str:

@@ -40,7 +40,7 @@ def _serve(ground: Ground) -> int:
             f"MAILHAUL_WEB_HOST is {settings.web_host}, which others can connect to, and nobody can sign in yet: make a "
             "token first (mailhaul token add NAME --role admin), and put a proxy with TLS in front"
         )
-    reach = reach_of(settings.web_allow, settings.web_ports)
+    reach = reach_of(settings.web_allow or "", settings.web_ports)
     # From here on no name that a stranger gives is connected to but at an address that was looked at.
     dialing.restrict(reach.addresses)
     known = Counter(

@@ -40,7 +40,7 @@ def make_app(known: Counter) -> FastAPI:
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = 0
     for part in (imports, mailboxes, rehearsals, live, surroundings):
-        app.include_router(part.routes, prefix=ROOT)
+        app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:
@@ -60,7 +60,7 @@ def make_app(known: Counter) -> FastAPI:
 
 def names_of(settings: Settings) -> set[str]:
     """Under which a request may ask for this server."""
-    given = {name.strip().lower() for name in settings.web_names.split(",") if name.strip()}
+    given = {name.strip().lower() for name in (settings.web_names or "").split(",") if name.strip()}
     return given | {"localhost", "127.0.0.1", "::1", settings.web_host.lower()}
 
 

@@ -73,6 +73,8 @@ def _opened(known: Counter, who: Operator, request: Request, body: ImportBody) -
             known.store, known.vault, known.ring, wanted, mailboxes, rows,
             known.settings.retention_days, most=known.own_limits, hold=True,
         )  # fmt: skip
+        for order in ("login", "destination_login"):  # the first look takes longest
+            known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
         known.desk.drop(held)
     return {"import": _fields(known, wanted.import_id), "report": report}

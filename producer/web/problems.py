@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -16,6 +16,21 @@ from shared.errors import MailhaulError, StoreError, UsageError
 from shared.logs import get_logger
 
 MEDIA = "application/problem+json"
+_SCHEMA: Final = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object"}},
+    },
+}
+#: What every operation may answer too, for the OpenAPI document.
+ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    code: {"description": "A problem (RFC 9457)", "content": {MEDIA: {"schema": _SCHEMA}}} for code in ("4XX", "503")
+}
 #: Faults of rows that one answer names.
 _ROWS_NAMED = 1000
 

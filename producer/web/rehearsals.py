@@ -81,7 +81,7 @@ class _Run:
         except MailhaulError as error:
             end = {"state": "failed", "error": str(error)}
         except Exception as error:
-            get_logger("mailhaul.web").error("rehearsal_fault", exc_info=error)
+            get_logger("mailhaul.web").error("fault", exc_info=error)
             end = {"state": "failed", "error": "a fault of mailhaul; its log says more"}
         self._over.set()
         beat.join()

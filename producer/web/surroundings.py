@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import PlainTextResponse
+from fastapi.responses import Response
 
 from producer import operations
 from producer.intake import detect as finding
@@ -23,6 +23,12 @@ from shared.store.desk import Bearer, role_of
 routes = APIRouter()
 #: Rows of a preview.
 _PREVIEW = 20
+
+
+class Sheet(Response):
+    """CSV."""
+
+    media_type = "text/csv"
 
 
 @routes.post("/manifests", tags=["manifests"])
@@ -43,11 +49,11 @@ def look_at(_: Operator, body: SheetBody) -> dict[str, Any]:
     }
 
 
-@routes.get("/template", tags=["manifests"], response_class=PlainTextResponse)
-def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> PlainTextResponse:
+@routes.get("/template", tags=["manifests"], response_class=Sheet)
+def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> Response:
     """A manifest to fill in."""
     headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
-    return PlainTextResponse(template(separator), headers=headers, media_type="text/csv")
+    return Sheet(template(separator), headers=headers)
 
 
 @routes.get("/providers", tags=["servers"])

@@ -78,6 +78,9 @@ class MailSource(MailSession, Protocol):
     def open(self, name: bytes) -> FolderStatus:
         """EXAMINE."""
 
+    def labels_as_keywords(self) -> None:
+        """From now on, `fetch` and `flags` tell Gmail's labels as keywords too (`shared.gmail.keywords`)."""
+
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """Of the folder now open: the UIDs of each SEARCH key, as far as the server tells: some tell only the first
         thousand, and what a server refuses to search for brings nothing."""

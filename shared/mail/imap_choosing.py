@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from shared.errors import MailError, Throttled
+from shared.gmail import EXTENSION
 from shared.mail import Labels, Traits
 from shared.mail.imap import raise_first, written
 from shared.mail.imap_looking import WINDOW, LookingSession
@@ -24,6 +25,11 @@ _USUAL = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) INTERNALDATE "([^"\\]*)" FL
 
 class ChoosingSession(LookingSession):
     """The part of a source that is asked which messages are wanted. See `shared.mail.MailSource`."""
+
+    def labels_as_keywords(self) -> None:
+        """As `MailSource.labels_as_keywords`."""
+        if self._has(EXTENSION):
+            self._labelled = b" X-GM-LABELS"
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """In one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by one."""

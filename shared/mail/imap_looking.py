@@ -12,11 +12,12 @@ from typing import Final
 
 from shared.errors import MailError
 from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
+from shared.gmail import keywords
 from shared.mail import FolderStatus, Sighting
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.imap import FETCH, PIECE, ImapSession, fetch, raise_first, written
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import LITERAL, FetchAnswer, flags_of, searched_uids, split_flags, uid_of
+from shared.mail.responses import LITERAL, FetchAnswer, Value, flags_of, searched_uids, split_flags, uid_of
 from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
 
@@ -41,6 +42,16 @@ _HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
 
 class LookingSession(ImapSession):
     """The part of both sides that looks at what a folder holds. See `shared.mail.MailSession`."""
+
+    #: Asked for with flags where labels come as keywords (`shared.mail.MailSource.labels_as_keywords`).
+    _labelled = b""
+
+    @staticmethod
+    def _keywords(items: dict[bytes, Value]) -> list[bytes]:
+        """Gmail's labels as keywords, where they were asked for."""
+        found = items.get(b"X-GM-LABELS")
+        labels = [label for label in found if isinstance(label, bytes)] if isinstance(found, list) else []
+        return [keyword.encode("ascii") for keyword in keywords(labels)]
 
     def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
         """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
@@ -92,7 +103,7 @@ class LookingSession(ImapSession):
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
-        asked = b"(UID FLAGS)"
+        asked = b"(UID FLAGS%b)" % self._labelled
         if changed_since is not None and self._has("CONDSTORE", "QRESYNC"):
             asked += b" (CHANGEDSINCE %d)" % changed_since
         cache: dict[bytes, tuple[str, ...]] = {}
@@ -108,7 +119,7 @@ class LookingSession(ImapSession):
                     flags = flags_of(items) if items else None
                     if items is None or flags is None:
                         continue
-                    uid, raw = uid_of(items), b" ".join(split_flags(flags)[0])
+                    uid, raw = uid_of(items), b" ".join([*split_flags(flags)[0], *self._keywords(items)])
                 if uid in missing:
                     missing.discard(uid)
                     if raw not in cache:

@@ -29,7 +29,7 @@ from shared.uids import Uid, UidSet
 #: Bytes of a body that are read in one piece; larger ones are streamed.
 WHOLE_BYTES: Final = 512 * 1024
 
-_ITEMS: Final = b"(UID FLAGS INTERNALDATE BODY.PEEK[])"
+_ITEMS: Final = b"(UID FLAGS INTERNALDATE%b BODY.PEEK[])"
 
 # how nearly every server answers: everything before the body, nothing after it
 _USUAL = re.compile(
@@ -62,6 +62,15 @@ class ImapSource(ChoosingSession):
         self._opened: tuple[bytes, int] | None = None
         self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
+    @property
+    def _items(self) -> bytes:
+        return _ITEMS % self._labelled
+
+    @property
+    def _wanted(self) -> set[bytes]:
+        """What must be known of a message before its body is streamed."""
+        return {b"FLAGS", b"INTERNALDATE", *self._labelled.split()}
+
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """EXAMINE and the first FETCH commands, on their way while something else is done."""
         try:
@@ -73,7 +82,7 @@ class ImapSource(ChoosingSession):
         if uids is None:
             fetches = [FIRST_SIZES]
         else:
-            fetches = [fetch(asked, _ITEMS) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
+            fetches = [fetch(asked, self._items) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
         self._ahead.ask([examine, *fetches])
 
     def open(self, name: bytes) -> FolderStatus:
@@ -102,9 +111,9 @@ class ImapSource(ChoosingSession):
         whole = False
         pieces = list(written(uids.pieces(PIECE)))
         if pieces:
-            self._stay(fetch(pieces[0][0], _ITEMS))
+            self._stay(fetch(pieces[0][0], self._items))
         try:
-            for tag, _ in self._flights(pieces, _ITEMS, missing, refused):
+            for tag, _ in self._flights(pieces, self._items, missing, refused):
                 yield from self._messages(tag, missing, late)
             for uid, about in late.items():
                 yield from self._again(uid, about)
@@ -192,7 +201,7 @@ class ImapSource(ChoosingSession):
             else:
                 items = answer.items()
                 uid = uid_of(items)
-                if uid in missing and b"FLAGS" in items and b"INTERNALDATE" in items:
+                if uid in missing and self._wanted <= items.keys():
                     missing.discard(Uid(uid))
                     yield from self._streamed(Uid(uid), size, self._about(items))
                 elif uid == 0 or uid in missing:
@@ -236,7 +245,7 @@ class ImapSource(ChoosingSession):
 
     def _about(self, items: dict[bytes, Value]) -> _About:
         atoms, strings = split_flags(flags_of(items) or ())
-        flags, oddities = clean_flags(atoms)
+        flags, oddities = clean_flags([*atoms, *self._keywords(items)])
         if strings:
             oddities += tuple(f"flag not an atom, dropped: {clean_text(flag, limit=60)}" for flag in strings)
         raw = items.get(b"INTERNALDATE")

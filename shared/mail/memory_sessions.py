@@ -152,6 +152,9 @@ class MemorySource(_MemorySession):
     def open(self, name: bytes) -> FolderStatus:
         return self._open(name)
 
+    def labels_as_keywords(self) -> None:
+        pass  # there are none
+
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         self._step("search", self._here().name)
         with self._server.lock:

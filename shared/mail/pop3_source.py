@@ -135,6 +135,9 @@ class Pop3Source:
         for uid in uids & self.existing():
             yield uid, ()
 
+    def labels_as_keywords(self) -> None:
+        """POP3 has none."""
+
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """POP3 cannot."""
         return [UidSet() for _ in keys]

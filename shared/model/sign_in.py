@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 
 
 class Way(StrEnum):
@@ -59,6 +59,12 @@ class SignIn:
     def text(self) -> str:
         """All of it, as it is bound to the secret that goes with it."""
         return json.dumps([self.way, self.admin, self.detail])
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """What `text` wrote. Raises ValueError."""
+        way, admin, detail = json.loads(text)
+        return cls(way=Way(way), admin=str(admin), detail=str(detail))
 
     @property
     def shared(self) -> bool:

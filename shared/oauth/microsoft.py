@@ -14,6 +14,8 @@ from shared.mail.grammar import clean_text
 from shared.oauth import Token
 
 SCOPE: Final = "https://outlook.office365.com/.default"
+#: For each of the two or three requests that a token takes.
+_TIMEOUT_SECONDS: Final = 30
 _AUTHORITY: Final = "https://login.microsoftonline.com"
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
 _FORM: Final = (
@@ -30,7 +32,7 @@ class MicrosoftIssuer:
     def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
         """`app` is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority` for another cloud
         than the public one. Raises `UsageError`."""
-        self._side, self._more = side, more
+        self._side, self._more = side, {"timeout": _TIMEOUT_SECONDS, **more}
         if not _TENANT.fullmatch(tenant):
             raise UsageError("name the tenant, as in microsoft:contoso.onmicrosoft.com")
         try:

@@ -292,8 +292,9 @@ class SignInStore(Protocol):
         login is not tried again), "one" (a shared login that let others in; after `MOST_DOUBTS` in a row it is refused
         too), or "doubted" (it let in before, and other connections of the account are open: one more try decides)."""
 
-    def forgive_logins(self, import_id: str) -> None:
-        """A person acted: the import's shared logins may be tried again. (`retry` says so of a mailbox's own.)"""
+    def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
+        """The import's shared logins may be tried again, since a person acted; or this mailbox's own, since its account
+        was not to be had yet. (`retry` says so of a mailbox's own too.)"""
 
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float

@@ -6,6 +6,7 @@
 | import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters; |
 |                                   |      | fresh: the next `submit` begins a pass |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
+| import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
 | mailbox:M                         | HASH | import, row, logins, route, scopes, state, control, failure, profile; account,

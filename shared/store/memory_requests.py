@@ -57,7 +57,7 @@ class Requests:
         else:
             if self._under_way(whole):
                 old, new = asdict(whole.request.options), asdict(request.options)
-                if differ := sorted(name for name in new if new[name] != old[name]):
+                if differ := sorted(n for n in new if new[n] != old[n] and not n.endswith("_sign_in")):
                     raise other_options(differ)
             whole.fresh = whole.fresh or whole.request.state is ImportState.FINISHED
             whole.set(
@@ -163,8 +163,8 @@ class Requests:
         ]
         values: Mapping[str, Callable[[Mailbox, Tally], Any]] = {
             "row": lambda mailbox, _: mailbox.row,
-            "login": lambda mailbox, _: mailbox.source.login.lower(),
-            "destination_login": lambda mailbox, _: mailbox.destination.login.lower(),
+            "login": lambda mailbox, _: (mailbox.source.login.lower(), mailbox.destination.login.lower()),
+            "destination_login": lambda mailbox, _: (mailbox.destination.login.lower(), mailbox.source.login.lower()),
             "state": lambda mailbox, _: mailbox.state.value,
             "messages": lambda _, counts: counts.messages,
             "bytes": lambda _, counts: counts.size_bytes,

@@ -121,7 +121,9 @@ class SignInBook:
             key = (import_id, name)
             if self._fetching.get(key, (0, ""))[1] == holder:
                 del self._fetching[key]
-            if sealed and seconds > 0:
+            if sealed and seconds <= 0:
+                self._tokens.pop(key, None)
+            elif sealed:
                 self._tokens[key] = (self._now() + int(seconds * 1000), sealed)
 
     def forget_tokens(self, import_id: str) -> None:
@@ -158,8 +160,8 @@ class SignIns(Accounts):
         )
 
     @atomic
-    def forgive_logins(self, import_id: str) -> None:
-        self._book.forget_logins(import_id)
+    def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
+        self._book.forget_logins(mailbox_id or import_id)
 
     def _other_permits(self, mailbox_id: str, side: str) -> int:
         scope = f"{side}_account"

@@ -19,6 +19,8 @@ import pytest
 
 from tests.acceptance.conftest import ROOT, Box, Office
 from tests.servers.dovecot import Dovecot
+from tests.servers.faulty import FaultyServer
+from tests.servers.oauth import TokenServer, dovecot_oauth2
 
 ADMIN, WORD = "chief", 'the "chief\'s" {user}\\w 1'
 MAIL = {"INBOX": 4, "Work": 2}
@@ -168,3 +170,135 @@ def _nowhere(office: Office, word: str) -> None:
         if path.is_file():
             content = path.read_bytes()
             assert not any(text in content for text in hidden), path
+
+
+# -- PROXYAUTH
+
+
+def test_proxyauth_at_the_source(desk: Office) -> None:
+    with FaultyServer() as old:
+        old.add_account(ADMIN, WORD)
+        old.behaviour.admins.add(ADMIN)
+        for name in ("x-one", 'x "two"'):
+            inbox = old.add_account(name, "unknown to us").folder("INBOX")
+            for number in range(3):
+                inbox.add(b"Subject: %d\r\n\r\nx\r\n" % number)
+        for name in ("x-one", "x-two"):
+            desk.destination.add_user(name, "pw")
+        manifest = desk.manifest(["login,new_login,new_password", "x-one,,pw", '"x ""two""",x-two,pw', "x-gone,,pw"])
+        ends = ["--source", f"imap://127.0.0.1:{old.port}", *desk.ends[2:]]
+        by_proxy = ["--source-auth", "proxyauth", "--source-admin", ADMIN, "--source-password-file", secret(desk)]
+        ended = desk.run("import", manifest, *ends, *by_proxy, "--json", code=3)
+        found = json.loads(ended.out)
+        states = [one["state"] for one in found["mailboxes"]]
+        assert found["import"]["copied"] == 6, json.dumps([one["failure"] for one in found["mailboxes"]])
+        assert states == ["complete", "complete", "parked"]
+        assert "no such user" in found["mailboxes"][2]["failure"]["detail"]
+        assert {attempt.login for attempt in old.behaviour.attempts} == {ADMIN}
+
+        old.behaviour.attempts.clear()
+        by_proxy[-1] = secret(desk, "wrong")
+        desk.run("import", manifest, *ends, *by_proxy, "--workers", "2", code=3)
+        assert len(old.behaviour.attempts) == 1
+
+
+# -- tokens
+
+
+@pytest.fixture(scope="module")
+def mint() -> Iterator[TokenServer]:
+    with TokenServer() as server:
+        yield server
+
+
+@pytest.fixture
+def modern(office: Office, mint: TokenServer) -> Iterator[Office]:
+    with (
+        tempfile.TemporaryDirectory(prefix="oauth-", ignore_cleanup_errors=True) as place,
+        Dovecot(mail_format="sdbox", extra=dovecot_oauth2(mint, Path(place))) as source,
+    ):
+        mint.users = None
+        yield replace(office, source=source)
+
+
+def test_a_google_service_account_opens_every_mailbox(modern: Office, mint: TokenServer) -> None:
+    boxes = people(modern, "g-one@example.org", "g-two@example.org")
+    mint.users = set(boxes)
+    rows = [f"{login},pw-{login}" for login in (*boxes, "g-gone@example.org")]
+    manifest = modern.manifest(["login,new_password", *rows])
+    key = secret(modern, mint.service_account, "key.json")
+    found = modern.import_(manifest, "--source-auth", "google", "--source-password-file", key, "--workers", "2", code=3)
+    for there, here in boxes.values():
+        assert mailbox(found, there.login)["state"] == "complete"
+        assert here.seen() == there.seen()
+    failure = mailbox(found, "g-gone@example.org")["failure"]
+    assert failure["code"] == "source_auth_refused"
+    assert "Invalid email or User ID" in failure["detail"]
+    assert mint.tokens_asked == 3, "one token a user, for all workers and connections"
+    private = json.loads(mint.service_account)["private_key"].splitlines()[1]
+    _nowhere(modern, private)
+    for token in mint.issued:
+        _nowhere(modern, token)
+
+
+def test_a_key_without_delegation_is_asked_once_and_the_advice_names_the_scope(
+    modern: Office, mint: TokenServer
+) -> None:
+    people(modern, *(names := [f"d-{number}@example.org" for number in range(6)]))
+    manifest = modern.manifest(["login,new_password", *(f"{name},pw-{name}" for name in names)])
+    key = secret(modern, mint.service_account, "key.json")
+    before = mint.tokens_asked
+    scope = "google:https://example.org/not-delegated"
+    options = ["--source-auth", scope, "--source-password-file", key, "--workers", "2"]
+    found = modern.import_(manifest, *options, code=3)
+    assert mint.tokens_asked == before + 1
+    assert modern.source.login_attempts() == 0
+    for name in names:
+        failure = mailbox(found, name)["failure"]
+        assert failure["code"] == "source_auth_refused"
+    assert any("112233" in mailbox(found, name)["failure"]["sentence"] for name in names)
+
+
+def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: Office, mint: TokenServer) -> None:
+    (there, here), (_, ours) = people(modern, "c-one@example.org", "c-two@example.org").values()
+    script = modern.home / "token"
+    given = {login: mint.give(login) for login in ("c-one@example.org", "c-two@example.org")}
+    script.write_text("#!/bin/sh\ncat " + str(modern.home) + '/"$1".token\n')
+    script.chmod(0o700)
+    (modern.home / "c-one@example.org.token").write_text(given["c-one@example.org"])
+    manifest = modern.manifest(["login,new_password", "c-one@example.org,pw-c-one@example.org"], "command.csv")
+    modern.import_(manifest, "--source-auth", f"command:{script} {{user}}")
+    assert here.seen() == there.seen()
+    rows = ["login,password,new_password",
+            f"c-two@example.org,{given['c-two@example.org']},pw-c-two@example.org"]  # fmt: skip
+    modern.import_(modern.manifest(rows, "own.csv"), "--source-auth", "token")
+    assert len(ours.seen()) > 0
+    for token in given.values():
+        _nowhere(modern, token)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--source-auth", "kerberos"], "is none of"),
+        (["--source-auth", "master"], "needs --source-admin"),
+        (["--source-auth", "password", "--source-admin", "x"], "goes with"),
+        (["--source-auth", "master:{user}", "--source-admin", "x"], "{admin}"),
+        (["--source-auth", "password:md4"], "CRAM-MD5"),
+        (["--source-auth", "google"], "--source-password-file"),
+        (["--source-auth", "google", "--source-password-file", "word"], "service account"),
+        (["--source-auth", "microsoft", "--source-password-file", "word"], "tenant"),
+        (["--source-auth", "command:token"], "full path"),
+        (["--source-auth", "command:/no/such/token"], "not there"),
+        (["--source-admin", "x", "--source-password-file", "/no/such/file"], "cannot be read"),
+        (["--source-admin", "x", "--source-password-file", "lines"], "one line"),
+        ([], "password"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_started(office: Office, options: list[str], said: str) -> None:
+    manifest = office.manifest(["login", "anna"])
+    (office.home / "word").write_text("word\n")
+    (office.home / "lines").write_text("a\nb\n")
+    ended = office.run("import", manifest, *office.ends, *options, code=2)
+    assert said in ended.said
+    assert not (office.home / "state").exists()

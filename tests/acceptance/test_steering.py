@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from shared.store.redis import RedisStore, connect
 from tests.acceptance.conftest import Office, until
 
@@ -113,3 +115,17 @@ def test_with_a_redis_of_ones_own_import_starts_workers_only_when_asked(office: 
     del office.variables["MAILHAUL_REDIS_URL"]
     office.run("down")
     office.ended(up)
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["list", "status", "errors", "report", "pause", "resume", "cancel", "retry", "verify", "forget", "watch", "limits"],
+)
+def test_who_only_looks_leaves_nothing_behind(office: Office, verb: str) -> None:
+    more = ["--out", str(office.home / "report")] if verb == "report" else []
+    ended = office.run(verb, *more, code=0 if verb in ("list", "limits") else 2)
+    if verb == "limits":
+        assert "source_host  32" in ended.out
+    else:
+        assert "there is no import yet" in ended.said
+    assert not (office.home / "state").exists()

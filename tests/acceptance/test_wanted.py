@@ -124,7 +124,16 @@ def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(o
     assert destination.seen() == source.seen()
 
 
-FOLDERS = {"INBOX": 3, "Work": 2, "Work/2024": 2, "Spam": 2, "Spam/deep": 1, "Trash": 2, "&BCcENQRABD0EPgQyBDgEOgQ4-": 1, "Mine/Trash": 1}
+FOLDERS = {
+    "INBOX": 3,
+    "Work": 2,
+    "Work/2024": 2,
+    "Spam": 2,
+    "Spam/deep": 1,
+    "Trash": 2,
+    "&BCcENQRABD0EPgQyBDgEOgQ4-": 1,
+    "Mine/Trash": 1,
+}
 
 
 def boxed(office: Office, login: str) -> tuple[Box, Box, Any]:
@@ -184,6 +193,17 @@ def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office
         "import", manifest, *office.ends, "--since", "yesterday", "--larger", "big", "--skip-special", "junk,foo",
         "--into", "a//b", "--folder-map", str(rules), "--gmail-labels", "some", code=2,
     )  # fmt: skip
-    for said in ("--since", "--larger", "foo", "--into", "line 2", "line 3", "line 4", "line 5", "line 6", "--gmail-labels"):
+    for said in (
+        "--since",
+        "--larger",
+        "foo",
+        "--into",
+        "line 2",
+        "line 3",
+        "line 4",
+        "line 5",
+        "line 6",
+        "--gmail-labels",
+    ):
         assert said in ended.said
     assert not (office.home / "state").exists()

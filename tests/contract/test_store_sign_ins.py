@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from shared.model import Mailbox
+from shared.model import Mailbox, Options
+from shared.model.sign_in import SignIn, Way
 from shared.store import MOST_DOUBTS, Store
 from tests.contract.store_kit import Clock, plan_of, start, take
 
@@ -146,8 +148,11 @@ def test_a_person_may_ask_for_one_more_try(store: Store, shared: bool) -> None:
     mailbox = desk.people[0].mailbox_id
     assert store.retry(desk.request.import_id, mailbox, [])
     assert desk.turn("b") == ("refused" if shared else "trial"), "one mailbox's retry is no word about the others'"
-    store.forgive_logins(desk.request.import_id)
+    store.forgive_logins(desk.request.import_id, "" if shared else mailbox)
     assert desk.turn("b") == "trial"
+    assert desk.told("b", "refused") == "refused"
+    store.forgive_logins(desk.request.import_id, mailbox if shared else "")
+    assert desk.turn("c") == "refused", "that was said of others"
 
 
 # -- tokens
@@ -189,9 +194,30 @@ def test_nobody_waits_for_one_who_found_none_or_died(store: Store, clock: Clock)
     assert store.token(i, "n", "d", seconds=30) == (b"late", 0.0)
 
 
+def test_a_token_that_is_of_no_use_when_it_comes_is_not_kept_nor_the_one_before(store: Store) -> None:
+    whole, _ = start(store, 1)
+    i = whole.import_id
+    store.keep_token(i, "n", "a", b"one", 100)
+    store.keep_token(i, "n", "a", b"two", 0)
+    assert store.token(i, "n", "a", seconds=30) == (b"", 0.0)
+
+
 def test_tokens_go_with_the_credentials(store: Store) -> None:
     whole, (mailbox,) = start(store, 1)
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
     store.keep_token(whole.import_id, "n", "a", b"one", 100)
     assert store.forget(whole.import_id)
     assert store.token(whole.import_id, "n", "a", seconds=30) == (b"", 0.0)
+
+
+def test_how_to_sign_in_is_kept_and_may_be_corrected_while_the_import_runs(store: Store) -> None:
+    whole, (mailbox,) = start(store, 1)
+    take(store)
+    how = SignIn(way=Way.MASTER, admin='ch"ief\n', detail="{user}*{admin}")
+    for options in (Options(source_sign_in=how), Options(), Options(destination_sign_in=how)):
+        store.open_import(replace(whole, options=options), [mailbox], 14)
+        found = store.import_(whole.import_id)
+        assert found is not None
+        assert found.options == options
+        assert isinstance(found.options.source_sign_in.way, Way)
+    assert SignIn.parse(how.text) == how

@@ -27,7 +27,22 @@ SCRIPTS = {
 DIRECT = {
     "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
     "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
-    "producer": {"del", "get", "hdel", "hget", "hgetall", "hmget", "hset", "lrange", "zrange", "zrevrange"},
+    "producer": {
+        "del",
+        "incr",
+        "set",
+        "xadd",
+        "xrange",
+        "get",
+        "hdel",
+        "hget",
+        "hgetall",
+        "hmget",
+        "hset",
+        "lrange",
+        "zrange",
+        "zrevrange",
+    },
 }
 #: Every role: scripts themselves, and the look at the server when it starts (`shared.redis_condition`).
 ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}

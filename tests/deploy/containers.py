@@ -137,6 +137,7 @@ class Engine:
             ("rm", "-f", "-a", "-t", "2"),
             ("volume", "rm", "-a", "-f"),
             ("network", "prune", "-f"),
+            ("image", "prune", "-f"),
         ):
             self.podman(*command, check=False)
         # The name server of networks that are gone would go on answering for those to come.
@@ -222,8 +223,9 @@ def build(engine: Engine) -> None:
     say("building the image …")
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     engine.podman(
-        "build", "--network", "host", "--isolation", "chroot", "--format", "docker", "-v", f"{bundle}:{bundle}:ro",
-        "-t", "localhost/mailhaul:latest", ".",
+        # Without layers: the store keeps a whole copy of the image for each.
+        "build", "--layers=false", "--network", "host", "--isolation", "chroot", "--format", "docker",
+        "-v", f"{bundle}:{bundle}:ro", "-t", "localhost/mailhaul:latest", ".",
     )  # fmt: skip
     facts = json.loads(engine.podman("inspect", "--type", "image", "localhost/mailhaul:latest"))[0]
     claim("the image runs as user 10001, never root", facts["Config"]["User"] == "10001:10001")

@@ -93,7 +93,7 @@ def _migration(engine: Engine) -> None:
     killed = time.monotonic()
     code = engine.podman("wait", "mailhaul_the_import").strip()
     said = engine.logs("mailhaul_the_import")
-    claim(f"the import ended with exit code 0 (was {code})\n{_indented(said[-800:])}", code == "0")
+    claim(f"the import ended with exit code 0 (it is {code})\n{_indented(said[-800:])}", code == "0")
     claim(f"exactly {total} messages lie at the destination (are {held()})", held() == total)
     until(
         "the worker that was killed is back", lambda: len(engine.names("worker")) == 2 and engine.healthy("worker"), 90

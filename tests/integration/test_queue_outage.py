@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import dramatiq
 import pytest
@@ -39,11 +39,12 @@ class Listening:
     """A worker of one thread that notes which units it was rung for, and how often the queues were asked."""
 
     def __init__(self, url: str, **changes: Any) -> None:
-        self.broker: Any = make_broker(url)
+        self.broker = cast(Any, make_broker(url))
         for name, value in changes.items():
             setattr(self.broker, name, value.__get__(self.broker))
         self.heard: list[str] = []
-        self.asked, fetch = 0, self.broker.do_fetch
+        self.asked = 0
+        fetch: Callable[..., Any] = self.broker.do_fetch
 
         def counted(*arguments: Any) -> Any:
             self.asked += 1

@@ -118,9 +118,16 @@ class Lockstep(RuleBasedStateMachine):
 
     # -- the request
 
-    @initialize(mailboxes=st.integers(1, 4), routes=st.integers(1, 2), sizes=st.lists(SIZES, min_size=8, max_size=8))
-    def begin(self, mailboxes: int, routes: int, sizes: list[int]) -> None:
-        """Opens, and plans all but the last mailbox, so that a short life has something to copy."""
+    @initialize(
+        mailboxes=st.integers(1, 4),
+        routes=st.integers(1, 2),
+        sizes=st.lists(SIZES, min_size=8, max_size=8),
+        empty=st.booleans(),
+    )
+    def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool) -> None:
+        """Opens, and plans all but the last mailbox, so that a short life has something to copy; or, with an `empty` one,
+        something to verify."""
+        sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
@@ -295,13 +302,29 @@ class Lockstep(RuleBasedStateMachine):
                 found = copied(share, self._destination(folder.folder_id, len(share)))
                 adopted = (replace(found, outcome=Outcome.ALREADY_PRESENT),)
                 uids -= share
+        skipped, revived, changed = self._choice(data, folder.folder_id, uids, reset)
+        uids = (uids - changed) | revived
         size = data.draw(st.integers(1, 12))
         plan = plan_of(pair[0].mailbox, name)
         plan = replace(
             plan, folder=folder, batches=tuple(batch(folder, part) for part in uids.pieces(size)), messages=new,
-            size_bytes=1000 * new, adopted=adopted, reset=reset,
+            size_bytes=1000 * new, adopted=adopted, reset=reset, skipped=skipped,
+            skipped_bytes=1000 * (len(changed) - len(revived)),
         )  # fmt: skip
         self.both("plan_folders", pair, [(plan, ["INBOX", "Sent"].index(name) + 1)], lost=lost)
+
+    def _choice(
+        self, data: st.DataObject, folder: str, uids: UidSet, reset: bool
+    ) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
+        """What the request leaves out of the folder; of that, what it did before and no longer does, and what is new."""
+        if not data.draw(st.booleans()):
+            return None, UidSet(), UidSet()
+        before = {} if reset else self.model.skipped(folder)
+        new = uids.take(data.draw(st.integers(0, len(uids))))[0]
+        revived = before.get("old", UidSet()) if data.draw(st.booleans()) else UidSet()
+        old = (before.get("old", UidSet()) - revived) | new
+        skipped = {"old": old} if old else {}
+        return (None, UidSet(), UidSet()) if skipped == before else (skipped, revived, new)
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
 
 from tests.servers.imap_model import Folder, Message, Quirk
 from tests.servers.imap_syntax import Bad, as_string, compress, number_set
@@ -13,6 +14,8 @@ _MACROS = {
     b"ALL": [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"],
     b"FAST": [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"],
 }
+#: Of X-GM-EXT-1.
+GMAIL_ITEMS = (b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS")
 #: What a client announced as 4 GiB would have to read.
 FOUR_GIB = 4_294_967_296
 
@@ -44,6 +47,7 @@ def fetch_items(tokens: list[object]) -> list[bytes]:
             b"MODSEQ",
             b"RFC822",
             b"RFC822.HEADER",
+            *GMAIL_ITEMS,
         )
         if not known and not _SECTION.match(item):
             raise Bad(f"unknown item {item!r}")
@@ -102,6 +106,10 @@ def _item(message: Message, item: bytes) -> bytes | None:
     if name == b"RFC822.SIZE":
         size = len(message.body) if message.size is None else message.size
         return None if Quirk.SIZE_ABSENT in message.quirks else b"RFC822.SIZE %d" % size
+    if name in message.extra:
+        return name + b" " + message.extra[name]
+    if name in GMAIL_ITEMS:
+        return None
     if name == b"MODSEQ":
         return b"MODSEQ (%d)" % message.uid
     return _body(message, item)
@@ -174,6 +182,10 @@ def _key(folder: Folder, words: list[object]) -> Callable[[int], bool]:
     if name == b"NOT":
         inner = _key(folder, words)
         return lambda uid: not inner(uid)
+    if name in (b"SINCE", b"BEFORE"):
+        day = _day(_word(words.pop(0)))
+        # Disregarding time and zone (RFC 3501 §6.4.4): the date as it stands there.
+        return lambda uid: (_day(_message(folder, uid).internaldate or b"") < day) == (name == b"BEFORE")
     if name in (b"UID", b"LARGER", b"SMALLER", b"KEYWORD", b"UNKEYWORD"):
         argument = words.pop(0)
         if not isinstance(argument, bytes):
@@ -198,6 +210,13 @@ def _key(folder: Folder, words: list[object]) -> Callable[[int], bool]:
         uids = {folder.uids[number - 1] for number in numbers}
         return lambda uid: uid in uids
     raise Bad(f"unknown key {word!r}")
+
+
+def _day(text: bytes) -> datetime:
+    try:
+        return datetime.strptime(text.decode().strip().split(" ")[0], "%d-%b-%Y")
+    except ValueError:
+        raise Bad("not a date") from None
 
 
 def _word(token: object) -> bytes:

@@ -63,6 +63,8 @@ class Message:
     #: Flags that are sent as literals, whatever they hold.
     literal_flags: tuple[bytes, ...] = ()
     quirks: frozenset[Quirk] = frozenset()
+    #: Further FETCH items and their values as sent, e.g. X-GM-MSGID.
+    extra: dict[bytes, bytes] = field(default_factory=dict)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 from tests.servers.imap_append import AppendPolicy, No, appenduid, parse, store
-from tests.servers.imap_fetch import answer_fetch, answer_search, fetch_items, search, stored_flags
+from tests.servers.imap_fetch import GMAIL_ITEMS, answer_fetch, answer_search, fetch_items, search, stored_flags
 from tests.servers.imap_folders import answer_list, answer_lsub, answer_status, as_word, uidnext
 from tests.servers.imap_model import SYSTEM_FLAGS, Account, Folder, Quirk
 from tests.servers.imap_syntax import Bad, Command, as_string, is_sendable_flag, number_set
@@ -41,6 +41,8 @@ class Behaviour:
     #: A refused sign-in repeats login and password in its text.
     echo_password: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    #: Logins that may turn into others by PROXYAUTH.
+    admins: set[str] = field(default_factory=set)
 
     def announced(self) -> bytes:
         """Capabilities as a line says them."""
@@ -133,6 +135,15 @@ class Session:
             raise No(b"[AUTHENTICATIONFAILED] Authentication failed." + echo)
         self.account = account
         return b"[CAPABILITY %b] Logged in" % self._shared.announced()
+
+    def _proxyauth(self, command: Command, words: list[object]) -> Quiet:
+        if self._signed_in().login not in self._shared.admins:
+            raise No(b"you are no administrator")
+        account = self._shared.accounts.get(as_word(words[0]).decode("utf-8", "replace"))
+        if account is None:
+            raise No(b"no such user")
+        self.account = account
+        yield from ()
 
     # -- signed in
 
@@ -232,6 +243,8 @@ class Session:
         else:
             uids = [self._view[number - 1] for number in number_set(chosen, list(range(1, len(self._view) + 1)))]
         items = fetch_items(words[1:])
+        if not self.has("X-GM-EXT-1") and any(item.upper() in GMAIL_ITEMS for item in items):
+            raise Bad("unknown item")
         yield from answer_fetch(folder, uids, items, by_uid=by_uid)
         quirks = {quirk for uid in uids if uid in folder._messages for quirk in folder._messages[uid].quirks}
         if Quirk.REFUSED in quirks:

@@ -220,6 +220,17 @@ def test_all_workers_share_one_token(book: SignInBook) -> None:
     assert all(proof.bearer and proof.host == "mail.example" for proof in host.let_in)
 
 
+def test_without_the_shelf_everybody_fetches_one(now: list[float]) -> None:
+    class NoShelf(SignInBook):
+        def token(self, *args: Any, **options: Any) -> tuple[bytes, float]:
+            return b"", 0.0
+
+    host, mint = Host("t1"), Mint()
+    door = admission(NoShelf(lambda: int(now[0] * 1000)), mint)
+    crowd(lambda n: door.enter(visitor(f"u{n}", BY_COMMAND), host.connect))
+    assert mint.given > 1
+
+
 def test_a_token_is_fetched_anew_before_it_runs_out(book: SignInBook, now: list[float]) -> None:
     host, mint = Host("t1"), Mint(seconds=600)
     door = admission(book, mint)

@@ -3,7 +3,9 @@
 local key, name, now = import_key(ARGV[1]) .. ':tokens', ARGV[2], clock()
 local lock = redis.call('HGET', key, name .. '#')
 if lock and string.match(lock, '^%d+:(.*)$') == ARGV[3] then redis.call('HDEL', key, name .. '#') end
-if ARGV[4] ~= '' and tonumber(ARGV[5]) > 0 then
+if ARGV[4] ~= '' and tonumber(ARGV[5]) <= 0 then
+  redis.call('HDEL', key, name) -- the one before was of no use either
+elseif ARGV[4] ~= '' then
   redis.call('HSET', key, name, string.format('%.0f', now + tonumber(ARGV[5])) .. ':' .. ARGV[4])
   if redis.call('PTTL', key) < tonumber(ARGV[5]) then redis.call('PEXPIRE', key, ARGV[5]) end
 end

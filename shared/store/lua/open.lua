@@ -17,7 +17,8 @@ else
   if busy > 0 then
     local old, differ = cjson.decode(h[2]), {}
     for name, value in pairs(cjson.decode(fields.options)) do
-      if old[name] ~= nil and cjson.encode(old[name]) ~= cjson.encode(value) then differ[#differ + 1] = name end
+      -- How to sign in is no part of what is done, and may be corrected at any time.
+      if old[name] ~= nil and not string.match(name, '_sign_in$') and cjson.encode(old[name]) ~= cjson.encode(value) then differ[#differ + 1] = name end
     end
     table.sort(differ)
     if #differ > 0 then return redis.error_reply('BUSY ' .. table.concat(differ, ',')) end

@@ -21,6 +21,7 @@ from producer.intake.manifest import (
     parse_manifest,
     template,
 )
+from shared.credentials import Secret
 from shared.errors import UsageError
 
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251")
@@ -342,3 +343,34 @@ class TestRoundTrips:
         manifest, found = read(text.encode())
         assert all(0 <= error.line <= text.count("\n") + text.count("\r") + 1 for error in found)
         assert all(row.login and row.password for row in manifest.rows)
+
+
+# -- logins alone, where an administrator signs in
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("login\nanna@old.example\nbob", [("anna@old.example", "anna@old.example"), ("bob", "bob")]),
+        ("anna@old.example\nbob\n", [("anna@old.example", "anna@old.example"), ("bob", "bob")]),
+        ("login,new_login\nanna,anna@new\nbob,", [("anna", "anna@new"), ("bob", "bob")]),
+        ("login;password\nanna;\nbob;pw", [("anna", "anna"), ("bob", "bob")]),
+        ("email\nanna", [("anna", "anna")]),
+    ],
+)
+def test_logins_alone(text: str, rows: list[tuple[str, str]]) -> None:
+    found = parse_manifest(text.encode(), passwords=False)
+    assert [(row.login, row.new_login) for row in found.rows] == rows
+    with pytest.raises(ManifestInvalid):
+        parse_manifest(text.encode())
+
+
+def test_without_a_header_two_columns_stay_login_and_password() -> None:
+    (row,) = parse_manifest(b"anna,word", passwords=False).rows
+    assert (row.login, row.password) == ("anna", Secret("word"))
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "a\x01b", "a\u2028b", '"a\r\nb"', "a\tb\x7f"])
+def test_a_login_that_could_become_a_command_is_an_error(odd: str) -> None:
+    with pytest.raises(ManifestInvalid):
+        parse_manifest(f"login,new_login\n{odd},x\n".encode(), passwords=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -168,9 +169,26 @@ class TestDryRun:
             "from imaps://a:993 to imaps://b:993: nothing is written",
             "a@x → b@y: 2 folders, 1,201 messages, at least 5.0 MB",
             "    INBOX: 1,200 messages",
-            "    a.b → a=2Eb: 1 message (called a=2Eb there)",
+            "    a.b → a=2Eb: 1 message",
             "    Spam: left out, excluded by 'Spam'",
             "    x: left out, cannot be read at the source: source: EXAMINE (the server said: no)",
             "c@x: the source refused the login",
             "2 mailboxes, 2 folders, 1,201 messages, at least 5.0 MB; left out: 2, renamed: 1, not reached: 1",
         ]
+
+    def test_a_reason_for_another_name_stays_and_the_name_is_said_once(self) -> None:
+        folder = MappedFolder(
+            source_name=b"a.b", destination_name=b"a=2Eb", display="a.b", destination_display="a=2Eb",
+            note="the destination cannot hold its name as it is; called a=2Eb there",
+        )  # fmt: skip
+        folders = folder_lines([folder], {b"a.b": FolderStatus(uidvalidity=1, uidnext=9, messages=1)})
+        box = MailboxLine(row=1, login="a", destination_login="a", folders=folders)
+        lines = list(DryRun(source="s", destination="d", mailboxes=(box,)).lines())
+        assert "    a.b → a=2Eb: 1 message (the destination cannot hold its name as it is)" in lines
+
+    def test_nothing_is_expected_of_what_was_not_reached(self) -> None:
+        box = MailboxLine(row=1, login="a", destination_login="a", problem="nobody answers")
+        *_, last = DryRun(source="s", destination="d", mailboxes=(box,)).lines()
+        assert last == "expected: nobody knows, since no mailbox could be looked into"
+        *_, last = self.dry_run().lines()
+        assert re.fullmatch(r"expected: \S+ \S+ to \S+ \S+, over 4 connections", last)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 from typing import Any
 
 import pytest
 
 from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, ProtocolViolation, Throttled
+from shared.mail import signing_in
+from shared.mail.sasl import Proof
 from tests.unit.mail.kit import Reply, Scripted, sign_in
 
 B64 = base64.b64encode
@@ -186,6 +189,16 @@ def test_nothing_hostile_is_sent(offers: str, field: str, odd: str) -> None:
         with pytest.raises(MailError):
             enter(server, **{"login": "me", "password": "word", field: odd})
         assert not server.raw
+
+
+def test_without_the_checks_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: neither looked at nor quoted as it should be."""
+    monkeypatch.setattr(Proof, "fault", "")
+    monkeypatch.setattr(signing_in, "quoted_string", lambda value, **_: b'"%b"' % value)
+    with Scripted() as server:
+        with contextlib.suppress(MailError):
+            enter(server, "admin", proxy='x"\r\nX9 DELETE "INBOX')
+        assert b'X9 DELETE "INBOX"' in server.commands
 
 
 @pytest.mark.parametrize("odd", ['a"b', "a\\", "{5}", "{5+}", "a b", "ä", "(a)", "*", "]", "'"])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from producer import operations
 from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name, prepare_import, submit
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
 from shared.lifecycle import Control, MailboxState
 from shared.model import Endpoint, Failure, Import, Options, Tls, Unit
+from shared.model.sign_in import SignIn, Way
 from shared.store.memory import MemoryStore
 
 SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
@@ -261,3 +265,54 @@ def test_a_refused_login_is_told_what_its_provider_wants() -> None:
         desk.park(request, "anna")
         (group,) = operations.errors(desk.store, request)
         assert ("Zoho Mail: Switch on IMAP" in group.advice) is told
+
+
+# -- an administrator's login
+
+
+def _by_admin(desk: Desk, *logins: str) -> Import:
+    how = SignIn(way=Way.AUTHZID, admin="chief")
+    rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(logins, start=2)]
+    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=how), "by admin")
+    asked = {"source": SignInAsked(sign_in=how, secret=Secret("chief's"))}
+    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14, sign_ins=asked)
+    return operations.find_import(desk.store, request.import_id)
+
+
+def test_what_the_import_signs_in_with_is_sealed_once_and_rows_have_nothing() -> None:
+    desk = Desk()
+    request = _by_admin(desk, "a", "b")
+    assert request.options.source_sign_in == SignIn(way=Way.AUTHZID, admin="chief")
+    for login in ("a", "b"):
+        given = desk.opened(request, login, "source")
+        assert (given.own, given.password) == (False, Secret(""))
+        assert desk.opened(request, login, "destination").own
+    sealed = desk.store.sealed(request.import_id, request.import_id, "source")
+    assert sealed is not None
+    assert desk.vault.open(request.import_id, "source", sealed).password == Secret("chief's")
+
+
+def test_a_password_that_is_given_later_is_the_rows_own() -> None:
+    desk = Desk()
+    request = _by_admin(desk, "a", "b")
+    desk.park(request, "a")
+    done = operations.replace_credentials(desk.store, desk.vault, desk.ring, request, [_row(2, "a", "now known")])
+    assert (done.mailboxes, done.queued) == (1, 1)
+    assert desk.opened(request, "a", "source").password == Secret("now known")
+    assert desk.opened(request, "a", "source").own
+    assert desk.opened(request, "a", "destination").password == Secret("pw-a"), "which was another"
+    assert not desk.opened(request, "b", "source").own
+
+
+def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
+    desk = Desk()
+    request = _by_admin(desk, "a", "b")
+    store, i = desk.store, request.import_id
+    turn = lambda holder: store.login_turn(i, "m", "source", "d", holder, shared=True, seconds=9).state  # noqa: E731
+    assert turn("x") == "trial"
+    store.login_told(i, "m", "source", "d", "x", shared=True, result="refused")
+    for login in ("a", "b"):
+        desk.park(request, login)
+    assert operations.retry(store, desk.ring, request) == (2, 0)
+    assert turn("y") == "trial"
+    assert turn("z") == "wait"

@@ -1,0 +1,178 @@
+"""The part of the model that gives work away: who is served next, and who may be let in where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from shared.lifecycle import MailboxState, UnitState
+from shared.maildrop import Known
+from shared.model import Lease, UnitKind
+from shared.plan import USUAL_WORTH, Worth
+from shared.store import SCOPES
+from shared.store.memory_requests import atomic
+from shared.store.memory_rows import MailboxRow, UnitRow
+from shared.store.memory_sign_ins import SignIns
+
+#: How many mailboxes one claim looks at.
+SCAN = 2000
+
+#: What a claim costs beside the bytes it moves.
+CLAIM_BYTES = 65536
+
+
+class Claims(SignIns):
+    """Leases, connection permits, fairness."""
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.time,
+        lease_seconds: float = 60,
+        limits: Mapping[str, int] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        worth: Worth = USUAL_WORTH,
+    ) -> None:
+        super().__init__(clock)
+        self._worth = worth
+        self._monotonic = monotonic
+        self._lease_seconds = lease_seconds
+        self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
+        self._maildrops: dict[str, Known] = {}
+        self._holds: dict[str, int] = {}
+        self._workers: dict[str, int] = {}
+        self._leader: tuple[str, int, int] = ("", 0, 0)
+
+    @atomic
+    def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
+        rows = self._rows
+        asked = self._monotonic()
+        self._give_back(holder)
+        rows.wake()
+        chosen = self._choose(holder, prefer, hint)
+        if chosen is None:
+            return None
+        m, row, fairly = chosen
+        row = row or rows.units[min(m.ready, key=lambda u: (m.ready[u], u))]
+        now = rows.now()
+        expiry = now + int(self._lease_seconds * 1000)
+        del m.ready[row.unit.unit_id]
+        row.set(state=UnitState.LEASED, attempts=row.unit.attempts + 1)
+        row.holder, row.term, row.used, row.began = holder, rows.next_term(), False, row.done
+        rows.leases[row.unit.unit_id] = expiry
+        if held and held != m.mailbox.mailbox_id and held in rows.mailboxes:
+            self._free(holder, rows.mailboxes[held])
+        for name in self._scopes(m):
+            self._permits.setdefault(name, {})[holder] = expiry
+        self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        if row.unit.kind is UnitKind.PLAN:
+            rows.move(m, "plan_claimed")
+        whole = rows.imports[m.mailbox.import_id]
+        if row.unit.kind is UnitKind.COPY and not whole.request.first_claim_at:
+            whole.set(first_claim_at=now / 1000)
+        rows.refresh(m)
+        folder = rows.folders.get(row.unit.folder_id)
+        name = row.unit.unit_id
+        return Lease(
+            unit=row.unit,
+            holder=holder,
+            term=row.term,
+            deadline=asked + self._lease_seconds,
+            claimed_at=now / 1000,
+            mailbox=self._mailbox(m.mailbox.mailbox_id),
+            folder=folder.shown() if folder else None,
+            records=folder.ledger.get(name, ()) if folder else (),
+            others=row.others,
+            digest=folder.digests.get(name, 0) if folder else 0,
+            intents=tuple(sorted(row.intents.values(), key=lambda i: (i.at, i.uids.ranges))),
+        )
+
+    def _give_back(self, holder: str) -> None:
+        """A lease that the holder still has while it claims never reached it: the answer was lost. Unless something was
+        done under it, that attempt was none."""
+        for unit_id in [u for u in self._rows.leases if self._rows.units[u].holder == holder]:
+            row = self._rows.units[unit_id]
+            if not row.used:
+                self._rows.forgive(row)
+            self._rows.take_back(row)
+
+    def _choose(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
+        rows = self._rows
+        m = rows.mailboxes.get(prefer)
+        if m and m.ready and rows.may(m) and self._admits(m, holder):
+            return m, None, False
+        row = rows.units.get(hint)
+        if row and row.unit.state is UnitState.READY:
+            m = rows.mailboxes[row.unit.mailbox_id]
+            if rows.may(m) and self._admits(m, holder) and self._is_worth(m, holder):
+                return m, row, False
+        full: set[str] = set()  # routes of which a host says no: whoever stands behind is not looked at
+        for m in self._by_fairness():
+            if m.route in full:
+                continue
+            if not rows.may(m):
+                rows.refresh(m)
+            elif self._admits(m, holder):
+                if self._is_worth(m, holder):
+                    return m, None, True
+            elif not self._admits(m, holder, ("source_host", "destination_host")):
+                full.add(m.route)
+        return None
+
+    def _is_worth(self, m: MailboxRow, holder: str) -> bool:
+        """Whether one lane more at the mailbox is worth its logins."""
+        lanes = self._permits.get(f"destination_account:{m.scopes['destination_account']}", {})
+        if not lanes or holder in lanes or m.mailbox.state is not MailboxState.COPYING:
+            return True
+        left = self._tally([m.mailbox.mailbox_id])
+        return len(lanes) < self._worth.lanes(left.pending, left.size_bytes - left.done_bytes)
+
+    def _by_fairness(self) -> Iterator[MailboxRow]:
+        rows = self._rows
+        for route in sorted(rows.routes, key=lambda r: (rows.routes[r], r)):
+            queue = rows.queues[route]
+            for mailbox_id in sorted(queue, key=lambda m: (queue[m], m))[:SCAN]:
+                yield rows.mailboxes[mailbox_id]
+
+    def _charge(self, m: MailboxRow, cost: int, *, fairly: bool) -> None:
+        rows = self._rows
+        queue = rows.queues[m.route]
+        start = queue.get(m.mailbox.mailbox_id, m.served)
+        if fairly:
+            rows.last[m.route] = max(rows.last[m.route], start)
+            rows.last[""] = max(rows.last[""], rows.routes[m.route])
+        rows.routes[m.route] += cost
+        m.served = start + cost
+        if m.mailbox.mailbox_id in queue:
+            queue[m.mailbox.mailbox_id] = m.served
+
+    @staticmethod
+    def _scopes(m: MailboxRow) -> list[str]:
+        return [f"{scope}:{m.scopes[scope]}" for scope in SCOPES]
+
+    def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
+        """Whether these scopes let this holder in: no hold, and a connection left or held already."""
+        now = self._rows.now()
+        for scope, name in zip(SCOPES, self._scopes(m), strict=True):
+            if scope not in scopes:
+                continue
+            if self._holds.get(name, 0) > now:
+                return False
+            lanes = self._permits.get(name, {})
+            if holder not in lanes:
+                for lane in [lane for lane, until in lanes.items() if until <= now]:
+                    del lanes[lane]
+                if len(lanes) >= self._most(scope, name):
+                    return False
+        return True
+
+    def _most(self, scope: str, name: str) -> int:
+        if name in self._limits:
+            return self._limits[name]
+        server = "/".join(name.split("/")[:3]) if scope.endswith("account") else name
+        found = [limits[key] for limits, key in ((self._limits, scope), (self._usual, server)) if key in limits]
+        return min(found, default=self._defaults[scope])
+
+    def _free(self, holder: str, m: MailboxRow) -> None:
+        for name in self._scopes(m):
+            self._permits.get(name, {}).pop(holder, None)

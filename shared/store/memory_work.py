@@ -1,0 +1,311 @@
+"""The part of the model for what workers do under a lease: `shared.store.WorkStore` in plain Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from shared.errors import LeaseLost, StoreError
+from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState, advance
+from shared.maildrop import Known
+from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit, UnitKind
+from shared.store import SCOPES
+from shared.store.memory_claims import Claims
+from shared.store.memory_requests import atomic
+from shared.store.memory_rows import FolderRow
+from shared.uids import NO_UIDS, UidSet
+
+
+class Work(Claims):
+    """Progress, the ledger, plans, verification."""
+
+    @atomic
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+        rows, now = self._rows, self._rows.now()
+        self._workers[worker] = now
+        words: list[str] = []
+        for lease in leases:
+            try:
+                row = rows.fence(lease)
+            except LeaseLost:
+                words.append("lost")
+                continue
+            m = rows.mailboxes[row.unit.mailbox_id]
+            if extend:
+                expiry = now + int(self._lease_seconds * 1000)
+                rows.leases[lease.unit.unit_id] = expiry
+                for name in self._scopes(m):
+                    self._permits.setdefault(name, {})[lease.holder] = expiry
+            words.append(rows.wish(m))
+        return words
+
+    @atomic
+    def leave(self, holder: str, mailbox_id: str) -> None:
+        if m := self._rows.mailboxes.get(mailbox_id):
+            self._free(holder, m)
+
+    @atomic
+    def progress(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> Control:
+        rows = self._rows
+        row = rows.fence(lease)
+        folder = rows.folders.get(row.unit.folder_id)
+        if folder is None:
+            raise StoreError("the state store refused progress: only batches have any")
+        new = rows.new_of(row, folder, settled)
+        for intent in intents:
+            if intent.intent_id in row.intents and row.intents[intent.intent_id].uids != intent.uids:
+                raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
+        for one in new:
+            rows.settle(row, folder, one)
+        folder.folder = replace(folder.folder, doubts=folder.folder.doubts | doubts)
+        for intent_id in withdrawn:
+            row.intents.pop(intent_id, None)
+        word = rows.wish(rows.mailboxes[row.unit.mailbox_id])
+        if word is Control.RUN:
+            for intent in intents:
+                row.intents.setdefault(intent.intent_id, replace(intent, at=rows.now() / 1000))
+        return word
+
+    @atomic
+    def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        unit = row.unit
+        if row.intents or (unit.kind is UnitKind.COPY and row.done < row.messages):
+            raise StoreError(f"the state store refused finish: intents or messages of {unit.unit_id} are open")
+        m = rows.mailboxes[unit.mailbox_id]
+        folder = rows.folders.get(unit.folder_id)
+        rows.drop_unit(unit.unit_id)
+        if folder:
+            if records:
+                folder.ledger[unit.unit_id] = tuple(records[0].records)
+                if records[0].checked:
+                    folder.checked.add(unit.unit_id)
+            rows.next_batch(folder)
+        if unit.kind is UnitKind.PLAN:
+            rows.move(m, "planned")
+        if unit.kind is UnitKind.VERIFY and rows.move(m, "verified"):
+            m.set(failure=None)
+        rows.drain(m)
+        rows.refresh(m)
+        rows.settle_import(rows.imports[m.mailbox.import_id])
+
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+    ) -> Lease | None:
+        if settled:
+            self.progress(lease, settled=settled)
+        self.finish(lease, records)
+        return self.claim(lease.holder, prefer=prefer, held=lease.mailbox.mailbox_id) if claim else None
+
+    @atomic
+    def release(
+        self,
+        lease: Lease,
+        *,
+        how: str,
+        delay_seconds: float = 0,
+        failure: Failure | None = None,
+        hold: str = "",
+        hold_seconds: float = 0,
+    ) -> None:
+        rows, now = self._rows, self._rows.now()
+        row = rows.fence(lease)
+        m = rows.mailboxes[row.unit.mailbox_id]
+        del rows.leases[row.unit.unit_id]
+        if how != "again":
+            rows.forgive(row)
+        if failure:
+            m.set(failure=failure)
+            m.failures.appendleft(failure)
+        if hold:
+            self._holds[hold] = max(self._holds.get(hold, 0), now + int(hold_seconds * 1000))
+        if delay_seconds > 0:
+            row.set(state=UnitState.DELAYED)
+            row.holder = ""
+            rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
+        else:
+            rows.make_ready(row)
+        if how == "park":
+            rows.move(m, "park")
+            rows.settle_import(rows.imports[m.mailbox.import_id])
+        elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
+            rows.queue_plan(m)
+        rows.refresh(m)
+
+    @atomic
+    def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        if row.done + sum(len(unit.uids) for unit, _ in halves) != row.messages:
+            raise StoreError("the state store refused split: the halves do not hold what is left")
+        m, folder = rows.mailboxes[row.unit.mailbox_id], rows.folders[row.unit.folder_id]
+        rows.drop_unit(row.unit.unit_id)
+        for unit, intents in reversed(halves):
+            unit = replace(unit, kind=UnitKind.COPY, mailbox_id=row.unit.mailbox_id, folder_id=row.unit.folder_id)
+            rows.add_unit(unit, row.order, intents)
+            folder.waiting.appendleft(unit.unit_id)
+        rows.next_batch(folder)
+        rows.drain(m)
+        rows.refresh(m)
+
+    @atomic
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        rows = self._rows
+        m = rows.mailboxes.get(mailbox_id)
+        events = {MailboxState.COMPLETE: "again", MailboxState.VERIFYING: "replan"}
+        if m is None or m.mailbox.state not in events:
+            return False
+        whole = rows.imports[m.mailbox.import_id]
+        self._expire(whole)
+        if not whole.credentials or whole.request.control is Control.CANCEL:
+            return False
+        rows.move(m, events[m.mailbox.state])
+        rows.queue_plan(m)
+        row = rows.units[f"{mailbox_id}.plan"]
+        if delay_seconds > 0 and row.unit.state is UnitState.READY:
+            row.set(state=UnitState.DELAYED)
+            m.ready.pop(row.unit.unit_id, None)
+            rows.delayed[row.unit.unit_id] = rows.now() + int(delay_seconds * 1000)
+        whole.expires = None
+        if whole.request.state is ImportState.FINISHED:
+            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+        rows.refresh(m)
+        return True
+
+    @atomic
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        self._rows.fence(lease)
+        for plan, order in plans:
+            self._plan_folder(lease, plan, order)
+
+    def _plan_folder(self, lease: Lease, plan: FolderPlan, order: int) -> None:
+        rows = self._rows
+        row = rows.fence(lease)
+        m = rows.mailboxes[row.unit.mailbox_id]
+        name = plan.folder.folder_id
+        known = name in m.folders
+        folder = rows.folders.get(name) or FolderRow(plan.folder)
+        call = (lease.term, plan)
+        if folder.planned == call:
+            return
+        chosen = plan.skipped is None or plan.skipped == folder.skipped
+        again = known and not plan.reset and chosen and folder.folder.uidnext == plan.folder.uidnext
+        new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
+        doubts, verified = folder.folder.doubts, folder.folder.verified
+        if plan.reset:
+            for unit_id in [folder.head, *folder.waiting]:
+                if unit_id:
+                    rows.drop_unit(unit_id)
+            folder = FolderRow(plan.folder)
+            doubts, verified = UidSet(), ""
+        folder.folder = replace(plan.folder, doubts=doubts, verified=verified, mailbox_id=m.mailbox.mailbox_id)
+        folder.order, folder.planned = order, call
+        rows.folders[name] = folder
+        if not known:
+            m.folders.append(name)
+        if again:
+            return
+        folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
+        if plan.skipped is not None:
+            before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
+            folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
+            folder.skipped = dict(plan.skipped)
+        for settled in new:
+            rows.settle(row, folder, settled)
+        row.others = UidSet()
+        if row.unit.unit_id in folder.ledger:
+            # The plan unit is gone after planning: what was adopted stands under a name of its own.
+            adopted = f"adopted.{plan.folder.uidnext}"
+            while adopted in folder.ledger:  # of what is wanted after all
+                adopted += "+"
+            folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
+            folder.digests[adopted] = folder.digests.pop(row.unit.unit_id)
+        for n, unit in enumerate(plan.batches, start=1):
+            if unit.unit_id not in rows.units:
+                unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, folder_id=name, attempts=0)
+                rows.queue_batch(folder, rows.add_unit(unit, order * 100_000 + n))
+        rows.refresh(m)
+
+    @atomic
+    def folder(self, folder_id: str) -> Folder | None:
+        folder = self._rows.folders.get(folder_id)
+        return folder.shown() if folder else None
+
+    @atomic
+    def ledger(self, folder_id: str) -> list[LedgerEntry]:
+        folder = self._rows.folders.get(folder_id)
+        if folder is None:
+            return []
+        return [
+            LedgerEntry(name=name, records=records, digest=folder.digests.get(name, 0), checked=name in folder.checked)
+            for name, records in folder.ledger.items()
+        ]
+
+    @atomic
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
+        self._rows.fence(lease)
+        for audit in audits:
+            self._audit(audit)
+
+    def _audit(self, audit: Audit) -> None:
+        folder = self._rows.folders[audit.folder_id]
+        folder.digests.update(audit.digests)
+        folder.checked |= set(audit.checked) & set(folder.ledger)
+        folder.counts.update(
+            altered=audit.altered - folder.counts["altered"], missing=audit.missing - folder.counts["missing"]
+        )
+        folder.notes.update({(note.uid, note.what): note for note in audit.notes})
+        folder.folder = replace(folder.folder, verified=audit.verified)
+
+    @atomic
+    def maildrop(self, mailbox_id: str) -> Known:
+        return self._maildrops.get(mailbox_id, Known(generation=1))
+
+    @atomic
+    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+        known = self._maildrops.get(mailbox_id, Known(generation=1))
+        if known == before and renew:
+            known = Known(generation=known.generation + 1, digests=digests)
+        elif known == before:
+            known = Known(generation=known.generation, digests=known.digests + digests)
+        self._maildrops[mailbox_id] = known
+        return known
+
+    @atomic
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
+        self._rows.fence(lease)
+        empty = Folder(folder_id=folder_id, mailbox_id="", source_name=b"", destination_name=b"", display="")
+        folder = self._rows.folders.setdefault(folder_id, FolderRow(empty))
+        folder.folder = replace(folder.folder, highestmodseq=highestmodseq)
+        if seen is not None:
+            folder.flags = dict(seen)
+
+    @atomic
+    def flags(self, folder_id: str) -> dict[str, UidSet]:
+        folder = self._rows.folders.get(folder_id)
+        return dict(folder.flags) if folder else {}
+
+    @atomic
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        folder = self._rows.folders.get(folder_id)
+        return dict(folder.skipped or {}) if folder else {}
+
+    @atomic
+    def limits_of(self, mailbox_id: str) -> dict[str, str]:
+        m = self._rows.mailboxes.get(mailbox_id)
+        return dict(m.scopes) if m else dict.fromkeys(SCOPES, "")

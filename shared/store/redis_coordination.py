@@ -1,0 +1,58 @@
+"""The room of the store for the coordinator: `shared.store.CoordinationStore` on Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.lifecycle import ImportState
+from shared.model import Unit
+from shared.store import Overview, codec, keys, process_of
+from shared.store.redis_scripts import Scripts
+
+
+class Coordination(Scripts):
+    """Leadership, what the dead held, numbers."""
+
+    def lead(self, holder: str, ttl_seconds: float) -> int:
+        return int(self._run("lead", holder, int(ttl_seconds * 1000)))
+
+    def reap(self, grace_seconds: float) -> list[str]:
+        return [unit.decode() for unit in self._run("reap", int(grace_seconds * 1000))]
+
+    def processes(self) -> list[str]:
+        lanes = self._read("hkeys", keys.HOLDERS)
+        leader = self._read("hget", keys.LEADER, "holder")
+        found = {process_of(lane.decode()) for lane in lanes} | {leader.decode() if leader else ""}
+        return sorted(found.union(worker.decode() for worker in self._read("zrange", keys.WORKERS, 0, -1)) - {""})
+
+    def bury(self, processes: Sequence[str]) -> list[str]:
+        return [unit.decode() for unit in self._run("bury", *processes)]
+
+    def overview(self) -> Overview:
+        mailboxes, units, delayed, leased, workers, holds, states = self._run("overview")
+        names = [state.decode() for state in states]
+        return Overview(
+            ready_mailboxes=mailboxes,
+            ready_units=units,
+            delayed_units=delayed,
+            leased_units=leased,
+            workers=workers,
+            imports={state: names.count(state) for state in ImportState},
+            holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
+        )
+
+    def ready_mailboxes(self) -> dict[str, float]:
+        routes = self._read("zrange", keys.ROUTES, 0, -1)
+        found = (self._read("zrange", keys.ready(route.decode()), 0, -1, withscores=True) for route in routes)
+        return {mailbox.decode(): place for queue in found for mailbox, place in queue}
+
+    def ready_units(self, count: int) -> list[Unit]:
+        found: list[Unit] = []
+        for route in self._read("zrange", keys.ROUTES, 0, -1):
+            for mailbox in self._read("zrange", keys.ready(route.decode()), 0, count - 1):
+                ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
+                rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)
+                found += [codec.decode_unit(u, row) for u, row in zip(ids, rows, strict=True) if row]
+                if len(found) >= count:
+                    return found[:count]
+        return found

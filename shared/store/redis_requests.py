@@ -1,0 +1,152 @@
+"""The room of the store that the producer writes and everybody reads: `shared.store.RequestStore` on Redis."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from shared.errors import StoreError
+from shared.lifecycle import Control, MailboxState
+from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Note, Stranded, Tally, Unit, route_id
+from shared.model.search import ORDERS, Search
+from shared.store import SILENT_SECONDS, codec, keys
+from shared.store.redis_scripts import Scripts
+
+
+class Requests(Scripts):
+    """Imports and mailboxes: opened, read, steered."""
+
+    def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
+        fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
+        route = route_id(request.source, request.destination)
+        rows = [
+            {
+                "id": m.mailbox_id,
+                "row": m.row,
+                "source_login": m.source.login,
+                "destination_login": m.destination.login,
+                "route": route,
+                "source_account": f"{request.source.url}/{m.source.login}",
+                "source_host": request.source.host,
+                "destination_account": f"{request.destination.url}/{m.destination.login}",
+                "destination_host": request.destination.host,
+                "profile": codec.encode_profile(m.profile),
+            }
+            for m in mailboxes
+        ]
+        queued = 0
+        for at in range(0, max(1, len(rows)), 500):
+            queued += self._run("open", request.import_id, json.dumps(fields), json.dumps(rows[at : at + 500]))
+        return queued
+
+    def submit(self, import_id: str) -> None:
+        self._run("submit", import_id)
+
+    def imports(self) -> list[Import]:
+        ids = [i.decode() for i in self._read("zrevrange", keys.IMPORTS, 0, -1)]
+        return [found for i in ids if (found := self.import_(i))]
+
+    def import_(self, import_id: str) -> Import | None:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_import(import_id, row) if row else None
+
+    def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:
+        row = self._read("hgetall", keys.import_(import_id))
+        return codec.decode_tally(row), {s: n for s in MailboxState if (n := codec.number(row, f"s:{s}"))}
+
+    def stranded(self, import_id: str) -> Stranded:
+        lease_ms, silent_ms = int(self._lease_seconds * 1000), int(SILENT_SECONDS * 1000)
+        units, messages, left = self._run("stranded", import_id, lease_ms, silent_ms)
+        return Stranded(units=units, messages=messages, seconds=max(0, left) / 1000)
+
+    def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
+        # Not kept: the same import may be opened again with another CA file or fingerprint.
+        found = self.import_(import_id)
+        if found is None:
+            raise StoreError(f"import {import_id} is not in the store")
+        return found.source, found.destination
+
+    def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
+        last = -1 if count < 0 else start + count - 1
+        ids = [m.decode() for m in self._read("zrange", keys.import_(import_id, "mailboxes"), start, last)]
+        return self._rows(import_id, ids)
+
+    def _rows(self, import_id: str, ids: Sequence[str]) -> list[tuple[Mailbox, Tally]]:
+        rows = self._pipeline(("hgetall", keys.mailbox(m)) for m in ids)
+        source, destination = self._both(import_id) if ids else (None, None)
+        return [
+            (codec.decode_mailbox(m, row, source, destination), codec.decode_tally(row))  # type: ignore[arg-type]
+            for m, row in zip(ids, rows, strict=True)
+        ]
+
+    def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+        total, *ids = self._run(
+            "find", import_id, wanted.state or "", wanted.code, wanted.text.lower(), ORDERS[wanted.order],
+            "1" if wanted.descending else "", wanted.start, wanted.count,
+        )  # fmt: skip
+        return int(total), self._rows(import_id, [m.decode() for m in ids])
+
+    def mailbox(self, mailbox_id: str) -> Mailbox | None:
+        row = self._read("hgetall", keys.mailbox(mailbox_id))
+        return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None
+
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]:
+        ids = [f.decode() for f in self._read("zrange", keys.mailbox(mailbox_id, "folders"), 0, -1)]
+        rows = self._pipeline(("hgetall", keys.folder(f)) for f in ids)
+        return [(codec.decode_folder(f, row), codec.decode_tally(row)) for f, row in zip(ids, rows, strict=True)]
+
+    def notes(self, folder_id: str) -> list[Note]:
+        row = self._read("hgetall", keys.folder(folder_id, "notes"))
+        return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: (note.uid, note.what))
+
+    def failures(self, mailbox_id: str) -> list[Failure]:
+        return [Failure(**json.loads(v)) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
+
+    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
+        return int(self._run("control", import_id, mailbox_id or "", word))
+
+    def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
+        rows = [
+            {
+                "folder": unit.folder_id,
+                "id": unit.unit_id,
+                "uids": codec.encode_uids(unit.uids),
+                "size": unit.size_bytes,
+                "notes": [codec.note_field(note) for note in notes],
+            }
+            for unit, notes in batches
+        ]
+        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows)))
+
+    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
+        flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]
+        for at in range(0, len(flat), 2000):
+            self._run("seal", import_id, *flat[at : at + 2000])
+
+    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
+        value: bytes | None = self._read("hget", keys.import_(import_id, "credentials"), f"{mailbox_id}:{side}")
+        return value
+
+    def forget(self, import_id: str) -> bool:
+        self._read("delete", keys.import_(import_id, "tokens"))
+        return bool(self._read("delete", keys.import_(import_id, "credentials")))
+
+    def set_limit(self, scope: str, most: int | None) -> None:
+        if most is None:
+            self._read("hdel", keys.LIMITS, scope)
+        else:
+            self._read("hset", keys.LIMITS, scope, most)
+
+    def limits(self) -> dict[str, int]:
+        return {scope: most for scope, most in self._limits_set() if not scope.startswith(keys.USUAL)}
+
+    def set_usual(self, limits: Mapping[str, int]) -> None:
+        if limits:
+            self._read("hset", keys.LIMITS, mapping={f"{keys.USUAL}{scope}": most for scope, most in limits.items()})
+
+    def usual(self) -> dict[str, int]:
+        found = self._limits_set()
+        return {scope.removeprefix(keys.USUAL): most for scope, most in found if scope.startswith(keys.USUAL)}
+
+    def _limits_set(self) -> list[tuple[str, int]]:
+        return [(scope.decode(), int(most)) for scope, most in self._read("hgetall", keys.LIMITS).items()]

@@ -1,0 +1,129 @@
+"""The scripts of `lua/` at a server: several in one round trip, and what their errors mean."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import redis
+from redis.backoff import ExponentialWithJitterBackoff
+from redis.retry import Retry
+
+from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
+from shared.model import Lease
+from shared.plan import USUAL_WORTH, Worth
+from shared.redis_client import open_redis
+from shared.store import SCOPES, other_options, scripts
+
+
+def connect(url: str) -> redis.Redis:
+    """A client for the state database. Retries are safe here because every script may be repeated. A restart of the
+    server is sat out for about 20 s."""
+    return open_redis(
+        url,
+        socket_timeout=15,
+        socket_connect_timeout=5,
+        health_check_interval=30,
+        max_connections=200,
+        retry=Retry(ExponentialWithJitterBackoff(cap=2, base=0.05), 14),
+        retry_on_error=[redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError],
+    )
+
+
+def _unreachable(error: redis.RedisError) -> StoreError:
+    return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
+
+
+def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
+    """What a failed script call means to a worker."""
+    said = str(error)
+    if not isinstance(error, redis.ResponseError):
+        return _unreachable(error)
+    if said.startswith("FENCED"):
+        return LeaseLost("another worker holds this now")
+    if said.startswith("TAKEN"):
+        return LedgerConflict(f"destination UID {said[6:]} is in the ledger already")
+    if said.startswith("BUSY"):
+        return other_options(said[5:].split(","))
+    return StoreError(f"the state store refused {script}: {said[:200]}")
+
+
+class Scripts:
+    """What the rooms of `shared.store.redis.RedisStore` stand on. Thread-safe."""
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        lease_seconds: float = 60,
+        limits: Mapping[str, int] | None = None,
+        worth: Worth = USUAL_WORTH,
+        observe: Callable[[str, float], object] | None = None,
+    ) -> None:
+        """`observe` is told of each round trip: (script, seconds); of several scripts in one the last gives the name, so
+        that what follows a batch goes by "claim"."""
+        self._redis = client
+        self._lease_seconds = lease_seconds
+        self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        self._worth = (worth.messages, worth.size_bytes)
+        self._observe = observe
+        self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}
+
+    def _run(self, name: str, *args: Any) -> Any:
+        return self._run_all([(name, args)])[0]
+
+    def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Several scripts in few round trips, in this order; each happens wholly or not at all, for itself. Raises what
+        the first that failed means."""
+        found: list[Any] = []
+        for at in range(0, len(calls), 100):
+            part = calls[at : at + 100]
+            try:
+                answers = self._evaluate(part)
+                if isinstance(answers[0], redis.exceptions.NoScriptError):
+                    # A new server knows none of them. All are loaded together, so that never only some of a part ran.
+                    for script in self._scripts.values():
+                        self._redis.script_load(script.script)
+                    answers = self._evaluate(part)
+            except redis.RedisError as error:
+                raise _meaning(calls[at][0], error) from error
+            for (name, _), answer in zip(part, answers, strict=True):
+                if isinstance(answer, redis.RedisError):
+                    raise _meaning(name, answer) from answer
+            found += answers
+        return found
+
+    def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
+        """Their answers or errors. Not by way of redis-py's `Script`, which asks the server each time what it knows."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for name, args in calls:
+            pipeline.evalsha(self._scripts[name].sha, 0, *args)
+        began = time.perf_counter()
+        try:
+            return list(pipeline.execute(raise_on_error=False))
+        finally:
+            if self._observe:
+                self._observe(calls[-1][0], time.perf_counter() - began)
+
+    def _read(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return getattr(self._redis, method)(*args, **kwargs)
+        except redis.RedisError as error:
+            raise _unreachable(error) from error
+
+    def ping(self) -> None:
+        """Raises `StoreError` when the store is not there."""
+        self._read("ping")
+
+    def _pipeline(self, calls: Iterable[tuple[str, str]]) -> list[Any]:
+        pipeline = self._redis.pipeline(transaction=False)
+        for method, key in calls:
+            getattr(pipeline, method)(key)
+        try:
+            return list(pipeline.execute())
+        except redis.RedisError as error:
+            raise _unreachable(error) from error
+
+    def _fence(self, lease: Lease) -> tuple[str, int, str]:
+        return lease.unit.unit_id, lease.term, lease.holder

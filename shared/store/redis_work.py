@@ -1,0 +1,210 @@
+"""The room of the store for what workers do under a lease: `shared.store.WorkStore` on Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from shared.lifecycle import Control
+from shared.maildrop import Known
+from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit
+from shared.store import SCOPES, codec, keys
+from shared.store.redis_scripts import Scripts
+from shared.uids import NO_UIDS, UidSet
+
+
+class Work(Scripts):
+    """Claims, progress, the ledger."""
+
+    def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
+        asked = time.monotonic()
+        return self._leased(self._run("claim", *self._claim_args(holder, prefer, hint, held)), holder, asked)
+
+    def _claim_args(self, holder: str, prefer: str, hint: str, held: str) -> tuple[Any, ...]:
+        return (holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits, *self._worth)
+
+    def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
+        """What the claim script answered. `asked` is when, by the monotonic clock."""
+        if not answer:
+            return None
+        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends = answer
+        unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
+        source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
+        return Lease(
+            unit=unit,
+            holder=holder,
+            term=int(term),
+            # Trust counts from when the request was sent, not from when the answer came.
+            deadline=asked + self._lease_seconds,
+            claimed_at=int(now) / 1000,
+            mailbox=codec.decode_mailbox(mailbox_id.decode(), codec.pairs(mailbox_row), source, destination),
+            folder=codec.decode_folder(unit.folder_id, codec.pairs(folder_row)) if unit.folder_id else None,
+            records=codec.decode_records(ledger),
+            others=UidSet.parse(codec.text(pairs, "others")),
+            digest=int(digest),
+            intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
+        )
+
+    def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
+        args: list[str | int] = []
+        for lease in leases:
+            args += [lease.unit.unit_id, lease.term, lease.holder]
+        words = self._run("attend", worker, int(self._lease_seconds * 1000), "1" if extend else "0", *args)
+        return [word.decode() for word in words]
+
+    def leave(self, holder: str, mailbox_id: str) -> None:
+        self._run("leave", holder, mailbox_id)
+
+    def progress(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> Control:
+        return Control(self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts)).decode())
+
+    def _progress_args(
+        self,
+        lease: Lease,
+        settled: Sequence[Settled],
+        intents: Sequence[Intent] = (),
+        withdrawn: Iterable[str] = (),
+        doubts: UidSet = NO_UIDS,
+    ) -> tuple[Any, ...]:
+        return (
+            *self._fence(lease),
+            json.dumps([codec.encode_settled(s) for s in settled]),
+            json.dumps([codec.encode_intent(intent) for intent in intents]),
+            json.dumps(list(withdrawn)),
+            str(doubts),
+        )
+
+    def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
+        self._run("finish", *self._finish_args(lease, records))
+
+    def _finish_args(self, lease: Lease, records: Sequence[LedgerEntry]) -> tuple[Any, ...]:
+        packed = codec.encode_records(records[0].records) if records else b""
+        return (*self._fence(lease), packed, "1" if records and records[0].checked else "0")
+
+    def follow(
+        self,
+        lease: Lease,
+        *,
+        settled: Sequence[Settled] = (),
+        records: Sequence[LedgerEntry] = (),
+        prefer: str = "",
+        claim: bool = True,
+    ) -> Lease | None:
+        calls: list[tuple[str, tuple[Any, ...]]] = []
+        if settled:
+            calls.append(("progress", self._progress_args(lease, settled)))
+        calls.append(("finish", self._finish_args(lease, records)))
+        if claim:
+            calls.append(("claim", self._claim_args(lease.holder, prefer, "", lease.mailbox.mailbox_id)))
+        asked = time.monotonic()
+        answers = self._run_all(calls)
+        return self._leased(answers[-1], lease.holder, asked) if claim else None
+
+    def release(
+        self,
+        lease: Lease,
+        *,
+        how: str,
+        delay_seconds: float = 0,
+        failure: Failure | None = None,
+        hold: str = "",
+        hold_seconds: float = 0,
+    ) -> None:
+        said = codec.encode_failure(failure)
+        self._run("release", *self._fence(lease), how, int(delay_seconds * 1000), said, hold, int(hold_seconds * 1000))
+
+    def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
+        rows = [
+            {
+                "id": unit.unit_id,
+                "uids": codec.encode_uids(unit.uids),
+                "size": unit.size_bytes,
+                "messages": len(unit.uids),
+                "attempts": unit.attempts,
+                "intents": [codec.encode_intent(intent) for intent in intents],
+            }
+            for unit, intents in halves
+        ]
+        self._run("split", *self._fence(lease), json.dumps(rows))
+
+    def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
+        return bool(self._run("recheck", mailbox_id, int(delay_seconds * 1000)))
+
+    def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
+        self._run_all([("plan_folder", self._plan_args(lease, plan, order)) for plan, order in plans])
+
+    def _plan_args(self, lease: Lease, plan: FolderPlan, order: int) -> tuple[Any, ...]:
+        batches = [
+            {"id": b.unit_id, "uids": codec.encode_uids(b.uids), "size": b.size_bytes, "messages": len(b.uids)}
+            for b in plan.batches
+        ]
+        return (
+            *self._fence(lease),
+            plan.folder.folder_id,
+            json.dumps(codec.encode_folder(plan.folder)),
+            json.dumps(batches),
+            order,
+            plan.messages,
+            plan.size_bytes,
+            json.dumps([codec.encode_settled(s) for s in plan.adopted]),
+            "1" if plan.reset else "0",
+            codec.encode_records([record for settled in plan.adopted for record in settled.records]),
+            codec.encode_sets(plan.skipped) if plan.skipped is not None else b"",
+            sum(map(len, (plan.skipped or {}).values())),
+            plan.skipped_bytes,
+        )
+
+    def folder(self, folder_id: str) -> Folder | None:
+        row = self._read("hgetall", keys.folder(folder_id))
+        return codec.decode_folder(folder_id, row) if row else None
+
+    def ledger(self, folder_id: str) -> list[LedgerEntry]:
+        return codec.decode_ledger(self._read("hgetall", keys.folder(folder_id, "ledger")))
+
+    def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
+        self._run_all([("audit", self._audit_args(lease, audit)) for audit in audits])
+
+    def _audit_args(self, lease: Lease, audit: Audit) -> tuple[Any, ...]:
+        return (
+            *self._fence(lease),
+            audit.folder_id,
+            audit.verified,
+            json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
+            json.dumps({"altered": audit.altered, "missing": audit.missing}),
+            json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
+            json.dumps(list(audit.checked)),
+        )
+
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
+        flags = codec.encode_sets(seen) if seen is not None else b""
+        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
+
+    def flags(self, folder_id: str) -> dict[str, UidSet]:
+        return codec.decode_sets(self._read("get", keys.folder(folder_id, "flags")))
+
+    def maildrop(self, mailbox_id: str) -> Known:
+        row = self._read("hmget", keys.mailbox(mailbox_id, "maildrop"), "generation", "identities")
+        return Known(generation=int(row[0] or 1), digests=row[1] or b"")
+
+    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+        found = self._run(
+            "maildrop", mailbox_id, before.generation, len(before.digests), digests, "1" if renew else "0"
+        )
+        return Known(generation=int(found[0]), digests=found[1])
+
+    def skipped(self, folder_id: str) -> dict[str, UidSet]:
+        return codec.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))
+
+    def limits_of(self, mailbox_id: str) -> dict[str, str]:
+        values = self._read("hmget", keys.mailbox(mailbox_id), *SCOPES)
+        return {scope: (value or b"").decode() for scope, value in zip(SCOPES, values, strict=True)}

@@ -1,0 +1,131 @@
+"""From what is stored to a session: workers of several processes, one store, a real Dovecot that takes tokens."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked
+from producer.intake.submit import prepare_import, submit
+from shared.config import Settings
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import AuthenticationRefused, CredentialsError
+from shared.model import Endpoint, Mailbox, Options, Tls
+from shared.model.sign_in import SignIn, Way
+from shared.store.memory import MemoryStore
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.oauth import TokenServer, dovecot_oauth2
+from worker.dial import NetworkDialer
+
+pytestmark = pytest.mark.skipif(not available(), reason="needs Dovecot")
+
+KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+HOW = SignIn(way=Way.GOOGLE)
+
+
+@pytest.fixture
+def mint() -> Iterator[TokenServer]:
+    with TokenServer() as server:
+        yield server
+
+
+@pytest.fixture
+def dovecot(mint: TokenServer) -> Iterator[Dovecot]:
+    with (
+        tempfile.TemporaryDirectory(prefix="oauth-", ignore_cleanup_errors=True) as place,
+        Dovecot(extra=dovecot_oauth2(mint, Path(place))) as server,
+    ):
+        yield server
+
+
+class Desk:
+    """An import whose source is opened by tokens."""
+
+    def __init__(self, server: Dovecot, mint: TokenServer, *users: str, home: Path) -> None:
+        self.store, self.vault = MemoryStore(), Vault([KEY])
+        self.settings = Settings(state_dir=home, connect_timeout_seconds=5, command_timeout_seconds=10)
+        end = Endpoint(host=server.host, port=server.port, tls=Tls.NONE)
+        empty = Secret("")
+        rows = [Row(line=n, login=u, password=empty, new_login=u, new_password=Secret("x"), own_new_password=True)
+                for n, u in enumerate(users, start=1)]  # fmt: skip
+        for user in users:
+            server.add_user(user, "nobody knows")
+        request, mailboxes = prepare_import(rows, end, end, Options(source_sign_in=HOW), "desk")
+        self.import_id = request.import_id
+        asked = {"source": SignInAsked(sign_in=HOW, secret=Secret(mint.service_account))}
+        submit(self.store, self.vault, lambda *_: None, request, mailboxes, rows, 14, sign_ins=asked)
+
+    def process(self) -> NetworkDialer:
+        """A worker process."""
+        return NetworkDialer(self.store, self.vault, self.settings)
+
+    def mailbox(self, user: str) -> Mailbox:
+        """As a lane holds it."""
+        return next(m for m, _ in self.store.mailboxes(self.import_id) if m.source.login == user)
+
+
+def test_a_token_that_ends_during_a_run_is_fetched_once_for_all_workers(
+    dovecot: Dovecot, mint: TokenServer, tmp_path: Path
+) -> None:
+    desk = Desk(dovecot, mint, "anna", "bob", home=tmp_path)
+    one, other = desk.process(), desk.process()
+    for process in (one, other):
+        for user in ("anna", "bob"):
+            process.source(desk.mailbox(user)).close()
+    assert mint.tokens_asked == 2
+    assert dovecot.login_attempts() == 0
+
+    mint.issued.clear()  # withdrawn
+    for process in (one, other, one):
+        for user in ("anna", "bob"):
+            process.source(desk.mailbox(user)).close()
+    assert mint.tokens_asked == 4
+    assert dovecot.login_attempts() == 2, "each withdrawn token was shown once"
+
+    mint.lifetime = 0  # of no use when it comes, so it is fetched for every session
+    mint.issued.clear()
+    one.source(desk.mailbox("anna")).close()
+    other.source(desk.mailbox("anna")).close()
+    assert mint.tokens_asked == 6
+    assert dovecot.login_attempts() == 3
+
+
+def test_a_fresh_token_that_is_refused_parks_and_is_not_tried_again(
+    dovecot: Dovecot, mint: TokenServer, tmp_path: Path
+) -> None:
+    desk = Desk(dovecot, mint, "anna", home=tmp_path)
+    mint.give = lambda user, scope="imap": "not-known-to-dovecot"  # type: ignore[method-assign]
+    for process in (desk.process(), desk.process()):
+        with pytest.raises(AuthenticationRefused):
+            process.source(desk.mailbox("anna"))
+    assert (mint.tokens_asked, dovecot.login_attempts()) == (1, 1)
+
+
+def test_who_can_write_to_the_store_cannot_say_how_to_sign_in(
+    dovecot: Dovecot, mint: TokenServer, tmp_path: Path
+) -> None:
+    desk = Desk(dovecot, mint, "anna", home=tmp_path)
+    request = desk.store.import_(desk.import_id)
+    assert request is not None
+    evil = SignIn(way=Way.COMMAND, detail=f"/usr/bin/touch {tmp_path}/gone")
+    desk.store.open_import(replace(request, options=Options(source_sign_in=evil)), [], 14)
+    desk.process().source(desk.mailbox("anna")).close()  # by what was sealed
+    assert not (tmp_path / "gone").exists()
+    forged = desk.vault.seal("another-import", "source", Credentials(login=evil.text, password=Secret("x")))
+    desk.store.seal(desk.import_id, {(desk.import_id, "source"): forged})
+    with pytest.raises(CredentialsError):
+        desk.process().source(desk.mailbox("anna"))
+    assert not (tmp_path / "gone").exists()
+
+
+def test_what_is_forgotten_is_said(dovecot: Dovecot, mint: TokenServer, tmp_path: Path) -> None:
+    desk = Desk(dovecot, mint, "anna", home=tmp_path)
+    desk.process().source(desk.mailbox("anna")).close()
+    desk.store.forget(desk.import_id)
+    with pytest.raises(CredentialsError, match="no longer stored"):
+        desk.process().source(desk.mailbox("anna"))

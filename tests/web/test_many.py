@@ -1,0 +1,77 @@
+"""Fifty thousand mailboxes in one import: each page in time, whatever its order and filter."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, get_args
+
+import pytest
+
+from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
+from shared.model.search import ORDERS
+from tests.web.conftest import House
+
+MAILBOXES = 50_000
+MOST_SECONDS = 0.3
+_ASKED: tuple[dict[str, Any], ...] = (
+    {},
+    {"start": 49_900},
+    {"descending": True},
+    {"order": "login", "start": 25_000},
+    {"order": "messages", "descending": True},
+    {"text": "7777"},
+    {"text": "person", "order": "destination_login", "descending": True},
+    {"state": "queued", "order": "login"},
+    {"state": "parked"},
+    {"code": "source_auth_refused"},
+)
+
+
+def _open(house: House) -> str:
+    source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
+    whole = Import(
+        import_id=import_id("many", source, destination), name="many", source=source, destination=destination
+    )
+    mailboxes = [
+        Mailbox(
+            mailbox_id=mailbox_id(whole.import_id, login, login),
+            import_id=whole.import_id,
+            row=row,
+            source=Account(endpoint=source, login=login),
+            destination=Account(endpoint=destination, login=login),
+        )
+        for row in range(1, MAILBOXES + 1)
+        for login in [f"person{row * 7919 % MAILBOXES}@old.example"]
+    ]
+    house.store.open_import(whole, mailboxes, 14)
+    return whole.import_id
+
+
+@pytest.mark.slow
+def test_each_page_comes_in_time(house: House) -> None:
+    there = f"/imports/{_open(house)}/mailboxes"
+    house.serve()
+    api = house.client("viewer")
+    began = time.perf_counter()
+    for order in ("login", "destination_login"):
+        api.get(there, params={"order": order})
+    # gathers the logins, as opening an import through the API does
+    print(f"\n{(time.perf_counter() - began) * 1000:5.0f} ms  for the first looks")
+    took = {}
+    for asked in _ASKED:
+        seconds = []
+        for _ in range(3):
+            began = time.perf_counter()
+            answer = api.get(there, params={"count": 50, **asked})
+            seconds.append(time.perf_counter() - began)
+            assert answer.status_code == 200
+        took[str(asked)] = (round(min(seconds), 3), answer.json()["total"])
+    print("\n".join(f"{seconds * 1000:5.0f} ms  {total:6} fit  {asked}" for asked, (seconds, total) in took.items()))
+    assert took["{'text': '7777'}"][1] == 5
+    assert not {asked: seconds for asked, (seconds, _) in took.items() if seconds > MOST_SECONDS}
+
+
+def test_the_orders_of_the_api_are_those_of_the_store() -> None:
+    from producer.web.mailboxes import Order
+
+    assert set(get_args(Order)) == set(ORDERS)

@@ -1,0 +1,32 @@
+"""Everything that the OpenAPI document allows, asked of the real thing: no fault of ours, and answers as promised."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared.store.desk import Role
+from tests.web.conftest import House
+
+pytest.importorskip("schemathesis")
+
+
+@pytest.mark.slow
+def test_schemathesis_finds_no_fault(house: House) -> None:
+    house.serve()
+    _, token = house.desk.make_token("schemathesis", Role.ADMIN)
+    program = str(Path(sys.executable).parent / "schemathesis")
+    url = f"http://127.0.0.1:{house.port}/api/v1/openapi.json"
+    ended = subprocess.run(
+        [
+            program, "run", url, "--header", f"Authorization: Bearer {token}", "--max-examples", "15", "--seed", "1",
+            "--phases", "examples,coverage,fuzzing", "--exclude-path-regex", "events|detect", "--request-timeout", "20",
+            "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
+            "--generation-database", "none", "--no-color",
+        ],
+        capture_output=True, text=True, timeout=240, cwd=house.home,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout[-6000:] + ended.stderr[-2000:]
