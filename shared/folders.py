@@ -207,14 +207,15 @@ def _give(
     if not places.root:
         _give_special(there, folders, places)
 
-    def order(folder: ListedFolder) -> tuple[int, bool, bytes]:
-        levels = there.levels(folder)
-        odd = any(encode_name(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
-        return len(levels), odd, folder.name
-
-    for folder in sorted(folders, key=order):
+    for folder in sorted(folders, key=lambda folder: _order(there, folder)):
         if folder.name not in places.given:
             places.find(folder)
+
+
+def _order(there: Tree, folder: ListedFolder) -> tuple[int, bool, bytes]:
+    levels = there.levels(folder)
+    odd = any(encode_name(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
+    return len(levels), odd, folder.name
 
 
 def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> None:
@@ -228,6 +229,9 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
         natural = places.natural(folder)
         for depth in range(1, len(natural) + 1):
             owners[places.key(natural[:depth])].add(folder.name)
+    first: dict[Path, bytes] = {}
+    for folder in sorted(folders, key=lambda folder: _order(there, folder)):
+        first.setdefault(places.key(places.natural(folder)), folder.name)
     sources = _by_use((folder, there.path(folder)) for folder in folders)
     targets = _by_use((folder, path) for folder, path, _ in places.present() if selectable(folder))
     for use in special_use.MAPPED:
@@ -241,7 +245,9 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
                 own = places.key(places.natural(folder))
                 for target, path in targets[use, sure]:
                     key = places.key(path)
-                    if places.is_free(path) and (key == own or not owners.get(key) or (sure and certain)):
+                    # Its own place, unless another of the same name comes before it.
+                    own_place = key == own and first[key] == folder.name
+                    if places.is_free(path) and (own_place or not owners.get(key) or (sure and certain)):
                         choices.append((key != own, folder, path, target.name))
             if choices:
                 moves, folder, path, raw = min(choices, key=lambda choice: choice[0])

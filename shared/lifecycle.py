@@ -135,6 +135,7 @@ MESSAGE: Table = {
     "withdraw": {"appending": "pending"},
     "refuse": {"appending": "refused", "pending": "refused"},
     "skip": {"pending": "skipped"},
+    "want": {"skipped": "pending"},
     "vanish": {"appending": "vanished", "pending": "vanished"},
     "give_up": {"appending": "failed", "pending": "failed"},
     "retry": {"failed": "pending", "refused": "pending"},

@@ -46,6 +46,24 @@ class UidSet:
         return cls(tuple(ranges))
 
     @classmethod
+    def ascending(cls, uids: Iterable[int]) -> UidSet:
+        """The same of UIDs that ascend; takes memory by range. Raises ValueError when they do not."""
+        ranges: list[tuple[int, int]] = []
+        low, high = 0, -1
+        for uid in uids:
+            if uid == high + 1:
+                high = uid
+                continue
+            if uid <= high:
+                raise ValueError(f"UID {uid} after {high}: UIDs must ascend")
+            if high >= 0:
+                ranges.append((low, high))
+            low = high = uid
+        if high >= 0:
+            ranges.append((low, high))
+        return cls(tuple(ranges))
+
+    @classmethod
     def span(cls, low: int, high: int) -> UidSet:
         """Every UID from `low` to `high`, both included."""
         return cls(((low, high),)) if low <= high else cls()

@@ -77,10 +77,9 @@ class Cutting:
         #: What Gmail's labels say; None elsewhere.
         self.view: LabelView | None = None
 
-    @property
-    def chooses(self) -> bool:
-        """Whether not simply everything is wanted."""
-        return not self._selection.everything or self.view is not None
+    def chooses(self, name: bytes) -> bool:
+        """Whether not simply everything of this source folder is wanted."""
+        return not self._selection.everything or (self.view is not None and self.view.decides(name))
 
     def skipped(self, before: Folder | None) -> Skipped:
         """What was left out, as far as it concerns this pass."""
@@ -111,13 +110,13 @@ class Cutting:
         record = skipped.known
         revived = new = UidSet()
         kept = _Listed()
-        if self.chooses or again:
+        if self.chooses(folder.source_name) or again:
             for uid, size in sizes:
                 kept.uids.append(uid)
                 kept.sizes.append(size)
             out = self._left_out(folder, kept)
             dropped = union(out.values())
-            there = UidSet.of(kept.uids)
+            there = UidSet.ascending(kept.uids)
             record = merged(without(record, again), out, {GONE: again - there})
             revived, new = (again & there) - dropped, dropped - again
             sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
@@ -156,7 +155,7 @@ class Cutting:
         out = left_out(self._source, self._selection, kept.pairs())
         if self.view is None:
             return out
-        rest = UidSet.of(kept.uids) - union(out.values())
+        rest = UidSet.ascending(kept.uids) - union(out.values())
         return merged(out, kept_elsewhere(self._source, self.view, folder.source_name, rest))
 
     def _batches(self, folder: Folder, sizes: Iterable[tuple[Uid, int]]) -> tuple[Unit, ...]:

@@ -129,7 +129,7 @@ class MailboxPlan:
         return (
             there is None
             and empty
-            and not self._cutting.chooses
+            and not self._cutting.chooses(one.source_name)
             and self._folder(one).folder_id not in before
             and self._lease.unit.attempts == 1
         )

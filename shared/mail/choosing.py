@@ -9,6 +9,7 @@ not search what they show), all are.
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -30,14 +31,14 @@ FEW: Final = 50
 
 
 def left_out(source: MailSource, selection: Selection, sizes: Iterable[tuple[int, int]]) -> dict[str, UidSet]:
-    """Of the messages `sizes` (UID, RFC822.SIZE) of the folder now open, those that are not wanted, by reason."""
-    by_reason: dict[str, list[int]] = defaultdict(list)
-    rest: list[int] = []
+    """Of the messages `sizes` (UID, RFC822.SIZE; ascending) of the folder now open, those that are not wanted, by reason."""
+    by_reason: dict[str, array[int]] = defaultdict(lambda: array("Q"))
+    rest = array("Q")
     for uid, size in sizes:
         reason = selection.by_size(size)
         (by_reason[reason] if reason else rest).append(uid)
-    out = {reason: UidSet.of(uids) for reason, uids in by_reason.items()}
-    uids = UidSet.of(rest)
+    out = {reason: UidSet.ascending(found) for reason, found in by_reason.items()}
+    uids = UidSet.ascending(rest)
     if not selection.criteria or not uids:
         return out
     if len(uids) <= FEW:

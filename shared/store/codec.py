@@ -312,11 +312,11 @@ def decode_ledger(row: Hash) -> list[LedgerEntry]:
 
 def encode_sets(sets: Mapping[str, UidSet]) -> bytes:
     """UIDs by a text (flags, or a reason), packed; the same sets always give the same bytes."""
-    return zlib.compress(json.dumps({name: str(sets[name]) for name in sorted(sets)}).encode(), 6)
+    return zlib.compress(json.dumps({name: _relative(sets[name]) for name in sorted(sets)}).encode(), 6)
 
 
 def decode_sets(value: bytes | None) -> dict[str, UidSet]:
     """What `encode_sets` wrote."""
     if not value:
         return {}
-    return {name: UidSet.parse(uids) for name, uids in json.loads(zlib.decompress(value)).items()}
+    return {name: _absolute(uids) for name, uids in json.loads(zlib.decompress(value)).items()}

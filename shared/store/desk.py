@@ -27,6 +27,8 @@ MARK: Final = "mh"
 ANSWER_SECONDS: Final = 86_400
 #: Rehearsals are kept so long, seconds.
 REHEARSAL_SECONDS: Final = 86_400
+#: A browser is signed in so long, seconds.
+SESSION_SECONDS: Final = 12 * 3600
 #: A request that was begun and never answered blocks its key so long, seconds.
 _BEGUN_SECONDS: Final = 900
 
@@ -114,6 +116,24 @@ class Desk:
     def revoke(self, token_id: str) -> bool:
         """Ends a token at once; whether there was one."""
         return bool(self._do("hdel", keys.TOKENS, token_id))
+
+    # -- browsers
+
+    def open_session(self, bearer: Bearer) -> str:
+        """Signed in by a token; the session's text, for a cookie."""
+        text = secrets.token_urlsafe(32)
+        self._do("set", keys.session(_hash(text)), bearer.token_id, ex=SESSION_SECONDS)
+        return text
+
+    def session(self, text: str) -> Bearer | None:
+        """Whose session this is; nobody's any more once the token has ended."""
+        token_id = self._do("get", keys.session(_hash(text)))
+        row = self._do("hget", keys.TOKENS, token_id) if token_id else None
+        return _bearer(token_id.decode(), json.loads(row)) if row else None
+
+    def end_session(self, text: str) -> None:
+        """Ended here, whatever the browser keeps."""
+        self._do("delete", keys.session(_hash(text)))
 
     # -- audit
 

@@ -43,6 +43,7 @@
 | desk:audit                        | STREAM | who did what through the API and the page; only ever added to |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
+| desk:session:H                    | STRING | SHA-256 of a browser's session → token id; expires |
 | desk:tries:W                      | STRING | wrong tokens from this address lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
@@ -112,3 +113,8 @@ def rehearsal(rehearsal_id: str) -> str:
 def tries(where: str) -> str:
     """desk:tries:W."""
     return f"{PREFIX}desk:tries:{where}"
+
+
+def session(digest: str) -> str:
+    """desk:session:H."""
+    return f"{PREFIX}desk:session:{digest}"

@@ -47,7 +47,7 @@ def _goes_on(office: Office, slow: list[str], *more: str) -> str:
 def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(office: Office, slow: list[str]) -> None:
     # Far above the deadline of a command: whoever waited for a lease, or for a connection, would be caught.
     office.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
-    source, destination = _killed_in_the_middle(office, slow, "killed")
+    source, destination = _killed_in_the_middle(office, slow, "cut-down")
     said = _goes_on(office, slow)
     assert "lost worker" not in said
     assert destination.seen() == source.seen()

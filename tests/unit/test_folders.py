@@ -365,6 +365,21 @@ class TestPromises:
         kept_all = map_folders(source, listing(separator=destination.separator), rules=rules, known=known)
         assert [m.destination_name for m in kept_all] == [m.destination_name for m in mapped]
 
+    def test_a_special_folder_written_oddly_takes_no_other_folders_place_the_second_time(self) -> None:
+        text = "Отправленные"
+        names = (encode_name(text), text.encode())
+        source = mail.FolderListing(
+            prefix=b"",
+            separator=None,
+            folders=tuple(
+                mail.ListedFolder(name=name, separator=None, attributes=frozenset({"sent"} - {use}))
+                for name, use in zip(names, ("sent", ""), strict=True)
+            ),
+        )
+        mapped = map_folders(source, listing(separator="."))
+        after = listing(*(m.destination_name for m in mapped), separator=".")
+        assert [m.destination_name for m in map_folders(source, after)] == [m.destination_name for m in mapped]
+
     @given(_listings(), _listings())
     @settings(max_examples=200, deadline=None)
     def test_the_order_of_the_listing_does_not_matter(

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import random
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.model import Endpoint, Import, Options, Tls
 from shared.store import codec
 from shared.uids import MAX_UID, Record, UidSet, records_of
 
 UIDS = st.sets(st.integers(1, MAX_UID), max_size=300).map(UidSet.of)
+
+
+@given(UIDS)
+def test_uids_that_ascend_make_the_same_set(uids: UidSet) -> None:
+    assert UidSet.ascending(uids) == uids
+    if len(uids) > 1:
+        with pytest.raises(ValueError, match="ascend"):
+            UidSet.ascending(reversed(list(uids)))
 
 
 @given(UIDS)
@@ -31,3 +43,25 @@ def test_packing_is_worth_it() -> None:
     assert len(codec.encode_uids(uids)) < len(str(uids)) / 2
     record = Record(uids, UidSet.span(1, len(uids)))
     assert len(codec.encode_records([record])) < len(str(record)) / 2
+
+
+def test_a_million_skipped_messages_take_little_room() -> None:
+    chance = random.Random(5)
+    scattered = UidSet.ascending(uid for uid in range(1, 1_000_001) if chance.random() < 0.5)
+    for uids, most in ((UidSet.span(1, 1_000_000), 100), (scattered, 250_000)):
+        packed = codec.encode_sets({"before 2024-01-01": uids})
+        assert len(packed) < most
+        assert codec.decode_sets(packed) == {"before 2024-01-01": uids}
+    assert codec.decode_sets(None) == codec.decode_sets(codec.encode_sets({})) == {}
+
+
+def test_what_a_request_wants_comes_back_as_it_was() -> None:
+    ends = [Endpoint(host=host, port=993, tls=Tls.IMPLICIT) for host in ("a", "b")]
+    options = Options(
+        include=("a",), skip_special=("junk", "trash"), into="x/y", folder_map=(("Work", "Projects"), ("b", "c")),
+        since=1, before=2, larger=3, smaller=4, unseen=True, newest_first=True, gmail_labels="primary",
+    )  # fmt: skip
+    wanted = Import(import_id="i", name="n", source=ends[0], destination=ends[1], options=options)
+    row = {key.encode(): value.encode() for key, value in codec.encode_import(wanted).items()}
+    found = codec.decode_import("i", row | {b"state": b"running", b"control": b"run"})
+    assert found.options == options
