@@ -60,6 +60,12 @@ def test_a_mechanism_that_is_not_there_after_all_is_no_refusal(refusal: bytes) -
         b"TAG NO Authentication failed.",
         b"TAG NO [AUTHENTICATIONFAILED] no",
         b"TAG NO [CONTACTADMIN] this account is disabled, mechanism unknown",
+        b"TAG NO SASL(-13): authentication failure: invalid password",
+        b"TAG NO Invalid credentials for mechanism PLAIN",
+        b"TAG NO Invalid SASL argument",
+        b"TAG NO Invalid user or password for authentication method PLAIN",
+        b"TAG NO authentication failed: account disabled (sasl)",
+        b"TAG NO Authentication mechanism failed: user disabled",
     ],
 )
 def test_refused_credentials_are_not_shown_by_another_mechanism(refusal: bytes) -> None:
