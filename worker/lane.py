@@ -6,6 +6,7 @@ a time slice, so that logins do not grow with batches and nobody starves.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -90,6 +91,10 @@ class Lane:
                     self._mailbox, self._began = lease.mailbox.mailbox_id, time.monotonic()
                 lease = self._serve_one(lease)
                 served += 1
+            if lease is not None:
+                # Told to stop while the next unit was on its way here: it goes back at once, and that attempt was none.
+                with contextlib.suppress(LeaseLost):
+                    place.store.release(lease, how="wait")
         except StoreError as error:
             # Nothing can be written, so nothing may be done. Leases run out by themselves and are rescued.
             _log.warning("store_unreachable", error=str(error))

@@ -121,8 +121,14 @@ class Stage:
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
 
-    def work(self, effects: Effects | None = None, *, rules: CopyRules | None = None) -> bool:
-        """A new worker serves until nothing may run. False when it was killed."""
+    def work(
+        self,
+        effects: Effects | None = None,
+        *,
+        rules: CopyRules | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """A new worker serves until nothing may run, or it is told to stop. False when it was killed."""
         effects = effects or Effects()
         store = effects.through(self.store)
         stage = self
@@ -142,7 +148,7 @@ class Stage:
             attendant=attendant,
             tell=lambda event: None,
             ring=lambda *job: None,
-            stopping=lambda: False,
+            stopping=stopping,
             copy_rules=rules or CopyRules(group_messages=3, outstanding=2, settle_seconds=self.settle_seconds),
             plan_rules=PlanRules(batch_messages=7),
             now=lambda: self.time,

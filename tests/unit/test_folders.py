@@ -394,10 +394,12 @@ class TestPromises:
         doubled = len({f.name for f in source.folders}) != len(source.folders)
         assert not unequal or doubled
 
-    def test_ten_thousand_folders_take_less_than_a_second(self) -> None:
+    def test_ten_thousand_folders_are_not_compared_with_each_other(self) -> None:
         source = listing(*(f"папка {n % 100}/{n} é. x" for n in range(10_000)))
         here = listing(*(f"Folder {n}" for n in range(5_000)), separator=".", prefix="INBOX.")
         began = time.process_time()
         mapped = map_folders(source, here, exclude=["Spam*", "Junk"])
-        assert time.process_time() - began < 1
+        assert time.process_time() - began < 10, (
+            "0.8 s on the slowest machine so far; each with each would take minutes"
+        )
         assert len({m.destination_name for m in mapped}) == 10_000

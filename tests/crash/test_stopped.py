@@ -1,0 +1,30 @@
+"""A worker that is told to stop gives back what it was given at that moment."""
+
+from __future__ import annotations
+
+from shared.model import UnitKind
+from tests.crash.interruption import LOGIN, Stage
+
+
+def test_the_unit_that_was_on_its_way_goes_back_at_once_and_costs_no_attempt() -> None:
+    stage = Stage()
+    for n in range(20):
+        stage.old.folder(LOGIN, b"INBOX").add(b"Subject: %d\r\n\r\nx\r\n" % n)
+    stage.submit()
+    told = False
+
+    def stopping() -> bool:
+        """From the moment on in which the answer to planning brought the first batch."""
+        nonlocal told
+        rows = stage.store._rows
+        told = told or any(rows.units[one].unit.kind is UnitKind.COPY for one in rows.leases)
+        return told
+
+    assert stage.work(stopping=stopping)
+    assert told
+    assert stage.tally().pending == 20
+    assert stage.store.overview().leased_units == 0
+    (waiting,) = stage.store.ready_units(10)
+    assert waiting.attempts == 0
+    stage.to_the_end()
+    assert stage.content(stage.new) == stage.content(stage.old)
