@@ -44,7 +44,7 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                     say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
                 if web:
                     say(
-                        f"API at http://{settings.web_host}:{settings.web_port}/api/v1; a token: mailhaul token add NAME"
+                        f"page at http://{settings.web_host}:{settings.web_port}/, API at /api/v1; a token: mailhaul token add NAME"
                     )
                 while not interrupted.wait(0.5):
                     undertaker.look()

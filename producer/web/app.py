@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from producer.web import imports, live, mailboxes, problems, rehearsals, surroundings
+from producer.web import imports, live, mailboxes, pages, problems, rehearsals, surroundings
 from producer.web.counter import Counter
 from producer.web.guard import Guard
 from producer.web.rehearsals import Rehearsals
@@ -41,6 +41,8 @@ def make_app(known: Counter) -> FastAPI:
     app.state.streams = 0
     for part in (imports, mailboxes, rehearsals, live, surroundings):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
+
+    pages.install(app)
 
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import tempfile
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
+from pydantic import ValidationError
 from starlette.background import BackgroundTask
 
 from producer import operations
@@ -21,6 +23,7 @@ from producer.web.asked import (
     MailboxesBody,
     OneMailboxBody,
     RetryBody,
+    ServerBody,
     SheetBody,
     VerifyBody,
 )
@@ -28,11 +31,13 @@ from producer.web.counter import Counter
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
+from shared.errors import UsageError
 from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model.search import Search
+from shared.store.desk import Bearer
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
-_Files = Literal["results.csv", "failures.csv", "summary.json", "failed-rows.csv"]
+ReportFile = Literal["results.csv", "failures.csv", "summary.json", "failed-rows.csv"]
 
 
 @routes.get("")
@@ -49,10 +54,26 @@ def all_imports(
 @routes.post("", status_code=201)
 def open_import(known: Known, who: Operator, request: Request, body: ImportBody, key: Key = "") -> dict[str, Any]:
     """Writes an import down, in state "opening". The answer holds the validation report."""
-    return once(known, who, key, "import", body, lambda: _opened(known, who, request, body))
+    return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
 
 
-def _opened(known: Counter, who: Operator, request: Request, body: ImportBody) -> dict[str, Any]:
+def import_of(name: str, source: str, destination: str, sheet: bytes, *, good_rows_only: bool) -> ImportBody:
+    """A body from the fields of a form. Raises `UsageError`."""
+    try:
+        return ImportBody(
+            name=name,
+            source=ServerBody(server=source),
+            destination=ServerBody(server=destination),
+            manifest_base64=base64.b64encode(sheet).decode(),
+            good_rows_only=good_rows_only,
+        )
+    except ValidationError as error:
+        # Without what was given: it holds passwords.
+        where = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in error.errors(include_input=False))
+        raise UsageError(f"this is missing or too long: {where}") from None
+
+
+def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> dict[str, Any]:
     source, destination = (
         body.source.endpoint("source", known.reach),
         body.destination.endpoint("destination", known.reach),
@@ -211,7 +232,7 @@ def errors(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)
-def report(known: Known, _: Viewer, import_id: str, file: _Files) -> FileResponse:
+def report(known: Known, _: Viewer, import_id: str, file: ReportFile) -> FileResponse:
     """A file of the report; failed-rows.csv can be mended and sent to …/credentials."""
     found = known.import_(import_id)
     place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")

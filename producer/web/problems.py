@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from producer.intake.manifest import ManifestInvalid, RowError
@@ -54,41 +54,51 @@ def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
     return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
 
 
+def _answer(
+    request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+) -> Response:
+    """As a page for whoever asked for a page."""
+    if request.url.path.startswith("/api/"):
+        return problem(status, detail, headers, **more)
+    page: Response = request.app.state.refusal(request, status, detail)
+    return page
+
+
 def install(app: FastAPI) -> None:
     """Every error becomes a problem."""
 
     @app.exception_handler(Refused)
-    def _refused(_: Request, error: Refused) -> JSONResponse:
+    def _refused(request: Request, error: Refused) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-        return problem(error.status, error.detail, headers, **error.more)
+        return _answer(request, error.status, error.detail, headers, **error.more)
 
     @app.exception_handler(ManifestInvalid)
-    def _manifest(_: Request, error: ManifestInvalid) -> JSONResponse:
+    def _manifest(request: Request, error: ManifestInvalid) -> Response:
         detail = f"the manifest has {len(error.errors)} faults, nothing was started"
-        return problem(422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
+        return _answer(request, 422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
 
     @app.exception_handler(UsageError)
-    def _usage(_: Request, error: UsageError) -> JSONResponse:
-        return problem(422, str(error))
+    def _usage(request: Request, error: UsageError) -> Response:
+        return _answer(request, 422, str(error))
 
     @app.exception_handler(StoreError)
-    def _store(_: Request, error: StoreError) -> JSONResponse:
-        return problem(503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
+    def _store(request: Request, error: StoreError) -> Response:
+        return _answer(request, 503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
 
     @app.exception_handler(MailhaulError)
-    def _ours(_: Request, error: MailhaulError) -> JSONResponse:
-        return problem(409, str(error))
+    def _ours(request: Request, error: MailhaulError) -> Response:
+        return _answer(request, 409, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def _invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+    def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
-        return problem(422, "the request is not as docs/api.md says", errors=errors)
+        return _answer(request, 422, "the request is not as docs/api.md says", errors=errors)
 
     @app.exception_handler(HTTPException)
-    def _http(_: Request, error: HTTPException) -> JSONResponse:
-        return problem(error.status_code, str(error.detail), error.headers)
+    def _http(request: Request, error: HTTPException) -> Response:
+        return _answer(request, error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(Exception)
-    def _fault(request: Request, error: Exception) -> JSONResponse:
+    def _fault(request: Request, error: Exception) -> Response:
         get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
-        return problem(500, "a fault of mailhaul; its log says more")
+        return _answer(request, 500, "a fault of mailhaul; its log says more")
