@@ -15,10 +15,10 @@ from shared.mail.memory import MemoryServer
 from shared.model import Options
 from shared.selection import Selection
 from shared.uids import UidSet
+from tests.contract.mail_kit import PLACES, Place, mail, message, place
 from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
-from tests.unit.mail.kit import PLACES, Place, mail, message, place
 
 DAY = 86_400
 #: 2001-09-09 01:46:40 UTC

@@ -24,7 +24,7 @@ from shared.errors import (
 from shared.mail import Appended, MailDestination, Message
 from shared.mail.imap_destination import ImapDestination
 from shared.uids import UidSet
-from tests.unit.mail.kit import DOVECOTS, PLACES, Place, Scripted, mail, message, place, streamed
+from tests.contract.mail_kit import DOVECOTS, PLACES, Place, Scripted, mail, message, place, streamed
 
 
 @pytest.fixture(params=PLACES)

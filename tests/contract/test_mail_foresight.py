@@ -9,7 +9,7 @@ from shared.errors import FolderChanged, FolderRefused, MailError
 from shared.mail import MailSource
 from shared.mail.imap_looking import WINDOW
 from shared.uids import UidSet
-from tests.unit.mail.kit import PLACES, Place, Scripted, mail, message, place
+from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
 
 @pytest.fixture(params=PLACES)

@@ -27,11 +27,11 @@ from shared.maildrop import Identities, Passing
 from shared.model import Endpoint, Tls
 from shared.uids import UidSet
 from tests import mail
+from tests.contract.mail_kit import mail as small
 from tests.mail import Mail
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3_server import Pop3Server, stuffed
-from tests.unit.mail.kit import mail as small
 
 EVERY = UidSet.parse("1:10000")
 WAYS = Ways(connect_timeout_seconds=5, command_timeout_seconds=5)

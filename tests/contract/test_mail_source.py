@@ -15,7 +15,7 @@ from shared.errors import ConnectionLost, FolderRefused, MailError, ProtocolViol
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of
 from shared.mail import Message
 from shared.uids import Uid, UidSet
-from tests.unit.mail.kit import PLACES, Place, Scripted, mail, message, place
+from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
 
 @pytest.fixture(params=PLACES)

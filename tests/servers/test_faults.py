@@ -10,43 +10,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, cut, drip, late, lost_ok, preface, reply, reply_to_line, reset, retag, stall
 from tests.servers.faulty import AppendPolicy, FaultyServer
+from tests.servers.faulty_kit import append, inbox, wire_to
 from tests.servers.process import await_ready
-from tests.servers.proxy import FaultProxy
-from tests.servers.pymap_server import PymapServer
-from tests.servers.wire import Refused, Wire
+from tests.servers.wire import Refused
 
-PASSWORD = "secret"
 WHEN = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
-
-
-def wire_to(
-    server: Dovecot | PymapServer | FaultyServer | FaultProxy, login: str = "user", password: str = PASSWORD
-) -> Wire:
-    return Wire(server.host, server.port, login, password, timeout=10)
-
-
-def append(wire: Wire, body: bytes, *, folder: bytes = b"INBOX", flags: bytes = b"") -> bytes:
-    return wire.command(b"APPEND %b %b{%d+}\r\n%b" % (folder, flags, len(body), body))[1]
-
-
-def fetch(wire: Wire, items: bytes = b"(UID FLAGS BODY.PEEK[])", which: bytes = b"1:*") -> list[bytes]:
-    return [
-        b"".join([answer.line, *answer.literals]) for answer in wire.command(b"UID FETCH %b %b" % (which, items))[0]
-    ]
-
-
-@pytest.fixture
-def server(faulty_server: FaultyServer) -> FaultyServer:
-    """With one account, `user`."""
-    faulty_server.add_account("user", PASSWORD)
-    return faulty_server
-
-
-def inbox(server: FaultyServer) -> list[bytes]:
-    return [message.body for message in server.behaviour.accounts["user"].folder("INBOX").messages]
 
 
 # -- the scripted server: a destination that refuses or alters

@@ -20,44 +20,14 @@ from tests.mail import (
     validity,
 )
 from tests.servers.certificate import certificate_and_key
-from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer, Quirk
-from tests.servers.proxy import FaultProxy
-from tests.servers.pymap_server import PymapServer
+from tests.servers.faulty_kit import PASSWORD, append, fetch, inbox, wire_to
 from tests.servers.wire import Refused, Wire
 
-PASSWORD = "secret"
 WHEN = datetime(2021, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def wire_to(
-    server: Dovecot | PymapServer | FaultyServer | FaultProxy, login: str = "user", password: str = PASSWORD
-) -> Wire:
-    return Wire(server.host, server.port, login, password, timeout=10)
-
-
-def append(wire: Wire, body: bytes, *, folder: bytes = b"INBOX", flags: bytes = b"") -> bytes:
-    return wire.command(b"APPEND %b %b{%d+}\r\n%b" % (folder, flags, len(body), body))[1]
-
-
-def fetch(wire: Wire, items: bytes = b"(UID FLAGS BODY.PEEK[])", which: bytes = b"1:*") -> list[bytes]:
-    return [
-        b"".join([answer.line, *answer.literals]) for answer in wire.command(b"UID FETCH %b %b" % (which, items))[0]
-    ]
-
-
 # -- the scripted server, honest
-
-
-@pytest.fixture
-def server(faulty_server: FaultyServer) -> FaultyServer:
-    """With one account, `user`."""
-    faulty_server.add_account("user", PASSWORD)
-    return faulty_server
-
-
-def inbox(server: FaultyServer) -> list[bytes]:
-    return [message.body for message in server.behaviour.accounts["user"].folder("INBOX").messages]
 
 
 def test_it_serves_another_client_as_source_and_destination(server: FaultyServer) -> None:

@@ -10,7 +10,7 @@ from shared.errors import ConnectionLost, MailError, MessagesRefused, OverQuota
 from shared.mail import Appended, MailDestination, Message
 from shared.mail.memory import USUAL, At, DeliveredLate, MemoryServer, Stored
 from shared.uids import UidSet
-from tests.unit.mail.kit import mail, message
+from tests.contract.mail_kit import mail, message
 
 GROUP = [message(mail(1)), message(mail(2)), message(mail(3))]
 

@@ -18,8 +18,8 @@ from cryptography.x509.oid import NameOID
 
 from shared.errors import AuthenticationRefused, MailError, ProtocolViolation, Throttled, TlsFailed, Unreachable
 from shared.mail.imap import ImapSession
+from tests.contract.mail_kit import Scripted, sign_in
 from tests.servers.process import free_port
-from tests.unit.mail.kit import Scripted, sign_in
 
 WORD = 'pä"ss\\wörd '
 

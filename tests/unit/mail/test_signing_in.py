@@ -12,7 +12,7 @@ import pytest
 from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, ProtocolViolation, Throttled
 from shared.mail import signing_in
 from shared.mail.sasl import Proof
-from tests.unit.mail.kit import Reply, Scripted, sign_in
+from tests.contract.mail_kit import Reply, Scripted, sign_in
 
 B64 = base64.b64encode
 OFFERS = "IMAP4rev1 SASL-IR AUTH=PLAIN AUTH=LOGIN AUTH=CRAM-MD5 AUTH=SCRAM-SHA-256 AUTH=XOAUTH2 AUTH=OAUTHBEARER"
