@@ -6,7 +6,8 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -32,6 +33,7 @@ __all__ = [
     "folder_trouble",
     "forget",
     "import_name",
+    "meant_by",
     "prepare_import",
     "progress_of",
     "replace_credentials",
@@ -205,12 +207,12 @@ def replace_credentials(
 
     A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
     manifest of two columns); otherwise the destination's is left alone."""
-    by_login = {mailbox.source.login: mailbox for mailbox, _ in store.mailboxes(request.import_id)}
+    meant = meant_by(request, [mailbox for mailbox, _ in store.mailboxes(request.import_id)])
     both_given = "new_password" in columns
     unknown = []
     done = queued = 0
     for row in rows:
-        mailbox = by_login.get(row.login)
+        mailbox = meant(row)
         if mailbox is None:
             unknown.append(row.line)
             continue
@@ -232,6 +234,23 @@ def replace_credentials(
     if queued:
         ring_some(store, ring, request.import_id)
     return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
+
+
+def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
+    """Whose new password a row holds: found by the login at the source. Where several servers have that login, the row must
+    name its server, as the manifest did, since a password is shown to nobody but the server that it is for."""
+    found: dict[str, list[Mailbox]] = defaultdict(list)
+    for mailbox in mailboxes:
+        found[mailbox.source.login].append(mailbox)
+
+    def meant(row: Row) -> Mailbox | None:
+        alike = found.get(row.login, [])
+        if row.server or len(alike) > 1:
+            url = (row.server or request.source).url
+            alike = [mailbox for mailbox in alike if mailbox.source.endpoint.url == url]
+        return alike[0] if len(alike) == 1 else None
+
+    return meant
 
 
 def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
@@ -291,6 +310,7 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
                 new_login=mailbox.destination.login,
                 new_password=found[1],
                 own_new_password=found[0] != found[1],
+                server=mailbox.source.endpoint if mailbox.source.endpoint.url != request.source.url else None,
                 first_name=mailbox.profile.first_name,
                 last_name=mailbox.profile.last_name,
                 quota_bytes=mailbox.profile.quota_bytes,

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from producer.cli.verb import say
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.endpoints import parse_endpoint
-from producer.intake.manifest import Limits, Manifest, parse_manifest
+from producer.intake.manifest import Limits, Manifest, Servers, parse_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
-from shared.model import Endpoint, Options
+from shared.model import Endpoint, Options, Tls
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,11 +100,6 @@ def read_request(
             sign_ins[side] = read_sign_in(side, auth, admin, secret_file)
         except UsageError as error:
             faults.append(str(error))
-    chosen: dict[str, Any] = {}
-    try:
-        chosen = read_wanted(wanted, ends[0] if len(ends) == 2 else None)
-    except UsageError as error:
-        faults.append(str(error))
     makers = AccountsAsked()
     try:
         makers = read_accounts(accounts, accounts_secret_file, generate=generate_passwords)
@@ -119,7 +114,14 @@ def read_request(
         faults.append(str(error))
     try:
         by_rows = "source" not in sign_ins or sign_ins["source"].by_rows
-        rows = read_manifest(manifest, encoding=encoding, separator=separator, passwords=by_rows)
+        servers = row_servers(allow_plaintext=allow_plaintext, ca_file=source_ca)
+        rows = read_manifest(manifest, encoding=encoding, separator=separator, passwords=by_rows, servers=servers)
+    except UsageError as error:
+        faults.append(str(error))
+    chosen: dict[str, Any] = {}
+    try:
+        elsewhere = {row.server for row in rows.rows if row.server} if rows else set()
+        chosen = read_wanted(wanted, {*ends[:1], *elsewhere} if len(ends) == 2 else elsewhere)
     except UsageError as error:
         faults.append(str(error))
     if faults or rows is None:
@@ -155,7 +157,26 @@ def read_request(
     )
 
 
-def read_manifest(path: Path, *, encoding: str = "", separator: str = "", passwords: bool = True) -> Manifest:
+def row_servers(*, allow_plaintext: bool, ca_file: str = "") -> Servers:
+    """How the column ``server`` is read: as ``--source`` is. A CA file counts for these servers too; a fingerprint is of one
+    certificate, that of ``--source``."""
+    path = str(Path(ca_file).expanduser().absolute()) if ca_file else ""
+
+    def server(text: str) -> Endpoint:
+        found = parse_endpoint(text, allow_plaintext=allow_plaintext, providers=catalogue().urls("source"))
+        return replace(found, ca_file=path) if path and found.tls is not Tls.NONE else found
+
+    return server
+
+
+def read_manifest(
+    path: Path,
+    *,
+    encoding: str = "",
+    separator: str = "",
+    passwords: bool = True,
+    servers: Servers = parse_endpoint,
+) -> Manifest:
     """The file's rows; `passwords`: whether each must give one. Raises `UsageError` with every row's fault."""
     most = Limits().file_bytes + 1
     try:
@@ -166,4 +187,4 @@ def read_manifest(path: Path, *, encoding: str = "", separator: str = "", passwo
                 content = file.read(most)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
-    return parse_manifest(content, encoding=encoding, separator=separator, passwords=passwords)
+    return parse_manifest(content, encoding=encoding, separator=separator, passwords=passwords, servers=servers)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.ground import open_ground
-from producer.cli.request import read_manifest
+from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
 from producer.show.lines import spoken_mailboxes
 from shared.errors import UsageError
@@ -68,14 +68,16 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
 
 def run_credentials(which: str, file: Path, *, encoding: str, separator: str, state_dir: Path | None) -> int:
     """New passwords."""
-    manifest = read_manifest(file, encoding=encoding, separator=separator)
+    # Where passwords go to is known from the import; here a server only says which mailbox is meant.
+    manifest = read_manifest(file, encoding=encoding, separator=separator, servers=row_servers(allow_plaintext=True))
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        known = {mailbox.source.login for mailbox, _ in operations.find_mailboxes(ground.store, request, "")}
-        if strange := [row.line for row in manifest.rows if row.login not in known]:
+        meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
+        if strange := [row.line for row in manifest.rows if meant(row) is None]:
             rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
             raise UsageError(
-                f"these rows fit no mailbox of import {clean(request.name)} by their login at the source: {rows}; "
+                f"these rows fit no mailbox of import {clean(request.name)} by their login at the source (and server, "
+                f"where several have that login): {rows}; "
                 "nothing was changed"
             )
         done = operations.replace_credentials(

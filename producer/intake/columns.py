@@ -37,6 +37,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
     "first_name": ("firstname", "given_name", "имя"),
     "last_name": ("lastname", "surname", "family_name", "фамилия"),
+    "server": (
+        "source_server", "source_host", "imap_server", "imap_host", "pop3_server", "pop_server", "mail_server", "host",
+        "old_server", "сервер", "почтовый сервер", "старый сервер",
+    ),
     "quota": ("quota_mb", "mailbox_quota", "size_limit", "квота"),
 }  # fmt: skip
 

@@ -13,12 +13,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from producer.intake.columns import NAMES, columns_of
+from producer.intake.endpoints import parse_endpoint
 from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
 from shared.credentials import Secret
+from shared.errors import UsageError
+from shared.model import Endpoint
 
 __all__ = [
     "Limits",
@@ -34,6 +37,8 @@ __all__ = [
 
 _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?", re.IGNORECASE)
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
+#: What stands in the column ``server`` → where that is. Raises `UsageError`.
+Servers = Callable[[str], Endpoint]
 #: Rows named in one warning.
 _NAMED = 10
 
@@ -72,6 +77,8 @@ class Row:
     last_name: str = ""
     #: For the account at the destination, in bytes; None when not given.
     quota_bytes: int | None = None
+    #: Where this mailbox comes from; None: from the import's source.
+    server: Endpoint | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,12 +104,16 @@ def parse_manifest(
     separator: str = "",
     limits: Limits | None = None,
     passwords: bool = True,
+    servers: Servers = parse_endpoint,
 ) -> Manifest:
     """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
-    `passwords`: whether each row must give one; not where an administrator signs in, or a token does.
+    `passwords`: whether each row must give one; not where an administrator signs in, or a token does. `servers` reads the
+    column of that name.
 
     Raises `ManifestInvalid` with every error; its text never holds a value that could be a password."""
-    manifest, errors = sift_manifest(data, encoding=encoding, separator=separator, limits=limits, passwords=passwords)
+    manifest, errors = sift_manifest(
+        data, encoding=encoding, separator=separator, limits=limits, passwords=passwords, servers=servers
+    )
     if errors:
         raise ManifestInvalid(errors)
     return manifest
@@ -115,6 +126,7 @@ def sift_manifest(
     separator: str = "",
     limits: Limits | None = None,
     passwords: bool = True,
+    servers: Servers = parse_endpoint,
 ) -> tuple[Manifest, tuple[RowError, ...]]:
     """The good rows, and what is wrong with the others. Raises `ManifestInvalid` for a file that cannot be read at all."""
     limits = limits or Limits()
@@ -127,7 +139,7 @@ def sift_manifest(
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
-    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",))
+    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers)
     rows = [row for line, cells in lines if (row := reading.row(line, cells))]
     errors = sorted([*sheet.errors, *reading.errors], key=lambda error: error.line)
     if not lines and not errors:
@@ -154,8 +166,9 @@ def template(separator: str = ",") -> str:
     if separator not in SEPARATORS:
         separator = next(sign for sign, name in SEPARATORS.items() if name == separator.lower())
     rows = [
-        ("ivan@old.example", "s3cret", "ivan@new.example", "another secret", "Ivan", "Petrov", "2 GB"),
-        ("anna@old.example", "the same there", "", "", "", "", ""),
+        ("ivan@old.example", "s3cret", "ivan@new.example", "another secret", "Ivan", "Petrov", "", "2 GB"),
+        ("anna@old.example", "the same there", "", "", "", "", "", ""),
+        ("olga", "from elsewhere", "olga@new.example", "", "", "", "pop3s://pop.older.example", ""),
     ]
     lines = [tuple(NAMES), *(tuple(f'"{value}"' for value in row) for row in rows)]
     return "".join(f"{separator.join(line)}\n" for line in lines)
@@ -164,9 +177,11 @@ def template(separator: str = ",") -> str:
 class _Reading:
     """Makes rows of cells and remembers what was wrong, odd or there before."""
 
-    def __init__(self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...]) -> None:
-        self._fields, self._limits, self._required = fields, limits, required
-        self._by_login: dict[str, Row] = {}
+    def __init__(self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...], servers: Servers) -> None:
+        self._fields, self._limits, self._required, self._servers = fields, limits, required, servers
+        #: Server and login → row. Thousands of rows name few servers.
+        self._by_login: dict[tuple[str, str], Row] = {}
+        self._known: dict[str, Endpoint | UsageError] = {}
         self._by_new_login: dict[str, int] = {}
         self._folded: dict[tuple[str, str], tuple[str, int]] = {}
         self._odd: dict[str, list[int]] = defaultdict(list)
@@ -229,7 +244,22 @@ class _Reading:
             first_name=text["first_name"],
             last_name=text["last_name"],
             quota_bytes=self._quota(line, text["quota"]),
+            server=self._server(line, text["server"]),
         )
+
+    def _server(self, line: int, text: str) -> Endpoint | None:
+        if not text:
+            return None
+        if text not in self._known:
+            try:
+                self._known[text] = self._servers(text)
+            except UsageError as error:
+                self._known[text] = error
+        found = self._known[text]
+        if isinstance(found, UsageError):
+            self._wrong(line, "server", str(found).removeprefix("--source: "))
+            return None
+        return found
 
     def _quota(self, line: int, text: str) -> int | None:
         if not text:
@@ -241,7 +271,8 @@ class _Reading:
 
     def _compare(self, row: Row) -> None:
         """With the rows above: a mailbox once, and at the destination no two in one."""
-        if same := self._by_login.get(row.login):
+        where = (row.server.url if row.server else "", row.login)
+        if same := self._by_login.get(where):
             alike = (same.password, same.new_login, same.new_password) == (
                 row.password,
                 row.new_login,
@@ -252,7 +283,7 @@ class _Reading:
             )
             self._wrong(row.line, "login", f"{what}: keep one of them")
             return
-        self._by_login[row.login] = row
+        self._by_login[where] = row
         if other := self._by_new_login.get(row.new_login):
             self._wrong(row.line, "new_login", f"goes to the same mailbox as row {other}: two would become one")
             return

@@ -177,11 +177,13 @@ class Catalogue(_Fact):
                         found[name + POP3_SUFFIX] = site.pop3
         return found
 
-    def usual_limits(self, source: Endpoint, destination: Endpoint, most: Mapping[str, int]) -> dict[str, int]:
-        """Connections that are usual at both servers, as `shared.store` wants them. `most` is what a person set for all
+    def usual_limits(
+        self, sources: Iterable[Endpoint], destination: Endpoint, most: Mapping[str, int]
+    ) -> dict[str, int]:
+        """Connections that are usual at these servers, as `shared.store` wants them. `most` is what a person set for all
         servers, by scope: the lower counts. A POP3 account is locked by its first session (RFC 1939 §4)."""
         found: dict[str, int] = {}
-        for side, endpoint in (("source", source), ("destination", destination)):
+        for side, endpoint in (*(("source", source) for source in sources), ("destination", destination)):
             provider = self.by_account("", endpoint.host)  # where two share a host, what they allow is the same
             limits: dict[str, int] = dict(provider.limits.items()) if provider else {}
             if endpoint.protocol == "pop3":

@@ -87,6 +87,8 @@ class Checked:
     login: str
     #: At the destination.
     destination_login: str
+    #: URL of the row's own server; "" where that is the source of all.
+    server: str = ""
     #: What the source showed.
     source: Side
     #: What the destination showed.
@@ -173,7 +175,8 @@ class Scan:
             row=row.line,
             login=row.login,
             destination_login=row.new_login,
-            source=self._look("source", self._source, row),
+            server=row.server.url if row.server else "",
+            source=self._look("source", row.server or self._source, row),
             destination=self._new_account(row) or self._look("destination", self._destination, row),
         )
 
@@ -211,7 +214,7 @@ class Scan:
         line = replace(line, would_create=new is not None)
         try:
             with contextlib.ExitStack() as stack:
-                source = stack.enter_context(self._session("source", self._source, row))
+                source = stack.enter_context(self._session("source", row.server or self._source, row))
                 here = _EMPTY
                 if not line.would_create:
                     opened = self._session("destination", self._destination, row)
@@ -219,7 +222,8 @@ class Scan:
                 return replace(line, folders=foresee(cast(MailSource, source), here, options))
         except MailError as error:
             ours = error.side == "source"
-            side = _refused(error, self._source if ours else self._destination, row.login if ours else row.new_login)
+            place = row.server or self._source if ours else self._destination
+            side = _refused(error, place, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
 
     def _visitor(self, side: str, endpoint: Endpoint, row: Row) -> Visitor:

@@ -51,18 +51,21 @@ def prepare_import(
         destination=destination,
         options=options,
     )
-    mailboxes = tuple(
-        Mailbox(
-            mailbox_id=mailbox_id(request.import_id, row.login, row.new_login),
-            import_id=request.import_id,
-            row=row.line,
-            source=Account(endpoint=source, login=row.login),
-            destination=Account(endpoint=destination, login=row.new_login),
-            profile=Profile(first_name=row.first_name, last_name=row.last_name, quota_bytes=row.quota_bytes),
-        )
-        for row in rows
+    return request, tuple(_mailbox(request, row) for row in rows)
+
+
+def _mailbox(request: Import, row: Row) -> Mailbox:
+    # That of all stays that of all however a row writes it: then its CA file or fingerprint counts.
+    elsewhere = row.server is not None and row.server.url != request.source.url
+    source = row.server if row.server and elsewhere else request.source
+    return Mailbox(
+        mailbox_id=mailbox_id(request.import_id, row.login, row.new_login, source.url if elsewhere else ""),
+        import_id=request.import_id,
+        row=row.line,
+        source=Account(endpoint=source, login=row.login),
+        destination=Account(endpoint=request.destination, login=row.new_login),
+        profile=Profile(first_name=row.first_name, last_name=row.last_name, quota_bytes=row.quota_bytes),
     )
-    return request, mailboxes
 
 
 def submit(
@@ -83,7 +86,8 @@ def submit(
     all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
     `request.options.accounts`. `sign_ins`: by side, how and with what rows sign in that have no password of their own. `hold`:
     only written down; it stands in state "opening", and nothing of it is served before `set_going`."""
-    store.set_usual(catalogue().usual_limits(request.source, request.destination, most or {}))
+    sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)}
+    store.set_usual(catalogue().usual_limits(sources, request.destination, most or {}))
     queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
     if request.options.accounts:
         # Bound to the service that it is for: who can write to the store cannot name a program for workers to run.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -60,8 +60,8 @@ class Wanted:
     gmail_labels: str = "folders"
 
 
-def read_wanted(wanted: Wanted, source: Endpoint | None) -> dict[str, Any]:
-    """The fields of `shared.model.Options`. Raises `UsageError` with every fault, a line each."""
+def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
+    """The fields of `shared.model.Options`, for mail from these servers. Raises `UsageError` with every fault, a line each."""
     faults: list[str] = []
 
     def taken(name: str, read: Any, *arguments: object) -> Any:
@@ -96,7 +96,7 @@ def read_wanted(wanted: Wanted, source: Endpoint | None) -> dict[str, Any]:
         faults.append("--larger and --smaller: no size is both")
     if wanted.gmail_labels not in list(LabelMode):
         faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
-    if source is not None and source.protocol == "pop3":
+    if any(source.protocol == "pop3" for source in sources):
         given = [name for name in ("unseen", "flagged") if found[name]]
         faults += [
             f"--{name}: POP3 knows no flags; take the messages by --since or --before, or use IMAP" for name in given

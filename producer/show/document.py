@@ -93,6 +93,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "id": mailbox.mailbox_id,
         "row": mailbox.row,
         "login": mailbox.source.login,
+        "server": mailbox.source.endpoint.url,
         "destination_login": mailbox.destination.login,
         "state": mailbox.state.value,
         "control": mailbox.control.value,

@@ -21,7 +21,7 @@ from shared.store import Store
 #: What begins a formula somewhere, the full-width forms included (they are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
-    "row", "login", "destination_login", "state", "messages", "bytes", "copied", "already_present", "skipped",
+    "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
     "refused", "vanished", "failed", "pending", "altered", "missing", "keywords_lost", "failure", "sentence", "detail",
     "advice",
 )  # fmt: skip

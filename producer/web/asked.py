@@ -41,8 +41,12 @@ class SheetBody(Body):
             raise ValueError("give either manifest or manifest_base64")
         return self
 
-    def sift(self) -> tuple[Manifest, tuple[RowError, ...]]:
+    def sift(self, reach: Reach, *, allow_plaintext: bool = False) -> tuple[Manifest, tuple[RowError, ...]]:
         """Good rows, and the faults of the others. Raises `UsageError`."""
+
+        def server(text: str) -> Endpoint:
+            return _endpoint(text, "source", reach, allow_plaintext=allow_plaintext)
+
         if self.manifest:
             data, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
         else:
@@ -50,7 +54,7 @@ class SheetBody(Body):
                 data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
             except (binascii.Error, ValueError):
                 raise UsageError("manifest_base64 is not base64") from None
-        return sift_manifest(data, encoding=encoding, separator=self.separator)
+        return sift_manifest(data, encoding=encoding, separator=self.separator, servers=server)
 
 
 class ServerBody(Body):
@@ -64,15 +68,19 @@ class ServerBody(Body):
 
     def endpoint(self, side: str, reach: Reach) -> Endpoint:
         """Raises `UsageError`."""
-        found = parse_endpoint(
-            self.server,
-            side=side,
-            allow_plaintext=self.allow_plaintext,
-            certificate_sha256=self.fingerprint,
-            providers=catalogue().urls(side),
-        )
-        reach.check(side, found)
-        return found
+        return _endpoint(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
+
+
+def _endpoint(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
+    found = parse_endpoint(
+        text,
+        side=side,
+        allow_plaintext=allow_plaintext,
+        certificate_sha256=fingerprint,
+        providers=catalogue().urls(side),
+    )
+    reach.check(side, found)
+    return found
 
 
 class ImportBody(SheetBody):

@@ -78,7 +78,8 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
         body.source.endpoint("source", known.reach),
         body.destination.endpoint("destination", known.reach),
     )
-    rows, report = _sifted(body, only_good=body.good_rows_only)
+    plain = body.source.allow_plaintext
+    rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain)
     wanted, mailboxes = operations.prepare_import(rows, source, destination, body.options(), body.called())
     held = f"open:{wanted.import_id}"
     if known.desk.begin(held, "") is not None:
@@ -101,8 +102,10 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
     return {"import": _fields(known, wanted.import_id), "report": report}
 
 
-def _sifted(body: SheetBody, *, only_good: bool) -> tuple[tuple[Row, ...], dict[str, Any]]:
-    manifest, errors = body.sift()
+def _sifted(
+    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False
+) -> tuple[tuple[Row, ...], dict[str, Any]]:
+    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext)
     if errors and (not only_good or not manifest.rows):
         raise ManifestInvalid(errors)
     return manifest.rows, {
@@ -130,7 +133,7 @@ def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
     """More rows: those that were mended. Of an import that runs they run at once."""
     found = known.import_(import_id)
-    rows, report = _sifted(body, only_good=body.good_rows_only)
+    rows, report = _sifted(known, body, only_good=body.good_rows_only)
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
     first = last[0][0].row if last else 0
     rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)
@@ -209,7 +212,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
 def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
     """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
     found = known.import_(import_id)
-    manifest, errors = body.sift()
+    manifest, errors = body.sift(known.reach, allow_plaintext=True)
     if errors:
         raise ManifestInvalid(errors)
     note(known, request, who, "credentials replaced", import_id=import_id, rows=len(manifest.rows))

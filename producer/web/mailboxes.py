@@ -46,6 +46,7 @@ def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "id": mailbox.mailbox_id,
         "row": mailbox.row,
         "login": mailbox.source.login,
+        "server": mailbox.source.endpoint.url,
         "destination_login": mailbox.destination.login,
         "state": mailbox.state.value,
         "control": mailbox.control.value,

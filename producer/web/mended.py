@@ -15,10 +15,10 @@ def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
     """Parked mailboxes, a row each: the password to be filled in, and beside it what was wrong."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
-    writer.writerow(("login", "password", "new_login", "reason"))
+    writer.writerow(("login", "password", "new_login", "server", "reason"))
     for mailbox in mailboxes:
         if mailbox.state is MailboxState.PARKED and mailbox.failure:
             reason = ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail)))
-            cells = (mailbox.source.login, "", mailbox.destination.login, reason)
+            cells = (mailbox.source.login, "", mailbox.destination.login, mailbox.source.endpoint.url, reason)
             writer.writerow([safe_cell(cell) for cell in cells])
     return text.getvalue()

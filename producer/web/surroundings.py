@@ -32,9 +32,9 @@ class Sheet(Response):
 
 
 @routes.post("/manifests", tags=["manifests"])
-def look_at(_: Operator, body: SheetBody) -> dict[str, Any]:
+def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
     """The validation report, with the first rows. Nothing is kept, and no password comes back."""
-    manifest, errors = body.sift()
+    manifest, errors = body.sift(known.reach)
     return {
         "rows": len(manifest.rows),
         "errors": row_errors(errors),
@@ -44,7 +44,13 @@ def look_at(_: Operator, body: SheetBody) -> dict[str, Any]:
         "separator": manifest.separator,
         "columns": list(manifest.columns),
         "preview": [
-            {"row": row.line, "login": row.login, "new_login": row.new_login} for row in manifest.rows[:_PREVIEW]
+            {
+                "row": row.line,
+                "login": row.login,
+                "new_login": row.new_login,
+                "server": row.server.url if row.server else "",
+            }
+            for row in manifest.rows[:_PREVIEW]
         ],
     }
 

@@ -18,9 +18,9 @@ def import_id(name: str, source: Endpoint, destination: Endpoint) -> str:
     return _digest("import", name, source.url, destination.url)
 
 
-def mailbox_id(import_: str, source_login: str, destination_login: str) -> str:
-    """The same row always gets the same id."""
-    return _digest("mailbox", import_, source_login, destination_login)
+def mailbox_id(import_: str, source_login: str, destination_login: str, server: str = "") -> str:
+    """The same row always gets the same id. `server`: URL of the source, where it is not that of the import."""
+    return _digest("mailbox", import_, source_login, destination_login, *filter(None, [server]))
 
 
 def folder_id(mailbox: str, source_name: bytes) -> str:

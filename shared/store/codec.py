@@ -96,13 +96,19 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
+def encode_own_source(mailbox: Mailbox, request: Import) -> str:
+    """The mailbox's source where it is not the import's; "" elsewhere, since that may change its CA file or fingerprint."""
+    own = mailbox.source.endpoint
+    return "" if own.url == request.source.url else encode_endpoint(own)
+
+
 def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: Endpoint) -> Mailbox:
-    failure = text(row, "failure")
+    failure, own = text(row, "failure"), text(row, "source")
     return Mailbox(
         mailbox_id=mailbox_id,
         import_id=text(row, "import"),
         row=number(row, "row"),
-        source=Account(endpoint=source, login=text(row, "source_login")),
+        source=Account(endpoint=decode_endpoint(own) if own else source, login=text(row, "source_login")),
         destination=Account(endpoint=destination, login=text(row, "destination_login")),
         state=MailboxState(text(row, "state")),
         control=Control(text(row, "control")),

@@ -95,10 +95,10 @@ class Requests:
     def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
         """Whose it is, and which servers it concerns."""
         m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
-        m.route = route_id(request.source, request.destination)
+        m.route = route_id(mailbox.source.endpoint, request.destination)
         m.scopes = {
-            "source_account": f"{request.source.url}/{mailbox.source.login}",
-            "source_host": request.source.host,
+            "source_account": f"{mailbox.source.endpoint.url}/{mailbox.source.login}",
+            "source_host": mailbox.source.endpoint.host,
             "destination_account": f"{request.destination.url}/{mailbox.destination.login}",
             "destination_host": request.destination.host,
         }
@@ -178,9 +178,10 @@ class Requests:
     def _mailbox(self, mailbox_id: str) -> Mailbox:
         mailbox = self._rows.mailboxes[mailbox_id].mailbox
         request = self._rows.imports[mailbox.import_id].request
+        own = mailbox.source.endpoint
         return replace(
             mailbox,
-            source=replace(mailbox.source, endpoint=request.source),
+            source=replace(mailbox.source, endpoint=request.source if own.url == request.source.url else own),
             destination=replace(mailbox.destination, endpoint=request.destination),
         )
 

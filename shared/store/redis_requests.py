@@ -18,16 +18,16 @@ class Requests(Scripts):
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
-        route = route_id(request.source, request.destination)
         rows = [
             {
                 "id": m.mailbox_id,
                 "row": m.row,
                 "source_login": m.source.login,
                 "destination_login": m.destination.login,
-                "route": route,
-                "source_account": f"{request.source.url}/{m.source.login}",
-                "source_host": request.source.host,
+                "source": codec.encode_own_source(m, request),
+                "route": route_id(m.source.endpoint, request.destination),
+                "source_account": f"{m.source.endpoint.url}/{m.source.login}",
+                "source_host": m.source.endpoint.host,
                 "destination_account": f"{request.destination.url}/{m.destination.login}",
                 "destination_host": request.destination.host,
                 "profile": codec.encode_profile(m.profile),

@@ -13,6 +13,7 @@ from shared.plan import Worth
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
 from tests.contract.store_kit import (
+    SOURCE,
     START,
     Clock,
     batch,
@@ -119,6 +120,30 @@ def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clo
     if scope == "source_host":
         store.set_limit(f"{scope}:{key}", 3)
     take(store, "d")
+
+
+def test_a_mailbox_from_elsewhere_has_the_limits_of_its_own_server(store: Store) -> None:
+    whole = request()
+    first, other, third = (person(whole, n) for n in range(3))
+    elsewhere = replace(SOURCE, host="older.example", protocol="pop3", port=110, tls=Tls.IMPLICIT)
+    other = replace(other, source=replace(other.source, endpoint=elsewhere))
+    store.open_import(whole, [first, other, third], 14)
+    store.submit(whole.import_id)
+    found = store.mailbox(other.mailbox_id)
+    assert found
+    assert found.source.endpoint == elsewhere
+    assert store.limits_of(other.mailbox_id)["source_host"] == "older.example"
+    assert store.limits_of(other.mailbox_id)["source_account"] == f"{elsewhere.url}/{other.source.login}"
+    store.set_limit("source_host:old.example", 1)
+    taken = {take(store, lane).mailbox.mailbox_id for lane in "ab"}
+    assert other.mailbox_id in taken, "the limit of the one server holds nobody back at the other"
+    assert store.claim("c") is None
+    # The servers of all may get another CA file with another run; what a row says stays.
+    changed = replace(whole, source=replace(SOURCE, ca_file="/ca.pem"))
+    store.open_import(changed, [first, other, third], 14)
+    assert [one.source.endpoint for one, _ in store.mailboxes(whole.import_id)] == [
+        changed.source, elsewhere, changed.source
+    ]  # fmt: skip
 
 
 def _lanes(store: Store, most: int = 12) -> int:

@@ -1,7 +1,7 @@
 -- open(import_id, fields_json, rows_json): writes an import and some of its mailboxes; safe to repeat, in pieces.
 -- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is
 -- left alone. Options count for the whole import: while anything is under way, others are refused.
--- rows: [{id, row, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile}]
+-- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile}]
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
@@ -48,6 +48,7 @@ for _, r in ipairs(rows) do
     redis.call('HSET', m, 'source_login', r.source_login, 'destination_login', r.destination_login,
       'route', r.route, 'source_account', r.source_account, 'source_host', r.source_host,
       'destination_account', r.destination_account, 'destination_host', r.destination_host)
+    if r.source ~= '' then redis.call('HSET', m, 'source', r.source) else redis.call('HDEL', m, 'source') end
     if r.profile ~= '' then redis.call('HSET', m, 'profile', r.profile) else redis.call('HDEL', m, 'profile') end
   end
   if opened then

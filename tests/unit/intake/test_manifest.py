@@ -182,8 +182,30 @@ class TestForms:
     def test_the_template_can_be_imported(self) -> None:
         for separator in (",", ";", "\t", "tab"):
             manifest = parse_manifest(template(separator).encode())
-            assert len(manifest.rows) == 2
+            assert [row.server is None for row in manifest.rows] == [True, True, False]
             assert manifest.columns == tuple(NAMES)
+
+    def test_a_row_may_name_its_server(self) -> None:
+        rows = parse_manifest(
+            b"login,password,server\na,b,\nc,d,pop3s://pop.old.example\ne,f,POP3S://POP.old.example:995\n"
+        ).rows
+        assert [row.server.url if row.server else None for row in rows] == [
+            None,
+            "pop3s://pop.old.example:995",
+            "pop3s://pop.old.example:995",
+        ]
+
+    def test_one_login_at_two_servers_is_two_mailboxes(self) -> None:
+        text = b"login,password,new_login,server\ninfo,b,info@a,imaps://a.example\ninfo,d,info@b,imaps://b.example\n"
+        assert len(parse_manifest(text).rows) == 2
+        said = errors(text.replace(b"imaps://b", b"imaps://a"))
+        assert said == [(3, "login", "the same login as in row 2, but the rest differs: keep one of them")]
+
+    def test_every_wrong_server_is_told_with_its_row(self) -> None:
+        said = errors("login,password,server\na,b,pop.old.example\nc,d,imap://far.example\ne,f,pop.old.example\n")
+        assert [(line, column) for line, column, _ in said] == [(2, "server"), (3, "server"), (4, "server")]
+        assert "say how to connect" in said[0][2]
+        assert "--allow-plaintext" in said[1][2]
 
     def test_no_name_means_two_columns(self) -> None:
         from producer.intake.columns import _plain

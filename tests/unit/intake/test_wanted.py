@@ -102,7 +102,7 @@ def test_names_that_nobody_has_are_told() -> None:
 
 
 def test_nothing_asked_is_everything() -> None:
-    assert Options(**read_wanted(Wanted(), None)) == Options()
+    assert Options(**read_wanted(Wanted(), [])) == Options()
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -111,12 +111,12 @@ def test_every_fault_is_told_at_once() -> None:
         gmail_labels="x", unseen=True, flagged=True, folder_map="m.csv", folder_map_content=b"a,b\na,c\n",
     )  # fmt: skip
     with pytest.raises(UsageError) as caught:
-        read_wanted(said, POP3)
+        read_wanted(said, [POP3])
     text = str(caught.value)
     names = ("--since and", "--larger and", "--into", "--skip-special", "--gmail", "--unseen: POP3", "--flagged: POP3")
     assert [name for name in (*names, "m.csv: line 2") if name not in text] == []
 
 
 def test_pop3_can_be_asked_for_age_and_size() -> None:
-    found = read_wanted(Wanted(since="2024-02-01", larger="1k", not_deleted=True), POP3)
+    found = read_wanted(Wanted(since="2024-02-01", larger="1k", not_deleted=True), [POP3])
     assert (found["since"], found["larger"]) == (1_706_745_600, 1000)
