@@ -14,7 +14,8 @@ from collections.abc import Callable
 import structlog
 
 from shared.accounts import AccountService, NewAccount
-from shared.accounts.address import ServiceUrl, parse_service
+from shared.accounts.address import ServiceUrl
+from shared.accounts.several import Services, parse_services, secret_of
 from shared.credentials import Secret, Vault
 from shared.errors import (
     AccountDelayed,
@@ -47,17 +48,18 @@ class Accounts:
         opened: Callable[[ServiceUrl, Secret], AccountService] | None = None,
     ) -> None:
         self._store, self._vault, self._interval, self._opened = store, vault, 60.0 / per_minute, opened or _opened
-        self._services: dict[str, tuple[bytes, AccountService]] = {}
+        #: (import, domain) → what its secret was sealed as, and the service.
+        self._services: dict[tuple[str, str], tuple[bytes, AccountService]] = {}
         self._lock = threading.Lock()
 
     def prepare(self, lease: Lease, accounts: str, sessions: Sessions) -> None:
         """The account is there and was signed in to, when this returns. `accounts` is what `--accounts` said. Raises
         `AccountDelayed`, `AccountRejected`, and what signing in raises."""
-        url = parse_service(accounts)
-        if url is None:
+        mailbox, services = lease.mailbox, parse_services(accounts)
+        if (meant := services.of(mailbox.destination.login)) is None:
             return
-        mailbox = lease.mailbox
-        service = self._service(mailbox.import_id, url)
+        domain, url = meant
+        service = self._service(mailbox.import_id, services, domain, url)
         state = mailbox.account
         age = lease.claimed_at - mailbox.account_at if state is AccountState.CREATED else 0.0
         if state is not AccountState.CREATED or age >= service.settling_seconds:
@@ -108,28 +110,28 @@ class Accounts:
                 raise AuthenticationRefused(error.side, what, error.detail) from error
             raise
 
-    def _service(self, import_id: str, url: ServiceUrl) -> AccountService:
+    def _service(self, import_id: str, services: Services, domain: str, url: ServiceUrl) -> AccountService:
         sealed = self._store.sealed(import_id, import_id, "accounts")
         if sealed is None:
             raise CredentialsError("the account service's credentials are no longer stored")
         with self._lock:
-            known = self._services.get(import_id)
+            known = self._services.get((import_id, domain))
             if known and known[0] == sealed:
                 return known[1]
         given = self._vault.open(import_id, "accounts", sealed)
-        if given.login != url.text:
+        if given.login != services.text:
             # A hook is a program: only who can seal may name it.
             raise AccountRejected(
                 f"{url.shown} is not the account service that was asked for",
                 "the state store has been tampered with; run the import command again",
             )
         try:
-            service = self._opened(url, given.password)
+            service = self._opened(url, secret_of(services, domain, given.password))
         except (UsageError, OSError) as error:
             advice = "give the right secret (--accounts-secret-file), and run the import command again"
             raise AccountRejected(f"{url.shown} cannot be used: {error}", advice) from error
         with self._lock:
-            self._services[import_id] = (sealed, service)
+            self._services[import_id, domain] = (sealed, service)
         return service
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:

@@ -57,8 +57,8 @@ def read_request(
     destination_ca: str = "",
     source_fingerprint: str = "",
     destination_fingerprint: str = "",
-    accounts: str = "",
-    accounts_secret_file: str = "",
+    accounts: Sequence[str] | None = None,
+    accounts_secret_file: Sequence[str] | None = None,
     generate_passwords: bool = False,
     source_auth: str = "",
     source_admin: str = "",
@@ -102,7 +102,7 @@ def read_request(
             faults.append(str(error))
     makers = AccountsAsked()
     try:
-        makers = read_accounts(accounts, accounts_secret_file, generate=generate_passwords)
+        makers = read_accounts(accounts or (), accounts_secret_file or (), generate=generate_passwords)
     except UsageError as error:
         faults.append(str(error))
     if verify not in ("default", "full"):

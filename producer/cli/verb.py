@@ -72,15 +72,16 @@ DestinationPinOption = Annotated[
     typer.Option("--destination-fingerprint", metavar="SHA256", help="SHA-256 of the destination's certificate."),
 ]
 AccountsOption = Annotated[
-    str,
+    list[str] | None,
     typer.Option(
         "--accounts",
-        metavar="URL",
+        metavar="[DOMAIN=]URL",
         help="What makes accounts at the destination: scim+https://…, hook:/path, passwd-file:/path … (docs/accounts.md).",
     ),
 ]
 AccountsSecretOption = Annotated[
-    str, typer.Option("--accounts-secret-file", metavar="FILE", help="The token, key or password for --accounts.")
+    list[str] | None,
+    typer.Option("--accounts-secret-file", metavar="[DOMAIN=]FILE", help="The token, key or password for --accounts."),
 ]
 GeneratePasswordsOption = Annotated[
     bool, typer.Option("--generate-passwords", help="Make a password for each new account whose row gives none.")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from producer.intake.manifest import Row
 from shared.accounts import AccountService, NewAccount
-from shared.accounts.address import parse_service
+from shared.accounts.several import parse_services, sealed_together, secret_of, split_domain, written
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.model.accounts import Adopted, Missing, Retry
@@ -26,9 +26,9 @@ _WAITS: Final = 3
 class AccountsAsked:
     """What makes the accounts."""
 
-    #: As given to `--accounts`; "" when they are there.
+    #: As `shared.accounts.several` reads it; "" when they are there.
     text: str = ""
-    #: What it asks for to let us in.
+    #: What they ask for to let us in.
     secret: Secret = Secret("")
     #: Whether passwords that are not given are made.
     generate: bool = False
@@ -46,55 +46,65 @@ class AccountSeen:
     advice: str = ""
 
 
-def read_accounts(text: str, secret_file: str, *, generate: bool) -> AccountsAsked:
+def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate: bool) -> AccountsAsked:
     """From the options. Raises `UsageError`; nothing is sent."""
-    url = parse_service(text)
-    if url is None:
-        if secret_file or generate:
+    services = parse_services(written(urls))
+    if not services.text:
+        if secret_files or generate:
             raise UsageError("--accounts-secret-file and --generate-passwords go with --accounts URL")
         return AccountsAsked()
-    secret = ""
-    if secret_file:
-        try:
-            secret = Path(secret_file).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            raise UsageError(f"--accounts-secret-file: {secret_file} cannot be read ({reason})") from None
-        if not 0 < len(secret) <= _MOST_CHARACTERS:
-            raise UsageError(f"--accounts-secret-file: {secret_file} is empty or no secret")
+    secrets: dict[str, Secret] = {}
+    for domain, path in map(split_domain, secret_files):
+        if domain in secrets or domain not in services.by_domain:
+            raise UsageError(f"--accounts-secret-file: there is not one --accounts {domain and domain + '='}URL for it")
+        secrets[domain] = _read_secret(path)
     from shared.accounts.opening import open_service  # an HTTP client: not for those who need none
 
-    asked = AccountsAsked(text=text, secret=Secret(secret), generate=generate)
+    for domain, url in services.by_domain.items():
+        try:
+            if url:
+                open_service(url, secrets.get(domain, Secret(""))).close()
+        except OSError as error:
+            raise UsageError(f"--accounts: the CA file cannot be used ({error.strerror})") from None
+    return AccountsAsked(text=services.text, secret=sealed_together(secrets), generate=generate)
+
+
+def _read_secret(path: str) -> Secret:
     try:
-        open_service(url, asked.secret).close()
-    except OSError as error:
-        raise UsageError(f"--accounts: the CA file cannot be used ({error.strerror})") from None
-    return asked
+        secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"--accounts-secret-file: {path} cannot be read ({reason})") from None
+    if not 0 < len(secret) <= _MOST_CHARACTERS:
+        raise UsageError(f"--accounts-secret-file: {path} is empty or no secret")
+    return Secret(secret)
 
 
 class AccountsSeen:
     """Looks for accounts and creates none. Used by several threads."""
 
     def __init__(self, asked: AccountsAsked, pause: Callable[[float], None] = time.sleep) -> None:
-        url = parse_service(asked.text)
-        self._service: AccountService | None = None
-        if url:
-            from shared.accounts.opening import open_service
+        self._services = parse_services(asked.text)
+        self._opened: dict[str, AccountService] = {}
+        for domain, url in self._services.by_domain.items():
+            if url:
+                from shared.accounts.opening import open_service
 
-            self._service = open_service(url, asked.secret)
+                self._opened[domain] = open_service(url, secret_of(self._services, domain, asked.secret))
         self._generate, self._pause = asked.generate, pause
 
     def of(self, row: Row) -> AccountSeen | None:
-        """None when nobody was asked to make accounts."""
-        if self._service is None:
+        """None when nobody was asked to make such accounts."""
+        if (meant := self._services.of(row.new_login)) is None:
             return None
+        service = self._opened[meant[0]]
         account = NewAccount(login=row.new_login, password=row.new_password)
-        found = self._service.look(account)
+        found = service.look(account)
         for _ in range(_WAITS):
             if not isinstance(found, Retry) or found.after_seconds > _LONGEST_WAIT:
                 break
             self._pause(found.after_seconds)
-            found = self._service.look(account)
+            found = service.look(account)
         if isinstance(found, Missing):
             return AccountSeen(state="missing")
         if isinstance(found, Retry):

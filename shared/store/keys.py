@@ -9,8 +9,8 @@
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
-| mailbox:M                         | HASH | import, row, logins, source (where it is not the import's), route, scopes, state, control, failure,
-|                                   |      | profile; account, account_at, account_turn (when it may ask the account service, ms); counters |
+| mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
+|                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms; counters |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |

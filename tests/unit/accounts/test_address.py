@@ -6,6 +6,7 @@ import pytest
 
 from shared.accounts.address import parse_service
 from shared.accounts.opening import open_service
+from shared.accounts.several import parse_services, sealed_together, secret_of
 from shared.credentials import Secret
 from shared.errors import UsageError
 
@@ -68,3 +69,27 @@ def test_a_kind_that_needs_a_secret_says_so() -> None:
         open_service(url, Secret(""))
     with pytest.raises(UsageError, match="one line"):
         open_service(url, Secret("a\r\nX-Evil: 1"))
+
+
+def test_each_domain_may_have_its_own_service() -> None:
+    services = parse_services("scim+https://id.example/v2\nA.example=hook:/make?arg=x=y\nb.example=none")
+    assert [services.by_domain[domain] and services.by_domain[domain].kind for domain in ("", "a.example")] == [  # type: ignore[union-attr]
+        "scim",
+        "hook",
+    ]
+    asked = {login: services.of(login) for login in ("x@a.EXAMPLE", "x@b.example", "x@c.example", "x")}
+    kinds = {login: meant[1].kind if meant else "" for login, meant in asked.items()}
+    assert kinds == {"x@a.EXAMPLE": "hook", "x@b.example": "", "x@c.example": "scim", "x": "scim"}
+    together = sealed_together({"": Secret("one"), "a.example": Secret("two")})
+    assert secret_of(services, "a.example", together) == Secret("two")
+    assert secret_of(services, "", together) == Secret("one")
+    with pytest.raises(UsageError, match=r"given twice for a\.example"):
+        parse_services("a.example=none\na.example=hook:/x")
+
+
+def test_without_domains_nothing_is_wrapped() -> None:
+    services = parse_services("hook:/make?arg=x=y")
+    assert services.of("anna") == ("", parse_service("hook:/make?arg=x=y"))
+    assert secret_of(services, "", sealed_together({"": Secret("one")})) == Secret("one")
+    assert parse_services("").of("anna") is None
+    assert parse_services("none").text == ""

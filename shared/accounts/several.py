@@ -1,0 +1,73 @@
+"""One service that makes accounts, or several, each for the accounts of one domain. Pure.
+
+As given, a line each: ``URL`` is for every domain that has none of its own, ``new.example=URL`` for that domain.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.accounts.address import ServiceUrl, parse_service
+from shared.credentials import Secret
+from shared.errors import UsageError
+
+_OF_DOMAIN = re.compile(r"([^:/?=]*)=(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Services:
+    """Who makes whose accounts."""
+
+    #: As given, one a line; "" when all accounts are there.
+    text: str = ""
+    #: Domain → service, None where the accounts are there; "" stands for every other domain.
+    by_domain: Mapping[str, ServiceUrl | None]
+
+    def of(self, login: str) -> tuple[str, ServiceUrl] | None:
+        """(its key in `by_domain`, the service) that makes this account, or None."""
+        domain = login.rpartition("@")[2].lower() if "@" in login else ""
+        key = domain if domain in self.by_domain else ""
+        url = self.by_domain.get(key)
+        return (key, url) if url else None
+
+
+def parse_services(text: str) -> Services:
+    """Raises `UsageError`."""
+    found: dict[str, ServiceUrl | None] = {}
+    for line in text.splitlines():
+        domain, url = split_domain(line)
+        if domain in found:
+            raise UsageError(f"--accounts: given twice for {domain or 'all domains'}")
+        found[domain] = parse_service(url)
+    return Services(text=text if any(found.values()) else "", by_domain=found)
+
+
+def split_domain(text: str) -> tuple[str, str]:
+    """``new.example=…`` → domain and the rest; without a domain "" and all of it."""
+    if matched := _OF_DOMAIN.fullmatch(text):
+        return matched[1].strip().lower().removeprefix("@"), matched[2]
+    return "", text
+
+
+def sealed_together(secrets: Mapping[str, Secret]) -> Secret:
+    """The secrets by domain as one."""
+    if set(secrets) <= {""}:
+        return secrets.get("", Secret(""))
+    return Secret(json.dumps({domain: secret.reveal() for domain, secret in secrets.items()}))
+
+
+def secret_of(services: Services, domain: str, together: Secret) -> Secret:
+    """The one for this domain."""
+    if set(services.by_domain) <= {""}:
+        return together
+    return Secret(json.loads(together.reveal()).get(domain, ""))
+
+
+def written(urls: Sequence[str]) -> str:
+    """What `parse_services` reads. Raises `UsageError`."""
+    if any(len(url.splitlines()) > 1 for url in urls):
+        raise UsageError("--accounts: holds a line break")
+    return "\n".join(url.strip() for url in urls if url.strip())

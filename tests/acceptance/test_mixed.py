@@ -1,0 +1,176 @@
+"""One list of sixty mailboxes of every kind, as an administrator has it, and one truthful line for each at the end."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pytest
+
+from tests import mail
+from tests.acceptance.conftest import Box, Office
+from tests.acceptance.test_pop3 import held
+from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
+from tests.mail import Mail, make_message
+from tests.servers.dovecot import Dovecot
+from tests.servers.scim import SECRET, ScimServer
+
+QUOTA_BYTES = 300_000
+FOLDERS = {"INBOX": 4, "Projekte/M&APw-nz": 2}
+COLUMNS = "login,password,new_login,new_password,server"
+
+
+@dataclass
+class Town:
+    """Two servers where mail comes from, one where it goes to, and who lives there."""
+
+    #: With a master user.
+    old: Dovecot
+    #: IMAP and POP3.
+    older: Dovecot
+    #: With quotas, a passwd-file beside its own accounts.
+    new: Dovecot
+    #: Its passwd-file.
+    users: Path
+    #: Lines of the manifest.
+    lines: list[str] = field(default_factory=list)
+    #: Login → (where its mail is, where it should come to).
+    boxes: dict[str, tuple[Box, Box]] = field(default_factory=dict)
+
+    def person(
+        self,
+        login: str,
+        *,
+        server: Dovecot | None = None,
+        protocol: str = "",
+        word: str | None = None,
+        to: str = "",
+        there: bool = True,
+        bodies: list[bytes] | None = None,
+    ) -> None:
+        """An account with mail, and its row. `word`: the password in the row, where it is not the right one. `to`: another
+        login at the destination. `there`: whether that account is there."""
+        home = server or self.old
+        source, destination = Box(home, login, f"pw-{login}"), Box(self.new, to or login, f"new-{login}")
+        home.add_user(login, source.password)
+        if bodies is None:
+            source.fill({"INBOX": 5} if protocol == "pop3" else FOLDERS, seed=len(self.lines))
+        else:
+            mail.populate(*source._place, {"INBOX": [Mail(body) for body in bodies]})
+        if there:
+            self.new.add_user(destination.login, destination.password)
+        port = home.pop3_port if protocol == "pop3" else home.port
+        where = f"{protocol or 'imap'}://127.0.0.1:{port}" if server else ""
+        given = source.password if word is None else word
+        self.lines.append(",".join((login, given, to, destination.password, where)))
+        self.boxes[login] = (source, destination)
+
+
+@pytest.fixture(scope="module")
+def town() -> Iterator[Town]:
+    extra, masters = with_master()
+    with tempfile.TemporaryDirectory(prefix="town-", ignore_cleanup_errors=True) as place:
+        os.chmod(place, 0o755)
+        users = Path(place) / "users"
+        users.touch(0o600)
+        read = f"{{\n  driver = passwd-file\n  args = username_format=%u {users}\n}}\n"
+        with (
+            Dovecot(mail_format="sdbox", extra=extra) as old,
+            Dovecot(pop3=True) as older,
+            Dovecot(mail_format="sdbox", quota_bytes=QUOTA_BYTES, extra=f"passdb {read}userdb {read}") as new,
+        ):
+            owner = new.home.stat()
+            os.chown(users, owner.st_uid, owner.st_gid)
+            yield Town(old, older, new, users)
+    masters.unlink()
+    masters.parent.rmdir()
+
+
+def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office, town: Town) -> None:
+    office = replace(office, source=town.old, destination=town.new)
+    for n in range(20):
+        town.person(f"imap{n}@old.example")
+    for n in range(15):
+        town.person(f"pop{n}@older.example", server=town.older, protocol="pop3")
+    for n in range(15):
+        town.person(f"chief{n}@old.example", word="")
+    for n in range(4):
+        town.person(f"elsewhere{n}@older.example", server=town.older, protocol="imap")
+    town.person("wrong@old.example", word="n0t this")
+    town.person("wrong@older.example", server=town.older, protocol="pop3", word="nor th1s")
+    town.person("full@old.example", bodies=[make_message(seed, 30_000) for seed in range(20)])
+    town.person("made@old.example", to="made@scim.example", there=False)
+    town.person("there@old.example", to="there@scim.example")
+    town.person("filed@old.example", to="filed@file.example", there=False)
+    assert len(town.lines) == 60
+    made = {"made@old.example": "created", "there@old.example": "adopted", "filed@old.example": "created"}
+    parked = {"wrong@old.example": "source_auth_refused", "wrong@older.example": "source_auth_refused",
+              "full@old.example": "destination_over_quota"}  # fmt: skip
+
+    chief, token = office.home / "chief", office.home / "token"
+    chief.write_text(WORD)
+    token.write_text(SECRET)
+    owner = town.users.stat()
+    home = f"{town.new.home}/mail/made/{{login}}"
+    with ScimServer(town.new.add_user) as scim:
+        scim.add("there@scim.example", "its own")
+        found = office.import_(
+            office.manifest([COLUMNS, *town.lines]),
+            "--source-admin", ADMIN, "--source-password-file", str(chief),
+            "--accounts", f"scim.example=scim+{scim.url}/v2", "--accounts-secret-file", f"scim.example={token}",
+            "--accounts", f"file.example=passwd-file:{town.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}",
+            "--workers", "2", code=3,
+        )  # fmt: skip
+        assert list(scim.accounts) == ["there@scim.example", "made@scim.example"], "of this domain only"
+    assert town.users.read_text().count("\n") == 1
+    assert town.users.read_text().startswith("filed@file.example:")
+
+    # Every row in its right state …
+    by_login = {one["login"]: one for one in found["mailboxes"]}
+    assert len(by_login) == 60
+    states = {login: one["state"] for login, one in by_login.items()}
+    assert states == {login: "parked" if login in parked else "complete" for login in town.boxes}
+    assert {login: by_login[login]["failure"]["code"] for login in parked} == parked
+    assert {login: by_login[login]["account"] for login in made} == made
+    # … all its mail there, once; of the full one what the report says …
+    for login, (source, destination) in town.boxes.items():
+        if login in parked:
+            continue
+        if "pop" in login:  # of flags and dates POP3 knows nothing
+            assert held(destination) == held(source), login
+        else:
+            assert destination.seen() == source.seen(), login
+    full = by_login["full@old.example"]
+    assert full["copied"] + full["pending"] == 20
+    arrived, wanted = held(town.boxes["full@old.example"][1]), held(town.boxes["full@old.example"][0])
+    assert arrived <= wanted
+    assert arrived.total() == full["copied"]
+    # … and nobody locked out: a wrong password was shown once.
+    assert town.old.login_attempts("wrong@old.example") == 1
+    assert town.older.login_attempts("wrong@older.example") == 1
+    assert (town.old.login_attempts(), town.older.login_attempts(), town.new.login_attempts()) == (1, 1, 0)
+
+    # One line each, that says how it stands and, where it stands still, why.
+    folder = office.home / "report"
+    office.run("report", "people", "--out", folder)
+    lines = list(csv.DictReader((folder / "results.csv").open()))
+    assert Counter(line["login"] for line in lines) == Counter(list(town.boxes))
+    assert {line["login"]: line["state"] for line in lines} == states
+    assert {line["login"]: line["failure"] for line in lines if line["failure"]} == parked
+    for line in lines:
+        source = town.boxes[line["login"]][0].server
+        pop = "pop" in line["login"] or line["login"] == "wrong@older.example"
+        port = source.pop3_port if pop else source.port
+        assert line["server"] == f"{'pop3' if pop else 'imap'}://127.0.0.1:{port}"
+        assert int(line["messages"]) == int(line["copied"]) + int(line["pending"])
+    said = office.run("errors", "people").out
+    for login in parked:
+        row = next(number for number, line in enumerate(town.lines, start=2) if line.startswith(login))
+        assert f"row {row}, {login}" in said
+    assert "mailhaul credentials" in said
+    assert sum(line.startswith("    row ") for line in said.splitlines()) == len(parked)
