@@ -1,0 +1,66 @@
+"""`check` of a long list: many at once within the limits, a line for each, and nothing written anywhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Box, Office, until
+
+ROWS, MOST = 200, 5
+
+pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="counts connections by /proc")
+
+
+def open_connections(port: int) -> int:
+    """To this port of loopback, as clients see it."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[2].endswith(f":{port:04X}") and row[3] == "01" for row in rows)
+
+
+def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_written(office: Office) -> None:
+    source, destination = office.source, office.destination
+    rows = {}
+    for n in range(ROWS):
+        rows[f"checked{n}"] = f"pw-{n}"
+        source.add_user(f"checked{n}", f"pw-{n}")
+        destination.add_user(f"checked{n}", f"pw-{n}" if n % 100 else "another")
+    boxes = [Box(source, f"checked{n}", f"pw-{n}") for n in range(0, ROWS, 20)]
+    for box in boxes:
+        box.fill({"INBOX": 3, "Work": 1})
+    before = [box.uids() for box in boxes]
+    attempts = source.login_attempts(), destination.login_attempts()
+    manifest = office.manifest(rows)
+    files = sorted(office.home.rglob("*"))
+
+    office.variables["MAILHAUL_SOURCE_HOST_CONNECTIONS"] = str(MOST)
+    check = office.start("check", manifest, *office.ends)
+    peak = {source.port: 0, destination.port: 0}
+
+    def ended() -> bool:
+        for port in peak:
+            peak[port] = max(peak[port], open_connections(port))
+        return check.poll() is not None
+
+    until(ended, "the end of the check")
+    table = office.ended(check, code=3).out.splitlines()
+    assert all(1 < most <= MOST for most in peak.values()), peak
+    heads = [line.split()[:4] for line in table if not line.startswith(" ")]
+    assert [(word, who) for word, _, _, who in heads[:ROWS]] == [
+        ("ok" if n % 100 else "BAD", f"checked{n}") for n in range(ROWS)
+    ]
+    assert table[-1].startswith("198 of 200 mailboxes work at both ends; 40 messages, ")
+
+    found = json.loads(office.run("check", manifest, *office.ends, "--json", code=3).out)
+    assert [one["login"] for one in found["mailboxes"]] == list(rows)
+    assert [one["login"] for one in found["mailboxes"] if not one["ok"]] == ["checked0", "checked100"]
+    assert "Authentication failed" in found["mailboxes"][0]["destination"]["detail"]
+
+    assert sorted(office.home.rglob("*")) == files, "no state, no log, no Redis"
+    assert [box.uids() for box in boxes] == before
+    assert [len(Box(destination, f"checked{n}", f"pw-{n}").uids()) for n in (1, 20, 199)] == [1, 1, 1], "INBOX alone"
+    assert not Box(destination, "checked20", "pw-20").seen()
+    refused = source.login_attempts() - attempts[0], destination.login_attempts() - attempts[1]
+    assert refused == (0, 4), "one refused login for each of two accounts and two runs"
