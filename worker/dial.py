@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from shared.admission import Admission, Visitor, digest_of
 from shared.config import Settings
 from shared.credentials import Credentials, Vault
@@ -94,5 +96,8 @@ class _Maildrop:
     def known(self) -> Known:
         return self._store.maildrop(self._mailbox_id)
 
-    def add(self, before: Known, digests: bytes, *, renew: bool) -> Known:
-        return self._store.number_maildrop(self._mailbox_id, before, digests, renew=renew)
+    def replace(self, before: Known, generation: int, digests: bytes) -> Known:
+        return self._store.replace_maildrop(self._mailbox_id, before, generation, digests)
+
+    def say(self, generation: int, said: Mapping[int, bytes]) -> None:
+        self._store.say_maildrop(self._mailbox_id, generation, said)

@@ -12,18 +12,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
-from shared.errors import FolderRefused, MailError, ServerRefused
+from shared.errors import FolderRefused, MailError, ServerRefused, StoreError
 from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
 from shared.mail import FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import clean_text
 from shared.mail.imap import raise_first
 from shared.mail.pop3 import Pop3Session
-from shared.maildrop import Identities, identify, number
+from shared.maildrop import Head, Identities, Known, described, identify, number, positional
 from shared.uids import Uid, UidSet
 
 #: The only folder.
 INBOX: Final = b"INBOX"
 _CHUNK: Final = 64 * 1024
+#: What was read of so many messages is kept in one go.
+_SAID_AT_ONCE: Final = 500
 _FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 
 
@@ -31,8 +33,8 @@ _FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)
 class _Drop:
     """The maildrop as this session sees it."""
 
-    #: UIDVALIDITY.
-    generation: int
+    #: What identifies the messages; its generation is UIDVALIDITY.
+    known: Known
     #: UIDNEXT.
     uidnext: int
     #: UID → message number.
@@ -76,7 +78,7 @@ class Pop3Source:
     def _status(self) -> FolderStatus:
         drop = self._drop
         return FolderStatus(
-            uidvalidity=drop.generation,
+            uidvalidity=drop.known.generation,
             uidnext=drop.uidnext,
             messages=len(drop.numbers),
             size_bytes=sum(drop.sizes.values()),
@@ -92,22 +94,26 @@ class Pop3Source:
         listed, ids = self._session.listing()
         numbers = [one for one, _ in listed]
         unique = [ids.get(one) for one in numbers]
+        if positional(numbers, unique):
+            unique = [None] * len(unique)
         certain = None not in unique and len(set(unique)) == len(unique)
+        seen: dict[int, Head] = {}
 
-        def header(places: Sequence[int]) -> dict[int, bytes]:
-            return {
-                at: b"%d %d " % (listed[at][1], s.internaldate or 0) + s.fingerprint
-                for at, s in self._readable([numbers[at] for at in places], places, full=False)
-            }
+        def heads(places: Sequence[int]) -> dict[int, Head]:
+            unseen = [at for at in places if at not in seen]
+            for at, s in self._readable([numbers[at] for at in unseen], unseen, full=False):
+                seen[at] = Head(date=s.internaldate, fingerprint=s.fingerprint)
+            return {at: seen[at] for at in places if at in seen}
 
-        def content(places: Sequence[int]) -> dict[int, bytes]:
+        def contents(places: Sequence[int]) -> dict[int, bytes]:
             found = self._readable([numbers[at] for at in places], places, full=True)
             return {at: s.digest or b"" for at, s in found}
 
-        known, uids = number(self._identities, identify(unique, header, content), certain=certain)
+        listing = identify(unique, [size for _, size in listed], heads, contents)
+        known, uids = number(self._identities, listing, heads, contents, certain=certain)
         pairs = sorted(zip(uids, listed, strict=True))
         return _Drop(
-            generation=known.generation,
+            known=known,
             uidnext=len(known.numbers()) + 1,
             numbers={uid: one for uid, (one, _) in pairs},
             sizes={uid: size for uid, (_, size) in pairs},
@@ -154,17 +160,22 @@ class Pop3Source:
     def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
         """By TOP where the server has it, else by RETR, as with `full`. Without `full`, the size is what LIST says."""
         wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
-        for place, sight in self._sights([one for _, one in wanted], full=full):
-            uid = wanted[place][0]
-            size = sight.size_bytes if full else self._drop.sizes[uid]
-            yield Sighting(
-                uid=uid,
-                size_bytes=size,
-                internaldate=sight.internaldate,
-                fingerprint=sight.fingerprint,
-                message_id=sight.message_id,
-                digest=sight.digest,
-            )
+        said = _Said(self._identities, self._drop.known)
+        try:
+            for place, sight in self._sights([one for _, one in wanted], full=full):
+                uid = wanted[place][0]
+                said.of(uid, Head(date=sight.internaldate, fingerprint=sight.fingerprint), sight.digest)
+                size = sight.size_bytes if full else self._drop.sizes[uid]
+                yield Sighting(
+                    uid=uid,
+                    size_bytes=size,
+                    internaldate=sight.internaldate,
+                    fingerprint=sight.fingerprint,
+                    message_id=sight.message_id,
+                    digest=sight.digest,
+                )
+        finally:
+            said.keep()
 
     def _sights(self, numbers: Sequence[int], *, full: bool) -> Iterator[tuple[int, Sighting]]:
         """(place in `numbers`, what is seen of the message); the UID is not filled in."""
@@ -198,25 +209,36 @@ class Pop3Source:
         """As `MailSource.fetch`. A large message was written to a file before, since its length must be known."""
         wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
         refused: dict[int, MailError] = {}
-        for place, body in self._session.messages([b"RETR %d" % one for _, one in wanted], refused):
-            if isinstance(body, bytes):
-                start, size = body, len(body)
-            else:
-                start = body.read(HEADER_BYTES)
-                size = body.seek(0, 2)
-                body.seek(0)
-            head = header_of(start)
-            when, zone = received_at(head)
-            yield Message(
-                uid=wanted[place][0],
-                flags=(),
-                internaldate=when,
-                zone_minutes=zone,
-                size_bytes=size,
-                fingerprint=fingerprint_of(identifying(head)),
-                body=body if isinstance(body, bytes) else None,
-                stream=None if isinstance(body, bytes) else _chunks(body),
-            )
+        said = _Said(self._identities, self._drop.known)
+        try:
+            for place, body in self._session.messages([b"RETR %d" % one for _, one in wanted], refused):
+                if isinstance(body, bytes):
+                    start, size = body, len(body)
+                else:
+                    start = body.read(HEADER_BYTES)
+                    size = body.seek(0, 2)
+                    body.seek(0)
+                head = header_of(start)
+                when, zone = received_at(head)
+                fingerprint = fingerprint_of(identifying(head))
+                canonical = Canonical()
+                for chunk in _chunks(body):
+                    canonical.update(chunk)
+                if not isinstance(body, bytes):
+                    body.seek(0)
+                said.of(wanted[place][0], Head(date=when, fingerprint=fingerprint), canonical.digest())
+                yield Message(
+                    uid=wanted[place][0],
+                    flags=(),
+                    internaldate=when,
+                    zone_minutes=zone,
+                    size_bytes=size,
+                    fingerprint=fingerprint,
+                    body=body if isinstance(body, bytes) else None,
+                    stream=None if isinstance(body, bytes) else _chunks(body),
+                )
+        finally:
+            said.keep()
         for place, error in refused.items():
             error.uids = UidSet.of([wanted[place][0]])
         raise_first(list(refused.values()))
@@ -234,6 +256,29 @@ class Pop3Source:
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
         self._session.wire.abort()
+
+
+class _Said:
+    """What was read of messages, on its way to where it is kept; what is kept already is not said again."""
+
+    def __init__(self, identities: Identities, known: Known) -> None:
+        self._identities, self._known = identities, known
+        self._new: dict[int, bytes] = {}
+
+    def of(self, uid: int, head: Head, content: bytes | None) -> None:
+        """One message. `content` as for `described`."""
+        entry, kept = described(head, content), self._known.said_of(uid)
+        if entry != kept and (content is not None or not kept):
+            self._new[uid] = entry
+        if len(self._new) >= _SAID_AT_ONCE:
+            self.keep()
+
+    def keep(self) -> None:
+        """Now. With the store away nothing is lost by not keeping it, and what is under way has its own trouble."""
+        if self._new:
+            with contextlib.suppress(StoreError):
+                self._identities.say(self._known.generation, self._new)
+            self._new = {}
 
 
 def _chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:

@@ -242,8 +242,11 @@ class WorkStore(Protocol):
     def maildrop(self, mailbox_id: str) -> Known:
         """The identities that the mailbox's POP3 maildrop has shown so far."""
 
-    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
-        """As `shared.maildrop.Identities.add`."""
+    def replace_maildrop(self, mailbox_id: str, before: Known, generation: int, digests: bytes) -> Known:
+        """As `shared.maildrop.Identities.replace`."""
+
+    def say_maildrop(self, mailbox_id: str, generation: int, said: Mapping[int, bytes]) -> None:
+        """As `shared.maildrop.Identities.say`."""
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
         """Source UIDs of the folder that the request left out, by reason, as planned last."""

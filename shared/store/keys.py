@@ -16,6 +16,7 @@
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
+| mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState, advance
-from shared.maildrop import Known
+from shared.maildrop import Known, overwritten
 from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit, UnitKind
 from shared.store import SCOPES
 from shared.store.memory_claims import Claims
@@ -277,14 +277,18 @@ class Work(Claims):
         return self._maildrops.get(mailbox_id, Known(generation=1))
 
     @atomic
-    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
+    def replace_maildrop(self, mailbox_id: str, before: Known, generation: int, digests: bytes) -> Known:
         known = self._maildrops.get(mailbox_id, Known(generation=1))
-        if known == before and renew:
-            known = Known(generation=known.generation + 1, digests=digests)
-        elif known == before:
-            known = Known(generation=known.generation, digests=known.digests + digests)
-        self._maildrops[mailbox_id] = known
+        if (known.generation, known.digests) == (before.generation, before.digests):
+            said = known.said if generation == known.generation else b""
+            known = self._maildrops[mailbox_id] = Known(generation=generation, digests=digests, said=said)
         return known
+
+    @atomic
+    def say_maildrop(self, mailbox_id: str, generation: int, said: Mapping[int, bytes]) -> None:
+        known = self._maildrops.get(mailbox_id, Known(generation=1))
+        if known.generation == generation:
+            self._maildrops[mailbox_id] = replace(known, said=overwritten(known.said, said))
 
     @atomic
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:

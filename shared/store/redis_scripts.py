@@ -116,10 +116,10 @@ class Scripts:
         """Raises `StoreError` when the store is not there."""
         self._read("ping")
 
-    def _pipeline(self, calls: Iterable[tuple[str, str]]) -> list[Any]:
+    def _pipeline(self, calls: Iterable[tuple[str, ...]]) -> list[Any]:
         pipeline = self._redis.pipeline(transaction=False)
-        for method, key in calls:
-            getattr(pipeline, method)(key)
+        for method, *arguments in calls:
+            getattr(pipeline, method)(*arguments)
         try:
             return list(pipeline.execute())
         except redis.RedisError as error:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from shared.lifecycle import Control
-from shared.maildrop import Known
+from shared.maildrop import DIGEST_BYTES, Known
 from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit
 from shared.store import SCOPES, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
+
+#: Arguments of one call: Lua takes some thousands.
+_RUNS_AT_ONCE = 1000
 
 
 class Work(Scripts):
@@ -193,14 +197,27 @@ class Work(Scripts):
         return codec.decode_sets(self._read("get", keys.folder(folder_id, "flags")))
 
     def maildrop(self, mailbox_id: str) -> Known:
-        row = self._read("hmget", keys.mailbox(mailbox_id, "maildrop"), "generation", "identities")
-        return Known(generation=int(row[0] or 1), digests=row[1] or b"")
+        key = keys.mailbox(mailbox_id, "maildrop")
+        row, said = self._pipeline([("hmget", key, "generation", "identities"), ("get", f"{key}:said")])
+        return Known(generation=int(row[0] or 1), digests=row[1] or b"", said=said or b"")
 
-    def number_maildrop(self, mailbox_id: str, before: Known, digests: bytes, *, renew: bool) -> Known:
-        found = self._run(
-            "maildrop", mailbox_id, before.generation, len(before.digests), digests, "1" if renew else "0"
-        )
-        return Known(generation=int(found[0]), digests=found[1])
+    def replace_maildrop(self, mailbox_id: str, before: Known, generation: int, digests: bytes) -> Known:
+        seen = hashlib.sha1(before.digests, usedforsecurity=False).hexdigest()
+        found = self._run("maildrop", mailbox_id, before.generation, seen, generation, digests)
+        said = before.said if int(found[0]) == before.generation else b""
+        return Known(generation=int(found[0]), digests=found[1], said=said)
+
+    def say_maildrop(self, mailbox_id: str, generation: int, said: Mapping[int, bytes]) -> None:
+        runs: list[Any] = []
+        last = 0
+        for number in sorted(said):
+            if number == last + 1 and runs:
+                runs[-1] += said[number]
+            else:
+                runs += [(number - 1) * DIGEST_BYTES, said[number]]
+            last = number
+        for at in range(0, len(runs), _RUNS_AT_ONCE):
+            self._run("maildrop_said", mailbox_id, generation, *runs[at : at + _RUNS_AT_ONCE])
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
         return codec.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from shared.errors import (
     Throttled,
     TlsFailed,
 )
-from shared.mail import Message
+from shared.mail import Message, pop3_source
 from shared.mail.pop3 import WHOLE_BYTES
 from shared.mail.pop3_source import INBOX, Pop3Source, received_at
 from shared.mail.sasl import Proof
@@ -151,9 +151,12 @@ def test_without_unique_ids_content_tells_messages_apart() -> None:
         second = bodies(sign_in(server.port, identities))
         assert {uid: body for uid, body in second.items() if uid < 5} == first
         assert second[5] == small(9)
-        # One goes and one comes: nobody can say which is which any more.
+        # One goes and one comes; which of the twins went is all the same.
         server.messages[0] = small(10)
-        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
+        third = bodies(sign_in(server.port, identities))
+        assert third[6] == small(10)
+        assert len(third) == 5
+        assert all(third[uid] == second[uid] for uid in third if uid < 6)
 
 
 def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
@@ -162,10 +165,16 @@ def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
         identities = Passing()
         assert bodies(sign_in(server.port, identities)) == {1: one}
         server.messages.insert(0, two)
-        again = sign_in(server.port, identities)
-        # What was known by its head is so no longer: a new generation, and the planner looks at the bodies.
-        assert again.open(INBOX).uidvalidity == 2
-        assert sorted(bodies(again).values()) == [one, two]
+        # What was known by its head is so no longer: now the bodies say which is which.
+        assert bodies(sign_in(server.port, identities)) == {1: one, 2: two}
+
+
+def test_where_nothing_was_read_of_what_is_missing_a_generation_ends() -> None:
+    with Pop3Server([end(b"aaaa\r\n")], unique_ids=None) as server:
+        identities = Passing()
+        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 1
+        server.messages.insert(0, end(b"bbbb\r\n"))
+        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
 
 
 def test_a_unique_id_that_stands_twice_loses_nothing() -> None:
@@ -176,11 +185,67 @@ def test_a_unique_id_that_stands_twice_loses_nothing() -> None:
         assert bodies(sign_in(server.port, identities)) == found
 
 
-def test_unique_ids_that_change_each_time_begin_a_new_generation() -> None:
-    with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, n: b"%d-%d" % (session, n)) as server:
+def ids(*names: bytes) -> Callable[[int, int], bytes]:
+    return lambda session, place: names[place - 1]
+
+
+def test_unique_ids_that_change_each_time_begin_a_new_generation_unless_the_messages_were_read() -> None:
+    changing = [ids(b"a", b"b", b"c"), ids(b"d", b"e", b"f"), ids(b"g", b"h", b"i")]
+    with Pop3Server([small(n) for n in range(3)], unique_ids=changing[0]) as server:
         identities = Passing()
         assert sign_in(server.port, identities).open(INBOX).uidvalidity == 1
-        assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
+        server.unique_ids = changing[1]
+        source = sign_in(server.port, identities)
+        assert source.open(INBOX).uidvalidity == 2
+        found = bodies(source)
+        server.unique_ids = changing[2]
+        again = sign_in(server.port, identities)
+        assert again.open(INBOX).uidvalidity == 2
+        assert bodies(again) == found
+
+
+def test_unique_ids_that_change_in_part_bring_nothing_a_second_time() -> None:
+    with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
+        identities = Passing()
+        found = bodies(sign_in(server.port, identities))
+        server.unique_ids = ids(b"a", b"B", b"C", b"d")
+        server.messages.append(small(9))
+        assert bodies(sign_in(server.port, identities)) == found | {4: small(9)}
+
+
+@pytest.mark.parametrize("form", [b"%d", b"msg-%05d@host7"])
+def test_unique_ids_that_are_only_places_lose_nothing(form: bytes) -> None:
+    with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, place: form % place) as server:
+        identities = Passing()
+        bodies(sign_in(server.port, identities))
+        # The first is deleted and another arrives: again there are three, with the same ids.
+        server.messages[:] = [small(1), small(2), small(9)]
+        assert bodies(sign_in(server.port, identities)) == {2: small(1), 3: small(2), 4: small(9)}
+
+
+def test_taken_for_identities_places_would_lose_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pop3_source, "positional", lambda *_: False)
+    with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, place: b"%d" % place) as server:
+        identities = Passing()
+        bodies(sign_in(server.port, identities))
+        server.messages[:] = [small(1), small(2), small(9)]
+        assert 4 not in bodies(sign_in(server.port, identities))
+
+
+def test_a_unique_id_that_is_given_again_is_another_message_by_its_size() -> None:
+    with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
+        identities = Passing()
+        found = bodies(sign_in(server.port, identities))
+        server.messages[1] = small(9, text=b"longer than the one before\r\n")
+        assert bodies(sign_in(server.port, identities)) == {1: found[1], 3: found[3], 4: server.messages[1]}
+
+
+def test_sizes_that_are_told_otherwise_bring_nothing_a_second_time() -> None:
+    with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
+        identities = Passing()
+        found = bodies(sign_in(server.port, identities))
+        server.more = 7
+        assert bodies(sign_in(server.port, identities)) == found
 
 
 def test_odd_unique_ids_are_taken_as_they_are() -> None:
