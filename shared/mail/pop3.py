@@ -1,35 +1,24 @@
-"""A POP3 conversation over one `Wire`: opening and signing in by poplib, reading by our own (RFC 1939, 2449, 2595).
+"""A POP3 conversation over one `Wire`, once it is signed in: listing and reading (RFC 1939, 2449).
 
 poplib knows no pipelining, holds whole messages in memory and gives up on lines over 2,048 bytes. So it greets, asks for
-capabilities and signs in; what is listed and read goes over the same buffer without it. Nothing here ever sends DELE.
+capabilities and signs in (`shared.mail.pop3_signing_in`); what is listed and read goes over the same buffer without it.
+Nothing here ever sends DELE.
 """
 
 from __future__ import annotations
 
-import base64
-import poplib
-import re
-import ssl
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import IO, Final
 
 from shared.errors import (
-    AuthenticationRefused,
-    ConnectionLost,
     MailError,
     ProtocolViolation,
     ServerRefused,
-    Throttled,
-    TlsFailed,
-    Unreachable,
 )
-from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
-from shared.mail.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
-from shared.mail.tls import Door
-from shared.mail.wire import LINE_LIMIT, Wire
+from shared.mail.wire import Wire
 
 #: Commands on their way at once, where the server says PIPELINING (RFC 2449 §6.6).
 DEPTH: Final = 50
@@ -38,36 +27,9 @@ WHOLE_BYTES: Final = 512 * 1024
 #: Lines of a listing at most.
 _LISTING_LINES: Final = 5_000_000
 _PIECE: Final = 64 * 1024
-#: An initial response must fit into a command of 255 octets (RFC 5034 §4).
-_INITIAL_BYTES: Final = 170
-_MOST_CHALLENGES: Final = 8
+#: A server that lets go of a large maildrop may take a while.
+_QUIT_SECONDS: Final = 5.0
 _END: Final = b"\r\n.\r\n"
-#: Another session has the maildrop, or had it a moment ago: it is free again in minutes (RFC 2449 §8.1.2).
-_BUSY_SECONDS: Final = 60.0
-_WAIT: Final = frozenset({"IN-USE", "LOGIN-DELAY", "SYS/TEMP", "UNAVAILABLE", "THROTTLED", "LIMIT"})
-_BUSY: Final = re.compile(
-    rb"\b(?:in use|locked|lock|busy|another (?:pop3? )?(?:session|user|client)|try again|temporar|too many|rate.?limit"
-    rb"|throttl)", re.IGNORECASE
-)  # fmt: skip
-_CODE: Final = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9/-]*)")
-
-
-class _Lines(poplib.POP3):
-    """poplib's client with a `Wire` for a socket."""
-
-    def __init__(self, wire: Wire, host: str, port: int) -> None:
-        self._wire = wire
-        self.host, self.port = host, port
-        self._debugging = 0
-        self._tls_established = wire.encrypted
-        self.welcome = self._getresp()  # type: ignore[attr-defined]
-
-    def _putline(self, line: bytes) -> None:
-        self._wire.send([line + b"\r\n"])
-
-    def _getline(self) -> tuple[bytes, int]:
-        line = self._wire.readline(LINE_LIMIT)
-        return line.rstrip(b"\r\n"), len(line)
 
 
 class Pop3Session:
@@ -180,10 +142,12 @@ class Pop3Session:
         self._status("refused NOOP")
 
     def close(self) -> None:
-        """QUIT, unanswered, so that the maildrop is not locked until some time-out. Never raises."""
+        """QUIT, and its answer is waited for: until then the maildrop is locked, and who comes next finds it in use. Never
+        raises."""
         try:
-            self.wire.timeout_seconds = min(1.0, self.wire.timeout_seconds)
+            self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])
+            self._status("refused QUIT")
         except Exception:  # noqa: S110 - it is over either way
             pass
         self.wire.close()
@@ -205,157 +169,3 @@ class Pop3Session:
     def _violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         self.wire.abort()
         return ProtocolViolation(self.side, what, clean_text(line))
-
-
-def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Pop3Session:
-    """Connects and signs in. Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
-    side = door.side
-    if proof.fault:
-        raise AuthenticationRefused(side, proof.fault)
-    if proof.proxy:
-        raise AuthenticationRefused(side, "POP3 knows no PROXYAUTH: sign in as master user by template or by PLAIN")
-    context = door.context() if door.tls != "none" else None
-    wire = _dial(door)
-    greeted = False
-    try:
-        lines = _greet(wire, door, context)
-        greeted = True
-        wire.timeout_seconds = max(door.timeout_seconds, min(command_timeout_seconds, 60.0))
-        _sign_in(lines, wire, proof)
-        capabilities = _capabilities(lines)
-    except ConnectionLost as error:
-        wire.abort()
-        if not greeted and door.tls == "none" and door.expects_tls():
-            raise Unreachable(
-                side, f"{door.place} speaks TLS from the first byte: give pop3s://{door.place}", error.detail
-            ) from None
-        raise Unreachable(side, f"{door.place} closed the connection before signing in", error.detail) from None
-    except (ssl.SSLError, OSError) as error:
-        wire.abort()
-        if door.tls != "none" and not greeted:
-            raise door.failed(error) from None
-        raise Unreachable(side, f"lost the connection to {door.place}", clean_text(str(error))) from None
-    except BaseException:
-        wire.abort()
-        raise
-    wire.timeout_seconds = command_timeout_seconds
-    wire.begin()
-    return Pop3Session(wire, capabilities)
-
-
-def _dial(door: Door) -> Wire:
-    try:
-        sock = connect(door.host, door.port, timeout=door.timeout_seconds)
-    except (OSError, UnicodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreachable(door.side, f"cannot connect to {door.place}: {clean_text(reason)}") from None
-    return Wire(sock, door.side, timeout_seconds=door.timeout_seconds)
-
-
-def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
-    try:
-        if door.tls == "tls" and context is not None:
-            wire.start_tls(context, door.host)
-            door.check_pin(wire.sock)
-        lines = _Lines(wire, door.host, door.port)
-        if door.tls == "starttls" and context is not None:
-            # Not announced everywhere: asked for, and without it nothing goes on.
-            lines._shortcmd("STLS")  # type: ignore[attr-defined]
-            wire.start_tls(context, door.host)
-            door.check_pin(wire.sock)
-    except poplib.error_proto as error:
-        said = _said(error)
-        if (
-            said.upper().startswith(b"-ERR")
-            and b"STLS" not in said.upper()
-            and not wire.encrypted
-            and door.tls != "starttls"
-        ):
-            raise _login_failure(wire.side, said) from None
-        if door.tls == "starttls" and said.upper().startswith(b"-ERR"):
-            raise TlsFailed(
-                wire.side, f"{door.place} offers no STLS; mailhaul does not go on without encryption", clean_text(said),
-                advice="give a pop3s:// URL, usually port 995",
-            ) from None  # fmt: skip
-        raise ProtocolViolation(wire.side, f"{door.place} does not speak POP3", clean_text(said)) from None
-    return lines
-
-
-def _capabilities(lines: _Lines) -> frozenset[str]:
-    """CAPA's names, upper case, and "SASL=PLAIN" for each mechanism; none where there is no CAPA (RFC 2449)."""
-    try:
-        told = lines.capa()
-    except poplib.error_proto:
-        return frozenset()
-    names = {name.upper() for name in told}
-    return frozenset(names | {f"SASL={one.upper()}" for one in told.get("SASL", ())})
-
-
-def _sign_in(lines: _Lines, wire: Wire, proof: Proof) -> None:
-    """One refusal, whatever it says; another mechanism is tried only before anything of the credentials was sent."""
-    offered = [name.removeprefix("SASL=") for name in _capabilities(lines) if name.startswith("SASL=")]
-    plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
-    try:
-        for name in mechanisms(proof, offered, encrypted=wire.encrypted, clear=plain_user):
-            mechanism = begin(name, proof)
-            said = _exchange(lines, wire, mechanism)
-            if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said, mechanism.said)
-            if not mechanism.proved:
-                wire.abort()
-                raise ProtocolViolation(wire.side, f"let us in by {name} without proving that it knows the password")
-            return
-        if not plain_user:
-            raise AuthenticationRefused(
-                wire.side, "offers no way to sign in that fits these credentials", clean_text(" ".join(offered))
-            )
-        for command in ("USER " + proof.login, "PASS " + proof.secret.reveal()):
-            lines._putline(command.encode())
-            said = wire.readline().rstrip(b"\r\n")
-            if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said)
-    except SaslFailed as error:
-        wire.abort()
-        raise AuthenticationRefused(wire.side, str(error)) from None
-
-
-def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism) -> bytes:
-    """AUTH (RFC 5034); the last line."""
-    first = mechanism.initial
-    at_once = first is not None and len(first) < _INITIAL_BYTES
-    command = b"AUTH " + mechanism.name.encode()
-    if at_once and first is not None:
-        command += b" " + (base64.b64encode(first) or b"=")
-    lines._putline(command)
-    for _ in range(_MOST_CHALLENGES):
-        line = wire.readline().rstrip(b"\r\n")
-        if not line.startswith(b"+ ") and line != b"+":
-            return line
-        if first is not None and not at_once:
-            answer, at_once = first, True
-        else:
-            try:
-                answer = mechanism.answer(base64.b64decode(line[2:]))
-            except ValueError:
-                raise SaslFailed("sent a challenge that is no base64") from None
-        lines._putline(base64.b64encode(answer))
-    raise SaslFailed("asked for more and more")
-
-
-def _said(error: poplib.error_proto) -> bytes:
-    text = error.args[0] if error.args else b""
-    return text if isinstance(text, bytes) else str(text).encode()
-
-
-def _login_failure(side: str, said: bytes, more: str = "") -> MailError:
-    """What an -ERR to signing in means (RFC 2449 §8, RFC 3206)."""
-    text = said.removeprefix(b"-ERR").strip()
-    detail = ", ".join(filter(None, (clean_text(text), more)))
-    found = _CODE.match(text)
-    code = found[1].decode("ascii").upper() if found else ""
-    if code in _WAIT or (not code and _BUSY.search(text)):
-        what = "the maildrop is in use" if code == "IN-USE" else "does not take another login now"
-        return Throttled(side, what, detail, wait_seconds=_BUSY_SECONDS)
-    if not said.startswith(b"-ERR"):
-        return ProtocolViolation(side, "sent something that is no answer", clean_text(said))
-    return AuthenticationRefused(side, "refused the login", detail)

@@ -250,7 +250,7 @@ class Pop3Source:
         self._session.noop()
 
     def close(self) -> None:
-        """QUIT, unanswered. Never raises."""
+        """QUIT. Never raises."""
         self._session.close()
 
     def abort(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.mail import MailDestination, MailSource
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
-from shared.mail.pop3 import open_pop3
+from shared.mail.pop3_signing_in import open_pop3
 from shared.mail.pop3_source import Pop3Source
 from shared.mail.sasl import Proof
 from shared.mail.session import Session, open_session

@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,17 +86,33 @@ def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(office:
     assert source.uids() == before, "nothing was deleted, and no flag changed"
 
 
-def test_killed_and_begun_again_it_ends_the_same(office: Office, maildrops: Dovecot) -> None:
-    bodies = [make_message(seed, 4_000) for seed in range(1_500)]
+def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
+    office: Office, maildrops: Dovecot, fault_proxy: Any
+) -> None:
+    bodies = corpus()
+    bodies += bodies[:20]
+    # Enough of it that it is under way whenever somebody looks.
+    bodies += [make_message(seed, 1_000) for seed in range(max(0, 800 - len(bodies)))]
     source, destination = stand(office, maildrops, "killed@pop.example", bodies)
+    wanted = given(maildrops, source)
     manifest = office.manifest({source.login: source.password})
-    for least in (100, 600):
-        child = office.start("import", manifest, *ends(office, maildrops))
+    office.variables |= {"MAILHAUL_GROUP_MESSAGES": "5", "MAILHAUL_SETTLE_SECONDS": "1"}
+    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=10)
+    slow = [*ends(office, maildrops)[:3], f"imap://127.0.0.1:{proxy.port}", "--json"]
+    for least in (50, 300):
+        child = office.start("import", manifest, *slow)
         until(lambda c=child, n=least: c.poll() is not None or sum(held(destination).values()) >= n, "some mail")
         os.killpg(child.pid, signal.SIGKILL)
-        child.communicate()
-    office.run("import", manifest, *ends(office, maildrops))
-    assert held(destination) == given(maildrops, source)
+        office.ended(child, code=-signal.SIGKILL)
+        assert least <= sum(held(destination).values()) < len(bodies), "it was on its way"
+        maildrops.restart()  # as a server does after its time-out: the maildrop is free again
+    whole = json.loads(office.run("import", manifest, *slow).out)
+    assert 0 < whole["import"]["this_run"]["copied"] < len(bodies) - 200, "what was in the ledger was not read again"
+    assert whole["import"]["copied"] == len(bodies)
+    assert held(destination) == wanted
+    again = json.loads(office.run("import", manifest, *slow).out)
+    assert again["import"]["this_run"]["copied"] == 0
+    assert held(destination) == wanted
 
 
 def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Dovecot) -> None:

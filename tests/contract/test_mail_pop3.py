@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -17,6 +18,7 @@ from shared.errors import (
     ServerRefused,
     Throttled,
     TlsFailed,
+    Unreachable,
 )
 from shared.mail import Message, pop3_source
 from shared.mail.pop3 import WHOLE_BYTES
@@ -32,6 +34,7 @@ from tests.mail import Mail
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3_server import Pop3Server, stuffed
+from tests.servers.process import await_ready
 
 EVERY = UidSet.parse("1:10000")
 WAYS = Ways(connect_timeout_seconds=5, command_timeout_seconds=5)
@@ -277,6 +280,37 @@ def test_a_busy_maildrop_is_waited_for(said: bytes) -> None:
             sign_in(server.port)
         assert caught.value.wait_seconds
         assert sign_in(server.port).open(INBOX).messages == 0
+
+
+@pytest.mark.parametrize(
+    ("greeting", "kind"),
+    [
+        (b"-ERR too many connections", Throttled),
+        (b"-ERR [SYS/TEMP] down for maintenance", Throttled),
+        (b"-ERR access denied", Unreachable),
+        (b"-ERR [AUTH] go away", Unreachable),
+    ],
+)
+def test_a_greeting_that_turns_us_away_says_nothing_of_the_password(greeting: bytes, kind: type[MailError]) -> None:
+    with Pop3Server([], greeting=greeting) as server:
+        with pytest.raises(kind) as caught:
+            sign_in(server.port)
+        assert type(caught.value) is kind
+        assert not server.commands
+
+
+def test_the_answer_to_quit_is_waited_for() -> None:
+    """Until then the maildrop is locked."""
+    with Pop3Server([], lets_go=threading.Event()) as server:
+        source = sign_in(server.port)
+        closing = threading.Thread(target=source.close)
+        closing.start()
+        await_ready(lambda: b"QUIT" in server.commands, what="QUIT")
+        assert closing.is_alive()
+        assert server.lets_go
+        server.lets_go.set()
+        closing.join(10)
+        assert not closing.is_alive()
 
 
 @pytest.mark.parametrize("said", [b"-ERR [AUTH] try again later", b"-ERR [SYS/PERM] gone", b"-ERR no such user"])

@@ -28,6 +28,10 @@ class Pop3Server:
     unreadable: set[int] = field(default_factory=set)
     #: Sent for RETR instead of the message, as it stands.
     raw: dict[int, bytes] = field(default_factory=dict)
+    #: What it greets with.
+    greeting: bytes = b"+OK ready"
+    #: The answer to QUIT waits for this.
+    lets_go: threading.Event | None = None
     #: LIST says so many bytes more than there are.
     more: int = 0
 
@@ -57,10 +61,12 @@ class Pop3Server:
     def _serve(self, sock: socket.socket, session: int) -> None:
         with sock, sock.makefile("rb") as lines:
             try:
-                sock.sendall(b"+OK ready\r\n")
+                sock.sendall(self.greeting + b"\r\n")
                 for line in lines:
                     command = line.rstrip(b"\r\n")
                     self.commands.append(command)
+                    if command == b"QUIT" and self.lets_go:
+                        self.lets_go.wait(10)
                     for answer in self._answer(command, session):
                         sock.sendall(answer)
                     if command == b"QUIT":
