@@ -97,6 +97,21 @@ def columns_of(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True
     return Columns(fields=_by_number(rows, passwords=passwords), header=False, warnings=warnings)
 
 
+def chosen_columns(columns: Columns, *, passwords: bool = True) -> Columns:
+    """What a person chose, checked. Raises `ManifestInvalid`."""
+    twice = [column for column, times in Counter(filter(None, columns.fields)).items() if times > 1]
+    errors = [RowError(line=0, column=column, what="is chosen for several columns: keep one") for column in twice]
+    wanted = ("login", "password") if passwords else ("login",)
+    errors += [
+        RowError(line=0, column=column, what="say which column this is")
+        for column in wanted
+        if column not in columns.fields
+    ]
+    if errors:
+        raise ManifestInvalid(errors)
+    return columns
+
+
 def _header(line: int, names: list[str], fields: list[str], *, passwords: bool) -> Columns:
     errors = [
         RowError(line=line, column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),

@@ -16,7 +16,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from producer.intake.columns import NAMES, columns_of
+from producer.intake.columns import NAMES, Columns, chosen_columns, columns_of
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
 from shared.credentials import Secret
@@ -127,15 +127,17 @@ def sift_manifest(
     limits: Limits | None = None,
     passwords: bool = True,
     servers: Servers = parse_endpoint,
+    columns: Columns | None = None,
 ) -> tuple[Manifest, tuple[RowError, ...]]:
-    """The good rows, and what is wrong with the others. Raises `ManifestInvalid` for a file that cannot be read at all."""
+    """The good rows, and what is wrong with the others. `columns`: what a person says that they mean; None: what they seem
+    to. Raises `ManifestInvalid` for a file that cannot be read at all."""
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
     sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
     if not sheet.rows:
         raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
-    columns = columns_of(sheet.rows, passwords=passwords)
+    columns = chosen_columns(columns, passwords=passwords) if columns else columns_of(sheet.rows, passwords=passwords)
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])

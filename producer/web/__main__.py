@@ -16,6 +16,7 @@ from shared.logs import configure_logging
 from shared.mail import dialing
 from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.shelf import Shelf
 
 
 def main() -> int:
@@ -49,6 +50,7 @@ def _serve(ground: Ground) -> int:
         vault=ground.vault,
         ring=ground.ring,
         desk=desk,
+        shelf=Shelf(connect(ground.urls[1])),
         reach=reach,
         own_limits=ground.own_limits,
     )

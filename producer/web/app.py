@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from producer.web import imports, live, mailboxes, pages, problems, rehearsals, surroundings
 from producer.web.counter import Counter
 from producer.web.guard import Guard
+from producer.web.pages.glance import Sampler
 from producer.web.rehearsals import Rehearsals
 from shared.config import Settings
 
@@ -23,7 +24,10 @@ def make_app(known: Counter) -> FastAPI:
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
+        sampler = Sampler(known)
+        sampler.start()
         yield
+        sampler.stop()
         app.state.rehearsals.close()
 
     app = FastAPI(

@@ -19,6 +19,7 @@ from shared.credentials import Vault
 from shared.model import Import, Mailbox, Tally
 from shared.store import Store
 from shared.store.desk import Desk
+from shared.store.shelf import Shelf
 
 
 @dataclass(kw_only=True)
@@ -35,6 +36,8 @@ class Counter:
     ring: Ring
     #: Tokens, audit log, rehearsals.
     desk: Desk
+    #: Forms that are being filled in, what was done to imports and how fast they went.
+    shelf: Shelf
     #: Mail servers that may be connected to.
     reach: Reach
     #: Connections that a person set for all servers, by scope.
@@ -68,6 +71,11 @@ class Counter:
             window = self._windows.get(import_id, Window()).with_sample(sample)
             self._windows[import_id] = window
         return operations.progress_of(self.store, request, window)
+
+    def window(self, import_id: str) -> Window:
+        """What was seen of it here in the last minute."""
+        with self._lock:
+            return self._windows.get(import_id, Window())
 
 
 def _sum(tallies: list[Tally]) -> Tally:

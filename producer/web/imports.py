@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import tempfile
 from pathlib import Path
@@ -10,12 +9,11 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
-from pydantic import ValidationError
 from starlette.background import BackgroundTask
 
 from producer import operations
 from producer.cli.following import report_files
-from producer.intake.manifest import ManifestInvalid, Row
+from producer.intake.manifest import Manifest, ManifestInvalid, Row
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.asked import (
@@ -23,7 +21,6 @@ from producer.web.asked import (
     MailboxesBody,
     OneMailboxBody,
     RetryBody,
-    ServerBody,
     SheetBody,
     VerifyBody,
 )
@@ -31,8 +28,8 @@ from producer.web.counter import Counter
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
-from shared.errors import UsageError
 from shared.lifecycle import SETTLED, Control, ImportState
+from shared.model import Endpoint, Import, Options
 from shared.model.search import Search
 from shared.store.desk import Bearer
 
@@ -57,22 +54,6 @@ def open_import(known: Known, who: Operator, request: Request, body: ImportBody,
     return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
 
 
-def import_of(name: str, source: str, destination: str, sheet: bytes, *, good_rows_only: bool) -> ImportBody:
-    """A body from the fields of a form. Raises `UsageError`."""
-    try:
-        return ImportBody(
-            name=name,
-            source=ServerBody(server=source),
-            destination=ServerBody(server=destination),
-            manifest_base64=base64.b64encode(sheet).decode(),
-            good_rows_only=good_rows_only,
-        )
-    except ValidationError as error:
-        # Without what was given: it holds passwords.
-        where = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in error.errors(include_input=False))
-        raise UsageError(f"this is missing or too long: {where}") from None
-
-
 def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> dict[str, Any]:
     source, destination = (
         body.source.endpoint("source", known.reach),
@@ -80,7 +61,16 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
     )
     plain = body.source.allow_plaintext
     rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain)
-    wanted, mailboxes = operations.prepare_import(rows, source, destination, body.options(), body.called())
+    wanted = written(known, who, request, rows, source, destination, body.options(), body.called())
+    return {"import": _fields(known, wanted.import_id), "report": report}
+
+
+def written(
+    known: Counter, who: Bearer, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
+    options: Options, name: str,
+) -> Import:  # fmt: skip
+    """Written down in state "opening". Raises `Refused` when it is there already."""
+    wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
     held = f"open:{wanted.import_id}"
     if known.desk.begin(held, "") is not None:
         raise Refused(409, "this import is being opened")
@@ -99,7 +89,7 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
         known.desk.drop(held)
-    return {"import": _fields(known, wanted.import_id), "report": report}
+    return wanted
 
 
 def _sifted(
@@ -132,8 +122,14 @@ def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.post("/{import_id}/mailboxes")
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
     """More rows: those that were mended. Of an import that runs they run at once."""
-    found = known.import_(import_id)
     rows, report = _sifted(known, body, only_good=body.good_rows_only)
+    added(known, who, request, import_id, rows)
+    return {"import": _fields(known, import_id), "report": report}
+
+
+def added(known: Counter, who: Bearer, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
+    """These rows too. Raises `Refused` when some are there already."""
+    found = known.import_(import_id)
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
     first = last[0][0].row if last else 0
     rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)
@@ -148,7 +144,6 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
         known.store, known.vault, known.ring, found, mailboxes, rows,
         known.settings.retention_days, most=known.own_limits, hold=found.state is ImportState.OPENING,
     )  # fmt: skip
-    return {"import": _fields(known, import_id), "report": report}
 
 
 @routes.post("/{import_id}/start")
@@ -215,9 +210,14 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
     manifest, errors = body.sift(known.reach, allow_plaintext=True)
     if errors:
         raise ManifestInvalid(errors)
-    note(known, request, who, "credentials replaced", import_id=import_id, rows=len(manifest.rows))
-    done = operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
+    done = replaced(known, who, request, found, manifest)
     return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
+
+
+def replaced(known: Counter, who: Bearer, request: Request, found: Import, manifest: Manifest) -> operations.Replaced:
+    """New passwords, sealed; parked mailboxes among them go on."""
+    note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
+    return operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
 
 
 @routes.delete("/{import_id}/credentials")

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, cast
 
-import redis
-
-from shared.errors import StoreError, UsageError
+from shared.errors import UsageError
 from shared.store import keys
+from shared.store.asking import Asking
+from shared.store.shelf import MOST_EVENTS, STORY_SECONDS
 
 #: What a token begins with, so that scanners find one that leaked.
 MARK: Final = "mh"
@@ -71,17 +71,8 @@ class Bearer:
     created_at: float
 
 
-class Desk:
+class Desk(Asking):
     """On the state database. Thread-safe. Raises `StoreError` while it is away."""
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._redis = client
-
-    def _do(self, command: str, *args: Any, **options: Any) -> Any:
-        try:
-            return getattr(self._redis, command)(*args, **options)
-        except redis.RedisError as error:
-            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from None
 
     # -- tokens
 
@@ -141,6 +132,9 @@ class Desk:
         """Adds to the audit log. Never give it a secret."""
         fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
         self._do("xadd", keys.AUDIT, fields)
+        if isinstance(import_id := detail.get("import_id"), str):
+            self._do("xadd", keys.events(import_id), fields, maxlen=MOST_EVENTS)
+            self._do("expire", keys.events(import_id), STORY_SECONDS)
 
     def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
         """Entries after the one with this id, oldest first."""

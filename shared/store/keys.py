@@ -45,6 +45,11 @@
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
 | desk:session:H                    | STRING | SHA-256 of a browser's session → token id; expires |
+| desk:draft:D                      | STRING | mailboxes for an import that is being filled in on the page, sealed; expires |
+| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → token id; expires |
+| desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
+| desk:samples:I                    | STRING | how far the import was, now and then, JSON; expires a month after the last |
+| desk:sampled:I                    | STRING | somebody has just written a sample; expires |
 | desk:tries:W                      | STRING | wrong tokens from this address lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
@@ -119,3 +124,28 @@ def tries(where: str) -> str:
 def session(digest: str) -> str:
     """desk:session:H."""
     return f"{PREFIX}desk:session:{digest}"
+
+
+def draft(draft_id: str) -> str:
+    """desk:draft:D."""
+    return f"{PREFIX}desk:draft:{draft_id}"
+
+
+def link(digest: str) -> str:
+    """desk:link:H."""
+    return f"{PREFIX}desk:link:{digest}"
+
+
+def events(import_id: str) -> str:
+    """desk:events:I."""
+    return f"{PREFIX}desk:events:{import_id}"
+
+
+def samples(import_id: str) -> str:
+    """desk:samples:I."""
+    return f"{PREFIX}desk:samples:{import_id}"
+
+
+def sampled(import_id: str) -> str:
+    """desk:sampled:I."""
+    return f"{PREFIX}desk:sampled:{import_id}"

@@ -69,13 +69,20 @@ def _fill(servers: Servers, login: str, folders: dict[str, int]) -> None:
     mail.populate(source.host, source.port, login, PASSWORD, mail.make_mailbox(1, folders))
 
 
-def _opens(person: Person, servers: Servers, sheet: str, *, destination_port: int = 0) -> None:
-    person.page.goto("/new")
-    person.page.fill("[name=name]", "office")
-    person.page.fill("[name=source]", f"imap://127.0.0.1:{servers[0].port}")
-    person.page.fill("[name=destination]", f"imap://127.0.0.1:{destination_port or servers[1].port}")
-    person.page.fill("[name=sheet]", sheet)
-    person.page.click("main form button")
+def _opens(
+    person: Person, servers: Servers, sheet: str, *, destination_port: int = 0, do: str = "open", name: str = "office"
+) -> None:
+    """Fills the form in, as a private server's."""
+    page = person.page
+    page.goto("/new")
+    ports = {"source": servers[0].port, "destination": destination_port or servers[1].port}
+    for side, port in ports.items():
+        page.select_option(f"[name={side}_tls]", "none")
+        page.fill(f"[name={side}_host]", "127.0.0.1")
+        page.fill(f"[name={side}_port]", str(port))
+    page.fill("[name=name]", name)
+    page.fill("[name=sheet]", sheet)
+    page.click(f"button[name=do][value={do}]")
 
 
 def test_from_a_sheet_to_the_end_with_a_wrong_password_mended(house: House, servers: Servers, browser: Any) -> None:

@@ -1,0 +1,282 @@
+"""A mail server's door, step by step, each with its time: name, TCP, TLS and certificate, greeting, capabilities, and with a
+login the sign-in. Nothing is written there, and a login is tried once."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from time import monotonic
+from typing import Final, TypeVar
+
+from cryptography import x509
+from cryptography.x509.oid import NameOID
+
+from shared.errors import MailError, TlsFailed
+from shared.mail.grammar import clean_text
+from shared.mail.sasl import Proof
+from shared.mail.tls import Door, certificate, names_of
+from shared.mail.ways import Ways
+from shared.maildrop import Passing
+from shared.model import Endpoint, Tls
+
+_LINE_BYTES: Final = 8192
+_LINES: Final = 60
+#: What asks for capabilities, and how its answer ends (RFC 9051 §6.1.1, RFC 2449 §5).
+_ASK: Final = {"imap": b"k1 CAPABILITY\r\n", "pop3": b"CAPA\r\n"}
+_UPGRADE: Final = {"imap": (b"k0 STARTTLS\r\n", b"k0 OK"), "pop3": (b"STLS\r\n", b"+OK")}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shown:
+    """What a certificate says of itself."""
+
+    #: For whom it is.
+    subject: str
+    #: Who vouches for it.
+    issuer: str
+    #: Host names.
+    names: tuple[str, ...]
+    #: Until when it is valid.
+    expires: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One step and what came of it."""
+
+    #: "name", "tcp", "tls", "greeting", "capabilities" or "sign_in".
+    what: str
+    #: Whether it went well.
+    ok: bool
+    #: How long it took, milliseconds.
+    ms: float
+    #: What was seen, or what went wrong.
+    said: str = ""
+    #: What to do, when it went wrong.
+    advice: str = ""
+    #: At "tls": the certificate.
+    certificate: Shown | None = None
+
+
+class _Stop(Exception):
+    """A step failed; those after it make no sense."""
+
+
+def knock(
+    side: str,
+    endpoint: Endpoint,
+    *,
+    addresses: Callable[[str, int], Sequence[str]],
+    proof: Proof | None = None,
+    seconds: float = 10.0,
+) -> list[Step]:
+    """What each step showed, until the first that failed. `addresses`: what may be connected to, by name and port; raises
+    OSError."""
+    steps: list[Step] = []
+    with ExitStack() as stack:
+        try:
+            _door(side, endpoint, addresses, seconds, steps, stack)
+        except _Stop:
+            return steps
+    if proof is not None:
+        steps.append(_sign_in(side, endpoint, proof, seconds))
+    return steps
+
+
+def _door(
+    side: str,
+    endpoint: Endpoint,
+    addresses: Callable[[str, int], Sequence[str]],
+    seconds: float,
+    steps: list[Step],
+    stack: ExitStack,
+) -> None:
+    door = Door(
+        side=side, protocol=endpoint.protocol, host=endpoint.host, port=endpoint.port, tls=endpoint.tls.value,
+        timeout_seconds=seconds, ca_file=endpoint.ca_file, fingerprint=endpoint.certificate_sha256,
+    )  # fmt: skip
+    with _timed("name", steps) as note:
+        found = note.run(lambda: list(addresses(endpoint.host, endpoint.port)))
+        note.said = ", ".join(found[:4])
+    with _timed("tcp", steps) as note:
+        sock = note.run(lambda: _connected(found, endpoint.port, seconds))
+        note.said = f"{sock.getpeername()[0]}:{endpoint.port}"
+    stack.callback(lambda: sock.close())
+    until = monotonic() + seconds
+    if endpoint.tls is Tls.IMPLICIT:
+        sock = _secure(sock, door, steps, stack)
+    with _timed("greeting", steps) as note:
+        note.said = note.run(lambda: _greeting(sock, endpoint.protocol, until))
+    if endpoint.tls is Tls.STARTTLS:
+        ask, granted = _UPGRADE[endpoint.protocol]
+        sock = _secure(sock, door, steps, stack, lambda: _upgrade(sock, ask, granted, until))
+    with _timed("capabilities", steps) as note:
+        note.said = note.run(lambda: _capabilities(sock, endpoint.protocol, until))
+
+
+class _timed:
+    """Times one step, and enters it: also when it fails, which ends everything."""
+
+    def __init__(self, what: str, steps: list[Step]) -> None:
+        self._what, self._steps, self._began = what, steps, monotonic()
+        self.said = ""
+        self.certificate: Shown | None = None
+
+    def __enter__(self) -> _timed:
+        return self
+
+    def run(self, do: Callable[[], _T], turned: Callable[[Exception], MailError] | None = None) -> _T:
+        """`do`, or the end. `turned`: says more of an error."""
+        try:
+            return do()
+        except (OSError, ValueError, MailError) as error:
+            told = turned(error) if turned else error
+            said = str(told) if isinstance(told, MailError | ValueError) else (told.strerror or str(told))
+            advice = told.advice if isinstance(told, MailError) else _ADVICE.get(self._what, "")
+            self._enter(False, said or "no answer in time", advice)
+            raise _Stop from None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if error is None:
+            self._enter(True, self.said, "")
+
+    def _enter(self, ok: bool, said: str, advice: str) -> None:
+        ms = (monotonic() - self._began) * 1000
+        self._steps.append(
+            Step(
+                what=self._what,
+                ok=ok,
+                ms=ms,
+                said=clean_text(said, limit=1000),
+                advice=advice,
+                certificate=self.certificate,
+            )
+        )
+
+
+_ADVICE: Final = {
+    "name": "check the spelling of the host name",
+    "tcp": "check host, port and firewall",
+    "greeting": "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110",
+    "capabilities": "check protocol and port",
+}
+
+
+def _connected(addresses: Sequence[str], port: int, seconds: float) -> socket.socket:
+    failure: OSError = OSError("the name has no address")
+    for address in addresses:
+        try:
+            return socket.create_connection((address, port), timeout=seconds)
+        except OSError as error:
+            failure = error
+    raise failure
+
+
+def _secure(
+    sock: socket.socket, door: Door, steps: list[Step], stack: ExitStack, before: Callable[[], None] = lambda: None
+) -> ssl.SSLSocket:
+    def wrapped() -> ssl.SSLSocket:
+        before()
+        safe = door.context().wrap_socket(sock, server_hostname=door.host)
+        door.check_pin(safe)
+        return safe
+
+    with _timed("tls", steps) as note:
+        safe = note.run(wrapped, lambda error: error if isinstance(error, TlsFailed) else _told(door, error))
+        stack.callback(safe.close)
+        note.certificate = _shown(certificate(safe))
+        note.said = f"{safe.version()}, {(safe.cipher() or ('?',))[0]}"
+    return safe
+
+
+def _told(door: Door, error: Exception) -> MailError:
+    return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, str(error), advice="")
+
+
+def _shown(der: bytes) -> Shown:
+    try:
+        found = x509.load_der_x509_certificate(der)
+    except ValueError:
+        return Shown(subject="?", issuer="?", names=(), expires=None)
+    return Shown(
+        subject=_called(found.subject), issuer=_called(found.issuer), names=tuple(names_of(der)),
+        expires=found.not_valid_after_utc,
+    )  # fmt: skip
+
+
+def _called(name: x509.Name) -> str:
+    for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME):
+        if found := name.get_attributes_for_oid(oid):
+            return clean_text(str(found[0].value), limit=200)
+    return clean_text(name.rfc4514_string(), limit=200) or "?"
+
+
+def _greeting(sock: socket.socket, protocol: str, until: float) -> str:
+    line = next(_lines(sock, until), b"")
+    if not line.upper().startswith({"imap": b"* OK", "pop3": b"+OK"}[protocol]):
+        said = clean_text(line.strip(), limit=200)
+        raise ValueError(f"it does not greet as {protocol.upper()} does: {said}" if said else "it says nothing")
+    return clean_text(line.strip(), limit=500)
+
+
+def _upgrade(sock: socket.socket, ask: bytes, granted: bytes, until: float) -> None:
+    sock.sendall(ask)
+    for line in _lines(sock, until):
+        if not line.startswith(b"* "):
+            if not line.upper().startswith(granted.upper()):
+                raise ValueError(f"STARTTLS refused: {clean_text(line.strip(), limit=200)}")
+            return
+    raise ConnectionError("the connection was closed")
+
+
+def _capabilities(sock: socket.socket, protocol: str, until: float) -> str:
+    sock.sendall(_ASK[protocol])
+    found: list[str] = []
+    for line in _lines(sock, until):
+        text = line.strip().decode("ascii", "replace")
+        if protocol == "imap":
+            if text.upper().startswith("* CAPABILITY "):
+                found += text.split()[2:]
+            if text.startswith("k1 "):
+                break
+        elif text == "." or text.upper().startswith("-ERR"):
+            break
+        elif not text.startswith("+OK"):
+            found.append(text)
+    return clean_text(" ".join(found), limit=1000)
+
+
+def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
+    """At most so many, each of at most so many bytes. Raises OSError when `until` (monotonic) is over, and ValueError."""
+    line = bytearray()
+    for _ in range(_LINES):
+        while not line.endswith(b"\n"):
+            if len(line) >= _LINE_BYTES:
+                raise ValueError("a line without an end")
+            sock.settimeout(max(0.001, until - monotonic()))
+            if not (byte := sock.recv(1)):  # no byte of what comes after STARTTLS may be taken
+                break
+            line += byte
+        if not line:
+            return
+        yield bytes(line)
+        line.clear()
+
+
+def _sign_in(side: str, endpoint: Endpoint, proof: Proof, seconds: float) -> Step:
+    """On a connection of its own, as a worker does it."""
+    began = monotonic()
+    ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
+    step = Step(what="sign_in", ok=True, ms=0)
+    try:
+        mail = ways.source(endpoint, proof, Passing()) if side == "source" else ways.destination(endpoint, proof)
+        mail.close()
+    except MailError as error:
+        step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=error.advice)
+    return replace(step, ms=(monotonic() - began) * 1000)

@@ -1,0 +1,201 @@
+"""A new import: five sections of one form. Each button sends the whole of it, so that nothing is lost and no script is
+needed; what was given as mailboxes is kept here, sealed, between two steps (`drafts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData, UploadFile
+
+from producer import operations
+from producer.intake.knock import Step, knock
+from producer.intake.manifest import Row, template
+from producer.intake.providers import catalogue
+from producer.intake.sheet import SEPARATORS
+from producer.web import imports as counterpart
+from producer.web.access import Known, note
+from producer.web.counter import Counter
+from producer.web.pages import drafts
+from producer.web.pages.drawing import draw
+from producer.web.pages.entering import Actor, Who
+from producer.web.pages.form import SIDES, End, Form, form_of, usual_port
+from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
+from producer.web.problems import Refused
+from shared.errors import UsageError
+from shared.mail.sasl import Proof
+from shared.store.desk import Bearer
+
+routes = APIRouter(include_in_schema=False)
+#: Rows to type into.
+_ROWS: Final = 5
+_CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Given:
+    """One request of the form."""
+
+    #: Its fields; of those that may stand several times the last.
+    fields: Mapping[str, Any]
+    #: What the columns are.
+    columns: tuple[str, ...]
+    #: What was given as mailboxes in this request; empty for nothing new.
+    sheet: bytes
+
+    @property
+    def do(self) -> str:
+        """Which button it was."""
+        return str(self.fields.get("do", ""))
+
+    @property
+    def choice(self) -> Choice:
+        """How the mailboxes are to be read."""
+        if self.sheet and self.fields.get("draft"):
+            return Choice()  # another list: what was chosen for the one before says nothing
+        text = {name: str(self.fields.get(name, ""))[:40] for name in ("encoding", "separator", "first")}
+        return Choice(**text, fields=self.columns)
+
+
+async def _given(request: Request, known: Known) -> Given:
+    most = known.settings.web_upload_bytes
+    form = await request.form(max_files=1, max_fields=2000, max_part_size=most)
+    return await run_in_threadpool(_read, form)
+
+
+def _read(form: FormData) -> Given:
+    fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
+    cells = [[str(text) for text in form.getlist(name)] for name in _CELLS]
+    file, sheet = form.get("file"), str(form.get("sheet", ""))
+    if isinstance(file, UploadFile) and file.filename:
+        data = file.file.read()
+    elif sheet.strip():
+        data = sheet.encode("utf-8", "surrogatepass")
+    else:
+        data = typed(list(zip(*cells, strict=False)))
+    return Given(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data)
+
+
+Asked = Annotated[Given, Depends(_given)]
+
+
+@routes.get("/template.csv")
+def sheet(_: Who, separator: str = "comma") -> Response:
+    """A manifest to fill in."""
+    headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
+    known = separator if separator in SEPARATORS.values() else "comma"
+    return Response(template(known), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@routes.get("/new")
+def new(request: Request, who: Who) -> Response:
+    """The form, empty."""
+    return _draw(request, who, Form())
+
+
+def _draw(request: Request, who: Bearer, form: Form, status: int = 200, **more: Any) -> Response:
+    usual: dict[str, Any] = {
+        "detail": "", "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
+        "providers": [one for one in catalogue().providers if one.sites],
+        "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS,
+        "usual_port": usual_port, "dots": DOTS,
+    }  # fmt: skip
+    return draw(request, "new.html", who, status, **(usual | more))
+
+
+@routes.post("/new/{side}")
+def fill(request: Request, who: Who, side: str, given: Asked) -> Response:
+    """For the script: one end with the fields of the provider that was chosen."""
+    if side not in SIDES:
+        raise Refused(404, "there is no such part")
+    end = form_of(given.fields).ends[side].completed(side)
+    providers = [one for one in catalogue().providers if one.sites]
+    return draw(
+        request, "end.html", who, side=side, end=end, steps=None, providers=providers, usual_port=usual_port, dots=DOTS
+    )
+
+
+@routes.post("/new")
+def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
+    """One step on, or the import."""
+    form = form_of(given.fields)
+    draft = str(given.fields.get("draft", ""))
+    data = given.sheet or drafts.find(known, who, draft)
+    if given.do == "forget":
+        drafts.drop(known, draft)
+        draft, data = "", b""
+    elif given.sheet:
+        drafts.drop(known, draft)
+        draft = drafts.keep(known, who, data)
+    preview = look(data, given.choice) if data else None
+    form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
+    values: dict[str, Any] = {
+        "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
+    }  # fmt: skip
+    match given.do:
+        case "test_source" | "test_destination":
+            side = given.do.removeprefix("test_")
+            try:
+                values["steps"] = {side: _tested(known, request, who, side, form.ends[side], preview)}
+            except UsageError as error:
+                return _draw(request, who, form, 422, detail=str(error), **values)
+        case "open" | "start":
+            try:
+                opened = _opened(known, request, who, form, preview, good=bool(given.fields.get("good")))
+            except (UsageError, Refused) as error:
+                return _draw(request, who, form, 422, detail=str(error), **values)
+            drafts.drop(known, draft)
+            if given.do == "start":
+                counterpart.start(known, who, request, opened)
+            return RedirectResponse(f"/imports/{opened}", 303)
+    return _draw(request, who, form, **values)
+
+
+def _tested(known: Counter, request: Request, who: Bearer, side: str, end: End, preview: Preview | None) -> list[Step]:
+    """Each step of a connection, and of a sign-in when there is a mailbox to try it with: the first of the list."""
+    endpoint = end.endpoint(side, known.reach)
+    row = preview.manifest.rows[0] if preview and preview.manifest and preview.manifest.rows else None
+    proof = None
+    if row is not None:
+        login, secret = (row.login, row.password) if side == "source" else (row.new_login, row.new_password)
+        proof = Proof(login=login, secret=secret, host=endpoint.host, port=endpoint.port)
+    note(known, request, who, "connection tested", side=side, server=endpoint.url)
+    return knock(side, endpoint, addresses=known.reach.addresses, proof=proof)
+
+
+def _opened(known: Counter, request: Request, who: Bearer, form: Form, preview: Preview | None, *, good: bool) -> str:
+    """The id of the import. Raises `UsageError` with every fault, and `Refused`."""
+    faults: list[str] = []
+    found: dict[str, Any] = {}
+    for side in SIDES:
+        try:
+            found[side] = form.ends[side].endpoint(side, known.reach)
+        except UsageError as error:
+            faults.append(str(error))
+    try:
+        found["options"] = form.options(found.get("source"))
+    except UsageError as error:
+        faults.append(str(error))
+    rows: tuple[Row, ...] = ()
+    if preview is None:
+        faults.append("there is no mailbox yet: give a file, or type or paste some rows")
+    elif preview.manifest is None:
+        faults.append("the list of mailboxes cannot be read yet: see what is wrong with it")
+    elif preview.errors and not good:
+        faults.append("some rows are wrong: correct them, or take only the rows that are right")
+    else:
+        rows = preview.manifest.rows
+        if not rows:
+            faults.append("no row is right")
+    if not form.name:
+        faults.insert(0, "give the import a name")
+    if faults:
+        raise UsageError("\n".join(faults))
+    name = operations.import_name(form.name, "")
+    return counterpart.written(
+        known, who, request, rows, found["source"], found["destination"], found["options"], name
+    ).import_id

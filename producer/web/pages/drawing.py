@@ -1,0 +1,148 @@
+"""From values to HTML, in the reader's language: words, numbers, sizes, moments."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from babel.dates import format_datetime, format_time
+from babel.numbers import format_decimal, format_percent
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from producer.web.words import LANGUAGES, language_of, translations
+from producer.web.words.said import EVENTS, FIELDS, SCOPES, STEPS
+from shared.store.desk import Bearer, Role
+
+LANGUAGE_COOKIE: Final = "language"
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+_SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
+
+
+class Saying:
+    """How one language says things."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._words = translations(language)
+
+    def word(self, text: str) -> str:
+        """A word or sentence; what is not known is said as it is."""
+        return self._words.gettext(text) if text else ""
+
+    def some(self, one: str, many: str, number: int) -> str:
+        """With a number, grouped as the language does: `%(num)s` in the text."""
+        return (
+            self._words.ngettext(one, many, number)
+            .replace("%(num)s", self.number(number))
+            .replace("%(num)d", self.number(number))
+        )
+
+    def number(self, value: float) -> str:
+        """1,234 or 1 234."""
+        return format_decimal(value, locale=self.language)
+
+    def percent(self, share: float | None) -> str:
+        """Whole, and never 100 before the end."""
+        if share is None:
+            return "–"
+        return format_percent(min(share, 0.99) if share < 1 else 1, locale=self.language)
+
+    def size(self, bytes_: float) -> str:
+        """3.4 GB."""
+        at = 0
+        while bytes_ >= 1000 and at < len(_UNITS) - 1:
+            bytes_, at = bytes_ / 1000, at + 1
+        number = format_decimal(bytes_, format="#,##0" if at == 0 else "#,##0.0", locale=self.language)
+        return f"{number}\u00a0{self.word(_UNITS[at])}"
+
+    def duration(self, seconds: float) -> str:
+        """40 s, 5 min, 3.5 h, 2.0 days."""
+        for unit, below, divisor in _SINGLE:
+            if seconds < below:
+                number = max(1, round(seconds)) if divisor == 1 else seconds / divisor
+                text = format_decimal(number, format="#,##0.#" if unit == "h" else "#,##0", locale=self.language)
+                return f"{text}\u00a0{self.word(unit)}"
+        return f"{format_decimal(seconds / 86_400, format='#,##0.0', locale=self.language)}\u00a0{self.word('days')}"
+
+    def moment(self, at: float) -> str:
+        """Date and time, UTC."""
+        return f"{format_datetime(datetime.fromtimestamp(at, UTC), 'short', locale=self.language)} UTC" if at else "–"
+
+    def hour(self, at: float) -> str:
+        """The time alone, UTC."""
+        return format_time(datetime.fromtimestamp(at, UTC), "medium", locale=self.language)
+
+    def step(self, what: str) -> str:
+        """A step of a connection."""
+        return self.word(STEPS.get(what, what))
+
+    def field(self, name: str) -> str:
+        """A column of the manifest."""
+        return self.word(FIELDS.get(name, name))
+
+    def event(self, what: str) -> str:
+        """Something that was done."""
+        return self.word(EVENTS.get(what, what))
+
+    def scope(self, name: str) -> str:
+        """What asked to be left alone."""
+        return self.word(SCOPES.get(name, name))
+
+    def cause(self, code: str, sentence: str) -> str:
+        """What a failure means, by its code where the language knows it, else as it was written down."""
+        known = self._words.gettext(f"cause:{code}")
+        return sentence if known == f"cause:{code}" else known
+
+    def advice(self, code: str, text: str) -> str:
+        """What to do about it; the same."""
+        known = self._words.gettext(f"advice:{code}")
+        return re.sub(r"--(source|destination)\b ?", "", text) if known == f"advice:{code}" else known
+
+
+def _environment(language: str) -> Environment:
+    env = Environment(
+        loader=PackageLoader("producer.web"), autoescape=True, undefined=StrictUndefined, extensions=["jinja2.ext.i18n"],
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
+    say = Saying(language)
+    env.globals.update(
+        lang=language, say=say, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
+        hour=say.hour, percent=say.percent, some=say.some, Role=Role,
+    )  # fmt: skip
+    return env
+
+
+_SAYINGS: Final = {language: Saying(language) for language in LANGUAGES}
+_ENVIRONMENTS: Final = {language: _environment(language) for language in LANGUAGES}
+
+
+def language(request: Request) -> str:
+    """The reader's: clicked now, clicked before, or the browser's."""
+    return language_of(
+        request.query_params.get("lang", ""),
+        request.cookies.get(LANGUAGE_COOKIE, ""),
+        request.headers.get("accept-language", ""),
+    )
+
+
+def saying(request: Request) -> Saying:
+    """How the reader's language says things."""
+    return _SAYINGS[language(request)]
+
+
+def rendered(request: Request, name: str, /, **values: Any) -> str:
+    """A template as text."""
+    return _ENVIRONMENTS[language(request)].get_template(name).render(**values)
+
+
+def draw(request: Request, name: str, who: Bearer | None, status: int = 200, /, **values: Any) -> HTMLResponse:
+    """A page. Its language is kept when it was clicked."""
+    here = request.url.path if request.method == "GET" else "/"
+    answer = HTMLResponse(rendered(request, name, who=who, path=here, **values), status)
+    if request.query_params.get("lang") in LANGUAGES:
+        answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
+    return answer

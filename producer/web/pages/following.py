@@ -1,0 +1,157 @@
+"""An import as it goes: the page, the part of it that changes as server-sent events, and the report's files."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.responses import Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from producer.web import imports as counterpart
+from producer.web.access import Known
+from producer.web.live import LOOK_SECONDS, MOST
+from producer.web.mailboxes import Order
+from producer.web.pages.drawing import draw, rendered
+from producer.web.pages.entering import COOKIE, Who
+from producer.web.pages.glance import Glance, Glances
+from producer.web.problems import Refused
+from shared.errors import MailhaulError
+from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model.search import Search
+from shared.store.desk import Bearer
+
+routes = APIRouter(include_in_schema=False)
+_COUNT: Final = 50
+_FILES: Final = ("results.csv", "failures.csv", "failed-rows.csv", "summary.json")
+#: Codes that a new password mends.
+_PASSWORD: Final = ("source_auth_refused", "destination_auth_refused", "credentials_missing")
+
+
+class Table:
+    """What the reader wants to see of the mailboxes."""
+
+    def __init__(
+        self,
+        import_id: str,
+        start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
+        text: Annotated[str, Query(max_length=200)] = "",
+        state: Annotated[str, Query(max_length=20)] = "",
+        order: Order = "row",
+        descending: bool = False,
+    ) -> None:
+        self.import_id, self.start, self.text, self.state = import_id, start, text, state
+        self.order, self.descending = order, descending
+
+    @property
+    def wanted(self) -> Search:
+        """As the store is asked."""
+        chosen = MailboxState(self.state) if self.state in list(MailboxState) else None
+        return Search(
+            state=chosen, text=self.text, order=self.order, descending=self.descending, start=self.start, count=_COUNT
+        )
+
+    def link(self, **changed: Any) -> str:
+        """The page with something else; what is as usual is left out."""
+        all_ = {
+            "text": self.text, "state": self.state, "order": self.order, "descending": self.descending,
+            "start": self.start,
+        } | changed  # fmt: skip
+        usual = {"text": "", "state": "", "order": "row", "descending": False, "start": 0}
+        query = urlencode(
+            {
+                name: str(value).lower() if value is True else value
+                for name, value in all_.items()
+                if value != usual[name]
+            }
+        )
+        return f"/imports/{self.import_id}" + (f"?{query}" if query else "")
+
+    def sorted_by(self, order: str) -> str:
+        """The page ordered by this; the other way round when it is so already."""
+        return self.link(order=order, descending=self.order == order and not self.descending, start=0)
+
+    def direction(self, order: str) -> str:
+        """For aria-sort."""
+        return "none" if self.order != order else "descending" if self.descending else "ascending"
+
+
+Shown = Annotated[Table, Depends()]
+
+
+def _values(known: Known, glance: Glance, table: Table, who: Bearer) -> dict[str, Any]:
+    total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
+    request = glance.request
+    return {
+        "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
+        "count": _COUNT, "actions": _actions(request.state, request.control), "password_codes": _PASSWORD, "who": who,
+        "here": table.link(),
+    }  # fmt: skip
+
+
+def _actions(state: ImportState, control: Control) -> list[tuple[str, str]]:
+    if state is ImportState.OPENING:
+        return [("start", "Start"), ("cancel", "Cancel")]
+    if state is ImportState.FINISHED:
+        return [("verify", "Bring what is new"), ("retry", "Retry")]
+    return [("resume", "Resume") if control is Control.PAUSE else ("pause", "Pause"), ("cancel", "Cancel")]
+
+
+@routes.get("/imports/{import_id}")
+def one_import(request: Request, known: Known, who: Who, table: Shown) -> Response:
+    """All of it."""
+    glances: Glances = request.app.state.glances
+    glances.forget(table.import_id)  # who loads the page wants to see what was just done
+    values = _values(known, glances.of(table.import_id), table, who)
+    states = [one.value for one in MailboxState]
+    stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
+    values.pop("who")
+    return draw(request, "import.html", who, **values, states=states, files=_FILES, stream=stream)
+
+
+def _place(known: Known, _: Who, request: Request, table: Shown) -> Table:
+    """Refused before the stream begins: afterwards nothing can be said."""
+    known.import_(table.import_id)
+    if request.app.state.streams >= MOST:
+        raise Refused(429, "too many streams are open")
+    return table
+
+
+@routes.get("/imports/{import_id}/stream", response_class=EventSourceResponse)
+async def stream(
+    request: Request, known: Known, who: Who, table: Annotated[Table, Depends(_place)]
+) -> AsyncIterator[ServerSentEvent]:
+    """The part that changes, whenever it has, for as long as the session lasts."""
+    glances: Glances = request.app.state.glances
+    cookie = request.cookies.get(COOKIE, "")
+    request.app.state.streams += 1
+
+    def drawn() -> str | None:
+        if known.desk.session(cookie) is None:
+            return None
+        return rendered(request, "live.html", **_values(known, glances.of(table.import_id), table, who))
+
+    try:
+        last = ""
+        while True:
+            try:
+                now = await asyncio.to_thread(drawn)
+            except (MailhaulError, Refused):
+                now = last  # the store is away for a moment, or the import for good
+            if now is None:
+                return
+            if now != last:
+                yield ServerSentEvent(raw_data=now)
+                last = now
+            await asyncio.sleep(LOOK_SECONDS)
+    finally:
+        request.app.state.streams -= 1
+
+
+@routes.get("/imports/{import_id}/report/{file}")
+def report(known: Known, who: Who, import_id: str, file: counterpart.ReportFile) -> Response:
+    """As the API gives it."""
+    return counterpart.report(known, who, import_id, file)

@@ -1,0 +1,163 @@
+"""What everybody who looks at an import sees, worked out once a second whoever looks: so two see the same, and a hundred cost
+no more than one. Here too the samples of its throughput are taken, whether somebody looks or not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Final
+
+from producer import operations
+from producer.coordinator.estimate import eta_range
+from producer.coordinator.tally import Progress
+from producer.operations import ErrorGroup
+from producer.web.counter import Counter
+from producer.web.pages.plot import Plot, plot, thinned
+from shared.errors import MailhaulError
+from shared.lifecycle import ImportState, MailboxState
+from shared.model import Import
+from shared.model.search import Search
+
+#: Larger imports show the errors of their first parked mailboxes; all are in the report.
+_FEW: Final = 1000
+_PARKED: Final = 200
+#: A glance is good for so long, seconds.
+_FRESH_SECONDS: Final = 0.9
+#: Between two samples, seconds.
+_SAMPLE_SECONDS: Final = 2.0
+_KEPT: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Something that asked to be left alone."""
+
+    #: "source_host", …
+    scope: str
+    #: Which.
+    key: str
+    #: Until when, seconds since the epoch.
+    until: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Glance:
+    """One import at one moment."""
+
+    #: The import.
+    request: Import
+    #: Numbers.
+    progress: Progress
+    #: Seconds left, from and to.
+    eta: tuple[float, float] | None
+    #: What went wrong.
+    groups: list[ErrorGroup]
+    #: Whether there is more than `groups` shows.
+    partly: bool
+    #: Who waits until when.
+    waits: list[Wait]
+    #: What was done, newest first.
+    events: list[dict[str, Any]]
+    #: How fast it went.
+    plot: Plot | None
+    #: Worker processes that were heard of lately.
+    workers: int
+
+
+class Glances:
+    """Those of this process. Thread-safe."""
+
+    def __init__(self, known: Counter) -> None:
+        self._known = known
+        self._lock = threading.Lock()
+        self._one: dict[str, tuple[float, Glance]] = {}
+        self._locks: dict[str, threading.Lock] = {}
+
+    def of(self, import_id: str) -> Glance:
+        """At most a second old. Raises `Refused` (404)."""
+        with self._lock:
+            lock = self._locks.setdefault(import_id, threading.Lock())
+            if len(self._one) > _KEPT:
+                self._one.clear()
+        with lock:
+            at, found = self._one.get(import_id, (0.0, None))
+            if found is None or time.monotonic() - at > _FRESH_SECONDS:
+                found = self._look(import_id)
+                self._one[import_id] = (time.monotonic(), found)
+            return found
+
+    def forget(self, import_id: str) -> None:
+        """Somebody acted: the next look is a new one."""
+        with self._lock:
+            self._one.pop(import_id, None)
+
+    def _look(self, import_id: str) -> Glance:
+        known, store = self._known, self._known.store
+        request, progress = known.import_(import_id), known.progress(import_id)
+        few = progress.mailboxes_total <= _FEW
+        if few:
+            everyone = store.mailboxes(import_id)
+        else:
+            everyone = store.find_mailboxes(import_id, Search(state=MailboxState.PARKED, count=_PARKED))[1]
+        finished = progress.finished and few
+        groups = operations.errors(store, request, everyone=None if finished else everyone)
+        overview = store.overview()
+        hosts = {request.source.host, request.destination.host}
+        waits = [
+            Wait(scope=name.partition(":")[0], key=name.partition(":")[2], until=until)
+            for name, until in sorted(overview.holds.items(), key=lambda hold: hold[1])
+            if any(host in name for host in hosts)
+        ]
+        return Glance(
+            request=request, progress=progress, eta=eta_range(progress, known.window(import_id)), groups=groups,
+            partly=not few and progress.mailboxes.get(MailboxState.PARKED, 0) > _PARKED, waits=waits[:5],
+            events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
+            workers=overview.workers,
+        )  # fmt: skip
+
+
+class Sampler:
+    """Notes now and then how far each running import is, in a thread of its own."""
+
+    def __init__(self, known: Counter, seconds: float = _SAMPLE_SECONDS) -> None:
+        self._known, self._seconds = known, seconds
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
+        self._last: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Until `stop`."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Waits for the end of it."""
+        self._over.set()
+        self._thread.join(5)
+
+    def _run(self) -> None:
+        while not self._over.wait(self._seconds):
+            try:
+                for request in self._known.store.imports():
+                    if request.state is ImportState.RUNNING:
+                        self.sample(request)
+                    elif self._last.pop(request.import_id, None):
+                        self.sample(request)  # how it ended
+            except MailhaulError:
+                continue  # the store is away
+
+    def sample(self, request: Import) -> None:
+        """One, unless another process has just taken it, or it would say no more than the last."""
+        shelf = self._known.shelf
+        kept = shelf.samples(request.import_id)
+        step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / (2 * len(kept)))
+        if request.state is ImportState.RUNNING and not shelf.sampling(request.import_id, step * 0.9):
+            return
+        counts = self._known.store.import_tally(request.import_id)[0]
+        now = [time.time(), sum(counts.outcomes.values()), counts.done_bytes]
+        self._last[request.import_id] = now[0]
+        if kept and kept[-1][1] == now[1] and len(kept) > 1 and kept[-2][1] == now[1]:
+            kept[-1] = now  # nothing moves: the last point is moved on
+        else:
+            kept.append(now)
+        shelf.keep_samples(request.import_id, thinned(kept))

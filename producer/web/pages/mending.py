@@ -1,0 +1,110 @@
+"""What a person gives later: new passwords for the mailboxes that wait for them, and rows that were wrong at first."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+
+from producer.intake.sheet import SEPARATORS
+from producer.web import imports as counterpart
+from producer.web.access import Known
+from producer.web.pages import drafts
+from producer.web.pages.asking import Asked
+from producer.web.pages.drawing import draw
+from producer.web.pages.entering import Actor
+from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
+from producer.web.problems import Refused
+from shared.errors import UsageError
+from shared.lifecycle import MailboxState
+from shared.model.search import Search
+
+routes = APIRouter(include_in_schema=False)
+_MOST: Final = 50
+
+
+def _mend(
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    code: str,
+    status: int = 200,
+    detail: str = "",
+    **more: Any,
+) -> Response:
+    found = known.import_(import_id)
+    wanted = Search(state=MailboxState.PARKED, code=code, count=_MOST)
+    total, rows = known.store.find_mailboxes(import_id, wanted)
+    return draw(
+        request, "mend.html", who, status, request=found, code=code, total=total, rows=[one for one, _ in rows],
+        detail=detail, **({"errors": ()} | more),
+    )  # fmt: skip
+
+
+@routes.get("/imports/{import_id}/credentials")
+def ask(
+    request: Request, known: Known, who: Actor, import_id: str, code: Annotated[str, Query(max_length=100)] = ""
+) -> Response:
+    """The mailboxes that wait for a password, each with a field."""
+    return _mend(request, known, who, import_id, code)
+
+
+@routes.post("/imports/{import_id}/credentials")
+def give(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
+    """New passwords, as a file, pasted, or typed beside their logins; their mailboxes go on."""
+    found = known.import_(import_id)
+    code = str(given.fields.get("code", ""))[:100]
+    if not given.sheet:
+        return _mend(request, known, who, import_id, code, 422, "give at least one password")
+    preview = look(given.sheet, Choice())
+    if preview.manifest is None or preview.errors:
+        return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
+    done = counterpart.replaced(known, who, request, found, preview.manifest)
+    request.app.state.glances.forget(import_id)
+    if done.unknown_rows and not done.mailboxes:
+        return _mend(
+            request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
+        )
+    back = str(given.fields.get("mailbox", ""))
+    return RedirectResponse(f"/imports/{import_id}" + (f"/mailboxes/{back}" if back.isalnum() else ""), 303)
+
+
+def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
+    usual: dict[str, Any] = {
+        "preview": None, "draft": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
+        "separators": list(SEPARATORS.values()), "names": FIELDS, "dots": DOTS,
+    }  # fmt: skip
+    return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
+
+
+@routes.get("/imports/{import_id}/add")
+def ask_more(request: Request, known: Known, who: Actor, import_id: str) -> Response:
+    """For more mailboxes."""
+    return _more(request, known, who, import_id)
+
+
+@routes.post("/imports/{import_id}/add")
+def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
+    """Looked over, or added."""
+    draft = str(given.fields.get("draft", ""))
+    data = given.sheet or drafts.find(known, who, draft)
+    if given.sheet:
+        drafts.drop(known, draft)
+        draft = drafts.keep(known, who, data)
+    preview: Preview | None = look(data, given.choice) if data else None
+    good = bool(given.fields.get("good"))
+    values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good}
+    if given.do != "add":
+        return _more(request, known, who, import_id, **values)
+    try:
+        if preview is None or preview.manifest is None or not preview.manifest.rows:
+            raise UsageError("there is no mailbox yet: give a file, or type or paste some rows")
+        if preview.errors and not good:
+            raise UsageError("some rows are wrong: correct them, or take only the rows that are right")
+        counterpart.added(known, who, request, import_id, preview.manifest.rows)
+    except (UsageError, Refused) as error:
+        return _more(request, known, who, import_id, 422, detail=str(error), **values)
+    drafts.drop(known, draft)
+    return RedirectResponse(f"/imports/{import_id}", 303)

@@ -1,0 +1,31 @@
+"""All imports."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import Response
+
+from producer import operations
+from producer.web.access import Known
+from producer.web.pages.drawing import draw
+from producer.web.pages.entering import Who
+
+routes = APIRouter(include_in_schema=False)
+_COUNT: Final = 50
+
+
+@routes.get("/")
+def all_imports(
+    request: Request, known: Known, who: Who, start: Annotated[int, Query(ge=0, le=1_000_000)] = 0
+) -> Response:
+    """Newest first."""
+    every = known.store.imports()
+    found = [operations.progress_of(known.store, one) for one in every[start : start + _COUNT]]
+    changing = any(not one.finished for one in found)
+    partly = request.headers.get("hx-request") == "true"
+    return draw(
+        request, "imports_table.html" if partly else "imports.html", who,
+        imports=found, total=len(every), start=start, count=_COUNT, changing=changing,
+    )  # fmt: skip

@@ -1,0 +1,53 @@
+"""One mailbox: folders, what went wrong in the server's words, what was done, how it was checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from producer.trouble import addressed
+from producer.web.access import Known
+from producer.web.pages.drawing import draw
+from producer.web.pages.entering import Who
+from shared.lifecycle import SETTLED, Control, MailboxState
+from shared.model import Mailbox
+
+routes = APIRouter(include_in_schema=False)
+#: Notes on single messages that are shown.
+_NOTES = 200
+
+
+@routes.get("/imports/{import_id}/mailboxes/{mailbox_id}")
+def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbox_id: str) -> Response:
+    """The page, or for the script the part that changes."""
+    mailbox, tally = known.mailbox(import_id, mailbox_id)
+    found = known.import_(import_id)
+    folders = known.store.folders(mailbox_id)
+    notes: list[Any] = []
+    for folder, _ in folders:
+        if len(notes) >= _NOTES:
+            break
+        notes += [(folder, note) for note in known.store.notes(folder.folder_id)]
+    events = [
+        event for event in reversed(known.shelf.events(import_id))
+        if event["detail"].get("login", "") in ("", mailbox.source.login)
+    ]  # fmt: skip
+    values: dict[str, Any] = {
+        "request": found, "mailbox": mailbox, "tally": tally, "folders": folders, "notes": notes[:_NOTES],
+        "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
+        "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
+        "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
+    }  # fmt: skip
+    partly = request.headers.get("hx-request") == "true"
+    return draw(request, "mailbox_live.html" if partly else "mailbox.html", who, **values)
+
+
+def _actions(mailbox: Mailbox) -> list[tuple[str, str]]:
+    if mailbox.state in (MailboxState.PARKED, MailboxState.CANCELLED):
+        return [("retry", "Retry")]
+    if mailbox.state is MailboxState.COMPLETE:
+        return []
+    pause = ("resume", "Resume") if mailbox.control is Control.PAUSE else ("pause", "Pause")
+    return [pause, ("cancel", "Cancel")]

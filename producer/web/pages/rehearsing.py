@@ -1,0 +1,38 @@
+"""Check and plan from the page: begun, waited for, and what came of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from producer.web import rehearsals
+from producer.web.access import Known, note
+from producer.web.pages.drawing import draw
+from producer.web.pages.entering import Actor, Who
+from producer.web.rehearsals import Rehearsals
+
+routes = APIRouter(include_in_schema=False)
+
+
+@routes.post("/imports/{import_id}/rehearsals")
+def begin(
+    request: Request, known: Known, who: Actor, import_id: str, kind: Annotated[Literal["check", "plan"], Form()]
+) -> Response:
+    """Nothing is written anywhere."""
+    found = known.import_(import_id)
+    note(known, request, who, f"import {kind}", import_id=import_id)
+    begun: Rehearsals = request.app.state.rehearsals
+    return RedirectResponse(f"/rehearsals/{begun.begin(found, kind)['id']}", 303)
+
+
+@routes.get("/rehearsals/{rehearsal_id}")
+def one(request: Request, known: Known, who: Who, rehearsal_id: str) -> Response:
+    """How far it is, or what came of it."""
+    found = rehearsals.one(known, who, rehearsal_id)
+    partly = request.headers.get("hx-request") == "true"
+    return draw(
+        request, "rehearsal_live.html" if partly else "rehearsal.html", who,
+        rehearsal=found, request=known.import_(found["import_id"]), here=f"/rehearsals/{rehearsal_id}",
+    )  # fmt: skip

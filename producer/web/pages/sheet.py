@@ -1,0 +1,160 @@
+"""Mailboxes as a person gives them: a file, what was pasted, or rows typed in; and how they are shown before anything is
+done. No password is shown: what is not known to be none stands there as dots. Pure."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from producer.intake.columns import NAMES, Columns, columns_of
+from producer.intake.manifest import Limits, Manifest, ManifestInvalid, sift_manifest
+from producer.intake.sheet import SEPARATORS, RowError, read_sheet
+from shared.errors import UsageError
+
+DOTS: Final = "••••••"
+#: What a column may be.
+FIELDS: Final = tuple(NAMES)
+ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
+_OPEN: Final = ("login", "new_login", "first_name", "last_name", "quota")
+#: Rows of the preview.
+_ROWS: Final = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Choice:
+    """How a person says that it is to be read; "" and () for as it seems."""
+
+    #: One of `ENCODINGS`.
+    encoding: str = ""
+    #: "comma", "semicolon" or "tab".
+    separator: str = ""
+    #: "names" or "mailbox": what the first row is.
+    first: str = ""
+    #: What each column is.
+    fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One row of the preview."""
+
+    #: Line in the file.
+    number: int
+    #: Its cells, as many as there are columns.
+    cells: tuple[str, ...]
+    #: What is wrong with it.
+    errors: tuple[RowError, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preview:
+    """What was understood."""
+
+    #: How it was read.
+    choice: Choice
+    #: Headings of the columns, as far as there are any.
+    headings: tuple[str, ...] = ()
+    #: The first rows, and after them the first ones with faults.
+    lines: tuple[Line, ...] = ()
+    #: What is wrong.
+    errors: tuple[RowError, ...] = ()
+    #: What to look at.
+    warnings: tuple[str, ...] = ()
+    #: The rows that are right.
+    manifest: Manifest | None = None
+
+    @property
+    def good(self) -> int:
+        """How many rows are right."""
+        return len(self.manifest.rows) if self.manifest else 0
+
+    @property
+    def bad(self) -> int:
+        """How many rows are not."""
+        return len({error.line for error in self.errors if error.line})
+
+
+def typed(rows: Sequence[Sequence[str]]) -> bytes:
+    """Rows of a table on the page, as a file."""
+    filled = [row for row in rows if any(cell.strip() for cell in row)]
+    if not filled:
+        return b""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(("login", "password", "new_login", "new_password"))
+    writer.writerows([cell.replace("\r", "").replace("\n", "") for cell in row] for row in filled)
+    return text.getvalue().encode("utf-8", "surrogatepass")
+
+
+def look(data: bytes, choice: Choice) -> Preview:
+    """What these bytes hold, read as chosen. Never raises: what is wrong stands in it."""
+    limits = Limits()
+    encoding = choice.encoding if choice.encoding in ENCODINGS else ""
+    separator = choice.separator if choice.separator in SEPARATORS.values() else ""
+    try:
+        sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows)
+        if not sheet.rows:
+            raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
+    except ManifestInvalid as error:
+        return Preview(choice=choice, errors=error.errors)
+    except UsageError as error:
+        return Preview(choice=choice, errors=(RowError(line=0, what=str(error)),))
+    width = Counter(len(cells) for _, cells in sheet.rows[:200]).most_common(1)[0][0]
+    errors: tuple[RowError, ...] = ()
+    if len(choice.fields) == width and any(choice.fields):
+        fields = tuple(name if name in NAMES else "" for name in choice.fields)
+        columns = Columns(fields=fields, header=choice.first != "mailbox")
+    else:
+        try:
+            columns = columns_of(sheet.rows)
+            if choice.first == "mailbox":
+                columns = Columns(fields=columns.fields, header=False)
+        except ManifestInvalid as error:
+            errors = error.errors
+            columns = Columns(fields=("",) * width, header=choice.first == "names")
+    manifest: Manifest | None = None
+    if not errors:
+        try:
+            manifest, errors = sift_manifest(data, encoding=encoding, separator=separator, columns=columns)
+        except ManifestInvalid as error:
+            errors = error.errors
+    taken = Choice(
+        encoding=sheet.encoding if sheet.encoding in ENCODINGS else encoding,
+        separator=SEPARATORS[sheet.separator],
+        first="names" if columns.header else "mailbox",
+        fields=(*columns.fields, *[""] * (width - len(columns.fields)))[:width],
+    )
+    headings = tuple(cell.text for cell in sheet.rows[0][1]) if columns.header else ()
+    rows = [(number, [cell.text for cell in cells]) for number, cells in sheet.rows[columns.header :]]
+    return Preview(
+        choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors), errors=errors,
+        warnings=manifest.warnings if manifest else tuple(sheet.warnings), manifest=manifest,
+    )  # fmt: skip
+
+
+def _lines(
+    rows: Sequence[tuple[int, list[str]]], fields: Sequence[str], errors: Sequence[RowError]
+) -> tuple[Line, ...]:
+    wrong: dict[int, list[RowError]] = {}
+    for error in errors:
+        wrong.setdefault(error.line, []).append(error)
+    chosen = [*rows[:_ROWS], *[row for row in rows[_ROWS:] if row[0] in wrong][:_ROWS]]
+    return tuple(
+        Line(number=number, cells=tuple(_shown(cells, fields)), errors=tuple(wrong.get(number, ())))
+        for number, cells in chosen
+    )
+
+
+def _shown(cells: Sequence[str], fields: Sequence[str]) -> list[str]:
+    """A cell that may be a password is dots. A row of another width has its values in the wrong places: nothing of it is
+    shown but where the login should be."""
+    shown = []
+    fits = len(cells) >= len(fields) and not any(cells[len(fields) :])
+    for at, field in enumerate(fields):
+        text = cells[at] if at < len(cells) else ""
+        shown.append(text[:200] if field in _OPEN and (fits or at == 0) else DOTS if text else "")
+    return shown

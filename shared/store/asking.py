@@ -1,0 +1,22 @@
+"""Plain commands to the state database, for what needs no script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+
+from shared.errors import StoreError
+
+
+class Asking:
+    """Thread-safe. Raises `StoreError` while the database is away."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._redis = client
+
+    def _do(self, command: str, *args: Any, **options: Any) -> Any:
+        try:
+            return getattr(self._redis, command)(*args, **options)
+        except redis.RedisError as error:
+            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from None
