@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from producer.web.words import LANGUAGES, language_of, translations
-from producer.web.words.said import EVENTS, FIELDS, SCOPES, STEPS
+from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
 from shared.store.desk import Bearer, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -87,19 +87,22 @@ class Saying:
         """Something that was done."""
         return self.word(EVENTS.get(what, what))
 
+    def note(self, what: str) -> str:
+        """What became of a single message."""
+        return self.word(NOTES.get(what, what))
+
     def scope(self, name: str) -> str:
         """What asked to be left alone."""
         return self.word(SCOPES.get(name, name))
 
     def cause(self, code: str, sentence: str) -> str:
         """What a failure means, by its code where the language knows it, else as it was written down."""
-        known = self._words.gettext(f"cause:{code}")
-        return sentence if known == f"cause:{code}" else known
+        return self.word(CAUSES[code]) if code in CAUSES else self.word(sentence)
 
     def advice(self, code: str, text: str) -> str:
         """What to do about it; the same."""
-        known = self._words.gettext(f"advice:{code}")
-        return re.sub(r"--(source|destination)\b ?", "", text) if known == f"advice:{code}" else known
+        known = ADVICE.get(code)
+        return self.word(known) if known else re.sub(r"--(source|destination)\b ?", "", self.word(text))
 
 
 def _environment(language: str) -> Environment:
@@ -141,8 +144,7 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
 
 def draw(request: Request, name: str, who: Bearer | None, status: int = 200, /, **values: Any) -> HTMLResponse:
     """A page. Its language is kept when it was clicked."""
-    here = request.url.path if request.method == "GET" else "/"
-    answer = HTMLResponse(rendered(request, name, who=who, path=here, **values), status)
+    answer = HTMLResponse(rendered(request, name, who=who, path=request.url.path, **values), status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)
     return answer

@@ -85,18 +85,20 @@ Shown = Annotated[Table, Depends()]
 def _values(known: Known, glance: Glance, table: Table, who: Bearer) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
     request = glance.request
+    incomplete = glance.progress.word == "incomplete"
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
-        "count": _COUNT, "actions": _actions(request.state, request.control), "password_codes": _PASSWORD, "who": who,
+        "count": _COUNT, "actions": _actions(request.state, request.control, incomplete=incomplete), "password_codes": _PASSWORD, "who": who,
         "here": table.link(),
     }  # fmt: skip
 
 
-def _actions(state: ImportState, control: Control) -> list[tuple[str, str]]:
+def _actions(state: ImportState, control: Control, *, incomplete: bool) -> list[tuple[str, str]]:
     if state is ImportState.OPENING:
         return [("start", "Start"), ("cancel", "Cancel")]
     if state is ImportState.FINISHED:
-        return [("verify", "Bring what is new"), ("retry", "Retry")]
+        again = [("retry", "Retry"), ("verify", "Bring what is new")]
+        return again if incomplete else again[:0:-1]
     return [("resume", "Resume") if control is Control.PAUSE else ("pause", "Pause"), ("cancel", "Cancel")]
 
 

@@ -13,7 +13,7 @@ from producer.coordinator.estimate import eta_range
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.web.counter import Counter
-from producer.web.pages.plot import Plot, plot, thinned
+from producer.web.pages.plot import MOST, Plot, plot, thinned
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState, MailboxState
 from shared.model import Import
@@ -27,6 +27,8 @@ _FRESH_SECONDS: Final = 0.9
 #: Between two samples, seconds.
 _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
+#: How an import ended is noted for so long afterwards, seconds.
+_ENDED_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +126,7 @@ class Sampler:
         self._known, self._seconds = known, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
-        self._last: dict[str, float] = {}
+        self._ended: dict[str, float] = {}
 
     def start(self) -> None:
         """Until `stop`."""
@@ -139,24 +141,27 @@ class Sampler:
         while not self._over.wait(self._seconds):
             try:
                 for request in self._known.store.imports():
-                    if request.state is ImportState.RUNNING:
+                    ended = request.state is ImportState.FINISHED and request.finished_at > time.time() - _ENDED_SECONDS
+                    if request.state is ImportState.RUNNING or (
+                        ended and self._ended.get(request.import_id) != request.finished_at
+                    ):
                         self.sample(request)
-                    elif self._last.pop(request.import_id, None):
-                        self.sample(request)  # how it ended
+                        self._ended[request.import_id] = request.finished_at
             except MailhaulError:
                 continue  # the store is away
 
     def sample(self, request: Import) -> None:
-        """One, unless another process has just taken it, or it would say no more than the last."""
+        """One, unless another process has just taken it."""
         shelf = self._known.shelf
         kept = shelf.samples(request.import_id)
-        step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / (2 * len(kept)))
+        step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / MOST)
         if request.state is ImportState.RUNNING and not shelf.sampling(request.import_id, step * 0.9):
             return
         counts = self._known.store.import_tally(request.import_id)[0]
-        now = [time.time(), sum(counts.outcomes.values()), counts.done_bytes]
-        self._last[request.import_id] = now[0]
-        if kept and kept[-1][1] == now[1] and len(kept) > 1 and kept[-2][1] == now[1]:
+        if not kept and request.first_claim_at:
+            kept = [[request.first_claim_at, 0, 0]]
+        now = [request.finished_at or time.time(), sum(counts.outcomes.values()), counts.done_bytes]
+        if len(kept) > 1 and kept[-2][1] == kept[-1][1] == now[1]:
             kept[-1] = now  # nothing moves: the last point is moved on
         else:
             kept.append(now)

@@ -37,7 +37,7 @@ def plot(samples: Sequence[Sample]) -> Plot | None:
     """Messages a second between one sample and the next; None when there is nothing to draw."""
     rates = [(a[0], b[0], max(0.0, (b[1] - a[1]) / (b[0] - a[0]))) for a, b in pairwise(samples) if b[0] > a[0]]
     most = max((rate for _, _, rate in rates), default=0.0)
-    if len(rates) < 2 or most <= 0:
+    if most <= 0:
         return None
     begin, end = rates[0][0], rates[-1][1]
     points = []

@@ -46,10 +46,18 @@ STATES: Final[tuple[str, ...]] = (
     "incomplete", "paused", "cancelling", "done", "failed", "lost",
 )  # fmt: skip
 #: What a note on a single message says.
-NOTES: Final[tuple[str, ...]] = (
-    "copied", "already_present", "skipped", "refused", "vanished", "failed", "altered", "keywords_lost", "missing",
-    "date_clamped",
-)  # fmt: skip
+NOTES: Final[Mapping[str, str]] = {
+    "copied": "copied",
+    "already_present": "already there",
+    "skipped": "left out",
+    "refused": "refused",
+    "vanished": "vanished",
+    "failed": "failed",
+    "altered": "altered",
+    "keywords_lost": "keywords lost",
+    "missing": "missing",
+    "date_clamped": "date moved to the nearest that servers know",
+}
 #: What may ask to be left alone.
 SCOPES: Final[Mapping[str, str]] = {
     "source_account": "account at the source",
@@ -62,3 +70,82 @@ LABELS: Final[tuple[str, ...]] = (
     "Start", "Cancel", "Pause", "Resume", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
+#: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. What is not here is said as it was written
+#: down, with the place it names.
+CAUSES: Final[Mapping[str, str]] = {
+    "source_auth_refused": "The source refused the login or the password.",
+    "destination_auth_refused": "The destination refused the login or the password.",
+    "credentials_missing": "The passwords are no longer stored.",
+    "source_throttled": "The source asked to wait.",
+    "destination_throttled": "The destination asked to wait.",
+    "source_connection_lost": "The connection to the source broke.",
+    "destination_connection_lost": "The connection to the destination broke.",
+    "source_unreachable": "The source cannot be reached.",
+    "destination_unreachable": "The destination cannot be reached.",
+    "destination_over_quota": "The mailbox at the destination is full.",
+    "account_waiting": "The account at the destination is being made.",
+    "account_rejected": "The account at the destination could not be made.",
+    "failed": "Messages could not be copied after all attempts.",
+    "refused": "The destination does not take these messages.",
+    "missing": "Messages were copied, and the destination no longer shows them.",
+    "altered": "The destination changed these messages on storing.",
+    "keywords_lost": "The destination folder cannot hold these messages' keywords.",
+    "unreadable_folder": "These folders cannot be read at the source.",
+}
+#: Code of a failure → what to do about it on the page.
+ADVICE: Final[Mapping[str, str]] = {
+    "source_auth_refused": "Give the right password: for one mailbox or for all of them at once. Each is tried once "
+    "and never again by itself. Some providers need an app password.",
+    "destination_auth_refused": "Give the right password of the owner: for one mailbox or for all of them at once. Each is tried "
+    "once and never again by itself.",
+    "credentials_missing": "Give the passwords again.",
+    "source_throttled": "Nothing: it goes on by itself.",
+    "destination_throttled": "Nothing: it goes on by itself.",
+    "source_connection_lost": "Nothing: it is tried again by itself.",
+    "destination_connection_lost": "Nothing: it is tried again by itself.",
+    "source_unreachable": "Check the server and the firewall; it is tried again by itself.",
+    "destination_unreachable": "Check the server and the firewall; it is tried again by itself.",
+    "destination_over_quota": "Give the mailbox more room, then try again.",
+    "account_waiting": "Nothing: it goes on by itself.",
+    "failed": "See failures.csv of the report, then try again.",
+    "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
+    "missing": "Somebody removed them there, or the server lost them; they are still at the source.",
+    "altered": "Nothing, unless the report shows more than line ends and dates.",
+    "keywords_lost": "Nothing; the messages themselves are there.",
+    "unreadable_folder": "See what the server says; when it is mended, try again.",
+}
+#: What may be wrong with a list of mailboxes, as far as it holds no numbers or names.
+FAULTS: Final[tuple[str, ...]] = (
+    "is missing",
+    "it is empty",
+    "it has a header and no rows",
+    "holds a control character (a line break, tab or NUL)",
+    'is not a size: write megabytes ("500") or a unit ("2 GB")',
+    "a quotation mark is never closed; inside a value write it twice",
+    "a value holds a line break (or a quotation mark is not closed)",
+    "something stands behind a closing quotation mark; inside a value write the mark twice",
+    "the header has no login column",
+    "the header has no password column",
+    "no row has a comma, a semicolon or a tab: each row needs at least a login and a password",
+    "this is a spreadsheet of a program's own kind: save it as CSV",
+    "the bytes are no text in UTF-8, UTF-16, CP1251 or CP1252: save it as UTF-8",
+    "is chosen for several columns: keep one",
+    "say which column this is",
+    "source: choose a provider, or give the host of a private server",
+    "destination: choose a provider, or give the host of a private server",
+    "the import has no mailbox with this login at the source",
+    "check the spelling of the host name",
+    "check host, port and firewall",
+    "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110",
+    "check protocol and port",
+    "correct login and password in the file",
+    "see what the server says",
+    "the source's mail may not fit into the destination's quota",
+    "the process that ran it has ended: begin it again",
+    "a fault of mailhaul; its log says more",
+    "there is no import with this id",
+    "the import has no mailbox with this id",
+    "there is no rehearsal with this id; they are kept for a day",
+    "an import of this name between these servers is there: give another name, or verify that one",
+    "the state store does not answer; try again in a moment",
+)

@@ -1,0 +1,73 @@
+"""What the page says, in every language: nothing is left without a translation, and plurals are right."""
+
+from __future__ import annotations
+
+import io
+import re
+from importlib import resources
+
+import pytest
+from babel.messages.extract import extract
+from babel.messages.pofile import read_po
+
+from producer.intake.providers import catalogue
+from producer.web.pages.drawing import Saying
+from producer.web.words import LANGUAGES, said
+
+_WORDS = {"_": None, "some": (1, 2), "say": None, "word": None}
+_OTHERS = [language for language in LANGUAGES if language != "en"]
+
+
+def said_on_the_page() -> dict[str, str]:
+    """Every msgid → its plural, "" for none."""
+    found: dict[str, str] = {}
+    page = resources.files("producer.web") / "templates"
+    for template in page.iterdir():
+        for _, messages, _, _ in extract("jinja2.ext:babel_extract", io.BytesIO(template.read_bytes()), _WORDS):
+            one, *many = messages if isinstance(messages, tuple) else (messages,)
+            found[one] = many[0] if many else ""
+    rooms = resources.files("producer.web.pages")
+    for room in rooms.iterdir():
+        if room.name.endswith(".py"):
+            for text in re.findall(
+                r"""(?:UsageError|append|say|422,|404,|faults\.insert\(0,)\(? ?"([^"{}]+)"\)""", room.read_text()
+            ):
+                found[text] = ""
+    for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES):
+        found |= dict.fromkeys(words.values(), "")
+    found |= dict.fromkeys((*said.STATES, *said.LABELS, *said.FAULTS), "")
+    found |= {one.first: "" for one in catalogue().providers if one.sites}
+    return found
+
+
+@pytest.mark.parametrize("language", _OTHERS)
+def test_nothing_is_without_a_translation(language: str) -> None:
+    known = read_po(
+        io.BytesIO((resources.files("producer.web.words") / f"{language}.po").read_bytes()), locale=language
+    )
+    missing = []
+    for one, many in said_on_the_page().items():
+        entry = known.get(one)
+        whole = entry is not None and (all(entry.string) if many else bool(entry.string))
+        if not whole or (many and (not isinstance(entry.id, tuple) or len(entry.string) != known.num_plurals)):
+            missing.append(one)
+    assert missing == []
+
+
+@pytest.mark.parametrize("language", _OTHERS)
+def test_nothing_is_translated_that_is_not_said(language: str) -> None:
+    known = read_po(
+        io.BytesIO((resources.files("producer.web.words") / f"{language}.po").read_bytes()), locale=language
+    )
+    ids = {entry.id[0] if isinstance(entry.id, tuple) else entry.id for entry in known if entry.id}
+    assert ids - set(said_on_the_page()) == set()
+
+
+def test_plurals_and_numbers_are_those_of_the_language() -> None:
+    english, russian = Saying("en"), Saying("ru")
+    ways = ("%(num)s mailbox", "%(num)s mailboxes")
+    assert [english.some(*ways, number) for number in (1, 2, 1234)] == ["1 mailbox", "2 mailboxes", "1,234 mailboxes"]
+    assert [russian.some(*ways, number) for number in (1, 3, 5, 21)] == ["1 ящик", "3 ящика", "5 ящиков", "21 ящик"]
+    assert (english.size(3_400_000), russian.size(3_400_000)) == ("3.4\u00a0MB", "3,4\u00a0МБ")
+    assert (english.duration(40), russian.duration(5400)) == ("40\u00a0s", "1,5\u00a0ч")
+    assert (english.percent(0.999), english.percent(1)) == ("99%", "100%")
