@@ -45,7 +45,7 @@ class SheetBody(Body):
         """Good rows, and the faults of the others. Raises `UsageError`."""
 
         def server(text: str) -> Endpoint:
-            return _endpoint(text, "source", reach, allow_plaintext=allow_plaintext)
+            return endpoint_of(text, "source", reach, allow_plaintext=allow_plaintext)
 
         if self.manifest:
             data, encoding = self.manifest.encode("utf-8", "surrogatepass"), "utf-8"
@@ -68,10 +68,11 @@ class ServerBody(Body):
 
     def endpoint(self, side: str, reach: Reach) -> Endpoint:
         """Raises `UsageError`."""
-        return _endpoint(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
+        return endpoint_of(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
 
 
-def _endpoint(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
+def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
+    """What is called so at this side. Raises `UsageError`."""
     found = parse_endpoint(
         text,
         side=side,

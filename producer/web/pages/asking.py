@@ -14,11 +14,12 @@ from starlette.datastructures import FormData, UploadFile
 
 from producer import operations
 from producer.intake.knock import Step, knock
-from producer.intake.manifest import Row, template
+from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
+from producer.web.asked import endpoint_of
 from producer.web.counter import Counter
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
@@ -33,7 +34,7 @@ from shared.store.desk import Bearer
 routes = APIRouter(include_in_schema=False)
 #: Rows to type into.
 _ROWS: Final = 5
-_CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password")
+_CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,18 +70,23 @@ async def _given(request: Request, known: Known) -> Given:
 
 def _read(form: FormData) -> Given:
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
-    cells = [[str(text) for text in form.getlist(name)] for name in _CELLS]
+    cells = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
     file, sheet = form.get("file"), str(form.get("sheet", ""))
     if isinstance(file, UploadFile) and file.filename:
         data = file.file.read()
     elif sheet.strip():
         data = sheet.encode("utf-8", "surrogatepass")
     else:
-        data = typed(list(zip(*cells, strict=False)))
+        data = typed(list(zip(*cells, strict=False)), logins_stand="code" in form or "mailbox" in form)
     return Given(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data)
 
 
 Asked = Annotated[Given, Depends(_given)]
+
+
+def servers(known: Counter) -> Servers:
+    """What a row may name as its own server: as far as it may be reached."""
+    return lambda text: endpoint_of(text, "source", known.reach, allow_plaintext=False)
 
 
 @routes.get("/template.csv")
@@ -131,7 +137,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     elif given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
-    preview = look(data, given.choice) if data else None
+    preview = look(data, given.choice, servers(known)) if data else None
     form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
@@ -158,7 +164,9 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
 def _tested(known: Counter, request: Request, who: Bearer, side: str, end: End, preview: Preview | None) -> list[Step]:
     """Each step of a connection, and of a sign-in when there is a mailbox to try it with: the first of the list."""
     endpoint = end.endpoint(side, known.reach)
-    row = preview.manifest.rows[0] if preview and preview.manifest and preview.manifest.rows else None
+    rows = preview.manifest.rows if preview and preview.manifest else ()
+    # A row that names its own server is no stranger's to show a password to.
+    row = next((one for one in rows if side == "destination" or one.server is None), None)
     proof = None
     if row is not None:
         login, secret = (row.login, row.password) if side == "source" else (row.new_login, row.new_password)
@@ -176,10 +184,6 @@ def _opened(known: Counter, request: Request, who: Bearer, form: Form, preview: 
             found[side] = form.ends[side].endpoint(side, known.reach)
         except UsageError as error:
             faults.append(str(error))
-    try:
-        found["options"] = form.options(found.get("source"))
-    except UsageError as error:
-        faults.append(str(error))
     rows: tuple[Row, ...] = ()
     if preview is None:
         faults.append("there is no mailbox yet: give a file, or type or paste some rows")
@@ -191,6 +195,11 @@ def _opened(known: Counter, request: Request, who: Bearer, form: Form, preview: 
         rows = preview.manifest.rows
         if not rows:
             faults.append("no row is right")
+    sources = {found["source"]} if "source" in found else set()
+    try:
+        found["options"] = form.options(sources | {row.server for row in rows if row.server})
+    except UsageError as error:
+        faults.append(str(error))
     if not form.name:
         faults.insert(0, "give the import a name")
     if faults:

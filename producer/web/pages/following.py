@@ -88,7 +88,8 @@ def _values(known: Known, glance: Glance, table: Table, who: Bearer) -> dict[str
     incomplete = glance.progress.word == "incomplete"
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
-        "count": _COUNT, "actions": _actions(request.state, request.control, incomplete=incomplete), "password_codes": _PASSWORD, "who": who,
+        "count": _COUNT, "actions": _actions(request.state, request.control, incomplete=incomplete),
+        "password_codes": _PASSWORD, "who": who,
         "here": table.link(),
     }  # fmt: skip
 

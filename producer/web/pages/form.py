@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -96,8 +96,8 @@ class Form:
         plain = {"gmail_labels": "folders", "verify": "default"}
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
-    def options(self, source: Endpoint | None) -> Options:
-        """What to import. Raises `UsageError` with every fault."""
+    def options(self, sources: Iterable[Endpoint]) -> Options:
+        """What to import from these. Raises `UsageError` with every fault."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
         wanted = Wanted(
             skip_special=uses.replace("junk", "spam"), into=self.texts["into"], since=self.texts["since"],
@@ -106,7 +106,7 @@ class Form:
             newest_first="newest_first" in self.ticks, gmail_labels=self.texts["gmail_labels"] or "folders",
         )  # fmt: skip
         try:
-            chosen: dict[str, Any] = read_wanted(wanted, source)
+            chosen: dict[str, Any] = read_wanted(wanted, sources)
         except UsageError as error:
             raise UsageError(str(error).replace("--", "")) from None
         globs: dict[str, Any] = {

@@ -10,14 +10,16 @@ from fastapi.responses import RedirectResponse, Response
 from producer.intake.sheet import SEPARATORS
 from producer.web import imports as counterpart
 from producer.web.access import Known
+from producer.web.asked import endpoint_of
 from producer.web.pages import drafts
-from producer.web.pages.asking import Asked
+from producer.web.pages.asking import Asked, servers
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.problems import Refused
 from shared.errors import UsageError
 from shared.lifecycle import MailboxState
+from shared.model import Endpoint
 from shared.model.search import Search
 
 routes = APIRouter(include_in_schema=False)
@@ -58,7 +60,11 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     code = str(given.fields.get("code", ""))[:100]
     if not given.sheet:
         return _mend(request, known, who, import_id, code, 422, "give at least one password")
-    preview = look(given.sheet, Choice())
+
+    def server(text: str) -> Endpoint:
+        return endpoint_of(text, "source", known.reach, allow_plaintext=True)
+
+    preview = look(given.sheet, Choice(), server)
     if preview.manifest is None or preview.errors:
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
     done = counterpart.replaced(known, who, request, found, preview.manifest)
@@ -93,7 +99,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     if given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
-    preview: Preview | None = look(data, given.choice) if data else None
+    preview: Preview | None = look(data, given.choice, servers(known)) if data else None
     good = bool(given.fields.get("good"))
     values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good}
     if given.do != "add":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.columns import NAMES, Columns, columns_of
-from producer.intake.manifest import Limits, Manifest, ManifestInvalid, sift_manifest
+from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
 from shared.errors import UsageError
 
@@ -19,7 +19,8 @@ DOTS: Final = "••••••"
 #: What a column may be.
 FIELDS: Final = tuple(NAMES)
 ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
-_OPEN: Final = ("login", "new_login", "first_name", "last_name", "quota")
+_OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota")
+_TYPED: Final = ("login", "password", "new_login", "new_password", "server")
 #: Rows of the preview.
 _ROWS: Final = 10
 
@@ -78,20 +79,23 @@ class Preview:
         return len({error.line for error in self.errors if error.line})
 
 
-def typed(rows: Sequence[Sequence[str]]) -> bytes:
-    """Rows of a table on the page, as a file."""
-    filled = [row for row in rows if any(cell.strip() for cell in row)]
+def typed(rows: Sequence[Sequence[str]], *, logins_stand: bool = False) -> bytes:
+    """Rows of a table on the page, as a file. Empty ones are left out; where the logins stand there already, those without
+    a password."""
+    filled = [row for row in rows if any(cell.strip() for cell in (row[1:4] if logins_stand else row))]
     if not filled:
         return b""
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    writer.writerow(("login", "password", "new_login", "new_password"))
+    width = max(len(row) for row in filled)
+    writer.writerow(_TYPED[:width])
     writer.writerows([cell.replace("\r", "").replace("\n", "") for cell in row] for row in filled)
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
-def look(data: bytes, choice: Choice) -> Preview:
-    """What these bytes hold, read as chosen. Never raises: what is wrong stands in it."""
+def look(data: bytes, choice: Choice, servers: Servers) -> Preview:
+    """What these bytes hold, read as chosen; `servers`: what a row may name for one. Never raises: what is wrong stands in
+    it."""
     limits = Limits()
     encoding = choice.encoding if choice.encoding in ENCODINGS else ""
     separator = choice.separator if choice.separator in SEPARATORS.values() else ""
@@ -119,7 +123,9 @@ def look(data: bytes, choice: Choice) -> Preview:
     manifest: Manifest | None = None
     if not errors:
         try:
-            manifest, errors = sift_manifest(data, encoding=encoding, separator=separator, columns=columns)
+            manifest, errors = sift_manifest(
+                data, encoding=encoding, separator=separator, servers=servers, columns=columns
+            )
         except ManifestInvalid as error:
             errors = error.errors
     taken = Choice(

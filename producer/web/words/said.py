@@ -23,6 +23,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "new_password": "Owner's password",
     "first_name": "First name",
     "last_name": "Last name",
+    "server": "Server of its own at the source",
     "quota": "Quota",
 }
 #: What stands in the audit log about an import.
