@@ -51,6 +51,8 @@ class FolderStatus:
     highestmodseq: int | None = None
     #: Sum of message sizes in bytes (STATUS=SIZE, RFC 8438); None where not offered.
     size_bytes: int | None = None
+    #: Bytes of the largest message that the folder takes (APPENDLIMIT, RFC 7889); None where nothing is said.
+    append_limit_bytes: int | None = None
     #: Flags that may be stored for good, as the server spells them; only of a selected folder.
     permanent_flags: frozenset[str] = frozenset()
 

@@ -26,11 +26,13 @@ from shared.events import DoubtResolved, Listener
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.inflight import InFlight, stop_on
+from worker.oversize import set_aside
 from worker.settle import arrived, known_destinations, look, recognise
 
 #: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
@@ -104,10 +106,10 @@ class BatchCopy:
         `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
-        self._open(folder)
+        there = self._open(folder)
         try:
             done = self._done()
-            remaining = self._lease.unit.uids - done
+            remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
             if remaining:
                 try:
                     self._copy(remaining)
@@ -146,9 +148,10 @@ class BatchCopy:
         assert self._flight is not None, "opened first"
         return self._flight
 
-    def _open(self, folder: Folder) -> None:
+    def _open(self, folder: Folder) -> FolderStatus:
         lease = self._lease
-        if not lease.intents and (remaining := self._remaining()):
+        doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
+        if not (lease.intents or doubtful) and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
         here = self._destination.open(folder.destination_name)
         there = self._source.open(folder.source_name)
@@ -160,6 +163,7 @@ class BatchCopy:
             )
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
+        return there
 
     def _remaining(self) -> UidSet:
         """UIDs of the batch that had no outcome when it was claimed."""

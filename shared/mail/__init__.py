@@ -47,8 +47,9 @@ class MailSession(Protocol):
     def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
         """Of the folder now open: size, date and fingerprint of the messages that (still) exist among `uids`."""
 
-    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
-        """Of the folder now open: (UID, RFC822.SIZE) of every message below `status.uidnext`, ascending.
+    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+        """Of the folder now open: (UID, RFC822.SIZE) of every message below `status.uidnext`, ascending; or only of those
+        `among` these UIDs.
 
         Copes with a million messages: asked for in windows of UIDs, read as a stream."""
 
@@ -103,7 +104,7 @@ class MailDestination(MailSession, Protocol):
     """The side that is written to."""
 
     def open(self, name: bytes) -> FolderStatus:
-        """SELECT; `permanent_flags` are the folder's."""
+        """SELECT; `permanent_flags` and `append_limit_bytes` are the folder's."""
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         """CREATE each; one that exists already is fine. In one flight."""

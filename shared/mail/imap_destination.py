@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
@@ -20,7 +20,8 @@ from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import PIECE, shown
 from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
-from shared.mail.responses import appended_uids
+from shared.mail.limits import APPENDLIMIT, append_limit, too_large
+from shared.mail.responses import appended_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
 
@@ -56,7 +57,9 @@ class ImapDestination(LookingSession):
             self._no_wait = WAITING_LITERAL
         elif self._has("LITERAL-", "IMAP4REV2"):
             self._no_wait = SHORT_LITERAL
-        self._limit = _append_limit(self.capabilities)
+        #: Bytes of the largest message that the folder now open takes; None where nothing is said.
+        self._limit = append_limit(self.capabilities)
+        self._limits: dict[bytes, int | None] = {}
         self._folder_proved = False
         self._date_proved = False
         self._proved: set[str] = set()
@@ -67,10 +70,26 @@ class ImapDestination(LookingSession):
     def open(self, name: bytes) -> FolderStatus:
         """SELECT. Keywords have to be proved again: another folder may know others."""
         self._into = b""
+        if APPENDLIMIT in self.capabilities:
+            self._limit = self._limit_of(name)
         selected = self._open(b"SELECT", name)
         self._into = self._folder(name)
         self._proved = selected.keywords()
-        return self._status_of(selected)
+        return replace(self._status_of(selected), append_limit_bytes=self._limit)
+
+    def _limit_of(self, name: bytes) -> int | None:
+        """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""
+        if name not in self._limits:
+            found: list[int | None] = []
+
+            def take(_: int, pieces: list[bytes]) -> None:
+                if (told := status_answer(pieces)) is not None:
+                    found.append(told[1].append_limit_bytes)
+
+            self._talk.run([b"STATUS " + self._folder(name) + b" (APPENDLIMIT)"], take)
+            own = found[-1] if found else None
+            self._limits[name] = append_limit(self.capabilities) if own is None else own
+        return self._limits[name]
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         """All CREATE in one flight. Where one is refused without [ALREADYEXISTS], LIST tells whether it is there."""
@@ -119,8 +138,7 @@ class ImapDestination(LookingSession):
         positions = []
         for position, message in enumerate(group):
             if self._limit is not None and message.size_bytes > self._limit:
-                text = f"too big: {message.size_bytes} bytes, the server takes {self._limit}"
-                state.refused[position] = MessagesRefused(self.side, text)
+                state.refused[position] = MessagesRefused(self.side, too_large(self._limit))
             else:
                 positions.append(position)
         if not positions:
@@ -269,9 +287,3 @@ class ImapDestination(LookingSession):
         if refused:
             raise self._talk.refusal(refused[0], what="would not remove messages")
         return True
-
-
-def _append_limit(capabilities: frozenset[str]) -> int | None:
-    """APPENDLIMIT=n (RFC 7889), in bytes; None where the server names none for all folders."""
-    found = [int(name[12:]) for name in capabilities if name.startswith("APPENDLIMIT=") and name[12:].isdigit()]
-    return min(found) if found else None

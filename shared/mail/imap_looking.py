@@ -53,13 +53,16 @@ class LookingSession(ImapSession):
         labels = [label for label in found if isinstance(label, bytes)] if isinstance(found, list) else []
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
-    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
         last = status.uidnext - 1
         if not status.messages or last < 1:
             return
         refused: list[MailError] = []
-        if last <= 4 * status.messages + WINDOW:
+        if among is not None:
+            self._stay()
+            yield from self._sizes(written(among.pieces(PIECE)), refused)
+        elif last <= 4 * status.messages + WINDOW:
             windows = [
                 (b"%d:%d" % (low, low + WINDOW - 1), UidSet.span(low, min(last, low + WINDOW - 1)))
                 for low in range(1, last + 1, WINDOW)

@@ -18,6 +18,7 @@ from shared.errors import (
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
 from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import flag_list
+from shared.mail.limits import too_large
 from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
 from shared.uids import Uid, UidSet
 
@@ -117,9 +118,9 @@ class _MemorySession:
                 digest=canonical_digest(stored.body) if full else None,
             )
 
-    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         self._step("sizes", self._here().name)
-        for stored in self._those(UidSet.span(1, status.uidnext - 1)):
+        for stored in self._those(UidSet.span(1, status.uidnext - 1) if among is None else among):
             yield Uid(stored.uid), len(stored.body)
 
     def existing(self) -> UidSet:
@@ -200,7 +201,7 @@ class MemoryDestination(_MemorySession):
         self._answers: deque[tuple[Appended, At]] = deque()
 
     def open(self, name: bytes) -> FolderStatus:
-        return self._open(name)
+        return replace(self._open(name), append_limit_bytes=self._server.append_limit_bytes)
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         self._step("create")
@@ -280,7 +281,7 @@ class MemoryDestination(_MemorySession):
     def _refusal(self, stored: Stored) -> MailError | None:
         most = self._server.append_limit_bytes
         if most is not None and len(stored.body) > most:
-            return MessagesRefused(self.side, f"too big: {len(stored.body)} bytes, the server takes {most}")
+            return MessagesRefused(self.side, too_large(most))
         if not stored.body:
             return MessagesRefused(self.side, "refused", "Can't save a zero byte message")
         return self._server.refuse(stored) if self._server.refuse else None

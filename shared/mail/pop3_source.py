@@ -126,10 +126,10 @@ class Pop3Source:
 
     # -- looking
 
-    def sizes(self, status: FolderStatus) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """(UID, octets as LIST says), ascending."""
         for uid, size in self._drop.sizes.items():
-            if uid < status.uidnext:
+            if uid < status.uidnext and (among is None or uid in among):
                 yield Uid(uid), size
 
     def existing(self) -> UidSet:

@@ -101,6 +101,7 @@ def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
         messages=numbers.get(b"MESSAGES", 0),
         highestmodseq=numbers.get(b"HIGHESTMODSEQ") or None,
         size_bytes=numbers.get(b"SIZE"),
+        append_limit_bytes=numbers.get(b"APPENDLIMIT"),
     )
 
 

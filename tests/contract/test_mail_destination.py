@@ -412,7 +412,7 @@ def test_a_message_over_the_limit_is_refused_here() -> None:
         destination.open(b"f")
         answer = send(destination, message(b"fits"), message(b"far too big"), message(b"fits too"))
         assert list(answer.refused) == [1]
-        assert "too big: 11 bytes, the server takes 10" in str(answer.refused[1])
+        assert "larger than the destination takes (limit 10 bytes)" in str(answer.refused[1])
         assert answer.stored == (0, 2)
         assert b"far too big" not in server.raw
 

@@ -62,9 +62,12 @@ def answer_status(folder: Folder, items: list[bytes]) -> bytes:
         b"SIZE": lambda: sum(len(message.body) for message in folder.messages),
         b"HIGHESTMODSEQ": lambda: folder.uidnext,
     }
-    if not set(items) <= set(known):
+    if not set(items) <= {*known, b"APPENDLIMIT"}:
         raise Bad("unknown item")
-    values = b" ".join(b"%b %d" % (item, known[item]()) for item in items)
+    told = {item: b"%d" % known[item]() for item in items if item in known}
+    limit = folder.append_limit_bytes
+    told[b"APPENDLIMIT"] = b"NIL" if limit is None else b"%d" % limit
+    values = b" ".join(b"%b %b" % (item, told[item]) for item in items)
     return b"* STATUS %b (%b)\r\n" % (as_string(folder.name), values)
 
 

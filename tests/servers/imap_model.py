@@ -83,6 +83,8 @@ class Folder:
     without_uidvalidity: bool = False
     #: What UIDNEXT says; None is the truth.
     announced_uidnext: int | None = None
+    #: What STATUS says of APPENDLIMIT (RFC 7889), in bytes; None: NIL.
+    append_limit_bytes: int | None = None
     uids: list[int] = field(default_factory=list)
     generated: Callable[[int], Message] | None = None
     _messages: dict[int, Message] = field(default_factory=dict)

@@ -1,0 +1,95 @@
+"""What is larger than the destination takes is neither fetched nor sent; its neighbours go on, and it stands in the report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import worker.copy
+from producer.operations import _retried
+from shared.mail import FolderStatus, MailSource
+from shared.uids import UidSet
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faulty import FaultyServer
+from worker.inflight import InFlight
+
+LIMIT = 1_000_000
+LARGE = plain(50, text="x" * 3_000_000)
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        wires = Wires(source, destination)
+        wires.fill(3)
+        wires.old.folder(b"INBOX").add(LARGE)
+        wires.fill(3, first=10)
+        yield wires
+
+
+def fetched(source: FaultyServer) -> UidSet:
+    """UIDs whose bodies were asked for."""
+    found = [re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command.text) for command in source.commands]
+    return UidSet.parse(",".join(match[1].decode() for match in found if match))
+
+
+def imported(wires: Wires) -> Stage:
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    return stage
+
+
+def test_above_the_servers_limit_nothing_is_fetched(wires: Wires) -> None:
+    wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
+    stage = imported(wires)
+    assert stage.outcomes() == {"copied": 6, "refused": 1}
+    assert str(fetched(wires.source)) == "1:3,5:7"
+    note = next(note for note in stage.notes() if note.what == "refused")
+    assert note.reason == f"larger than the destination takes (limit {LIMIT} bytes)"
+    assert (note.uid, note.message_id, note.size_bytes) == (4, "<50@example.org>", len(LARGE))
+    assert stage.mailbox().state == "complete"
+
+
+def test_without_the_look_at_sizes_it_is_fetched(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above. It is still not sent."""
+
+    def all_of_them(source: MailSource, opened: FolderStatus, flight: InFlight, uids: UidSet) -> UidSet:
+        return uids
+
+    monkeypatch.setattr(worker.copy, "set_aside", all_of_them)
+    wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
+    assert imported(wires).outcomes() == {"copied": 6, "refused": 1}
+    assert 4 in fetched(wires.source)
+    assert not any(size > LIMIT for c in wires.destination.commands for size in (*c.waited, *c.hurried))
+
+
+@pytest.mark.parametrize("folder_limit", [LIMIT, None])
+def test_a_folder_may_have_a_limit_of_its_own(wires: Wires, folder_limit: int | None) -> None:
+    """RFC 7889 §3.2: bare APPENDLIMIT means that STATUS tells."""
+    wires.destination.behaviour.capabilities.add("APPENDLIMIT")
+    wires.new.folder(b"INBOX").append_limit_bytes = folder_limit
+    stage = imported(wires)
+    assert stage.outcomes() == ({"copied": 6, "refused": 1} if folder_limit else {"copied": 7})
+    assert (4 in fetched(wires.source)) == (folder_limit is None)
+
+
+def test_a_limit_that_is_only_told_by_refusing_is_reported_in_its_words(wires: Wires) -> None:
+    """What a Dovecot with quota_mail_size does: it says nothing beforehand."""
+    wires.destination.behaviour.append.limit_bytes = LIMIT
+    stage = imported(wires)
+    assert stage.outcomes() == {"copied": 6, "refused": 1}
+    assert "Message is too large" in stage.noted("refused")[4]
+
+
+def test_when_the_limit_is_raised_a_retry_brings_it(wires: Wires) -> None:
+    wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
+    stage = imported(wires)
+    wires.destination.behaviour.capabilities.discard(f"APPENDLIMIT={LIMIT}")
+    wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT * 10}")
+    batches = list(_retried(stage.store, stage.mailbox()))
+    assert stage.store.retry(stage.import_id, stage.mailbox_id, batches)
+    stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"copied": 7}
+    assert wires.bodies() == wires.sent()

@@ -1,0 +1,37 @@
+"""Refuses what is larger than the destination says that it takes, before a byte of it is fetched."""
+
+from __future__ import annotations
+
+from shared.lifecycle import Outcome
+from shared.mail import FolderStatus, MailSource
+from shared.mail.limits import too_large
+from shared.model import Note
+from shared.uids import UidSet
+from worker.decide import without_copy
+from worker.inflight import InFlight
+
+
+def set_aside(source: MailSource, opened: FolderStatus, flight: InFlight, uids: UidSet) -> UidSet:
+    """What is left of `uids` when those that are too large, by what the source says of their size, got their outcome.
+    `opened` is the source folder now open."""
+    most = flight.status.append_limit_bytes
+    if most is None or 0 < flight.lease.unit.size_bytes <= most:
+        return uids
+    sizes = {int(uid): size for uid, size in source.sizes(opened, uids) if size > most}
+    if not sizes:
+        return uids
+    large = UidSet.of(sizes)
+    seen = {int(sighting.uid): sighting for sighting in source.sightings(large)}
+    notes = [
+        Note(
+            uid=uid,
+            what=Outcome.REFUSED,
+            reason=too_large(most),
+            message_id=seen[uid].message_id if uid in seen else "",
+            internaldate=seen[uid].internaldate if uid in seen else None,
+            size_bytes=size,
+        )
+        for uid, size in sizes.items()
+    ]
+    flight.add(without_copy(Outcome.REFUSED, large, notes, sum(sizes.values())))
+    return uids - large
