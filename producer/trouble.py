@@ -55,7 +55,7 @@ _MESSAGE_TROUBLE: Final = {
     ),
     "refused": (
         "messages that the destination does not take",
-        "see failures.csv of the report; when the server's limit is changed: mailhaul retry IMPORT",
+        "keep them as files: mailhaul spool IMPORT --out DIR; when the server's limit is changed: mailhaul retry IMPORT",
     ),
     "missing": (
         "messages that were copied and that the destination no longer shows",

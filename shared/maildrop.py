@@ -82,10 +82,10 @@ class Identities(Protocol):
 
 
 class Passing:
-    """`Identities` that are forgotten with the session."""
+    """`Identities` that are forgotten with the session; it begins with what is `known`."""
 
-    def __init__(self) -> None:
-        self._known = Known(generation=1)
+    def __init__(self, known: Known | None = None) -> None:
+        self._known = known or Known(generation=1)
 
     def known(self) -> Known:
         return self._known

@@ -1,20 +1,18 @@
-"""Opens real sessions: looks the credentials up, opens them just before signing in, and keeps them nowhere."""
+"""Opens a mailbox's sessions for the lanes, as long as somebody is to work on it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.admission import Admission, Visitor, digest_of
 from shared.config import Settings
-from shared.credentials import Credentials, Vault
-from shared.errors import ControlRequested, CredentialsError
+from shared.credentials import Vault
+from shared.entrance import Entrance
+from shared.errors import ControlRequested
 from shared.gmail import LabelMode
 from shared.lifecycle import SETTLED, MailboxState
 from shared.mail import MailDestination, MailSource
-from shared.mail.ways import Ways
 from shared.maildrop import Known
 from shared.model import Mailbox
-from shared.model.sign_in import SignIn
 from shared.store import Store
 
 
@@ -22,20 +20,13 @@ class NetworkDialer:
     """`worker.sessions.Dialer` over the network."""
 
     def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
-        self._store, self._vault = store, vault
-        self._admission = Admission(store, vault, settings.connect_timeout_seconds)
-        self._ways = Ways(
-            connect_timeout_seconds=settings.connect_timeout_seconds,
-            command_timeout_seconds=settings.command_timeout_seconds,
-        )
+        self._store = store
+        self._entrance = Entrance(store, vault, settings)
 
     def source(self, mailbox: Mailbox) -> MailSource:
         """Signs in at the source."""
-        identities = _Maildrop(self._store, mailbox.mailbox_id)
-        end = mailbox.source.endpoint
-        source = self._admission.enter(
-            self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
-        )
+        self._still_wanted(mailbox)
+        source = self._entrance.source(mailbox, _Maildrop(self._store, mailbox.mailbox_id))
         request = self._store.import_(mailbox.import_id)
         if request is not None and request.options.gmail_labels == LabelMode.KEYWORDS:
             source.labels_as_keywords()
@@ -43,48 +34,14 @@ class NetworkDialer:
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
         """Signs in at the destination."""
-        end = mailbox.destination.endpoint
-        return self._admission.enter(
-            self._visitor("destination", mailbox), lambda proof: self._ways.destination(end, proof)
-        )
+        self._still_wanted(mailbox)
+        return self._entrance.destination(mailbox)
 
-    def _visitor(self, side: str, mailbox: Mailbox) -> Visitor:
+    def _still_wanted(self, mailbox: Mailbox) -> None:
         # A login that was refused a moment ago to another lane is not tried again by this one.
         now = self._store.mailbox(mailbox.mailbox_id)
         if now is None or now.state in SETTLED:
             raise ControlRequested(now.state if now else MailboxState.CANCELLED)
-        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
-        if sealed is None:
-            raise CredentialsError(f"the {side} credentials are no longer stored")
-        given = self._vault.open(mailbox.mailbox_id, side, sealed)
-        request = self._store.import_(mailbox.import_id)
-        if request is None:
-            raise CredentialsError("the import is no longer stored")
-        how = request.options.source_sign_in if side == "source" else request.options.destination_sign_in
-        if given.own:
-            how = how.own
-        else:
-            sealed, how, given = self._of_import(mailbox.import_id, side)
-        account = mailbox.source if side == "source" else mailbox.destination
-        return Visitor(
-            import_id=mailbox.import_id,
-            mailbox_id=mailbox.mailbox_id,
-            side=side,
-            endpoint=account.endpoint,
-            user=account.login,
-            sign_in=how,
-            secret=given.password,
-            digest=digest_of(sealed),
-        )
-
-    def _of_import(self, import_id: str, side: str) -> tuple[bytes, SignIn, Credentials]:
-        """What all mailboxes of the side sign in with that have nothing of their own."""
-        sealed = self._store.sealed(import_id, import_id, side)
-        if sealed is None:
-            raise CredentialsError(f"what the {side} is signed in to with is no longer stored")
-        given = self._vault.open(import_id, side, sealed)
-        # A token command is a program, and a template may name anybody: only who can seal may say either.
-        return sealed, SignIn.parse(given.login), given
 
 
 class _Maildrop:

@@ -1,4 +1,4 @@
-"""list, status, watch, errors, report."""
+"""list, status, watch, errors, report, spool."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def declare(app: typer.Typer) -> None:
     app.command("watch")(verb(watch))
     app.command("errors")(verb(errors))
     app.command("report")(verb(report))
+    app.command("spool")(verb(spool))
 
 
 def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
@@ -66,3 +67,15 @@ def report(
     from producer.cli import following
 
     return following.run_report(which, out, state_dir=state_dir)
+
+
+def spool(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the messages; made when missing.")],
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Keep what the destination did not take as .eml files, with an index.csv. Exit 3 when one could not be had."""
+    from producer.cli import spooling
+
+    return spooling.run_spool(which, out, mailbox, state_dir=state_dir)

@@ -22,6 +22,7 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
+from producer.cli.spooling import keep_refused, shelf_for
 from producer.cli.undertaker import Undertaker
 from producer.cli.verb import INTERRUPTED, say
 from producer.coordinator.tally import Progress
@@ -38,17 +39,29 @@ _ALONE_SECONDS = 8.0
 
 
 def run_import(
-    request: Request, *, workers: int | None, threads: int | None, as_json: bool, state_dir: Path | None
+    request: Request,
+    *,
+    workers: int | None,
+    threads: int | None,
+    as_json: bool,
+    spool: Path | None = None,
+    state_dir: Path | None,
 ) -> int:
     """The exit code."""
     began = time.monotonic()
-    with interruptible() as interrupted, open_ground(state_dir, worker_threads=threads) as ground:
+    with (
+        interruptible() as interrupted,
+        shelf_for(spool, "--spool-refused") as shelf,
+        open_ground(state_dir, worker_threads=threads) as ground,
+    ):
         count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
         with _staffed(ground, count, asked=bool(workers)) as staff:
             rows = request.manifest.rows
             wanted, mailboxes = operations.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
+            if shelf is not None:
+                shelf.belongs_to(wanted.import_id)
             if request.accounts.generate:
                 rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
@@ -66,6 +79,8 @@ def run_import(
             if progress is None:
                 say("stopping …")
             else:
+                if shelf is not None:
+                    keep_refused(ground, opened, shelf, interrupted)
                 return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
     say("interrupted; run the same command to go on")
     return INTERRUPTED

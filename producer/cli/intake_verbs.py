@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -145,6 +146,10 @@ def import_(
     ] = None,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
+    spool_refused: Annotated[
+        Path | None,
+        typer.Option("--spool-refused", metavar="DIR", help="Keep what the destination does not take here, as .eml files."),
+    ] = None,
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
@@ -178,7 +183,9 @@ def import_(
         destination_auth=destination_auth, destination_admin=destination_admin,
         destination_password_file=destination_password_file,
     )  # fmt: skip
-    return run_import(request, workers=workers, threads=threads, as_json=as_json, state_dir=state_dir)
+    return run_import(
+        request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir
+    )
 
 
 def template(separator: SeparatorOption = ",") -> None:

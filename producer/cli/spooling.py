@@ -1,0 +1,68 @@
+"""`mailhaul spool`, and the end of `mailhaul import --spool-refused`: messages that the destination did not take, as files."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from producer import operations
+from producer.cli.ground import Ground, open_ground
+from producer.cli.signals import interruptible
+from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
+from producer.spool.fetch import Spooled, Spooling
+from producer.spool.shelf import INDEX, Shelf
+from shared.entrance import Entrance
+from shared.logs import clean
+from shared.model import Import
+
+
+@contextlib.contextmanager
+def shelf_for(folder: Path | None, option: str) -> Iterator[Shelf | None]:
+    """The folder, seen to be usable; None when none is asked for. Raises `UsageError`."""
+    if folder is None:
+        yield None
+    else:
+        with Shelf(folder, option) as shelf:
+            yield shelf
+
+
+def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> int:
+    """Fetches what is not there yet."""
+    with (
+        interruptible() as interrupted,
+        open_ground(state_dir, make=False) as ground,
+        Shelf(out, "--out") as shelf,
+    ):
+        request = operations.find_import(ground.store, which)
+        shelf.belongs_to(request.import_id)
+        done = keep_refused(ground, request, shelf, interrupted, login)
+        if interrupted.is_set():
+            return INTERRUPTED
+        return COMPLETE if done is not None and not done.missed else INCOMPLETE
+
+
+def keep_refused(
+    ground: Ground, request: Import, shelf: Shelf, interrupted: threading.Event, login: str = ""
+) -> Spooled | None:
+    """Fetches what is not there yet, and says what came of it; None when the disk took no more."""
+    chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None
+    entrance = Entrance(ground.store, ground.vault, ground.settings)
+    spooling = Spooling(ground.store, entrance, request, shelf, interrupted.is_set)
+    again = f"mailhaul spool {request.import_id[:8]} --out {shelf.folder}"
+    try:
+        done = spooling.run(chosen)
+    except OSError as error:
+        say(f"{shelf.folder} cannot be written ({error.strerror}): make room, then: {again}")
+        return None
+    kept = done.fetched + done.there
+    many = f"{kept:,} message{'s' if kept != 1 else ''}"
+    before = f" ({done.there:,} from before)" if done.there else ""
+    if kept:
+        say(f"{many} that the destination did not take: kept in {shelf.folder}{before}, see {INDEX} there")
+    elif not done.missed:
+        say(f"import {clean(request.name)}: nothing was refused, nothing to keep")
+    if done.missed:
+        say(f"{done.missed:,} of them could not be had: {clean(done.problem)}; see {INDEX}, then: {again}")
+    return done

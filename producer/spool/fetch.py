@@ -1,0 +1,165 @@
+"""Fetches refused messages from the source, mailbox by mailbox, and keeps them on a `Shelf`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Final
+
+from producer.spool.names import distinct
+from producer.spool.shelf import Shelf
+from shared.entrance import Entrance
+from shared.errors import CredentialsError, FolderRefused, MailError, ServerRefused
+from shared.lifecycle import Outcome
+from shared.mail import MailSource
+from shared.maildrop import Passing
+from shared.model import Folder, Import, Mailbox, Note
+from shared.store import Store
+from shared.uids import UidSet
+
+#: What is kept: what the destination would not take, or what could not be brought there.
+SPOOLED: Final = (Outcome.REFUSED, Outcome.FAILED)
+#: Mailboxes at the same time.
+_AT_ONCE: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spooled:
+    """What came of it."""
+
+    #: Messages that were fetched now.
+    fetched: int = 0
+    #: Messages that were there from an earlier run.
+    there: int = 0
+    #: Messages that could not be had.
+    missed: int = 0
+    #: Why, the first of it.
+    problem: str = ""
+
+    def __add__(self, other: Spooled) -> Spooled:
+        return Spooled(
+            fetched=self.fetched + other.fetched,
+            there=self.there + other.there,
+            missed=self.missed + other.missed,
+            problem=self.problem or other.problem,
+        )
+
+
+#: A folder with its file name, and its messages that are to be kept, by UID.
+_Wanted = tuple[Folder, str, dict[int, Note]]
+
+
+class Spooling:
+    """One import's refused messages."""
+
+    def __init__(
+        self,
+        store: Store,
+        entrance: Entrance,
+        request: Import,
+        shelf: Shelf,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._store, self._entrance, self._request, self._shelf = store, entrance, request, shelf
+        self._stopping = stopping
+
+    def run(self, only: Sequence[Mailbox] | None = None) -> Spooled:
+        """Of `only` these mailboxes, or all. Raises `OSError` when the disk takes no more; what was kept until then stands
+        in the index."""
+        everyone = [mailbox for mailbox, _ in self._store.mailboxes(self._request.import_id)]
+        logins = distinct({one.mailbox_id: one.source.login for one in everyone})
+        chosen = everyone if only is None else only
+        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="spool")
+        try:
+            done = Spooled()
+            for one in pool.map(lambda mailbox: self._mailbox(mailbox, logins[mailbox.mailbox_id]), chosen):
+                done += one
+            return done
+        finally:
+            pool.shutdown(cancel_futures=True)
+            self._shelf.write_index()
+
+    def _mailbox(self, mailbox: Mailbox, login: str) -> Spooled:
+        done = Spooled()
+        wanted = list(self._wanted(mailbox))
+        left: list[_Wanted] = []
+        for folder, name, notes in wanted:
+            missing = {
+                uid: note for uid, note in notes.items() if not self._shelf.holds(self._place(login, name, folder, uid))
+            }
+            done += Spooled(there=len(notes) - len(missing))
+            if missing:
+                left.append((folder, name, missing))
+        if not left:
+            return done
+        try:
+            source = self._entrance.source(mailbox, Passing(self._store.maildrop(mailbox.mailbox_id)))
+        except (MailError, CredentialsError) as error:
+            return done + self._miss(mailbox, left, str(error))
+        try:
+            while left and not self._stopping():
+                done += self._folder(source, mailbox, login, left[0])
+                left.pop(0)
+            source.close()
+        except MailError as error:
+            source.abort()
+            return done + self._miss(mailbox, left, str(error))
+        except BaseException:
+            source.abort()
+            raise
+        return done + self._miss(mailbox, left, "interrupted")
+
+    def _wanted(self, mailbox: Mailbox) -> Iterator[_Wanted]:
+        folders = self._store.folders(mailbox.mailbox_id)
+        names = distinct({folder.folder_id: folder.display for folder, _ in folders})
+        for folder, counts in folders:
+            if any(counts[outcome] for outcome in SPOOLED):
+                notes = {note.uid: note for note in self._store.notes(folder.folder_id) if note.what in SPOOLED}
+                yield folder, names[folder.folder_id], notes
+
+    def _place(self, login: str, name: str, folder: Folder, uid: int) -> str:
+        return self._shelf.place(login, name, folder.uidvalidity, uid)
+
+    def _folder(self, source: MailSource, mailbox: Mailbox, login: str, wanted: _Wanted) -> Spooled:
+        """What could not be had of it stands on the shelf's index when this returns."""
+        folder, name, notes = wanted
+        problem, fetched = "no longer at the source", 0
+        try:
+            if source.open(folder.source_name).uidvalidity != folder.uidvalidity:
+                return self._miss(mailbox, [wanted], "the folder was made anew at the source: run the import again")
+            for message in source.fetch(UidSet.of(notes)):
+                chunks = [message.body] if message.body is not None else message.stream or ()
+                place = self._place(login, name, folder, message.uid)
+                self._shelf.keep(place, chunks, self._about(mailbox, folder, notes[message.uid]))
+                del notes[message.uid]
+                fetched += 1
+                if self._stopping():
+                    source.abort()
+                    return Spooled(fetched=fetched) + self._miss(mailbox, [wanted], "interrupted")
+        except (FolderRefused, ServerRefused) as error:
+            problem = str(error)
+        return Spooled(fetched=fetched) + self._miss(mailbox, [wanted], problem)
+
+    def _miss(self, mailbox: Mailbox, wanted: Sequence[_Wanted], problem: str) -> Spooled:
+        missed = 0
+        for folder, _, notes in wanted:
+            for note in notes.values():
+                about = self._about(mailbox, folder, note)
+                self._shelf.miss(
+                    {**about, "size_bytes": str(note.size_bytes) if note.size_bytes >= 0 else "", "problem": problem}
+                )
+                missed += 1
+        return Spooled(missed=missed, problem=problem if missed else "")
+
+    def _about(self, mailbox: Mailbox, folder: Folder, note: Note) -> dict[str, str]:
+        return {
+            "import": self._request.import_id,
+            "login": mailbox.source.login,
+            "folder": folder.display,
+            "uidvalidity": str(folder.uidvalidity),
+            "uid": str(note.uid),
+            "message_id": note.message_id,
+            "what": note.what,
+            "reason": note.reason,
+        }

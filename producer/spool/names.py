@@ -1,0 +1,58 @@
+"""File names of logins and folders: safe everywhere, and to be read back. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
+
+#: Beside letters and digits of any script.
+_PLAIN: Final = frozenset(" -_.@+")
+#: What no name begins or ends with: hidden files, options, and what some systems cut off.
+_NOT_FIRST: Final = frozenset(" -.")
+_NOT_LAST: Final = frozenset(" .")
+#: Octets of a name at most; systems take 255.
+_MOST_OCTETS: Final = 120
+
+
+def file_name(text: str) -> str:
+    """`text` with everything odd as %XX of its UTF-8; `original` reads it back."""
+    last = len(text) - 1
+    return "".join(
+        character
+        if _is_plain(character)
+        and not (at == 0 and character in _NOT_FIRST)
+        and not (at == last and character in _NOT_LAST)
+        else "".join(f"%{octet:02X}" for octet in character.encode("utf-8", "surrogateescape"))
+        for at, character in enumerate(text)
+    )
+
+
+def original(name: str) -> str:
+    """What `file_name` was given."""
+    return unquote(name, errors="surrogateescape")
+
+
+def _is_plain(character: str) -> bool:
+    return character in _PLAIN or character.isalnum()
+
+
+def _alike(name: str) -> str:
+    """The same for names that some system takes for one."""
+    return unicodedata.normalize("NFKD", name).casefold()
+
+
+def distinct(texts: Mapping[str, str]) -> dict[str, str]:
+    """Id → file name, no two alike, whatever a system makes of upper and lower case. Where it would be too long, or like
+    another, ~ and the beginning of the id follow, which no other name has."""
+    found: dict[str, str] = {}
+    used: set[str] = set()
+    for key, text in texts.items():
+        name = file_name(text)
+        if not name or len(name.encode()) > _MOST_OCTETS or _alike(name) in used:
+            cut = name.encode()[:_MOST_OCTETS].decode(errors="ignore").rstrip("%. ")
+            name = f"{cut}~{key[:12]}"
+        used.add(_alike(name))
+        found[key] = name
+    return found

@@ -1,0 +1,150 @@
+"""The folder that refused messages are kept in: files that only their owner may read, each whole or not at all, and an index
+of what lies where. One process writes at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final, Self
+
+from producer.show.report import safe_cell
+from shared.errors import UsageError
+
+INDEX: Final = "index.csv"
+#: `file` begins with ./ and is empty for what could not be had; `problem` says why.
+COLUMNS: Final = (
+    "import", "login", "folder", "uidvalidity", "uid", "message_id", "size_bytes", "sha256", "what", "reason", "file",
+    "problem",
+)  # fmt: skip
+
+
+class Shelf:
+    """Open it with `with`. Thread-safe. Raises `UsageError` for a folder that cannot be used, `OSError` later on."""
+
+    def __init__(self, folder: Path, option: str) -> None:
+        """`option` is what the person called it by, for messages."""
+        self.folder, self._option = folder.expanduser().absolute(), option
+        self._rows: dict[str, dict[str, str]] = {}
+        self._missed: list[dict[str, str]] = []
+        self._guard = threading.Lock()
+        self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                # What is too full for this is too full for mail.
+                trial = self.folder / f".trial-{os.getpid()}"
+                _written(trial, [b"\0" * 4096])
+                trial.unlink()
+                self._read()
+            except BaseException:
+                os.close(self._descriptor)
+                raise
+        except BlockingIOError:
+            raise UsageError(f"{self._option}: another mailhaul writes to {self.folder}: wait for its end") from None
+        except OSError as error:
+            raise UsageError(
+                f"{self._option}: {self.folder} cannot be written ({error.strerror}): choose another folder, or make room"
+            ) from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def _read(self) -> None:
+        path = self.folder / INDEX
+        try:
+            with path.open(encoding="utf-8", newline="") as file:
+                rows = csv.DictReader(file)
+                if tuple(rows.fieldnames or ()) != COLUMNS:
+                    raise UsageError(f"{self._option}: {path} is not mailhaul's: choose another folder")
+                for row in rows:
+                    if row["file"] and None not in row.values():
+                        self._rows[row["file"].removeprefix("./")] = row
+        except FileNotFoundError:
+            pass
+        except (UnicodeDecodeError, csv.Error):
+            raise UsageError(f"{self._option}: {path} is damaged: choose another folder, or move it away") from None
+
+    def belongs_to(self, import_id: str) -> None:
+        """Raises `UsageError` when messages of another import are there: they would be taken for this one's."""
+        if any(row["import"] != import_id for row in self._rows.values()):
+            raise UsageError(f"{self._option}: {self.folder} holds messages of another import: choose another folder")
+
+    def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
+        """Where a message belongs, by the file names of its login and folder. A folder that was made anew at the source
+        begins to number at 1 again: what came before keeps its name."""
+        usual = str(PurePosixPath(login, folder, f"{uid}.eml"))
+        known = self._rows.get(usual)
+        if known is None or known["uidvalidity"] == str(uidvalidity):
+            return usual
+        return str(PurePosixPath(login, folder, f"{uid}-{uidvalidity}.eml"))
+
+    def holds(self, place: str) -> bool:
+        """Whether it lies there, as large as it was written."""
+        known = self._rows.get(place)
+        with contextlib.suppress(OSError):
+            return known is not None and str((self.folder / place).lstat().st_size) == known["size_bytes"]
+        return False
+
+    def keep(self, place: str, chunks: Iterable[bytes], about: dict[str, str]) -> None:
+        """Writes a message; `about` are the index's other columns."""
+        path = self.folder / place
+        path.parent.parent.mkdir(mode=0o700, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        draft = path.with_suffix(".new")
+        digest = hashlib.sha256()
+        try:
+            size = _written(draft, _seen(chunks, digest))
+            draft.replace(path)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
+        with self._guard:
+            self._rows[place] = {**about, "file": f"./{place}", "size_bytes": str(size), "sha256": digest.hexdigest()}
+
+    def miss(self, about: dict[str, str]) -> None:
+        """What could not be had; `about` says why."""
+        with self._guard:
+            self._missed.append(about)
+
+    def write_index(self) -> None:
+        """Replaces the index, in one piece."""
+        with self._guard:
+            rows = [*(self._rows[place] for place in sorted(self._rows)), *self._missed]
+            draft = self.folder / f"{INDEX}.new"
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(COLUMNS)
+                writer.writerows([safe_cell(row.get(column, "")) for column in COLUMNS] for row in rows)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(self.folder / INDEX)
+
+
+def _written(path: Path, chunks: Iterable[bytes]) -> int:
+    """Bytes written, and on disk."""
+    size = 0
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        for chunk in chunks:
+            size += file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return size
+
+
+def _seen(chunks: Iterable[bytes], digest: hashlib._Hash) -> Iterator[bytes]:
+    for chunk in chunks:
+        digest.update(chunk)
+        yield chunk

@@ -1,0 +1,74 @@
+"""Signs in at a stored mailbox's ends: looks the credentials up, opens them just before signing in, keeps them nowhere."""
+
+from __future__ import annotations
+
+from shared.admission import Admission, Visitor, digest_of
+from shared.config import Settings
+from shared.credentials import Credentials, Vault
+from shared.errors import CredentialsError
+from shared.mail import MailDestination, MailSource
+from shared.mail.ways import Ways
+from shared.maildrop import Identities
+from shared.model import Mailbox
+from shared.model.sign_in import SignIn
+from shared.store import Store
+
+
+class Entrance:
+    """Thread-safe; one per process."""
+
+    def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
+        self._store, self._vault = store, vault
+        self._admission = Admission(store, vault, settings.connect_timeout_seconds)
+        self._ways = Ways(
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            command_timeout_seconds=settings.command_timeout_seconds,
+        )
+
+    def source(self, mailbox: Mailbox, identities: Identities) -> MailSource:
+        """Signs in at the source. `identities`: of its messages, for POP3. Raises MailError and CredentialsError."""
+        end = mailbox.source.endpoint
+        return self._admission.enter(
+            self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
+        )
+
+    def destination(self, mailbox: Mailbox) -> MailDestination:
+        """Signs in at the destination. Raises MailError and CredentialsError."""
+        end = mailbox.destination.endpoint
+        return self._admission.enter(
+            self._visitor("destination", mailbox), lambda proof: self._ways.destination(end, proof)
+        )
+
+    def _visitor(self, side: str, mailbox: Mailbox) -> Visitor:
+        sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        if sealed is None:
+            raise CredentialsError(f"the {side} credentials are no longer stored")
+        given = self._vault.open(mailbox.mailbox_id, side, sealed)
+        request = self._store.import_(mailbox.import_id)
+        if request is None:
+            raise CredentialsError("the import is no longer stored")
+        how = request.options.source_sign_in if side == "source" else request.options.destination_sign_in
+        if given.own:
+            how = how.own
+        else:
+            sealed, how, given = self._of_import(mailbox.import_id, side)
+        account = mailbox.source if side == "source" else mailbox.destination
+        return Visitor(
+            import_id=mailbox.import_id,
+            mailbox_id=mailbox.mailbox_id,
+            side=side,
+            endpoint=account.endpoint,
+            user=account.login,
+            sign_in=how,
+            secret=given.password,
+            digest=digest_of(sealed),
+        )
+
+    def _of_import(self, import_id: str, side: str) -> tuple[bytes, SignIn, Credentials]:
+        """What all mailboxes of the side sign in with that have nothing of their own."""
+        sealed = self._store.sealed(import_id, import_id, side)
+        if sealed is None:
+            raise CredentialsError(f"what the {side} is signed in to with is no longer stored")
+        given = self._vault.open(import_id, side, sealed)
+        # A token command is a program, and a template may name anybody: only who can seal may say either.
+        return sealed, SignIn.parse(given.login), given
