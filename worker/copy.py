@@ -33,7 +33,8 @@ from shared.uids import Uid, UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.inflight import InFlight, stop_on
 from worker.oversize import set_aside
-from worker.settle import arrived, known_destinations, look, recognise
+from worker.settle import just_stored, look
+from worker.share import Shared
 
 #: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
 #: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
@@ -86,15 +87,17 @@ class BatchCopy:
         rules: CopyRules,
         wish: Callable[[], str],
         tell: Listener,
+        labels: bool = False,
     ) -> None:
-        """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is
-        "lost"; it is asked before every append."""
+        """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
+        asked before every append. `labels`: one message may be shown by several folders (`worker.share`)."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
-        self._rules, self._wish, self._tell = rules, wish, tell
+        self._rules, self._wish, self._tell, self._labels = rules, wish, tell, labels
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: FolderStatus | None = None
         self._flight: InFlight | None = None
+        self._shared: Shared | None = None
 
     @property
     def progressed(self) -> bool:
@@ -110,15 +113,8 @@ class BatchCopy:
         try:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
-            if remaining:
-                try:
-                    self._copy(remaining)
-                except ServerRefused as error:
-                    # Tried once more in a while; then one by one, so that only the rotten ones fail.
-                    if error.side != "source" or self._lease.unit.attempts < 2:
-                        raise
-                self._copy_refused()
-                self._account_for(remaining)
+            for part in self._shared.parts(remaining) if self._shared else [remaining]:
+                self._bring(part)
         except BaseException as error:
             self._salvage(error)
             raise
@@ -151,7 +147,7 @@ class BatchCopy:
     def _open(self, folder: Folder) -> FolderStatus:
         lease = self._lease
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
-        if not (lease.intents or doubtful) and (remaining := self._remaining()):
+        if not (lease.intents or doubtful or self._labels) and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
         here = self._destination.open(folder.destination_name)
         there = self._source.open(folder.source_name)
@@ -163,6 +159,8 @@ class BatchCopy:
             )
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
+        if self._labels:
+            self._shared = Shared(lease, self._store, self._source, self._destination, self._flight, self._wish)
         return there
 
     def _remaining(self) -> UidSet:
@@ -190,6 +188,18 @@ class BatchCopy:
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
         return done | looked.found
+
+    def _bring(self, uids: UidSet) -> None:
+        """An outcome for each."""
+        if uids:
+            try:
+                self._copy(uids)
+            except ServerRefused as error:
+                # Tried once more in a while; then one by one, so that only the rotten ones fail.
+                if error.side != "source" or self._lease.unit.attempts < 2:
+                    raise
+            self._copy_refused()
+            self._account_for(uids)
 
     def _copy(self, uids: UidSet, *, most: int = 0, keywords: bool = True) -> None:
         """Reads `uids` and appends them in groups of at most `most` messages."""
@@ -243,6 +253,8 @@ class BatchCopy:
     def _read_answers(self, outstanding: int) -> None:
         for answer in self._destination.answers(outstanding=outstanding):
             self._flying.enter(answer)
+            if self._shared:
+                self._shared.tell()
 
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left; those are tried once more without keywords."""
@@ -320,17 +332,9 @@ class BatchCopy:
             self._flying.add(without_copy(Outcome.FAILED, one, [note], seen.size_bytes if seen else 0))
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
-        known = known_destinations(self._store, self._lease.unit.folder_id) | entered
         assert self._lease.folder is not None
-        # Selected anew, for its UIDNEXT of now.
-        now = self._destination.open(self._lease.folder.destination_name)
-        seen = arrived(self._destination, now, intent.destination_uidnext, known)
-        ours = [
-            Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
-            for s in stored
-        ]
-        # What was stored is there in the order sent; only the bytes tell more, and the source is busy streaming.
-        return recognise(None, self._destination, ours, seen)
+        low, folder = intent.destination_uidnext, self._lease.folder
+        return just_stored(self._store, self._destination, folder, low, stored, entered)
 
     def _salvage(self, error: BaseException) -> None:
         """Enters what the destination still answers, so that as little as possible is left in doubt. The error that

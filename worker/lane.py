@@ -15,6 +15,7 @@ import structlog
 
 from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, StoreError
 from shared.events import HeldBack, Listener, UnitEnded
+from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
 from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
@@ -195,7 +196,8 @@ class Lane:
             )
         else:
             source, destination = sessions.both(lease.mailbox)
-            copying = BatchCopy(lease, place.store, source, destination, place.copy_rules, wish, place.tell)
+            labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
+            copying = BatchCopy(lease, place.store, source, destination, place.copy_rules, wish, place.tell, labels)
             try:
                 return copying.run()
             finally:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from shared.fingerprint import match
 from shared.lifecycle import Control
 from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
-from shared.model import Intent, Lease
+from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import UidSet
 from worker.decide import Sent, pair, settled_group
@@ -70,6 +70,20 @@ def recognise(
         right = {s.uid: s.digest for s in destination.sightings(paired.ambiguous_destinations, full=True)}
         pairs |= match(left, right)
     return pairs
+
+
+def just_stored(
+    store: WorkStore, destination: MailDestination, folder: Folder, low: int, sent: Sequence[Sent], entered: UidSet
+) -> dict[int, int]:
+    """Source UID → destination UID of what the server took without telling where: it stands there in the order sent, from UID
+    `low` on; only the bytes would tell more, and the source is busy streaming. `entered`: what the ledger is about to know."""
+    known = known_destinations(store, folder.folder_id) | entered
+    now = destination.open(folder.destination_name)  # anew, for its UIDNEXT of now
+    ours = [
+        Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
+        for s in sent
+    ]
+    return recognise(None, destination, ours, arrived(destination, now, low, known))
 
 
 def look(

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "create": "create",
     "subscribe": "subscribe",
     "store_flags": "store",
+    "copy": "copy",
     "remove": "expunge",
     "noop": "noop",
 }

@@ -122,6 +122,11 @@ class MailDestination(MailSession, Protocol):
         """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent;
         the nth of `uids` belongs to the nth of `stored`."""
 
+    def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
+        """UID COPY of these, of the folder now open, into another (RFC 9051 §6.4.7): that one's UIDVALIDITY, and UID → UID of
+        its copy, as COPYUID tells; nothing of what is no longer there, or where the server does not tell. All or nothing:
+        when it is refused, nothing was copied."""
+
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT for each, pipelined."""
 

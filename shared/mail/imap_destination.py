@@ -21,7 +21,7 @@ from shared.mail.imap import PIECE, shown
 from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
 from shared.mail.limits import APPENDLIMIT, append_limit, too_large
-from shared.mail.responses import appended_uids, status_answer
+from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
 
@@ -262,6 +262,22 @@ class ImapDestination(LookingSession):
         )
 
     # -- changing what is there
+
+    def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
+        """As `MailDestination.copy`."""
+        uidvalidity, copies = 0, dict[int, int]()
+        target = self._folder(into)
+        for ended in self._talk.run(
+            [b"UID COPY %b " % str(piece).encode("ascii") + target for piece in uids.pieces(PIECE)]
+        ):
+            if ended.status != "OK":
+                if not copies:
+                    raise self._talk.refusal(ended, asked="append", what="would not copy messages")
+                break
+            if (told := copied_uids(ended.text)) is not None:
+                uidvalidity = told[0]
+                copies |= told[1]
+        return uidvalidity, copies
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT, pipelined. The first refusal is raised when all have been answered."""

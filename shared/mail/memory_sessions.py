@@ -303,6 +303,16 @@ class MemoryDestination(_MemorySession):
                     folder.highestmodseq += 1
                     folder.messages[stored.uid] = replace(stored, flags=flags, modseq=folder.highestmodseq)
 
+    def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
+        self._step("copy", into, uids)
+        with self._server.lock:
+            folder = self._folders.get(into)
+            if folder is None:
+                raise FolderRefused(self.side, "would not copy messages", "no such folder")
+            made = {int(stored.uid): self._server.keep(folder, stored) for stored in self._those(uids)}
+        told = "UIDPLUS" in self.capabilities
+        return folder.uidvalidity, {uid: int(copy) for uid, copy in made.items() if told and copy is not None}
+
     def remove(self, uids: UidSet) -> bool:
         folder = self._here()
         if "UIDPLUS" not in self.capabilities:

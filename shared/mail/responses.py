@@ -32,6 +32,7 @@ _PERMANENT = re.compile(rb"\[PERMANENTFLAGS \(([^)]*)\)", re.IGNORECASE)
 _FLAGS = re.compile(rb"\* FLAGS \(([^)]*)\)", re.IGNORECASE)
 _EXISTS = re.compile(rb"\* (\d{1,10}) EXISTS", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) ([\d:,]+)\]", re.IGNORECASE)
+_COPYUID = re.compile(rb"\[COPYUID (\d{1,10}) ([\d:,]+) ([\d:,]+)\]", re.IGNORECASE)
 _CAPABILITY = re.compile(rb"(?:\* |\[)CAPABILITY ([^\]\r\n]*)", re.IGNORECASE)
 _ESEARCH = re.compile(rb"\* ESEARCH\b(.*)", re.IGNORECASE | re.DOTALL)
 _ESEARCH_ALL = re.compile(rb" ALL ([\d:,]+)", re.IGNORECASE)
@@ -165,8 +166,23 @@ def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
     found = _APPENDUID.search(text)
     if not found:
         return None
+    uids = _in_order(found[2])
+    return None if uids is None else (int(found[1]), uids)
+
+
+def copied_uids(text: bytes) -> tuple[int, dict[int, int]] | None:
+    """(UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is none."""
+    found = _COPYUID.search(text)
+    here, there = (_in_order(found[2]), _in_order(found[3])) if found else (None, None)
+    if found is None or here is None or there is None or len(here) != len(there):
+        return None
+    return int(found[1]), {int(a): int(b) for a, b in zip(here, there, strict=True)}
+
+
+def _in_order(text: bytes) -> tuple[Uid, ...] | None:
+    """The UIDs of a set in the order given; None for what is none."""
     uids: list[Uid] = []
-    for part in found[2].split(b","):
+    for part in text.split(b","):
         low, _, high = part.partition(b":")
         if not low or (b":" in part and not high):
             return None
@@ -174,7 +190,7 @@ def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
         if last - first >= 100_000:  # no group is that large: nothing is allocated for a lie
             return None
         uids.extend(Uid(uid) for uid in range(min(first, last), max(first, last) + 1))
-    return int(found[1]), tuple(uids)
+    return tuple(uids)
 
 
 def searched_uids(pieces: Sequence[bytes]) -> UidSet | None:

@@ -57,6 +57,7 @@ IMAP_COMMANDS = (
     "subscribe",
     "store",
     "expunge",
+    "copy",
     "noop",
 )
 _COMMAND_SECONDS = (0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)

@@ -51,6 +51,9 @@ SCOPES = ("source_account", "source_host", "destination_account", "destination_h
 #: Refusals in a row, of a shared login that let others in before, until it counts as refused for all.
 MOST_DOUBTS = 3
 
+#: How long it is known where shared messages stand, and how long a batch is waited for that brings one.
+SHARED_SECONDS, BRINGING_SECONDS = 3 * 86_400, 600
+
 #: A worker that was silent for longer is probably lost: it is heard of every second.
 SILENT_SECONDS = 10.0
 
@@ -247,6 +250,13 @@ class WorkStore(Protocol):
 
     def say_maildrop(self, mailbox_id: str, generation: int, said: Mapping[int, bytes]) -> None:
         """As `shared.maildrop.Identities.say`."""
+
+    def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
+        """Of each message that several folders show (X-GM-MSGID): what `stand` said of it; b"?" while another batch that
+        asked brings it; b"" when it is this batch's to bring, from now on. Forgotten after `SHARED_SECONDS`."""
+
+    def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
+        """Where copies of these messages stand at the destination; b"": nobody need wait for it any more."""
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
         """Source UIDs of the folder that the request left out, by reason, as planned last."""

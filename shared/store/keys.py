@@ -17,6 +17,8 @@
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
+| mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
+|                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
@@ -94,6 +96,12 @@ def mailbox(mailbox_id: str, part: str = "") -> str:
 def folder(folder_id: str, part: str = "") -> str:
     """folder:F or one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
+
+
+def shared(message: int) -> tuple[str, bytes]:
+    """(B of mailbox:M:shared:B, field) of a message. The high bits are a moment, of about nine hours: a hash holds what came
+    then, few enough to be kept in little room."""
+    return f"{message >> 45:x}", (message & (1 << 45) - 1).to_bytes(6)
 
 
 def unit(unit_id: str, part: str = "") -> str:

@@ -39,6 +39,8 @@ class Claims(SignIns):
         self._lease_seconds = lease_seconds
         self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
         self._maildrops: dict[str, Known] = {}
+        #: Where shared messages stand, by mailbox and message; a unit and since when, while one brings it.
+        self._shared: dict[tuple[str, int], bytes | tuple[str, float]] = {}
         self._holds: dict[str, int] = {}
         self._workers: dict[str, int] = {}
         self._leader: tuple[str, int, int] = ("", 0, 0)

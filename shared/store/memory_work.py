@@ -9,7 +9,7 @@ from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.maildrop import Known, overwritten
 from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit, UnitKind
-from shared.store import SCOPES
+from shared.store import BRINGING_SECONDS, SCOPES
 from shared.store.memory_claims import Claims
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import FolderRow
@@ -271,6 +271,28 @@ class Work(Claims):
         )
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
+
+    @atomic
+    def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
+        found = []
+        for message in messages:
+            known = self._shared.get((mailbox_id, message), ("", 0.0))
+            if isinstance(known, bytes):
+                found.append(known)
+            elif known[0] not in ("", unit_id) and known[1] + BRINGING_SECONDS * 1000 > self._rows.now():
+                found.append(b"?")
+            else:
+                self._shared[mailbox_id, message] = (unit_id, self._rows.now())
+                found.append(b"")
+        return found
+
+    @atomic
+    def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
+        for message, place in places.items():
+            if place:
+                self._shared[mailbox_id, message] = place
+            else:
+                self._shared.pop((mailbox_id, message), None)
 
     @atomic
     def maildrop(self, mailbox_id: str) -> Known:

@@ -11,12 +11,14 @@ from typing import Any
 from shared.lifecycle import Control
 from shared.maildrop import DIGEST_BYTES, Known
 from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit
-from shared.store import SCOPES, codec, keys
+from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
 
 #: Arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
+#: Messages of one `share` or `stand`.
+_SHARED_AT_ONCE = 500
 
 
 class Work(Scripts):
@@ -218,6 +220,21 @@ class Work(Scripts):
             last = number
         for at in range(0, len(runs), _RUNS_AT_ONCE):
             self._run("maildrop_said", mailbox_id, generation, *runs[at : at + _RUNS_AT_ONCE])
+
+    def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
+        holder = hashlib.blake2b(unit_id.encode(), digest_size=6).hexdigest()
+        head = (mailbox_id, holder, BRINGING_SECONDS, SHARED_SECONDS * 1000)
+        parts = [messages[at : at + _SHARED_AT_ONCE] for at in range(0, len(messages), _SHARED_AT_ONCE)]
+        calls = [("share", (*head, *(word for message in part for word in keys.shared(message)))) for part in parts]
+        return [place for answer in self._run_all(calls) for place in answer] if calls else []
+
+    def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
+        every = list(places.items())
+        for at in range(0, len(every), _SHARED_AT_ONCE):
+            words = [
+                word for message, place in every[at : at + _SHARED_AT_ONCE] for word in (*keys.shared(message), place)
+            ]
+            self._run("stand", mailbox_id, SHARED_SECONDS * 1000, *words)
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
         return codec.decode_sets(self._read("get", keys.folder(folder_id, "skipped")))
