@@ -49,6 +49,8 @@ class Shared:
         self._mine: dict[int, int] = {}
         self._theirs: dict[int, int] = {}
         self._told = len(flight.records)
+        #: Not after an attempt that was broken off: a server that shuts the connection at a COPY would do so for ever.
+        self._copies = not lease.intents
 
     def parts(self, uids: UidSet) -> Iterator[UidSet]:
         """What of `uids` is to be fetched here, part by part; the rest was placed meanwhile."""
@@ -103,7 +105,7 @@ class Shared:
         for uid, found in zip(here, answers, strict=True):
             if found == b"?":
                 self._theirs[uid] = messages[uid]
-            elif found:
+            elif found and self._copies:
                 places[found[:-4]][uid] = int.from_bytes(found[-4:])
             else:
                 fetch.add(uid)

@@ -97,6 +97,32 @@ def test_uids_come_with_uidplus_only(here: Place) -> None:
         assert answer.uids is None
 
 
+def test_copies_are_what_was_copied_and_where_is_told(here: Place) -> None:
+    destination, name = opened(here)
+    other = here.folder()
+    assert destination.create([other]) == [None]
+    answer = send(destination, *(message(mail(n), flags=("\\Seen",), internaldate=1_000_000_000 + n) for n in range(4)))
+    destination.open(other)
+    send(destination, message(mail(9)))
+    status = destination.open(name)
+    if answer.uids is None:
+        assert destination.copy(UidSet.span(1, 2), other)[1] == {}
+        return
+    wanted = UidSet.of([answer.uids[3], answer.uids[1], status.uidnext + 7])
+    uidvalidity, copies = destination.copy(wanted, other)
+    assert uidvalidity == destination.open(other).uidvalidity
+    assert copies.keys() == {answer.uids[1], answer.uids[3]}
+    found = {each.uid: each for each in stored(here, other)}
+    for at in (1, 3):
+        copy = found[copies[answer.uids[at]]]  # type: ignore[index]
+        assert (copy.body, copy.flags, copy.internaldate) == (mail(at), ("\\Seen",), 1_000_000_000 + at)
+    destination.open(name)
+    assert destination.copy(UidSet.of([status.uidnext + 7]), other)[1] == {}
+    with pytest.raises((FolderRefused, MessagesRefused)):
+        destination.copy(UidSet.of([answer.uids[0]]), here.folder())
+    assert destination.copy(UidSet.of([answer.uids[0]]), other)[1], "the session goes on"
+
+
 def test_twins_are_both_kept(here: Place) -> None:
     destination, name = opened(here)
     send(destination, message(mail(1)), message(mail(1)))
@@ -404,6 +430,19 @@ def test_appenduid_is_read_in_the_order_given() -> None:
         assert answer.uidvalidity == 7
         # as many UIDs as messages, or none is believed
         assert send(destination, message(b"x")).uids is None
+
+
+def test_nothing_is_believed_of_a_copy_that_is_told_wrongly() -> None:
+    told = [b"[COPYUID 7 1:3 9:10]", b"[COPYUID 7 1:2 9", b"[COPYUID 7 1:200000 1:200000]", b""]
+    with Scripted() as server:
+        server.reply = lambda tag, text: tag + b" OK " + told[0] + b" x\r\n" if b"COPY" in text else None
+        destination = server.destination()
+        destination.open(b"f")
+        while len(told) > 1:
+            assert destination.copy(UidSet.span(1, 3), b"g")[1] == {}
+            told.pop(0)
+        server.reply = lambda tag, text: tag + b" OK [COPYUID 7 3,1:2 9:11] x\r\n" if b"COPY" in text else None
+        assert destination.copy(UidSet.span(1, 3), b"g") == (7, {3: 9, 1: 10, 2: 11})
 
 
 def test_a_message_over_the_limit_is_refused_here() -> None:

@@ -138,3 +138,20 @@ def test_claims_are_quick_with_a_hundred_thousand_batches_pending(client: redis.
         assert store.claim(f"late{n}") is None
     refused = (time.perf_counter() - began) / 100
     print(f"a claim refused by a host's limit takes {refused * 1e3:.2f} ms")
+
+
+@pytest.mark.parametrize("a_day", [25, 250, 100_000])
+def test_shared_messages_take_little_room(client: redis.Redis, a_day: int) -> None:
+    """X-GM-MSGID begins with a moment: so many messages that several folders show came a day."""
+    client.flushall()
+    store, chance, count = RedisStore(client), random.Random(9), 100_000
+    before = int(client.info("memory")["used_memory"])
+    moment, every = 1_400_000_000_000, 86_400_000 // a_day
+    messages = [((moment + n * every) << 20) + chance.randrange(1 << 20) for n in range(count)]
+    for at in range(0, count, BATCH):
+        part = messages[at : at + BATCH]
+        assert store.share("m", f"u{at}", part) == [b""] * len(part)
+        store.stand("m", {message: chance.randbytes(8) + at.to_bytes(4) for message in part})
+    each = (int(client.info("memory")["used_memory"]) - before) / count
+    print(f"{each:.1f} bytes a message at {a_day} a day")
+    assert each < (120 if a_day > 10_000 else 60)

@@ -42,8 +42,12 @@ class AppendPolicy:
     alter_flags: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] | None = None
     #: OK without storing, for messages it says yes to.
     drop: Callable[[Incoming], bool] | None = None
-    #: Says OK without APPENDUID, although UIDPLUS is announced.
+    #: Says OK without APPENDUID or COPYUID, although UIDPLUS is announced.
     without_appenduid: bool = False
+    #: COPY keeps dates, as RFC 9051 §6.4.7 says it should.
+    copy_dates: bool = True
+    #: The text of a NO to every COPY.
+    refuse_copy: bytes = b""
     #: APPENDUID names UIDs that are too high by so many.
     wrong_appenduid: int = 0
     #: Larger ones are refused with NO [TOOBIG], before a synchronising literal is sent.

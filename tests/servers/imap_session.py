@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
-from tests.servers.imap_append import AppendPolicy, No, appenduid, parse, store
+from tests.servers.imap_append import NOW, AppendPolicy, No, appenduid, parse, store
 from tests.servers.imap_fetch import GMAIL_ITEMS, answer_fetch, answer_search, fetch_items, search, stored_flags
 from tests.servers.imap_folders import answer_list, answer_lsub, answer_status, as_word, uidnext
 from tests.servers.imap_model import SYSTEM_FLAGS, Account, Folder, Quirk
@@ -275,6 +275,21 @@ class Session:
                 folder.change(uid, stored_flags(message, operation, flags))
                 if not operation.endswith(b".SILENT"):
                     yield from answer_fetch(folder, [uid], [b"FLAGS"], by_uid=True)
+
+    def _uid_copy(self, command: Command, words: list[object]) -> Telling:
+        folder, target, policy = self._selected(), self._named(words[1], create=True), self._shared.append
+        if policy.refuse_copy:
+            raise No(policy.refuse_copy)
+        there = [message for uid in number_set(as_word(words[0]), folder.uids) if (message := folder.get(uid))]
+        copies = [
+            target.add(message.body, message.flags, message.internaldate if policy.copy_dates else NOW).uid
+            for message in there
+        ]
+        yield b""
+        if not copies or policy.without_appenduid or not self.has("UIDPLUS"):
+            return b"Copied."
+        pair = (b",".join(b"%d" % uid for uid in uids) for uids in ((message.uid for message in there), copies))
+        return b"[COPYUID %d %b %b] Copied." % (target.uidvalidity, *pair)
 
     def _uid_expunge(self, command: Command, words: list[object]) -> Quiet:
         folder = self._writable()
