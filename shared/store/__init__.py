@@ -52,7 +52,7 @@ SCOPES = ("source_account", "source_host", "destination_account", "destination_h
 MOST_DOUBTS = 3
 
 #: How long it is known where shared messages stand, and how long a batch is waited for that brings one.
-SHARED_SECONDS, BRINGING_SECONDS = 3 * 86_400, 600
+SHARED_SECONDS, BRINGING_SECONDS = 14 * 86_400, 600
 
 #: A worker that was silent for longer is probably lost: it is heard of every second.
 SILENT_SECONDS = 10.0
@@ -253,7 +253,8 @@ class WorkStore(Protocol):
 
     def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
         """Of each message that several folders show (X-GM-MSGID): what `stand` said of it; b"?" while another batch that
-        asked brings it; b"" when it is this batch's to bring, from now on. Forgotten after `SHARED_SECONDS`."""
+        asked brings it; b"" when it is this batch's to bring, from now on. Forgotten when the
+        mailbox is verified, or after `SHARED_SECONDS`."""
 
     def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
         """Where copies of these messages stand at the destination; b"": nobody need wait for it any more."""

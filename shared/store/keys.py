@@ -17,6 +17,7 @@
 | mailbox:M:failures                | LIST | the last 50 failures, JSON, newest first |
 | mailbox:M:maildrop                | HASH | POP3: generation; identities, 8 bytes each, in the order of their numbers |
 | mailbox:M:maildrop:said           | STRING | what was read of each of them, 8 bytes each, in the same order |
+| mailbox:M:shared                  | SET  | every B that there is; until the mailbox is verified, or it expires |
 | mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
 |                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters |

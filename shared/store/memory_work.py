@@ -93,6 +93,7 @@ class Work(Claims):
         if unit.kind is UnitKind.PLAN:
             rows.move(m, "planned")
         if unit.kind is UnitKind.VERIFY and rows.move(m, "verified"):
+            self._shared = {place: at for place, at in self._shared.items() if place[0] != unit.mailbox_id}
             m.set(failure=None)
         rows.drain(m)
         rows.refresh(m)

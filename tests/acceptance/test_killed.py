@@ -6,11 +6,15 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections import Counter
 from typing import Any
 
 import pytest
 
 from tests.acceptance.conftest import Box, Office, until
+from tests.mail import make_message
+from tests.servers.faulty import FaultyServer
+from tests.servers.gmail import Gmail, fetched
 from tests.servers.redis_server import RedisServer
 
 MESSAGES = 300
@@ -64,3 +68,36 @@ def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_say
     said = _goes_on(office, slow, "--workers", "1")
     assert "messages wait for a lost worker, about" in said
     assert destination.seen() == source.seen()
+
+
+def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
+    office: Office, fault_proxy: Any, faulty_server: FaultyServer
+) -> None:
+    """In the middle of what is copied at the destination."""
+    gmail = Gmail(faulty_server, "labels", "pw-labels")
+    for number in range(120):
+        gmail.add(make_message(number), b"\\Inbox", b"Home", b"Work", flags=(b"\\Seen",) if number % 2 else ())
+    office.destination.add_user("labels", "pw-labels")
+    destination = Box(office.destination, "labels", "pw-labels")
+    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
+    ends = [
+        "--source", f"imap://127.0.0.1:{faulty_server.port}", "--destination", f"imap://127.0.0.1:{proxy.port}",
+        "--exclude", "*All Mail",
+    ]  # fmt: skip
+    office.variables |= {
+        "MAILHAUL_GROUP_MESSAGES": "20",
+        "MAILHAUL_SETTLE_SECONDS": "1",
+        "MAILHAUL_BATCH_MESSAGES": "20",
+    }
+    manifest = office.manifest({"labels": "pw-labels"})
+    for enough in (130, 200):
+        process = office.start("import", manifest, *ends)
+        until(lambda: destination.seen().total() > enough or process.poll() is not None, "the first copies")  # noqa: B023
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    office.run("import", manifest, *ends)
+    seen = destination.seen()
+    assert set(seen.values()) == {1}
+    assert Counter(kept.folder for kept in seen) == {b"INBOX": 120, b"Home": 120, b"Work": 120}
+    assert sum(fetched(faulty_server).values()) < 240, "360 without copies"
+    assert Counter(("\\seen" in kept.flags) for kept in seen) == {True: 180, False: 180}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.store import BRINGING_SECONDS, SHARED_SECONDS, Store, keys
-from tests.contract.store_kit import World
+from tests.contract.store_kit import World, copy, planned, take
 
 PLACE = bytes(range(12))
 #: As Gmail's are; the last two differ only in their low bits.
@@ -42,9 +42,22 @@ def test_it_is_forgotten_by_itself(store: Store) -> None:
         pytest.skip("the memory store is gone with its process")
     store.share("m1", "u1", MESSAGES)
     store.stand("m1", {MESSAGES[0]: PLACE})
-    lives = [client.ttl(key) for key in client.scan_iter(f"{keys.mailbox('m1', 'shared')}:*")]
-    assert len(lives) == 4
+    lives = [client.ttl(key) for key in client.scan_iter(f"{keys.mailbox('m1', 'shared')}*")]
+    assert len(lives) == 5
     assert all(0 < left <= SHARED_SECONDS for left in lives)
+
+
+def test_when_the_mailbox_is_verified_it_is_forgotten(store: Store) -> None:
+    _, mailbox, _ = planned(store, (1, 3))
+    lease = take(store)
+    assert store.share(mailbox.mailbox_id, lease.unit.unit_id, MESSAGES) == [b""] * 5
+    store.stand(mailbox.mailbox_id, {MESSAGES[0]: PLACE})
+    store.share("another", lease.unit.unit_id, MESSAGES)
+    copy(store, lease, 1)
+    assert store.share(mailbox.mailbox_id, "u2", MESSAGES[:1]) == [PLACE]
+    store.finish(take(store))
+    assert store.share(mailbox.mailbox_id, "u2", MESSAGES) == [b""] * 5
+    assert store.share("another", "u2", MESSAGES) == [b"?"] * 5
 
 
 def test_many_at_once_keep_their_order(store: Store) -> None:

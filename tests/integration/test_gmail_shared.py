@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ import pytest
 import worker.copy
 import worker.share
 from shared.errors import StoreError
+from shared.lifecycle import Outcome
 from shared.model import Options
 from shared.plan import Worth
 from shared.uids import UidSet
@@ -20,7 +20,7 @@ from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall
 from tests.servers.faulty import FaultyServer
-from tests.servers.gmail import ALL_MAIL, Gmail
+from tests.servers.gmail import ALL_MAIL, Gmail, fetched
 from tests.servers.wire import Wire
 from worker.share import Shared
 
@@ -46,22 +46,6 @@ def gmail(faulty_server: FaultyServer) -> Gmail:
     account.add(plain(100), b"Work")
     account.add(plain(101))
     return account
-
-
-def fetched(server: FaultyServer) -> Counter[bytes]:
-    """How often each body was asked for."""
-    found: Counter[bytes] = Counter()
-    folders: dict[int, bytes] = {}
-    account = next(iter(server.behaviour.accounts.values()))
-    for command in server.commands:
-        if command.name == b"EXAMINE":
-            name = command.text.removeprefix(b"EXAMINE ").removesuffix(b" (CONDSTORE)").strip(b'"')
-            folders[command.connection] = name
-        elif match := re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command.text):
-            folder = account.folder(folders[command.connection])
-            wanted = UidSet.parse(match[1].decode())
-            found.update(message.body for message in folder.messages if message.uid in wanted)
-    return found
 
 
 def moved(source: FaultyServer, destination: Dovecot, **options: object) -> Stage:
@@ -116,56 +100,58 @@ def test_without_it_it_is_fetched_for_each_label(
     assert_whole(stage)
 
 
-def add_label(gmail: Gmail, count: int) -> None:
-    """The first messages of INBOX get another label, and other flags."""
-    gmail.label(b"Late")
-    for message in gmail.account.folder(b"INBOX").messages[:count]:
-        extra = message.extra | {b"X-GM-LABELS": b"(\\Inbox Work Home)"}
-        gmail.account.folder(b"Late").add(message.body, (b"\\Answered",), message.internaldate, extra=extra)
+def begun(stage: Stage) -> None:
+    """INBOX, which is the first, is copied, and the others are to come."""
+    stage.submit()
+    stage.stopping = lambda: stage.tally()[Outcome.COPIED] >= COUNT
+    stage.work()
+    stage.stopping = lambda: False
+    assert stage.outcomes() == {"copied": COUNT, "skipped": COUNT + 1, "pending": 2 * COUNT + 2}
 
 
-def test_a_label_that_comes_later_is_copied_with_the_flags_of_now(
-    faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
-) -> None:
+def test_flags_are_those_of_the_folder_and_of_now(faulty_server: FaultyServer, gmail: Gmail, here: Dovecot) -> None:
     stage = moved(faulty_server, here)
-    stage.to_the_end()
-    add_label(gmail, 7)
-    faulty_server.commands.clear()
-    stage.later(3600)
-    stage.to_the_end()
-    assert not fetched(faulty_server)
-    late = [kept for kept in stage.held("destination").elements() if kept.folder == b"Late"]
-    assert [kept.flags for kept in late] == [frozenset({"\\answered"})] * 7
+    begun(stage)
+    for uid in range(1, 8):
+        gmail.account.folder(b"Home").change(uid, (b"\\Answered", b"$Forwarded"))
+    stage.to_the_end(submit=False)
+    assert set(fetched(faulty_server).values()) == {1}
+    assert_whole(stage)
 
 
-@pytest.mark.parametrize("what", ["removed", "made anew", "another in its place"])
+def test_when_the_mailbox_is_done_nothing_is_kept(faulty_server: FaultyServer, gmail: Gmail, here: Dovecot) -> None:
+    stage = moved(faulty_server, here)
+    begun(stage)
+    assert len(stage.store._shared) == COUNT
+    stage.to_the_end(submit=False)
+    assert not stage.store._shared
+
+
+@pytest.mark.parametrize("what", ["removed", "another in its place", "no such folder"])
 def test_what_is_not_there_any_more_is_fetched(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot, what: str
 ) -> None:
     stage = moved(faulty_server, here)
-    stage.to_the_end()
-    add_label(gmail, 5)
-    with Wire(here.host, here.port, LOGIN, PASSWORD) as wire:
-        for name in (b"INBOX", b"Work", b"Home"):
-            if what == "removed":
-                wire.command(b"SELECT " + name)
-                wire.command(b"UID STORE 1:5 +FLAGS (\\Deleted)")
-                wire.command(b"EXPUNGE")
-            elif what == "made anew" and name != b"INBOX":
-                wire.command(b"DELETE " + name)
-                wire.command(b"CREATE " + name)
-    if what == "another in its place":
-        for key, place in list(stage.store._shared.items()):
-            assert isinstance(place, bytes)
-            stage.store._shared[key] = place[:-4] + (int.from_bytes(place[-4:]) + 1).to_bytes(4)
-    faulty_server.commands.clear()
-    stage.later(3600)
-    stage.to_the_end()
-    if what != "made anew":  # INBOX has them still, or has them again
-        assert len(fetched(faulty_server)) >= 5
-    late = Counter({kept: n for kept, n in stage.held("source").items() if kept.folder == b"Late"})
-    assert Counter({kept: n for kept, n in stage.held("destination").items() if kept.folder == b"Late"}) == late
-    assert late.total() == 5
+    begun(stage)
+    if what == "removed":
+        with Wire(here.host, here.port, LOGIN, PASSWORD) as wire:
+            wire.command(b"SELECT INBOX")
+            wire.command(b"UID STORE 1:5 +FLAGS (\\Deleted)")
+            wire.command(b"EXPUNGE")
+    for key, place in list(stage.store._shared.items()):
+        assert isinstance(place, bytes)
+        if what == "another in its place":
+            stage.store._shared[key] = place[:-4] + (int.from_bytes(place[-4:]) % COUNT + 1).to_bytes(4)
+        elif what == "no such folder":
+            stage.store._shared[key] = bytes(8) + place[-4:]
+    stage.to_the_end(submit=False)
+    again = 5 if what == "removed" else COUNT
+    assert sum(times > 1 for times in fetched(faulty_server).values()) >= again
+    held, there = stage.held("destination"), stage.held("source")
+    for name in (b"Work", b"Home"):
+        assert Counter({kept: n for kept, n in held.items() if kept.folder == name}) == Counter(
+            {kept: n for kept, n in there.items() if kept.folder == name}
+        )
 
 
 @pytest.fixture

@@ -8,6 +8,10 @@ show only its newest messages.
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
+from shared.uids import UidSet
 from tests.servers.faulty import Account, FaultyServer
 from tests.servers.imap_model import USUAL_DATE
 from tests.servers.imap_syntax import as_string
@@ -75,3 +79,19 @@ class Gmail:
         folder = self.account.folder(self._folders[label])
         for uid in list(folder.uids)[:-most]:
             folder.remove(uid)
+
+
+def fetched(server: FaultyServer) -> Counter[bytes]:
+    """How often each body was asked for."""
+    found: Counter[bytes] = Counter()
+    folders: dict[int, bytes] = {}
+    account = next(iter(server.behaviour.accounts.values()))
+    for command in server.commands:
+        if command.name == b"EXAMINE":
+            name = command.text.removeprefix(b"EXAMINE ").removesuffix(b" (CONDSTORE)").strip(b'"')
+            folders[command.connection] = name
+        elif match := re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command.text):
+            folder = account.folder(folders[command.connection])
+            wanted = UidSet.parse(match[1].decode())
+            found.update(message.body for message in folder.messages if message.uid in wanted)
+    return found
