@@ -163,7 +163,7 @@ class Shared:
                 low, entered = self._flight.uidnext, self._flight.entered
                 found = just_stored(self._store, self._destination, self._folder, low, group, entered)
                 uidvalidity, copies = None, {int(uid): copy for uid, copy in found.items()}
-            good = self._good(copies, ours)
+            good = self._good(copies, ours, sure=bool(told))
         stored = tuple(at for at, sent in enumerate(group) if sent.uid in good)
         self._flight.enter(
             Appended(
@@ -175,15 +175,17 @@ class Shared:
         )
         return set(good)
 
-    def _good(self, copies: Mapping[int, int], ours: Mapping[int, Sighting]) -> dict[int, int]:
-        """Source UID → UID of its copy, of those that are what they should be; others are removed again. Flags are set as
-        this folder shows them."""
+    def _good(self, copies: Mapping[int, int], ours: Mapping[int, Sighting], *, sure: bool) -> dict[int, int]:
+        """Source UID → UID of its copy, of those that are what they should be; others are removed again, when it is `sure`
+        that they are ours: the server said so. Flags are set as this folder shows them."""
         if not copies:
             return {}
         made = UidSet.of(copies.values())
         seen = {int(s.uid): s for s in self._destination.sightings(made)}
         good = {uid: copy for uid, copy in copies.items() if _same(ours[uid], seen.get(copy))}
-        if len(good) < len(copies):
+        if not sure:
+            good = dict(copies)  # verification says what is different about them
+        elif len(good) < len(copies):
             self._destination.remove(made - UidSet.of(good.values()))
         have = {int(uid): frozenset(map(str.lower, flags)) for uid, flags in self._destination.flags(made)}
         wrong: dict[tuple[str, ...], list[int]] = defaultdict(list)

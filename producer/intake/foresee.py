@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from producer.intake.plan import FolderLine, folder_lines
@@ -10,24 +11,28 @@ from shared.folders import MappedFolder, map_wanted
 from shared.gmail import EXTENSION, LabelMode, narrowed
 from shared.mail import FolderListing, FolderStatus, MailSource
 from shared.mail.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
+from shared.mail.limits import too_large
 from shared.model import Options
 from shared.selection import Selection, merged, summary, union
 from shared.uids import UidSet
 
 
-def foresee(source: MailSource, here: FolderListing, options: Options) -> tuple[FolderLine, ...]:
-    """What would become of each folder of `source`; `here` is what the destination lists. Only looks."""
+def foresee(
+    source: MailSource, here: FolderListing, options: Options, most: int | None = None
+) -> tuple[FolderLine, ...]:
+    """What would become of each folder of `source`; `here` is what the destination lists, `most` the bytes of the largest
+    message that it takes, where it says so. Only looks."""
     listing, mode = source.listing(), LabelMode(options.gmail_labels)
     mapped = map_wanted(listing, here, options)
     if EXTENSION in source.capabilities:
         mapped = narrowed(listing, mapped, mode)
     seen = look_at_labels(source, listing, mapped, mode)
-    notes = seen.notes if seen else {}
-    mapped = [replace(m, note="; ".join(filter(None, (m.note, notes.get(m.source_name, ""))))) for m in mapped]
+    mapped = [_noted(one, seen.notes if seen else {}) for one in mapped]
     names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
     statuses = dict(zip(names, source.statuses(names), strict=True))
     selection = Selection.of(options)
     skipped: dict[bytes, tuple[int, str]] = {}
+    large: dict[bytes, str] = {}
     for one in mapped:
         status = statuses.get(one.source_name)
         if one.skip or not isinstance(status, FolderStatus) or not status.messages:
@@ -39,7 +44,23 @@ def foresee(source: MailSource, here: FolderListing, options: Options) -> tuple[
                 statuses[one.source_name] = error
         elif status.size_bytes is None:
             statuses[one.source_name] = _sized(source, one.source_name, status)
-    return folder_lines(mapped, statuses, skipped)
+        now = statuses[one.source_name]
+        if most is not None and isinstance(now, FolderStatus) and (now.size_bytes or 0) > most:
+            large[one.source_name] = _refused(source, one.source_name, most)
+    return folder_lines([_noted(one, large) for one in mapped], statuses, skipped)
+
+
+def _refused(source: MailSource, name: bytes, most: int) -> str:
+    """How many messages of a folder would be refused for their size, those that are not wanted among them."""
+    try:
+        count = sum(size > most for _, size in source.sizes(source.open(name)))
+    except FolderRefused:
+        return ""
+    return f"{count:,} {'messages are' if count > 1 else 'message is'} {too_large(most)}" if count else ""
+
+
+def _noted(one: MappedFolder, notes: Mapping[bytes, str]) -> MappedFolder:
+    return replace(one, note="; ".join(filter(None, (one.note, notes.get(one.source_name, "")))))
 
 
 def _chosen(

@@ -30,6 +30,7 @@ from shared.credentials import Vault
 from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
 from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
+from shared.mail.limits import append_limit
 from shared.mail.sasl import Proof
 from shared.mail.session import Session
 from shared.mail.ways import Ways
@@ -215,11 +216,12 @@ class Scan:
         try:
             with contextlib.ExitStack() as stack:
                 source = stack.enter_context(self._session("source", row.server or self._source, row))
-                here = _EMPTY
+                here, most = _EMPTY, None
                 if not line.would_create:
                     opened = self._session("destination", self._destination, row)
-                    here = stack.enter_context(opened).listing()
-                return replace(line, folders=foresee(cast(MailSource, source), here, options))
+                    destination = stack.enter_context(opened)
+                    here, most = destination.listing(), append_limit(destination.capabilities)
+                return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
         except MailError as error:
             ours = error.side == "source"
             place = row.server or self._source if ours else self._destination

@@ -158,6 +158,10 @@ def test_too_large_messages_are_kept_whatever_says_so(
     manifest = office.manifest({"large": "pw-large"})
     faulty_server.add_account("large", "pw-large")
     faulty_server.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT}")
+    dry = office.run(
+        "plan", manifest, "--source", office.ends[1], "--destination", f"imap://127.0.0.1:{faulty_server.port}"
+    )
+    assert f"1 message is larger than the destination takes (limit {LIMIT} bytes)" in dry.out
     for port, words in (
         (strict.port, "larger|LIMIT|too (?:big|large)"),
         (faulty_server.port, rf"\(limit {LIMIT} bytes\)"),
