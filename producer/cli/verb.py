@@ -140,8 +140,10 @@ ThreadsOption = Annotated[
 
 
 def say(sentence: str) -> None:
-    """To standard error."""
-    print(sentence, file=sys.stderr, flush=True)
+    """To standard error. What is quoted in it may come from a file or a server, and does not steer the terminal."""
+    from shared.logs import clean
+
+    print("\n".join(map(clean, sentence.split("\n"))), file=sys.stderr, flush=True)
 
 
 def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:

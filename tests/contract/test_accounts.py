@@ -294,6 +294,39 @@ def test_a_login_of_syntax_stays_a_login(service: Service) -> None:
             assert f"{line}@{DOMAIN}" in service.accounts()
 
 
+def test_names_and_passwords_of_syntax_stay_what_they_are(service: Service) -> None:
+    """A passwd-file holds neither in clear; everywhere else they are values of JSON."""
+    before = len(service.accounts())
+    for number, odd in enumerate(('"}],"x":["', "a:b::/bin/sh", "a\nroot:{PLAIN}x", "a\r\nX-Evil: 1", "\0", "${7*7}", "<b>&")):
+        login = f"odd{number}@{DOMAIN}"
+        wanted = replace(ANNA, login=login, password=Secret(f"{odd}-pw"), first_name=odd, last_name=odd)
+        made = service.adapter.ensure(wanted, lambda: None)
+        assert isinstance(made, Created | Rejected), odd
+        if isinstance(made, Created):
+            before += 1
+            assert service.accounts()[login].startswith("{PBKDF2}") or service.accounts()[login] == f"{odd}-pw"
+        assert len(service.accounts()) == before
+
+
+ARGV = """
+import json, sys
+json.dump(sys.argv[1:], open({path!r}, "a")); open({path!r}, "a").write("\\n")
+"""
+
+
+def test_a_hooks_command_line_holds_nothing_of_the_row(tmp_path: Path) -> None:
+    """It stands in the list of processes, and a shell script would read it."""
+    script, seen = tmp_path / "hook.py", tmp_path / "seen"
+    script.write_text(ARGV.format(path=str(seen)))
+    parsed = parse_service(f"hook:{sys.executable}?arg={quote(str(script))}&arg=fixed")
+    assert parsed
+    hook = open_service(parsed, Secret(SECRET))
+    for login in ("--help", "$(touch /tmp/x)@y", "a b; id", "`id`"):
+        odd = replace(ANNA, login=login, first_name=login, password=Secret(login))
+        assert isinstance(hook.ensure(odd, lambda: None), Created)
+    assert seen.read_text() == '["fixed"]\n' * 4
+
+
 def _instead(found: Service, status: int, headers: dict[str, str]) -> None:
     if isinstance(found.api, ScimServer):
         found.api.instead = [(f"{status} No", list(headers.items()))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -385,6 +386,16 @@ def test_a_login_or_password_never_becomes_a_command(bad: str) -> None:
             with pytest.raises(AuthenticationRefused):
                 WAYS.source(there, proof, Passing())
         assert server.commands == []
+
+
+def test_without_the_check_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control."""
+    monkeypatch.setattr(Proof, "fault", "")
+    with Pop3Server([small(1)]) as server:
+        there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
+        with contextlib.suppress(MailError):
+            WAYS.source(there, Proof(login="u\r\nDELE 1", secret=Secret("p")), Passing())
+        assert b"DELE 1" in server.commands
 
 
 def test_a_server_that_speaks_something_else_is_named() -> None:

@@ -77,6 +77,17 @@ def test_errors_are_a_sentence_and_an_exit_code(error: BaseException, code: int)
     assert ended.value.exit_code == code
 
 
+def test_what_is_said_cannot_steer_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    def failing() -> int:
+        raise UsageError("two lines:\n  row 2: \x1b[2J\x07\u009b31m\u202e\r")
+
+    with pytest.raises(typer.Exit):
+        verb(failing)()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 2
+    assert not set("\x1b\x07\u009b\u202e\r") & set(said)
+
+
 def test_help_loads_nothing_heavy() -> None:
     heavy = (
         "redis",
