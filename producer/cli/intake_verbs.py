@@ -48,8 +48,8 @@ def declare(app: typer.Typer) -> None:
 
 def check(
     manifest: ManifestArgument,
-    source: SourceOption,
     destination: DestinationOption,
+    source: SourceOption = "",
     as_json: JsonOption = False,
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
@@ -87,8 +87,8 @@ def check(
 
 def plan(
     manifest: ManifestArgument,
-    source: SourceOption,
     destination: DestinationOption,
+    source: SourceOption = "",
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
     as_json: JsonOption = False,
@@ -129,8 +129,8 @@ def plan(
 
 def import_(
     manifest: ManifestArgument,
-    source: SourceOption,
     destination: DestinationOption,
+    source: SourceOption = "",
     name: Annotated[str, typer.Option("--name", help="What to call it; the file's name without it.")] = "",
     include: IncludeOption = None,
     exclude: ExcludeOption = None,

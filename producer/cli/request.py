@@ -17,7 +17,7 @@ from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
-from shared.model import Endpoint, Options, Tls
+from shared.model import BY_ROW, Endpoint, Options, Tls
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,7 +26,7 @@ class Request:
 
     #: The rows.
     manifest: Manifest
-    #: Where mail comes from.
+    #: Where mail comes from; `BY_ROW` where each row says it.
     source: Endpoint
     #: Where mail goes to.
     destination: Endpoint
@@ -79,6 +79,11 @@ def read_request(
         try:
             if path and not Path(path).is_file():
                 raise UsageError(f"--{side}-ca: {ca_file} is not a file")
+            if side == "source" and not text:
+                if pin:
+                    raise UsageError("--source-fingerprint: is of one server's certificate, so it needs --source")
+                ends.append(BY_ROW)
+                continue
             ends.append(
                 parse_endpoint(
                     text,
@@ -124,6 +129,11 @@ def read_request(
         chosen = read_wanted(wanted, {*ends[:1], *elsewhere} if len(ends) == 2 else elsewhere)
     except UsageError as error:
         faults.append(str(error))
+    if rows and not source and (nowhere := [row.line for row in rows.rows if row.server is None]):
+        named = ", ".join(map(str, nowhere[:10])) + (" …" if nowhere[10:] else "")
+        faults.append(
+            f"--source: these rows name no server: {named}; give it for them, or write theirs into the column server"
+        )
     if faults or rows is None:
         raise UsageError("\n".join(faults))
     for side, end in zip(("source", "destination"), ends, strict=True):

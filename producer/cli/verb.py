@@ -41,7 +41,9 @@ StateOption = Annotated[
 SourceOption = Annotated[
     str,
     typer.Option(
-        "--source", metavar="URL|PROVIDER", help="Where mail comes from: imaps://imap.example.org, gmail, yandex …"
+        "--source",
+        metavar="URL|PROVIDER",
+        help="Where mail comes from: imaps://imap.example.org, gmail, yandex … Not needed where each row names its server.",
     ),
 ]
 DestinationOption = Annotated[str, typer.Option("--destination", metavar="URL|PROVIDER", help="Where mail goes to.")]

@@ -20,7 +20,7 @@ from producer.intake.sign_in import SignInAsked
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
 from shared.lifecycle import ImportState
-from shared.model import Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
+from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.store import Store
 
 #: Rings once for this unit of this import.
@@ -86,7 +86,7 @@ def submit(
     all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
     `request.options.accounts`. `sign_ins`: by side, how and with what rows sign in that have no password of their own. `hold`:
     only written down; it stands in state "opening", and nothing of it is served before `set_going`."""
-    sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)}
+    sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
     store.set_usual(catalogue().usual_limits(sources, request.destination, most or {}))
     queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
     if request.options.accounts:

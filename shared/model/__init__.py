@@ -4,10 +4,11 @@ from shared.model.accounts import AccountState, Profile
 from shared.model.folders import UNREADABLE, Folder, Tally
 from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
-from shared.model.requests import Account, Endpoint, Failure, Import, Mailbox, Options, Tls
+from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
 from shared.model.work import FolderPlan, Intent, Lease, Stranded, Unit, UnitKind
 
 __all__ = [
+    "BY_ROW",
     "UNREADABLE",
     "Account",
     "AccountState",

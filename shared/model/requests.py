@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.accounts import AccountState, Profile
@@ -40,10 +41,16 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """As on the command line: ``imaps://host:993``."""
+        """As on the command line: ``imaps://host:993``; of `BY_ROW` only a word."""
+        if not self.host:
+            return "by row"
         scheme = {Tls.IMPLICIT: f"{self.protocol}s", Tls.STARTTLS: f"{self.protocol}+starttls", Tls.NONE: self.protocol}
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{scheme[self.tls]}://{host}:{self.port}"
+
+
+#: The source of an import whose rows name a server each. Nobody connects to it.
+BY_ROW: Final = Endpoint(host="", port=0, tls=Tls.IMPLICIT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -68,7 +68,9 @@ WAYS_IN = {
         "contract/test_mail_destination.py::test_a_body_that_looks_like_commands_never_runs",
         "contract/test_mail_destination.py::test_without_the_rule_it_would_run",
     ),
-    "what is said before STARTTLS": ("unit/mail/test_session.py::test_plaintext_slipped_in_before_the_handshake_is_refused",),
+    "what is said before STARTTLS": (
+        "unit/mail/test_session.py::test_plaintext_slipped_in_before_the_handshake_is_refused",
+    ),
     "accounts: SCIM's filter, JSON, URLs, a hook's input, lines of a passwd-file": (
         "contract/test_accounts.py::test_a_login_of_syntax_stays_a_login",
         "contract/test_accounts.py::test_names_and_passwords_of_syntax_stay_what_they_are",
@@ -116,8 +118,8 @@ NAMES = [
 ]
 #: What reading asks for: nothing of it changes anything.
 READING = {
-    "AUTHENTICATE", "LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB", "STATUS", "EXAMINE", "UID FETCH", "UID SEARCH",
-    "NOOP", "LOGOUT", "COMPRESS", "GETQUOTAROOT", "CLOSE", "UNSELECT",
+    "AUTHENTICATE", "LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB", "STATUS", "EXAMINE", "UID FETCH",
+    "UID SEARCH", "NOOP", "LOGOUT", "COMPRESS", "GETQUOTAROOT", "CLOSE", "UNSELECT",
 }  # fmt: skip
 
 
@@ -218,7 +220,9 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
     assert set(street.boxes["h1"].uids()) == set(street.boxes["h2"].uids()) == set(before["h1"])
     by_login = {one["login"]: one for one in whole["mailboxes"]}
     assert [by_login[login]["state"] for login in ("h1", "h2")] == ["parked", "parked"]
-    assert by_login["h0"]["copied"] == len(NAMES) - 2, "INBOX and all but the folders with NUL, with CR and LF, and the refused one"
+    assert by_login["h0"]["copied"] == len(NAMES) - 2, (
+        "INBOX and all but the folders with NUL, with CR and LF, and the refused one"
+    )
 
 
 @pytest.mark.parametrize("odd", ["\r\nX9 DELETE INBOX", "\n", "\r", "\0", "\x1b[2J", "\u009b2J", "\u2028", "\x7f"])
@@ -243,7 +247,22 @@ def test_no_cell_of_the_manifest_reaches_a_server(office: Office, odd: str) -> N
 
 def test_syntax_in_a_cell_stays_a_value(office: Office) -> None:
     """What is a command's syntax and may be a login or a password arrives as it stands."""
-    odd = ['a" NOOP "', "{3+}", "a\\", "(\\Seen)", "*", "%", "]", "a b", "'; DROP", "$(id)", "`id`", "=1+1", "ä", "a,b;c"]
+    odd = [
+        'a" NOOP "',
+        "{3+}",
+        "a\\",
+        "(\\Seen)",
+        "*",
+        "%",
+        "]",
+        "a b",
+        "'; DROP",
+        "$(id)",
+        "`id`",
+        "=1+1",
+        "ä",
+        "a,b;c",
+    ]
     with FaultyServer() as source, FaultyServer() as destination:
         lines = [["login", "password"]]
         for n, text in enumerate(odd):

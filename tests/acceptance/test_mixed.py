@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import tempfile
 from collections import Counter
@@ -89,6 +90,34 @@ def town() -> Iterator[Town]:
             yield Town(old, older, new, users)
     masters.unlink()
     masters.parent.rmdir()
+
+
+def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -> None:
+    lines, to = [], f"imap://127.0.0.1:{office.destination.port}"
+    boxes = []
+    with Dovecot(pop3=True) as older:
+        for login, server, port, kind in (
+            ("byrow1", office.source, office.source.port, "imap"),
+            ("byrow2", older, older.port, "imap"),
+            ("byrow3", older, older.pop3_port, "pop3"),
+        ):
+            for one in (server, office.destination):
+                one.add_user(login, "pw")
+            boxes.append((Box(server, login, "pw"), Box(office.destination, login, "pw")))
+            boxes[-1][0].fill({"INBOX": 3})
+            lines.append(f"{login},pw,{kind}://127.0.0.1:{port}")
+        manifest = office.manifest(["login,password,server", *lines])
+        for command in ("check", "plan", "import"):
+            office.run(command, manifest, "--destination", to)
+        assert all(held(one) == held(other) and held(one).total() == 3 for one, other in boxes)
+        # The order of rows does not matter: it is the same import, and what is new is all that is copied.
+        boxes[0][0].fill({"INBOX": 1}, seed=9)
+        manifest = office.manifest(["login,password,server", *reversed(lines)])
+        found = json.loads(office.run("import", manifest, "--destination", to, "--json").out)
+    assert (found["import"]["source"], found["import"]["passes"]) == ("by row", 2)
+    assert found["import"]["copied"] == 10
+    assert [held(other).total() for _, other in boxes] == [4, 3, 3]
+    assert f"by row → {to}" in office.run("status").out
 
 
 def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office, town: Town) -> None:

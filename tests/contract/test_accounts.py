@@ -297,7 +297,9 @@ def test_a_login_of_syntax_stays_a_login(service: Service) -> None:
 def test_names_and_passwords_of_syntax_stay_what_they_are(service: Service) -> None:
     """A passwd-file holds neither in clear; everywhere else they are values of JSON."""
     before = len(service.accounts())
-    for number, odd in enumerate(('"}],"x":["', "a:b::/bin/sh", "a\nroot:{PLAIN}x", "a\r\nX-Evil: 1", "\0", "${7*7}", "<b>&")):
+    for number, odd in enumerate(
+        ('"}],"x":["', "a:b::/bin/sh", "a\nroot:{PLAIN}x", "a\r\nX-Evil: 1", "\0", "${7*7}", "<b>&")
+    ):
         login = f"odd{number}@{DOMAIN}"
         wanted = replace(ANNA, login=login, password=Secret(f"{odd}-pw"), first_name=odd, last_name=odd)
         made = service.adapter.ensure(wanted, lambda: None)

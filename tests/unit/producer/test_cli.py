@@ -58,6 +58,16 @@ def test_every_fault_of_a_request_is_said_at_once(tmp_path: Path) -> None:
         assert words in found.stderr
 
 
+def test_rows_without_a_server_need_a_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("login,password,server\nx,y,\na,b,imaps://one.example\nq,r,\n")
+    found = CliRunner().invoke(app, ["import", str(path), "--destination", "imaps://new.example"])
+    assert found.exit_code == 2
+    assert "--source: these rows name no server: 2, 4" in found.stderr
+    pinned = ["--destination", "imaps://new.example", "--source-fingerprint", "00" * 32]
+    assert "--source-fingerprint: is of one" in CliRunner().invoke(app, ["import", str(path), *pinned]).stderr
+
+
 @pytest.mark.parametrize(
     ("error", "code"),
     [
