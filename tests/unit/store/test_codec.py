@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.model import Endpoint, Import, Options, Tls
+from shared.model import Account, Endpoint, Import, Options, Tls, import_id, mailbox_id
 from shared.store import codec
 from shared.uids import MAX_UID, Record, UidSet, records_of
 
@@ -65,3 +65,14 @@ def test_what_a_request_wants_comes_back_as_it_was() -> None:
     row = {key.encode(): value.encode() for key, value in codec.encode_import(wanted).items()}
     found = codec.decode_import("i", row | {b"state": b"running", b"control": b"run"})
     assert found.options == options
+
+
+def test_a_mailbox_of_an_import_of_old_comes_from_where_all_come_from() -> None:
+    """Written before rows could name a server: no such field, and the ids that stand in Redis."""
+    ends = [Endpoint(host=f"{which}.example", port=993, tls=Tls.IMPLICIT) for which in ("old", "new")]
+    assert import_id("move", *ends) == "fa5cbd8d35e09a98"
+    assert mailbox_id("fa5cbd8d35e09a98", "anna", "anna@new") == "2f4457e82ee763f3"
+    row = {b"import": b"fa5cbd8d35e09a98", b"source_login": b"anna", b"destination_login": b"anna@new"}
+    row |= {b"state": b"queued", b"control": b"run", b"row": b"2"}
+    found = codec.decode_mailbox("2f4457e82ee763f3", row, *ends)
+    assert (found.source, found.destination.endpoint) == (Account(endpoint=ends[0], login="anna"), ends[1])
