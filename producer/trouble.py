@@ -41,6 +41,8 @@ class ErrorGroup:
     sentence: str
     #: What to do next.
     advice: str
+    #: Where, for trouble with a source that rows name themselves; "" for the servers of all.
+    server: str = ""
     #: True when the mailboxes are stopped until a person acts.
     parked: bool
     #: Who has it, by row.
@@ -81,7 +83,7 @@ def trouble(
 ) -> list[ErrorGroup]:
     """Of these mailboxes: parked ones first, then what is tried again by itself, then single messages. Without `folders`
     nothing more is read, so that it costs nothing: for a live display."""
-    groups: dict[tuple[bool, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
+    groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
         trouble = mailbox.failure
         if trouble and mailbox.state is not MailboxState.COMPLETE:
@@ -89,7 +91,7 @@ def trouble(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=trouble.folder, detail=trouble.detail,
             )  # fmt: skip
-            key = (mailbox.state is MailboxState.PARKED, trouble.code)
+            key = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request))
             groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
@@ -97,17 +99,24 @@ def trouble(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=folder.display, detail=detail, messages=messages,
             )  # fmt: skip
-            groups[(False, code)].append((sentence, advice, who))
+            groups[(False, code, _server(code, mailbox, request))].append((sentence, advice, who))
     return [
         ErrorGroup(
             code=code,
             sentence=found[0][0],
             advice=addressed(next((advice for _, advice, _ in found if advice), ""), request.import_id),
+            server=server,
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
-        for (parked, code), found in sorted(groups.items(), key=lambda group: (not group[0][0], group[0][1]))
+        for (parked, code, server), found in sorted(groups.items(), key=lambda group: (not group[0][0], *group[0][1:]))
     ]
+
+
+def _server(code: str, mailbox: Mailbox, request: Import) -> str:
+    """What a group of errors has apart: one server's words and advice are not those of another."""
+    url = mailbox.source.endpoint.url
+    return url if url != request.source.url and (code.startswith("source_") or code == "unreadable_folder") else ""
 
 
 def _told_more(trouble: Failure, mailbox: Mailbox) -> str:

@@ -107,7 +107,8 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
     """Each kind of trouble: what happened, to whom, what the server said, what to do."""
     for group in groups:
         times = len(group.sufferers)
-        yield f"{group.code}: {clean(group.sentence)}" + (f" ({times} times)" if times > 1 else "")
+        where = f", at {group.server}" if group.server else ""
+        yield f"{group.code}: {clean(group.sentence)}{where}" + (f" ({times} times)" if times > 1 else "")
         shown = group.sufferers if everyone else group.sufferers[:_NAMED]
         for who in shown:
             folder = f", folder {clean(who.folder)}" if who.folder else ""

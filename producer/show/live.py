@@ -57,7 +57,7 @@ class PlainDisplay:
         self._stream, self._seconds = stream, seconds
         self._due = time.monotonic() + seconds
         self._last, self._last_at = "", 0.0
-        self._told: set[tuple[str, str]] = set()
+        self._told: set[tuple[str, str, str]] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -76,8 +76,8 @@ class PlainDisplay:
             self._last, self._last_at = line, now
             self.say(line)
         # What is tried again by itself, and a server that does not answer, must not wait for the summary.
-        fresh = [group for group in groups if (group.code, group.sentence) not in self._told]
-        self._told |= {(group.code, group.sentence) for group in fresh}
+        fresh = [group for group in groups if (group.code, group.server, group.sentence) not in self._told]
+        self._told |= {(group.code, group.server, group.sentence) for group in fresh}
         for text in error_lines(fresh):
             self.say(text)
 

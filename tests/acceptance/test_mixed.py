@@ -201,5 +201,7 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office,
     for login in parked:
         row = next(number for number, line in enumerate(town.lines, start=2) if line.startswith(login))
         assert f"row {row}, {login}" in said
+    refused = [line for line in said.splitlines() if line.startswith("source_auth_refused: ")]
+    assert [line.partition(", at ")[2] for line in refused] == ["", f"pop3://127.0.0.1:{town.older.pop3_port}"]
     assert "mailhaul credentials" in said
     assert sum(line.startswith("    row ") for line in said.splitlines()) == len(parked)
