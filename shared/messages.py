@@ -58,6 +58,20 @@ class FolderStatus:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """The storage of one account."""
+
+    #: What it may hold, bytes.
+    limit_bytes: int
+    #: What it holds, bytes.
+    used_bytes: int
+
+    def missing(self, size_bytes: int) -> int:
+        """Bytes of room that so much more mail would lack; 0 when it fits."""
+        return max(0, self.used_bytes + size_bytes - self.limit_bytes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
     """One message on its way: flags and date as read, the body as bytes or, when large, as a stream.
 

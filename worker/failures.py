@@ -17,6 +17,9 @@ ATTEMPTS = 3
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
 
+#: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
+ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
+
 #: Seconds to leave a server alone that asks to wait without saying how long.
 THROTTLE_SECONDS = 60.0
 
@@ -37,6 +40,8 @@ class Verdict:
     hold: str = ""
     #: What a person should do; "" when nothing.
     advice: str = ""
+    #: Seconds after which what is parked is tried again by itself; 0: not before a person acts.
+    again_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +62,8 @@ class Row:
     most_seconds: float = 60.0
     #: "account" or "host": which of the side's limits is put on hold.
     hold: str = ""
+    #: What is parked is tried again by itself after these seconds, by how often it happened in a row; (): it is not.
+    again: tuple[float, ...] = ()
     #: What a person should do, with {own} for what the error itself advises.
     advice: str = ""
 
@@ -98,7 +105,9 @@ TABLE: tuple[Row, ...] = (
         code="{side}_over_quota",
         how="park",
         scope="mailbox",
-        advice="make room or raise the quota at the destination, then: mailhaul retry IMPORT",
+        again=ROOM_SECONDS,
+        advice="make room or raise the quota at the destination: it is looked at again by itself, or at once by: mailhaul "
+        "retry IMPORT",
     ),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     Row(
@@ -154,10 +163,20 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None) ->
     hold = f"{side}_{row.hold}" if row.hold and side else ""
     own = error.advice if isinstance(error, errors.MailError) else ""
     advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
-    return Verdict(code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice)
+    again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
+    return Verdict(
+        code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again
+    )
 
 
-def describe(error: BaseException, verdict: Verdict, at: float, folder: str, before: Failure | None) -> Failure:
+def describe(
+    error: BaseException,
+    verdict: Verdict,
+    at: float,
+    folder: str,
+    before: Failure | None,
+    missing_bytes: int = 0,
+) -> Failure:
     """The failure as a person reads it."""
     if isinstance(error, errors.MailError):
         sentence, detail = f"{error.side}: {error.what}", error.detail
@@ -168,5 +187,6 @@ def describe(error: BaseException, verdict: Verdict, at: float, folder: str, bef
         sentence, detail = f"unexpected {type(error).__name__}", ""
     times = before.times + 1 if before and before.code == verdict.code else 1
     return Failure(
-        code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times
-    )
+        code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times,
+        missing_bytes=missing_bytes,
+    )  # fmt: skip

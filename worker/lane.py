@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, StoreError
+from shared.errors import ConnectionLost, ControlRequested, LeaseLost, MailError, MailhaulError, OverQuota, StoreError
 from shared.events import HeldBack, Listener, UnitEnded
 from shared.gmail import EXTENSION, LabelMode
 from shared.lifecycle import Control, Outcome
@@ -149,9 +149,10 @@ class Lane:
             except _Split:
                 result = "split"
             except Exception as error:
+                missing = self._missing(lease, error)
                 # The sessions' state is unknown; whatever was answered is in the ledger.
                 self._sessions.abort()
-                result = self._failed(lease, error)
+                result = self._failed(lease, error, missing)
             finally:
                 attendant.forget(lease)
                 seconds = time.monotonic() - began
@@ -224,9 +225,20 @@ class Lane:
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
-    def _failed(self, lease: Lease, error: Exception) -> str:
+    def _missing(self, lease: Lease, error: Exception) -> int:
+        """Bytes of room that what is still to be copied lacks; 0 where that is not the matter, or nobody says."""
+        if not isinstance(error, OverQuota):
+            return 0
+        with contextlib.suppress(MailError):
+            if quota := self._sessions.destination(lease.mailbox).quota():
+                tallies = [tally for _, tally in self._place.store.folders(lease.mailbox.mailbox_id)]
+                return quota.missing(sum(tally.size_bytes - tally.done_bytes for tally in tallies))
+        return 0
+
+    def _failed(self, lease: Lease, error: Exception, missing_bytes: int = 0) -> str:
         """Does what the table says about `error`; returns its code."""
-        place, before = self._place, lease.mailbox.failure
+        # What got on in between did not fail in a row.
+        place, before = self._place, None if self._progressed else lease.mailbox.failure
         wish = place.attendant.wish(lease)
         if wish == "lost" and isinstance(error, ConnectionLost):
             error = LeaseLost("the lease ran out, and the sessions were shut")
@@ -242,7 +254,7 @@ class Lane:
                 self._recheck(lease)
             return verdict.code
         folder = lease.folder.display if lease.folder else ""
-        failure: Failure | None = describe(error, verdict, place.now(), folder, before)
+        failure: Failure | None = describe(error, verdict, place.now(), folder, before, missing_bytes)
         how, hold = verdict.how, ""
         if how == "give_up" and lease.intents:
             # What is in doubt cannot be looked for while the folder stays closed: nobody may call it failed.
@@ -264,7 +276,7 @@ class Lane:
             else:
                 place.store.release(
                     lease, how=how, delay_seconds=verdict.delay_seconds, failure=failure, hold=hold,
-                    hold_seconds=verdict.delay_seconds,
+                    hold_seconds=verdict.delay_seconds, again_seconds=verdict.again_seconds,
                 )  # fmt: skip
         except LeaseLost:
             _log.warning("lease_lost", code=verdict.code)

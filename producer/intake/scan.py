@@ -7,7 +7,6 @@ it.
 from __future__ import annotations
 
 import contextlib
-import imaplib
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,8 +30,8 @@ from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unrea
 from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
+from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
-from shared.mail.session import Session
 from shared.mail.ways import Ways
 from shared.maildrop import Passing
 from shared.model import Endpoint, Options
@@ -196,14 +195,14 @@ class Scan:
                 statuses = _statuses(mail, mail.listing())
                 readable = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
                 size = sum(_size(mail, name, status) for name, status in readable.items()) if side == "source" else None
-                quota, used = _quota(mail.session) if isinstance(mail, ImapSession) else (None, None)
+                quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
                 return Side(
                     ok=True,
                     folders=len(readable),
                     messages=sum(status.messages for status in readable.values()),
                     size_bytes=size,
-                    quota_bytes=quota,
-                    quota_used_bytes=used,
+                    quota_bytes=quota.limit_bytes if quota else None,
+                    quota_used_bytes=quota.used_bytes if quota else None,
                 )
         except MailError as error:
             return _refused(error, endpoint, row.login if side == "source" else row.new_login)
@@ -283,21 +282,6 @@ def _size(mail: Looking, name: bytes, status: FolderStatus) -> int:
         return sum(size for _, size in mail.sizes(mail.open(name)))
     except FolderRefused:
         return 0
-
-
-def _quota(session: Session) -> tuple[int | None, int | None]:
-    """(limit, used) of storage (RFC 9208), where the server has one."""
-    if not any(name == "QUOTA" or name.startswith("QUOTA=") for name in session.capabilities):
-        return None, None
-    try:
-        _, quotas = session.client.get_quota_root("INBOX")
-    except (imaplib.IMAP4.error, MailError, OSError, ValueError, AttributeError, TypeError):
-        # Nobody's mail depends on it.
-        return None, None
-    for quota in quotas:
-        if str(quota.resource).upper() == "STORAGE":
-            return int(quota.limit) * 1024, int(quota.usage) * 1024
-    return None, None
 
 
 def _refused(error: MailError, endpoint: Endpoint, login: str) -> Side:

@@ -14,7 +14,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from shared.messages import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.messages import (
+    Appended,
+    FolderListing,
+    FolderStatus,
+    Labels,
+    ListedFolder,
+    Message,
+    Quota,
+    Sighting,
+    Traits,
+)
 from shared.uids import Uid, UidSet
 
 __all__ = [
@@ -27,6 +37,7 @@ __all__ = [
     "MailSession",
     "MailSource",
     "Message",
+    "Quota",
     "Sighting",
     "Traits",
 ]
@@ -129,6 +140,9 @@ class MailDestination(MailSession, Protocol):
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT for each, pipelined."""
+
+    def quota(self) -> Quota | None:
+        """How much the account may hold; None where the server does not say. Only while no group is unanswered."""
 
     def remove(self, uids: UidSet) -> bool:
         """\\Deleted and UID EXPUNGE of exactly these; False when the server cannot expunge by UID (RFC 4315)."""

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
-from shared.mail import Appended, FolderStatus, Message
+from shared.mail import Appended, FolderStatus, Message, Quota
 from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import PIECE, shown
 from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
 from shared.mail.limits import APPENDLIMIT, append_limit, too_large
+from shared.mail.quota import storage_of
 from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
@@ -289,6 +290,10 @@ class ImapDestination(LookingSession):
         refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
         if refused:
             raise self._talk.refusal(refused[0], what="would not change flags")
+
+    def quota(self) -> Quota | None:
+        """GETQUOTAROOT INBOX."""
+        return storage_of(self.session)
 
     def remove(self, uids: UidSet) -> bool:
         """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is

@@ -13,6 +13,7 @@ from typing import Final
 from shared.errors import (
     MailError,
 )
+from shared.mail import Quota
 from shared.mail.memory_folders import At, DeliveredLate, Fault, MemoryFolder, Stored
 from shared.mail.memory_sessions import MemoryDestination, MemorySource
 from shared.uids import Uid
@@ -48,6 +49,7 @@ class MemoryServer:
         refuse: Callable[[Stored], MailError | None] | None = None,
         alter: Callable[[Stored], Stored | None] | None = None,
         append_limit_bytes: int | None = None,
+        quota: Quota | None = None,
     ) -> None:
         """`refuse` gives the error for a message it does not take. `alter` changes what is stored (bytes, date,
         flags), or says OK and stores nothing by giving None."""
@@ -58,6 +60,8 @@ class MemoryServer:
         self.refuse = refuse
         self.alter = alter
         self.append_limit_bytes = append_limit_bytes
+        #: What every account is told of its room.
+        self.quota = quota
         #: Number of times each operation was asked for.
         self.calls: dict[str, int] = {}
         self.lock = threading.RLock()

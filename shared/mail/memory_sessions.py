@@ -16,7 +16,7 @@ from shared.errors import (
     ServerRefused,
 )
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
-from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Quota, Sighting, Traits
 from shared.mail.grammar import flag_list
 from shared.mail.limits import too_large
 from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
@@ -312,6 +312,10 @@ class MemoryDestination(_MemorySession):
             made = {int(stored.uid): self._server.keep(folder, stored) for stored in self._those(uids)}
         told = "UIDPLUS" in self.capabilities
         return folder.uidvalidity, {uid: int(copy) for uid, copy in made.items() if told and copy is not None}
+
+    def quota(self) -> Quota | None:
+        self._step("quota")
+        return self._server.quota
 
     def remove(self, uids: UidSet) -> bool:
         folder = self._here()

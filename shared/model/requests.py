@@ -154,6 +154,8 @@ class Failure:
     folder: str = ""
     #: How often it happened in a row.
     times: int = 1
+    #: Room that is missing for what is still to be copied, bytes; 0 where that is not known, or not what is wrong.
+    missing_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,3 +184,5 @@ class Mailbox:
     account: AccountState = AccountState.UNKNOWN
     #: Since when, by the store's clock, seconds since the epoch.
     account_at: float = 0.0
+    #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: a person has to act.
+    again_at: float = 0.0

@@ -214,8 +214,10 @@ class WorkStore(Protocol):
         failure: Failure | None = None,
         hold: str = "",
         hold_seconds: float = 0,
+        again_seconds: float = 0,
     ) -> None:
-        """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan"."""
+        """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan". What is parked
+        with `again_seconds` is queued again by `reap` when they are over, unless a person acted before."""
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
@@ -327,7 +329,8 @@ class CoordinationStore(Protocol):
         """Leadership's term, or 0 while somebody else leads."""
 
     def reap(self, grace_seconds: float) -> list[str]:
-        """Takes units back whose lease ran out; wakes what is due."""
+        """Takes units back whose lease ran out; wakes what is due; queues parked mailboxes again whose moment has come, and
+        so lets a finished import go on. One that a person paused, or whose passwords are gone, stays parked."""
 
     def processes(self) -> list[str]:
         """Workers, and the coordinator that leads, as far as they were heard of or hold something."""

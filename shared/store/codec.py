@@ -116,6 +116,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         profile=decode_profile(text(row, "profile")),
         account=AccountState(text(row, "account")),
         account_at=number(row, "account_at") / 1000,
+        again_at=number(row, "again_at") / 1000,
     )
 
 

@@ -10,7 +10,8 @@
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
-|                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms; counters |
+|                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
+|                                   |      | again_at: when a parked one is tried again by itself, ms; counters |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
@@ -34,6 +35,7 @@
 | routes                            | ZSET | every route (pair of servers), by how much it was served |
 | served                            | HASH | route → where the mailbox chosen last stood; "" → the same of routes |
 | delayed                           | ZSET | unit, scored by when it is due (ms) |
+| again                             | ZSET | parked mailbox that goes on by itself, scored by when it is tried again (ms) |
 | leases                            | ZSET | unit, scored by when its lease runs out (ms) |
 | holders                           | HASH | lane → the one unit that it holds |
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |

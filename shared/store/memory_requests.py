@@ -235,7 +235,6 @@ class Requests:
         if not moved and not batches:
             return False
         m.set(failure=None, control=Control.RUN)
-        whole.expires = None
         queued = [self._retry_batch(m, unit, notes) for unit, notes in batches]
         for unit_id in m.open:
             rows.units[unit_id].set(attempts=0)
@@ -243,8 +242,7 @@ class Requests:
             rows.move(m, "replan")
         if m.mailbox.state is MailboxState.QUEUED:
             rows.queue_plan(m)
-        if whole.request.state is ImportState.FINISHED:
-            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+        rows.reopen(whole)
         if whole.request.control is Control.CANCEL:
             whole.set(control=Control.RUN)
         rows.refresh(m)

@@ -243,10 +243,13 @@ class Rows:
 
     def move(self, m: MailboxRow, event: str) -> bool:
         """Along an edge of the mailbox machine; False when there is none."""
+        before = m.mailbox.state
         try:
-            m.set(state=MailboxState(advance("mailbox", m.mailbox.state, event)))
+            m.set(state=MailboxState(advance("mailbox", before, event)))
         except IllegalTransition:
             return False
+        if before is MailboxState.PARKED is not m.mailbox.state:
+            m.set(again_at=0.0)
         return True
 
     def wish(self, m: MailboxRow) -> Control:
@@ -286,6 +289,12 @@ class Rows:
         if settled and whole.request.state is ImportState.RUNNING:
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
             whole.expires = self.now() + whole.retention_ms
+
+    def reopen(self, whole: ImportRow) -> None:
+        """There is something to do again: an import that was finished runs, and keeps its passwords."""
+        whole.expires = None
+        if whole.request.state is ImportState.FINISHED:
+            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
 
     # -- the ledger
 

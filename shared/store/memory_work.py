@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from shared.errors import LeaseLost, StoreError
-from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState, advance
+from shared.lifecycle import Control, MailboxState, Outcome, UnitState
 from shared.maildrop import Known, overwritten
 from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit, UnitKind
 from shared.store import BRINGING_SECONDS, SCOPES
@@ -123,6 +123,7 @@ class Work(Claims):
         failure: Failure | None = None,
         hold: str = "",
         hold_seconds: float = 0,
+        again_seconds: float = 0,
     ) -> None:
         rows, now = self._rows, self._rows.now()
         row = rows.fence(lease)
@@ -143,6 +144,7 @@ class Work(Claims):
             rows.make_ready(row)
         if how == "park":
             rows.move(m, "park")
+            m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])
         elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
             rows.queue_plan(m)
@@ -182,9 +184,7 @@ class Work(Claims):
             row.set(state=UnitState.DELAYED)
             m.ready.pop(row.unit.unit_id, None)
             rows.delayed[row.unit.unit_id] = rows.now() + int(delay_seconds * 1000)
-        whole.expires = None
-        if whole.request.state is ImportState.FINISHED:
-            whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
+        rows.reopen(whole)
         rows.refresh(m)
         return True
 

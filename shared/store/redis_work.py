@@ -125,9 +125,13 @@ class Work(Scripts):
         failure: Failure | None = None,
         hold: str = "",
         hold_seconds: float = 0,
+        again_seconds: float = 0,
     ) -> None:
-        said = codec.encode_failure(failure)
-        self._run("release", *self._fence(lease), how, int(delay_seconds * 1000), said, hold, int(hold_seconds * 1000))
+        seconds = (hold_seconds, again_seconds)
+        self._run(
+            "release", *self._fence(lease), how, int(delay_seconds * 1000), codec.encode_failure(failure), hold,
+            *(int(n * 1000) for n in seconds),
+        )  # fmt: skip
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         rows = [

@@ -106,6 +106,17 @@ local function new_unit(u, kind, mailbox, folder, uids, size, messages, order, s
   redis.call('SADD', mailbox_key(mailbox) .. ':open', u)
 end
 
+-- A parked mailbox is tried again by itself after so many ms; 0: not before a person acts.
+local function set_again(m, ms)
+  if ms > 0 then
+    local at = clock() + ms
+    redis.call('ZADD', P .. 'again', at, m)
+    redis.call('HSET', mailbox_key(m), 'again_at', string.format('%.0f', at))
+  elseif redis.call('ZREM', P .. 'again', m) == 1 then
+    redis.call('HDEL', mailbox_key(m), 'again_at')
+  end
+end
+
 local function move_mailbox(m, event)
   local key = mailbox_key(m)
   local h = redis.call('HMGET', key, 'state', 'import')
@@ -113,6 +124,7 @@ local function move_mailbox(m, event)
   if not after then return false end
   if after ~= h[1] then
     redis.call('HSET', key, 'state', after)
+    if h[1] == 'parked' then set_again(m, 0) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
     redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)
   end
@@ -129,6 +141,15 @@ local function settle_import(i)
     redis.call('HSET', key, 'state', advance('import', 'running', 'settled'), 'finished_at', clock())
     redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600)
   end
+end
+
+-- There is something to do again: an import that was finished runs, and keeps its passwords.
+local function reopen_import(i)
+  local key = import_key(i)
+  redis.call('PERSIST', key .. ':credentials')
+  local state = redis.call('HGET', key, 'state')
+  local after = advance('import', state, 'reopened')
+  if after and after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
 end
 
 -- A queued mailbox has a plan unit, and no verification any more: what is verified has to be planned and copied before.

@@ -9,6 +9,20 @@ for _, u in ipairs(redis.call('ZRANGEBYSCORE', P .. 'delayed', '-inf', now, 'LIM
   redis.call('ZREM', P .. 'delayed', u)
   if redis.call('HGET', unit_key(u), 'state') == 'delayed' then make_ready(u) end
 end
+-- Parked until there is room. What a person paused, or nobody can sign in to, is looked at again in a minute; its failure
+-- stays, so that the next wait is longer.
+for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT', 0, 200)) do
+  local i = redis.call('HGET', mailbox_key(m), 'import')
+  local wanted = redis.call('HGET', import_key(i), 'control') == 'run' and redis.call('HGET', mailbox_key(m), 'control') == 'run'
+  if wanted and redis.call('EXISTS', import_key(i) .. ':credentials') == 1 then
+    move_mailbox(m, 'again')
+    plan_unit(m)
+    reopen_import(i)
+    refresh(m)
+  else
+    set_again(m, 60000)
+  end
+end
 redis.call('ZREMRANGEBYSCORE', P .. 'holds', '-inf', now)
 redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', now - 86400000)
 return taken

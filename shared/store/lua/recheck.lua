@@ -15,9 +15,6 @@ if delay > 0 and redis.call('HGET', unit_key(u), 'state') == 'ready' then
   redis.call('HSET', unit_key(u), 'state', 'delayed')
   redis.call('ZADD', P .. 'delayed', clock() + delay, u)
 end
-redis.call('PERSIST', key .. ':credentials')
-local state = redis.call('HGET', key, 'state')
-local after = advance('import', state, 'reopened')
-if after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
+reopen_import(h[1])
 refresh(m)
 return 1

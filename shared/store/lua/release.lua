@@ -1,7 +1,8 @@
--- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms)
+-- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
 -- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
+-- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
 local u, term, holder, how, delay = ARGV[1], ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[5])
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local h = redis.call('HMGET', unit_key(u), 'mailbox', 'kind')
@@ -24,6 +25,7 @@ else
 end
 if how == 'park' then
   move_mailbox(m, 'park')
+  set_again(m, tonumber(ARGV[9]))
   settle_import(redis.call('HGET', key, 'import'))
 elseif how == 'replan' and move_mailbox(m, 'replan') and kind ~= 'plan' then
   plan_unit(m)

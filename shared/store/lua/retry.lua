@@ -9,7 +9,6 @@ local moved = move_mailbox(m, 'again')
 if not moved and #batches == 0 then return 0 end
 redis.call('HDEL', mailbox_key(m), 'failure', 'login:source', 'login:destination')
 redis.call('HSET', mailbox_key(m), 'control', 'run')
-redis.call('PERSIST', key .. ':credentials')
 local queued = 0
 for _, b in ipairs(batches) do
   local f = folder_key(b.folder)
@@ -35,9 +34,7 @@ end
 -- A verification under way would close the mailbox over batches that are open.
 if not moved and queued > 0 and redis.call('HGET', mailbox_key(m), 'state') == 'verifying' then move_mailbox(m, 'replan') end
 if redis.call('HGET', mailbox_key(m), 'state') == 'queued' then plan_unit(m) end
-local h = redis.call('HMGET', key, 'state', 'control')
-local after = advance('import', h[1], 'reopened')
-if after and after ~= h[1] then redis.call('HSET', key, 'state', after, 'finished_at', 0) end
-if h[2] == 'cancel' then redis.call('HSET', key, 'control', 'run') end
+reopen_import(i)
+if redis.call('HGET', key, 'control') == 'cancel' then redis.call('HSET', key, 'control', 'run') end
 refresh(m)
 return 1

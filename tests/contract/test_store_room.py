@@ -1,0 +1,101 @@
+"""A mailbox that is parked for want of room goes on by itself when its moment has come."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.lifecycle import Control, ImportState, MailboxState
+from shared.model import Failure, UnitKind
+from shared.store import Store
+from tests.contract.store_kit import Clock, copy, planned, take
+
+FULL = Failure(code="destination_over_quota", sentence="full", times=2)
+
+
+def _parked(store: Store, again_seconds: float = 60) -> tuple[str, str]:
+    """(import id, mailbox id) of a finished import whose one mailbox is full."""
+    whole, mailbox, _ = planned(store, (1, 10))
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
+    store.release(take(store), how="park", failure=FULL, again_seconds=again_seconds)
+    assert _states(store, whole.import_id, mailbox.mailbox_id) == (ImportState.FINISHED, MailboxState.PARKED)
+    return whole.import_id, mailbox.mailbox_id
+
+
+def _states(store: Store, import_id: str, mailbox_id: str) -> tuple[ImportState, MailboxState]:
+    whole, mailbox = store.import_(import_id), store.mailbox(mailbox_id)
+    assert whole is not None
+    assert mailbox is not None
+    return whole.state, mailbox.state
+
+
+def _again_at(store: Store, mailbox_id: str) -> float:
+    found = store.mailbox(mailbox_id)
+    assert found is not None
+    return found.again_at
+
+
+def test_it_is_queued_again_after_its_time_and_the_finished_import_runs(store: Store, clock: Clock) -> None:
+    import_id, mailbox_id = _parked(store)
+    assert _again_at(store, mailbox_id) == clock() + 60
+    clock.forward(59)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == (ImportState.FINISHED, MailboxState.PARKED)
+    assert store.claim("lane") is None
+    clock.forward(1)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == (ImportState.RUNNING, MailboxState.QUEUED)
+    found = store.mailbox(mailbox_id)
+    assert found is not None
+    assert found.failure == FULL, "kept, so that the next wait is longer"
+    assert _again_at(store, mailbox_id) == 0
+    plan = take(store)
+    assert plan.unit.kind is UnitKind.PLAN
+    store.finish(plan)
+    lease = take(store)
+    assert lease.unit.attempts == 1, "no attempt was spent"
+    copy(store, lease, 1)
+    store.finish(take(store))
+    assert _states(store, import_id, mailbox_id) == (ImportState.FINISHED, MailboxState.COMPLETE)
+
+
+def test_without_a_moment_it_waits_for_a_person(store: Store, clock: Clock) -> None:
+    import_id, mailbox_id = _parked(store, again_seconds=0)
+    clock.forward(86_400)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == (ImportState.FINISHED, MailboxState.PARKED)
+
+
+@pytest.mark.parametrize("why", ["retried", "cancelled"])
+def test_a_person_who_acts_before_takes_the_moment_away(store: Store, clock: Clock, why: str) -> None:
+    import_id, mailbox_id = _parked(store)
+    if why == "retried":
+        assert store.retry(import_id, mailbox_id, [])
+        store.finish(take(store))
+        store.release(take(store), how="park")
+    else:
+        store.control(import_id, mailbox_id, Control.CANCEL)
+    assert _again_at(store, mailbox_id) == 0
+    before = _states(store, import_id, mailbox_id)
+    clock.forward(61)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == before
+
+
+@pytest.mark.parametrize("why", ["mailbox", "import", "forgotten"])
+def test_what_is_paused_or_cannot_sign_in_stays_parked_and_is_looked_at_later(
+    store: Store, clock: Clock, why: str
+) -> None:
+    import_id, mailbox_id = _parked(store)
+    if why == "forgotten":
+        store.forget(import_id)
+    else:
+        store.control(import_id, mailbox_id if why == "mailbox" else None, Control.PAUSE)
+    clock.forward(61)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == (ImportState.FINISHED, MailboxState.PARKED)
+    store.seal(import_id, {(mailbox_id, "source"): b"x"})
+    store.control(import_id, mailbox_id, Control.RUN)
+    store.control(import_id, None, Control.RUN)
+    clock.forward(60)
+    store.reap(5)
+    assert _states(store, import_id, mailbox_id) == (ImportState.RUNNING, MailboxState.QUEUED)
