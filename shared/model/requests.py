@@ -134,6 +134,12 @@ class Import:
     last_record_at: float = 0.0
     #: How many times it was started; 1 is the first pass, later ones are delta passes.
     passes: int = 0
+    #: The hours in which it may work, as a person gave them (`shared.hours`); "" for all.
+    window: str = ""
+    #: The span of these hours that is now or comes next, seconds since the epoch; outside of it nothing is claimed.
+    opens_at: float = 0.0
+    #: Its end.
+    shuts_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -100,6 +100,22 @@ class Stranded:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Wait:
+    """Something that an import waits for, and that is over by itself: no failure."""
+
+    #: "window" (its hours), "room" (full mailboxes), or the scope that a server asked to leave alone: "source_account" …
+    what: str
+    #: Which host, or which account ("imaps://host:993/login"); "" for the others.
+    key: str = ""
+    #: Until when, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
+    until: float = 0.0
+    #: Why: the hours as given, or what the server said.
+    why: str = ""
+    #: Mailboxes of which this is known; 0 where it is about all that go there.
+    mailboxes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FolderPlan:
     """One folder as it enters the store: its new snapshot and what there is to do."""
 

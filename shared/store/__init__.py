@@ -40,6 +40,7 @@ from shared.model import (
     Stranded,
     Tally,
     Unit,
+    Wait,
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
@@ -114,6 +115,16 @@ class RequestStore(Protocol):
 
     def stranded(self, import_id: str) -> Stranded:
         """What waits for a worker that is silent for more than `SILENT_SECONDS`, and will be taken back from it."""
+
+    def waits(self, import_id: str) -> list[Wait]:
+        """What it waits for that is over by itself: its hours, holds, full mailboxes (together, until the first is tried)."""
+
+    def set_window(
+        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+    ) -> bool:
+        """The hours in which it may work, "" for all, and the span of them that is now or comes next. Outside of it nothing
+        is claimed, and who is at work is told to pause. With `renew` only the span, unless the hours are others by now.
+        Whether it was done."""
 
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         """Rows `start` … of the manifest's order; all of them with count -1."""
@@ -218,6 +229,10 @@ class WorkStore(Protocol):
     ) -> None:
         """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan". What is parked
         with `again_seconds` is queued again by `reap` when they are over, unless a person acted before."""
+
+    def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
+        """A server asked to leave "scope:key" alone for so long, in these words. What was said before is never shortened.
+        `release` does the same, with the failure's words."""
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""

@@ -88,6 +88,9 @@ def decode_import(import_id: str, row: Hash) -> Import:
         first_claim_at=number(row, "first_claim_at") / 1000,
         last_record_at=number(row, "last_record_at") / 1000,
         passes=number(row, "passes"),
+        window=text(row, "window"),
+        opens_at=number(row, "opens_at") / 1000,
+        shuts_at=number(row, "shuts_at") / 1000,
     )
 
 

@@ -4,6 +4,7 @@
 |-----------------------------------|------|-------|
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
 | import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters; |
+|                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
 |                                   |      | fresh: the next `submit` begins a pass |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
@@ -40,6 +41,8 @@
 | holders                           | HASH | lane → the one unit that it holds |
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
+| whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
+| opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
 | accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |

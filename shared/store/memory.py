@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from shared.lifecycle import Control, ImportState
+from shared.lifecycle import ImportState
 from shared.model import Stranded, Unit
 from shared.store import SILENT_SECONDS, Overview, process_of
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import tally
-from shared.store.memory_work import Work
+from shared.store.memory_waits import Waits
 
 
-class MemoryStore(Work):
+class MemoryStore(Waits):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     @atomic
@@ -37,17 +37,8 @@ class MemoryStore(Work):
         for _, unit_id in over:
             rows.take_back(rows.units[unit_id])
         rows.wake()
-        due = [m for m in rows.mailboxes.values() if 0 < round(m.mailbox.again_at * 1000) <= now]
-        for m in sorted(due, key=lambda m: (m.mailbox.again_at, m.mailbox.mailbox_id)):
-            whole = rows.imports[m.mailbox.import_id]
-            self._expire(whole)
-            if m.mailbox.control is whole.request.control is Control.RUN and whole.credentials:
-                rows.move(m, "again")
-                rows.queue_plan(m)
-                rows.reopen(whole)
-                rows.refresh(m)
-            else:
-                m.set(again_at=(now + 60_000) / 1000)
+        self._make_room()
+        self._open_hours()
         return [unit_id for _, unit_id in over]
 
     @atomic

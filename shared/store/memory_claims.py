@@ -41,7 +41,9 @@ class Claims(SignIns):
         self._maildrops: dict[str, Known] = {}
         #: Where shared messages stand, by mailbox and message; a unit and since when, while one brings it.
         self._shared: dict[tuple[str, int], bytes | tuple[str, float]] = {}
+        #: "scope:key" → until when nobody is let in, ms; and who was told so in which words.
         self._holds: dict[str, int] = {}
+        self._whys: dict[str, tuple[str, str]] = {}
         self._workers: dict[str, int] = {}
         self._leader: tuple[str, int, int] = ("", 0, 0)
 

@@ -157,7 +157,13 @@ class Rows:
         whole = self.imports[m.mailbox.import_id].request
         if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or m.mailbox.state in SETTLED:
             return False
-        return not (whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED)
+        return not (whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED) and not self.shut(
+            whole
+        )
+
+    def shut(self, whole: Import) -> bool:
+        """Whether its hours are over, or not yet there."""
+        return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
 
     def refresh(self, m: MailboxRow) -> None:
         """A mailbox stands in its queue exactly when it may be served. A newcomer starts where the last one stood."""
@@ -254,10 +260,11 @@ class Rows:
 
     def wish(self, m: MailboxRow) -> Control:
         """What a person wants of a lane at work."""
-        words = {m.mailbox.control, self.imports[m.mailbox.import_id].request.control}
+        whole = self.imports[m.mailbox.import_id].request
+        words = {m.mailbox.control, whole.control}
         if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
             return Control.CANCEL
-        if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED:
+        if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED or self.shut(whole):
             return Control.PAUSE
         return Control.RUN
 

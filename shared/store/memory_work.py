@@ -135,7 +135,8 @@ class Work(Claims):
             m.set(failure=failure)
             m.failures.appendleft(failure)
         if hold:
-            self._holds[hold] = max(self._holds.get(hold, 0), now + int(hold_seconds * 1000))
+            why = failure.detail or failure.sentence if failure else ""
+            self._hold(hold, hold_seconds, m.mailbox.import_id, why)
         if delay_seconds > 0:
             row.set(state=UnitState.DELAYED)
             row.holder = ""
@@ -149,6 +150,11 @@ class Work(Claims):
         elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:
             rows.queue_plan(m)
         rows.refresh(m)
+
+    def _hold(self, name: str, seconds: float, import_id: str, why: str) -> None:
+        until = self._rows.now() + int(seconds * 1000)
+        if until > self._holds.get(name, 0):
+            self._holds[name], self._whys[name] = until, (import_id, why)
 
     @atomic
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:

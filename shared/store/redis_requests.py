@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from shared.errors import StoreError
 from shared.lifecycle import Control, MailboxState
-from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Note, Stranded, Tally, Unit, route_id
+from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Note, Stranded, Tally, Unit, Wait, route_id
 from shared.model.search import ORDERS, Search
 from shared.store import SILENT_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
@@ -58,6 +58,19 @@ class Requests(Scripts):
         lease_ms, silent_ms = int(self._lease_seconds * 1000), int(SILENT_SECONDS * 1000)
         units, messages, left = self._run("stranded", import_id, lease_ms, silent_ms)
         return Stranded(units=units, messages=messages, seconds=max(0, left) / 1000)
+
+    def waits(self, import_id: str) -> list[Wait]:
+        flat = self._run("waits", import_id)
+        return [
+            Wait(what=what.decode(), key=key.decode(), until=int(until) / 1000, why=why.decode(), mailboxes=many)
+            for what, key, until, why, many in zip(*(flat[n::5] for n in range(5)), strict=True)
+        ]
+
+    def set_window(
+        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+    ) -> bool:
+        span = (int(opens_at * 1000), int(shuts_at * 1000))
+        return bool(self._run("hours", import_id, window, *span, "1" if renew else "0"))
 
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
         # Not kept: the same import may be opened again with another CA file or fingerprint.

@@ -133,6 +133,9 @@ class Work(Scripts):
             *(int(n * 1000) for n in seconds),
         )  # fmt: skip
 
+    def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
+        self._run("hold", name, int(seconds * 1000), import_id, why)
+
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         rows = [
             {

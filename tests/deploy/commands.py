@@ -17,11 +17,11 @@ SCRIPTS = {
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
             "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
-            "login_turn", "login_told", "token", "keep_token",
+            "login_turn", "login_told", "token", "keep_token", "hold",
         }
     ),
-    "coordinator": frozenset({"lead", "reap", "overview", "stranded"}),
-    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury"}),
+    "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
+    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits"}),
 }  # fmt: skip
 #: Role → what it asks without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at the queues.
 DIRECT = {

@@ -26,14 +26,21 @@ local function count(folder, mailbox, import, field, n)
   redis.call('HINCRBY', import_key(import), field, n)
 end
 
+-- Whether an import's hours are over, or not yet there. They are renewed by the coordinator: without one they stay shut.
+local function shut(opens, shuts)
+  if not opens then return false end
+  local now = clock()
+  return now < tonumber(opens) or now >= tonumber(shuts)
+end
+
 -- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits
 -- until the request is whole: only then are its credentials there.
 local function served(m)
   local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route')
   if not h[1] then return false end
   if h[2] ~= 'run' or SETTLED[h[3]] then return false, h[4] end
-  local i = redis.call('HMGET', import_key(h[1]), 'control', 'state')
-  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued'), h[4]
+  local i = redis.call('HMGET', import_key(h[1]), 'control', 'state', 'opens_at', 'shuts_at')
+  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4]), h[4]
 end
 
 -- A mailbox stands in ready:<route> exactly when it may be served: something is ready and nobody said no.
@@ -215,10 +222,18 @@ end
 
 local function wish(m)
   local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state')
-  local whole = redis.call('HGET', import_key(h[1]), 'control')
-  if whole == 'cancel' or h[2] == 'cancel' or h[3] == 'cancelled' then return 'cancel' end
-  if whole == 'pause' or h[2] == 'pause' or h[3] == 'parked' then return 'pause' end
+  local whole = redis.call('HMGET', import_key(h[1]), 'control', 'opens_at', 'shuts_at')
+  if whole[1] == 'cancel' or h[2] == 'cancel' or h[3] == 'cancelled' then return 'cancel' end
+  if whole[1] == 'pause' or h[2] == 'pause' or h[3] == 'parked' or shut(whole[2], whole[3]) then return 'pause' end
   return 'run'
+end
+
+-- A server asked to leave "scope:key" alone; what was said before is never shortened.
+local function set_hold(name, ms, import, why)
+  local till, before = clock() + ms, redis.call('ZSCORE', P .. 'holds', name)
+  if before and tonumber(before) >= till then return end
+  redis.call('ZADD', P .. 'holds', till, name)
+  redis.call('HSET', P .. 'whys', name, import .. ':' .. why)
 end
 
 -- Destination UIDs belong to one source UID only. Ranges are kept merged: "low:high" scored by low.

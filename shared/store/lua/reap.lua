@@ -23,6 +23,13 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT
     set_again(m, 60000)
   end
 end
-redis.call('ZREMRANGEBYSCORE', P .. 'holds', '-inf', now)
+for _, i in ipairs(redis.call('ZRANGEBYSCORE', P .. 'opening', '-inf', now)) do
+  redis.call('ZREM', P .. 'opening', i)
+  for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':mailboxes', 0, -1)) do refresh(m) end
+end
+for _, name in ipairs(redis.call('ZRANGEBYSCORE', P .. 'holds', '-inf', now, 'LIMIT', 0, 1000)) do
+  redis.call('ZREM', P .. 'holds', name)
+  redis.call('HDEL', P .. 'whys', name)
+end
 redis.call('ZREMRANGEBYSCORE', P .. 'workers', '-inf', now - 86400000)
 return taken

@@ -16,7 +16,10 @@ if ARGV[6] ~= '' then
   redis.call('LPUSH', key .. ':failures', ARGV[6])
   redis.call('LTRIM', key .. ':failures', 0, 49)
 end
-if ARGV[7] ~= '' then redis.call('ZADD', P .. 'holds', 'GT', now + tonumber(ARGV[8]), ARGV[7]) end
+if ARGV[7] ~= '' then
+  local f = ARGV[6] ~= '' and cjson.decode(ARGV[6]) or {}
+  set_hold(ARGV[7], tonumber(ARGV[8]), redis.call('HGET', key, 'import'), f.detail ~= '' and f.detail or f.sentence or '')
+end
 if delay > 0 then
   redis.call('HSET', unit_key(u), 'state', 'delayed', 'holder', '')
   redis.call('ZADD', P .. 'delayed', now + delay, u)

@@ -1,0 +1,77 @@
+"""The part of the model for what is over by itself: holds, hours, full mailboxes."""
+
+from __future__ import annotations
+
+from shared.lifecycle import Control
+from shared.model import Wait
+from shared.store.memory_requests import atomic
+from shared.store.memory_work import Work
+
+
+class Waits(Work):
+    """Who waits, until when, and why."""
+
+    @atomic
+    def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
+        self._hold(name, seconds, import_id, why)
+
+    @atomic
+    def set_window(
+        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+    ) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or (renew and whole.request.window != window):
+            return False
+        span = (opens_at, shuts_at) if window else (0.0, 0.0)
+        whole.set(window=window, opens_at=span[0], shuts_at=span[1])
+        for mailbox_id in whole.rows:
+            rows.refresh(rows.mailboxes[mailbox_id])
+        return True
+
+    @atomic
+    def waits(self, import_id: str) -> list[Wait]:
+        rows, now = self._rows, self._rows.now()
+        if import_id not in rows.imports:
+            return []
+        request = rows.imports[import_id].request
+        found = []
+        if rows.shut(request):
+            opens = request.opens_at if now < round(request.opens_at * 1000) else 0.0
+            found.append(Wait(what="window", until=opens, why=request.window))
+        hosts = {"source_host": request.source.host, "destination_host": request.destination.host}
+        for name, until in sorted(self._holds.items(), key=lambda item: (item[1], item[0])):
+            scope, _, key = name.partition(":")
+            owner, why = self._whys.get(name, ("", ""))
+            if until > now and (owner == import_id or hosts.get(scope) == key):
+                many = int(scope.endswith("_account"))
+                found.append(Wait(what=scope, key=key, until=until / 1000, why=why, mailboxes=many))
+        full = [
+            m.mailbox.again_at
+            for m in rows.mailboxes.values()
+            if m.mailbox.again_at and m.mailbox.import_id == import_id
+        ]
+        if full:
+            found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
+        return found
+
+    def _open_hours(self) -> None:
+        """Imports whose hours have begun are served."""
+        for m in self._rows.mailboxes.values():
+            if self._rows.imports[m.mailbox.import_id].request.window:
+                self._rows.refresh(m)
+
+    def _make_room(self) -> None:
+        """Parked mailboxes whose moment has come are queued again."""
+        rows, now = self._rows, self._rows.now()
+        due = [m for m in rows.mailboxes.values() if 0 < round(m.mailbox.again_at * 1000) <= now]
+        for m in sorted(due, key=lambda m: (m.mailbox.again_at, m.mailbox.mailbox_id)):
+            whole = rows.imports[m.mailbox.import_id]
+            self._expire(whole)
+            if m.mailbox.control is whole.request.control is Control.RUN and whole.credentials:
+                rows.move(m, "again")
+                rows.queue_plan(m)
+                rows.reopen(whole)
+                rows.refresh(m)
+            else:
+                m.set(again_at=(now + 60_000) / 1000)
