@@ -104,6 +104,8 @@ class ImportRow:
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
+    #: Whether it waits for its hours to begin.
+    opening: bool = False
     #: When the credentials are forgotten, ms; None: not by themselves.
     expires: int | None = None
 

@@ -25,7 +25,8 @@ class Waits(Work):
             return False
         span = (opens_at, shuts_at) if window else (0.0, 0.0)
         whole.set(window=window, opens_at=span[0], shuts_at=span[1])
-        for mailbox_id in whole.rows:
+        whole.opening = round(span[0] * 1000) > rows.now()
+        for mailbox_id in self._in_order(whole):
             rows.refresh(rows.mailboxes[mailbox_id])
         return True
 
@@ -57,9 +58,12 @@ class Waits(Work):
 
     def _open_hours(self) -> None:
         """Imports whose hours have begun are served."""
-        for m in self._rows.mailboxes.values():
-            if self._rows.imports[m.mailbox.import_id].request.window:
-                self._rows.refresh(m)
+        rows = self._rows
+        due = [w for w in rows.imports.values() if w.opening and round(w.request.opens_at * 1000) <= rows.now()]
+        for whole in sorted(due, key=lambda whole: (whole.request.opens_at, whole.request.import_id)):
+            whole.opening = False
+            for mailbox_id in self._in_order(whole):
+                rows.refresh(rows.mailboxes[mailbox_id])
 
     def _make_room(self) -> None:
         """Parked mailboxes whose moment has come are queued again."""

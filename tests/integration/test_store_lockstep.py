@@ -71,6 +71,9 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "park", "replan"])
+PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window"]
+#: Seconds until it opens and shuts.
+SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
 
@@ -149,7 +152,7 @@ class Lockstep(RuleBasedStateMachine):
             self.both("leave", "planner", mailbox.mailbox_id)
             del self.leases["planner"]
 
-    @rule(data=st.data(), what=st.sampled_from(["again", "control", "control", "retry", "retry", "limit", "usual"]))
+    @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
         """What persons do: seldom, compared with what lanes do."""
         n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
@@ -160,6 +163,11 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "window":
+            one = self.imports[n % len(self.imports)].import_id
+            window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
+            span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
+            self.both("set_window", one, window, *span, renew=renew, lost=lost)
         elif what == "usual":
             server = data.draw(
                 st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])
@@ -416,7 +424,11 @@ class Lockstep(RuleBasedStateMachine):
             hold = f"{hold}:{self.model.limits_of(pair[0].unit.mailbox_id)[hold]}"
         failure = Failure(code="net", sentence="Lost.", at=self.clock()) if fail or how == "park" else None
         seconds = float(data.draw(st.sampled_from([5, 30]))) if hold else 0.0
-        arguments = {"how": how, "delay_seconds": delay, "failure": failure, "hold": hold, "hold_seconds": seconds}
+        again = float(data.draw(st.sampled_from([0, 20]))) if how == "park" else 0.0
+        arguments = {
+            "how": how, "delay_seconds": delay, "failure": failure, "hold": hold, "hold_seconds": seconds,
+            "again_seconds": again,
+        }  # fmt: skip
         if self.both("release", pair, lost=lost, **arguments) is None:
             self._ended(pair)
 
@@ -482,6 +494,7 @@ class Lockstep(RuleBasedStateMachine):
         for one in ids:
             sums_agree(self.real, one)
             assert self.real.stranded(one) == self.model.stranded(one)
+            assert self.real.waits(one) == self.model.waits(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:

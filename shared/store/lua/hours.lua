@@ -3,7 +3,7 @@
 local i, window, opens = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local key = import_key(i)
 if redis.call('EXISTS', key) == 0 then return 0 end
-if ARGV[5] == '1' and redis.call('HGET', key, 'window') ~= window then return 0 end
+if ARGV[5] == '1' and (redis.call('HGET', key, 'window') or '') ~= window then return 0 end
 redis.call('ZREM', P .. 'opening', i)
 if window == '' then
   redis.call('HDEL', key, 'window', 'opens_at', 'shuts_at')
