@@ -14,10 +14,11 @@ from typing import Final
 from producer.coordinator import tally
 from producer.coordinator.tally import Progress, Window
 from producer.intake.manifest import Row
-from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, submit
+from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
+from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.model import AccountState, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import SCOPES, Store
@@ -41,6 +42,7 @@ __all__ = [
     "rows_of",
     "set_going",
     "set_limit",
+    "set_window",
     "stored_passwords",
     "submit",
     "verify",
@@ -91,7 +93,8 @@ def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mail
 def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
     """Where the import stands."""
     counts, mailboxes = store.import_tally(request.import_id)
-    return tally.progress(request, counts, mailboxes, window, store.stranded(request.import_id))
+    stranded, waits = store.stranded(request.import_id), store.waits(request.import_id)
+    return tally.progress(request, counts, mailboxes, window, stranded, waits)
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
@@ -335,6 +338,12 @@ def set_limit(store: Store, scope: str, most: int | None) -> None:
     if most is not None and not 0 <= most <= 10_000:
         raise UsageError("a limit is a number from 0 (nobody connects) to 10000, or: default")
     store.set_limit(scope, most)
+
+
+def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:
+    """The hours in which the import may work from now (`at`) on. A person's pause is another matter."""
+    set_hours(store, request.import_id, hours, at)
+    ring_some(store, ring, request.import_id)
 
 
 def errors(

@@ -29,6 +29,10 @@ class Sufferer:
     detail: str = ""
     #: Messages concerned; 0 when it is not about single messages.
     messages: int = 0
+    #: Room that is missing, bytes; 0 where that is not known, or not the matter.
+    missing_bytes: int = 0
+    #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: not before a person acts.
+    again_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,6 +52,9 @@ class ErrorGroup:
     #: Who has it, by row.
     sufferers: tuple[Sufferer, ...]
 
+
+#: Waiting is not failing: what a server asked for is told by `Progress.waits`.
+_WAITING: Final = "_throttled"
 
 #: Code of what happened to single messages → sentence, advice.
 _MESSAGE_TROUBLE: Final = {
@@ -86,10 +93,11 @@ def trouble(
     groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
         trouble = mailbox.failure
-        if trouble and mailbox.state is not MailboxState.COMPLETE:
+        if trouble and mailbox.state is not MailboxState.COMPLETE and not trouble.code.endswith(_WAITING):
             who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
-                folder=trouble.folder, detail=trouble.detail,
+                folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,
+                again_at=mailbox.again_at,
             )  # fmt: skip
             key = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request))
             groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))

@@ -79,9 +79,10 @@ class Hours:
         span = self.span(now)
         return span.opens_at if span.opens_at > now else None
 
-    def clock(self, moment: float) -> str:
-        """That moment as the zone's clocks show it: "20:00 (Europe/Berlin)"."""
-        return f"{datetime.fromtimestamp(moment, ZoneInfo(self.zone)):%H:%M} ({self.zone})"
+    def clock(self, moment: float, *, far: bool = False) -> str:
+        """That moment as the zone's clocks show it: "20:00 (Europe/Berlin)"; with the day when it is `far`."""
+        shown = datetime.fromtimestamp(moment, ZoneInfo(self.zone))
+        return f"{shown:{'%a %d %b %H:%M' if far else '%H:%M'}} ({self.zone})"
 
     def _spans(self, now: float) -> Iterator[Span]:
         zone = ZoneInfo(self.zone)
@@ -95,6 +96,10 @@ class Hours:
                         yield Span(opens_at=opens, shuts_at=shuts)
 
 
+#: No hours are given: it may always work.
+ALWAYS: Final = Hours(text="", zone="UTC", parts=())
+
+
 def _moment(day: date, minutes: int, zone: ZoneInfo) -> float:
     day += timedelta(days=minutes // _MINUTES)
     minutes %= _MINUTES
@@ -102,8 +107,10 @@ def _moment(day: date, minutes: int, zone: ZoneInfo) -> float:
 
 
 def read_hours(text: str) -> Hours:
-    """Raises `UsageError` that says what is wrong and how it is written."""
+    """As a person writes them, or "none". Raises `UsageError` that says what is wrong and how it is written."""
     words = text.split()
+    if text.strip().lower() == "none":
+        return ALWAYS
     if not words or len(text) > _LONGEST or not text.isprintable():
         raise UsageError(f"give hours and a time zone, as in {EXAMPLE}")
     *said, zone = words

@@ -19,11 +19,12 @@ from producer.show import document
 from producer.show.lines import error_lines, mailbox_line, outcome_words, progress_line, summary
 from producer.show.live import Display, Rows, display
 from producer.show.report import write_report
+from producer.show.waiting import waiting_lines
 from shared.errors import StoreError, UsageError
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState
 from shared.logs import clean
-from shared.model import Import, Stranded
+from shared.model import Import, Stranded, Wait
 from shared.store import Store
 
 #: Between two looks at the import itself, which is one short command.
@@ -43,6 +44,7 @@ class Watch:
         self._rows: Rows = ()
         self._groups: Sequence[ErrorGroup] = ()
         self._stranded = Stranded()
+        self._waits: Sequence[Wait] = ()
         self._rows_due = 0.0
         self._last: Progress | None = None
         #: How long to wait before the next look.
@@ -69,12 +71,13 @@ class Watch:
         self._window = self._window.with_sample(
             Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
         )
-        progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded)
+        progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded, self._waits)
         if time.monotonic() >= self._rows_due and not progress.finished:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
+            self._waits = store.waits(self._import_id)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         self._shown.show(progress, self._rows, self._groups)
         self._last, self.pause_seconds = progress, LOOK_SECONDS
@@ -139,6 +142,8 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
+    for line in waiting_lines(progress):
+        print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")
     shown = rows if len(rows) <= _NAMED else [pair for pair in rows if pair[0].failure][:_NAMED]
@@ -181,6 +186,9 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         groups = operations.errors(ground.store, request, login)
+        if not as_json:
+            for line in waiting_lines(operations.progress_of(ground.store, request)):
+                print(line)
         if as_json:
             _print(document.error_fields(groups))
         elif groups:

@@ -68,7 +68,7 @@ def run_import(
             operations.submit(
                 ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
                 ground.settings.retention_days, most=ground.own_limits, accounts_secret=request.accounts.secret,
-                sign_ins=request.sign_ins,
+                sign_ins=request.sign_ins, hours=request.hours,
             )  # fmt: skip
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:

@@ -145,6 +145,13 @@ def import_(
         ),
     ] = None,
     threads: ThreadsOption = None,
+    window: Annotated[
+        str,
+        typer.Option(
+            "--window", metavar="HOURS",
+            help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
+        ),
+    ] = "",
     as_json: JsonOption = False,
     spool_refused: Annotated[
         Path | None,
@@ -175,7 +182,7 @@ def import_(
 
     request = read_request(
         manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
-        allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
+        window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
         destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,

@@ -17,6 +17,7 @@ from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
+from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options, Tls
 
 
@@ -38,6 +39,8 @@ class Request:
     accounts: AccountsAsked = AccountsAsked()
     #: How each side is signed in to, where a row gives no password of its own.
     sign_ins: Mapping[str, SignInAsked] = field(default_factory=dict)
+    #: The hours in which it may work; None: as before.
+    hours: Hours | None = None
 
 
 def read_request(
@@ -50,6 +53,7 @@ def read_request(
     exclude: Sequence[str] | None = None,
     wanted: Wanted = Wanted(),  # noqa: B008
     verify: str = "default",
+    window: str = "",
     allow_plaintext: bool = False,
     encoding: str = "",
     separator: str = "",
@@ -110,6 +114,11 @@ def read_request(
         makers = read_accounts(accounts or (), accounts_secret_file or (), generate=generate_passwords)
     except UsageError as error:
         faults.append(str(error))
+    hours = None
+    try:
+        hours = read_hours(window) if window else None
+    except UsageError as error:
+        faults.append(f"--window: {error}")
     if verify not in ("default", "full"):
         faults.append("--verify: default or full")
     called, rows = "", None
@@ -164,6 +173,7 @@ def read_request(
         name=called,
         accounts=makers,
         sign_ins=sign_ins,
+        hours=hours,
     )
 
 

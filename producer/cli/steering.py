@@ -1,7 +1,8 @@
-"""pause, resume, cancel, retry, verify, credentials, forget, limits."""
+"""pause, resume, cancel, retry, verify, credentials, forget, limits, window."""
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from producer import operations
@@ -9,7 +10,9 @@ from producer.cli.ground import open_ground
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
 from producer.show.lines import spoken_mailboxes
+from producer.show.waiting import waiting_lines
 from shared.errors import UsageError
+from shared.hours import read_hours
 from shared.lifecycle import Control
 from shared.logs import clean
 from shared.store import SCOPES
@@ -97,6 +100,20 @@ def run_forget(which: str, *, state_dir: Path | None) -> int:
         request = operations.find_import(ground.store, which)
         there = operations.forget(ground.store, request)
     say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
+    return COMPLETE
+
+
+def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
+    """Show or set."""
+    with open_ground(state_dir, make=False) as ground:
+        request = operations.find_import(ground.store, which)
+        if text:
+            operations.set_window(ground.store, ground.ring, request, read_hours(text), time.time())
+        progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
+    window = progress.request.window
+    say(f"import {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
+    for line in waiting_lines(progress):
+        say(line)
     return COMPLETE
 
 

@@ -1,4 +1,4 @@
-"""pause, resume, cancel, retry, verify, credentials, forget, limits."""
+"""pause, resume, cancel, retry, verify, credentials, forget, limits, window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from producer.cli.verb import EncodingOption, ImportArgument, MailboxOption, Sep
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for function in (pause, resume, cancel, retry, verify, credentials, forget, limits):
+    for function in (pause, resume, cancel, retry, verify, credentials, forget, limits, window):
         app.command(function.__name__)(verb(function))
 
 
@@ -88,3 +88,19 @@ def limits(
     from producer.cli import steering
 
     return steering.run_limits(scope, most, state_dir=state_dir)
+
+
+def window(
+    which: ImportArgument = "",
+    hours: Annotated[
+        str,
+        typer.Argument(
+            metavar="[HOURS]", help='"20:00-06:00 Europe/Berlin", "Mon-Fri 20:00-06:00; Sat-Sun UTC", or: none.'
+        ),
+    ] = "",
+    state_dir: StateOption = None,
+) -> int:
+    """Show the hours in which an import may work, or set others while it runs."""
+    from producer.cli import steering
+
+    return steering.run_window(which, hours, state_dir=state_dir)

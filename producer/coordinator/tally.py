@@ -3,11 +3,12 @@ Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from producer.coordinator.holds import gathered
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
-from shared.model import Import, Stranded, Tally
+from shared.model import Import, Stranded, Tally, Wait
 
 #: Rates are averages over this time.
 WINDOW_SECONDS = 60.0
@@ -89,6 +90,8 @@ class Progress:
     eta_seconds: float | None = None
     #: What waits for a worker that is silent.
     stranded: Stranded = Stranded()
+    #: What it waits for that is over by itself.
+    waits: tuple[Wait, ...] = ()
 
     @property
     def mailboxes_total(self) -> int:
@@ -130,12 +133,12 @@ class Progress:
 
     @property
     def word(self) -> str:
-        """What a person calls it: "running", "paused", "cancelling", "complete", "incomplete", …"""
+        """What a person calls it: "running", "waiting" (for its hours), "paused", "cancelling", "complete", "incomplete", …"""
         if self.finished:
             return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
         if self.request.control is not Control.RUN:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.request.control]
-        return str(self.request.state)
+        return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
 
 
 def progress(
@@ -144,9 +147,10 @@ def progress(
     mailboxes: Mapping[MailboxState, int],
     window: Window | None = None,
     stranded: Stranded = NOTHING_STRANDED,
+    waits: Sequence[Wait] = (),
 ) -> Progress:
     """What the numbers say; `window` of the samples seen so far, for rates and the estimate."""
-    known = Progress(request=request, tally=tally, mailboxes=mailboxes, stranded=stranded)
+    known = Progress(request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits))
     if window is None:
         return known
     rates = replace(known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second)

@@ -11,9 +11,10 @@ from typing import Protocol
 from producer.coordinator.rescue import bells, wanted
 from producer.coordinator.tally import Sample, Window, progress
 from producer.coordinator.waiting import Waiting
+from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
-from shared.model import UnitKind
+from shared.model import Import, UnitKind
 from shared.redis_condition import Condition
 from shared.store import Overview, Store
 
@@ -64,6 +65,8 @@ class Coordinator:
     metrics: CoordinatorMetrics
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
+    #: The time of day, seconds since the epoch: hours are given in it.
+    now: Callable[[], float] = time.time
     #: What the state store says of itself.
     condition: Callable[[], Condition] = Condition
 
@@ -126,6 +129,12 @@ class Coordinator:
             self._imports[mailbox_id] = mailbox.import_id if mailbox else ""
         return self._imports[mailbox_id]
 
+    def _keep_hours(self, request: Import) -> None:
+        """When the import's hours are over, the store learns when they come next: until then it keeps the import shut."""
+        if request.window and request.shuts_at <= self.now():
+            span = read_hours(request.window).span(self.now())
+            self.store.set_window(request.import_id, request.window, span.opens_at, span.shuts_at, renew=True)
+
     def _publish(self, now: float) -> None:
         states: Counter[str] = Counter()
         mailboxes: Counter[MailboxState] = Counter()
@@ -136,6 +145,7 @@ class Coordinator:
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
                 continue
+            self._keep_hours(request)
             tally, phases = self.store.import_tally(request.import_id)
             mailboxes.update(phases)
             messages += tally.pending

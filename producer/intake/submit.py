@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
+from time import time as now
 
 from producer.intake.manifest import Row
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
+from shared.hours import ALWAYS, Hours
 from shared.lifecycle import ImportState
 from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
 from shared.store import Store
@@ -81,14 +83,18 @@ def submit(
     accounts_secret: Secret | None = None,
     sign_ins: Mapping[str, SignInAsked] | None = None,
     hold: bool = False,
+    hours: Hours | None = None,
 ) -> int:
     """Opens (or opens again) the import; returns how many mailboxes were queued. `most`: connections that a person set for
     all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
     `request.options.accounts`. `sign_ins`: by side, how and with what rows sign in that have no password of their own. `hold`:
-    only written down; it stands in state "opening", and nothing of it is served before `set_going`."""
+    only written down; it stands in state "opening", and nothing of it is served before `set_going`. `hours`: when it may work; None
+    leaves what was said before."""
     sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
     store.set_usual(catalogue().usual_limits(sources, request.destination, most or {}))
     queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
+    if hours:
+        set_hours(store, request.import_id, hours, now())
     if request.options.accounts:
         # Bound to the service that it is for: who can write to the store cannot name a program for workers to run.
         what = Credentials(login=request.options.accounts, password=accounts_secret or Secret(""))
@@ -128,6 +134,15 @@ def set_going(store: Store, ring: Ring, import_id_: str) -> None:
     """What was written down runs from here on."""
     store.submit(import_id_)
     ring_some(store, ring, import_id_)
+
+
+def set_hours(store: Store, import_id_: str, hours: Hours, at: float) -> None:
+    """When it may work, from `at` on (seconds since the epoch). The coordinator goes on from there."""
+    if hours == ALWAYS:
+        store.set_window(import_id_, "")
+        return
+    span = hours.span(at)
+    store.set_window(import_id_, hours.text, span.opens_at, span.shuts_at)
 
 
 def ring_some(store: Store, ring: Ring, import_id_: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
+from producer.show.waiting import wait_fields
 from producer.trouble import addressed
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
@@ -48,6 +49,8 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "mailboxes_total": progress.mailboxes_total,
         "messages_per_second": round(progress.messages_per_second, 1),
         "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+        "window": request.window,
+        "waits": wait_fields(progress.waits),
         "waiting_for_lost_worker": {
             "messages": progress.stranded.messages,
             "seconds": round(progress.stranded.seconds),
@@ -98,6 +101,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "state": mailbox.state.value,
         "control": mailbox.control.value,
         "account": mailbox.account.value,
+        "again_at": mailbox.again_at or None,
         "failure": failure_fields(mailbox.failure, mailbox.import_id),
         **counts(tally),
         "renamed_folders": [
@@ -137,6 +141,7 @@ def failure_fields(failure: Failure | None, import_id: str) -> dict[str, Any] | 
         "folder": failure.folder,
         "at": failure.at,
         "times": failure.times,
+        "missing_bytes": failure.missing_bytes,
     }
 
 

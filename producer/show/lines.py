@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
 from producer.operations import ErrorGroup
+from producer.show.waiting import full, room_of, waiting_lines
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -49,11 +50,13 @@ def progress_line(progress: Progress) -> str:
     tally = progress.tally
     counting = "" if progress.counted else " so far"
     parts = [f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}"]
+    if not progress.finished:
+        parts += waiting_lines(progress)[:1]
     if progress.share_bytes is not None:
         sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
         parts.append(f"{sizes} ({percent(progress.share_bytes)})")
     parts.append(f"{progress.mailboxes_settled} of {spoken_mailboxes(progress.mailboxes_total)}")
-    if not progress.finished and progress.request.control is Control.RUN:
+    if not progress.finished and progress.request.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)
@@ -98,6 +101,7 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     ):
         if number:
             yield f"  {name}: {number:,}"
+    yield from (f"  {line}" for line in waiting_lines(progress))
     if groups:
         yield ""
         yield from error_lines(groups)
@@ -115,7 +119,8 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             count = f", {who.messages:,} message{'s' if who.messages != 1 else ''}" if who.messages else ""
             said = f": {clean(who.detail)}" if who.detail else ""
             to = f" → {clean(who.destination_login)}" if group.code.startswith("destination") else ""
-            yield f"    row {who.row}, {clean(who.login)}{to}{folder}{count}{said}"
+            room = full(who.missing_bytes, who.again_at)
+            yield f"    row {who.row}, {clean(who.login)}{to}{folder}{count}{said}{room and f' ({room})'}"
         if times > len(shown):
             yield f"    … and {times - len(shown)} more: mailhaul errors"
         if group.advice:
@@ -127,6 +132,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
+    if room := room_of(mailbox):
+        word = f"{word} ({room})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE
     words = outcome_words(tally) if counted else "nothing counted yet"
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.lines import error_lines, eta, lost_worker, percent, progress_line
+from producer.show.waiting import waiting_lines
 from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -58,6 +59,7 @@ class PlainDisplay:
         self._due = time.monotonic() + seconds
         self._last, self._last_at = "", 0.0
         self._told: set[tuple[str, str, str]] = set()
+        self._waits: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +77,10 @@ class PlainDisplay:
         if line != self._last or now - self._last_at >= _SAME_SECONDS:
             self._last, self._last_at = line, now
             self.say(line)
+        for text in waiting_lines(progress):
+            if text not in self._waits:
+                self._waits.add(text)
+                self.say(text)
         # What is tried again by itself, and a server that does not answer, must not wait for the summary.
         fresh = [group for group in groups if (group.code, group.server, group.sentence) not in self._told]
         self._told |= {(group.code, group.server, group.sentence) for group in fresh}
@@ -133,11 +139,12 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
         bar = ProgressBar(total=1.0, completed=share or 0.0, width=40)
         bars.add_row(name, bar, percent(share), f"{done:,} of {total:,}")
     head = f"{clean(progress.request.name)}: {progress.word}"
-    if progress.request.control is Control.RUN:
+    if progress.request.control is Control.RUN and progress.word != "waiting":
         rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
         head += "; ".join(filter(None, ["", rate, lost_worker(progress), eta(progress)]))
     if not progress.counted:
         head += "; still counting"
+    waits = [f"  {line}" for line in waiting_lines(progress)]
     active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]
     active.sort(key=lambda pair: -pair[1].pending)
     lines = [
@@ -146,4 +153,4 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     ]
     if len(active) > _ACTIVE_SHOWN:
         lines.append(f"  … and {len(active) - _ACTIVE_SHOWN} more at work")
-    return Group(Text(head), bars, *map(Text, [*lines, *error_lines(groups)]))
+    return Group(Text(head), bars, *map(Text, [*waits, *lines, *error_lines(groups)]))

@@ -15,6 +15,7 @@ from producer.intake.sheet import RowError
 from producer.intake.submit import import_name
 from producer.web.reach import Reach
 from shared.errors import UsageError
+from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
@@ -93,6 +94,11 @@ class ImportBody(SheetBody):
     include: list[_Glob] = Field(default=[], max_length=1000)
     exclude: list[_Glob] = Field(default=[], max_length=1000)
     verify: Literal["default", "full"] = "default"
+    window: str = Field(
+        default="",
+        max_length=300,
+        description='When it may work, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; "": always.',
+    )
     good_rows_only: bool = Field(
         default=False, description="Take the rows that are right and report the others, instead of refusing all."
     )
@@ -100,6 +106,10 @@ class ImportBody(SheetBody):
     def options(self) -> Options:
         """What else was asked for."""
         return Options(include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify)
+
+    def hours(self) -> Hours | None:
+        """When it may work. Raises `UsageError`."""
+        return read_hours(self.window) if self.window else None
 
     def called(self) -> str:
         """Its name. Raises `UsageError`."""
@@ -140,6 +150,16 @@ class LimitBody(Body):
     """A limit of connections."""
 
     most: Annotated[int, Field(ge=0, le=10_000)] | None = Field(description="null: the default again.")
+
+
+class WindowBody(Body):
+    """When an import may work."""
+
+    window: str = Field(
+        min_length=1,
+        max_length=300,
+        description='E.g. "20:00-06:00 Europe/Berlin", several with ";"; none: at any time.',
+    )
 
 
 class DetectBody(Body):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tempfile
+import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -23,11 +24,13 @@ from producer.web.asked import (
     RetryBody,
     SheetBody,
     VerifyBody,
+    WindowBody,
 )
 from producer.web.counter import Counter
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
+from shared.hours import Hours, read_hours
 from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model import Endpoint, Import, Options
 from shared.model.search import Search
@@ -59,15 +62,16 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
         body.source.endpoint("source", known.reach),
         body.destination.endpoint("destination", known.reach),
     )
+    hours = body.hours()
     plain = body.source.allow_plaintext
     rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain)
-    wanted = written(known, who, request, rows, source, destination, body.options(), body.called())
+    wanted = written(known, who, request, rows, source, destination, body.options(), body.called(), hours)
     return {"import": _fields(known, wanted.import_id), "report": report}
 
 
 def written(
     known: Counter, who: Bearer, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
-    options: Options, name: str,
+    options: Options, name: str, hours: Hours | None = None,
 ) -> Import:  # fmt: skip
     """Written down in state "opening". Raises `Refused` when it is there already."""
     wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
@@ -83,7 +87,7 @@ def written(
         note(known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows))
         operations.submit(
             known.store, known.vault, known.ring, wanted, mailboxes, rows,
-            known.settings.retention_days, most=known.own_limits, hold=True,
+            known.settings.retention_days, most=known.own_limits, hold=True, hours=hours,
         )  # fmt: skip
         for order in ("login", "destination_login"):  # the first look takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
@@ -180,6 +184,15 @@ def resume(known: Known, who: Operator, request: Request, import_id: str, body: 
 def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
     """Gives up what is not finished. What was copied stays."""
     return _steer(known, who, request, import_id, Control.CANCEL, body)
+
+
+@routes.put("/{import_id}/window")
+def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
+    """The hours in which it may work, from now on. A pause is another matter."""
+    found, hours = known.import_(import_id), read_hours(body.window)
+    note(known, request, who, "hours set", import_id=import_id, window=hours.text)
+    operations.set_window(known.store, known.ring, found, hours, time.time())
+    return _fields(known, import_id)
 
 
 @routes.post("/{import_id}/retry")

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from producer import operations
 from producer.coordinator.tick import LOOK_SECONDS, Coordinator
+from shared.hours import read_hours
 from shared.metrics import CoordinatorMetrics
 from shared.model import UnitKind
 from shared.redis_condition import Condition
@@ -104,3 +106,37 @@ def test_who_stands_by_exports_zeros() -> None:
         == 0
     )
     assert value(standby, "redis_aof_ok") == value(standby, "store_up") == 1
+
+
+def test_hours_that_are_over_are_followed_by_the_next() -> None:
+    """Two hours a day; the store shuts by its own clock, and the coordinator says when it opens again."""
+    hours = read_hours("20:00-22:00 UTC")
+    at = hours.span(1_800_000_000).opens_at
+    clock, wall = Clock(), [at]
+    store = MemoryStore(clock=lambda: wall[0])
+    whole, _, _ = planned(store, (1, 5))
+    operations.set_window(store, lambda unit, import_id: None, whole, hours, at)
+    leads = coordinator(store, "one", clock)
+    leads.now = lambda: wall[0]
+    for day in range(3):
+        wall[0], clock.at = at + day * 86400, clock.at + 10
+        leads.turn()
+        assert store.ready_units(5), "open"
+        wall[0], clock.at = wall[0] + 7200, clock.at + 10
+        assert store.claim("lane") is None
+        leads.turn()
+        found = store.import_(whole.import_id)
+        assert found is not None
+        assert found.opens_at == at + (day + 1) * 86400
+        assert not store.ready_units(5)
+
+
+def test_hours_that_a_person_changed_meanwhile_stay() -> None:
+    store, clock = MemoryStore(), Clock()
+    whole, _, _ = planned(store, (1, 5))
+    store.set_window(whole.import_id, "Sat UTC", 1, 2)
+    stale = store.import_(whole.import_id)
+    assert stale is not None
+    store.set_window(whole.import_id, "")
+    coordinator(store, "one", clock)._keep_hours(stale)
+    assert store.claim("lane") is not None

@@ -1,0 +1,81 @@
+"""What is waited for, in words: until when, and why. The same on the terminal, in JSON and on the page. By this
+machine's clock and zone, where `now` is not given.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from producer.coordinator.tally import Progress
+from producer.intake.plan import spoken_size
+from shared.hours import read_hours
+from shared.logs import clean
+from shared.model import Mailbox, Wait
+
+_FAR_SECONDS: Final = 20 * 3600
+_WHERE: Final = {
+    "source_account": "the source account",
+    "source_host": "the source server",
+    "destination_account": "the destination account",
+    "destination_host": "the destination server",
+}
+
+
+def moment(until: float, now: float | None = None) -> str:
+    """By this machine's clock: "14:20", or "Tue 24 Nov 14:20" where that could be mistaken."""
+    return f"{datetime.fromtimestamp(until):{'%a %d %b %H:%M' if _far(until, now) else '%H:%M'}}"
+
+
+def _far(until: float, now: float | None) -> bool:
+    return until - (time.time() if now is None else now) >= _FAR_SECONDS
+
+
+def waiting_lines(progress: Progress, now: float | None = None) -> list[str]:
+    """A line for each cause; what a person wants otherwise (a pause) goes before all of them elsewhere."""
+    return [said(wait, now) for wait in progress.waits]
+
+
+def said(wait: Wait, now: float | None = None) -> str:
+    """One cause."""
+    if wait.what == "window":
+        hours = read_hours(wait.why)
+        when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else " for its hours"
+        return f"waiting{when}: its hours are {clean(wait.why)}"
+    at = moment(wait.until, now)
+    if wait.what == "room":
+        full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
+        return f"{full}: looked at again at {at}"
+    place = _WHERE.get(wait.what, wait.what)
+    where = (
+        f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))
+    )
+    return f"waiting until {at}: {clean(wait.why) or 'the server asked to wait'} ({where})"
+
+
+def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[str, Any]]:
+    """As JSON."""
+    return [
+        {
+            "what": wait.what,
+            "key": wait.key,
+            "until": wait.until or None,
+            "why": wait.why,
+            "mailboxes": wait.mailboxes,
+            "said": said(wait, now),
+        }
+        for wait in waits
+    ]
+
+
+def full(missing_bytes: int, again_at: float, now: float | None = None) -> str:
+    """What is known of a full mailbox: "12 MB of room are missing, looked at again at 14:20"; "" for nothing."""
+    missing = f"{spoken_size(missing_bytes)} of room are missing" if missing_bytes else ""
+    return ", ".join(filter(None, [missing, f"looked at again at {moment(again_at, now)}" if again_at else ""]))
+
+
+def room_of(mailbox: Mailbox, now: float | None = None) -> str:
+    """The same of this mailbox."""
+    return full(mailbox.failure.missing_bytes if mailbox.failure else 0, mailbox.again_at, now)
