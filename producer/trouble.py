@@ -85,6 +85,13 @@ _MESSAGE_TROUBLE: Final = {
 }
 
 
+def troubled(mailbox: Mailbox) -> Failure | None:
+    """What is wrong with the mailbox now; None while it only waits."""
+    failure = mailbox.failure
+    waits = failure is not None and failure.code.endswith(_WAITING)
+    return None if waits or mailbox.state is MailboxState.COMPLETE else failure
+
+
 def trouble(
     store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
 ) -> list[ErrorGroup]:
@@ -92,8 +99,7 @@ def trouble(
     nothing more is read, so that it costs nothing: for a live display."""
     groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
-        trouble = mailbox.failure
-        if trouble and mailbox.state is not MailboxState.COMPLETE and not trouble.code.endswith(_WAITING):
+        if trouble := troubled(mailbox):
             who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,

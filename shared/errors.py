@@ -79,11 +79,14 @@ class AuthorizationRefused(AuthenticationRefused):
 
 
 class Throttled(MailError):
-    """The server asked to wait. `wait_seconds` is what it said, or None."""
+    """The server asked to wait. `wait_seconds` is what it said, or None. `scope` is whom to leave alone meanwhile: "account" or
+    "host"."""
 
-    def __init__(self, side: str, what: str, detail: str = "", wait_seconds: float | None = None) -> None:
+    def __init__(
+        self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
+    ) -> None:
         super().__init__(side, what, detail)
-        self.wait_seconds = wait_seconds
+        self.wait_seconds, self.scope = wait_seconds, scope
 
 
 class OverQuota(MailError):

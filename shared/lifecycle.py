@@ -40,7 +40,7 @@ class MailboxState(StrEnum):
     VERIFYING = "verifying"
     #: Every source message of the snapshot has an outcome and the destination was compared.
     COMPLETE = "complete"
-    #: Stopped until a person acts; `failure` says why and what to do.
+    #: Stopped until a person acts, or the moment comes at which it is tried again; `failure` says why and what to do.
     PARKED = "parked"
     #: Given up by a person. What was copied stays.
     CANCELLED = "cancelled"

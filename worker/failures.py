@@ -160,7 +160,7 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None) ->
         how = "park"
     if how == "give_up" and attempts < ATTEMPTS:
         how = "again"
-    hold = f"{side}_{row.hold}" if row.hold and side else ""
+    hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
     own = error.advice if isinstance(error, errors.MailError) else ""
     advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0

@@ -134,6 +134,7 @@ class Lane:
             following = None
             try:
                 closing = self._work(lease)
+                self._slow_down(lease)
                 following = self._place.store.follow(
                     lease,
                     settled=closing.settled,
@@ -166,6 +167,7 @@ class Lane:
         self._progressed = False
 
         def wish() -> str:
+            self._slow_down(lease)
             return "pause" if place.stopping() else place.attendant.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
@@ -204,6 +206,18 @@ class Lane:
             finally:
                 self._progressed = copying.progressed
         return Closing()
+
+    def _slow_down(self, lease: Lease) -> None:
+        """A server that said OK and asked to be asked less is asked for nothing more when this unit is done: no lane claims
+        what needs it. What is at hand goes on, since breaking it off would ask for more."""
+        for error in self._sessions.slowed():
+            verdict = judge(error, lease.unit.attempts)
+            name = f"{verdict.hold}:{self._place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
+            self._place.store.hold(
+                name, verdict.delay_seconds, import_id=lease.mailbox.import_id, why=error.detail or error.what
+            )
+            self._place.tell(HeldBack(scope=verdict.hold, seconds=verdict.delay_seconds))
+            _log.info("slowed_down", scope=verdict.hold, seconds=verdict.delay_seconds)
 
     def _options(self, lease: Lease) -> Options:
         request = self._place.store.import_(lease.mailbox.import_id)

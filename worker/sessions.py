@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
-from shared.errors import ConnectionLost, MailError, Unreachable
+from shared.errors import ConnectionLost, MailError, Throttled, Unreachable
 from shared.events import Listener, SessionEnded, SignedIn
 from shared.mail import MailDestination, MailSession, MailSource
 from shared.model import Mailbox
@@ -89,6 +89,10 @@ class Sessions:
             raise
         finally:
             self._tell(SignedIn(side=side, result=result, seconds=time.monotonic() - began))
+
+    def slowed(self) -> list[Throttled]:
+        """What the servers asked for beside an OK, since this was last called."""
+        return [found for session in list(self.live) if (found := session.slowed())]
 
     def close(self) -> None:
         """Says goodbye on both sides."""

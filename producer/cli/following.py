@@ -20,9 +20,9 @@ from producer.show.lines import error_lines, mailbox_line, outcome_words, progre
 from producer.show.live import Display, Rows, display
 from producer.show.report import write_report
 from producer.show.waiting import waiting_lines
+from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
 from shared.folders import decode_name
-from shared.lifecycle import MailboxState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait
 from shared.store import Store
@@ -146,12 +146,12 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")
-    shown = rows if len(rows) <= _NAMED else [pair for pair in rows if pair[0].failure][:_NAMED]
+    shown = rows if len(rows) <= _NAMED else [pair for pair in rows if troubled(pair[0])][:_NAMED]
     for mailbox, own in shown:
         print(mailbox_line(mailbox, own))
     if len(shown) < len(rows):
         print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
-    if any(mailbox.failure and mailbox.state is not MailboxState.COMPLETE for mailbox, _ in rows):
+    if any(troubled(mailbox) for mailbox, _ in rows):
         print("  what to do: mailhaul errors")
 
 

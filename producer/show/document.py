@@ -9,7 +9,7 @@ from typing import Any
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.waiting import wait_fields
-from producer.trouble import addressed
+from producer.trouble import addressed, troubled
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import Failure, Folder, Import, Mailbox, Options, Tally
@@ -102,7 +102,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "control": mailbox.control.value,
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
-        "failure": failure_fields(mailbox.failure, mailbox.import_id),
+        "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
         "renamed_folders": [
             {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]

@@ -61,12 +61,21 @@ def progress_line(progress: Progress) -> str:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)
         parts += [*filter(None, [lost_worker(progress)]), eta(progress)]
-    for state in (MailboxState.PARKED, MailboxState.CANCELLED):
-        if progress.mailboxes.get(state):
-            parts.append(f"{progress.mailboxes[state]} {state}")
+    parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
     return "; ".join(parts)
+
+
+def mailbox_words(progress: Progress) -> list[str]:
+    """How many do not go on: those that are full, which will, apart from those that wait for a person."""
+    full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what == "room")
+    counts = {
+        "full": full_ones,
+        "parked": progress.mailboxes.get(MailboxState.PARKED, 0) - full_ones,
+        "cancelled": progress.mailboxes.get(MailboxState.CANCELLED, 0),
+    }
+    return [f"{number} {word}" for word, number in counts.items() if number > 0]
 
 
 def outcome_words(tally: Tally) -> str:
@@ -132,8 +141,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
-    if room := room_of(mailbox):
-        word = f"{word} ({room})"
+    if mailbox.again_at:
+        word = f"full ({room_of(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE
     words = outcome_words(tally) if counted else "nothing counted yet"
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

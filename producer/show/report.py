@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from producer.trouble import troubled
 from shared.errors import UsageError
-from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Note
 from shared.store import Store
 
@@ -67,9 +67,9 @@ def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, 
             "login": mailbox.source.login,
             "destination_login": mailbox.destination.login,
         }
-        if mailbox.failure and mailbox.state is not MailboxState.COMPLETE:
-            reason = ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail)))
-            yield {**who, "folder": mailbox.failure.folder, "what": mailbox.state.value, "reason": reason}
+        if failure := troubled(mailbox):
+            reason = ": ".join(filter(None, (failure.sentence, failure.detail)))
+            yield {**who, "folder": failure.folder, "what": mailbox.state.value, "reason": reason}
         for folder, _ in store.folders(mailbox.mailbox_id):
             if folder.unreadable:
                 yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}

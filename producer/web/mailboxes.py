@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 
 from producer.show import document
+from producer.trouble import troubled
 from producer.web.access import Known, Viewer
 from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Tally
@@ -50,7 +51,7 @@ def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "destination_login": mailbox.destination.login,
         "state": mailbox.state.value,
         "control": mailbox.control.value,
-        "failure": document.failure_fields(mailbox.failure, mailbox.import_id),
+        "failure": document.failure_fields(troubled(mailbox), mailbox.import_id),
         **document.counts(tally),
     }
 

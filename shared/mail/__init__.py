@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from shared.errors import Throttled
 from shared.messages import (
     Appended,
     FolderListing,
@@ -69,6 +70,9 @@ class MailSession(Protocol):
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """Of the folder now open: (UID, flags), of all or (CONDSTORE) of those changed since a mod-sequence."""
+
+    def slowed(self) -> Throttled | None:
+        """What the server asked for beside an OK since this was last called: to be asked less (Gmail's [THROTTLED])."""
 
     def noop(self) -> None:
         """A round trip; raises `ConnectionLost` when the other end is gone."""

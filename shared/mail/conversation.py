@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
-from shared.errors import MailError, ProtocolViolation
+from shared.errors import MailError, ProtocolViolation, Throttled
 from shared.mail.grammar import clean_text
+from shared.mail.hints import hint_of, slows_down
 from shared.mail.refusals import Asked, failure
 from shared.mail.responses import LITERAL
 from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, Wire
@@ -39,6 +40,8 @@ class Conversation:
         self.secrets = tuple(secrets)
         #: What a BAD or NO is about where the command does not say it.
         self.asked: Asked = "command"
+        #: What was asked for beside an OK: to be asked less. Whoever minds it takes it away.
+        self.slowed: Throttled | None = None
         self._count = 0
         self._pending: dict[bytes, Tagged | None] = {}
         #: Tags to which a BAD is no more than a NO.
@@ -155,6 +158,8 @@ class Conversation:
         if word in (b"BYE ", b"BYE\r"):
             self.wire.abort()
             raise failure(self.side, "BYE", line[6:].strip(), secrets=self.secrets)
+        if word[:3] == b"OK " and slows_down(line):
+            self._slow(line[5:])
         if word == b"BAD ":  # not told which command it means: nothing after it could be trusted
             raise self._bad(line[6:])
         pieces = [line]
@@ -176,7 +181,14 @@ class Conversation:
         self.wire.progress()
         if status == "BAD" and tag not in self._forgiven:
             raise self._bad(text)
+        if status == "OK" and slows_down(text):
+            self._slow(text)
         self._pending[tag] = Tagged(status, text)
+
+    def _slow(self, text: bytes) -> None:
+        detail = clean_text(text, secrets=self.secrets)
+        hint = hint_of("THROTTLED", text)
+        self.slowed = Throttled(self.side, "asked to be asked less", detail, hint.seconds, hint.scope)
 
     def _bad(self, text: bytes) -> MailError:
         # what is left of the command may be taken for commands: not a byte more goes out

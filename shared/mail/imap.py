@@ -69,6 +69,11 @@ class ImapSession:
                 self.side, f"a folder name that cannot be written: {clean_text(name)} ({error})"
             ) from None
 
+    def slowed(self) -> Throttled | None:
+        """Of the whole connection."""
+        found, self._talk.slowed = self._talk.slowed, None
+        return found
+
     # -- folders
 
     def listing(self) -> FolderListing:

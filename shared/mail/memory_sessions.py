@@ -14,6 +14,7 @@ from shared.errors import (
     MessagesRefused,
     OverQuota,
     ServerRefused,
+    Throttled,
 )
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
 from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Quota, Sighting, Traits
@@ -42,6 +43,9 @@ class _MemorySession:
         self._folders = server.folders(login)
         self._opened: MemoryFolder | None = None
         self._dead = False
+
+    def slowed(self) -> Throttled | None:
+        return None
 
     def _step(self, operation: str, folder: bytes = b"", uids: Iterable[int] = ()) -> None:
         if self._dead:

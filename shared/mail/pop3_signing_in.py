@@ -6,6 +6,7 @@ import base64
 import poplib
 import re
 import ssl
+from collections.abc import Iterable
 from typing import Final
 
 from shared.errors import (
@@ -19,6 +20,7 @@ from shared.errors import (
 )
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
+from shared.mail.hints import POP3_CODES, hint_of
 from shared.mail.pop3 import Pop3Session
 from shared.mail.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
 from shared.mail.tls import Door
@@ -29,11 +31,12 @@ _INITIAL_BYTES: Final = 170
 _MOST_CHALLENGES: Final = 8
 #: Another session has the maildrop, or had it a moment ago: it is free again in minutes (RFC 2449 §8.1.2).
 _BUSY_SECONDS: Final = 60.0
-_WAIT: Final = frozenset({"IN-USE", "LOGIN-DELAY", "SYS/TEMP", "UNAVAILABLE", "THROTTLED", "LIMIT"})
+#: How servers without response codes say that it is.
 _BUSY: Final = re.compile(
     rb"\b(?:in use|locked|lock|busy|another (?:pop3? )?(?:session|user|client)|try again|temporar|too many|rate.?limit"
     rb"|throttl)", re.IGNORECASE
 )  # fmt: skip
+_DELAY: Final = "LOGIN-DELAY="
 _CODE: Final = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9/-]*)")
 
 
@@ -130,25 +133,27 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
 
 
 def _capabilities(lines: _Lines) -> frozenset[str]:
-    """CAPA's names, upper case, and "SASL=PLAIN" for each mechanism; none where there is no CAPA (RFC 2449)."""
+    """CAPA's names, upper case, and "SASL=PLAIN" for each mechanism, "LOGIN-DELAY=n"; none where there is no CAPA (RFC 2449)."""
     try:
         told = lines.capa()
     except poplib.error_proto:
         return frozenset()
     names = {name.upper() for name in told}
-    return frozenset(names | {f"SASL={one.upper()}" for one in told.get("SASL", ())})
+    delays = {f"{_DELAY}{one}" for one in told.get("LOGIN-DELAY", ())[:1]}
+    return frozenset(names | delays | {f"SASL={one.upper()}" for one in told.get("SASL", ())})
 
 
 def _sign_in(lines: _Lines, wire: Wire, proof: Proof) -> None:
     """One refusal, whatever it says; another mechanism is tried only before anything of the credentials was sent."""
-    offered = [name.removeprefix("SASL=") for name in _capabilities(lines) if name.startswith("SASL=")]
+    capable = _capabilities(lines)
+    offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
     try:
         for name in mechanisms(proof, offered, encrypted=wire.encrypted, clear=plain_user):
             mechanism = begin(name, proof)
             said = _exchange(lines, wire, mechanism)
             if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said, mechanism.said)
+                raise _login_failure(wire.side, said, mechanism.said, offered=capable)
             if not mechanism.proved:
                 wire.abort()
                 raise ProtocolViolation(wire.side, f"let us in by {name} without proving that it knows the password")
@@ -161,7 +166,7 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof) -> None:
             lines._putline(command.encode())
             said = wire.readline().rstrip(b"\r\n")
             if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said)
+                raise _login_failure(wire.side, said, offered=capable)
     except SaslFailed as error:
         wire.abort()
         raise AuthenticationRefused(wire.side, str(error)) from None
@@ -197,21 +202,27 @@ def _said(error: poplib.error_proto) -> bytes:
 
 def _turned_away(door: Door, said: bytes) -> MailError:
     """What an -ERR for a greeting means: nothing of the credentials was sent, so it says nothing about them."""
-    failure = _login_failure(door.side, said)
+    failure = _login_failure(door.side, said, greeting=True)
     if isinstance(failure, AuthenticationRefused):
         return Unreachable(door.side, f"{door.place} turned us away before signing in", failure.detail)
     return failure
 
 
-def _login_failure(side: str, said: bytes, more: str = "") -> MailError:
-    """What an -ERR to signing in means (RFC 2449 §8, RFC 3206)."""
+def _login_failure(
+    side: str, said: bytes, more: str = "", *, greeting: bool = False, offered: Iterable[str] = ()
+) -> MailError:
+    """What an -ERR to signing in means (RFC 2449 §8, RFC 3206). `offered` are the capabilities, which tell the time that is to
+    lie between two logins."""
     text = said.removeprefix(b"-ERR").strip()
     detail = ", ".join(filter(None, (clean_text(text), more)))
     found = _CODE.match(text)
     code = found[1].decode("ascii").upper() if found else ""
-    if code in _WAIT or (not code and _BUSY.search(text)):
+    if code in POP3_CODES or (not code and _BUSY.search(text)):
         what = "the maildrop is in use" if code == "IN-USE" else "does not take another login now"
-        return Throttled(side, what, detail, wait_seconds=_BUSY_SECONDS)
+        hint = hint_of(code, text, greeting=greeting)
+        told = [one.removeprefix(_DELAY) for one in offered if one.startswith(_DELAY) and code == "LOGIN-DELAY"]
+        delay = max((int(seconds) for seconds in told if seconds.isdecimal()), default=0)
+        return Throttled(side, what, detail, hint.seconds or max(delay, _BUSY_SECONDS), hint.scope)
     if not said.startswith(b"-ERR"):
         return ProtocolViolation(side, "sent something that is no answer", clean_text(said))
     return AuthenticationRefused(side, "refused the login", detail)

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final
 
-from shared.errors import FolderRefused, MailError, ServerRefused, StoreError
+from shared.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
 from shared.mail import FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import clean_text
@@ -244,6 +244,10 @@ class Pop3Source:
         raise_first(list(refused.values()))
 
     # -- the end
+
+    def slowed(self) -> Throttled | None:
+        """POP3 says so with -ERR or not at all."""
+        return None
 
     def noop(self) -> None:
         """A round trip."""

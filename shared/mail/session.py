@@ -202,7 +202,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
         text = error.args[0] if error.args else b""
         text = text if isinstance(text, bytes) else str(text).encode()
         if text[:5].upper() == b"* BYE":
-            found = failure(side, "BYE", text[5:].strip())
+            found = failure(side, "BYE", text[5:].strip(), asked="greeting")
             raise found from None
         raise ProtocolViolation(side, f"{host}:{port} does not speak IMAP", clean_text(text)) from None
     return client

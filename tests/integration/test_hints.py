@@ -1,0 +1,148 @@
+"""Servers that ask to be asked less, end to end with two lanes: both leave them alone for as long as was said, nobody calls it a
+failure, no attempt is spent, and a person reads until when and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from producer import operations
+from producer.show.document import import_fields
+from producer.show.waiting import waiting_lines
+from shared.mail.hints import Hint
+from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires
+from tests.servers.faults import reply, retag
+from tests.servers.faulty import FaultyServer
+
+OTHER = "other@example.org"
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        wires = Wires(source, destination)
+        for server in (source, destination):
+            server.add_account(OTHER, PASSWORD)
+        yield wires
+
+
+def stage_of(wires: Wires) -> Stage:
+    return Stage(wires.source, wires.destination, logins=(LOGIN, OTHER), batch_messages=10)
+
+
+def told(stage: Stage) -> list[str]:
+    request = operations.find_import(stage.store, stage.import_id)
+    return waiting_lines(operations.progress_of(stage.store, request), stage.time)
+
+
+def at(stage: Stage, seconds: float) -> str:
+    return f"{datetime.fromtimestamp(stage.time + seconds):%H:%M}"
+
+
+def spent(stage: Stage) -> int:
+    return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
+
+
+@pytest.mark.parametrize(
+    ("words", "seconds"),
+    [
+        (b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds", 299.961),
+        (b"* BYE Account exceeded command or bandwidth limits", 900),
+        (b"NO [THROTTLED] slow down", 60),
+        (b"NO [LIMIT] Too many simultaneous connections", 60),
+    ],
+)
+def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
+    wires: Wires, words: bytes, seconds: float
+) -> None:
+    wires.fill(30)
+    for number in range(5):
+        wires.source.behaviour.accounts[OTHER].folder(b"INBOX").add(b"Subject: %d\r\n\r\nx\r\n" % number)
+    wires.source.faults.add(
+        reply(lambda c: c.name == b"EXAMINE" and c.connection == 1 and not c.text.startswith(b"x"), words)  # type: ignore[arg-type]
+    )
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work(2)
+    states = {login: stage.mailbox(login).state for login in (LOGIN, OTHER)}
+    assert sorted(states.values()) in (["complete", "planning"], ["complete", "copying"], ["complete", "queued"]), (
+        states
+    )
+    held = next(login for login, state in states.items() if state != "complete")
+    url = stage.store.limits_of(stage.mailbox(held).mailbox_id)["source_account"]
+    said = words.decode().removeprefix("* ").split(" ", 1)[1]
+    assert told(stage) == [f"waiting until {at(stage, seconds)}: {said} (the source account {url})"]
+    request = operations.find_import(stage.store, stage.import_id)
+    progress = operations.progress_of(stage.store, request)
+    assert operations.errors(stage.store, request) == [], "waiting is no failure"
+    (wait,) = import_fields(progress)["waits"]
+    assert (wait["what"], wait["why"]) == ("source_account", said)
+    assert wait["until"] == pytest.approx(stage.time + seconds, abs=0.002)
+    assert spent(stage) == 0
+    commands = len(wires.source.commands)
+    stage.later(seconds - 1)
+    stage.work(2)
+    assert len(wires.source.commands) == commands, "not a moment before"
+    stage.later(2)
+    assert told(stage) == []
+    stage.to_the_end(submit=False, lanes=2)
+    assert stage.outcomes() == {"copied": 35}
+    assert wires.bodies() == wires.sent()
+
+
+def test_a_host_that_is_full_at_its_greeting_is_left_alone_by_all(wires: Wires) -> None:
+    wires.fill(5)
+    wires.source.greeting = b"* BYE Too many connections, try again in 10 minutes\r\n"
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work(2)
+    connections = wires.source.connections
+    assert connections <= 2, "one for each lane at most"
+    stage.later(500)
+    stage.work(2)
+    assert wires.source.connections == connections
+    assert {stage.mailbox(login).state for login in (LOGIN, OTHER)} <= {"planning", "queued"}
+    assert told(stage) == [
+        f"waiting until {at(stage, 100)}: Too many connections, try again in 10 minutes (the source server 127.0.0.1)"
+    ]
+    wires.source.greeting = None
+    stage.later(101)
+    stage.to_the_end(submit=False, lanes=2)
+    assert wires.bodies() == wires.sent()
+
+
+def test_an_ok_that_asks_for_less_holds_everybody_when_the_batch_is_done(wires: Wires) -> None:
+    wires.fill(30)
+    wires.source.faults.add(retag(rb"^UID FETCH .*BODY", b"OK Success [THROTTLED]", times=1))
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work(2)
+    copied = stage.outcomes().get("copied", 0)
+    assert 10 <= copied < 30, "the batch at hand came to its end, and no other was begun"
+    assert told(stage)[0].startswith(f"waiting until {at(stage, 60)}: Success [THROTTLED] (the source account ")
+    stage.later(50)
+    stage.work(2)
+    assert stage.outcomes()["copied"] == copied
+    stage.later(11)
+    stage.to_the_end(submit=False, lanes=2)
+    assert stage.outcomes() == {"copied": 30}
+    assert wires.bodies() == wires.sent()
+    assert stage.failures() == []
+
+
+def test_without_the_table_it_would_be_asked_again_at_once(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: the time that the server named is what is waited for."""
+    monkeypatch.setattr("shared.mail.refusals.hint_in", lambda text, greeting=False: None)
+    monkeypatch.setattr("shared.mail.refusals.hint_of", lambda code, text, greeting=False: Hint(seconds=1))
+    wires.fill(5)
+    words = b"BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds"
+    wires.source.faults.add(reply(rb"^EXAMINE", words))
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work()
+    commands = len(wires.source.commands)
+    stage.later(2)
+    stage.work()
+    assert len(wires.source.commands) > commands
