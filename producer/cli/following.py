@@ -23,6 +23,7 @@ from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
 from shared.folders import decode_name
+from shared.lifecycle import ImportState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait
 from shared.store import Store
@@ -71,6 +72,8 @@ class Watch:
         self._window = self._window.with_sample(
             Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
         )
+        if request.state is ImportState.FINISHED:
+            self._waits = store.waits(self._import_id)
         progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded, self._waits)
         if time.monotonic() >= self._rows_due and not progress.finished:
             began = time.monotonic()

@@ -1,0 +1,86 @@
+"""What is over by itself, with real processes: full mailboxes and allowed hours."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from shared.store import keys
+from shared.store.redis import connect
+from tests.acceptance.conftest import Office, until
+from tests.servers.dovecot import Dovecot
+
+
+@pytest.fixture
+def small() -> Iterator[Office]:
+    """A destination with 100 KB for each."""
+    with (
+        Dovecot() as source,
+        Dovecot(quota_bytes=100 * 1024) as destination,
+        tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place,
+    ):
+        office = Office(source, destination, Path(place))
+        office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "4"}
+        yield office
+
+
+def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(small: Office) -> None:
+    boxes = small.accounts("full", "fits")
+    boxes["full"][0].fill({"INBOX": 30}, size=10_000)
+    boxes["fits"][0].fill({"INBOX": 3})
+    manifest = small.manifest({name: f"pw-{name}" for name in boxes})
+    found = small.import_(manifest, code=3)
+    mailboxes = {mailbox["login"]: mailbox for mailbox in found["mailboxes"]}
+    assert mailboxes["fits"]["state"] == "complete"
+    full = mailboxes["full"]
+    assert (full["state"], full["failure"]["code"]) == ("parked", "destination_over_quota")
+    assert 100_000 < full["failure"]["missing_bytes"] < 300_000
+    assert full["again_at"] > found["import"]["finished_at"]
+    assert 0 < full["copied"] < 30
+    (wait,) = found["import"]["waits"]
+    assert (wait["what"], wait["mailboxes"]) == ("room", 1)
+    said = small.run("status").out
+    assert "1 mailbox is full: looked at again at " in said
+    assert "kB of room are missing, looked at again at " in said
+
+    small.destination.set_quota(10 << 20)
+    up = small.start("up", "--workers", "1")
+    until(lambda: (small.home / "state" / "redis.sock").exists(), "the embedded Redis")
+    store = connect(f"unix://{small.home / 'state' / 'redis.sock'}?db=1")
+    assert small.run("status", "--json").out
+    # Its minute is over, as far as the store knows.
+    until(lambda: bool(store.ping()), "the embedded Redis")
+    store.zadd(f"{keys.PREFIX}again", {full["id"]: 1}, xx=True)
+    until(lambda: json.loads(small.run("status", "--json").out)["import"]["status"] == "complete", "the rest")
+    assert boxes["full"][1].seen() == boxes["full"][0].seen()
+    small.run("down")
+    assert small.ended(up).code == 0
+
+
+def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(office: Office) -> None:
+    source, destination = office.accounts("night")["night"]
+    source.fill({"INBOX": 5})
+    source_logins = office.source.logins("night")
+    opens = datetime.now(UTC) + timedelta(hours=2)
+    window = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC"
+    wrong = office.run("import", office.manifest({"night": "pw-night"}), *office.ends, "--window", "25:00 UTC", code=2)
+    assert "--window: " in wrong.said
+    running = office.start("import", office.manifest({"night": "pw-night"}), *office.ends, "--json", "--window", window)
+    waiting = f"waiting until {opens:%H:%M} (UTC): its hours are {window}"
+    until(lambda: waiting in office.run("status", code=None).out, "the line")
+    found = json.loads(office.run("status", "--json").out)["import"]
+    assert (found["status"], found["control"], found["window"]) == ("waiting", "run", window)
+    assert office.source.logins("night") == source_logins, "nobody signs in"
+    assert f"works in these hours: {window}" in office.run("window", "people").said
+    office.run("pause", "people")
+    office.run("resume", "people")
+    assert json.loads(office.run("status", "--json").out)["import"]["status"] == "waiting"
+    assert "works at any time" in office.run("window", "people", "none").said
+    ended = office.ended(running)
+    assert json.loads(ended.out)["import"]["copied"] == 5
+    assert destination.seen() == source.seen()
