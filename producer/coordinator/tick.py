@@ -14,9 +14,9 @@ from producer.coordinator.waiting import Waiting
 from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
-from shared.model import Import, UnitKind
+from shared.model import Import, Overview, UnitKind
 from shared.redis_condition import Condition
-from shared.store import Overview, Store
+from shared.store import Store
 
 #: How long leadership lasts after it was last asked for; a standby takes over after at most this.
 LEAD_SECONDS = 10.0

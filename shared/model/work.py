@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from shared.lifecycle import UnitState
@@ -113,6 +113,26 @@ class Wait:
     why: str = ""
     #: Mailboxes of which this is known; 0 where it is about all that go there.
     mailboxes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """The shared state in numbers, for the coordinator."""
+
+    #: Mailboxes that could be served now, if a lane were free.
+    ready_mailboxes: int
+    #: Units that a lane could claim now.
+    ready_units: int
+    #: Units that wait for a moment.
+    delayed_units: int
+    #: Units under a lease.
+    leased_units: int
+    #: Worker processes heard of in the last 30 s.
+    workers: int
+    #: Imports by state.
+    imports: Mapping[str, int] = field(default_factory=dict)
+    #: Scopes on hold, with the moment until which, seconds since the epoch.
+    holds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,6 @@ Rules that every adapter keeps, and that `tests/contract/test_store.py` checks o
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from shared.errors import UsageError
@@ -36,6 +35,7 @@ from shared.model import (
     LedgerEntry,
     Mailbox,
     Note,
+    Overview,
     Settled,
     Stranded,
     Tally,
@@ -70,26 +70,6 @@ def other_options(names: Sequence[str]) -> UsageError:
         f"the import is under way with another --{', --'.join(names)}: give the same as before, or wait until it is finished "
         "(mailhaul watch), or end it (mailhaul cancel)"
     )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Overview:
-    """The shared state in numbers, for the coordinator."""
-
-    #: Mailboxes that could be served now, if a lane were free.
-    ready_mailboxes: int
-    #: Units that a lane could claim now.
-    ready_units: int
-    #: Units that wait for a moment.
-    delayed_units: int
-    #: Units under a lease.
-    leased_units: int
-    #: Worker processes heard of in the last 30 s.
-    workers: int
-    #: Imports by state.
-    imports: Mapping[str, int] = field(default_factory=dict)
-    #: Scopes on hold, with the moment until which, seconds since the epoch.
-    holds: Mapping[str, float] = field(default_factory=dict)
 
 
 class RequestStore(Protocol):

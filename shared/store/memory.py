@@ -9,10 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from shared.lifecycle import ImportState
-from shared.model import Stranded, Unit
-from shared.store import SILENT_SECONDS, Overview, process_of
-from shared.store.memory_requests import atomic
-from shared.store.memory_rows import tally
+from shared.model import Overview, Stranded, Unit
+from shared.store import SILENT_SECONDS, process_of
+from shared.store.memory_requests import atomic, tally
 from shared.store.memory_waits import Waits
 
 

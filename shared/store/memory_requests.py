@@ -14,7 +14,7 @@ from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcom
 from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, route_id
 from shared.model.search import Search
 from shared.store import other_options
-from shared.store.memory_rows import ImportRow, MailboxRow, Rows, tally
+from shared.store.memory_rows import ImportRow, MailboxRow, Rows
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -30,6 +30,16 @@ def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
             return method(*args, **kwargs)
 
     return locked
+
+
+def tally(counts: Iterable[Counter[str]]) -> Tally:
+    """The sum."""
+    total: Counter[str] = Counter()
+    for one in counts:
+        total.update(one)
+    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
+    named = {name: total[name] for name in names}
+    return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
 class Requests:
@@ -242,6 +252,7 @@ class Requests:
             rows.move(m, "replan")
         if m.mailbox.state is MailboxState.QUEUED:
             rows.queue_plan(m)
+        whole.expires = None
         rows.reopen(whole)
         if whole.request.control is Control.CANCEL:
             whole.set(control=Control.RUN)
@@ -277,6 +288,7 @@ class Requests:
     def _expire(self, whole: ImportRow) -> None:
         if whole.expires is not None and whole.expires <= self._rows.now():
             whole.credentials.clear()
+            whole.expires = None
 
     @atomic
     def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:

@@ -7,14 +7,14 @@ mailboxes are. That is what makes it a model of the scripts, which keep all of t
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
-from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, Outcome, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Tally, Unit, UnitKind
+from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
+from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
 from shared.uids import Record, UidSet
 
 #: Where a verification stands among the units of its mailbox: behind everything.
@@ -112,16 +112,6 @@ class ImportRow:
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
         self.request = replace(self.request, **changes)
-
-
-def tally(counts: Iterable[Counter[str]]) -> Tally:
-    """The sum."""
-    total: Counter[str] = Counter()
-    for one in counts:
-        total.update(one)
-    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
-    named = {name: total[name] for name in names}
-    return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
 class Rows:
@@ -297,11 +287,11 @@ class Rows:
         settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
         if settled and whole.request.state is ImportState.RUNNING:
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
-            whole.expires = self.now() + whole.retention_ms
+            # From when a person last set it going: what goes on by itself keeps passwords no longer.
+            whole.expires = whole.expires or self.now() + whole.retention_ms
 
     def reopen(self, whole: ImportRow) -> None:
-        """There is something to do again: an import that was finished runs, and keeps its passwords."""
-        whole.expires = None
+        """There is something to do again: an import that was finished runs."""
         if whole.request.state is ImportState.FINISHED:
             whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
 

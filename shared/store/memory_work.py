@@ -190,6 +190,7 @@ class Work(Claims):
             row.set(state=UnitState.DELAYED)
             m.ready.pop(row.unit.unit_id, None)
             rows.delayed[row.unit.unit_id] = rows.now() + int(delay_seconds * 1000)
+        whole.expires = None
         rows.reopen(whole)
         rows.refresh(m)
         return True

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from shared.lifecycle import ImportState
-from shared.model import Unit
-from shared.store import Overview, codec, keys, process_of
+from shared.model import Overview, Unit
+from shared.store import codec, keys, process_of
 from shared.store.redis_scripts import Scripts
 
 

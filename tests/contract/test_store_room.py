@@ -6,8 +6,9 @@ import pytest
 
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model import Failure, UnitKind
-from shared.store import Store
-from tests.contract.store_kit import Clock, copy, planned, take
+from shared.store import Store, keys
+from shared.store.redis import RedisStore
+from tests.contract.store_kit import Clock, World, copy, planned, take
 
 FULL = Failure(code="destination_over_quota", sentence="full", times=2)
 
@@ -99,3 +100,27 @@ def test_what_is_paused_or_cannot_sign_in_stays_parked_and_is_looked_at_later(
     clock.forward(60)
     store.reap(5)
     assert _states(store, import_id, mailbox_id) == (ImportState.RUNNING, MailboxState.QUEUED)
+
+
+def test_going_on_by_itself_keeps_passwords_no_longer(world: World) -> None:
+    """They are kept for 14 days from when a person last set it going, however often the mailbox is looked at."""
+    store = world.store
+    import_id, mailbox_id = _parked(store)
+    if isinstance(store, RedisStore):
+        key = keys.import_(import_id, "credentials")
+        kept = store._redis.ttl(key)
+        store._redis.expire(key, 1000)  # some of the time has gone by
+        assert kept > 1000
+    world.clock.forward(60)
+    store.reap(5)
+    plan = take(store)
+    store.finish(plan)
+    store.release(take(store), how="park", failure=FULL, again_seconds=60)
+    assert _states(store, import_id, mailbox_id) == (ImportState.FINISHED, MailboxState.PARKED)
+    if isinstance(store, RedisStore):
+        assert 0 < store._redis.ttl(key) <= 1000
+        store.retry(import_id, mailbox_id, [])
+        assert store._redis.ttl(key) == -1, "a person acted"
+    else:
+        world.clock.forward(14 * 86400 - 60)
+        assert store.sealed(import_id, mailbox_id, "source") is None

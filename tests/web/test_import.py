@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests import mail
@@ -166,3 +167,24 @@ def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: House) -> None:
     house.desk.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
     assert house.client().get("/rehearsals/gone").json()["state"] == "lost"
     assert house.client().get("/rehearsals/never").status_code == 404
+
+
+def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, servers: Servers) -> None:
+    _fill(servers, "webnight", 4)
+    house.serve(**allowed(servers))
+    house.crew()
+    api = house.client()
+    opens = datetime.now(UTC) + timedelta(hours=2)
+    window = f"{opens:%H:%M}-{opens + timedelta(hours=1):%H:%M} UTC"
+    body = {"name": "night", "manifest": f"login,password\nwebnight,{PASSWORD}\n", **ends(servers)}
+    wrong = api.post("/imports", json={**body, "window": "at night"})
+    assert wrong.status_code == 422
+    assert "Europe/Berlin" in wrong.text
+    there = f"/imports/{api.post('/imports', json={**body, 'window': window}).json()['import']['id']}"
+    begun = api.post(f"{there}/start").json()
+    assert (begun["status"], begun["window"], begun["control"]) == ("waiting", window, "run")
+    (wait,) = begun["waits"]
+    assert (wait["what"], wait["said"]) == ("window", f"waiting until {opens:%H:%M} (UTC): its hours are {window}")
+    assert api.put(f"{there}/window", json={"window": "never"}).status_code == 422
+    assert api.put(f"{there}/window", json={"window": "none"}).json()["waits"] == []
+    _until(lambda: api.get(there).json()["status"] == "complete", "the end")

@@ -146,14 +146,14 @@ local function settle_import(i)
   local settled = tonumber(h[3] or '0') + tonumber(h[4] or '0') + tonumber(h[5] or '0')
   if settled >= tonumber(h[2] or '0') then
     redis.call('HSET', key, 'state', advance('import', 'running', 'settled'), 'finished_at', clock())
-    redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600)
+    -- Passwords are kept from when a person last set it going: what goes on by itself keeps them no longer.
+    if redis.call('TTL', key .. ':credentials') < 0 then redis.call('EXPIRE', key .. ':credentials', h[6] or 1209600) end
   end
 end
 
--- There is something to do again: an import that was finished runs, and keeps its passwords.
+-- There is something to do again: an import that was finished runs.
 local function reopen_import(i)
   local key = import_key(i)
-  redis.call('PERSIST', key .. ':credentials')
   local state = redis.call('HGET', key, 'state')
   local after = advance('import', state, 'reopened')
   if after and after ~= state then redis.call('HSET', key, 'state', after, 'finished_at', 0) end

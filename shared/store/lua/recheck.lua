@@ -15,6 +15,7 @@ if delay > 0 and redis.call('HGET', unit_key(u), 'state') == 'ready' then
   redis.call('HSET', unit_key(u), 'state', 'delayed')
   redis.call('ZADD', P .. 'delayed', clock() + delay, u)
 end
+redis.call('PERSIST', key .. ':credentials')
 reopen_import(h[1])
 refresh(m)
 return 1

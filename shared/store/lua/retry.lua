@@ -34,6 +34,7 @@ end
 -- A verification under way would close the mailbox over batches that are open.
 if not moved and queued > 0 and redis.call('HGET', mailbox_key(m), 'state') == 'verifying' then move_mailbox(m, 'replan') end
 if redis.call('HGET', mailbox_key(m), 'state') == 'queued' then plan_unit(m) end
+redis.call('PERSIST', key .. ':credentials')
 reopen_import(i)
 if redis.call('HGET', key, 'control') == 'cancel' then redis.call('HSET', key, 'control', 'run') end
 refresh(m)
