@@ -110,6 +110,14 @@ class House:
         base = f"http://127.0.0.1:{self.port}/api/v1"
         return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
 
+    def page(self, path: str) -> str:
+        """A page as somebody with a new token sees it, in English."""
+        _, token = self.desk.make_token("a person", role_of("operator"))
+        base = f"http://127.0.0.1:{self.port}"
+        with httpx2.Client(base_url=base, timeout=30, headers={"Accept-Language": "en", "Origin": base}) as client:
+            client.post("/sign-in", data={"token": token})
+            return client.get(path).text
+
     def close(self) -> None:
         """Ends what was started."""
         self._stack.close()

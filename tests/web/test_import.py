@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from shared.store import keys
+from shared.store.redis import RedisStore, connect
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
@@ -186,5 +188,12 @@ def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, serv
     (wait,) = begun["waits"]
     assert (wait["what"], wait["said"]) == ("window", f"waiting until {opens:%H:%M} (UTC): its hours are {window}")
     assert api.put(f"{there}/window", json={"window": "never"}).status_code == 422
+    # A server asks to wait meanwhile: the page tells both.
+    store = RedisStore(connect(f"unix://{house.redis.socket}?db=1"))
+    store.hold("source_host:127.0.0.1", 600, import_id=begun["id"], why="[THROTTLED] <b>slow</b> down")
+    page = house.page(there)
+    assert "The import waits for its hours" in page
+    assert "<q>[THROTTLED] &lt;b&gt;slow&lt;/b&gt; down</q>" in page
+    store._redis.delete(keys.HOLDS)
     assert api.put(f"{there}/window", json={"window": "none"}).json()["waits"] == []
     _until(lambda: api.get(there).json()["status"] == "complete", "the end")

@@ -16,7 +16,7 @@ from producer.web.counter import Counter
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState, MailboxState
-from shared.model import Import
+from shared.model import Import, Wait
 from shared.model.search import Search
 
 #: Larger imports show the errors of their first parked mailboxes; all are in the report.
@@ -29,18 +29,6 @@ _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
 #: How an import ended is noted for so long afterwards, seconds.
 _ENDED_SECONDS: Final = 60.0
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Wait:
-    """Something that asked to be left alone."""
-
-    #: "source_host", …
-    scope: str
-    #: Which.
-    key: str
-    #: Until when, seconds since the epoch.
-    until: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,8 +45,8 @@ class Glance:
     groups: list[ErrorGroup]
     #: Whether there is more than `groups` shows.
     partly: bool
-    #: Who waits until when.
-    waits: list[Wait]
+    #: What is waited for.
+    waits: tuple[Wait, ...]
     #: What was done, newest first.
     events: list[dict[str, Any]]
     #: How fast it went.
@@ -104,18 +92,11 @@ class Glances:
             everyone = store.find_mailboxes(import_id, Search(state=MailboxState.PARKED, count=_PARKED))[1]
         finished = progress.finished and few
         groups = operations.errors(store, request, everyone=None if finished else everyone)
-        overview = store.overview()
-        hosts = {request.source.host, request.destination.host}
-        waits = [
-            Wait(scope=name.partition(":")[0], key=name.partition(":")[2], until=until)
-            for name, until in sorted(overview.holds.items(), key=lambda hold: hold[1])
-            if any(host in name for host in hosts)
-        ]
         return Glance(
             request=request, progress=progress, eta=eta_range(progress, known.window(import_id)), groups=groups,
-            partly=not few and progress.mailboxes.get(MailboxState.PARKED, 0) > _PARKED, waits=waits[:5],
+            partly=not few and progress.mailboxes.get(MailboxState.PARKED, 0) > _PARKED, waits=progress.waits[:5],
             events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
-            workers=overview.workers,
+            workers=store.overview().workers,
         )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "import verified": "begun again, to bring what is new",
     "import check": "accounts checked",
     "import plan": "rehearsed",
+    "hours set": "hours set",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
@@ -44,7 +45,7 @@ EVENTS: Final[Mapping[str, str]] = {
 #: State of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
     "opening", "running", "finished", "queued", "planning", "copying", "verifying", "complete", "parked", "cancelled",
-    "incomplete", "paused", "cancelling", "done", "failed", "lost",
+    "incomplete", "paused", "waiting", "cancelling", "done", "failed", "lost",
 )  # fmt: skip
 #: What a note on a single message says.
 NOTES: Final[Mapping[str, str]] = {
@@ -106,7 +107,7 @@ ADVICE: Final[Mapping[str, str]] = {
     "destination_connection_lost": "Nothing: it is tried again by itself.",
     "source_unreachable": "Check the server and the firewall; it is tried again by itself.",
     "destination_unreachable": "Check the server and the firewall; it is tried again by itself.",
-    "destination_over_quota": "Give the mailbox more room, then try again.",
+    "destination_over_quota": "Give the mailbox more room: it goes on by itself then, or at once when you try again.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
