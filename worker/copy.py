@@ -18,7 +18,6 @@ from shared.errors import (
     LeaseLost,
     MailError,
     MessagesRefused,
-    OverQuota,
     ProtocolViolation,
     ServerRefused,
     StoreError,
@@ -243,9 +242,7 @@ class BatchCopy:
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
             sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
-        for _, error in self._flying.refused:
-            if isinstance(error, OverQuota):  # there is no room for what follows either
-                raise error
+        self._flying.stop_when_full()
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError
+from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
 from shared.events import GroupSettled, Listener
 from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
@@ -105,6 +105,12 @@ class InFlight:
                 raise error
             refused.setdefault(id(error), ([], error))[0].append(group[position])
         self.refused += refused.values()
+
+    def stop_when_full(self) -> None:
+        """Raises the refusal of a group for want of room: there is none for what follows either."""
+        for _, error in self.refused:
+            if isinstance(error, OverQuota):
+                raise error
 
     def add(self, settled: Settled) -> None:
         """To be entered with the next round trip."""
