@@ -9,6 +9,7 @@ alone and gets its outcome with the server's words.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -31,6 +32,7 @@ from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from worker.decide import Sent, kept_flags, remembered, without_copy
+from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
 from worker.oversize import set_aside
 from worker.settle import just_stored, look
@@ -88,11 +90,13 @@ class BatchCopy:
         wish: Callable[[], str],
         tell: Listener,
         labels: bool = False,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
-        asked before every append. `labels`: one message may be shown by several folders (`worker.share`)."""
+        asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
+        many seconds for what is owed."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
-        self._rules, self._wish, self._tell, self._labels = rules, wish, tell, labels
+        self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: FolderStatus | None = None
@@ -109,6 +113,7 @@ class BatchCopy:
         `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
+        wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
         there = self._open(folder)
         try:
             done = self._done()
@@ -208,6 +213,9 @@ class BatchCopy:
         size = 0
         refused: list[ServerRefused] = []
         for message in self._fetched(uids, refused):
+            if self._flying.due:  # at the first message after a group: of the source no more is read
+                self._read_answers(0)
+                wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
             self._seen.add(message.uid)
             full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
             if group and (full or message.stream is not None):

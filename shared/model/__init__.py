@@ -5,7 +5,7 @@ from shared.model.folders import UNREADABLE, Folder, Tally
 from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
-from shared.model.work import FolderPlan, Intent, Lease, Stranded, Unit, UnitKind
+from shared.model.work import FolderPlan, Intent, Lease, Progress, Stranded, Unit, UnitKind
 
 __all__ = [
     "BY_ROW",
@@ -25,6 +25,7 @@ __all__ = [
     "Note",
     "Options",
     "Profile",
+    "Progress",
     "Settled",
     "Stranded",
     "Tally",

@@ -39,6 +39,9 @@
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| rates                             | HASH | the same of rates: "scope.rate" or "scope.rate:key", "usual:scope.rate:server"; is there only |
+|                                   |      | when one is set |
+| meter:scope.rate:key              | STRING | "level:at (ms)": what was moved (`shared.rates`); expires when it is of no account any more |
 | accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
@@ -73,6 +76,7 @@ IMPORTS: Final = f"{PREFIX}imports"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
 LIMITS: Final = f"{PREFIX}limits"
+RATES: Final = f"{PREFIX}rates"
 #: What stands before the scope where a preset's limit is meant.
 USUAL: Final = "usual:"
 HOLDERS: Final = f"{PREFIX}holders"
