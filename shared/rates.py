@@ -25,6 +25,9 @@ from typing import Final
 #: What can be capped, at each of the four scopes of `shared.store.SCOPES`.
 RATES: Final = ("bytes_per_second", "messages_per_second", "bytes_per_day")
 
+#: No rate is higher.
+MOST_RATE: Final = 10**15
+
 #: Seconds of a rate that may be moved at once.
 BURST_SECONDS: Final = 1.0
 #: A lane with its connections open waits so long for its debt to drain, seconds; else it gives the unit back.

@@ -171,7 +171,8 @@ class WorkStore(Protocol):
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
         """The fairest unit that may run now: first of mailbox `prefer`, then the unit `hint`, then by what each mailbox
         was given so far. Mailboxes whose accounts or hosts owe something (`shared.rates`) are not copied; the mailbox that
-        the holder is at may owe what it can wait for. `held` is the mailbox whose connections this holder keeps; its permits are exchanged."""
+        the holder is at may owe what it can wait for. `held` is the mailbox whose connections this holder keeps; its
+        permits are exchanged."""
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
         """One word a lease: "run", "pause", "cancel", or "lost". With `extend` the leases are renewed."""

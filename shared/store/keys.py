@@ -39,9 +39,8 @@
 | permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
-| rates                             | HASH | the same of rates: "scope.rate" or "scope.rate:key", "usual:scope.rate:server"; is there only |
-|                                   |      | when one is set |
-| meter:scope.rate:key              | STRING | "level:at (ms)": what was moved (`shared.rates`); expires when it is of no account any more |
+| rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
+| meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.rates`); expires when nothing is owed |
 | accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
