@@ -72,6 +72,8 @@ class Claims(SignIns):
         for name in self._scopes(m):
             self._permits.setdefault(name, {})[holder] = expiry
         self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        if m.mailbox.failure and m.mailbox.failure.code.endswith("_rate"):
+            m.set(failure=None)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
         whole = rows.imports[m.mailbox.import_id]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from shared.lifecycle import Control
-from shared.model import Lease
+from shared.model import Failure, Lease
+from shared.plan import Worth
 from shared.rates import DAY_SECONDS, PATIENCE_SECONDS, RATES, Due
-from shared.store import SCOPES, Store
+from shared.store import SCOPES, Store, scripts
+from shared.store.memory import MemoryStore
 from shared.uids import UidSet
-from tests.contract.conftest import START_RATES
+from tests.contract.conftest import START_RATES, make_world
 from tests.contract.store_kit import START, Clock, Twice, World, copied, intent, plan_of, start, take
 
 
@@ -217,3 +220,36 @@ def test_what_is_planned_and_verified_is_let_through(store: Store) -> None:
     assert following.unit.kind == "verify", "a mailbox whose last byte was the day's last is done today"
     assert following.due is None
     assert following.mailbox.mailbox_id == mailbox
+
+
+def test_what_was_waited_for_is_no_trouble_any_more_when_it_goes_on(store: Store, clock: Clock) -> None:
+    copying(store)
+    store.set_limit("source_account.bytes_per_day", 1000)
+    lease = take(store)
+    assert move(store, lease, 1, 2000) is not None
+    said = Failure(code="source_rate", sentence="waiting", at=START)
+    store.release(lease, how="wait", failure=said)
+    found = store.mailbox(lease.mailbox.mailbox_id)
+    assert found is not None
+    assert found.failure == said
+    clock.forward(DAY_SECONDS)
+    again = take(store)
+    assert again.mailbox.failure is None
+    store.release(again, how="wait", failure=replace(said, code="source_throttled"))
+    assert take(store).mailbox.failure is not None, "other trouble is"
+
+
+def test_without_its_gate_a_claim_would_go_on_whatever_is_owed(
+    backend: str, worth: Worth, request: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if backend == "memory":
+        monkeypatch.setattr(MemoryStore, "_owed", lambda *given: None)
+    else:
+        real = scripts.sources()
+        gate = "if not capping or state"
+        assert gate in real["claim"]
+        spoilt = real | {"claim": real["claim"].replace(gate, "if true or state")}
+        monkeypatch.setattr(scripts, "sources", lambda: spoilt)
+    store = make_world(backend, request, lease_seconds=60, limits={}, worth=worth).store
+    with pytest.raises(AssertionError):
+        test_all_lanes_of_an_account_pay_into_one_meter_and_others_are_not_held_up(store, Clock())
