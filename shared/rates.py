@@ -61,9 +61,9 @@ class Due:
     most: int
 
     @property
-    def scope(self) -> str:
-        """As in "source_account"."""
-        return self.name.partition(".")[0]
+    def rate(self) -> str:
+        """As in "bytes_per_day"."""
+        return self.name.partition(".")[2]
 
     @property
     def side(self) -> str:

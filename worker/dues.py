@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from shared.errors import RateReached
-from shared.events import HeldBack, Listener
+from shared.events import Listener, RateWaited
 from shared.rates import PATIENCE_SECONDS, Due, spoken_due
 from worker.inflight import stop_on
 
@@ -26,10 +26,9 @@ def wait_out(
     """Until nothing is owed. Raises `RateReached` when that would take too long, and what `stop_on` raises of a wish."""
     while due is not None:
         if due.seconds > PATIENCE_SECONDS:
-            tell(HeldBack(scope=due.name, seconds=due.seconds))
             raise RateReached(due.side, spoken_due(due), due.name)
         left = min(due.seconds, _ASK_SECONDS)
-        tell(HeldBack(scope=due.name, seconds=left))
+        tell(RateWaited(rate=due.rate, seconds=left))
         while left > 0:
             stop_on(wish())
             sleep(min(left, _LOOK_SECONDS))

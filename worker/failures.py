@@ -102,7 +102,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
-    Row(error=errors.RateReached, code="{side}_rate", how="wait", scope="endpoint"),
+    Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
     Row(
         error=errors.Unreachable,
         code="{side}_unreachable",

@@ -40,6 +40,7 @@
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
+| owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
 | meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.rates`); expires when nothing is owed |
 | accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |

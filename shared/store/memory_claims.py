@@ -38,6 +38,7 @@ class Claims(SignIns):
     ) -> None:
         super().__init__(clock)
         self._rates = dict(rates or {})
+        self._owing: dict[str, float] = {}
         self._meters: dict[tuple[str, str], Meter] = {}
         self._worth = worth
         self._monotonic = monotonic
@@ -72,7 +73,7 @@ class Claims(SignIns):
         for name in self._scopes(m):
             self._permits.setdefault(name, {})[holder] = expiry
         self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
-        if m.mailbox.failure and m.mailbox.failure.code.endswith("_rate"):
+        if m.mailbox.failure and m.mailbox.failure.code == "rate_waiting":
             m.set(failure=None)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
@@ -94,7 +95,7 @@ class Claims(SignIns):
             others=row.others,
             digest=folder.digests.get(name, 0) if folder else 0,
             intents=tuple(sorted(row.intents.values(), key=lambda i: (i.at, i.uids.ranges))),
-            due=self._owed(m) if row.unit.kind is UnitKind.COPY else None,
+            due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
         )
 
     def _give_back(self, holder: str) -> None:
@@ -179,6 +180,22 @@ class Claims(SignIns):
                 if due and not (due.seconds <= PATIENCE_SECONDS and holder in lanes):
                     return False
         return True
+
+    def _owed_now(self, m: MailboxRow) -> Due | None:
+        """As `_owed`, and what it could be waited for is not among what is owed for long."""
+        for scope in SCOPES:
+            due = self._owed(m, (scope,))
+            if due is None or due.seconds <= PATIENCE_SECONDS:
+                self._owing.pop(f"{scope}:{m.scopes[scope]}", None)
+        return self._owed(m)
+
+    def _owed_after(self, m: MailboxRow, size_bytes: int, messages: int) -> Due | None:
+        """Charges a group; what is owed then."""
+        found = [(scope, self._owed(m, (scope,), size_bytes, messages)) for scope in SCOPES]
+        for scope, due in found:
+            if due and due.seconds > PATIENCE_SECONDS:
+                self._owing[f"{scope}:{m.scopes[scope]}"] = due.until
+        return max((due for _, due in found if due), key=lambda due: due.seconds, default=None)
 
     def _owed(
         self, m: MailboxRow, scopes: Sequence[str] = SCOPES, size_bytes: int = 0, messages: int = 0

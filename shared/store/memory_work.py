@@ -88,7 +88,7 @@ class Work(Claims):
         for intent in new_intents:
             row.intents[intent.intent_id] = replace(intent, at=rows.now() / 1000)
         moved = sum(intent.size_bytes for intent in new_intents), sum(len(intent.uids) for intent in new_intents)
-        return Progress(word=word, due=self._owed(m, SCOPES, *moved))
+        return Progress(word=word, due=self._owed_after(m, *moved))
 
     @atomic
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:

@@ -13,7 +13,6 @@ from redis.retry import Retry
 from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.model import Lease
 from shared.plan import USUAL_WORTH, Worth
-from shared.rates import PATIENCE_SECONDS
 from shared.redis_client import open_redis
 from shared.store import SCOPES, other_options, scripts
 
@@ -70,7 +69,6 @@ class Scripts:
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
         # As the scripts read it: the same text with each call.
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
-        self._patience = int(PATIENCE_SECONDS * 1000)
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}

@@ -39,7 +39,6 @@ class Work(Scripts):
             *self._limits,
             *self._worth,
             self._rates,
-            self._patience,
         )
 
     def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:

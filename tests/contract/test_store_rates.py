@@ -120,10 +120,12 @@ def test_all_lanes_of_an_account_pay_into_one_meter_and_others_are_not_held_up(s
     store.leave("a", one)
     third = take(store, "a", prefer=one)
     assert third.mailbox.mailbox_id == two, "of the first nothing more is given"
+    assert store.overview().owing == {f"source_account:{key_of(store, one, 'source_account')}": START + DAY_SECONDS}
     assert move(store, third, 1, 500) is None, "the other account has a meter of its own"
     clock.forward(DAY_SECONDS)
     store.release(third, how="wait")
     store.leave("a", two)
+    assert store.overview().owing == {}
     assert take(store, "a", prefer=one).mailbox.mailbox_id == one
 
 
@@ -153,9 +155,12 @@ def test_a_changed_rate_counts_at_once_for_old_debt_too(store: Store, rate: str)
     lease = take(store)
     assert move(store, lease, 1, 100, 100) is not None
     assert store.claim("b") is None
+    if rate == "bytes_per_day":
+        assert len(store.overview().owing) == 1
     store.set_limit(f"{name}:{key_of(store, mailbox, 'source_account')}", 101)
     assert store.progress(lease).due is None
     assert store.claim("b") is not None
+    assert store.overview().owing == {}
     store.set_limit(f"{name}:{key_of(store, mailbox, 'source_account')}", 20)
     assert store.progress(lease).due is not None, "and back"
     store.set_limit(f"{name}:{key_of(store, mailbox, 'source_account')}", 0)
@@ -227,7 +232,7 @@ def test_what_was_waited_for_is_no_trouble_any_more_when_it_goes_on(store: Store
     store.set_limit("source_account.bytes_per_day", 1000)
     lease = take(store)
     assert move(store, lease, 1, 2000) is not None
-    said = Failure(code="source_rate", sentence="waiting", at=START)
+    said = Failure(code="rate_waiting", sentence="waiting", at=START)
     store.release(lease, how="wait", failure=said)
     found = store.mailbox(lease.mailbox.mailbox_id)
     assert found is not None

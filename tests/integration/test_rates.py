@@ -65,7 +65,7 @@ class Bounded:
     def waiting(self) -> Failure | None:
         """What the frugal one waits for."""
         failure = self.row(self.frugal).failure
-        return failure if failure and failure.code == "source_rate" and not self.office.leased() else None
+        return failure if failure and failure.code == "rate_waiting" and not self.office.leased() else None
 
 
 def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(dovecot_pair: DovecotPair) -> None:
@@ -85,7 +85,7 @@ def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(
         office.store.set_limit(both.rate, 10**9)
         office.await_finished(both.whole)
         office.assert_exactly_once(both.whole)
-        assert not [f for f in office.store.failures(both.row(both.free).mailbox_id) if f.code == "source_rate"]
+        assert not [f for f in office.store.failures(both.row(both.free).mailbox_id) if f.code == "rate_waiting"]
 
 
 def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
@@ -173,7 +173,7 @@ def test_a_long_debt_gives_the_unit_back_and_a_message_larger_than_the_budget_pa
         if days == 1:
             assert paced.stage.outcomes() == {"copied": 10, "pending": 90}, "one group, whatever its size"
             (failure,) = paced.stage.failures()
-            assert failure.code == "destination_rate"
+            assert failure.code == "rate_waiting"
             assert failure.sentence == (
                 "destination: waiting until 2023-11-15 22:14 UTC: 1 kB of the 100 bytes of 24 hours are used"
             )

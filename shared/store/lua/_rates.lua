@@ -1,7 +1,7 @@
 -- Put before the scripts that charge or ask what is owed: shared/rates.py says what it means. `defaults`: what the settings
 -- say, "source_account.bytes_per_day=1000;…", '' for nothing. Levels and moments are in units and ms.
 local RATES = {'bytes_per_second', 'messages_per_second', 'bytes_per_day'}
-local BURST_MS, DAY_MS = 1000, 86400000
+local BURST_MS, PATIENCE_MS, DAY_MS = 1000, 10000, 86400000
 
 -- Whether anything is capped at all. Where nothing is, this is all that a rate costs.
 local function capped(defaults) return defaults ~= '' or redis.call('EXISTS', P .. 'rates') == 1 end

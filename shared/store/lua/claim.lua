@@ -1,9 +1,8 @@
 -- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host,
---       worth_messages, worth_bytes, rates, patience_ms)
+--       worth_messages, worth_bytes, rates)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
 -- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
--- what must be left of a mailbox for each lane at it (shared.plan.Worth), rates of the settings, and how long a lane with
--- its connections open may wait for a debt.
+-- what must be left of a mailbox for each lane at it (shared.plan.Worth), and the rates of the settings.
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
 -- pause and cancel, retry time, holds, rates, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
@@ -61,7 +60,7 @@ local function solvent(n, key, state)
   if paid_up[name] == nil then
     local due = owed(scopes[n], key, ARGV[13], now, 0, 0)[1]
     paid_up[name] = due <= 0
-      or due <= tonumber(ARGV[14]) and redis.call('ZSCORE', P .. 'permits:' .. name, holder) ~= false
+      or due <= PATIENCE_MS and redis.call('ZSCORE', P .. 'permits:' .. name, holder) ~= false
   end
   return paid_up[name]
 end
@@ -154,15 +153,16 @@ redis.call('ZINCRBY', P .. 'routes', cost, route)
 redis.call('HSET', key, 'pass', start + cost)
 if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
 -- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
-if string.find(redis.call('HGET', key, 'failure') or '', '_rate"', 1, true) then redis.call('HDEL', key, 'failure') end
+if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then redis.call('HDEL', key, 'failure') end
 if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
 if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
 refresh(m)
 local due = {0}
-if capping and fields[1] == 'copy' then
+if (capping or redis.call('EXISTS', P .. 'owing') == 1) and fields[1] == 'copy' then
   for n, name in ipairs(redis.call('HMGET', key, unpack(scopes))) do
     local there = owed(scopes[n], name, ARGV[13], now, 0, 0)
     if there[1] > due[1] then due = there end
+    if there[1] <= PATIENCE_MS then redis.call('ZREM', P .. 'owing', scopes[n] .. ':' .. name) end
   end
 end
 local folder = fields[2]

@@ -32,21 +32,22 @@ for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) en
 local word = wish(mailbox)
 if word ~= 'run' then return word end
 local at = clock()
-local bytes, messages = 0, 0
+local capping, bytes, messages = capped(ARGV[8]), 0, 0
 for _, intent in ipairs(wanted) do
   intent.at = at
   -- Charged once, however often the call is repeated.
-  if redis.call('HSETNX', intents, intent.id, cjson.encode(intent)) == 1 then
+  if redis.call('HSETNX', intents, intent.id, cjson.encode(intent)) == 1 and capping then
     bytes = bytes + (intent.size or 0)
     each_range(intent.uids, function(low, high) messages = messages + high - low + 1 end)
   end
 end
-if not capped(ARGV[8]) then return 'run' end
+if not capping then return 'run' end
 local longest = {0}
 local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
 for n, key in ipairs(redis.call('HMGET', mailbox_key(mailbox), unpack(scopes))) do
   local due = owed(scopes[n], key, ARGV[8], at, bytes, messages)
   if due[1] > longest[1] then longest = due end
+  if due[1] > PATIENCE_MS then redis.call('ZADD', P .. 'owing', at + math.ceil(due[1]), scopes[n] .. ':' .. key) end
 end
 if longest[1] <= 0 then return 'run' end
 return {'run', told_due(longest, at)}
