@@ -28,9 +28,10 @@ from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
+from worker.closing import Closing, SettleLater
 from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
@@ -55,26 +56,6 @@ class CopyRules:
     outstanding: int = 6
     #: How long a group whose connection died stays in doubt, seconds.
     settle_seconds: float = 30.0
-
-
-class SettleLater(Exception):
-    """Something is still in doubt; the batch is to be claimed again after `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"in doubt for another {seconds:.0f} s")
-        self.seconds = seconds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Closing:
-    """What is left to do with a unit whose work is done: one round trip."""
-
-    #: Groups that were answered and are not yet in the ledger.
-    settled: tuple[Settled, ...] = ()
-    #: The batch's whole ledger entry.
-    records: tuple[LedgerEntry, ...] = ()
-    #: To be called when the store has it.
-    closed: Callable[[], None] = lambda: None
 
 
 class BatchCopy:

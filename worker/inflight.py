@@ -70,16 +70,17 @@ class InFlight:
         self.records = list(self.lease.records)
         self.digest = self.lease.digest
 
-    def intend(self, group: list[Sent]) -> str:
-        """Writes the intent for `group`, with the records that are due. Raises `ControlRequested` when a person said
-        stop: then there is no intent, and nothing may be appended."""
+    def intend(self, group: list[Sent], *, moved: bool = True) -> str:
+        """Writes the intent for `group`, with the records that are due. `moved`: its bytes go over the line, and are charged
+        to the rates. Raises `ControlRequested` when a person said stop: then there is no intent, and nothing may be
+        appended."""
         self._count += 1
         intent = Intent(
             intent_id=f"{self.lease.term}.{self._count}",
             uids=UidSet.of(sent.uid for sent in group),
             destination_uidvalidity=self.status.uidvalidity,
             destination_uidnext=self.uidnext,
-            size_bytes=sum(sent.size_bytes for sent in group),
+            size_bytes=sum(sent.size_bytes for sent in group) if moved else 0,
         )
         self._tell_store([intent])
         self._flying[intent.intent_id] = (intent, group)

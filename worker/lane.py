@@ -23,7 +23,8 @@ from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import Accounts
 from worker.attendant import Attendant
-from worker.copy import BatchCopy, Closing, CopyRules, SettleLater
+from worker.closing import Closing, SettleLater
+from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.failures import ATTEMPTS, describe, judge
 from worker.plan import MailboxPlan, PlanRules
