@@ -15,13 +15,14 @@ from producer.coordinator import tally
 from producer.coordinator.tally import Progress, Window
 from producer.intake.manifest import Row
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
+from producer.limits import read_limit, set_limit
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.model import AccountState, Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
-from shared.store import SCOPES, Store
+from shared.store import Store
 from shared.uids import UidSet
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "meant_by",
     "prepare_import",
     "progress_of",
+    "read_limit",
     "replace_credentials",
     "retry",
     "rows_of",
@@ -325,19 +327,6 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
 def forget(store: Store, request: Import) -> bool:
     """Deletes the import's passwords now; whether there were any."""
     return store.forget(request.import_id)
-
-
-def set_limit(store: Store, scope: str, most: int | None) -> None:
-    """Most connections of a scope, or of one key of it as "scope:key"; None: the default again. Raises `UsageError`."""
-    kind = scope.split(":", 1)[0]
-    if kind not in SCOPES:
-        raise UsageError(
-            f"{scope!r} is no limit; the limits are {', '.join(SCOPES)}, each also for one server or account, e.g. "
-            "source_host:mail.example.org"
-        )
-    if most is not None and not 0 <= most <= 10_000:
-        raise UsageError("a limit is a number from 0 (nobody connects) to 10000, or: default")
-    store.set_limit(scope, most)
 
 
 def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:

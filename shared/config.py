@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from shared.errors import UsageError
+from shared.rates import MOST_RATE, RATES
 
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: never printed, and readable from a file.
@@ -35,6 +36,7 @@ _Count = Annotated[int, Field(ge=1, le=10_000)]
 _Port = Annotated[int, Field(ge=0, le=65_535)]
 _Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(ge=1024)]
+_Rate = Annotated[int, Field(ge=0, le=MOST_RATE)]
 
 
 def default_state_dir() -> Path:
@@ -126,6 +128,24 @@ class Settings(BaseSettings):
     destination_host_connections: _Count = Field(
         default=32, description="Connections to one destination host, over all accounts."
     )
+    source_account_bytes_per_second: _Rate = Field(
+        default=0, description="Bytes a second from one account at the source, by all workers together; 0 for no cap."
+    )
+    source_account_messages_per_second: _Rate = Field(
+        default=0, description="Messages a second from one account at the source; 0 for no cap."
+    )
+    source_account_bytes_per_day: _Rate = Field(
+        default=0, description="Bytes in 24 hours from one account at the source; 0 for no cap."
+    )
+    destination_account_bytes_per_second: _Rate = Field(
+        default=0, description="Bytes a second into one account at the destination; 0 for no cap."
+    )
+    destination_account_messages_per_second: _Rate = Field(
+        default=0, description="Messages a second into one account at the destination; 0 for no cap."
+    )
+    destination_account_bytes_per_day: _Rate = Field(
+        default=0, description="Bytes in 24 hours into one account at the destination; 0 for no cap."
+    )
     lease_seconds: _Seconds = Field(default=60, description="How long a silent worker keeps what it claimed.")
     renew_seconds: _Seconds = Field(
         default=15, description="How often a worker renews its lease; at most a third of it."
@@ -166,6 +186,14 @@ class Settings(BaseSettings):
     log_addresses: Literal["hash", "plain", "off"] = Field(
         default="hash", description="Mail addresses in logs: as a short hash, as they are, or not at all."
     )
+
+    @property
+    def rates(self) -> dict[str, int]:
+        """Rates of every account, as `shared.rates` names them; 0 for no cap."""
+        found = {
+            f"{side}_account.{rate}": f"{side}_account_{rate}" for side in ("source", "destination") for rate in RATES
+        }
+        return {name: getattr(self, setting) for name, setting in found.items()}
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

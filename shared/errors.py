@@ -89,6 +89,16 @@ class Throttled(MailError):
         self.wait_seconds, self.scope = wait_seconds, scope
 
 
+class RateReached(MailError):
+    """A rate that a person set, or that is usual at this server (`shared.rates`), is used up for longer than a lane waits.
+    `name` is the rate, as in "source_account.bytes_per_day"."""
+
+    def __init__(self, side: str, what: str, name: str) -> None:
+        super().__init__(side, what)
+        self.name = name
+        self.advice = f"nothing: it goes on by itself; to have more or less: mailhaul limits {name} MOST"
+
+
 class OverQuota(MailError):
     """The destination mailbox is full (RFC 9208 OVERQUOTA)."""
 

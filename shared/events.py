@@ -86,6 +86,16 @@ class HeldBack:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class RateWaited:
+    """A lane waited until more might be moved."""
+
+    #: As in `shared.rates.RATES`.
+    rate: str
+    #: For how long.
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class DuplicatesRemoved:
     """Verification removed second copies that were proved to be ours."""
 
@@ -111,6 +121,7 @@ Event = (
     | SignedIn
     | SessionEnded
     | HeldBack
+    | RateWaited
     | DuplicatesRemoved
     | VerifyMismatch
 )

@@ -62,7 +62,11 @@ def run(settings: Settings) -> int:
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
     metrics = WorkerMetrics()
     store = RedisStore(
-        connect(state_url), lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script
+        connect(state_url),
+        lease_seconds=settings.lease_seconds,
+        limits=limits,
+        rates=settings.rates,
+        observe=metrics.observe_script,
     )
     broker = make_broker(broker_url)
     stop = threading.Event()

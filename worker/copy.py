@@ -9,6 +9,7 @@ alone and gets its outcome with the server's words.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -27,10 +28,12 @@ from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note, Settled
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
+from worker.closing import Closing, SettleLater
 from worker.decide import Sent, kept_flags, remembered, without_copy
+from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
 from worker.oversize import set_aside
 from worker.settle import just_stored, look
@@ -55,26 +58,6 @@ class CopyRules:
     settle_seconds: float = 30.0
 
 
-class SettleLater(Exception):
-    """Something is still in doubt; the batch is to be claimed again after `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"in doubt for another {seconds:.0f} s")
-        self.seconds = seconds
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Closing:
-    """What is left to do with a unit whose work is done: one round trip."""
-
-    #: Groups that were answered and are not yet in the ledger.
-    settled: tuple[Settled, ...] = ()
-    #: The batch's whole ledger entry.
-    records: tuple[LedgerEntry, ...] = ()
-    #: To be called when the store has it.
-    closed: Callable[[], None] = lambda: None
-
-
 class BatchCopy:
     """One batch under one lease, between two signed-in sessions. Not reused."""
 
@@ -88,11 +71,13 @@ class BatchCopy:
         wish: Callable[[], str],
         tell: Listener,
         labels: bool = False,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
-        asked before every append. `labels`: one message may be shown by several folders (`worker.share`)."""
+        asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
+        many seconds for what is owed."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
-        self._rules, self._wish, self._tell, self._labels = rules, wish, tell, labels
+        self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: FolderStatus | None = None
@@ -109,6 +94,7 @@ class BatchCopy:
         `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
+        wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
         there = self._open(folder)
         try:
             done = self._done()
@@ -208,6 +194,9 @@ class BatchCopy:
         size = 0
         refused: list[ServerRefused] = []
         for message in self._fetched(uids, refused):
+            if self._flying.due:  # at the first message after a group: of the source no more is read
+                self._read_answers(0)
+                wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
             self._seen.add(message.uid)
             full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
             if group and (full or message.stream is not None):

@@ -110,6 +110,8 @@ TABLE: tuple[Row, ...] = (
         "retry IMPORT",
     ),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
+    # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
+    Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
     Row(
         error=errors.Unreachable,
         code="{side}_unreachable",

@@ -15,6 +15,7 @@ from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
 from shared.mail import Appended, FolderStatus
 from shared.model import Intent, Lease, Settled
+from shared.rates import Due
 from shared.store import WorkStore
 from shared.uids import Record, UidSet
 from worker.decide import Sent, settled_group
@@ -58,6 +59,8 @@ class InFlight:
     unseen: list[Sent] = field(init=False, default_factory=list)
     #: Whether anything was entered: an attempt with progress is not counted.
     progressed: bool = field(init=False, default=False)
+    #: What is owed for what was moved, as the store said last: to be waited for before more is.
+    due: Due | None = field(init=False, default=None)
     _pending: list[Settled] = field(init=False, default_factory=list)
     _flying: dict[str, tuple[Intent, list[Sent]]] = field(init=False, default_factory=dict)
     _count: int = field(init=False, default=0)
@@ -67,15 +70,17 @@ class InFlight:
         self.records = list(self.lease.records)
         self.digest = self.lease.digest
 
-    def intend(self, group: list[Sent]) -> str:
-        """Writes the intent for `group`, with the records that are due. Raises `ControlRequested` when a person said
-        stop: then there is no intent, and nothing may be appended."""
+    def intend(self, group: list[Sent], *, moved: bool = True) -> str:
+        """Writes the intent for `group`, with the records that are due. `moved`: its bytes go over the line, and are charged
+        to the rates. Raises `ControlRequested` when a person said stop: then there is no intent, and nothing may be
+        appended."""
         self._count += 1
         intent = Intent(
             intent_id=f"{self.lease.term}.{self._count}",
             uids=UidSet.of(sent.uid for sent in group),
             destination_uidvalidity=self.status.uidvalidity,
             destination_uidnext=self.uidnext,
+            size_bytes=sum(sent.size_bytes for sent in group) if moved else 0,
         )
         self._tell_store([intent])
         self._flying[intent.intent_id] = (intent, group)
@@ -129,6 +134,11 @@ class InFlight:
         if self._pending:
             self._tell_store([])
 
+    def ask(self) -> Due | None:
+        """What is owed by now; everything that was answered is entered with the question."""
+        self._tell_store([])
+        return self.due
+
     def take(self) -> list[Settled]:
         """What was answered and is still to be entered; the caller does that, and calls `note`."""
         settled, self._pending = self._pending, []
@@ -136,10 +146,11 @@ class InFlight:
 
     def _tell_store(self, intents: list[Intent]) -> None:
         settled = self.take()
-        word = self.store.progress(self.lease, settled=settled, intents=intents)
+        said = self.store.progress(self.lease, settled=settled, intents=intents)
         self.note(settled)
+        self.due = said.due
         if intents:
-            stop_on(word)
+            stop_on(said.word)
 
     def note(self, settled: Sequence[Settled]) -> None:
         """The store has these: tells who listens."""

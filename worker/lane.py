@@ -23,7 +23,8 @@ from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import Accounts
 from worker.attendant import Attendant
-from worker.copy import BatchCopy, Closing, CopyRules, SettleLater
+from worker.closing import Closing, SettleLater
+from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.failures import ATTEMPTS, describe, judge
 from worker.plan import MailboxPlan, PlanRules
@@ -62,6 +63,8 @@ class Workplace:
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time
+    #: Waits so many seconds, for what is owed (`worker.dues`).
+    sleep: Callable[[float], object] = time.sleep
 
 
 class Lane:
@@ -200,7 +203,8 @@ class Lane:
         else:
             source, destination = sessions.both(lease.mailbox)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
-            copying = BatchCopy(lease, place.store, source, destination, place.copy_rules, wish, place.tell, labels)
+            rules, tell, sleep = place.copy_rules, place.tell, place.sleep
+            copying = BatchCopy(lease, place.store, source, destination, rules, wish, tell, labels, sleep)
             try:
                 return copying.run()
             finally:

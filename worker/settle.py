@@ -122,6 +122,6 @@ def look(
             settled.append(settled_group(intent.intent_id, group, [uid for _, uid in here]))
         else:
             withdrawn.append(intent.intent_id)
-    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids)
+    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids).word
     found = UidSet.of(uid for s in settled for record in s.records for uid in record.source)
     return Looked(found=found, absent=missing, wait_seconds=wait, wanted=word)

@@ -147,7 +147,7 @@ class Shared:
         if not group:
             return set()
         stop_on(self._wish())
-        token = self._flight.intend(group)
+        token = self._flight.intend(group, moved=False)
         if self._wish() == "lost":
             raise LeaseLost("the lease ran out before the copy")
         wanted = UidSet.of(pairs[sent.uid] for sent in group)

@@ -77,6 +77,8 @@ def _lines(provider: Provider, asked: Site | None) -> Iterator[str]:
         first = provider.sites[0]
         host = (first.imap_source or first.imap).removeprefix("imaps://").partition(":")[0]
         yield f"  connections: {limits}; to have more or less: mailhaul limits source_host:{host} N"
+    if provider.rates:
+        yield f"  rates: {', '.join(f'{name} {most}' for name, most in provider.rates.items())}; see docs/throttling.md"
     for note in provider.notes:
         yield f"  {note.about}: {note.text} [{note.source}]"
     yield "  sources: " + "; ".join(f"{name}: {source}" for name, source in provider.sources.items())

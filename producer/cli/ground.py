@@ -85,9 +85,10 @@ class Ground:
 
     @property
     def own_limits(self) -> dict[str, int]:
-        """Connections that a person set in the settings, by scope; without those that are the default."""
+        """Connections and rates that a person set in the settings, by scope; without those that are the default."""
         given = ((scope, f"{scope}_connections") for scope in SCOPES)
-        return {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
+        found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
+        return found | {name: most for name, most in self.settings.rates.items() if most}
 
     @property
     def vault(self) -> Vault:

@@ -125,13 +125,14 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
             for name in SCOPES:
                 default = getattr(ground.settings, f"{name}_connections")
                 print(f"{name}  {given.pop(name, default)}  (default {default})")
+            for name, default in ground.settings.rates.items():
+                if default and name not in given:
+                    print(f"{name}  {default}  (default)")
             for name, number in sorted(given.items()):
                 print(f"{clean(name)}  {number}")
             for name, number in sorted(ground.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
-        if not most.isdecimal() and most != "default":
-            raise UsageError("give a number of connections, or: default")
-        operations.set_limit(ground.store, scope, None if most == "default" else int(most))
+        operations.set_limit(ground.store, scope, operations.read_limit(scope, most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE

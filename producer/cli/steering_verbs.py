@@ -79,12 +79,17 @@ def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:
 def limits(
     scope: Annotated[
         str,
-        typer.Argument(metavar="[SCOPE]", help="source_account, source_host, … or e.g. source_host:mail.example.org."),
+        typer.Argument(
+            metavar="[SCOPE]",
+            help="source_account, source_host, … or e.g. source_host:mail.example.org, source_account.bytes_per_day.",
+        ),
     ] = "",
-    most: Annotated[str, typer.Argument(metavar="[MOST]", help="Most connections, or: default.")] = "",
+    most: Annotated[
+        str, typer.Argument(metavar="[MOST]", help="Most connections, or a rate as in 2GB; or: default.")
+    ] = "",
     state_dir: StateOption = None,
 ) -> int:
-    """Show the limits of connections, or set one while imports run."""
+    """Show the limits of connections and the rates, or set one while imports run."""
     from producer.cli import steering
 
     return steering.run_limits(scope, most, state_dir=state_dir)

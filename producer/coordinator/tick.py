@@ -101,6 +101,7 @@ class Coordinator:
             depths=depths,
             workers=overview.workers,
             holds=len(overview.holds),
+            owing=len(overview.owing),
         )
         if began - self._published >= PUBLISH_SECONDS:
             self._publish(began)

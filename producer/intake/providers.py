@@ -26,6 +26,16 @@ _Domain = Annotated[
 _Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9\"\[][^\x00-\x1f]+[.)]$", max_length=400)]
 _Said = Annotated[str, StringConstraints(min_length=3, max_length=200)]
 _Limit = Annotated[int, Field(ge=1, le=1000)]
+#: What goes through one account; a POP3 source has a number of its own.
+_RateName = Literal[
+    "source_account.bytes_per_second",
+    "source_account.messages_per_second",
+    "source_account.bytes_per_day",
+    "destination_account.bytes_per_second",
+    "destination_account.messages_per_second",
+    "destination_account.bytes_per_day",
+    "pop3_account.bytes_per_day",
+]
 _Scope = Literal["source_account", "source_host", "destination_account", "destination_host"]
 
 
@@ -85,6 +95,8 @@ class Provider(_Fact):
     login: Literal["address", "local_part"] = "address"
     #: Connections that are safe.
     limits: dict[_Scope, _Limit] = {}
+    #: Bytes and messages a second or a day that are safe for one account (`shared.rates`).
+    rates: dict[_RateName, Annotated[int, Field(ge=1)]] = {}
     #: Field → who says so.
     sources: dict[str, _Said]
     #: What a person should know.
@@ -95,7 +107,7 @@ class Provider(_Fact):
     @model_validator(mode="after")
     def _each_fact_has_its_source(self) -> Self:
         told = {"first", "sign_in"}
-        told |= {name for name in ("limits", "login") if name in self.model_fields_set}
+        told |= {name for name in ("limits", "rates", "login") if name in self.model_fields_set}
         told |= {"hosts"} if self.sites else set()
         told |= {name for name in ("domains", "mx") if any(getattr(site, name) for site in self.sites)}
         if told != set(self.sources):
@@ -180,7 +192,7 @@ class Catalogue(_Fact):
     def usual_limits(
         self, sources: Iterable[Endpoint], destination: Endpoint, most: Mapping[str, int]
     ) -> dict[str, int]:
-        """Connections that are usual at these servers, as `shared.store` wants them. `most` is what a person set for all
+        """Connections and rates that are usual at these servers, as `shared.store` wants them. `most` is what a person set for all
         servers, by scope: the lower counts. A POP3 account is locked by its first session (RFC 1939 §4)."""
         found: dict[str, int] = {}
         for side, endpoint in (*(("source", source) for source in sources), ("destination", destination)):
@@ -188,6 +200,13 @@ class Catalogue(_Fact):
             limits: dict[str, int] = dict(provider.limits.items()) if provider else {}
             if endpoint.protocol == "pop3":
                 limits[f"{side}_account"] = 1
+            rates: dict[str, int] = dict(provider.rates.items()) if provider else {}
+            own = "pop3" if endpoint.protocol == "pop3" else side
+            for name, rate in rates.items():
+                kind, _, what = name.partition(".")
+                if kind == f"{own}_account":
+                    scope = f"{side}_account.{what}"
+                    found[f"{scope}:{endpoint.url}"] = min(rate, most.get(scope, rate))
             for part, server in (("account", endpoint.url), ("host", endpoint.host)):
                 if (limit := limits.get(f"{side}_{part}")) is not None:
                     found[f"{side}_{part}:{server}"] = min(limit, most.get(f"{side}_{part}", limit))

@@ -17,6 +17,7 @@ from producer.web.reach import Reach
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options
+from shared.rates import MOST_RATE
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Login = Annotated[str, Field(max_length=1000)]
@@ -147,9 +148,9 @@ class RehearsalBody(Body):
 
 
 class LimitBody(Body):
-    """A limit of connections."""
+    """A limit of connections, or a rate."""
 
-    most: Annotated[int, Field(ge=0, le=10_000)] | None = Field(description="null: the default again.")
+    most: Annotated[int, Field(ge=0, le=MOST_RATE)] | None = Field(description="null: the default again.")
 
 
 class WindowBody(Body):

@@ -86,14 +86,15 @@ def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
 
 @routes.get("/limits", tags=["limits"])
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
-    """Most connections: the defaults, what was set, what is usual at a server."""
+    """Most connections, and rates: the defaults, what was set, what is usual at a server. A rate of 0 is no cap."""
     default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
-    return {"default": default, "set": known.store.limits(), "usual": known.store.usual()}
+    return {"default": default | known.settings.rates, "set": known.store.limits(), "usual": known.store.usual()}
 
 
 @routes.put("/limits/{scope:path}", tags=["limits"])
 def set_limit(known: Known, who: Admin, request: Request, scope: str, body: LimitBody) -> dict[str, Any]:
-    """Of a scope ("source_host"), or of one key of it ("source_host:mail.example.org"); at once, while imports run."""
+    """Of a scope ("source_host"), or of one key of it ("source_host:mail.example.org"), or a rate of either
+    ("source_account.bytes_per_day"); at once, while imports run."""
     if len(scope) > 1000:
         raise Refused(422, "a scope has at most 1000 characters")
     note(known, request, who, "limit set", scope=scope, most=body.most)

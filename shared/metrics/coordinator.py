@@ -32,6 +32,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._units = gauge("units", "Units by what they wait for.", "state")
         self._workers = gauge("workers", "Worker processes heard of in the last 30 s.")
         self._holds = gauge("holds", "Accounts and hosts that are left alone for a while.")
+        self._owing = gauge("rates_owing", "Accounts and hosts that moved what a rate allows, and wait.")
         self._depth = gauge("queue_depth", "Doorbells that nobody answered yet.", "queue")
         self._backlog = gauge("backlog_messages", "Messages of imports that run, without an outcome.")
         self._backlog_bytes = gauge("backlog_bytes", "Their bytes.")
@@ -62,7 +63,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._leader.set(int(leads))
         if not leads:
             self.publish_imports({}, {}, 0, 0)
-            self.publish_queue(units={}, depths={}, workers=0, holds=0)
+            self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
             # A standby looks at nothing, and nobody shall be woken by that.
@@ -90,7 +91,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._backlog_bytes.set(size_bytes)
 
     def publish_queue(
-        self, *, units: Mapping[str, int], depths: Mapping[UnitKind, int], workers: int, holds: int
+        self, *, units: Mapping[str, int], depths: Mapping[UnitKind, int], workers: int, holds: int, owing: int
     ) -> None:
         """What waits, and for whom."""
         for state in ("ready", "delayed", "leased"):
@@ -99,6 +100,7 @@ class CoordinatorMetrics(ProcessMetrics):
             self._depth.labels(kind).set(depths.get(kind, 0))
         self._workers.set(workers)
         self._holds.set(holds)
+        self._owing.set(owing)
 
     def publish_waiting(self, oldest_seconds: float) -> None:
         """How long the mailbox that waits longest was given nothing."""

@@ -13,6 +13,7 @@ from shared.events import (
     Event,
     GroupSettled,
     HeldBack,
+    RateWaited,
     SessionEnded,
     SignedIn,
     UnitEnded,
@@ -21,6 +22,7 @@ from shared.events import (
 from shared.lifecycle import Outcome
 from shared.metrics.process import ProcessMetrics
 from shared.model import UnitKind
+from shared.rates import RATES
 from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
@@ -31,7 +33,7 @@ _SIDED = (
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (
     "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
-    "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict",
+    "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )  # fmt: skip
 #: How a login may end; the keys are the error types of `shared.errors`.
@@ -124,10 +126,18 @@ class WorkerMetrics(ProcessMetrics):
             ["scope"],
             registry=registry,
         )
+        self._rated = Counter(
+            "mailhaul_rate_wait_seconds",
+            "How long lanes waited for rates, with their connections open.",
+            ["rate"],
+            registry=registry,
+        )
         self._lanes = Gauge("mailhaul_lanes", "Units that this process can work on at a time.", registry=registry)
         self._busy = Gauge("mailhaul_lanes_busy", "Units that it works on now.", registry=registry)
         for scope in SCOPES:
             self._held.labels(scope)
+        for rate in RATES:
+            self._rated.labels(rate)
         for outcome in Outcome:
             self._messages.labels(outcome)
             self._bytes.labels(outcome)
@@ -170,6 +180,8 @@ class WorkerMetrics(ProcessMetrics):
                     self._connections.labels(event.side).inc()
             case SessionEnded():
                 self._connections.labels(event.side).dec()
+            case RateWaited():
+                self._rated.labels(event.rate).inc(event.seconds)
             case HeldBack():
                 self._held.labels(event.scope).inc(event.seconds)
             case DoubtResolved():

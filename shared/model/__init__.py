@@ -5,7 +5,7 @@ from shared.model.folders import UNREADABLE, Folder, Tally
 from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
-from shared.model.work import FolderPlan, Intent, Lease, Overview, Stranded, Unit, UnitKind, Wait
+from shared.model.work import FolderPlan, Intent, Lease, Overview, Progress, Stranded, Unit, UnitKind, Wait
 
 __all__ = [
     "BY_ROW",
@@ -26,6 +26,7 @@ __all__ = [
     "Options",
     "Overview",
     "Profile",
+    "Progress",
     "Settled",
     "Stranded",
     "Tally",

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from shared.lifecycle import UnitState
+from shared.lifecycle import Control, UnitState
 from shared.model.folders import Folder
 from shared.model.ledger import Settled
 from shared.model.requests import Mailbox
+from shared.rates import Due
 from shared.uids import Record, UidSet
 
 
@@ -57,6 +58,8 @@ class Intent:
     destination_uidnext: int
     #: When it was written, by the store's clock, seconds since the epoch.
     at: float = 0.0
+    #: Bytes of the group, as they are charged to the rates (`shared.rates`).
+    size_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,6 +88,18 @@ class Lease:
     digest: int = 0
     #: Intents that an earlier holder left behind: look before you append.
     intents: tuple[Intent, ...] = ()
+    #: What a batch's accounts or hosts owe: to be waited for before anything is moved.
+    due: Due | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What the store says to a worker's progress."""
+
+    #: When it is not `Control.RUN`, no new intent was written and nothing may be appended.
+    word: Control
+    #: What is owed now, the new intents included: to be waited for before more is moved.
+    due: Due | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,6 +148,8 @@ class Overview:
     imports: Mapping[str, int] = field(default_factory=dict)
     #: Scopes on hold, with the moment until which, seconds since the epoch.
     holds: Mapping[str, float] = field(default_factory=dict)
+    #: Scopes that owe so much (`shared.rates`) that nobody waits with a connection open, with the moment until which.
+    owing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

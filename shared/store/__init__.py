@@ -36,6 +36,7 @@ from shared.model import (
     Mailbox,
     Note,
     Overview,
+    Progress,
     Settled,
     Stranded,
     Tally,
@@ -140,7 +141,8 @@ class RequestStore(Protocol):
         """Deletes all credentials of an import now."""
 
     def set_limit(self, scope: str, most: int | None) -> None:
-        """Most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None: default."""
+        """Most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None: default.
+        So are rates set, by their names in `shared.rates` ("source_account.bytes_per_day")."""
 
     def limits(self) -> dict[str, int]:
         """What was set."""
@@ -159,7 +161,9 @@ class WorkStore(Protocol):
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
         """The fairest unit that may run now: first of mailbox `prefer`, then the unit `hint`, then by what each mailbox
-        was given so far. `held` is the mailbox whose connections this holder keeps; its permits are exchanged."""
+        was given so far. Mailboxes whose accounts or hosts owe something (`shared.rates`) are not copied; the mailbox that
+        the holder is at may owe what it can wait for. `held` is the mailbox whose connections this holder keeps; its
+        permits are exchanged."""
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
         """One word a lease: "run", "pause", "cancel", or "lost". With `extend` the leases are renewed."""
@@ -175,10 +179,11 @@ class WorkStore(Protocol):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Control:
+    ) -> Progress:
         """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
         (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
-        answer is not `Control.RUN`, the new intents were not written and nothing may be appended."""
+        word is not `Control.RUN`, the new intents were not written and nothing may be appended. New intents are charged
+        to the rates of the mailbox's accounts and hosts, once however often this is repeated."""
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
         """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.

@@ -30,6 +30,7 @@ from shared.model import (
     UnitKind,
 )
 from shared.model.sign_in import SignIn, Way
+from shared.rates import Due
 from shared.uids import Record, UidSet
 
 Hash = Mapping[bytes, bytes]
@@ -249,6 +250,7 @@ def encode_intent(intent: Intent) -> dict[str, object]:
         "uidvalidity": intent.destination_uidvalidity,
         "uidnext": intent.destination_uidnext,
         "at": intent.at * 1000,
+        "size": intent.size_bytes,
     }
 
 
@@ -260,7 +262,16 @@ def decode_intent(value: bytes) -> Intent:
         destination_uidvalidity=int(fields["uidvalidity"]),
         destination_uidnext=int(fields["uidnext"]),
         at=fields["at"] / 1000,
+        size_bytes=int(fields.get("size", 0)),
     )
+
+
+def decode_due(answer: Sequence[bytes]) -> Due | None:
+    """What is owed, as `told_due` of the scripts says it."""
+    if not answer:
+        return None
+    wait, until, name, used, most = answer
+    return Due(name=name.decode(), seconds=int(wait) / 1000, until=int(until) / 1000, used=int(used), most=int(most))
 
 
 def note_field(note: Note) -> str:

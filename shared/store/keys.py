@@ -44,6 +44,9 @@
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
 | limits                            | HASH | "scope" or "scope:key" → most connections; "usual:scope:server" → a preset's |
+| rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
+| owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
+| meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.rates`); expires when nothing is owed |
 | accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
@@ -78,6 +81,7 @@ IMPORTS: Final = f"{PREFIX}imports"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
 LIMITS: Final = f"{PREFIX}limits"
+RATES: Final = f"{PREFIX}rates"
 #: What stands before the scope where a preset's limit is meant.
 USUAL: Final = "usual:"
 HOLDERS: Final = f"{PREFIX}holders"

@@ -90,6 +90,7 @@ class MemoryStore(Waits):
             workers=sum(heard >= now - 30_000 for heard in self._workers.values()),
             imports={state: states[state] for state in ImportState},
             holds={name: until / 1000 for name, until in self._holds.items() if until > now},
+            owing={name: until for name, until in self._owing.items() if until * 1000 > now},
         )
 
     @atomic

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -9,6 +10,7 @@ from shared.lifecycle import MailboxState, UnitState
 from shared.maildrop import Known
 from shared.model import Lease, UnitKind
 from shared.plan import USUAL_WORTH, Worth
+from shared.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
 from shared.store import SCOPES
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import MailboxRow, UnitRow
@@ -31,9 +33,13 @@ class Claims(SignIns):
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
     ) -> None:
         super().__init__(clock)
+        self._rates = dict(rates or {})
+        self._owing: dict[str, float] = {}
+        self._meters: dict[tuple[str, str], Meter] = {}
         self._worth = worth
         self._monotonic = monotonic
         self._lease_seconds = lease_seconds
@@ -69,6 +75,8 @@ class Claims(SignIns):
         for name in self._scopes(m):
             self._permits.setdefault(name, {})[holder] = expiry
         self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        if m.mailbox.failure and m.mailbox.failure.code == "rate_waiting":
+            m.set(failure=None)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
         whole = rows.imports[m.mailbox.import_id]
@@ -89,6 +97,7 @@ class Claims(SignIns):
             others=row.others,
             digest=folder.digests.get(name, 0) if folder else 0,
             intents=tuple(sorted(row.intents.values(), key=lambda i: (i.at, i.uids.ranges))),
+            due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
         )
 
     def _give_back(self, holder: str) -> None:
@@ -168,7 +177,47 @@ class Claims(SignIns):
                     del lanes[lane]
                 if len(lanes) >= self._most(scope, name):
                     return False
+            if scopes == SCOPES and m.mailbox.state is MailboxState.COPYING:
+                due = self._owed(m, (scope,))
+                if due and not (due.seconds <= PATIENCE_SECONDS and holder in lanes):
+                    return False
         return True
+
+    def _owed_now(self, m: MailboxRow) -> Due | None:
+        """As `_owed`, and what it could be waited for is not among what is owed for long."""
+        for scope in SCOPES:
+            due = self._owed(m, (scope,))
+            if due is None or due.seconds <= PATIENCE_SECONDS:
+                self._owing.pop(f"{scope}:{m.scopes[scope]}", None)
+        return self._owed(m)
+
+    def _owed_after(self, m: MailboxRow, size_bytes: int, messages: int) -> Due | None:
+        """Charges a group; what is owed then."""
+        found = [(scope, self._owed(m, (scope,), size_bytes, messages)) for scope in SCOPES]
+        for scope, due in found:
+            if due and due.seconds > PATIENCE_SECONDS:
+                self._owing[f"{scope}:{m.scopes[scope]}"] = due.until
+        return max((due for _, due in found if due), key=lambda due: due.seconds, default=None)
+
+    def _owed(
+        self, m: MailboxRow, scopes: Sequence[str] = SCOPES, size_bytes: int = 0, messages: int = 0
+    ) -> Due | None:
+        """Charges the mailbox's accounts and hosts; with nothing to charge, only looks. What takes longest."""
+        now, longest = self._rows.now() / 1000, None
+        for scope in scopes:
+            for rate in RATES:
+                name, key = f"{scope}.{rate}", m.scopes[scope]
+                most = most_of(name, key, self._limits, self._usual, self._rates.get(name, 0))
+                if not most:
+                    continue
+                meter = self._meters.get((name, key), Meter())
+                if size_bytes or messages:
+                    meter = self._meters[name, key] = charged(rate, meter, most, now, size_bytes, messages)
+                wait = math.ceil(round(seconds_due(rate, meter, most, now) * 1000, 3)) / 1000
+                if wait > (longest.seconds if longest else 0):
+                    used = int(drained(rate, meter, most, now).level + 0.5)
+                    longest = Due(name=name, seconds=wait, until=round(now + wait, 3), used=used, most=most)
+        return longest
 
     def _most(self, scope: str, name: str) -> int:
         if name in self._limits:

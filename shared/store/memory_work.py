@@ -8,7 +8,19 @@ from dataclasses import replace
 from shared.errors import LeaseLost, StoreError
 from shared.lifecycle import Control, MailboxState, Outcome, UnitState
 from shared.maildrop import Known, overwritten
-from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit, UnitKind
+from shared.model import (
+    Audit,
+    Failure,
+    Folder,
+    FolderPlan,
+    Intent,
+    Lease,
+    LedgerEntry,
+    Progress,
+    Settled,
+    Unit,
+    UnitKind,
+)
 from shared.store import BRINGING_SECONDS, SCOPES
 from shared.store.memory_claims import Claims
 from shared.store.memory_requests import atomic
@@ -53,7 +65,7 @@ class Work(Claims):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Control:
+    ) -> Progress:
         rows = self._rows
         row = rows.fence(lease)
         folder = rows.folders.get(row.unit.folder_id)
@@ -68,11 +80,15 @@ class Work(Claims):
         folder.folder = replace(folder.folder, doubts=folder.folder.doubts | doubts)
         for intent_id in withdrawn:
             row.intents.pop(intent_id, None)
-        word = rows.wish(rows.mailboxes[row.unit.mailbox_id])
-        if word is Control.RUN:
-            for intent in intents:
-                row.intents.setdefault(intent.intent_id, replace(intent, at=rows.now() / 1000))
-        return word
+        m = rows.mailboxes[row.unit.mailbox_id]
+        word = rows.wish(m)
+        if word is not Control.RUN:
+            return Progress(word=word)
+        new_intents = [intent for intent in intents if intent.intent_id not in row.intents]
+        for intent in new_intents:
+            row.intents[intent.intent_id] = replace(intent, at=rows.now() / 1000)
+        moved = sum(intent.size_bytes for intent in new_intents), sum(len(intent.uids) for intent in new_intents)
+        return Progress(word=word, due=self._owed_after(m, *moved))
 
     @atomic
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:

@@ -9,6 +9,7 @@ from shared.errors import StoreError
 from shared.lifecycle import Control, MailboxState
 from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Note, Stranded, Tally, Unit, Wait, route_id
 from shared.model.search import ORDERS, Search
+from shared.rates import is_rate
 from shared.store import SILENT_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 
@@ -145,21 +146,28 @@ class Requests(Scripts):
         return bool(self._read("delete", keys.import_(import_id, "credentials")))
 
     def set_limit(self, scope: str, most: int | None) -> None:
+        where = keys.RATES if is_rate(scope) else keys.LIMITS
         if most is None:
-            self._read("hdel", keys.LIMITS, scope)
+            self._read("hdel", where, scope)
         else:
-            self._read("hset", keys.LIMITS, scope, most)
+            self._read("hset", where, scope, most)
 
     def limits(self) -> dict[str, int]:
         return {scope: most for scope, most in self._limits_set() if not scope.startswith(keys.USUAL)}
 
     def set_usual(self, limits: Mapping[str, int]) -> None:
-        if limits:
-            self._read("hset", keys.LIMITS, mapping={f"{keys.USUAL}{scope}": most for scope, most in limits.items()})
+        for where in (keys.LIMITS, keys.RATES):
+            here = {scope: most for scope, most in limits.items() if is_rate(scope) == (where == keys.RATES)}
+            if here:
+                self._read("hset", where, mapping={f"{keys.USUAL}{scope}": most for scope, most in here.items()})
 
     def usual(self) -> dict[str, int]:
         found = self._limits_set()
         return {scope.removeprefix(keys.USUAL): most for scope, most in found if scope.startswith(keys.USUAL)}
 
     def _limits_set(self) -> list[tuple[str, int]]:
-        return [(scope.decode(), int(most)) for scope, most in self._read("hgetall", keys.LIMITS).items()]
+        return [
+            (scope.decode(), int(most))
+            for where in self._pipeline([("hgetall", keys.LIMITS), ("hgetall", keys.RATES)])
+            for scope, most in where.items()
+        ]

@@ -58,6 +58,7 @@ class Scripts:
         *,
         lease_seconds: float = 60,
         limits: Mapping[str, int] | None = None,
+        rates: Mapping[str, int] | None = None,
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
     ) -> None:
@@ -66,6 +67,8 @@ class Scripts:
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
+        # As the scripts read it: the same text with each call.
+        self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
         self._scripts = {name: client.register_script(text) for name, text in scripts.sources().items()}

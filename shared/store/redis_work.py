@@ -10,7 +10,7 @@ from typing import Any
 
 from shared.lifecycle import Control
 from shared.maildrop import DIGEST_BYTES, Known
-from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Settled, Unit
+from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Progress, Settled, Unit
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
@@ -29,13 +29,23 @@ class Work(Scripts):
         return self._leased(self._run("claim", *self._claim_args(holder, prefer, hint, held)), holder, asked)
 
     def _claim_args(self, holder: str, prefer: str, hint: str, held: str) -> tuple[Any, ...]:
-        return (holder, int(self._lease_seconds * 1000), prefer, hint, held, 2000, *self._limits, *self._worth)
+        return (
+            holder,
+            int(self._lease_seconds * 1000),
+            prefer,
+            hint,
+            held,
+            2000,
+            *self._limits,
+            *self._worth,
+            self._rates,
+        )
 
     def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
         """What the claim script answered. `asked` is when, by the monotonic clock."""
         if not answer:
             return None
-        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends = answer
+        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, due = answer
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
         return Lease(
@@ -51,6 +61,7 @@ class Work(Scripts):
             others=UidSet.parse(codec.text(pairs, "others")),
             digest=int(digest),
             intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
+            due=codec.decode_due(due),
         )
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
@@ -71,8 +82,10 @@ class Work(Scripts):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Control:
-        return Control(self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts)).decode())
+    ) -> Progress:
+        answer = self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts))
+        word, due = answer if isinstance(answer, list) else (answer, ())
+        return Progress(word=Control(word.decode()), due=codec.decode_due(due))
 
     def _progress_args(
         self,
@@ -88,6 +101,7 @@ class Work(Scripts):
             json.dumps([codec.encode_intent(intent) for intent in intents]),
             json.dumps(list(withdrawn)),
             str(doubts),
+            self._rates,
         )
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:

@@ -1,6 +1,7 @@
 """The Lua scripts, loaded from `lua/`: one file a script, each opening with its signature.
 
-Above each stand the key prefix, the state tables of `shared.lifecycle` as Lua literals, and `_common.lua`.
+Above each stand the key prefix, the state tables of `shared.lifecycle` as Lua literals, and `_common.lua`; above those
+that know of rates `_rates.lua` too.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ NAMES = (
     "login_turn", "login_told", "token", "keep_token", "hold", "hours", "waits",
 )  # fmt: skip
 
+#: Those that charge, or ask what is owed.
+WITH_RATES = frozenset({"claim", "progress"})
+
 
 def _literal(value: object) -> str:
     if isinstance(value, Mapping):
@@ -28,6 +32,9 @@ def _literal(value: object) -> str:
 def sources() -> dict[str, str]:
     """Script name → its whole text."""
     folder = resources.files("shared.store") / "lua"
-    common = (folder / "_common.lua").read_text()
+    common, rates = ((folder / f"_{name}.lua").read_text() for name in ("common", "rates"))
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'
-    return {name: head + common + (folder / f"{name}.lua").read_text() for name in NAMES}
+    return {
+        name: head + common + (rates if name in WITH_RATES else "") + (folder / f"{name}.lua").read_text()
+        for name in NAMES
+    }

@@ -100,6 +100,10 @@ def test_limits_are_shown_set_and_taken_back(office: Office) -> None:
     assert "source_host  7  (default 32)" in office.run("limits").out
     office.run("limits", "source_host", "default")
     assert "source_host  32  (default 32)" in office.run("limits").out
+    office.run("limits", "source_account.bytes_per_day", "2GB")
+    assert "source_account.bytes_per_day  2000000000" in office.run("limits").out
+    office.run("limits", "source_account.bytes_per_day", "default")
+    assert "bytes_per_day" not in office.run("limits").out
     assert "no limit" in office.run("limits", "nonsense", "3", code=2).said
 
 

@@ -42,10 +42,24 @@ def worth() -> Worth:
     return Worth(messages=1, size_bytes=1)
 
 
+#: What the settings of `capped_world` say.
+START_RATES = {"source_account.bytes_per_day": 1000}
+
+
 @pytest.fixture
 def world(backend: str, worth: Worth, request: Any) -> World:
     """An empty store: leases of 60 s, 4 lanes an account, 32 a host, and any message is worth a lane."""
-    settings: dict[str, Any] = {"lease_seconds": 60, "limits": {}, "worth": worth}
+    return make_world(backend, request, lease_seconds=60, limits={}, worth=worth)
+
+
+@pytest.fixture
+def capped_world(backend: str, worth: Worth, request: Any) -> World:
+    """The same, where the settings cap something."""
+    return make_world(backend, request, lease_seconds=60, limits={}, worth=worth, rates=START_RATES)
+
+
+def make_world(backend: str, request: Any, **settings: Any) -> World:
+    """An empty store of this kind."""
     if backend == "memory":
         clock = Clock()
         return World(MemoryStore(clock=clock, **settings), clock)

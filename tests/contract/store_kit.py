@@ -187,9 +187,11 @@ def other(outcome: Outcome, uids: UidSet, intent: str = "") -> Settled:
     return Settled(intent_id=intent, others={outcome: uids}, size_bytes=1000 * len(uids), notes=notes)
 
 
-def intent(number: str, uids: UidSet, uidnext: int = 1) -> Intent:
+def intent(number: str, uids: UidSet, uidnext: int = 1, size_bytes: int = 0) -> Intent:
     """About to append these."""
-    return Intent(intent_id=number, uids=uids, destination_uidvalidity=9, destination_uidnext=uidnext)
+    return Intent(
+        intent_id=number, uids=uids, destination_uidvalidity=9, destination_uidnext=uidnext, size_bytes=size_bytes
+    )
 
 
 # -- steps

@@ -336,7 +336,7 @@ def test_pause_and_cancel_let_what_was_sent_be_entered_and_nothing_be_begun(
     assert store.control(whole.import_id, None if whole_import else mailbox.mailbox_id, word) == 1
     assert store.attend("worker", [lease], extend=True) == [word]
     sent, following = copied(UidSet.span(1, 5), 1, "1"), intent("2", UidSet.span(6, 10))
-    assert store.progress(lease, settled=[sent], intents=[following]) == word
+    assert store.progress(lease, settled=[sent], intents=[following]).word == word
     store.release(lease, how="wait")
     assert store.claim("lane") is None
     assert store.claim("lane", prefer=mailbox.mailbox_id, hint=lease.unit.unit_id) is None

@@ -90,7 +90,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
     def blind(lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any) -> Looked:
         from shared.uids import UidSet
 
-        word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents])
+        word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)
 
     monkeypatch.setattr(copy, "look", blind)

@@ -11,6 +11,7 @@ WELL = {
     'mailhaul_units{instance="c1",state="ready"}': "20x180",
     'mailhaul_units{instance="c1",state="leased"}': "16x180",
     'mailhaul_holds{instance="c1"}': "0x180",
+    'mailhaul_rates_owing{instance="c1"}': "0x180",
     'mailhaul_messages_total{instance="w1",outcome="copied"}': "0+100x180",
     'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "30x180",
     'mailhaul_workers{instance="c1"}': "1x180",
@@ -61,6 +62,15 @@ CASES = (
     Case(
         what="nothing is copied: servers asked to wait, a while",
         series=_NOTHING | {'mailhaul_holds{instance="c1"}': "0x20 1x160"},
+    ),
+    Case(
+        what="nothing is copied: the day's bytes are used up",
+        series=_NOTHING
+        | _IDLE
+        | {
+            'mailhaul_rates_owing{instance="c1"}': "40x180",
+            'mailhaul_runnable_oldest_age_seconds{instance="c1"}': "0+60x180",
+        },
     ),
     Case(
         what="servers ask to wait, and go on asking",

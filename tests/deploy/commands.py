@@ -9,7 +9,7 @@ import re
 from importlib import resources
 from pathlib import Path
 
-from shared.store.scripts import NAMES
+from shared.store.scripts import NAMES, WITH_RATES
 
 #: Role → the scripts of the store that it runs.
 SCRIPTS = {
@@ -53,7 +53,8 @@ _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 def needed(role: str) -> set[str]:
     """The commands, lower case."""
     folder = resources.files("shared.store") / "lua"
-    texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *sorted(SCRIPTS[role]))]
+    shared = ("_rates",) if SCRIPTS[role] & WITH_RATES else ()
+    texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *shared, *sorted(SCRIPTS[role]))]
     import dramatiq.brokers.redis
 
     texts.append((Path(dramatiq.brokers.redis.__file__).parent / "redis" / "dispatch.lua").read_text())

@@ -109,6 +109,8 @@ class Stage:
         self.timeout_seconds = timeout_seconds
         self.copy_rules = copy_rules or CopyRules(group_messages=10, outstanding=3)
         self.plan_rules = PlanRules(batch_messages=batch_messages)
+        #: How lanes wait for what they owe.
+        self.sleep: Callable[[float], object] = self._pass
         #: Asked by the lanes between two units.
         self.stopping: Callable[[], bool] = lambda: False
         #: What was told to the source.
@@ -172,6 +174,7 @@ class Stage:
             copy_rules=self.copy_rules,
             plan_rules=self.plan_rules,
             now=lambda: self.time,
+            sleep=self.sleep,
         )
         if lanes == 1:
             self._lanes += 1
@@ -187,6 +190,9 @@ class Stage:
         for thread in threads:
             thread.join(120)
             assert not thread.is_alive(), "a lane hangs"
+
+    def _pass(self, seconds: float) -> None:
+        self.time += seconds
 
     def later(self, seconds: float = 40.0) -> None:
         """Time passes; what is due wakes, and leases that nobody renews run out."""

@@ -1,10 +1,10 @@
 -- claim(holder, lease_ms, prefer, hint, held, scan, source_account, source_host, destination_account, destination_host,
---       worth_messages, worth_bytes)
+--       worth_messages, worth_bytes, rates)
 -- Gives the fairest unit that may run now, or nothing. `prefer`: a mailbox to be served first (its logins are open);
 -- `hint`: the unit that rang; `held`: the mailbox whose permits this holder has. After `scan` stand default limits, and
--- what must be left of a mailbox for each lane at it (shared.plan.Worth).
+-- what must be left of a mailbox for each lane at it (shared.plan.Worth), and the rates of the settings.
 -- Everything that can say no is looked at here, so that nobody waits with a connection and nobody asks twice:
--- pause and cancel, retry time, holds, the four connection limits. Attempts are counted here: a crash counts.
+-- pause and cancel, retry time, holds, rates, the four connection limits. Attempts are counted here: a crash counts.
 local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
 local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
 local OUTCOMES = {'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed'}
@@ -50,11 +50,30 @@ local function open_scope(n, key)
   return verdicts[name]
 end
 
+-- Whether a scope owes nothing; to one that is in already, nothing that it could not wait for. What is planned or verified
+-- moves little, and is let through.
+local capping = capped(ARGV[13])
+local paid_up = {}
+local function solvent(n, key, state)
+  if not capping or state ~= 'copying' then return true end
+  local name = scopes[n] .. ':' .. key
+  if paid_up[name] == nil then
+    local due = owed(scopes[n], key, ARGV[13], now, 0, 0)[1]
+    paid_up[name] = due <= 0
+      or due <= PATIENCE_MS and redis.call('ZSCORE', P .. 'permits:' .. name, holder) ~= false
+  end
+  return paid_up[name]
+end
+
 -- true, or false and whether the whole route says no: its mailboxes share both hosts.
 local function admissible(m)
-  local h = redis.call('HMGET', mailbox_key(m), unpack(scopes))
+  local h = redis.call('HMGET', mailbox_key(m), 'source_account', 'source_host', 'destination_account', 'destination_host',
+    'state')
   if not h[1] then return false, false end
   if not open_scope(2, h[2]) or not open_scope(4, h[4]) then return false, true end
+  for n = 1, 4 do
+    if not solvent(n, h[n], h[5]) then return false, false end
+  end
   return open_scope(1, h[1]) and open_scope(3, h[3]), false
 end
 
@@ -133,12 +152,22 @@ end
 redis.call('ZINCRBY', P .. 'routes', cost, route)
 redis.call('HSET', key, 'pass', start + cost)
 if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
+-- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
+if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then redis.call('HDEL', key, 'failure') end
 if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
 if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
 refresh(m)
+local due = {0}
+if (capping or redis.call('EXISTS', P .. 'owing') == 1) and fields[1] == 'copy' then
+  for n, name in ipairs(redis.call('HMGET', key, unpack(scopes))) do
+    local there = owed(scopes[n], name, ARGV[13], now, 0, 0)
+    if there[1] > due[1] then due = there end
+    if there[1] <= PATIENCE_MS then redis.call('ZREM', P .. 'owing', scopes[n] .. ':' .. name) end
+  end
+end
 local folder = fields[2]
 local ledger = folder_key(folder) .. ':ledger'
 return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
         redis.call('HGETALL', folder_key(folder)), redis.call('HGET', ledger, u) or '',
         redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now),
-        redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination')}
+        redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now)}

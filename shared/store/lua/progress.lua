@@ -1,6 +1,7 @@
--- progress(unit, term, holder, settled_json, intents_json, withdrawn_json, doubts): settles groups, withdraws intents, writes
--- new intents, in this order and in one round trip. Fenced. Returns what a person wants: run, pause or cancel; with
--- pause or cancel no new intent was written, so nothing may be appended.
+-- progress(unit, term, holder, settled_json, intents_json, withdrawn_json, doubts, rates): settles groups, withdraws intents,
+-- writes new intents, in this order and in one round trip. Fenced. Returns what a person wants: run, pause or cancel; with
+-- pause or cancel no new intent was written, so nothing may be appended. What new intents move is charged to the rates of
+-- the mailbox's accounts and hosts (`rates`: those of the settings); a debt is returned behind the word.
 local u, term, holder = ARGV[1], ARGV[2], ARGV[3]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local h = redis.call('HMGET', unit_key(u), 'mailbox', 'folder')
@@ -31,8 +32,22 @@ for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) en
 local word = wish(mailbox)
 if word ~= 'run' then return word end
 local at = clock()
+local capping, bytes, messages = capped(ARGV[8]), 0, 0
 for _, intent in ipairs(wanted) do
   intent.at = at
-  redis.call('HSETNX', intents, intent.id, cjson.encode(intent))
+  -- Charged once, however often the call is repeated.
+  if redis.call('HSETNX', intents, intent.id, cjson.encode(intent)) == 1 and capping then
+    bytes = bytes + (intent.size or 0)
+    each_range(intent.uids, function(low, high) messages = messages + high - low + 1 end)
+  end
 end
-return 'run'
+if not capping then return 'run' end
+local longest = {0}
+local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
+for n, key in ipairs(redis.call('HMGET', mailbox_key(mailbox), unpack(scopes))) do
+  local due = owed(scopes[n], key, ARGV[8], at, bytes, messages)
+  if due[1] > longest[1] then longest = due end
+  if due[1] > PATIENCE_MS then redis.call('ZADD', P .. 'owing', at + math.ceil(due[1]), scopes[n] .. ':' .. key) end
+end
+if longest[1] <= 0 then return 'run' end
+return {'run', told_due(longest, at)}

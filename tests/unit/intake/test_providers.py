@@ -131,8 +131,15 @@ def test_a_source_may_be_read_from_another_host() -> None:
 def test_usual_limits_are_of_the_host_and_the_lower_counts() -> None:
     gmail = parse_endpoint("imaps://imap.gmail.com")
     found = catalogue().usual_limits([gmail], ELSEWHERE, {})
-    assert found == {"source_account:imaps://imap.gmail.com:993": 6, "source_host:imap.gmail.com": 200}
-    found = catalogue().usual_limits([gmail], gmail, {"source_account": 1, "destination_host": 900})
+    assert found == {
+        "source_account:imaps://imap.gmail.com:993": 6,
+        "source_host:imap.gmail.com": 200,
+        "source_account.bytes_per_day:imaps://imap.gmail.com:993": 2_000_000_000,
+    }
+    lower = {"source_account": 1, "destination_host": 900, "source_account.bytes_per_day": 7}
+    found = catalogue().usual_limits([gmail], gmail, lower)
+    assert found["source_account.bytes_per_day:imaps://imap.gmail.com:993"] == 7
+    assert found["destination_account.bytes_per_day:imaps://imap.gmail.com:993"] == 450_000_000
     assert found["source_account:imaps://imap.gmail.com:993"] == 1
     assert found["destination_account:imaps://imap.gmail.com:993"] == 4
     assert found["destination_host:imap.gmail.com"] == 200
@@ -142,6 +149,11 @@ def test_usual_limits_are_of_the_host_and_the_lower_counts() -> None:
 def test_a_pop3_account_has_one_connection() -> None:
     source = Endpoint(protocol="pop3", host="old.example", port=995, tls=Tls.IMPLICIT)
     assert catalogue().usual_limits([source], ELSEWHERE, {}) == {"source_account:pop3s://old.example:995": 1}
+
+
+def test_a_pop3_source_has_a_budget_of_its_own() -> None:
+    found = catalogue().usual_limits([parse_endpoint("pop3s://pop.gmail.com")], ELSEWHERE, {})
+    assert found["source_account.bytes_per_day:pop3s://pop.gmail.com:995"] == 1_000_000_000
 
 
 def test_two_at_one_host_are_told_apart_by_the_login() -> None:

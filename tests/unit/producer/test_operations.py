@@ -155,8 +155,24 @@ def test_limits_have_names() -> None:
     assert desk.store.limits() == {"source_host:mail.example": 3}
     operations.set_limit(desk.store, "source_host:mail.example", None)
     assert desk.store.limits() == {}
-    with pytest.raises(UsageError, match="source_account"):
-        operations.set_limit(desk.store, "threads", 3)
+    for wrong in ("threads", "source_account.bytes_per_week", "threads.bytes_per_day", "source_host."):
+        with pytest.raises(UsageError, match="source_account"):
+            operations.set_limit(desk.store, wrong, 3)
+
+
+def test_a_rate_is_set_as_a_limit_is() -> None:
+    desk = Desk()
+    name = "source_account.bytes_per_day"
+    for text, most in (("2GB", 2 * 10**9), ("500", 500), ("0", 0)):
+        operations.set_limit(desk.store, name, operations.read_limit(name, text))
+        assert desk.store.limits() == {name: most}
+    operations.set_limit(desk.store, name, operations.read_limit(name, "default"))
+    assert desk.store.limits() == {}
+    for scope, text in (("source_host", "2GB"), ("source_host.messages_per_second", "2GB"), (name, "much"), (name, "")):
+        with pytest.raises(UsageError):
+            operations.set_limit(desk.store, scope, operations.read_limit(scope, text))
+    with pytest.raises(UsageError, match="10000"):
+        operations.set_limit(desk.store, "source_host", 10_001)
 
 
 def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:

@@ -1,0 +1,188 @@
+"""Rates at work: budgets of single accounts with worker processes and Dovecots, and the pace of lanes by a clock of the test's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from shared.lifecycle import MailboxState
+from shared.model import Failure, Import, Mailbox
+from shared.store import Store
+from tests.conftest import DovecotPair
+from tests.integration.office import WORKER, Office, Person, folders_of
+from tests.integration.stage import Stage, Wires
+from tests.servers.faulty import FaultyServer
+
+#: Goes on whatever is owed: the protection whose absence must be seen.
+IMPATIENT = """
+import sys
+import worker.copy
+from worker.__main__ import main
+worker.copy.wait_out = lambda *given: None
+sys.exit(main())
+"""
+#: 4 lanes each of 2 workers may be in the middle of a group of 20 messages of about 2 kB.
+OVER_BYTES = 8 * 20 * 2_500
+BUDGET_BYTES = 100_000
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+class Bounded:
+    """Two people, of whom the first has a budget for the day at the source."""
+
+    def __init__(self, office: Office, counts: Mapping[str, int], program: str = WORKER) -> None:
+        self.office = office
+        self.frugal = office.person(folders_of(71, counts))
+        self.free = office.person(folders_of(72, counts))
+        self.rate = f"source_account.bytes_per_day:imap://127.0.0.1:{office.source_port}/{self.frugal.login}"
+        office.store.set_limit(self.rate, BUDGET_BYTES)
+        for _ in range(2):
+            office.start_worker(program)
+        office.start_coordinator()
+        self.whole: Import = office.submit()
+
+    def row(self, person: Person) -> Mailbox:
+        """The person's mailbox."""
+        rows = self.office.store.mailboxes(self.whole.import_id)
+        return next(mailbox for mailbox, _ in rows if mailbox.source.login == person.login)
+
+    def moved(self, person: Person) -> int:
+        """Bytes."""
+        rows = self.office.store.mailboxes(self.whole.import_id)
+        return next(tally.done_bytes for mailbox, tally in rows if mailbox.source.login == person.login)
+
+    def complete(self, person: Person) -> bool:
+        """Whether the mailbox is."""
+        return self.row(person).state is MailboxState.COMPLETE
+
+    def waiting(self) -> Failure | None:
+        """What the frugal one waits for."""
+        failure = self.row(self.frugal).failure
+        return failure if failure and failure.code == "rate_waiting" and not self.office.leased() else None
+
+
+def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(dovecot_pair: DovecotPair) -> None:
+    with Office(dovecot_pair.source, dovecot_pair.destination) as office:
+        both = Bounded(office, {"INBOX": 100, "Work": 400})
+        office.until(lambda: both.complete(both.free) and both.waiting() is not None, "one complete, one waiting")
+        assert office.store.claim("somebody") is None, "nobody else may either"
+        frugal = both.row(both.frugal)
+        assert frugal.state is MailboxState.COPYING
+        assert BUDGET_BYTES <= both.moved(both.frugal) < BUDGET_BYTES + OVER_BYTES
+        failure = frugal.failure
+        assert failure is not None
+        assert "waiting until" in failure.sentence
+        assert "of the 100 kB of 24 hours are used" in failure.sentence
+        assert "mailhaul limits source_account.bytes_per_day" in failure.advice
+        assert all(not unit.attempts for unit in office.store.ready_units(20)), "no attempt was spent"
+        office.store.set_limit(both.rate, 10**9)
+        office.await_finished(both.whole)
+        office.assert_exactly_once(both.whole)
+        assert not [f for f in office.store.failures(both.row(both.free).mailbox_id) if f.code == "rate_waiting"]
+
+
+def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
+    with Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
+        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which nobody claims anew
+        office.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
+        assert both.moved(both.frugal) > BUDGET_BYTES + OVER_BYTES
+
+
+# -- pace, with a clock that only sleeping moves
+
+
+class Paced:
+    """An import of 100 messages in groups of 10, at 5 messages a second where not said otherwise."""
+
+    def __init__(self, wires: Wires, rate: str = "source_account.messages_per_second", most: int = 5) -> None:
+        wires.fill(100)
+        self.wires = wires
+        self.stage = Stage(wires.source, wires.destination)
+        self.stage.store.set_limit(rate, most)
+        self.slept = 0.0
+        #: Called with each sleep.
+        self.meanwhile: Callable[[], Any] = lambda: None
+        self.stage.sleep = self.sleep
+
+    @property
+    def store(self) -> Store:
+        """The stage's."""
+        return self.stage.store
+
+    def sleep(self, seconds: float) -> None:
+        """Lets time pass instead."""
+        self.slept += seconds
+        self.stage.time += seconds
+        self.meanwhile()
+
+
+@pytest.mark.parametrize("side", ["source_account", "source_host", "destination_account", "destination_host"])
+def test_a_lane_waits_with_its_connections_open(wires: Wires, side: str) -> None:
+    paced = Paced(wires, f"{side}.messages_per_second")
+    paced.stage.to_the_end()
+    assert paced.stage.outcomes() == {"copied": 100}
+    assert wires.bodies() == wires.sent()
+    # What is left to wait for after the last group is nobody's matter: 90 messages had to be paid for, a second's worth not.
+    assert 90 / 5 - 1 - 0.25 <= paced.slept <= 90 / 5 + 1
+    assert not paced.stage.failures(), "waiting is not failing"
+    assert wires.source.logins() <= 2, "planned and copied, and verified"
+
+
+def test_without_a_cap_nobody_sleeps(wires: Wires) -> None:
+    paced = Paced(wires, most=0)
+    paced.stage.to_the_end()
+    assert paced.slept == 0
+
+
+def test_a_raised_rate_counts_while_a_lane_waits(wires: Wires) -> None:
+    paced = Paced(wires, most=2)
+    paced.meanwhile = lambda: paced.store.set_limit("source_account.messages_per_second", 1000)
+    paced.stage.to_the_end()
+    assert paced.stage.outcomes() == {"copied": 100}
+    assert 0 < paced.slept <= 1, "asked again within a second"
+
+
+def test_one_who_is_told_to_stop_does_not_wait_on(wires: Wires) -> None:
+    paced = Paced(wires, most=2)
+    paced.meanwhile = lambda: setattr(paced.stage, "stopping", lambda: True)
+    paced.stage.submit()
+    paced.stage.work()
+    assert paced.slept <= 0.25
+    assert paced.stage.outcomes() == {"copied": 10, "pending": 90}, "what was sent is entered"
+    paced.stage.stopping = lambda: False
+    paced.meanwhile = lambda: None
+    paced.store.set_limit("source_account.messages_per_second", None)
+    paced.stage.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+
+
+def test_a_long_debt_gives_the_unit_back_and_a_message_larger_than_the_budget_passes(wires: Wires) -> None:
+    paced = Paced(wires, "destination_account.bytes_per_day", 100)
+    days = 0
+    paced.stage.submit()
+    while not paced.stage.finished:
+        paced.stage.work()
+        days += 1
+        if days == 1:
+            assert paced.stage.outcomes() == {"copied": 10, "pending": 90}, "one group, whatever its size"
+            (failure,) = paced.stage.failures()
+            assert failure.code == "rate_waiting"
+            assert failure.sentence == (
+                "destination: waiting until 2023-11-15 22:14 UTC: 1 kB of the 100 bytes of 24 hours are used"
+            )
+            assert all(not unit.attempts for unit in paced.store.ready_units(20)), "no attempt was spent"
+            logins = wires.source.logins()
+            paced.stage.later(3600)
+            paced.stage.work()
+            assert wires.source.logins() == logins, "nobody so much as knocks before the time"
+        paced.stage.later(86_400)
+    assert 9 <= days <= 11, "ten groups, one a day"
+    assert paced.slept == 0
+    assert wires.bodies() == wires.sent()

@@ -1,0 +1,36 @@
+"""Waits for what a mailbox's accounts or hosts owe (`shared.rates`), as long as that is worth keeping the connections open."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from shared.errors import RateReached
+from shared.events import Listener, RateWaited
+from shared.rates import PATIENCE_SECONDS, Due, spoken_due
+from worker.inflight import stop_on
+
+#: A person's wish, and that the process is to end, are looked at so often, seconds.
+_LOOK_SECONDS = 0.25
+#: The store is asked so often what is owed: a rate may be changed meanwhile, and others pay into the same meter.
+_ASK_SECONDS = 1.0
+
+
+def wait_out(
+    due: Due | None,
+    ask: Callable[[], Due | None],
+    wish: Callable[[], str],
+    tell: Listener,
+    sleep: Callable[[float], object] = time.sleep,
+) -> None:
+    """Until nothing is owed. Raises `RateReached` when that would take too long, and what `stop_on` raises of a wish."""
+    while due is not None:
+        if due.seconds > PATIENCE_SECONDS:
+            raise RateReached(due.side, spoken_due(due), due.name)
+        left = min(due.seconds, _ASK_SECONDS)
+        tell(RateWaited(rate=due.rate, seconds=left))
+        while left > 0:
+            stop_on(wish())
+            sleep(min(left, _LOOK_SECONDS))
+            left -= _LOOK_SECONDS
+        due = ask()
