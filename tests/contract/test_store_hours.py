@@ -50,11 +50,11 @@ def test_who_is_at_work_when_they_end_is_told_to_pause(store: Store, clock: Cloc
     lease = take(store)
     uids = lease.unit.uids
     assert store.attend("worker", [lease], extend=False) == ["run"]
-    assert store.progress(lease, intents=[intent("1", uids.take(4)[0])]) == "run"
+    assert store.progress(lease, intents=[intent("1", uids.take(4)[0])]).word == "run"
     clock.forward(10)
     assert store.attend("worker", [lease], extend=False) == ["pause"]
     first, rest = uids.take(4)
-    assert store.progress(lease, settled=[copied(first, 1, "1")], intents=[intent("2", rest, 5)]) == "pause"
+    assert store.progress(lease, settled=[copied(first, 1, "1")], intents=[intent("2", rest, 5)]).word == "pause"
     store.release(lease, how="wait")
     assert store.claim("lane") is None
     store.set_window(whole.import_id, "")
