@@ -97,6 +97,9 @@ class Lane:
                 served += 1
             if lease is not None:
                 # Told to stop while the next unit was on its way here: it goes back at once, and that attempt was none.
+                # It may be another mailbox's, whose connections were counted as ours with it: they are given back too, or
+                # that mailbox would seem served for a lease.
+                self._mailbox = lease.mailbox.mailbox_id
                 with contextlib.suppress(LeaseLost):
                     place.store.release(lease, how="wait")
         except StoreError as error:

@@ -1,0 +1,46 @@
+"""docs/scaling.md: prose by hand, and between marks the tables that a run writes anew."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Section:
+    """What one part measured."""
+
+    #: Name of its marks in the page.
+    name: str
+    #: For people.
+    title: str
+    #: Markdown.
+    lines: tuple[str, ...]
+    #: The figures that something must hold.
+    facts: dict[str, float] = field(default_factory=dict)
+
+
+def number(size_bytes: float) -> str:
+    """Bytes for people."""
+    return f"{size_bytes / 1e6:,.1f} MB" if abs(size_bytes) >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
+
+
+def put(section: Section, page: Path = PAGE) -> None:
+    """Replaces what the last run of this part wrote. Raises ValueError when the page has no place for it."""
+    begin, end = f"<!-- measured: {section.name} -->", f"<!-- end: {section.name} -->"
+    day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
+    load = os.getloadavg()[0]
+    said = f"*Written by `python -m bench.scale --only {section.name}` on {day}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}.*"
+    text = page.read_text()
+    if begin not in text or end not in text:
+        raise ValueError(f"{page.name} has no place for {section.name}: write {begin} and {end} into it")
+    body = "\n".join([begin, said, "", *section.lines, end])
+    page.write_text(re.sub(re.escape(begin) + ".*?" + re.escape(end), lambda _: body, text, flags=re.DOTALL))
+    print(f"## {section.title}\n\n" + "\n".join(section.lines) + f"\n{json.dumps(section.facts)}\n", flush=True)

@@ -1,0 +1,169 @@
+"""Mail servers in memory whose messages are made when they are asked for, so that twenty million of them need no room.
+
+They are `shared.mail.memory`'s servers and sessions; only what a folder holds is another thing. A message follows from its
+folder and its number. The destination keeps of what it is sent the numbers alone, as runs, and refuses bytes that are not
+those of the number: what it shows later is what it was sent.
+"""
+
+from __future__ import annotations
+
+import bisect
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from shared.mail import FolderStatus
+from shared.mail.memory import MemoryServer
+from shared.mail.memory_folders import MemoryFolder, Stored
+from shared.model import Mailbox
+from shared.uids import Uid
+from worker.sessions import MailDestination, MailSource
+
+_BODY = (
+    b"Message-ID: <%010d.%08x@simulated.example>\r\nDate: Mon, 02 Jan 2023 10:00:00 +0000\r\n"
+    b"From: somebody@simulated.example\r\nSubject: message %d\r\n\r\nNothing but a number.\r\n"
+)
+_NUMBER = slice(13, 23)
+
+
+def body_of(seed: int, number: int) -> bytes:
+    """The message with this number of the folder with this seed."""
+    return _BODY % (number, seed, number)
+
+
+class _Numbers:
+    """UID → number, as runs: UIDs are given without a gap, and so mostly are the numbers."""
+
+    def __init__(self) -> None:
+        self.starts: list[int] = []
+        self.numbers: list[int] = []
+        self.count = 0
+
+    def add(self, number: int) -> int:
+        uid = self.count + 1
+        if not self.starts or self.numbers[-1] + uid - self.starts[-1] != number:
+            self.starts.append(uid)
+            self.numbers.append(number)
+        self.count = uid
+        return uid
+
+    def at(self, uid: int) -> int:
+        run = bisect.bisect_right(self.starts, uid) - 1
+        return self.numbers[run] + uid - self.starts[run]
+
+    def runs(self) -> Iterator[tuple[int, int]]:
+        """(first number, how many)."""
+        for place, start in enumerate(self.starts):
+            end = self.starts[place + 1] if place + 1 < len(self.starts) else self.count + 1
+            yield self.numbers[place], end - start
+
+
+class _Messages(Mapping[int, Stored]):
+    """What a folder holds, made when looked at."""
+
+    def __init__(self, seed: int, numbers: _Numbers) -> None:
+        self._seed, self.numbers = seed, numbers
+
+    def __getitem__(self, uid: int) -> Stored:
+        if not 1 <= uid <= self.numbers.count:
+            raise KeyError(uid)
+        return Stored(uid=uid, body=body_of(self._seed, self.numbers.at(uid)), internaldate=1_672_653_600)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(1, self.numbers.count + 1))
+
+    def __len__(self) -> int:
+        return self.numbers.count
+
+
+class SyntheticFolder(MemoryFolder):
+    """A folder of `count` messages, or one that is filled by `add`."""
+
+    __slots__ = ("_numbers", "_seed")
+
+    def __init__(self, login: str, name: bytes, count: int = 0) -> None:
+        self._seed, self._numbers = zlib.crc32(login.encode() + b"\0" + name), _Numbers()
+        if count:
+            self._numbers.starts, self._numbers.numbers, self._numbers.count = [1], [1], count
+        messages = cast(dict[int, Stored], _Messages(self._seed, self._numbers))
+        super().__init__(name=name, uidnext=count + 1, messages=messages)
+
+    def add(self, body: bytes, **rest: Any) -> Uid:
+        """Keeps its number."""
+        number = int(body[_NUMBER])
+        if body != body_of(self._seed, number):
+            raise AssertionError(f"not what the source holds: {body[:60]!r}")
+        self.uidnext += 1
+        self.highestmodseq += 1
+        return Uid(self._numbers.add(number))
+
+    def status(self, *, selected: bool = False) -> FolderStatus:
+        """Without a look at each message."""
+        return FolderStatus(
+            uidvalidity=self.uidvalidity,
+            uidnext=self.uidnext,
+            messages=self._numbers.count,
+            highestmodseq=self.highestmodseq,
+            size_bytes=self._numbers.count * len(body_of(self._seed, 1)),
+            permanent_flags=self.permanent_flags if selected else frozenset(),
+        )
+
+    def lost_and_twice(self, count: int) -> tuple[int, int]:
+        """Of a source with `count` messages: how many are not here, and how many are here more than once."""
+        runs = sorted(self._numbers.runs())
+        reached = twice = 0
+        seen = 0
+        for first, many in runs:
+            twice += max(0, min(reached, first + many - 1) - first + 1)
+            seen += max(0, first + many - 1 - max(reached, first - 1))
+            reached = max(reached, first + many - 1)
+        return count - seen, twice
+
+
+class SyntheticServer(MemoryServer):
+    """Every login exists; with `folders` (name → messages) as a source, without as an empty destination."""
+
+    def __init__(self, folders: Mapping[bytes, int] | None = None) -> None:
+        super().__init__()
+        self._made = dict(folders or {b"INBOX": 0})
+
+    def folders(self, login: str) -> dict[bytes, MemoryFolder]:
+        """Of this account."""
+        with self.lock:
+            if login not in self._accounts:
+                self._accounts[login] = {n: SyntheticFolder(login, n, count) for n, count in self._made.items()}
+            return self._accounts[login]
+
+    def folder(self, login: str, name: bytes) -> MemoryFolder:
+        """Made when first named."""
+        with self.lock:
+            folders = self.folders(login)
+            if name not in folders:
+                folders[name] = SyntheticFolder(login, name)
+            return folders[name]
+
+
+class SyntheticDialer:
+    """`worker.sessions.Dialer` without a network. The source has the same folders for everybody."""
+
+    def __init__(self, folders: Mapping[bytes, int]) -> None:
+        self.counts = dict(folders)
+        self._source, self.kept = SyntheticServer(folders), SyntheticServer()
+
+    def source(self, mailbox: Mailbox) -> MailSource:
+        """Signed in."""
+        return self._source.source(mailbox.source.login)
+
+    def destination(self, mailbox: Mailbox) -> MailDestination:
+        """Signed in."""
+        return self.kept.destination(mailbox.destination.login)
+
+    def lost_and_twice(self, login: str) -> tuple[int, int]:
+        """Of this account, at the destination."""
+        lost = twice = 0
+        for name, count in self.counts.items():
+            here = self.kept.folder(login, name)
+            assert isinstance(here, SyntheticFolder)
+            missing, doubled = here.lost_and_twice(count)
+            lost, twice = lost + missing, twice + doubled
+        return lost, twice
