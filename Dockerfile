@@ -47,11 +47,13 @@ ENV PATH=/opt/mailhaul/bin:/usr/local/bin:/usr/bin:/bin \
     MAILHAUL_LISTEN_HOST=0.0.0.0 \
     MAILHAUL_COORDINATOR_PORT=9470 \
     MAILHAUL_WORKER_METRICS_PORT=9470 \
+    MAILHAUL_WEB_METRICS_PORT=9470 \
+    MAILHAUL_WEB_HOST=0.0.0.0 \
     MAILHAUL_BUILD_REVISION=${REVISION}
 USER 10001:10001
 WORKDIR /var/lib/mailhaul
-EXPOSE 9470
-# A worker or coordinator; what runs for a moment only (import, status) is over before it is asked.
+EXPOSE 9470 9480
+# A worker, coordinator or web process; what runs for a moment only (import, status) is over before it is asked.
 HEALTHCHECK --interval=15s --timeout=6s --start-period=30s --retries=3 CMD ["python", "-P", "-m", "shared.probe", "9470"]
 STOPSIGNAL SIGTERM
 # Exec form: the process is number 1 and hears SIGTERM itself. It starts no children, so it needs no init.

@@ -2,7 +2,8 @@
 
     python deploy/make_secrets.py DIR [--redis redis://redis:6379]
 
-Writes DIR/redis/users.acl, DIR/<role>/{redis-url,secret-key} and DIR/grafana/admin-password: each role has a folder of its own
+Writes DIR/redis/users.acl, DIR/<role>/{redis-url,secret-key}, DIR/producer/web-token (the first sign-in at the page) and
+DIR/grafana/admin-password: each role has a folder of its own
 and is given that alone, so the coordinator never sees the key. What is there already is left alone, so it may be run
 at every start; to change a password, remove its redis-url, run it again, and start Redis and the role again. It needs nothing
 but Python.
@@ -59,6 +60,9 @@ def make_secrets(folder: Path, redis: str, *, mode: int = 0o400, keda: bool = Fa
     if counter.exists():
         passwords["keda"] = counter.read_text()
     acl = folder / "redis" / "users.acl"
+    token = folder / "producer" / "web-token"
+    if not token.exists():
+        write(token, f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}\n")
     admin = folder / "grafana" / "admin-password"
     if not admin.exists():
         write(admin, secrets.token_urlsafe(24) + "\n")

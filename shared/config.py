@@ -23,7 +23,7 @@ from shared.rates import MOST_RATE, RATES
 
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: never printed, and readable from a file.
-SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key"})
+SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token"})
 #: Variables with our prefix that are no settings: those of the test suite, and what the image says of itself.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
 
@@ -116,6 +116,13 @@ class Settings(BaseSettings):
     )
     web_ports: str = Field(
         default="143,993,110,995", description="Ports of mail servers that the API may be given, separated by commas."
+    )
+    web_metrics_port: _Port = Field(
+        default=0, description="Port of the web process's /metrics, /healthz and /readyz; 0 for none."
+    )
+    web_first_token: SecretStr | None = Field(
+        default=None,
+        description="A token with the role admin that lets in while nobody has made another; `deploy/make_secrets.py` makes one.",
     )
     web_upload_bytes: _Bytes = Field(default=20 * 1024**2, description="Bytes of one request to the API, at most.")
     source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")

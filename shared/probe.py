@@ -8,9 +8,9 @@ import sys
 _TIMEOUT_SECONDS = 5.0
 
 
-def probe(port: int, path: str = "/healthz") -> tuple[bool, str]:
+def probe(port: int, path: str = "/healthz", host: str = "127.0.0.1") -> tuple[bool, str]:
     """(whether it is well, what it says)."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()

@@ -12,12 +12,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from shared.mail import FolderStatus
+from shared.mail import FolderStatus, MailDestination, MailSource
 from shared.mail.memory import MemoryServer
 from shared.mail.memory_folders import MemoryFolder, Stored
 from shared.model import Mailbox
 from shared.uids import Uid
-from worker.sessions import MailDestination, MailSource
 
 _BODY = (
     b"Message-ID: <%010d.%08x@simulated.example>\r\nDate: Mon, 02 Jan 2023 10:00:00 +0000\r\n"

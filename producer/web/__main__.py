@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 
 import uvicorn
 
 from producer.cli.ground import Ground
 from producer.web.app import is_local, make_app
 from producer.web.counter import Counter
+from producer.web.pulse import Counted, Pulse
 from producer.web.reach import reach_of
-from shared.config import load_settings
+from shared.config import Settings, load_settings, redis_urls
 from shared.errors import MailhaulError, UsageError
-from shared.logs import configure_logging
+from shared.logs import configure_logging, get_logger
 from shared.mail import dialing
+from shared.metrics import WebMetrics, start_http
+from shared.redis_condition import await_redis
 from shared.store.desk import Desk
 from shared.store.redis import connect
 from shared.store.shelf import Shelf
@@ -26,16 +31,38 @@ def main() -> int:
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         if settings.redis_url is None:
             raise UsageError("set MAILHAUL_REDIS_URL, or run `mailhaul up`")
+        metrics, pulse = WebMetrics(), Pulse(settings)
+        _show(settings, metrics, pulse)
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", pulse.complain):
+            return 0
         with Ground(settings) as ground:
-            return _serve(ground)
+            return _serve(ground, metrics, pulse)
     except MailhaulError as error:
         print(f"mailhaul web: {error}", file=sys.stderr)
         return 2
 
 
-def _serve(ground: Ground) -> int:
+def _show(settings: Settings, metrics: WebMetrics, pulse: Pulse) -> None:
+    if not settings.web_metrics_port:
+        return
+    try:
+        start_http(
+            metrics.registry, settings.web_metrics_port, settings.listen_host, health=pulse.health, ready=pulse.ready
+        )
+    except OSError as error:
+        where = f"{settings.listen_host}:{settings.web_metrics_port}"
+        log = get_logger("mailhaul.web")
+        log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
+
+
+def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
     settings = ground.settings
     desk = Desk(connect(ground.urls[1]))
+    if settings.web_first_token:
+        desk.admit_first(settings.web_first_token.get_secret_value())
     if not is_local(settings.web_host) and not desk.tokens():
         raise UsageError(
             f"MAILHAUL_WEB_HOST is {settings.web_host}, which others can connect to, and nobody can sign in yet: make a "
@@ -54,8 +81,9 @@ def _serve(ground: Ground) -> int:
         reach=reach,
         own_limits=ground.own_limits,
     )
+    pulse.begin(ground.store)
     uvicorn.run(
-        make_app(known),
+        Counted(make_app(known), metrics),
         host=settings.web_host,
         port=settings.web_port,
         log_config=None,

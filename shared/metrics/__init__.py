@@ -9,6 +9,15 @@ from __future__ import annotations
 
 from shared.metrics.coordinator import CoordinatorMetrics
 from shared.metrics.page import start_http
+from shared.metrics.web import WebMetrics
 from shared.metrics.worker import IMAP_COMMANDS, LOGIN_RESULTS, UNIT_RESULTS, WorkerMetrics
 
-__all__ = ["IMAP_COMMANDS", "LOGIN_RESULTS", "UNIT_RESULTS", "CoordinatorMetrics", "WorkerMetrics", "start_http"]
+__all__ = [
+    "IMAP_COMMANDS",
+    "LOGIN_RESULTS",
+    "UNIT_RESULTS",
+    "CoordinatorMetrics",
+    "WebMetrics",
+    "WorkerMetrics",
+    "start_http",
+]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -85,6 +86,19 @@ class Desk(Asking):
         row = {"name": name, "role": role.word, "hash": _hash(secret), "created_at": bearer.created_at}
         self._do("hset", keys.TOKENS, bearer.token_id, json.dumps(row))
         return bearer, f"{MARK}_{bearer.token_id}_{secret}"
+
+    def admit_first(self, text: str) -> bool:
+        """The token of whoever set all this up, an administrator's; only while there is no other. Raises `UsageError`."""
+        mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
+        if mark != MARK or not re.fullmatch(r"[0-9a-f]{12}", token_id) or len(secret) < 32:
+            raise UsageError(
+                "MAILHAUL_WEB_FIRST_TOKEN is no token: deploy/make_secrets.py makes one (producer/web-token)"
+            )
+        if self.tokens():
+            return False
+        row = {"name": "first", "role": Role.ADMIN.word, "hash": _hash(secret), "created_at": time.time()}
+        self._do("hset", keys.TOKENS, token_id, json.dumps(row))
+        return True
 
     def tokens(self) -> list[Bearer]:
         """All, oldest first."""

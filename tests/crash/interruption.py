@@ -121,6 +121,17 @@ class Stage:
         self.store.open_import(self.request, [mailbox], 14)
         self.store.submit(self.request.import_id)
 
+    def submit_another(self, login: str) -> str:
+        """One more mailbox in the import; its id. Its sessions are those of the first."""
+        found = mailbox_id(self.request.import_id, login, login)
+        mailbox = Mailbox(
+            mailbox_id=found, import_id=self.request.import_id, row=2,
+            source=Account(endpoint=_SOURCE, login=login), destination=Account(endpoint=_DESTINATION, login=login),
+        )  # fmt: skip
+        self.store.open_import(self.request, [mailbox], 14)
+        self.store.submit(self.request.import_id)
+        return found
+
     def work(
         self,
         effects: Effects | None = None,

@@ -28,3 +28,24 @@ def test_the_unit_that_was_on_its_way_goes_back_at_once_and_costs_no_attempt() -
     assert waiting.attempts == 0
     stage.to_the_end()
     assert stage.content(stage.new) == stage.content(stage.old)
+
+
+def test_the_connections_of_the_next_mailbox_are_given_back_too() -> None:
+    """Its unit was claimed with them in the same moment. While they were counted, nobody else would have come to it."""
+    stage = Stage()
+    stage.old.folder(LOGIN, b"INBOX").add(b"Subject: x\r\n\r\nx\r\n")
+    stage.submit()
+    other = stage.submit_another("second@example.org")
+    told = False
+
+    def stopping() -> bool:
+        """From the moment on in which the first mailbox was done and the second one's plan was given out."""
+        nonlocal told
+        rows = stage.store._rows
+        told = told or any(rows.units[one].unit.mailbox_id == other for one in rows.leases)
+        return told
+
+    assert stage.work(stopping=stopping)
+    assert told
+    assert stage.store.overview().leased_units == 0
+    assert not any(lanes for lanes in stage.store._permits.values()), "no connection is open, and none counts"

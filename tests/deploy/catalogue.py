@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from shared.metrics import CoordinatorMetrics, WorkerMetrics
+from shared.metrics import CoordinatorMetrics, WebMetrics, WorkerMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What Prometheus itself adds.
@@ -16,7 +16,7 @@ _NAME = re.compile(r"\b(?:mailhaul|process)_\w+|\bmailhaul:[\w:]+|\bup\b")
 def families() -> set[str]:
     """Names of samples, as a query may use them."""
     found = set(_OWN)
-    for metrics in (WorkerMetrics(), CoordinatorMetrics()):
+    for metrics in (WorkerMetrics(), CoordinatorMetrics(), WebMetrics()):
         for family in metrics.registry.collect():
             found |= {sample.name for sample in family.samples}
     return found
@@ -25,7 +25,7 @@ def families() -> set[str]:
 def exported() -> set[str]:
     """Names of ours as documents write them: of a histogram its own name, of a counter with `_total`."""
     found = set()
-    for metrics in (WorkerMetrics(), CoordinatorMetrics()):
+    for metrics in (WorkerMetrics(), CoordinatorMetrics(), WebMetrics()):
         for family in metrics.registry.collect():
             if family.name.startswith("mailhaul_"):
                 found.add(family.name + ("_total" if family.type == "counter" else ""))

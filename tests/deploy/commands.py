@@ -29,7 +29,7 @@ DIRECT = {
     "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
-        "incr",
+        "incrby",  # what redis-py sends for incr
         "set",
         "xadd",
         "xrange",

@@ -38,6 +38,7 @@ NOT_RUN = (
 _PACKAGES = ("podman", "debootstrap", "crun", "netavark", "aardvark-dns", "catatonit")
 _INSIDE = "MAILHAUL_TEST_INSIDE"
 _PORT = "19090"
+_PAGE_PORT = "19480"
 #: Where Podman keeps what its name server answers; the place cannot be chosen.
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 
@@ -57,6 +58,7 @@ class Engine:
             "CONTAINERS_STORAGE_CONF": str(HOME / "storage.conf"),
             "CONTAINERS_CONF": str(HOME / "containers.conf"),
             "MAILHAUL_PROMETHEUS_PORT": _PORT,
+            "MAILHAUL_WEB_PORT": _PAGE_PORT,
             "MAILHAUL_ACCOUNTS": str(HOME / "accounts"),
         }
         (HOME / "accounts").mkdir(exist_ok=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tests.deploy.containers import Engine
 
-from tests.deploy.containers import _PORT, claim, say, until
+from tests.deploy.containers import _PAGE_PORT, _PORT, claim, say, until
 
 #: The sample mail is so many times as much: it takes long enough to be interrupted.
 _TIMES = 20
-_SERVICES = ("secrets", "redis", "coordinator", "worker", "prometheus")
+_SERVICES = ("secrets", "redis", "coordinator", "worker", "web", "prometheus")
 
 
 def story(engine: Engine) -> None:
@@ -27,10 +27,12 @@ def story(engine: Engine) -> None:
     until("redis is healthy", lambda: engine.healthy("redis"))
     until("the coordinator is healthy", lambda: engine.healthy("coordinator"))
     until("two workers run", lambda: len(engine.names("worker")) == 2 and engine.healthy("worker"))
+    until("the page is healthy", lambda: engine.healthy("web"))
     say(f"      the stack was up in {time.monotonic() - began:.0f} s from nothing, secrets and all")
     _secrets(engine)
     _hardened(engine)
-    until("Prometheus scrapes one coordinator and two workers", lambda: _value('sum(up{job=~"mailhaul-.*"})') == 3, 90)
+    _page(engine)
+    until("Prometheus scrapes the coordinator, the page and two workers", _scraped, 90)
     until("the coordinator counts two workers", lambda: _value("sum(mailhaul_workers)") == 2)
     until("one leads", lambda: _value("sum(mailhaul_leader)") == 1)
     _doctor(engine)
@@ -59,7 +61,7 @@ def _secrets(engine: Engine) -> None:
 
 
 def _hardened(engine: Engine) -> None:
-    for service in ("redis", "coordinator", "worker", "prometheus"):
+    for service in ("redis", "coordinator", "worker", "web", "prometheus"):
         container = engine.names(service)[0]
         facts = json.loads(engine.podman("inspect", container))[0]
         claim(f"{service}: read-only root file system", facts["HostConfig"]["ReadonlyRootfs"])
@@ -71,7 +73,7 @@ def _hardened(engine: Engine) -> None:
 
 
 def _migration(engine: Engine) -> None:
-    say("a migration between the two sample servers, with a worker and Redis killed in the middle …")
+    say("a migration between the two sample servers, with each process of the stack killed in the middle …")
     engine.compose("--profile", "demo", "up", "-d", "--no-build", "demo-source", "demo-destination")
     ran = ("--profile", "demo", "run", "--no-deps")
     filled = engine.compose(*ran, "--rm", "demo-fill", "demo-source", "/demo/accounts.csv", str(_TIMES))
@@ -84,13 +86,16 @@ def _migration(engine: Engine) -> None:
         return int(engine.podman("exec", engine.names("demo-destination")[0], "sh", "-c", count))
 
     until("the first messages arrive", held)
-    victim, redis = engine.names("worker")[0], engine.names("redis")[0]
     at_the_kill = held()
-    engine.crash(redis)
-    engine.crash(victim)
-    claim(f"a worker and Redis were killed in the middle: after {at_the_kill} messages", 0 < at_the_kill < total)
-    until("Redis is back", lambda: engine.healthy("redis"))
+    for service in ("redis", "worker", "coordinator", "web", "prometheus"):
+        engine.crash(engine.names(service)[0])
     killed = time.monotonic()
+    claim(f"each of them was killed in the middle: from {at_the_kill} messages on", 0 < at_the_kill < total)
+    # What the dead worker held waits for its lease, so the import was under way at each kill.
+    claim("the import was not over after the last kill", engine.names("demo-import"))
+    until("Redis is back", lambda: engine.healthy("redis"))
+    until("the coordinator is back", lambda: engine.healthy("coordinator"))
+    until("the page is back", lambda: engine.healthy("web"))
     code = engine.podman("wait", "mailhaul_the_import").strip()
     said = engine.logs("mailhaul_the_import")
     claim(f"the import ended with exit code 0 (it is {code})\n{_indented(said[-800:])}", code == "0")
@@ -105,6 +110,29 @@ def _migration(engine: Engine) -> None:
     engine.podman("stop", "-t", "40", stopping)
     exit_code = json.loads(engine.podman("inspect", stopping))[0]["State"]["ExitCode"]
     claim(f"SIGTERM ends a worker with exit code 0 after {time.monotonic() - began:.1f} s", exit_code == 0)
+
+
+def _scraped() -> bool:
+    return _value('sum(up{job=~"mailhaul-.*"})') == 4
+
+
+def _page(engine: Engine) -> None:
+    """As docs/deployment.md says: by the published port, with the first token."""
+    token = engine.podman("exec", engine.names("web")[0], "cat", "/secrets/web-token").strip()
+    claim("the first token signs in at the page's port", _answer(token) == 200)
+    claim("without one nobody is let in", _answer("") == 401)
+    claim("nor with another", _answer(f"mh_000000000000_{'x' * 43}") == 401)
+
+
+def _answer(token: str) -> int:
+    asked = urllib.request.Request(f"http://127.0.0.1:{_PAGE_PORT}/api/v1/imports")
+    if token:
+        asked.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(asked, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def _firing() -> list[str]:

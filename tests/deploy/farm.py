@@ -65,12 +65,14 @@ class Farm:
         }  # fmt: skip
 
     def start(self, role: str, **more: str) -> tuple[subprocess.Popen[bytes], int]:
-        """A worker or coordinator, when it is ready; (process, port of its health)."""
+        """A worker, a coordinator or the web process, when it is ready; (process, port of its health)."""
         port = free_port()
-        ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
-        module = {"worker": "worker", "coordinator": "producer.coordinator"}[role]
+        names = ("WORKER_METRICS", "COORDINATOR", "WEB_METRICS")
+        ports = {f"MAILHAUL_{name}_PORT": str(port) for name in names}
+        module = {"worker": "worker", "coordinator": "producer.coordinator", "web": "producer.web"}[role]
         log = self.home / f"{role}-{port}.log"
-        process = spawn([sys.executable, "-P", "-m", module], log=log, env=self.env(role, **ports, **more))
+        env = self.env("producer" if role == "web" else role, **ports, **more)
+        process = spawn([sys.executable, "-P", "-m", module], log=log, env=env)
         self._processes.append(process)
 
         def ready() -> bool:
@@ -78,7 +80,7 @@ class Farm:
                 raise RuntimeError(f"the {role} ended with {process.returncode}: {log.read_text()[-2000:]}")
             return probe(port, "/readyz")[0]
 
-        await_ready(ready, 10.0, f"the {role}")
+        await_ready(ready, 20.0, f"the {role}")
         return process, port
 
     def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:

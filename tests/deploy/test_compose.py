@@ -50,6 +50,7 @@ def test_each_role_mounts_its_own_secrets_only() -> None:
     }
     assert mounted["worker"] == {"secrets-worker"}
     assert mounted["coordinator"] == {"secrets-coordinator"}
+    assert mounted["web"] == {"secrets-producer"}
     assert mounted["redis"] == {"secrets-redis"}
     assert mounted["prometheus"] == set()
     assert all(

@@ -107,8 +107,13 @@ def test_every_pod_is_hardened_probed_and_limited(render: Callable[[str], Render
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_secrets_come_as_files_and_each_role_gets_its_own(render: Callable[[str], Rendered], overlay: str) -> None:
     rendered = render(overlay)
-    for role, files in (("worker", {"redis-url", "secret-key"}), ("coordinator", {"redis-url"})):
-        secret = rendered["Secret", f"mailhaul-{role}"]
+    roles = {
+        "worker": ("worker", {"redis-url", "secret-key"}),
+        "coordinator": ("coordinator", {"redis-url"}),
+        "web": ("producer", {"redis-url", "secret-key", "web-token"}),
+    }
+    for role, (whose, files) in roles.items():
+        secret = rendered["Secret", f"mailhaul-{whose}"]
         assert set(secret["data"]) == files
         pod = rendered["Deployment", role]["spec"]["template"]["spec"]
         mounted = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
@@ -128,7 +133,11 @@ def test_what_may_be_reached(render: Callable[[str], Rendered]) -> None:
     assert {port["port"] for port in anywhere["ports"]} == {143, 993, 110, 995}
     assert policies["worker-mail"]["podSelector"]["matchLabels"].items() <= worker.items()
     everywhere = [name for name, spec in policies.items() for rule in spec.get("egress", ()) if "ipBlock" in str(rule)]
-    assert everywhere == ["worker-mail"]
+    assert sorted(everywhere) == ["web", "worker-mail"]
+    assert {port["port"] for port in policies["web"]["egress"][0]["ports"]} == {143, 993, 110, 995, 443}
+    (entrance,) = policies["web"]["ingress"]
+    assert entrance["ports"] == [{"protocol": "TCP", "port": 9480}]
+    assert entrance["from"] == [{"namespaceSelector": {"matchLabels": {"mailhaul.dev/enters": "true"}}}]
 
 
 def test_selectors_find_their_pods(render: Callable[[str], Rendered]) -> None:

@@ -56,13 +56,14 @@ def test_a_wrong_line_is_found_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_each_runs_as_nobody_in_particular_and_gets_its_own_secrets(path: Path) -> None:
     service = read(path)
-    role = "worker" if "worker" in path.name else "coordinator"
+    role = {"mailhaul-worker@": "worker", "mailhaul-coordinator": "coordinator", "mailhaul-web": "producer"}[path.stem]
     assert service["DynamicUser"] == ["yes"]
     assert service["ProtectSystem"] == ["strict"]
     assert service["CapabilityBoundingSet"] == [""]
     assert service["Restart"] == ["always"]
     files = {value.split(":")[1] for value in service["LoadCredential"]}
-    wanted = {"redis-url"} | ({"secret-key"} if role == "worker" else set())
+    wanted = {"redis-url"} | ({"secret-key"} if role != "coordinator" else set())
+    wanted |= {"web-token"} if role == "producer" else set()
     assert files == {f"/etc/mailhaul/secrets/{role}/{name}" for name in wanted}
     given = {value.partition("=")[0]: value.partition("=")[2] for value in service["Environment"]}
     assert not unknown_variables(given)

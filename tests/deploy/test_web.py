@@ -1,0 +1,111 @@
+"""The page and the API as they are deployed: its own Redis user, the first token from a file, health on a port of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from shared.probe import probe
+from tests.conftest import DovecotPair
+from tests.deploy.farm import Farm
+from tests.servers.process import await_ready, end, free_port
+
+
+class Web:
+    """One, in a farm."""
+
+    def __init__(self, farm: Farm, **more: str) -> None:
+        self.farm, self.port, self._more = farm, free_port(), more
+        self.token = (farm.home / "secrets/producer/web-token").read_text().strip()
+        self.process, self.health = self.start()
+
+    def start(self) -> tuple[subprocess.Popen[bytes], int]:
+        """As the compose file and the units do."""
+        first = str(self.farm.home / "secrets/producer/web-token")
+        variables = {"MAILHAUL_WEB_PORT": str(self.port), "MAILHAUL_WEB_FIRST_TOKEN_FILE": first, **self._more}
+        return self.farm.start("web", **variables)
+
+    def client(self, token: str = "") -> httpx2.Client:
+        """Of the API."""
+        base = f"http://127.0.0.1:{self.port}/api/v1"
+        return httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token or self.token}"}, timeout=30)
+
+
+@pytest.fixture
+def farm(tmp_path: Path) -> Iterator[Farm]:
+    with Farm(tmp_path) as farm:
+        yield farm
+
+
+def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
+    """Signing in, opening, starting, watching, steering, tokens and the audit log: Redis's own log of refusals is empty."""
+    ports = f"{dovecot_pair.source.port},{dovecot_pair.destination.port}"
+    # On all addresses, as in a container: allowed, since the first token is there.
+    more = {"MAILHAUL_WEB_HOST": "0.0.0.0", "MAILHAUL_WEB_PORTS": ports, "MAILHAUL_WEB_ALLOW": "127.0.0.1"}
+    web = Web(farm, **more)
+    farm.start("coordinator")
+    farm.start("worker")
+    login, password = dovecot_pair.account(), dovecot_pair.password
+    with web.client() as api:
+        body = {
+            "name": "by the page",
+            "source": {"server": f"imap://127.0.0.1:{dovecot_pair.source.port}"},
+            "destination": {"server": f"imap://127.0.0.1:{dovecot_pair.destination.port}"},
+            "manifest": f"login,password\n{login},{password}\n",
+        }
+        opened = api.post("/imports", json=body, headers={"Idempotency-Key": "once"})
+        assert opened.status_code == 201, opened.text
+        import_id = opened.json()["import"]["id"]
+        api.post(f"/imports/{import_id}/start")
+        await_ready(lambda: '"finished"' in api.get(f"/imports/{import_id}").text, 60, "the end of the import")
+        for verb in ("pause", "resume", "retry", "verify"):
+            assert api.post(f"/imports/{import_id}/{verb}").status_code < 500
+        for path in (f"/imports/{import_id}/mailboxes", f"/imports/{import_id}/errors", "/limits", "/audit", "/tokens"):
+            assert api.get(path).status_code == 200, path
+        made = api.post("/tokens", json={"name": "a person", "role": "viewer"})
+        assert made.status_code in (200, 201), made.text
+    with web.client("mh_000000000000_" + "x" * 40) as stranger:
+        assert stranger.get("/imports").status_code == 401
+    page = httpx2.Client(base_url=f"http://127.0.0.1:{web.port}", timeout=30, follow_redirects=True)
+    assert page.get("/").status_code == 200
+    with farm.client("admin") as admin:
+        # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
+        assert {entry[7] for entry in admin.execute_command("ACL", "LOG")} <= {b"config|get"}
+
+
+def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: Farm) -> None:
+    web = Web(farm)
+    # Kubernetes asks by the address of the pod, which is no name of the page.
+    asked = urllib.request.Request(f"http://127.0.0.1:{web.health}/readyz", headers={"Host": "10.1.2.3:9470"})
+    assert urllib.request.urlopen(asked).status == 200
+    with httpx2.Client() as anybody:
+        assert anybody.get(f"http://127.0.0.1:{web.port}/", headers={"Host": "10.1.2.3"}).status_code == 421
+    text = urllib.request.urlopen(f"http://127.0.0.1:{web.health}/metrics").read().decode()
+    assert 'mailhaul_web_requests_total{status="4xx"} 1.0' in text
+    farm.redis.stop()
+    await_ready(lambda: not probe(web.health, "/readyz")[0], 60, "not ready")
+    assert probe(web.health, "/healthz")[0], "a Redis that is away is no reason to restart it"
+    farm.redis.start()
+    await_ready(lambda: probe(web.health, "/readyz")[0], 60, "ready again")
+    assert farm.stop(web.process) == 0
+
+
+def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: Farm) -> None:
+    web = Web(farm)
+    with web.client() as api:
+        other = api.post("/tokens", json={"name": "mine", "role": "admin"}).json()["token"]
+        first = next(one["id"] for one in api.get("/tokens").json()["tokens"] if one["name"] == "first")
+    with web.client(other) as api:
+        assert api.delete(f"/tokens/{first}").status_code < 300
+    end(web.process)
+    web.process, web.health = web.start()
+    with web.client() as api:
+        refused = api.get("/imports")
+        assert refused.status_code == 401, refused.text
+    with web.client(other) as api:
+        assert api.get("/imports").status_code == 200
