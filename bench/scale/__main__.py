@@ -15,7 +15,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from bench.scale import backlog, migration
+from bench.scale import backlog, hosts, joining, migration, workers
 from bench.scale.page import Section, put
 from shared.logs import configure_logging
 
@@ -35,6 +35,8 @@ def main() -> int:
     """The exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], help="this part; may be given several times")
+    parser.add_argument("--people", type=int, default=32, help="workers, hosts, joining: mailboxes")
+    parser.add_argument("--mail", type=int, default=160, help="workers, hosts, joining: messages of each")
     parser.add_argument("--mailboxes", type=int, default=5_000, help="migration")
     parser.add_argument("--messages", type=int, default=20_000_000, help="migration: of all mailboxes")
     parser.add_argument("--seconds", type=float, default=300.0, help="migration: copying ends then")
@@ -42,6 +44,9 @@ def main() -> int:
     parser.add_argument("--claims", type=int, default=2_000, help="claims: at each level")
     a = parser.parse_args()
     parts: dict[str, Callable[[], Section | None]] = {
+        "workers": lambda: workers.run(a.people, a.mail),
+        "hosts": lambda: _hosts(a.people, a.mail),
+        "joining": lambda: joining.run(a.people, a.mail),
         "claims": lambda: backlog.run(tuple(map(int, a.levels.split(","))), a.claims),
         "migration": lambda: migration.run(a.mailboxes, a.messages, a.seconds),
     }
@@ -62,6 +67,13 @@ def main() -> int:
     for sentence in broken:
         print(f"does not hold: {sentence}", file=sys.stderr)
     return 1 if broken else 0
+
+
+def _hosts(people: int, mail: int) -> Section | None:
+    if reason := hosts.why_not():
+        print(reason, file=sys.stderr)
+        return None
+    return hosts.run(people, mail)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def put(section: Section, page: Path = PAGE) -> None:
     begin, end = f"<!-- measured: {section.name} -->", f"<!-- end: {section.name} -->"
     day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     load = os.getloadavg()[0]
-    said = f"*Written by `python -m bench.scale --only {section.name}` on {day}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f}.*"
+    where = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f}"
+    said = f"*Written by `python -m bench.scale --only {section.name}` on {day}: {where}.*"
     text = page.read_text()
     if begin not in text or end not in text:
         raise ValueError(f"{page.name} has no place for {section.name}: write {begin} and {end} into it")

@@ -26,7 +26,6 @@ from shared.broker import make_broker, ring
 from shared.config import Settings
 from shared.credentials import Secret, Vault
 from shared.events import Event, UnitEnded
-from shared.lifecycle import Control
 from shared.model import Endpoint, Import, Options, Tls, UnitKind
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
@@ -166,7 +165,3 @@ class Rig:
     def copied(self, request: Import) -> int:
         """Messages of this import that have an outcome."""
         return sum(self.store.import_tally(request.import_id)[0].outcomes.values())
-
-    def pause(self, request: Import) -> None:
-        """Nobody claims of it any more."""
-        self.store.control(request.import_id, None, Control.PAUSE)

@@ -175,7 +175,7 @@ class Office:
         self.people: list[Person] = []
         self.children: list[Child] = []
         #: Where the processes find the servers: a test puts a proxy between.
-        self.source_port, self.destination_port = source.port, destination.port
+        self.host, self.source_port, self.destination_port = "127.0.0.1", source.port, destination.port
         self._home = Path(tempfile.mkdtemp(prefix="office-"))
         self._stack = ExitStack()
         self.redis = RedisServer()
@@ -265,8 +265,8 @@ class Office:
             )
             for line, person in enumerate(self.people, start=1)
         ]
-        source = Endpoint(host="127.0.0.1", port=self.source_port, tls=Tls.NONE)
-        destination = Endpoint(host="127.0.0.1", port=self.destination_port, tls=Tls.NONE)
+        source = Endpoint(host=self.host, port=self.source_port, tls=Tls.NONE)
+        destination = Endpoint(host=self.host, port=self.destination_port, tls=Tls.NONE)
         request, mailboxes = prepare_import(rows, source, destination, Options(), name)
         vault = Vault.from_settings(self._settings)
         submit(self.store, vault, self.ring, request, mailboxes, rows, 1)
