@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench up down test-containers lock
+.PHONY: help setup demo test lint bench bench-scale up down test-containers lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -28,6 +28,10 @@ lint: setup ## ruff, mypy --strict, the floors
 bench: setup ## measure speed and memory, write bench/RESULTS.md
 	@tests/install-servers
 	$(PYTHON) -m bench
+
+bench-scale: setup ## measure how it scales, write the tables of docs/scaling.md (20 minutes; PARTS='--only claims' for fewer)
+	@tests/install-servers
+	$(PYTHON) -m bench.scale $(PARTS)
 
 up: ## everything on this machine: embedded Redis, coordinator, workers
 	@./mailhaul up
