@@ -19,7 +19,7 @@ from shared.events import (
     VerifyMismatch,
 )
 from shared.lifecycle import MailboxState
-from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WorkerMetrics, start_http
+from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WebMetrics, WorkerMetrics, start_http
 from shared.model import UnitKind
 from shared.redis_condition import Condition
 from worker.failures import TABLE
@@ -91,7 +91,7 @@ def test_workers_of_one_machine_take_the_next_free_port() -> None:
         second.shutdown()
 
 
-def _series(metrics: WorkerMetrics | CoordinatorMetrics) -> set[tuple[str, str]]:
+def _series(metrics: WorkerMetrics | CoordinatorMetrics | WebMetrics) -> set[tuple[str, str]]:
     return {
         (sample.name, str(sorted(sample.labels.items())))
         for family in metrics.registry.collect()
@@ -122,3 +122,11 @@ def test_a_standby_wakes_nobody() -> None:
     metrics.publish_leader(False)
     assert metrics.registry.get_sample_value("mailhaul_redis_aof_ok") == 1
     assert metrics.registry.get_sample_value("mailhaul_redis_memory_used_bytes") == 0
+
+
+def test_what_the_page_answers_makes_no_series_more() -> None:
+    metrics = WebMetrics()
+    before = _series(metrics)
+    for status in (101, 200, 204, 303, 404, 421, 503, 999):
+        metrics.observe_request(status, 0.01)
+    assert _series(metrics) == before
