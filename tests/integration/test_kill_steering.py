@@ -87,6 +87,17 @@ def test_sigterm_drains(busy: Busy) -> None:
     busy.finish()
 
 
+def test_a_second_sigterm_changes_nothing(busy: Busy) -> None:
+    """An impatient supervisor: it drains all the same, or nothing is lost because what it held is looked for."""
+    busy.at_least(200)
+    for _ in range(3):
+        busy.worker.terminate()
+    assert busy.worker.exit_code(DRAINED_SECONDS) == 0
+    assert (busy.office.intents(), busy.office.leased()) == (0, set())
+    busy.office.start_worker()
+    busy.finish()
+
+
 def test_sigterm_ends_a_worker_that_waits_for_a_server(stuck: Busy) -> None:
     stuck.worker.terminate()
     assert stuck.worker.exit_code(DRAINED_SECONDS) == 0
