@@ -106,8 +106,8 @@ TABLE: tuple[Row, ...] = (
         how="park",
         scope="mailbox",
         again=ROOM_SECONDS,
-        advice="make room or raise the quota at the destination: it is looked at again by itself, or at once by: mailhaul "
-        "retry IMPORT",
+        advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
+        "once by: mailhaul retry IMPORT",
     ),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
