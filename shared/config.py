@@ -111,7 +111,7 @@ class Settings(BaseSettings):
     )
     web_allow: str | None = Field(
         default=None,
-        description="Mail servers in private networks that the API may be given: names, addresses and networks, "
+        description="Mail servers in private networks that the API may be given, also for workers: names, addresses and networks, "
         "separated by commas. Without it only public addresses.",
     )
     web_ports: str = Field(

@@ -11,6 +11,7 @@ from shared.mail.ways import Ways
 from shared.maildrop import Identities
 from shared.model import Mailbox
 from shared.model.sign_in import SignIn
+from shared.reach import reach_of
 from shared.store import Store
 
 
@@ -23,6 +24,7 @@ class Entrance:
         self._ways = Ways(
             connect_timeout_seconds=settings.connect_timeout_seconds,
             command_timeout_seconds=settings.command_timeout_seconds,
+            allowed=reach_of(settings.web_allow or "", settings.web_ports).addresses,
         )
 
     def source(self, mailbox: Mailbox, identities: Identities) -> MailSource:

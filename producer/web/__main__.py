@@ -12,12 +12,12 @@ from producer.cli.ground import Ground
 from producer.web.app import is_local, make_app
 from producer.web.counter import Counter
 from producer.web.pulse import Counted, Pulse
-from producer.web.reach import reach_of
 from shared.config import Settings, load_settings, redis_urls
 from shared.errors import MailhaulError, UsageError
 from shared.logs import configure_logging, get_logger
 from shared.mail import dialing
 from shared.metrics import WebMetrics, start_http
+from shared.reach import reach_of
 from shared.redis_condition import await_redis
 from shared.store.desk import Desk
 from shared.store.redis import connect

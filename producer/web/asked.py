@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -13,11 +14,11 @@ from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sheet import RowError
 from producer.intake.submit import import_name
-from producer.web.reach import Reach
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options
 from shared.rates import MOST_RATE
+from shared.reach import Reach
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Login = Annotated[str, Field(max_length=1000)]
@@ -83,7 +84,7 @@ def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fi
         providers=catalogue().urls(side),
     )
     reach.check(side, found)
-    return found
+    return replace(found, guarded=True)
 
 
 class ImportBody(SheetBody):

@@ -13,10 +13,10 @@ from producer import operations
 from producer.coordinator.tally import Progress, Sample, Window
 from producer.intake.submit import Ring
 from producer.web.problems import Refused
-from producer.web.reach import Reach
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.model import Import, Mailbox, Tally
+from shared.reach import Reach
 from shared.store import Store
 from shared.store.desk import Desk
 from shared.store.shelf import Shelf

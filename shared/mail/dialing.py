@@ -2,18 +2,21 @@
 
 A process that takes host names from strangers (the web page and the API) sets `allowed`, so that a name is resolved once
 and only what was looked at is connected to: a name that means another address a moment later (DNS rebinding) changes
-nothing.
+nothing. Workers do so for the endpoints that came that way.
 """
 
 from __future__ import annotations
 
+import contextlib
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 
 #: (host, port) → the addresses that may be connected to, in this order; raises OSError when there are none. None: as the
 #: system resolves it.
 Allowed = Callable[[str, int], list[str]]
 _allowed: Allowed | None = None
+_allowed_here: ContextVar[Allowed | None] = ContextVar("allowed_here", default=None)
 
 
 def restrict(allowed: Allowed | None) -> None:
@@ -22,12 +25,23 @@ def restrict(allowed: Allowed | None) -> None:
     _allowed = allowed
 
 
+@contextlib.contextmanager
+def restricted(allowed: Allowed | None) -> Iterator[None]:
+    """For what this thread does inside; None changes nothing."""
+    before = _allowed_here.set(allowed or _allowed_here.get())
+    try:
+        yield
+    finally:
+        _allowed_here.reset(before)
+
+
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:
     """A connection. Raises OSError."""
-    if _allowed is None:
+    allowed = _allowed_here.get() or _allowed
+    if allowed is None:
         return socket.create_connection((host, port), timeout=timeout)
     failure: OSError | None = None
-    for address in _allowed(host, port):
+    for address in allowed(host, port):
         try:
             return socket.create_connection((address, port), timeout=timeout)
         except OSError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 from shared.mail import MailDestination, MailSource
+from shared.mail.dialing import Allowed, restricted
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.pop3_signing_in import open_pop3
@@ -24,6 +26,8 @@ class Ways:
     connect_timeout_seconds: float
     #: For a command that brings nothing, seconds.
     command_timeout_seconds: float
+    #: What may be connected to where an endpoint is `guarded`.
+    allowed: Allowed | None = None
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
         """A signed-in session that reads. `identities`: for POP3."""
@@ -39,21 +43,27 @@ class Ways:
             ca_file=endpoint.ca_file,
             fingerprint=endpoint.certificate_sha256,
         )
-        return Pop3Source(open_pop3(door, proof, command_timeout_seconds=self.command_timeout_seconds), identities)
+        with self._guarding(endpoint):
+            session = open_pop3(door, proof, command_timeout_seconds=self.command_timeout_seconds)
+        return Pop3Source(session, identities)
 
     def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
         """A signed-in session that writes."""
         return ImapDestination(self._imap("destination", endpoint, proof))
 
     def _imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:
-        return open_session(
-            side,
-            host=endpoint.host,
-            port=endpoint.port,
-            tls=endpoint.tls.value,
-            proof=proof,
-            connect_timeout_seconds=self.connect_timeout_seconds,
-            command_timeout_seconds=self.command_timeout_seconds,
-            ca_file=endpoint.ca_file or None,
-            fingerprint=endpoint.certificate_sha256 or None,
-        )
+        with self._guarding(endpoint):
+            return open_session(
+                side,
+                host=endpoint.host,
+                port=endpoint.port,
+                tls=endpoint.tls.value,
+                proof=proof,
+                connect_timeout_seconds=self.connect_timeout_seconds,
+                command_timeout_seconds=self.command_timeout_seconds,
+                ca_file=endpoint.ca_file or None,
+                fingerprint=endpoint.certificate_sha256 or None,
+            )
+
+    def _guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:
+        return restricted(self.allowed if endpoint.guarded else None)

@@ -38,6 +38,8 @@ class Endpoint:
     ca_file: str = ""
     #: SHA-256 of the certificate that is accepted whatever it says, hex; "" for none.
     certificate_sha256: str = ""
+    #: Whether it was named by a stranger, through page or API: then only what `shared.reach` allows is connected to.
+    guarded: bool = False
 
     @property
     def url(self) -> str:

@@ -49,7 +49,7 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovec
     more = {"MAILHAUL_WEB_HOST": "0.0.0.0", "MAILHAUL_WEB_PORTS": ports, "MAILHAUL_WEB_ALLOW": "127.0.0.1"}
     web = Web(farm, **more)
     farm.start("coordinator")
-    farm.start("worker")
+    farm.start("worker", **{name: more[name] for name in ("MAILHAUL_WEB_PORTS", "MAILHAUL_WEB_ALLOW")})
     login, password = dovecot_pair.account(), dovecot_pair.password
     with web.client() as api:
         body = {

@@ -92,7 +92,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
 def test_live_events_pause_and_resume(house: House, servers: Servers, fault_proxy: Any) -> None:
     source, destination = servers
     _fill(servers, "web3", 150)
-    slow = fault_proxy(destination.host, destination.port, delay_ms=20)
+    slow = fault_proxy(destination.host, destination.port, delay_ms=80)
     given = allowed(servers)
     house.serve(**given | {"MAILHAUL_WEB_PORTS": f"{source.port},{slow.port}", "MAILHAUL_GROUP_MESSAGES": "1"})
     house.crew()

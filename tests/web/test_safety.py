@@ -6,9 +6,9 @@ import httpx2
 import pytest
 import redis
 
-from producer.web.reach import Reach, reach_of
 from shared.errors import UsageError
 from shared.mail import dialing
+from shared.reach import Reach, reach_of
 from shared.store.desk import Role
 from tests.servers.process import free_port
 from tests.web.conftest import House, allowed, ends

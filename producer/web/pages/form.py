@@ -9,9 +9,9 @@ from typing import Any, Final
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.wanted import Wanted, read_wanted
-from producer.web.reach import Reach
 from shared.errors import UsageError
 from shared.model import Endpoint, Options, Tls
+from shared.reach import Reach
 
 SIDES: Final = ("source", "destination")
 #: TLS mode → what follows the protocol in a URL.
@@ -74,7 +74,7 @@ class End:
         except UsageError as error:
             raise UsageError(str(error).replace(f"--{side}", side)) from None
         reach.check(side, found)
-        return found
+        return replace(found, guarded=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,5 @@
-"""Which mail servers strangers may make this process connect to (server-side request forgery, OWASP).
+"""Which mail servers strangers may make mailhaul connect to (server-side request forgery, OWASP): the web process, and workers at
+endpoints that came through it.
 
 A name is resolved once and the answer is what is connected to. Addresses that are not public (private, loopback,
 link-local and with it the clouds' metadata service) are refused unless an administrator allowed them by
