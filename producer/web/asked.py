@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
+import csv
+import io
+import re
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -14,6 +18,7 @@ from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sheet import RowError
 from producer.intake.submit import import_name
+from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options
@@ -21,6 +26,8 @@ from shared.rates import MOST_RATE
 from shared.reach import Reach
 
 _Glob = Annotated[str, Field(min_length=1, max_length=500)]
+_Folder = Annotated[str, Field(min_length=1, max_length=500)]
+_Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
 
 
@@ -87,7 +94,47 @@ def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fi
     return replace(found, guarded=True)
 
 
-class ImportBody(SheetBody):
+class WantedBody(Body):
+    """What to import; each field is the option of the command line that is called so."""
+
+    since: _Said = Field(default="", description="Only messages from this date on (INTERNALDATE, UTC).")
+    before: _Said = Field(default="", description="Only messages before this date.")
+    larger: _Said = Field(default="", description="Only messages larger than this, e.g. 10MB.")
+    smaller: _Said = Field(default="", description="Only messages smaller than this.")
+    unseen: bool = False
+    flagged: bool = False
+    not_deleted: bool = False
+    newest_first: bool = False
+    skip_special: list[_Said] = Field(default=[], max_length=20, description="Uses, e.g. spam, trash.")
+    into: str = Field(default="", max_length=500, description="Put everything below this folder, INBOX too.")
+    folder_map: list[tuple[_Folder, _Folder]] = Field(
+        default=[], max_length=20_000, description="Pairs of old and new name; a fault names the first pair as line 2."
+    )
+    gmail_labels: Literal["folders", "primary", "keywords"] = "folders"
+
+    def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
+        """The fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
+        asked = Wanted(
+            **self.model_dump(include=set(WantedBody.model_fields) - {"skip_special", "folder_map"}),
+            skip_special=",".join(self.skip_special),
+            folder_map="(pairs)" if self.folder_map else "",
+            folder_map_content=self._map() if self.folder_map else None,
+        )
+        try:
+            return read_wanted(asked, sources)
+        except UsageError as error:
+            # Told by the names that the body has.
+            text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
+            raise UsageError(text) from None
+
+    def _map(self) -> bytes:
+        # With a header, so that a first pair which looks like one stays a pair.
+        text = io.StringIO()
+        csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("old", "new"), *self.folder_map])
+        return text.getvalue().encode()
+
+
+class ImportBody(SheetBody, WantedBody):
     """A new import. It stands in state "opening" until it is started."""
 
     name: str = Field(min_length=1, max_length=120)
@@ -105,9 +152,10 @@ class ImportBody(SheetBody):
         default=False, description="Take the rows that are right and report the others, instead of refusing all."
     )
 
-    def options(self) -> Options:
-        """What else was asked for."""
-        return Options(include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify)
+    def options(self, sources: Iterable[Endpoint]) -> Options:
+        """What else was asked for, of mail from these servers. Raises `UsageError`."""
+        chosen = self.chosen(sources)
+        return Options(include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen)
 
     def hours(self) -> Hours | None:
         """When it may work. Raises `UsageError`."""

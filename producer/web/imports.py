@@ -65,7 +65,8 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
     hours = body.hours()
     plain = body.source.allow_plaintext
     rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain)
-    wanted = written(known, who, request, rows, source, destination, body.options(), body.called(), hours)
+    options = body.options({source, *(row.server for row in rows if row.server)})
+    wanted = written(known, who, request, rows, source, destination, options, body.called(), hours)
     return {"import": _fields(known, wanted.import_id), "report": report}
 
 
