@@ -6,77 +6,15 @@ reads a clock or rolls dice: a run with the same calls and the same `fault` hook
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterable
-from typing import Final
-
-from shared.errors import (
-    MailError,
-)
-from shared.mail import Quota
 from shared.mail.memory_folders import At, DeliveredLate, Fault, MemoryFolder, Stored
+from shared.mail.memory_server import USUAL, MemoryMail
 from shared.mail.memory_sessions import MemoryDestination, MemorySource
-from shared.uids import Uid
 
 __all__ = ["USUAL", "At", "DeliveredLate", "Fault", "MemoryFolder", "MemoryServer", "Stored"]
 
-#: What a server offers unless told otherwise.
-USUAL: Final = frozenset(
-    {
-        "IMAP4REV1",
-        "LITERAL+",
-        "UIDPLUS",
-        "MULTIAPPEND",
-        "CONDSTORE",
-        "ESEARCH",
-        "NAMESPACE",
-        "SPECIAL-USE",
-        "STATUS=SIZE",
-    }
-)
 
-
-class MemoryServer:
-    """Accounts with folders. All options may be changed at any time; sessions see it at their next step."""
-
-    def __init__(
-        self,
-        *,
-        capabilities: Iterable[str] = USUAL,
-        separator: str | None = "/",
-        prefix: bytes = b"",
-        fault: Fault | None = None,
-        refuse: Callable[[Stored], MailError | None] | None = None,
-        alter: Callable[[Stored], Stored | None] | None = None,
-        append_limit_bytes: int | None = None,
-        quota: Quota | None = None,
-    ) -> None:
-        """`refuse` gives the error for a message it does not take. `alter` changes what is stored (bytes, date,
-        flags), or says OK and stores nothing by giving None."""
-        self.capabilities = frozenset(capabilities)
-        self.separator = separator
-        self.prefix = prefix
-        self.fault = fault
-        self.refuse = refuse
-        self.alter = alter
-        self.append_limit_bytes = append_limit_bytes
-        #: What every account is told of its room.
-        self.quota = quota
-        #: Number of times each operation was asked for.
-        self.calls: dict[str, int] = {}
-        self.lock = threading.RLock()
-        self._accounts: dict[str, dict[bytes, MemoryFolder]] = {}
-        self._late: list[tuple[MemoryFolder, list[Stored]]] = []
-
-    def folders(self, login: str) -> dict[bytes, MemoryFolder]:
-        """The account's folders by name; it is made, with INBOX, when first named."""
-        with self.lock:
-            return self._accounts.setdefault(login, {b"INBOX": MemoryFolder(name=b"INBOX")})
-
-    def folder(self, login: str, name: bytes) -> MemoryFolder:
-        """One folder, made when first named."""
-        with self.lock:
-            return self.folders(login).setdefault(name, MemoryFolder(name=name))
+class MemoryServer(MemoryMail):
+    """A server that lets anybody in."""
 
     def source(self, login: str) -> MemorySource:
         """A signed-in session."""
@@ -85,39 +23,3 @@ class MemoryServer:
     def destination(self, login: str) -> MemoryDestination:
         """A signed-in session."""
         return MemoryDestination(self, "destination", login)
-
-    def deliver_late(self) -> int:
-        """Stores what `DeliveredLate` held back; the number of messages."""
-        with self.lock:
-            count = 0
-            for folder, messages in self._late:
-                for stored in messages:
-                    count += self.keep(folder, stored) is not None
-            self._late.clear()
-            return count
-
-    def hold(self, folder: MemoryFolder, messages: list[Stored]) -> None:
-        """Keeps messages back for `deliver_late`."""
-        with self.lock:
-            self._late.append((folder, messages))
-
-    def keep(self, folder: MemoryFolder, stored: Stored) -> Uid | None:
-        """Stores one message under the next UID, changed as `alter` says; None when it threw it away."""
-        with self.lock:
-            changed = self.alter(stored) if self.alter else stored
-            if changed is None:
-                return None
-            flags = changed.flags
-            if "\\*" not in folder.permanent_flags:
-                known = {flag.lower() for flag in folder.permanent_flags}
-                flags = tuple(flag for flag in flags if flag.lower() in known)
-            return folder.add(
-                changed.body, flags=flags, internaldate=changed.internaldate, zone_minutes=changed.zone_minutes
-            )
-
-    def strike(self, operation: str, at: At) -> None:
-        """Counts the operation and lets `fault` have its say."""
-        with self.lock:
-            self.calls[operation] = self.calls.get(operation, 0) + 1
-        if self.fault:
-            self.fault(operation, at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from shared.errors import (
     ConnectionLost,
@@ -21,10 +21,8 @@ from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFol
 from shared.mail.grammar import flag_list
 from shared.mail.limits import too_large
 from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
+from shared.mail.memory_server import MemoryMail
 from shared.uids import Uid, UidSet
-
-if TYPE_CHECKING:
-    from shared.mail.memory import MemoryServer
 
 #: Bodies larger than this come as a stream.
 WHOLE_BYTES: Final = 512 * 1024
@@ -35,7 +33,7 @@ _SURVIVED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 
 
 class _MemorySession:
-    def __init__(self, server: MemoryServer, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
         self.side = side
         self.capabilities = server.capabilities
         self._server = server
@@ -200,7 +198,7 @@ class MemorySource(_MemorySession):
 class MemoryDestination(_MemorySession):
     """See `shared.mail.MailDestination`. `send` stores; `answers` only tells."""
 
-    def __init__(self, server: MemoryServer, side: str, login: str) -> None:
+    def __init__(self, server: MemoryMail, side: str, login: str) -> None:
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
 
