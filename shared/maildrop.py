@@ -172,8 +172,9 @@ def identify(unique_ids: Sequence[bytes | None], sizes: Sequence[int], heads: He
 def recognise(
     known: Known, gone: Collection[int], new: Sequence[int], heads: Heads, contents: Contents
 ) -> dict[int, int]:
-    """Place → number of the messages among `new` that are known ones, missing under their old identity. One head that stands
-    once on each side, and nowhere else, is enough; else the contents decide, as a multiset."""
+    """Place → number of the messages among `new` that are known ones, missing under their old identity. Their heads say which may
+    be, and their contents which are, as a multiset. Where only the heads of the missing ones were ever read, as many of one head
+    on each side, and nowhere else, are enough."""
     missing: dict[bytes, list[int]] = defaultdict(list)
     for number in gone:
         if said := known.said_of(number):
@@ -187,10 +188,11 @@ def recognise(
     same: dict[int, int] = {}
     doubtful: list[int] = []
     for at, head in found.items():
-        one = head.digest
-        alone = times[one] == len(missing[one]) == 1 and not shown[one] and head.fingerprint != NO_FINGERPRINT
-        if alone:
-            same[at] = missing[one][0]
+        numbers = missing[head.digest]
+        unread = all(known.said_of(number).endswith(_UNREAD) for number in numbers)
+        alike = times[head.digest] == len(numbers) and not shown[head.digest]
+        if unread and alike and head.fingerprint != NO_FINGERPRINT:
+            same[at] = numbers[sum(found[other].digest == head.digest for other in same)]
         else:
             doubtful.append(at)
     kept: dict[bytes, list[int]] = defaultdict(list)

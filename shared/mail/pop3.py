@@ -7,6 +7,8 @@ Nothing here ever sends DELE.
 
 from __future__ import annotations
 
+import contextlib
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -29,6 +31,7 @@ _LISTING_LINES: Final = 5_000_000
 _PIECE: Final = 64 * 1024
 #: A server that lets go of a large maildrop may take a while.
 _QUIT_SECONDS: Final = 5.0
+_NUMBER: Final = re.compile(rb"\d{1,18}")
 _END: Final = b"\r\n.\r\n"
 
 
@@ -52,10 +55,18 @@ class Pop3Session:
         else:
             self._send(asked[:1])
         sizes = []
-        for line in self._lines("would not list its messages"):
+        try:
+            lines = list(self._lines("would not list its messages"))
+        except ServerRefused:
+            if self._depth > 1:  # the answer to UIDL is on its way, and belongs to nothing else
+                with contextlib.suppress(ServerRefused):
+                    for _ in self._lines("has no UIDL"):
+                        pass
+            raise
+        for line in lines:
             number, _, size = line.partition(b" ")
             size = size.split(b" ")[0]
-            if not (number.isdigit() and size.isdigit()):
+            if not (_NUMBER.fullmatch(number) and _NUMBER.fullmatch(size)):
                 raise self._violation("listed something that is no message", line)
             sizes.append((int(number), int(size)))
         if self._depth == 1:
@@ -65,7 +76,7 @@ class Pop3Session:
             ids = [line.partition(b" ") for line in self._lines("has no UIDL")]
         except ServerRefused:
             return sizes, {}
-        return sizes, {int(number): one.strip() for number, _, one in ids if number.isdigit() and one.strip()}
+        return sizes, {int(number): one.strip() for number, _, one in ids if _NUMBER.fullmatch(number) and one.strip()}
 
     def _lines(self, what: str) -> Iterator[bytes]:
         self._status(what)

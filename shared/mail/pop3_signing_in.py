@@ -36,6 +36,11 @@ _BUSY: Final = re.compile(
     rb"\b(?:in use|locked|lock|busy|another (?:pop3? )?(?:session|user|client)|try again|temporar|too many|rate.?limit"
     rb"|throttl)", re.IGNORECASE
 )  # fmt: skip
+#: How they say that it is the login, whatever else they say: asked again, the account may be locked.
+_REFUSED: Final = re.compile(
+    rb"password|passwd|credential|incorrect|invalid|denied|wrong|no such|unknown|disabled|suspended|not (?:allowed|permitted|exist)"
+    rb"|(?:auth\w*|log-?[io]n|sign-?[io]n)[ -]+(?:\w+ )?fail|fail\w* (?:\w+ )?(?:auth|log-?[io]n)", re.IGNORECASE
+)  # fmt: skip
 _DELAY: Final = "LOGIN-DELAY="
 _CODE: Final = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9/-]*)")
 
@@ -108,7 +113,13 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
         if door.tls == "tls" and context is not None:
             wire.start_tls(context, door.host)
             door.check_pin(wire.sock)
-        lines = _Lines(wire, door.host, door.port)
+        try:
+            lines = _Lines(wire, door.host, door.port)
+        except poplib.error_proto as error:
+            said = _said(error)
+            if said.upper().startswith(b"-ERR"):
+                raise _turned_away(door, said) from None
+            raise
         if door.tls == "starttls" and context is not None:
             # Not announced everywhere: asked for, and without it nothing goes on.
             lines._shortcmd("STLS")  # type: ignore[attr-defined]
@@ -116,13 +127,6 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
             door.check_pin(wire.sock)
     except poplib.error_proto as error:
         said = _said(error)
-        if (
-            said.upper().startswith(b"-ERR")
-            and b"STLS" not in said.upper()
-            and not wire.encrypted
-            and door.tls != "starttls"
-        ):
-            raise _turned_away(door, said) from None
         if door.tls == "starttls" and said.upper().startswith(b"-ERR"):
             raise TlsFailed(
                 wire.side, f"{door.place} offers no STLS; mailhaul does not go on without encryption", clean_text(said),
@@ -136,7 +140,7 @@ def _capabilities(lines: _Lines) -> frozenset[str]:
     """CAPA's names, upper case, and "SASL=PLAIN" for each mechanism, "LOGIN-DELAY=n"; none where there is no CAPA (RFC 2449)."""
     try:
         told = lines.capa()
-    except poplib.error_proto:
+    except (poplib.error_proto, IndexError, UnicodeDecodeError):  # poplib splits and decodes whatever comes
         return frozenset()
     names = {name.upper() for name in told}
     delays = {f"{_DELAY}{one}" for one in told.get("LOGIN-DELAY", ())[:1]}
@@ -217,7 +221,8 @@ def _login_failure(
     detail = ", ".join(filter(None, (clean_text(text), more)))
     found = _CODE.match(text)
     code = found[1].decode("ascii").upper() if found else ""
-    if code in POP3_CODES or (not code and _BUSY.search(text)):
+    busy = not code and _BUSY.search(text) and not _REFUSED.search(text)
+    if code in POP3_CODES or busy:
         what = "the maildrop is in use" if code == "IN-USE" else "does not take another login now"
         hint = hint_of(code, text, greeting=greeting)
         told = [one.removeprefix(_DELAY) for one in offered if one.startswith(_DELAY) and code == "LOGIN-DELAY"]

@@ -24,8 +24,9 @@ from shared.uids import Uid, UidSet
 #: The only folder.
 INBOX: Final = b"INBOX"
 _CHUNK: Final = 64 * 1024
-#: What was read of so many messages is kept in one go.
-_SAID_AT_ONCE: Final = 500
+#: What was read of so many messages, or of so many bytes, is kept in one go: about as much as the ledger lags behind.
+_SAID_AT_ONCE: Final = 50
+_SAID_BYTES: Final = 512 * 1024
 _FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 
 
@@ -226,7 +227,7 @@ class Pop3Source:
                     canonical.update(chunk)
                 if not isinstance(body, bytes):
                     body.seek(0)
-                said.of(wanted[place][0], Head(date=when, fingerprint=fingerprint), canonical.digest())
+                said.of(wanted[place][0], Head(date=when, fingerprint=fingerprint), canonical.digest(), size)
                 yield Message(
                     uid=wanted[place][0],
                     flags=(),
@@ -268,13 +269,15 @@ class _Said:
     def __init__(self, identities: Identities, known: Known) -> None:
         self._identities, self._known = identities, known
         self._new: dict[int, bytes] = {}
+        self._bytes = 0
 
-    def of(self, uid: int, head: Head, content: bytes | None) -> None:
+    def of(self, uid: int, head: Head, content: bytes | None, size_bytes: int = 0) -> None:
         """One message. `content` as for `described`."""
+        self._bytes += size_bytes
         entry, kept = described(head, content), self._known.said_of(uid)
         if entry != kept and (content is not None or not kept):
             self._new[uid] = entry
-        if len(self._new) >= _SAID_AT_ONCE:
+        if len(self._new) >= _SAID_AT_ONCE or self._bytes >= _SAID_BYTES:
             self.keep()
 
     def keep(self) -> None:
@@ -282,7 +285,7 @@ class _Said:
         if self._new:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)
-            self._new = {}
+            self._new, self._bytes = {}, 0
 
 
 def _chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:

@@ -32,7 +32,7 @@ from shared.uids import UidSet
 from tests import mail
 from tests.contract.mail_kit import mail as small
 from tests.mail import Mail
-from tests.servers.certificate import fingerprint
+from tests.servers.certificate import certificate_and_key, fingerprint
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3_server import Pop3Server, stuffed
 from tests.servers.process import await_ready
@@ -292,12 +292,26 @@ def test_a_busy_maildrop_is_waited_for(said: bytes) -> None:
         (b"-ERR [AUTH] go away", Unreachable),
     ],
 )
-def test_a_greeting_that_turns_us_away_says_nothing_of_the_password(greeting: bytes, kind: type[MailError]) -> None:
-    with Pop3Server([], greeting=greeting) as server:
+@pytest.mark.parametrize("tls", list(Tls))
+def test_a_greeting_that_turns_us_away_says_nothing_of_the_password(
+    greeting: bytes, kind: type[MailError], tls: Tls
+) -> None:
+    certificate, key = certificate_and_key()
+    with Pop3Server([], greeting=greeting, secured=(certificate, key) if tls is Tls.IMPLICIT else None) as server:
+        pin = {} if tls is Tls.NONE else {"certificate_sha256": fingerprint(certificate)}
         with pytest.raises(kind) as caught:
-            sign_in(server.port)
+            sign_in(server.port, tls=tls, **pin)
         assert type(caught.value) is kind
         assert not server.commands
+
+
+def test_a_list_that_is_refused_leaves_nothing_on_the_line() -> None:
+    with Pop3Server([small(1)], no_list=True) as server:
+        source = sign_in(server.port)
+        with pytest.raises(ServerRefused):
+            source.open(INBOX)
+        server.no_list = False
+        assert source.open(INBOX).messages == 1
 
 
 def test_the_answer_to_quit_is_waited_for() -> None:
@@ -314,7 +328,18 @@ def test_the_answer_to_quit_is_waited_for() -> None:
         assert not closing.is_alive()
 
 
-@pytest.mark.parametrize("said", [b"-ERR [AUTH] try again later", b"-ERR [SYS/PERM] gone", b"-ERR no such user"])
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"-ERR [AUTH] try again later",
+        b"-ERR [SYS/PERM] gone",
+        b"-ERR no such user",
+        b"-ERR Authentication failed, try again",
+        b"-ERR Invalid login or password, account will be locked",
+        b"-ERR too many failed login attempts",
+        b"-ERR Access denied, try again later",
+    ],
+)
 def test_a_refusal_is_a_refusal(said: bytes) -> None:
     with Pop3Server([], refusals=[said]) as server, pytest.raises(AuthenticationRefused):
         sign_in(server.port)

@@ -4,6 +4,8 @@ answers that make no sense. It never forgets a command."""
 from __future__ import annotations
 
 import socket
+import ssl
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,10 @@ class Pop3Server:
     unreadable: set[int] = field(default_factory=set)
     #: Sent for RETR instead of the message, as it stands.
     raw: dict[int, bytes] = field(default_factory=dict)
+    #: Certificate and key, where it speaks TLS from the first byte.
+    secured: tuple[bytes, bytes] | None = None
+    #: LIST is refused.
+    no_list: bool = False
     #: What it greets with.
     greeting: bytes = b"+OK ready"
     #: The answer to QUIT waits for this.
@@ -59,6 +65,8 @@ class Pop3Server:
             threading.Thread(target=self._serve, args=(sock, self.sessions), daemon=True).start()
 
     def _serve(self, sock: socket.socket, session: int) -> None:
+        if self.secured:
+            sock = _secured(sock, *self.secured)
         with sock, sock.makefile("rb") as lines:
             try:
                 sock.sendall(self.greeting + b"\r\n")
@@ -81,6 +89,8 @@ class Pop3Server:
             yield b"-ERR what?\r\n" if known is None else b"+OK\r\n" + b"".join(c + b"\r\n" for c in known) + b".\r\n"
         elif word == b"PASS" and self.refusals:
             yield self.refusals.pop(0) + b"\r\n"
+        elif word == b"LIST" and self.no_list:
+            yield b"-ERR not now\r\n"
         elif word == b"LIST":
             yield b"+OK\r\n"
             for n, body in enumerate(self.messages, 1):
@@ -110,6 +120,15 @@ class Pop3Server:
         if word == b"TOP":
             body = body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         yield b"+OK\r\n" + stuffed(body)
+
+
+def _secured(sock: socket.socket, certificate: bytes, key: bytes) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(certificate + key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context.wrap_socket(sock, server_side=True)
 
 
 def stuffed(body: bytes) -> bytes:
