@@ -7,6 +7,7 @@ be given as a file: `MAILHAUL_SECRET_KEY_FILE=/run/secrets/key` stands for `MAIL
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import logging
 import os
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from shared.rates import MOST_RATE, RATES
 
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: never printed, and readable from a file.
-SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token"})
+SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token", "web_oidc_client_secret"})
 #: Variables with our prefix that are no settings: those of the test suite, and what the image says of itself.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
 
@@ -102,7 +103,8 @@ class Settings(BaseSettings):
     )
     listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
     web_host: str = Field(
-        default="127.0.0.1", description="Address of the API. Another than loopback only once there is a token."
+        default="127.0.0.1",
+        description="Address of the API. Another than loopback only once there is a way to sign in.",
     )
     web_port: _Port = Field(default=9480, description="Port of the API; 0 for none with `mailhaul up`.")
     web_names: str | None = Field(
@@ -123,6 +125,45 @@ class Settings(BaseSettings):
     web_first_token: SecretStr | None = Field(
         default=None,
         description="A token with the role admin that lets in while nobody has made another; `deploy/make_secrets.py` makes one.",
+    )
+    web_session_seconds: _Seconds = Field(
+        default=43_200,
+        description="A browser is signed in so long, at most; ended earlier by its user or an administrator.",
+    )
+    web_session_idle_seconds: _Seconds = Field(
+        default=7_200, description="… and so long without a request; a page that was left open makes none."
+    )
+    web_roles: str | None = Field(
+        default=None,
+        description="Who of those that the identity provider or the proxy vouches for may do what: "
+        "`anna@corp.example=admin,@mail-ops=operator,*=viewer` (a name, a group, everybody else).",
+    )
+    web_oidc_issuer: str | None = Field(
+        default=None,
+        description="URL of the OpenID Connect provider that signs people in, as its discovery document names itself.",
+    )
+    web_oidc_client_id: str | None = Field(default=None, description="What mailhaul is called there.")
+    web_oidc_client_secret: SecretStr | None = Field(
+        default=None, description="The secret that goes with it; none for a public client."
+    )
+    web_oidc_scope: str = Field(default="openid email profile", description="What is asked for there.")
+    web_oidc_name_claim: str = Field(
+        default="email",
+        description="The claim that `MAILHAUL_WEB_ROLES` names people by; an `email` counts only when the provider says that it is "
+        "verified.",
+    )
+    web_oidc_groups_claim: str = Field(default="groups", description="The claim that holds a person's groups.")
+    web_proxies: str | None = Field(
+        default=None,
+        description="Addresses and networks of proxies in front of the page, separated by commas: what they say in "
+        "`X-Forwarded-For` and `X-Forwarded-Proto` is believed.",
+    )
+    web_proxy_user_header: str | None = Field(
+        default=None,
+        description="The header in which these proxies, and nobody else, say who is signed in, e.g. `X-Forwarded-User`.",
+    )
+    web_proxy_groups_header: str | None = Field(
+        default=None, description="The header in which they name that person's groups, separated by commas."
     )
     web_upload_bytes: _Bytes = Field(default=20 * 1024**2, description="Bytes of one request to the API, at most.")
     source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
@@ -212,7 +253,22 @@ class Settings(BaseSettings):
             raise ValueError(
                 "MAILHAUL_BROKER_URL is set without MAILHAUL_REDIS_URL: set both, or only MAILHAUL_REDIS_URL"
             )
+        self._vouching()
         return self
+
+    def _vouching(self) -> None:
+        if bool(self.web_oidc_issuer) != bool(self.web_oidc_client_id):
+            raise ValueError("MAILHAUL_WEB_OIDC_ISSUER and MAILHAUL_WEB_OIDC_CLIENT_ID go together: set both or none")
+        if self.web_oidc_issuer:
+            url = urlsplit(self.web_oidc_issuer)
+            if url.scheme != "https" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
+                raise ValueError("MAILHAUL_WEB_OIDC_ISSUER must be an https URL: who is let in depends on it")
+        if self.web_proxy_user_header and not self.web_proxies:
+            raise ValueError(
+                "MAILHAUL_WEB_PROXY_USER_HEADER is set without MAILHAUL_WEB_PROXIES: anybody could say who they are"
+            )
+        if (self.web_oidc_issuer or self.web_proxy_user_header) and not self.web_roles:
+            raise ValueError("set MAILHAUL_WEB_ROLES, or nobody may do anything: anna@corp.example=admin,*=viewer")
 
     @classmethod
     def settings_customise_sources(
@@ -248,6 +304,14 @@ class _FileVariables(PydanticBaseSettingsSource):
             (name, self.get_field_value(field, name)[0]) for name, field in self.settings_cls.model_fields.items()
         )
         return {name: value for name, value in values if value is not None}
+
+
+def is_local(host: str) -> bool:
+    """Whether nobody but this machine can connect to what listens at it."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def variable_name(setting: str) -> str:

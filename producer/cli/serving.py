@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +14,9 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
 from producer.cli.undertaker import Undertaker
+from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
-from shared.config import load_settings
+from shared.config import is_local, load_settings
 from shared.errors import MailhaulError, UsageError
 
 #: How long `down` waits: workers, coordinator and Redis have a grace each.
@@ -43,14 +45,22 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 if settings.coordinator_port:
                     say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
                 if web:
-                    say(
-                        f"page at http://{settings.web_host}:{settings.web_port}/, API at /api/v1; a token: mailhaul token add NAME"
-                    )
+                    _point_to_the_page(ground)
                 while not interrupted.wait(0.5):
                     undertaker.look()
                     crew.check()
                 say("stopping …")
     return COMPLETE
+
+
+def _point_to_the_page(ground: Ground) -> None:
+    """With a link that signs in, where only people of this machine read and use it: never into a log, never for others."""
+    if is_local(ground.settings.web_host) and sys.stderr.isatty():
+        say(f"page at {make_link(ground)}\n(signs you in, once, within the hour; another link: mailhaul link)")
+    else:
+        say(
+            f"page at {page_url(ground.settings)}, API at /api/v1; to sign in: mailhaul link, or mailhaul user set NAME"
+        )
 
 
 def _owns(ground: Ground, interrupted: threading.Event) -> bool:

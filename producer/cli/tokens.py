@@ -6,11 +6,12 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from producer.cli.ground import Ground, open_ground
+from producer.cli.ground import open_ground
 from producer.cli.verb import COMPLETE, say
 from shared.errors import UsageError
 from shared.logs import clean
-from shared.store.desk import Desk, role_of
+from shared.store.desk import Desk
+from shared.store.principals import Principals, role_of
 from shared.store.redis import connect
 
 
@@ -18,9 +19,9 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
     """The token on standard output, alone, so that it can go into a file."""
     wanted = role_of(role)
     with open_ground(state_dir) as ground:
-        desk = _desk(ground)
-        desk.note(f"command line ({os.getuid()})", "token made", {"name": name, "role": wanted.word})
-        made, text = desk.make_token(name, wanted)
+        state = connect(ground.urls[1])
+        Desk(state).note(f"command line ({os.getuid()})", "token made", {"name": name, "role": wanted.word})
+        made, text = Principals(state).make_token(name, wanted)
     say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}; it is shown this once:")
     print(text, flush=True)
     return COMPLETE
@@ -29,7 +30,7 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
 def run_list(*, state_dir: Path | None) -> int:
     """A line each."""
     with open_ground(state_dir) as ground:
-        for one in _desk(ground).tokens():
+        for one in Principals(connect(ground.urls[1])).tokens():
             made = datetime.fromtimestamp(one.created_at, UTC)
             print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}")
     return COMPLETE
@@ -38,13 +39,9 @@ def run_list(*, state_dir: Path | None) -> int:
 def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     """No request with it is answered from now on."""
     with open_ground(state_dir) as ground:
-        desk = _desk(ground)
-        if not desk.revoke(token_id):
+        state = connect(ground.urls[1])
+        if not Principals(state).revoke(token_id):
             raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
-        desk.note(f"command line ({os.getuid()})", "token revoked", {"token_id": token_id})
+        Desk(state).note(f"command line ({os.getuid()})", "token revoked", {"token_id": token_id})
     say(f"token {token_id} has ended")
     return COMPLETE
-
-
-def _desk(ground: Ground) -> Desk:
-    return Desk(connect(ground.urls[1]))

@@ -1,7 +1,8 @@
-"""web, and token add, list, revoke."""
+"""web, link; token add, list, revoke; user set, list, remove; session list, end."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -12,10 +13,16 @@ from producer.cli.verb import StateOption, verb
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
     app.command("web")(verb(web))
-    tokens = typer.Typer(help="Tokens for the API.", no_args_is_help=True, rich_markup_mode=None)
-    for name, function in (("add", add), ("list", list_), ("revoke", revoke)):
-        tokens.command(name)(verb(function))
-    app.add_typer(tokens, name="token")
+    app.command("link")(verb(link))
+    for name, help_, verbs in (
+        ("token", "Tokens for the API and the page.", (("add", add), ("list", list_), ("revoke", revoke))),
+        ("user", "Who signs in to the page with a password.", (("set", set_), ("list", users), ("remove", remove))),
+        ("session", "Browsers that are signed in.", (("list", sessions), ("end", end))),
+    ):
+        part = typer.Typer(help=help_, no_args_is_help=True, rich_markup_mode=None)
+        for word, function in verbs:
+            part.command(word)(verb(function))
+        app.add_typer(part, name=name)
 
 
 def web(state_dir: StateOption = None) -> int:
@@ -23,6 +30,13 @@ def web(state_dir: StateOption = None) -> int:
     from producer.cli import serving
 
     return serving.become("producer.web", threads=None, state_dir=state_dir)
+
+
+def link(state_dir: StateOption = None) -> int:
+    """Print a link that signs you in to the page as administrator, once."""
+    from producer.cli import users
+
+    return users.run_link(state_dir=state_dir)
 
 
 def add(
@@ -51,3 +65,51 @@ def revoke(
     from producer.cli import tokens
 
     return tokens.run_revoke(token_id, state_dir=state_dir)
+
+
+def set_(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What is typed to sign in; stands in the audit log.")],
+    role: Annotated[str, typer.Option("--role", help="viewer, operator or admin.")] = "admin",
+    password_file: Annotated[
+        Path | None, typer.Option("--password-file", metavar="FILE", help="The password; asked for without it.")
+    ] = None,
+    state_dir: StateOption = None,
+) -> int:
+    """Add a user of the page, or give one a new password and role. Kept as a hash; who is signed in by the old one is out."""
+    from producer.cli import users
+
+    return users.run_set(name, role, password_file, state_dir=state_dir)
+
+
+def users(state_dir: StateOption = None) -> int:
+    """Who signs in with a password."""
+    from producer.cli import users
+
+    return users.run_list(state_dir=state_dir)
+
+
+def remove(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="As `mailhaul user list` shows it.")],
+    state_dir: StateOption = None,
+) -> int:
+    """End a user, and their sessions, at once."""
+    from producer.cli import users
+
+    return users.run_remove(name, state_dir=state_dir)
+
+
+def sessions(state_dir: StateOption = None) -> int:
+    """Who is signed in, since when."""
+    from producer.cli import users
+
+    return users.run_sessions(state_dir=state_dir)
+
+
+def end(
+    which: Annotated[str, typer.Argument(metavar="ID|NAME", help="As `mailhaul session list` shows it.")],
+    state_dir: StateOption = None,
+) -> int:
+    """Sign a browser out, or all of one person's."""
+    from producer.cli import users
+
+    return users.run_end(which, state_dir=state_dir)

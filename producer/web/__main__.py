@@ -9,10 +9,11 @@ import threading
 import uvicorn
 
 from producer.cli.ground import Ground
-from producer.web.app import is_local, make_app
+from producer.web.app import make_app
 from producer.web.counter import Counter
 from producer.web.pulse import Counted, Pulse
-from shared.config import Settings, load_settings, redis_urls
+from producer.web.roles import roles_of
+from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.errors import MailhaulError, UsageError
 from shared.logs import configure_logging, get_logger
 from shared.mail import dialing
@@ -20,7 +21,9 @@ from shared.metrics import WebMetrics, start_http
 from shared.reach import reach_of
 from shared.redis_condition import await_redis
 from shared.store.desk import Desk
+from shared.store.principals import Principals
 from shared.store.redis import connect
+from shared.store.sessions import Sessions
 from shared.store.shelf import Shelf
 
 
@@ -60,13 +63,15 @@ def _show(settings: Settings, metrics: WebMetrics, pulse: Pulse) -> None:
 
 def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
     settings = ground.settings
-    desk = Desk(connect(ground.urls[1]))
+    state = connect(ground.urls[1])
+    principals = Principals(state)
     if settings.web_first_token:
-        desk.admit_first(settings.web_first_token.get_secret_value())
-    if not is_local(settings.web_host) and not desk.tokens():
+        principals.admit_first(settings.web_first_token.get_secret_value())
+    vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
+    if not is_local(settings.web_host) and not (vouched or principals.tokens() or principals.users()):
         raise UsageError(
             f"MAILHAUL_WEB_HOST is {settings.web_host}, which others can connect to, and nobody can sign in yet: make a "
-            "token first (mailhaul token add NAME --role admin), and put a proxy with TLS in front"
+            "user first (mailhaul user set NAME --role admin), and put a proxy with TLS in front"
         )
     reach = reach_of(settings.web_allow or "", settings.web_ports)
     # From here on no name that a stranger gives is connected to but at an address that was looked at.
@@ -76,9 +81,12 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         store=ground.store,
         vault=ground.vault,
         ring=ground.ring,
-        desk=desk,
-        shelf=Shelf(connect(ground.urls[1])),
+        desk=Desk(state),
+        principals=principals,
+        sessions=Sessions(state),
+        shelf=Shelf(state),
         reach=reach,
+        roles=roles_of(settings.web_roles or ""),
         own_limits=ground.own_limits,
     )
     pulse.begin(ground.store)

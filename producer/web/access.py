@@ -1,7 +1,9 @@
-"""Who asks: a bearer token with a role (RFC 6750). What changes something is written into the audit log."""
+"""Who asks: a bearer token (RFC 6750), or whom a trusted proxy names; each with a role. What changes something is written into
+the audit log. Who guesses is slowed down, by address and by name."""
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from typing import Annotated, Final
 
@@ -10,42 +12,79 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from producer.web.counter import Counter, counter
 from producer.web.problems import Refused
-from shared.store.desk import Bearer, Role
+from producer.web.proxied import vouched
+from shared.store.principals import Principal, Role
 
-#: Wrong tokens from one address in a minute, before nobody from there is let in for a while.
+#: Wrong guesses from one address in a minute, before nobody from there is let in until it is over.
 MOST_TRIES: Final = 20
+#: … and at one name, from wherever they come.
+MOST_TRIES_AT_A_NAME: Final = 10
 _scheme = HTTPBearer(auto_error=False, description="A token of `mailhaul token add`.")
 
 
-def _needs(role: Role) -> Callable[..., Bearer]:
+def place_of(request: Request) -> str:
+    """Where it came from: the address, of IPv6 the network that one customer has."""
+    where = request.client.host if request.client else "?"
+    try:
+        address = ipaddress.ip_address(where)
+    except ValueError:
+        return where
+    return where if address.version == 4 else str(ipaddress.ip_network(f"{where}/64", strict=False))
+
+
+def may_try(known: Counter, request: Request, name: str = "") -> None:
+    """Raises `Refused` (429, with Retry-After) for whoever guessed too often."""
+    looks = [(place_of(request), MOST_TRIES, "from this address")]
+    looks += [(f"name:{name}", MOST_TRIES_AT_A_NAME, "at this name")] if name else []
+    for place, most, where in looks:
+        misses, seconds = known.sessions.misses(place)
+        if misses >= most:
+            raise Refused(
+                429, f"too many wrong guesses {where}; try again in a minute", headers={"Retry-After": str(seconds)}
+            )
+
+
+def missed(known: Counter, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
+    """A wrong guess, into the audit log too. A name that is nobody's is not written down: it may be a password."""
+    known.sessions.missed(place_of(request), *([f"name:{name}"] if name else []))
+    known.desk.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
+
+
+def _needs(role: Role) -> Callable[..., Principal]:
     def let_in(
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
         known: Annotated[Counter, Depends(counter)],
-    ) -> Bearer:
-        where = request.client.host if request.client else "?"
-        if given is None:
+    ) -> Principal:
+        principal = _by_token(known, request, given.credentials) if given else vouched(request, known)
+        if principal is None:
             raise Refused(401, "give a token: Authorization: Bearer …; `mailhaul token add` makes one")
-        if known.desk.tries(where) >= MOST_TRIES:
-            raise Refused(429, "too many wrong tokens from this address; try again in a minute")
-        bearer = known.desk.bearer(given.credentials)
-        if bearer is None:
-            known.desk.refused(where)
-            raise Refused(401, "this token is not known")
-        if bearer.role < role:
-            raise Refused(403, f"this needs the role {role.word}; the token's is {bearer.role.word}")
-        return bearer
+        if principal.role < role:
+            raise Refused(403, f"this needs the role {role.word}; yours is {principal.role.word}")
+        return principal
 
     return let_in
 
 
-Viewer = Annotated[Bearer, Depends(_needs(Role.VIEWER))]
-Operator = Annotated[Bearer, Depends(_needs(Role.OPERATOR))]
-Admin = Annotated[Bearer, Depends(_needs(Role.ADMIN))]
+def _by_token(known: Counter, request: Request, text: str) -> Principal:
+    may_try(known, request)
+    principal = known.principals.by_token(text)
+    if principal is None:
+        missed(known, request, "token")
+        raise Refused(401, "this token is not known")
+    return principal
+
+
+Viewer = Annotated[Principal, Depends(_needs(Role.VIEWER))]
+Operator = Annotated[Principal, Depends(_needs(Role.OPERATOR))]
+Admin = Annotated[Principal, Depends(_needs(Role.ADMIN))]
 Known = Annotated[Counter, Depends(counter)]
 
 
-def note(known: Counter, request: Request, who: Bearer, what: str, **detail: object) -> None:
+def note(known: Counter, request: Request, who: Principal, what: str, **detail: object) -> None:
     """Into the audit log, before it is done: what is not written down does not happen."""
-    where = request.client.host if request.client else "?"
-    known.desk.note(f"{who.name} ({who.token_id})", what, {"from": where, **detail})
+    known.desk.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
+
+
+def _where(request: Request) -> str:
+    return request.client.host if request.client else "?"

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from producer.web import imports, live, mailboxes, pages, problems, rehearsals, surroundings
+from producer.web import imports, live, mailboxes, pages, principals, problems, rehearsals, surroundings
 from producer.web.counter import Counter
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
+from producer.web.pages.oidc import Provider
+from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
 from shared.config import Settings
 
@@ -43,7 +44,8 @@ def make_app(known: Counter) -> FastAPI:
     app.state.counter = known
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = 0
-    for part in (imports, mailboxes, rehearsals, live, surroundings):
+    app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
+    for part in (imports, mailboxes, rehearsals, live, surroundings, principals):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 
     pages.install(app)
@@ -61,6 +63,7 @@ def make_app(known: Counter) -> FastAPI:
 
     problems.install(app)
     app.add_middleware(Guard, names=names_of(known.settings))
+    app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app
 
 
@@ -68,11 +71,3 @@ def names_of(settings: Settings) -> set[str]:
     """Under which a request may ask for this server."""
     given = {name.strip().lower() for name in (settings.web_names or "").split(",") if name.strip()}
     return given | {"localhost", "127.0.0.1", "::1", settings.web_host.lower()}
-
-
-def is_local(host: str) -> bool:
-    """Whether nobody but this machine can connect to it."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, sift_manifest
@@ -224,3 +224,10 @@ class TokenBody(Body):
 
     name: str = Field(min_length=1, max_length=80)
     role: Literal["viewer", "operator", "admin"]
+
+
+class UserBody(Body):
+    """What a user of the page is given."""
+
+    password: SecretStr = Field(min_length=10, max_length=200)
+    role: Literal["viewer", "operator", "admin"] = "admin"

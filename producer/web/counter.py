@@ -13,12 +13,15 @@ from producer import operations
 from producer.coordinator.tally import Progress, Sample, Window
 from producer.intake.submit import Ring
 from producer.web.problems import Refused
+from producer.web.roles import Roles
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.model import Import, Mailbox, Tally
 from shared.reach import Reach
 from shared.store import Store
 from shared.store.desk import Desk
+from shared.store.principals import Principals
+from shared.store.sessions import Sessions
 from shared.store.shelf import Shelf
 
 
@@ -34,12 +37,18 @@ class Counter:
     vault: Vault
     #: The doorbell.
     ring: Ring
-    #: Tokens, audit log, rehearsals.
+    #: Audit log, rehearsals.
     desk: Desk
+    #: Tokens and users.
+    principals: Principals
+    #: Browsers that are signed in.
+    sessions: Sessions
     #: Forms that are being filled in, what was done to imports and how fast they went.
     shelf: Shelf
     #: Mail servers that may be connected to.
     reach: Reach
+    #: Those of people whom others vouch for.
+    roles: Roles
     #: Connections that a person set for all servers, by scope.
     own_limits: dict[str, int] = field(default_factory=dict)
     #: A clock that never goes back.

@@ -34,7 +34,7 @@ from shared.hours import Hours, read_hours
 from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model import Endpoint, Import, Options
 from shared.model.search import Search
-from shared.store.desk import Bearer
+from shared.store.principals import Principal
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
 ReportFile = Literal["results.csv", "failures.csv", "summary.json", "failed-rows.csv"]
@@ -57,7 +57,7 @@ def open_import(known: Known, who: Operator, request: Request, body: ImportBody,
     return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
 
 
-def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> dict[str, Any]:
+def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
     source, destination = (
         body.source.endpoint("source", known.reach),
         body.destination.endpoint("destination", known.reach),
@@ -71,7 +71,7 @@ def opened(known: Counter, who: Bearer, request: Request, body: ImportBody) -> d
 
 
 def written(
-    known: Counter, who: Bearer, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
+    known: Counter, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
     options: Options, name: str, hours: Hours | None = None,
 ) -> Import:  # fmt: skip
     """Written down in state "opening". Raises `Refused` when it is there already."""
@@ -132,7 +132,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     return {"import": _fields(known, import_id), "report": report}
 
 
-def added(known: Counter, who: Bearer, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
+def added(known: Counter, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
     """These rows too. Raises `Refused` when some are there already."""
     found = known.import_(import_id)
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
@@ -228,7 +228,9 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
     return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
 
 
-def replaced(known: Counter, who: Bearer, request: Request, found: Import, manifest: Manifest) -> operations.Replaced:
+def replaced(
+    known: Counter, who: Principal, request: Request, found: Import, manifest: Manifest
+) -> operations.Replaced:
     """New passwords, sealed; parked mailboxes among them go on."""
     note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
     return operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)

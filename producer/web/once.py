@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from producer.web.counter import Counter
 from producer.web.problems import Refused
-from shared.store.desk import Bearer
+from shared.store.principals import Principal
 
 Key = Annotated[
     str,
@@ -20,13 +20,13 @@ Key = Annotated[
 
 
 def once(
-    known: Counter, who: Bearer, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
+    known: Counter, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """`make`'s answer, or the one that the same request got before. Raises `Refused`."""
     if not key:
         return make()
     # Keyed with a hash, since the body holds passwords and the key what a person chose.
-    place = hashlib.sha256(f"{who.token_id}\0{what}\0{key}".encode()).hexdigest()
+    place = hashlib.sha256(f"{who.principal_id}\0{what}\0{key}".encode()).hexdigest()
     digest = hashlib.sha256(f"{place}\0{body.model_dump_json()}".encode()).hexdigest()
     before = known.desk.begin(place, digest)
     if before is None:

@@ -38,8 +38,8 @@ _ROWS_NAMED = 1000
 class Refused(Exception):
     """The answer is no; `detail` says what to do."""
 
-    def __init__(self, status: int, detail: str, **more: Any) -> None:
-        self.status, self.detail, self.more = status, detail, more
+    def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+        self.status, self.detail, self.headers, self.more = status, detail, headers or {}, more
         super().__init__(detail)
 
 
@@ -61,6 +61,7 @@ def _answer(
     if request.url.path.startswith("/api/"):
         return problem(status, detail, headers, **more)
     page: Response = request.app.state.refusal(request, status, detail)
+    page.headers.update(headers or {})
     return page
 
 
@@ -70,7 +71,7 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     def _refused(request: Request, error: Refused) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-        return _answer(request, error.status, error.detail, headers, **error.more)
+        return _answer(request, error.status, error.detail, {**headers, **error.headers}, **error.more)
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:

@@ -1,4 +1,4 @@
-"""What is not one import: manifests looked at, providers, detection, limits, tokens, the audit log."""
+"""What is not one import: manifests looked at, providers, detection, limits, the audit log."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.web.access import Admin, Known, Operator, Viewer, note
-from producer.web.asked import DetectBody, LimitBody, SheetBody, TokenBody
+from producer.web.asked import DetectBody, LimitBody, SheetBody
 from producer.web.problems import Refused, row_errors
 from shared.mail.dialing import connect
 from shared.store import SCOPES
-from shared.store.desk import Bearer, role_of
 
 routes = APIRouter()
 #: Rows of a preview.
@@ -102,28 +101,6 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     return {"set": known.store.limits()}
 
 
-@routes.get("/tokens", tags=["tokens"])
-def tokens(known: Known, _: Admin) -> dict[str, Any]:
-    """Without the tokens themselves."""
-    return {"tokens": [_told(one) for one in known.desk.tokens()]}
-
-
-@routes.post("/tokens", tags=["tokens"], status_code=201)
-def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> dict[str, Any]:
-    """The token itself is in this answer and nowhere else."""
-    note(known, request, who, "token made", name=body.name, role=body.role)
-    made, text = known.desk.make_token(body.name, role_of(body.role))
-    return {**_told(made), "token": text}
-
-
-@routes.delete("/tokens/{token_id}", tags=["tokens"], status_code=204)
-def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
-    """Ends it at once."""
-    note(known, request, who, "token revoked", token_id=token_id[:100])
-    if not known.desk.revoke(token_id):
-        raise Refused(404, "there is no token with this id")
-
-
 @routes.get("/audit", tags=["audit"])
 def audit(
     known: Known,
@@ -133,12 +110,3 @@ def audit(
 ) -> dict[str, Any]:
     """Who did what, oldest first."""
     return {"entries": known.desk.audit(after, count)}
-
-
-def _told(bearer: Bearer) -> dict[str, Any]:
-    return {
-        "id": bearer.token_id,
-        "name": bearer.name,
-        "role": bearer.role.word,
-        "created_at": bearer.created_at,
-    }

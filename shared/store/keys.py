@@ -51,17 +51,20 @@
 | workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
-| desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.desk`) |
+| desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
 | desk:audit                        | STREAM | who did what through the API and the page; only ever added to |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
-| desk:session:H                    | STRING | SHA-256 of a browser's session → token id; expires |
+| desk:users                        | HASH | who has a password → role, hash, since when, JSON (`shared.store.principals`) |
+| desk:session:H                    | STRING | SHA-256 of a browser's session → who, until when, JSON; expires when idle |
+| desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
 | desk:draft:D                      | STRING | mailboxes for an import that is being filled in on the page, sealed; expires |
-| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → token id; expires |
+| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → who, JSON; expires |
 | desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
 | desk:samples:I                    | STRING | how far the import was, now and then, JSON; expires a month after the last |
 | desk:sampled:I                    | STRING | somebody has just written a sample; expires |
-| desk:tries:W                      | STRING | wrong tokens from this address lately; expires |
+| desk:way:H                        | STRING | SHA-256 of what a browser on its way to the identity provider holds → JSON; expires |
+| desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
@@ -90,6 +93,8 @@ WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"
 ROUTES: Final = f"{PREFIX}routes"
 TOKENS: Final = f"{PREFIX}desk:tokens"
+USERS: Final = f"{PREFIX}desk:users"
+SESSIONS: Final = f"{PREFIX}desk:sessions"
 AUDIT: Final = f"{PREFIX}desk:audit"
 
 
@@ -134,9 +139,9 @@ def rehearsal(rehearsal_id: str) -> str:
     return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
 
 
-def tries(where: str) -> str:
-    """desk:tries:W."""
-    return f"{PREFIX}desk:tries:{where}"
+def tries(digest: str) -> str:
+    """desk:tries:H."""
+    return f"{PREFIX}desk:tries:{digest}"
 
 
 def session(digest: str) -> str:
@@ -147,6 +152,11 @@ def session(digest: str) -> str:
 def draft(draft_id: str) -> str:
     """desk:draft:D."""
     return f"{PREFIX}desk:draft:{draft_id}"
+
+
+def way(digest: str) -> str:
+    """desk:way:H."""
+    return f"{PREFIX}desk:way:{digest}"
 
 
 def link(digest: str) -> str:

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -113,9 +114,17 @@ class Engine:
 
     def crash(self, container: str) -> None:
         """SIGKILL from outside, and started again, as `restart: unless-stopped` says and an engine with a daemon does."""
-        os.kill(json.loads(self.podman("inspect", container))[0]["State"]["Pid"], signal.SIGKILL)
-        self.podman("wait", container, check=False)
-        self.podman("start", container)
+        pid = self._state(container)["Pid"]
+        os.kill(pid, signal.SIGKILL)
+        # Not `podman wait`: when podman has started it again by itself before we ask, that waits for the next end.
+        while (state := self._state(container))["Pid"] == pid:
+            time.sleep(0.1)
+        if not state["Running"]:
+            self.podman("start", container)
+
+    def _state(self, container: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.podman("inspect", container))[0]["State"]
+        return found
 
     def check_health(self) -> None:
         """Health checks do not run by themselves without systemd's timers, so this does what an engine would."""

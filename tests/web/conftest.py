@@ -15,7 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from shared.store.desk import Desk, role_of
+from shared.store.desk import Desk
+from shared.store.principals import Principals, role_of
 from shared.store.redis import RedisStore, connect
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import await_ready, end, free_port
@@ -52,6 +53,11 @@ class House:
     def desk(self) -> Desk:
         """Tokens and the audit log."""
         return Desk(connect(self.state_url))
+
+    @property
+    def principals(self) -> Principals:
+        """Tokens and users."""
+        return Principals(connect(self.state_url))
 
     @property
     def store(self) -> RedisStore:
@@ -102,7 +108,7 @@ class House:
 
     def client(self, role: str = "operator", **headers: str) -> httpx2.Client:
         """One with a new token."""
-        _, token = self.desk.make_token(f"a {role}", role_of(role))
+        _, token = self.principals.make_token(f"a {role}", role_of(role))
         return self.anybody(Authorization=f"Bearer {token}", **headers)
 
     def anybody(self, **headers: str) -> httpx2.Client:
@@ -112,7 +118,7 @@ class House:
 
     def page(self, path: str) -> str:
         """A page as somebody with a new token sees it, in English."""
-        _, token = self.desk.make_token("a person", role_of("operator"))
+        _, token = self.principals.make_token("a person", role_of("operator"))
         base = f"http://127.0.0.1:{self.port}"
         with httpx2.Client(base_url=base, timeout=30, headers={"Accept-Language": "en", "Origin": base}) as client:
             client.post("/sign-in", data={"token": token})

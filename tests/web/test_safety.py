@@ -9,7 +9,7 @@ import redis
 from shared.errors import UsageError
 from shared.mail import dialing
 from shared.reach import Reach, reach_of
-from shared.store.desk import Role
+from shared.store.principals import Role
 from tests.servers.process import free_port
 from tests.web.conftest import House, allowed, ends
 
@@ -44,7 +44,7 @@ def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: House)
     assert admin.delete(f"/tokens/{made['id']}").status_code == 204
     assert robot.get("/imports").status_code == 401
     whats = [(entry["what"], entry["who"][:7]) for entry in admin.get("/audit").json()["entries"]]
-    assert whats == [("token made", "a admin"), ("token revoked", "a admin")]
+    assert whats == [("token made", "a admin"), ("token revoked", "a admin"), ("sign-in refused", "?")]
 
 
 def _dump(house: House, database: int) -> list[bytes]:
@@ -115,13 +115,13 @@ def test_what_was_sent_is_not_sent_back(house: House) -> None:
     assert (broken.status_code, "s3cret" in broken.text) == (422, False)
 
 
-def test_it_is_not_opened_to_others_before_there_is_a_token(house: House) -> None:
+def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: House) -> None:
     house.port = free_port()
     house.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
     process = house.start("producer.web")
     assert process.wait(30) == 2
-    assert "make a token first" in (house.home / "producer.web.log").read_text()
-    house.desk.make_token("somebody", Role.ADMIN)
+    assert "make a user first" in (house.home / "producer.web.log").read_text()
+    house.principals.make_token("somebody", Role.ADMIN)
     house.serve()
     assert httpx2.get(f"http://127.0.0.1:{house.port}/healthz").status_code == 200
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.store.desk import Role
+from shared.store.principals import Role
 from tests.web.conftest import House
 
 pytest.importorskip("schemathesis")
@@ -17,7 +17,7 @@ pytest.importorskip("schemathesis")
 @pytest.mark.slow
 def test_schemathesis_finds_no_fault(house: House) -> None:
     house.serve()
-    _, token = house.desk.make_token("schemathesis", Role.ADMIN)
+    _, token = house.principals.make_token("schemathesis", Role.ADMIN)
     program = str(Path(sys.executable).parent / "schemathesis")
     url = f"http://127.0.0.1:{house.port}/api/v1/openapi.json"
     ended = subprocess.run(

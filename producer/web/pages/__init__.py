@@ -6,23 +6,23 @@ from __future__ import annotations
 from importlib import resources
 
 from fastapi import FastAPI, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from producer.web.pages import asking, entering, following, mending, overview, person, rehearsing, steering
+from producer.web.pages import asking, entering, following, mending, oidc, overview, person, rehearsing, steering
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Stranger
+from producer.web.pages.entering import Stranger, to_the_door
 from producer.web.pages.glance import Glances
 
 
 def install(app: FastAPI) -> None:
     """Routes, files, and what a refusal looks like."""
     app.state.glances = Glances(app.state.counter)
-    for room in (entering, overview, asking, rehearsing, mending, following, person, steering):
+    for room in (entering, oidc, overview, asking, rehearsing, mending, following, person, steering):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)
 
     @app.exception_handler(Stranger)
     def _stranger(_: Request, error: Stranger) -> Response:
-        return RedirectResponse("/sign-in", 303)
+        return to_the_door(error)

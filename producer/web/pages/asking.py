@@ -29,7 +29,7 @@ from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, l
 from producer.web.problems import Refused
 from shared.errors import UsageError
 from shared.mail.sasl import Proof
-from shared.store.desk import Bearer
+from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 #: Rows to type into.
@@ -98,12 +98,12 @@ def sheet(_: Who, separator: str = "comma") -> Response:
 
 
 @routes.get("/new")
-def new(request: Request, who: Who) -> Response:
+def new(request: Request, who: Actor) -> Response:
     """The form, empty."""
     return _draw(request, who, Form())
 
 
-def _draw(request: Request, who: Bearer, form: Form, status: int = 200, **more: Any) -> Response:
+def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
         "detail": "", "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
@@ -114,7 +114,7 @@ def _draw(request: Request, who: Bearer, form: Form, status: int = 200, **more: 
 
 
 @routes.post("/new/{side}")
-def fill(request: Request, who: Who, side: str, given: Asked) -> Response:
+def fill(request: Request, who: Actor, side: str, given: Asked) -> Response:
     """For the script: one end with the fields of the provider that was chosen."""
     if side not in SIDES:
         raise Refused(404, "there is no such part")
@@ -161,7 +161,9 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     return _draw(request, who, form, **values)
 
 
-def _tested(known: Counter, request: Request, who: Bearer, side: str, end: End, preview: Preview | None) -> list[Step]:
+def _tested(
+    known: Counter, request: Request, who: Principal, side: str, end: End, preview: Preview | None
+) -> list[Step]:
     """Each step of a connection, and of a sign-in when there is a mailbox to try it with: the first of the list."""
     endpoint = end.endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
@@ -175,7 +177,9 @@ def _tested(known: Counter, request: Request, who: Bearer, side: str, end: End, 
     return knock(side, endpoint, addresses=known.reach.addresses, proof=proof)
 
 
-def _opened(known: Counter, request: Request, who: Bearer, form: Form, preview: Preview | None, *, good: bool) -> str:
+def _opened(
+    known: Counter, request: Request, who: Principal, form: Form, preview: Preview | None, *, good: bool
+) -> str:
     """The id of the import. Raises `UsageError` with every fault, and `Refused`."""
     faults: list[str] = []
     found: dict[str, Any] = {}

@@ -10,21 +10,21 @@ from typing import Final
 from producer.web.counter import Counter
 from shared.credentials import Credentials, Secret
 from shared.errors import CredentialsError
-from shared.store.desk import Bearer
+from shared.store.principals import Principal
 
 #: Kept so long after the last step, seconds.
 DRAFT_SECONDS: Final = 3600
 
 
-def keep(known: Counter, who: Bearer, data: bytes) -> str:
+def keep(known: Counter, who: Principal, data: bytes) -> str:
     """Where it is from now on."""
     draft_id = secrets.token_hex(12)
-    held = Credentials(login=who.token_id, password=Secret(base64.b64encode(data).decode()))
+    held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
     known.shelf.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
     return draft_id
 
 
-def find(known: Counter, who: Bearer, draft_id: str) -> bytes:
+def find(known: Counter, who: Principal, draft_id: str) -> bytes:
     """Empty when it is nobody's, another's, or gone."""
     sealed = known.shelf.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
     if sealed is None:
@@ -33,7 +33,7 @@ def find(known: Counter, who: Bearer, draft_id: str) -> bytes:
         held = known.vault.open(draft_id, "source", sealed)
     except CredentialsError:
         return b""
-    return base64.b64decode(held.password.reveal()) if held.login == who.token_id else b""
+    return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
 
 
 def drop(known: Counter, draft_id: str) -> None:

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
-from shared.store.desk import Bearer, Role
+from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
@@ -142,7 +142,7 @@ def rendered(request: Request, name: str, /, **values: Any) -> str:
     return _ENVIRONMENTS[language(request)].get_template(name).render(**values)
 
 
-def draw(request: Request, name: str, who: Bearer | None, status: int = 200, /, **values: Any) -> HTMLResponse:
+def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> HTMLResponse:
     """A page. Its language is kept when it was clicked."""
     answer = HTMLResponse(rendered(request, name, who=who, path=request.url.path, **values), status)
     if request.query_params.get("lang") in LANGUAGES:

@@ -1,45 +1,92 @@
-"""Who is at the browser: signing in with a token, or once with the link that `mailhaul up` prints; signing out."""
+"""Who is at the browser: signing in with a password, a token, or once with the link that `mailhaul up` prints; signing out.
+By an identity provider: `producer.web.pages.oidc`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Final
+from urllib.parse import quote, urlsplit
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web.access import MOST_TRIES, Known
+from producer.web.access import Known, may_try, missed, note
+from producer.web.counter import Counter
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
-from shared.store.desk import SESSION_SECONDS, Bearer, Role
+from producer.web.proxied import vouched
+from producer.web.scrypt import MOST, fits
+from shared.store.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
-COOKIE: Final = "mailhaul"
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Stranger(Exception):
-    """Nobody is signed in."""
+    """Nobody is signed in; `to` is where they wanted to go."""
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        super().__init__(to)
 
 
-def _signed_in(request: Request, known: Known) -> Bearer:
-    found = known.desk.session(request.cookies.get(COOKIE, ""))
+def session_of(request: Request) -> str:
+    """What the browser holds; "" without."""
+    return request.cookies.get(_cookie(request), "")
+
+
+def there(known: Counter, request: Request, *, touch: bool = True) -> Principal | None:
+    """Who is at this browser, now."""
+    return vouched(request, known) or known.sessions.find(session_of(request), touch=touch)
+
+
+def _signed_in(request: Request, known: Known) -> Principal:
+    found = there(known, request)
     if found is None:
-        raise Stranger
+        query = f"?{request.url.query}" if request.url.query else ""
+        raise Stranger(f"{request.url.path}{query}" if request.method == "GET" else "")
     return found
 
 
 #: Whoever may look.
-Who = Annotated[Bearer, Depends(_signed_in)]
+Who = Annotated[Principal, Depends(_signed_in)]
 
 
-def _acting(who: Who) -> Bearer:
+def _acting(who: Who) -> Principal:
     if who.role < Role.OPERATOR:
         raise Refused(403, f"this needs the role operator; yours is {who.role.word}")
     return who
 
 
 #: Whoever may act.
-Actor = Annotated[Bearer, Depends(_acting)]
+Actor = Annotated[Principal, Depends(_acting)]
+#: Where they wanted to go.
+To = Annotated[str, Query(max_length=1000)]
+
+
+def welcome(known: Counter, request: Request, who: Principal, how: str, to: str = "", *, stamp: float = 0) -> Response:
+    """A session for somebody who is known now; a new one, whatever the browser held before."""
+    note(known, request, who, "signed in", how=how)
+    known.sessions.end(session_of(request))
+    settings = known.settings
+    text = known.sessions.begin(
+        who, idle=settings.web_session_idle_seconds, most=settings.web_session_seconds, stamp=stamp
+    )
+    answer = RedirectResponse(_ours(to), 303)
+    # "lax": a link to an import, in a mail or from the identity provider, finds who is signed in; what other sites send
+    # is refused by `Guard`.
+    answer.set_cookie(
+        _cookie(request), text, max_age=int(settings.web_session_seconds), httponly=True, samesite="lax",
+        secure=is_secure(request),
+    )  # fmt: skip
+    return answer
+
+
+def door(request: Request, known: Counter, wrong: str = "", to: str = "", status: int = 200) -> Response:
+    """The page on which one signs in."""
+    return draw(
+        request, "sign_in.html", None, status, wrong=wrong, to=_ours(to), passwords=bool(known.principals.users()),
+        oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
+    )  # fmt: skip
 
 
 @routes.get("/favicon.ico")
@@ -49,35 +96,90 @@ def icon() -> Response:
 
 
 @routes.get("/sign-in")
-def ask(request: Request) -> Response:
-    """For a token."""
-    return draw(request, "sign_in.html", None, wrong="")
+def ask(request: Request, known: Known, to: To = "") -> Response:
+    """For a password or a token."""
+    return door(request, known, to=to)
 
 
 @routes.post("/sign-in")
-def sign_in(request: Request, known: Known, token: Annotated[str, Form(max_length=200)]) -> Response:
-    """A session for a token."""
-    where = request.client.host if request.client else "?"
-    say = saying(request).word
-    if known.desk.tries(where) >= MOST_TRIES:
-        wrong = say("Too many wrong tokens; try again in a minute.")
-        return draw(request, "sign_in.html", None, 429, wrong=wrong)
-    bearer = known.desk.bearer(token.strip())
-    if bearer is None:
-        known.desk.refused(where)
-        return draw(request, "sign_in.html", None, 401, wrong=say("This token is not known."))
-    answer = RedirectResponse("/", 303)
-    # A name that is not local is reached through a proxy with TLS.
-    secure = request.url.hostname not in _LOCAL
-    session = known.desk.open_session(bearer)
-    answer.set_cookie(COOKIE, session, max_age=SESSION_SECONDS, httponly=True, samesite="strict", secure=secure)
-    return answer
+def sign_in(
+    request: Request,
+    known: Known,
+    token: Annotated[str, Form(max_length=200)] = "",
+    name: Annotated[str, Form(max_length=80)] = "",
+    password: Annotated[str, Form(max_length=MOST)] = "",
+    to: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """A session for a token, or for a name and its password."""
+    say, name = saying(request).word, name.strip()
+    if not _reached_safely(request):
+        return door(
+            request, known, say("This page came without TLS: nobody can sign in to it over a network."), to, 400
+        )
+    try:
+        may_try(known, request, name)
+    except Refused as refused:
+        answer = door(request, known, say("Too many wrong guesses; try again in a minute."), to, refused.status)
+        answer.headers.update(refused.headers)
+        return answer
+    user = known.principals.user(name) if name else None
+    if name:
+        if fits(password, user.password_hash if user else "") and user:
+            return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
+        wrong, how = say("Name or password is wrong."), "password"
+    else:
+        if who := known.principals.by_token(token.strip()):
+            return welcome(known, request, who, "token", to)
+        wrong, how = say("This token is not known."), "token"
+    missed(known, request, how, name, known_name=user is not None)
+    return door(request, known, wrong, to, 401)
+
+
+@routes.get("/enter/{link}")
+def enter(request: Request, known: Known, link: str) -> Response:
+    """Once. Whoever is signed in already goes on as they are, and the link stays good."""
+    if there(known, request):
+        return RedirectResponse("/", 303)
+    may_try(known, request)
+    who = known.sessions.by_link(link[:100])
+    if who is None:
+        missed(known, request, "link")
+        say = saying(request).word
+        wrong = say("This link was used already, or it is over. `mailhaul link` prints another one.")
+        return door(request, known, wrong, status=401)
+    return welcome(known, request, who, "link")
 
 
 @routes.post("/sign-out")
 def sign_out(request: Request, known: Known) -> Response:
     """Ends the session here, not only in the browser."""
-    known.desk.end_session(request.cookies.get(COOKIE, ""))
+    known.sessions.end(session_of(request))
     answer = RedirectResponse("/sign-in", 303)
-    answer.delete_cookie(COOKIE)
+    answer.delete_cookie(_cookie(request), secure=is_secure(request), httponly=True, samesite="lax")
     return answer
+
+
+def to_the_door(error: Stranger) -> Response:
+    """For whoever is not signed in."""
+    return RedirectResponse(f"/sign-in?to={quote(error.to)}" if error.to not in ("", "/") else "/sign-in", 303)
+
+
+def _ours(to: str) -> str:
+    """A place on this page, whatever a link says: no other site, and no script."""
+    safe = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() and "\\" not in to
+    return to if safe and not to.startswith(("/sign-in", "/enter/", "/static/", "/api/", "/oidc/")) else "/"
+
+
+def is_secure(request: Request) -> bool:
+    """Whether the browser has TLS: a name that is not local is reached through a proxy that has it."""
+    return request.url.scheme == "https" or request.url.hostname not in _LOCAL
+
+
+def _cookie(request: Request) -> str:
+    """With TLS its name says that no neighbour under the same domain set it (RFC 6265bis, `__Host-`)."""
+    return "__Host-mailhaul" if is_secure(request) else "mailhaul"
+
+
+def _reached_safely(request: Request) -> bool:
+    """A browser says by which scheme it has the page; without TLS it would not keep the session."""
+    return not (is_secure(request) and request.headers.get("origin", "").startswith("http://"))

@@ -16,13 +16,13 @@ from producer.web.access import Known
 from producer.web.live import LOOK_SECONDS, MOST
 from producer.web.mailboxes import Order
 from producer.web.pages.drawing import draw, rendered
-from producer.web.pages.entering import COOKIE, Who
+from producer.web.pages.entering import Who, there
 from producer.web.pages.glance import Glance, Glances
 from producer.web.problems import Refused
 from shared.errors import MailhaulError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.search import Search
-from shared.store.desk import Bearer
+from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
@@ -82,7 +82,7 @@ class Table:
 Shown = Annotated[Table, Depends()]
 
 
-def _values(known: Known, glance: Glance, table: Table, who: Bearer) -> dict[str, Any]:
+def _values(known: Known, glance: Glance, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
     request = glance.request
     incomplete = glance.progress.word == "incomplete"
@@ -129,11 +129,10 @@ async def stream(
 ) -> AsyncIterator[ServerSentEvent]:
     """The part that changes, whenever it has, for as long as the session lasts."""
     glances: Glances = request.app.state.glances
-    cookie = request.cookies.get(COOKIE, "")
     request.app.state.streams += 1
 
     def drawn() -> str | None:
-        if known.desk.session(cookie) is None:
+        if there(known, request, touch=False) is None:
             return None
         return rendered(request, "live.html", **_values(known, glances.of(table.import_id), table, who))
 

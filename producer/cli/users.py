@@ -1,0 +1,135 @@
+"""user set, list, remove; session list, end; link."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from producer.cli.ground import Ground, open_ground
+from producer.cli.verb import COMPLETE, say
+from producer.web.scrypt import checked, hashed
+from shared.config import Settings
+from shared.errors import UsageError
+from shared.logs import clean
+from shared.store.desk import Desk
+from shared.store.principals import Principals, Role, checked_name, role_of
+from shared.store.redis import connect
+from shared.store.sessions import LINK_SECONDS, Sessions
+
+_MOST_BYTES: Final = 1000
+
+
+def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path | None) -> int:
+    """A new user, or a new password and role for one."""
+    wanted, name = role_of(role), checked_name(name)
+    password = checked(_from_file(password_file) if password_file else _asked(name))
+    with open_ground(state_dir) as ground:
+        _note(ground, "user set", name=name, role=wanted.word)
+        Principals(connect(ground.urls[1])).set_user(name, wanted, hashed(password))
+    say(f"{clean(name)} signs in to the page as {wanted.word} with this password from now on")
+    return COMPLETE
+
+
+def run_list(*, state_dir: Path | None) -> int:
+    """A line each."""
+    with open_ground(state_dir) as ground:
+        for one in Principals(connect(ground.urls[1])).users():
+            print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
+    return COMPLETE
+
+
+def run_remove(name: str, *, state_dir: Path | None) -> int:
+    """Their sessions end with them."""
+    with open_ground(state_dir) as ground:
+        _note(ground, "user removed", name=name[:80])
+        if not Principals(connect(ground.urls[1])).remove_user(name):
+            raise UsageError(f"no user is called {name[:80]!r}; mailhaul user list shows them")
+    say(f"{clean(name)} signs in no more, and is signed out everywhere")
+    return COMPLETE
+
+
+def run_sessions(*, state_dir: Path | None) -> int:
+    """Browsers that are signed in, a line each."""
+    with open_ground(state_dir) as ground:
+        for one in Sessions(connect(ground.urls[1])).all():
+            who = one.principal
+            print(
+                f"{one.session_id}  {who.role.word:<8}  {_moment(one.began_at)}  {clean(who.name)} ({who.principal_id})"
+            )
+    return COMPLETE
+
+
+def run_end(which: str, *, state_dir: Path | None) -> int:
+    """By id or name."""
+    with open_ground(state_dir) as ground:
+        _note(ground, "sessions ended", of=which[:200])
+        ended = Sessions(connect(ground.urls[1])).end_of(which)
+    if not ended:
+        raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
+    say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
+    return COMPLETE
+
+
+def run_link(*, state_dir: Path | None) -> int:
+    """The link on standard output, alone."""
+    with open_ground(state_dir) as ground:
+        link = make_link(ground)
+    say(f"this link signs one browser in as administrator, once, within {LINK_SECONDS // 60} minutes:")
+    print(link, flush=True)
+    return COMPLETE
+
+
+def make_link(ground: Ground) -> str:
+    """For whoever may run this command: they hold the store and the key already."""
+    user = _user()
+    _note(ground, "link made", name=user)
+    text = Sessions(connect(ground.urls[1])).make_link(user, Role.ADMIN)
+    return f"{page_url(ground.settings)}enter/{text}"
+
+
+def page_url(settings: Settings) -> str:
+    """Where the page is, for a browser on this machine."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(settings.web_host, settings.web_host)  # noqa: S104
+    return f"http://{host}:{settings.web_port}/"
+
+
+def _asked(name: str) -> str:
+    try:
+        os.close(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
+    except OSError:
+        raise UsageError("give --password-file FILE: there is no terminal to ask at") from None
+    try:
+        first = getpass.getpass(f"Password for {clean(name)}: ")
+        again = getpass.getpass("The same again: ")
+    except EOFError:
+        raise UsageError("no password was given") from None
+    if first != again:
+        raise UsageError("the two are not the same: nothing was changed")
+    return first
+
+
+def _from_file(path: Path) -> str:
+    try:
+        text = path.read_bytes()[:_MOST_BYTES].decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise UsageError(f"--password-file: {path} cannot be read ({reason})") from None
+    return text.removesuffix("\n").removesuffix("\r")
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        return f"uid {os.getuid()}"
+
+
+def _note(ground: Ground, what: str, **detail: object) -> None:
+    Desk(connect(ground.urls[1])).note(f"command line ({_user()})", what, detail)
+
+
+def _moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M}"

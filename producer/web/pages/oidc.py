@@ -1,0 +1,157 @@
+"""Signing in by an identity provider: OpenID Connect, authorization code with PKCE. Authlib speaks it and checks signature,
+nonce and times; here is what it is told to check besides, and who is let in.
+
+It begins with a link and not with a form: the page's policy (`form-action 'self'`) would stop a form's way to another site.
+What must be remembered on the way (state, nonce, verifier) is kept here, for ten minutes and one return; the browser holds a
+number for it, in a "lax" cookie, since the provider sends it back from another site.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx2
+from authlib.integrations.starlette_client import OAuth, OAuthError
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+from joserfc.errors import JoseError
+from starlette.concurrency import run_in_threadpool
+
+from producer.web.access import Known, missed
+from producer.web.counter import Counter
+from producer.web.pages.drawing import saying
+from producer.web.pages.entering import Stranger, To, door, is_secure, welcome
+from producer.web.problems import Refused
+from shared.config import Settings
+from shared.logs import get_logger
+from shared.store.principals import Principal
+from shared.store.sessions import WAY_SECONDS
+
+routes = APIRouter(prefix="/oidc", include_in_schema=False)
+_COOKIE: Final = "mailhaul-oidc"
+_SECONDS: Final = 15.0
+#: Signatures that only the provider can make: with the others whoever has the public key, or nothing, could.
+_SIGNED: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+
+
+class Provider:
+    """The one that is set."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.issuer = (settings.web_oidc_issuer or "").rstrip("/")
+        self._client_id = settings.web_oidc_client_id
+        secret = settings.web_oidc_client_secret
+        self._app = OAuth().register(
+            "mailhaul",
+            client_id=self._client_id,
+            client_secret=secret.get_secret_value() if secret else None,
+            server_metadata_url=f"{self.issuer}/.well-known/openid-configuration",
+            client_kwargs={
+                "scope": settings.web_oidc_scope, "code_challenge_method": "S256", "timeout": _SECONDS,
+                **({} if secret else {"token_endpoint_auth_method": "none"}),
+            },
+        )  # fmt: skip
+
+    async def begin(self, request: Request) -> Response:
+        """To the provider. What is to be remembered is in `request.session`."""
+        await self._metadata()
+        answer: Response = await self._app.authorize_redirect(request, request.url_for("back"))
+        return answer
+
+    async def claims(self, request: Request) -> Mapping[str, Any]:
+        """Of whoever the provider sent back. Raises what Authlib, joserfc and httpx2 raise."""
+        metadata = await self._metadata()
+        wanted = {
+            "iss": {"essential": True, "values": [metadata["issuer"]]},
+            "aud": {"essential": True, "value": self._client_id},
+        }
+        found = (await self._app.authorize_access_token(request, claims_options=wanted)).get("userinfo")
+        if not found:
+            raise OAuthError(
+                "invalid_request", "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?"
+            )
+        claims: Mapping[str, Any] = found
+        return claims
+
+    async def _metadata(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self._app.load_server_metadata()
+        if str(found.get("issuer", "")).rstrip("/") != self.issuer:  # OpenID Connect Discovery 1.0, 4.3
+            said = str(found.get("issuer"))[:200]
+            raise OAuthError("invalid_issuer", f"MAILHAUL_WEB_OIDC_ISSUER is {self.issuer}, the provider's is {said}")
+        offered = found.get("id_token_signing_alg_values_supported") or ["RS256"]
+        found["id_token_signing_alg_values_supported"] = [one for one in offered if one in _SIGNED]
+        return found
+
+
+def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
+    """Who this is, and what they may do. Raises `Refused`."""
+    claim = known.settings.web_oidc_name_claim
+    name = claims.get(claim)
+    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
+        raise Refused(403, f"the identity provider says nothing as {claim}; see MAILHAUL_WEB_OIDC_NAME_CLAIM")
+    if claim == "email" and claims.get("email_verified") not in (True, "true"):
+        raise Refused(
+            403,
+            "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM can name "
+            "another claim, as preferred_username or sub",
+        )
+    groups = claims.get(known.settings.web_oidc_groups_claim) or []
+    groups = [groups] if isinstance(groups, str) else [group for group in groups if isinstance(group, str)]
+    role = known.roles.of(name, groups)
+    if role is None:
+        raise Refused(403, "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul")
+    return Principal(principal_id=f"oidc:{claims['sub']}", name=name, role=role)
+
+
+@routes.get("/begin")
+async def begin(request: Request, known: Known, to: To = "") -> Response:
+    """To the provider."""
+    kept: dict[str, Any] = {}
+    request.scope["session"] = kept
+    try:
+        answer = await _provider(request).begin(request)
+    except (OAuthError, JoseError, httpx2.HTTPError, ValueError) as error:
+        return await _failed(request, known, error)
+    number = await run_in_threadpool(known.sessions.keep_way, {"session": kept, "to": to})
+    answer.set_cookie(
+        _COOKIE, number, max_age=WAY_SECONDS, path=routes.prefix, httponly=True, samesite="lax",
+        secure=is_secure(request),
+    )  # fmt: skip
+    return answer
+
+
+@routes.get("/back")
+async def back(request: Request, known: Known) -> Response:
+    """From the provider. Once: what was remembered is forgotten here."""
+    way = await run_in_threadpool(known.sessions.way, request.cookies.get(_COOKIE, ""))
+    request.scope["session"] = way.get("session", {})
+    try:
+        claims = await _provider(request).claims(request)
+        who = principal_of(claims, known)
+    except (OAuthError, JoseError, httpx2.HTTPError, ValueError, Refused) as error:
+        return await _failed(request, known, error)
+    answer = await run_in_threadpool(welcome, known, request, who, "oidc", way.get("to", ""))
+    answer.delete_cookie(_COOKIE, path=routes.prefix)
+    return answer
+
+
+def _provider(request: Request) -> Provider:
+    provider: Provider | None = request.app.state.provider
+    if provider is None:
+        raise Stranger("")
+    return provider
+
+
+async def _failed(request: Request, known: Counter, error: Exception) -> Response:
+    """Back at the door, with a sentence; what exactly it was is in the log."""
+    get_logger("mailhaul.web").warning("oidc_failed", error=f"{type(error).__name__}: {str(error)[:500]}")
+    say = saying(request).word
+    if isinstance(error, Refused):
+        wrong, status = say(error.detail), error.status
+    elif isinstance(error, httpx2.HTTPError):
+        wrong, status = say("The identity provider does not answer; the log says more."), 502
+    else:
+        wrong, status = say("The identity provider did not let you in, or it took too long: try again."), 401
+        await run_in_threadpool(missed, known, request, "oidc")
+    return await run_in_threadpool(door, request, known, wrong, "", status)

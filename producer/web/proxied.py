@@ -1,0 +1,78 @@
+"""What a proxy in front says: where a request came from, and, where it signs people in itself, who sends it.
+
+Believed is only what comes from an address in `MAILHAUL_WEB_PROXIES`; from anybody else these headers mean nothing. A name that
+is given twice is refused: one of the two was a browser's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Final
+
+from fastapi import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from producer.web.counter import Counter
+from producer.web.problems import Refused
+from shared.errors import UsageError
+from shared.store.principals import Principal
+
+_TRUSTED: Final = "mailhaul.trusted"
+Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
+
+
+class Proxied:
+    """ASGI middleware, outermost: afterwards a request's client and scheme are those that the proxies name."""
+
+    def __init__(self, app: ASGIApp, networks: Networks) -> None:
+        self._networks = networks
+        names = [str(network) for network in networks]
+        self._app: Any = ProxyHeadersMiddleware(app, trusted_hosts=names) if names else app  # type: ignore[arg-type]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes on."""
+        if scope["type"] == "http":
+            scope[_TRUSTED] = self._trusts(scope["client"][0] if scope["client"] else "")
+        await self._app(scope, receive, send)
+
+    def _trusts(self, peer: str) -> bool:
+        try:
+            address = ipaddress.ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
+
+
+def networks_of(text: str) -> Networks:
+    """From addresses and networks, separated by commas. Raises `UsageError`."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(ipaddress.ip_network(part))
+        except ValueError:
+            raise UsageError(
+                f"MAILHAUL_WEB_PROXIES: {part[:60]!r} is no address or network, as in 10.0.0.7 or 10.0.0.0/24"
+            ) from None
+    return tuple(found)
+
+
+def vouched(request: Request, known: Counter) -> Principal | None:
+    """Whom the proxy says this is; None where it says nothing. Raises `Refused` for somebody without a role."""
+    header = known.settings.web_proxy_user_header
+    if not header or not request.scope.get(_TRUSTED):
+        return None
+    names = request.headers.getlist(header)
+    if not names or not names[0].strip():
+        return None
+    if len(names) > 1:
+        raise Refused(400, f"the header {header} was given twice: the proxy must remove what browsers send")
+    name = names[0].strip()[:200]
+    groups: list[str] = []
+    if known.settings.web_proxy_groups_header:
+        for line in request.headers.getlist(known.settings.web_proxy_groups_header):
+            groups += [group.strip() for group in line.split(",")]
+    role = known.roles.of(name, groups)
+    if role is None:
+        raise Refused(403, "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul")
+    return Principal(principal_id=f"proxy:{name}", name=name, role=role)

@@ -1,0 +1,210 @@
+"""Who may ask: programs and people with a token, users with a password.
+
+A token is a long random number, so that a plain SHA-256 of it is a good hash at rest; it is shown once, when it is made. A
+user's password comes here already hashed (`producer.web.scrypt`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final, cast
+
+from shared.errors import UsageError
+from shared.store import keys
+from shared.store.asking import Asking
+
+#: What a token begins with, so that scanners find one that leaked.
+MARK: Final = "mh"
+_HEX: Final = re.compile(r"[0-9a-f]{12}")
+
+
+class Role(IntEnum):
+    """Who may do what; each may do what those below may."""
+
+    #: Reads.
+    VIEWER = 1
+    #: Opens and steers imports.
+    OPERATOR = 2
+    #: Users, tokens, limits, the audit log.
+    ADMIN = 3
+
+    @property
+    def word(self) -> str:
+        """As written by people."""
+        return self.name.lower()
+
+
+def role_of(word: str) -> Role:
+    """The role that is called so. Raises `UsageError`."""
+    try:
+        return Role[word.strip().upper()]
+    except KeyError:
+        raise UsageError(f"{word[:40]!r} is no role; roles are {', '.join(role.word for role in Role)}") from None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Principal:
+    """Somebody, or a program, who is known."""
+
+    #: Tells it apart for ever, with the way it came: "token:3f…", "user:anna", "oidc:…", "proxy:anna", "link:anna".
+    principal_id: str
+    #: What a person calls it.
+    name: str
+    #: What it may do.
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Token:
+    """One that was made, without its secret."""
+
+    #: Its public part.
+    token_id: str
+    #: Who or what it is for.
+    name: str
+    #: What it may do.
+    role: Role
+    #: When it was made, seconds since the epoch.
+    created_at: float
+
+    @property
+    def principal(self) -> Principal:
+        """Who comes with it."""
+        return Principal(principal_id=f"token:{self.token_id}", name=self.name, role=self.role)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class User:
+    """One who signs in with a password."""
+
+    #: What is typed.
+    name: str
+    #: What they may do.
+    role: Role
+    #: The password's hash, as `producer.web.scrypt` writes it.
+    password_hash: str
+    #: When the password was set, seconds since the epoch: sessions by another one have ended.
+    set_at: float
+
+    @property
+    def principal(self) -> Principal:
+        """Who signs in."""
+        return Principal(principal_id=f"user:{self.name}", name=self.name, role=self.role)
+
+
+class Principals(Asking):
+    """On the state database. Thread-safe. Raises `StoreError` while it is away."""
+
+    # -- tokens
+
+    def make_token(self, name: str, role: Role) -> tuple[Token, str]:
+        """A new token and its text, which nobody can read again. Raises `UsageError`."""
+        token = Token(token_id=secrets.token_hex(6), name=checked_name(name), role=role, created_at=time.time())
+        secret = secrets.token_urlsafe(32)
+        self._write_token(token, secret)
+        return token, f"{MARK}_{token.token_id}_{secret}"
+
+    def admit_first(self, text: str) -> bool:
+        """The token of whoever set all this up, an administrator's; only while there is no other. Raises `UsageError`."""
+        mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
+        if mark != MARK or not _HEX.fullmatch(token_id) or len(secret) < 32:
+            raise UsageError(
+                "MAILHAUL_WEB_FIRST_TOKEN is no token: deploy/make_secrets.py makes one (producer/web-token)"
+            )
+        if self.tokens():
+            return False
+        self._write_token(Token(token_id=token_id, name="first", role=Role.ADMIN, created_at=time.time()), secret)
+        return True
+
+    def _write_token(self, token: Token, secret: str) -> None:
+        row = {"name": token.name, "role": token.role.word, "hash": _hash(secret), "created_at": token.created_at}
+        self._do("hset", keys.TOKENS, token.token_id, json.dumps(row))
+
+    def tokens(self) -> list[Token]:
+        """All, oldest first."""
+        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TOKENS))
+        found = [_token(token_id.decode(), json.loads(row)) for token_id, row in rows.items()]
+        return sorted(found, key=lambda token: token.created_at)
+
+    def by_token(self, text: str) -> Principal | None:
+        """Whose token this is; None when it is nobody's."""
+        mark, _, rest = text.partition("_")
+        token_id, _, secret = rest.partition("_")
+        if mark != MARK or not _HEX.fullmatch(token_id) or len(text) > 200:
+            return None
+        row = self._row(keys.TOKENS, token_id)
+        if row is None or not hmac.compare_digest(row["hash"], _hash(secret)):
+            return None
+        return _token(token_id, row).principal
+
+    def revoke(self, token_id: str) -> bool:
+        """Ends a token at once; whether there was one."""
+        return bool(self._do("hdel", keys.TOKENS, token_id))
+
+    # -- users
+
+    def set_user(self, name: str, role: Role, password_hash: str) -> User:
+        """A new one, or a new password and role; sessions by the old password have ended. Raises `UsageError`."""
+        user = User(name=checked_name(name), role=role, password_hash=password_hash, set_at=time.time())
+        row = {"role": role.word, "hash": password_hash, "set_at": user.set_at}
+        self._do("hset", keys.USERS, user.name, json.dumps(row))
+        return user
+
+    def users(self) -> list[User]:
+        """All, by name."""
+        rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.USERS))
+        return sorted((_user(name.decode(), json.loads(row)) for name, row in rows.items()), key=lambda user: user.name)
+
+    def user(self, name: str) -> User | None:
+        """The one of this name."""
+        row = self._row(keys.USERS, name)
+        return _user(name, row) if row else None
+
+    def remove_user(self, name: str) -> bool:
+        """Ends a user with all their sessions; whether there was one."""
+        return bool(self._do("hdel", keys.USERS, name))
+
+    # -- both
+
+    def still(self, principal_id: str, stamp: float) -> Principal | None:
+        """The one with this id as they are now; None once the token was revoked, the user removed, or the password is
+        another than that of `stamp`. Raises `KeyError` for one who is not known here."""
+        way, _, which = principal_id.partition(":")
+        if way == "token":
+            row = self._row(keys.TOKENS, which)
+            return _token(which, row).principal if row else None
+        if way == "user":
+            user = self.user(which)
+            return user.principal if user and user.set_at == stamp else None
+        raise KeyError(principal_id)
+
+    def _row(self, key: str, name: str) -> dict[str, Any] | None:
+        row = self._do("hget", key, name)
+        return cast(dict[str, Any], json.loads(row)) if row else None
+
+
+def checked_name(name: str) -> str:
+    """Of a token or a user. Raises `UsageError`."""
+    if not 0 < len(name) <= 80 or not name.isprintable() or name != name.strip():
+        raise UsageError("a name is 1 to 80 printable characters, without a space at either end")
+    return name
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _token(token_id: str, row: Mapping[str, Any]) -> Token:
+    return Token(token_id=token_id, name=row["name"], role=role_of(row["role"]), created_at=row["created_at"])
+
+
+def _user(name: str, row: Mapping[str, Any]) -> User:
+    return User(name=name, role=role_of(row["role"]), password_hash=row["hash"], set_at=row["set_at"])

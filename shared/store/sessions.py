@@ -1,0 +1,163 @@
+"""Who is there: sessions of browsers, links that sign in once, and who guessed wrong; who is on the way to an identity provider.
+
+What a browser holds is a long random number, kept here as its SHA-256. A session ends on the server: when nobody used it for
+a while, when its time is over, or with what it began with, the token or the password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import redis
+
+from shared.store import keys
+from shared.store.asking import Asking
+from shared.store.principals import Principal, Principals, Role, role_of
+
+#: A link that signs in works so long, seconds.
+LINK_SECONDS: Final = 3600
+#: The way to an identity provider and back takes at most so long, seconds.
+WAY_SECONDS: Final = 600
+#: Wrong guesses are remembered so long, seconds.
+TRIES_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Session:
+    """A browser that is signed in."""
+
+    #: Tells it apart; not what the browser holds.
+    session_id: str
+    #: Who is there.
+    principal: Principal
+    #: When they signed in, seconds since the epoch.
+    began_at: float
+
+
+class Sessions(Asking):
+    """On the state database. Thread-safe. Raises `StoreError` while it is away."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        super().__init__(client)
+        self._principals = Principals(client)
+
+    # -- sessions
+
+    def begin(self, principal: Principal, *, idle: float, most: float, stamp: float = 0) -> str:
+        """Signed in; the session's text, for a cookie. It ends after `idle` seconds without a request, and after `most`.
+        `stamp`: of the password that was given (`User.set_at`)."""
+        text, now = secrets.token_urlsafe(32), time.time()
+        row = {
+            "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
+            "until": now + most, "idle": idle, "stamp": stamp,
+        }  # fmt: skip
+        place = _hash(text)
+        self._do("zremrangebyscore", keys.SESSIONS, "-inf", now)
+        self._do("zadd", keys.SESSIONS, {place: row["until"]})
+        self._do("set", keys.session(place), json.dumps(row), ex=max(1, int(min(idle, most))))
+        return text
+
+    def find(self, text: str, *, touch: bool = True) -> Principal | None:
+        """Whose session this is; None once it has ended, or what it began with. `touch`: somebody is there (and not only a
+        page that was left open)."""
+        place = _hash(text)
+        known = self._do("get", keys.session(place)) if text else None
+        if known is None:
+            return None
+        row, now = json.loads(known), time.time()
+        principal = self._still(row)
+        if principal is None or row["until"] <= now:
+            return None
+        if touch:
+            self._do("expire", keys.session(place), max(1, int(min(row["idle"], row["until"] - now))))
+        return principal
+
+    def _still(self, row: Mapping[str, Any]) -> Principal | None:
+        try:
+            return self._principals.still(row["id"], row["stamp"])
+        except KeyError:  # known elsewhere: at the identity provider, or as whoever started all this
+            return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
+
+    def all(self) -> list[Session]:
+        """Those that have not ended, newest first."""
+        found = []
+        for place in self._do("zrange", keys.SESSIONS, 0, -1):
+            known = self._do("get", keys.session(place.decode()))
+            row = json.loads(known) if known else None
+            if row and (principal := self._still(row)):
+                session_id = place.decode()[:12]
+                found.append(Session(session_id=session_id, principal=principal, began_at=row["began_at"]))
+        return sorted(found, key=lambda session: -session.began_at)
+
+    def end(self, text: str) -> None:
+        """Ended here, whatever the browser keeps."""
+        self._end(_hash(text))
+
+    def end_of(self, which: str) -> int:
+        """Ends the session with this id, or all of the principal with this id or name; how many."""
+        meant = [one for one in self.all() if which in (one.session_id, one.principal.principal_id, one.principal.name)]
+        ids = {one.session_id for one in meant}
+        places = [place.decode() for place in self._do("zrange", keys.SESSIONS, 0, -1)]
+        for place in places:
+            if place[:12] in ids:
+                self._end(place)
+        return len(ids)
+
+    def _end(self, place: str) -> None:
+        self._do("delete", keys.session(place))
+        self._do("zrem", keys.SESSIONS, place)
+
+    # -- links
+
+    def make_link(self, name: str, role: Role) -> str:
+        """What signs its first user in as `name`, within the hour."""
+        text = secrets.token_urlsafe(24)
+        row = json.dumps({"id": f"link:{name}", "name": name, "role": role.word})
+        self._do("set", keys.link(_hash(text)), row, ex=LINK_SECONDS)
+        return text
+
+    def by_link(self, text: str) -> Principal | None:
+        """Whom it signs in; from now on nobody any more."""
+        known = self._do("getdel", keys.link(_hash(text)))
+        if known is None:
+            return None
+        row = json.loads(known)
+        return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
+
+    # -- ways to an identity provider
+
+    def keep_way(self, what: Mapping[str, Any]) -> str:
+        """What must be known when the browser is back; the number by which it will be found, once."""
+        text = secrets.token_urlsafe(24)
+        self._do("set", keys.way(_hash(text)), json.dumps(what), ex=WAY_SECONDS)
+        return text
+
+    def way(self, text: str) -> dict[str, Any]:
+        """As kept; empty when it was used, is over, or another browser's."""
+        known = self._do("getdel", keys.way(_hash(text))) if text else None
+        return cast(dict[str, Any], json.loads(known)) if known else {}
+
+    # -- guesses
+
+    def missed(self, *places: str) -> None:
+        """A wrong guess: from this address, at this name."""
+        for place in places:
+            key = keys.tries(_hash(place))
+            self._do("set", key, 0, nx=True, ex=TRIES_SECONDS)
+            self._do("incr", key)
+
+    def misses(self, place: str) -> tuple[int, int]:
+        """Wrong guesses lately, and seconds until they are forgotten."""
+        key = keys.tries(_hash(place))
+        number = int(self._do("get", key) or 0)
+        return number, max(1, int(self._do("ttl", key))) if number else 0
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

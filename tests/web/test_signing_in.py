@@ -1,0 +1,447 @@
+"""Ways to sign in to the page: password, link, token, identity provider, proxy. Each with what must not get in by it."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx2
+import pytest
+from joserfc.jwk import OctKey, RSAKey
+
+from producer.web import scrypt
+from shared.store.principals import Principal, Role
+from shared.store.redis import connect
+from shared.store.sessions import Sessions
+from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
+from tests.web.conftest import House
+
+GOOD = "a long enough password"
+
+
+class Browser:
+    """Keeps cookies and follows nothing by itself."""
+
+    def __init__(self, house: House, **headers: str) -> None:
+        self.base = f"http://127.0.0.1:{house.port}"
+        self._client = httpx2.Client(
+            base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
+        )
+        self.cookies = self._client.cookies
+        self.get, self.post = self._client.get, self._client.post
+
+    def is_in(self) -> bool:
+        """Whether the page is there for whoever holds these cookies."""
+        return self.get("/").status_code == 200
+
+    def signs_in(self, name: str, password: str, **more: str) -> httpx2.Response:
+        return self.post("/sign-in", data={"name": name, "password": password, **more})
+
+
+def _user(house: House, name: str = "anna", role: Role = Role.ADMIN, password: str = GOOD) -> None:
+    house.principals.set_user(name, role, scrypt.hashed(password))
+
+
+def _audit(house: House) -> list[tuple[str, str, str]]:
+    return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in house.desk.audit()]
+
+
+def _command(house: House, *arguments: str, code: int = 0) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "producer", *arguments], env=house.environment(), capture_output=True, text=True,
+        timeout=60, stdin=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+# -- passwords
+
+
+def test_a_hash_fits_its_password_only_and_says_how_it_was_made() -> None:
+    known = scrypt.hashed(GOOD)
+    assert known.startswith("scrypt$32768$8$3$")
+    assert (scrypt.fits(GOOD, known), scrypt.fits(GOOD + " ", known), scrypt.fits(GOOD, "")) == (True, False, False)
+    assert scrypt.hashed(GOOD) != known  # salted
+
+
+def test_a_user_signs_in_and_everything_ends_with_the_password(house: House) -> None:
+    house.serve()
+    _user(house)
+    one, other = Browser(house), Browser(house)
+    assert one.get("/").headers["location"] == "/sign-in"
+    assert one.signs_in("anna", "wrong").status_code == 401
+    assert one.signs_in("nobody", GOOD).status_code == 401
+    assert one.signs_in("anna", GOOD).status_code == 303
+    other.signs_in("anna", GOOD)
+    assert one.is_in()
+    before = one.cookies["mailhaul"]
+
+    one.signs_in("anna", GOOD)  # again: another number, and the old one is worth nothing
+    assert one.cookies["mailhaul"] != before
+    thief = Browser(house)
+    thief.cookies.set("mailhaul", before)
+    assert not thief.is_in()
+
+    assert one.post("/sign-out").status_code == 303
+    assert (one.is_in(), other.is_in()) == (False, True)
+    _user(house, password="another long password")
+    assert not other.is_in()
+    assert other.signs_in("anna", GOOD).status_code == 401
+    assert other.signs_in("anna", "another long password").status_code == 303
+    house.principals.remove_user("anna")
+    assert not other.is_in()
+    assert _audit(house)[:4] == [
+        ("anna", "sign-in refused", "password"),
+        ("?", "sign-in refused", "password"),  # a name that is nobody's may be a password
+        ("anna (user:anna)", "signed in", "password"),
+        ("anna (user:anna)", "signed in", "password"),
+    ]
+
+
+def test_a_role_holds_on_the_page_and_changes_at_once(house: House) -> None:
+    house.serve()
+    _user(house, role=Role.VIEWER)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+    assert (browser.get("/new").status_code, browser.post("/new").status_code) == (403, 403)
+    (user,) = house.principals.users()
+    assert user.role is Role.VIEWER
+    assert browser.is_in()
+
+
+def test_where_one_wanted_to_go_and_nowhere_else(house: House) -> None:
+    house.serve()
+    _user(house)
+    browser = Browser(house)
+    assert browser.get("/new?lang=en").headers["location"] == "/sign-in?to=/new%3Flang%3Den"
+    assert 'name="to" value="/new"' in browser.get("/sign-in?to=/new").text
+    assert browser.signs_in("anna", GOOD, to="/new").headers["location"] == "/new"
+    for elsewhere in (
+        "//evil.example",
+        "https://evil.example",
+        "/\\evil.example",
+        "javascript:x",
+        "/sign-in",
+        "\t//evil",
+    ):
+        assert browser.signs_in("anna", GOOD, to=elsewhere).headers["location"] == "/"
+
+
+def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
+    house.serve()
+    _user(house)
+    browser = Browser(house)
+    with ThreadPoolExecutor(4) as pool:
+        codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(10)))
+    assert codes == [401] * 10
+    refused = browser.signs_in("anna", GOOD)
+    assert (refused.status_code, 0 < int(refused.headers["retry-after"]) <= 60) == (429, True)
+    assert "too many wrong guesses" in refused.text.lower()
+    assert browser.signs_in("berta", "wrong").status_code == 401  # another name from here: not yet
+    assert (
+        len([entry for entry in _audit(house) if entry[1] == "sign-in refused"]) == 11
+    )  # the refused one guessed nothing
+
+
+def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> None:
+    house.serve(MAILHAUL_WEB_NAMES="mail.corp.example")
+    _user(house)
+    named = f"mail.corp.example:{house.port}"
+    plain = Browser(house, Host=named, Origin=f"http://{named}").signs_in("anna", GOOD)
+    assert (plain.status_code, "without TLS" in plain.text) == (400, True)
+    cookie = Browser(house, Host=named, Origin=f"https://{named}").signs_in("anna", GOOD).headers["set-cookie"]
+    assert cookie.startswith("__Host-mailhaul=")
+    assert {"HttpOnly", "Secure", "SameSite=lax", "Path=/"} <= set(cookie.split("; "))
+
+
+# -- sessions
+
+
+def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: House) -> None:
+    sessions, anna = Sessions(connect(house.state_url)), Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN)
+    state = connect(house.state_url)
+
+    def left() -> int:
+        (key,) = list(state.scan_iter("*desk:session:*"))
+        return int(state.ttl(key))
+
+    text = sessions.begin(anna, idle=100, most=1000)
+    (key,) = list(state.scan_iter("*desk:session:*"))
+    state.expire(key, 50)
+    assert sessions.find(text, touch=False) == anna
+    assert left() <= 50  # a page that is left open is nobody
+    assert sessions.find(text) == anna
+    assert left() > 50
+    sessions.end_of("anna")
+    assert sessions.find(text) is None
+
+    text = sessions.begin(anna, idle=100, most=30)
+    assert left() <= 30  # its time is over before
+    sessions.find(text)
+    assert left() <= 30
+    over = sessions.begin(anna, idle=100, most=-1)
+    assert sessions.find(over) is None
+
+
+def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: House) -> None:
+    house.serve()
+    _user(house)
+    _user(house, "berta")
+    anna, berta = Browser(house), Browser(house)
+    anna.signs_in("anna", GOOD)
+    berta.signs_in("berta", GOOD)
+    listed = _command(house, "session", "list")
+    assert re.search(r"^[0-9a-f]{12}  admin .*anna \(user:anna\)$", listed, re.MULTILINE)
+    assert anna.cookies["mailhaul"] not in listed
+    assert "signed out: 1 browser" in _command(house, "session", "end", "anna")
+    assert (anna.is_in(), berta.is_in()) == (False, True)
+    assert "nobody is signed in as" in _command(house, "session", "end", "anna", code=2)
+    admin = house.client("admin")
+    (left,) = admin.get("/sessions").json()["sessions"]
+    assert left["name"] == "berta"
+    assert admin.delete(f"/sessions/{left['id']}").status_code == 204
+    assert not berta.is_in()
+
+
+# -- the command line
+
+
+def test_users_by_command(house: House) -> None:
+    house.serve()
+    file = house.home / "password"
+    file.write_text(f"{GOOD}\n")
+    said = _command(house, "user", "set", "anna", "--role", "viewer", "--password-file", str(file))
+    assert "anna signs in to the page as viewer" in said
+    assert Browser(house).signs_in("anna", GOOD).status_code == 303
+    assert re.search(r"^viewer .* anna$", _command(house, "user", "list"), re.MULTILINE)
+    assert "signed out everywhere" in _command(house, "user", "remove", "anna")
+    assert "no user is called" in _command(house, "user", "remove", "anna", code=2)
+    file.write_text("short")
+    assert "10 to 200 characters" in _command(house, "user", "set", "anna", "--password-file", str(file), code=2)
+    assert "no terminal to ask at" in _command(house, "user", "set", "anna", code=2)
+    assert "no role" in _command(house, "user", "set", "anna", "--role", "king", code=2)
+    stored = b"".join(value for key in ("mailhaul:desk:users", "mailhaul:desk:audit") for value in [_dump(house, key)])
+    assert GOOD.encode() not in stored
+
+
+def _dump(house: House, key: str) -> bytes:
+    return connect(house.state_url).dump(key) or b""
+
+
+def test_a_password_is_asked_for_twice_at_a_terminal(house: House) -> None:
+    def typed(*lines: str) -> tuple[int, str]:
+        child, terminal = pty.fork()
+        if child == 0:
+            os.execvpe(sys.executable, [sys.executable, "-m", "producer", "user", "set", "anna"], house.environment())
+        said = b""
+        for line in lines:
+            while not said.endswith(b": "):
+                said += os.read(terminal, 1000)
+            os.write(terminal, f"{line}\n".encode())
+            said += b"\n"
+        try:
+            while chunk := os.read(terminal, 1000):
+                said += chunk
+        except OSError:  # it has ended
+            pass
+        os.close(terminal)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode()
+
+    code, said = typed(GOOD, "something else")
+    assert (code, "not the same: nothing was changed" in said, house.principals.users()) == (2, True, [])
+    code, said = typed(GOOD, GOOD)
+    assert (code, GOOD in said) == (0, False)
+    assert [user.name for user in house.principals.users()] == ["anna"]
+
+
+# -- the link
+
+
+def test_a_link_signs_in_once(house: House) -> None:
+    house.serve()
+    link = _command(house, "link").splitlines()
+    where = next(line for line in link if line.startswith("http"))
+    assert where.startswith(f"http://127.0.0.1:{house.port}/enter/")
+    browser = Browser(house)
+    assert browser.get(where).headers["location"] == "/"
+    assert browser.is_in()
+    assert browser.get("/new").status_code == 200
+    other = Browser(house)
+    again = other.get(where)
+    assert (again.status_code, "used already" in again.text, other.is_in()) == (401, True, False)
+    unused = next(line for line in _command(house, "link").splitlines() if line.startswith("http"))
+    assert browser.get(unused).status_code == 303  # who is in already uses nothing up
+    assert other.get(unused).status_code == 303
+    assert other.is_in()
+    for _ in range(20):
+        Browser(house).get("/enter/guess")
+    assert Browser(house).get("/enter/guess").status_code == 429
+
+
+# -- an identity provider
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider() as provider:
+        yield provider
+
+
+def _with_provider(house: House, provider: IdentityProvider, **more: str) -> None:
+    house.serve(
+        MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="anna@corp.example=admin,@ops=operator", **more,
+    )  # fmt: skip
+
+
+def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
+    """To the provider and back, as a browser follows."""
+    begun = browser.get("/oidc/begin", params={"to": to})
+    assert begun.status_code == 302, begun.text
+    back = httpx2.get(begun.headers["location"]).headers["location"]
+    return browser.get(back)
+
+
+def test_the_identity_provider_lets_in_by_name_and_by_group(house: House, provider: IdentityProvider) -> None:
+    _with_provider(house, provider)
+    browser = Browser(house)
+    assert "Sign in with 127.0.0.1" in browser.get("/sign-in").text
+    assert _comes(browser, "/new").headers["location"] == "/new"
+    assert browser.get("/new").status_code == 200
+    assert _audit(house) == [("anna@corp.example (oidc:7)", "signed in", "oidc")]
+    provider.person = {"sub": "8", "email": "Berta@corp.example", "email_verified": True, "groups": ["staff", "Ops"]}
+    other = Browser(house)
+    _comes(other)
+    assert "Berta@corp.example" in other.get("/").text
+    asked = next(one for one in provider.asked if one.path == "/authorize").query
+    assert (asked["code_challenge_method"], bool(asked["nonce"]), bool(asked["state"])) == ("S256", True, True)
+
+
+@pytest.mark.parametrize(
+    ("lies", "status"),
+    [
+        ({"aud": "another-client", "azp": CLIENT}, 401),
+        ({"iss": "https://evil.example"}, 401),
+        ({"nonce": "another"}, 401),
+        ({"nonce": None}, 401),
+        ({"exp": 1}, 401),
+        ({"email": "nobody@corp.example"}, 403),
+        ({"email": None}, 403),
+        ({"email_verified": False}, 403),
+        ({"email_verified": None}, 403),
+        ({"email": ["anna@corp.example"]}, 403),
+        ({}, 303),
+    ],
+    ids=str,
+)
+def test_the_identity_provider_is_believed_only_what_it_says_for_us(
+    house: House, provider: IdentityProvider, lies: dict[str, Any], status: int
+) -> None:
+    _with_provider(house, provider)
+    provider.lies = lies
+    browser = Browser(house)
+    assert _comes(browser).status_code == status
+    assert browser.is_in() is (status == 303)
+
+
+@pytest.mark.parametrize(
+    "key", [RSAKey.generate_key(2048, {"kid": "one"}), OctKey.generate_key(256)], ids=["other", "hs256"]
+)
+def test_another_signature_lets_nobody_in(house: House, provider: IdentityProvider, key: Any) -> None:
+    _with_provider(house, provider)
+    provider.signs_with = key
+    provider.alg = "HS256" if isinstance(key, OctKey) else "RS256"
+    browser = Browser(house)
+    assert _comes(browser).status_code == 401
+    assert not browser.is_in()
+
+
+def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provider: IdentityProvider) -> None:
+    _with_provider(house, provider)
+    browser, thief = Browser(house), Browser(house)
+    begun = browser.get("/oidc/begin")
+    back = httpx2.get(begun.headers["location"]).headers["location"]
+    assert thief.get(back).status_code == 401  # whom another began for: login CSRF
+    cookie = browser.cookies["mailhaul-oidc"]
+    assert browser.get(back).status_code == 303
+    browser.cookies.set("mailhaul-oidc", cookie, path="/oidc")
+    assert browser.get(back).status_code == 401
+    assert thief.get("/oidc/back?error=access_denied").status_code == 401
+
+
+def test_a_provider_that_is_another_or_away_lets_nobody_in(house: House, provider: IdentityProvider) -> None:
+    _with_provider(house, provider)
+    provider.metadata = {"issuer": "https://evil.example"}
+    assert Browser(house).get("/oidc/begin").status_code == 401
+    log = (house.home / "producer.web.log").read_text()
+    assert "MAILHAUL_WEB_OIDC_ISSUER is" in log
+    provider.__exit__(None, None, None)
+    assert CLIENT_SECRET not in log
+
+
+def test_settings_that_would_let_anybody_in_are_refused(house: House) -> None:
+    for variables, why in (
+        ({"MAILHAUL_WEB_OIDC_ISSUER": "https://id.example"}, "go together"),
+        ({"MAILHAUL_WEB_OIDC_ISSUER": "http://id.example", "MAILHAUL_WEB_OIDC_CLIENT_ID": "x"}, "must be an https URL"),
+        (
+            {"MAILHAUL_WEB_OIDC_ISSUER": "https://id.example", "MAILHAUL_WEB_OIDC_CLIENT_ID": "x"},
+            "set MAILHAUL_WEB_ROLES",
+        ),
+        ({"MAILHAUL_WEB_PROXY_USER_HEADER": "X-User"}, "anybody could say who they are"),
+        ({"MAILHAUL_WEB_ROLES": "anna=king"}, "no role"),
+        ({"MAILHAUL_WEB_ROLES": "anna"}, "NAME=role"),
+        ({"MAILHAUL_WEB_PROXIES": "10.0.0.0/99"}, "no address or network"),
+    ):
+        process = subprocess.run(
+            [sys.executable, "-m", "producer.web"], env=house.environment() | variables, capture_output=True, text=True,
+            timeout=60, cwd=house.home,
+        )  # fmt: skip
+        assert process.returncode == 2, variables
+        assert why in process.stderr
+
+
+# -- a proxy that signs people in
+
+
+def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> None:
+    proxy = {
+        "MAILHAUL_WEB_PROXY_USER_HEADER": "X-Forwarded-User", "MAILHAUL_WEB_PROXY_GROUPS_HEADER": "X-Forwarded-Groups",
+        "MAILHAUL_WEB_ROLES": "anna=admin,@ops=operator",
+    }  # fmt: skip
+    house.serve(**proxy, MAILHAUL_WEB_PROXIES="127.0.0.0/30")
+    anna = Browser(house, **{"X-Forwarded-User": "Anna", "X-Forwarded-For": "203.0.113.9"})
+    assert anna.is_in()
+    assert "Sign out" not in anna.get("/").text  # the proxy would sign in again
+    page = house.anybody(**{"X-Forwarded-User": "anna"})
+    assert page.get("/tokens").status_code == 200
+    assert page.post(
+        "/tokens", json={"name": "x", "role": "viewer"}, headers={"X-Forwarded-For": "203.0.113.9"}
+    ).is_success
+    assert house.desk.audit()[-1]["detail"]["from"] == "203.0.113.9"
+    assert (
+        Browser(house, **{"X-Forwarded-User": "x", "X-Forwarded-Groups": "staff, ops"}).get("/new").status_code == 200
+    )
+    assert Browser(house, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
+    twice = [("X-Forwarded-User", "x"), ("X-Forwarded-User", "anna")]
+    assert httpx2.get(f"{anna.base}/", headers=twice).status_code == 400
+    sent = anna.post("/sign-out", headers={"Origin": "https://evil.example"})
+    assert sent.status_code == 403  # the proxy's word goes with every request: other sites are kept out by their origin
+
+
+def test_the_same_headers_from_elsewhere_mean_nothing(house: House) -> None:
+    house.serve(
+        MAILHAUL_WEB_PROXY_USER_HEADER="X-Forwarded-User", MAILHAUL_WEB_ROLES="*=admin", MAILHAUL_WEB_PROXIES="10.9.9.9"
+    )
+    browser = Browser(house, **{"X-Forwarded-User": "anna", "X-Forwarded-For": "203.0.113.9"})
+    assert browser.get("/").headers["location"] == "/sign-in"
+    _user(house)
+    browser.signs_in("anna", GOOD)
+    assert house.desk.audit()[-1]["detail"]["from"] == "127.0.0.1"
+    assert house.anybody(**{"X-Forwarded-User": "anna"}).get("/imports").status_code == 401
