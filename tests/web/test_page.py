@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from producer.web.scrypt import hashed
 from shared.store import keys
 from shared.store.principals import role_of
 from tests import mail
 from tests.servers.dovecot import Dovecot
+from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, House, allowed
 
@@ -396,3 +398,52 @@ def test_a_session_ends_here_and_with_its_token(house: House, browser: Any) -> N
         house.principals.revoke(bearer.token_id)
     person.page.goto("/")
     assert person.page.url.endswith("/sign-in")
+
+
+def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
+    house: House, servers: Servers, browser: Any
+) -> None:
+    _fill(servers, "page9", {"INBOX": 1})
+    house.serve(**allowed(servers))
+    person = Person(browser, house)
+    page = person.page
+    person.signs_in()
+    _opens(person, servers, f"page9,{PASSWORD}\n")
+    page.wait_for_selector("#live h1 .state.opening")
+    where = page.url
+    overview = person.context.new_page()  # another one, that asks by itself every few seconds
+    overview.goto("/")
+    overview.wait_for_selector("#imports td")
+    for token in house.principals.tokens():
+        house.principals.revoke(token.token_id)
+    page.wait_for_selector("[role=alert]:text('the import goes on without you')")
+    person.looks("signed-out")
+    overview.wait_for_url("**/sign-in**")
+    page.click("a:text-is('Sign in')")
+    _, token = house.principals.make_token("a person", role_of("operator"))
+    page.fill("[name=token]", token)
+    page.click("main button")
+    page.wait_for_selector("#live h1 .state.opening")
+    assert page.url == where
+    assert person.trouble == []
+
+
+def test_the_identity_provider_of_another_site_signs_a_browser_in(house: House, browser: Any) -> None:
+    with IdentityProvider() as provider:
+        house.serve(
+            MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+            MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="*=operator",
+        )  # fmt: skip
+        house.principals.set_user("anna", role_of("admin"), hashed(PASSWORD))
+        person = Person(browser, house)
+        page = person.page
+        page.goto(f"http://localhost:{house.port}/new")  # another site than 127.0.0.1, where the provider is
+        person.looks("sign-in")
+        page.click("a:has-text('Sign in with 127.0.0.1')")
+        page.wait_for_selector("h1:text-is('New import')")
+        page.click("button:has-text('Sign out (anna@corp.example)')")
+        page.fill("[name=name]", "anna")
+        page.fill("[name=password]", PASSWORD)
+        page.keyboard.press("Enter")
+        page.wait_for_selector("h1:text-is('Imports')")
+        assert person.trouble == []

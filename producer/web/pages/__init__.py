@@ -24,5 +24,5 @@ def install(app: FastAPI) -> None:
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)
 
     @app.exception_handler(Stranger)
-    def _stranger(_: Request, error: Stranger) -> Response:
-        return to_the_door(error)
+    def _stranger(request: Request, error: Stranger) -> Response:
+        return to_the_door(request, error)

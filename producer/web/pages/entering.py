@@ -40,7 +40,8 @@ def there(known: Counter, request: Request, *, touch: bool = True) -> Principal 
 
 
 def _signed_in(request: Request, known: Known) -> Principal:
-    found = there(known, request)
+    # What an open page asks by itself, to draw a part anew, is nobody's presence.
+    found = there(known, request, touch=not (request.method == "GET" and _by_script(request)))
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
         raise Stranger(f"{request.url.path}{query}" if request.method == "GET" else "")
@@ -159,9 +160,15 @@ def sign_out(request: Request, known: Known) -> Response:
     return answer
 
 
-def to_the_door(error: Stranger) -> Response:
+def to_the_door(request: Request, error: Stranger) -> Response:
     """For whoever is not signed in."""
-    return RedirectResponse(f"/sign-in?to={quote(error.to)}" if error.to not in ("", "/") else "/sign-in", 303)
+    door = f"/sign-in?to={quote(error.to)}" if error.to not in ("", "/") else "/sign-in"
+    # A script would put the page on which one signs in into the middle of this one.
+    return Response(headers={"HX-Redirect": door}) if _by_script(request) else RedirectResponse(door, 303)
+
+
+def _by_script(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
 
 
 def _ours(to: str) -> str:

@@ -115,9 +115,11 @@ def one_import(request: Request, known: Known, who: Who, table: Shown) -> Respon
     return draw(request, "import.html", who, **values, states=states, files=_FILES, stream=stream)
 
 
-def _place(known: Known, _: Who, request: Request, table: Shown) -> Table:
-    """Refused before the stream begins: afterwards nothing can be said."""
-    known.import_(table.import_id)
+def _place(known: Known, request: Request, table: Shown) -> Table:
+    """Refused before the stream begins: afterwards nothing can be said. Not here whoever is signed out: a redirection is
+    nothing that a stream understands."""
+    if there(known, request, touch=False):
+        known.import_(table.import_id)
     if request.app.state.streams >= MOST:
         raise Refused(429, "too many streams are open")
     return table
@@ -125,14 +127,15 @@ def _place(known: Known, _: Who, request: Request, table: Shown) -> Table:
 
 @routes.get("/imports/{import_id}/stream", response_class=EventSourceResponse)
 async def stream(
-    request: Request, known: Known, who: Who, table: Annotated[Table, Depends(_place)]
+    request: Request, known: Known, table: Annotated[Table, Depends(_place)]
 ) -> AsyncIterator[ServerSentEvent]:
-    """The part that changes, whenever it has, for as long as the session lasts."""
+    """The part that changes, whenever it has, for as long as the session lasts; then a word about that, and event "ended"."""
     glances: Glances = request.app.state.glances
     request.app.state.streams += 1
 
     def drawn() -> str | None:
-        if there(known, request, touch=False) is None:
+        who = there(known, request, touch=False)
+        if who is None:
             return None
         return rendered(request, "live.html", **_values(known, glances.of(table.import_id), table, who))
 
@@ -144,6 +147,8 @@ async def stream(
             except (MailhaulError, Refused):
                 now = last  # the store is away for a moment, or the import for good
             if now is None:
+                yield ServerSentEvent(raw_data=rendered(request, "signed_out.html", here=table.link()))
+                yield ServerSentEvent(event="ended", raw_data="signed out")
                 return
             if now != last:
                 yield ServerSentEvent(raw_data=now)
