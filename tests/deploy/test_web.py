@@ -71,8 +71,16 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovec
         assert made.status_code in (200, 201), made.text
     with web.client("mh_000000000000_" + "x" * 40) as stranger:
         assert stranger.get("/imports").status_code == 401
-    page = httpx2.Client(base_url=f"http://127.0.0.1:{web.port}", timeout=30, follow_redirects=True)
-    assert page.get("/").status_code == 200
+    base = f"http://127.0.0.1:{web.port}"
+    with web.client() as api:
+        api.put("/users/anna", json={"password": "a long enough password"})
+        with httpx2.Client(base_url=base, timeout=30, follow_redirects=True, headers={"Origin": base}) as page:
+            assert page.get("/enter/guess").status_code == 401
+            page.post("/sign-in", data={"name": "anna", "password": "a long enough password"})
+            assert page.get("/new").url.path == "/new"
+            (session,) = api.get("/sessions").json()["sessions"]
+            assert api.delete(f"/sessions/{session['id']}").status_code == 204
+            assert page.get("/new").url.path == "/sign-in"
     with farm.client("admin") as admin:
         # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
         assert {entry[7] for entry in admin.execute_command("ACL", "LOG")} <= {b"config|get"}
