@@ -1,11 +1,11 @@
-"""What is not one import: manifests looked at, providers, detection, limits, the audit log."""
+"""What is not one import: manifests looked at, providers, detection, limits."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from producer import operations
@@ -99,14 +99,3 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     note(known, request, who, "limit set", scope=scope, most=body.most)
     operations.set_limit(known.store, scope, body.most)
     return {"set": known.store.limits()}
-
-
-@routes.get("/audit", tags=["audit"])
-def audit(
-    known: Known,
-    _: Admin,
-    after: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$", description="The last id that was seen.")] = "",
-    count: Annotated[int, Query(ge=1, le=5000)] = 500,
-) -> dict[str, Any]:
-    """Who did what, oldest first."""
-    return {"entries": known.desk.audit(after, count)}
