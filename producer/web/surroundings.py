@@ -1,4 +1,4 @@
-"""What is not one import: manifests looked at, providers, detection, limits."""
+"""What is not one import: manifests looked at, providers, detection, limits, the doctor."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from producer import operations
+from producer.cli import doctor as looking
 from producer.intake import detect as finding
 from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
@@ -99,3 +100,9 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     note(known, request, who, "limit set", scope=scope, most=body.most)
     operations.set_limit(known.store, scope, body.most)
     return {"set": known.store.limits()}
+
+
+@routes.get("/doctor", tags=["doctor"])
+def doctor(known: Known, _: Admin) -> dict[str, Any]:
+    """What `mailhaul doctor` says on the machine of this process: settings, state folder, keys, Redis, workers."""
+    return looking.told(list(looking.findings(known.settings)))
