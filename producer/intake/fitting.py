@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from producer.intake.manifest import Row
 from shared.errors import UsageError
 from shared.model import BY_ROW, Endpoint, Options
+
+if TYPE_CHECKING:  # the command line's help needs this module, and not what manifests load
+    from producer.intake.manifest import Row
 
 _NAMED: Final = 10
 

@@ -17,8 +17,9 @@ def test_the_doctor_says_the_same_by_command_and_by_api(house: House) -> None:
     answer = house.client("admin").get("/doctor")
     found = json.loads(house.command("doctor", "--json"))
 
-    def steady(whole: dict[str, Any]) -> list[str]:
-        return [re.sub(r"[\d.]+ [GM]B", "", f"{one['verdict']} {one['sentence']}") for one in whole["findings"]]
+    def steady(whole: dict[str, Any]) -> list[str]:  # free space, memory and clocks go on between two looks
+        told = [f"{one['verdict']} {one['sentence']}" for one in whole["findings"] if "clock" not in one["sentence"]]
+        return [re.sub(r"[\d.]+ [GM]B", "", line) for line in told]
 
     assert steady(answer.json()) == steady(found)
     assert (answer.json()["ok"], found["ok"]) == (True, True)
