@@ -7,30 +7,17 @@ happen.
 
 from __future__ import annotations
 
-import os
-import pwd
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from time import time as now
 
 from producer import operations
 from producer.cli.ground import Ground
+from producer.cli.noting import note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
 from shared.hours import Hours
 from shared.lifecycle import Control
-from shared.logs import clean
 from shared.model import Import, Mailbox
-from shared.store.desk import Desk
-from shared.store.redis import connect
-
-
-def person() -> str:
-    """Who types, as the system knows them: "command line (1000 anna)"."""
-    number = os.getuid()
-    try:
-        return f"command line ({number} {pwd.getpwuid(number).pw_name})"
-    except KeyError:
-        return f"command line ({number})"
 
 
 class Acts:
@@ -83,7 +70,7 @@ class Acts:
     def set_window(self, request: Import, hours: Hours) -> None:
         """As `operations.set_window`, from now on."""
         self._note("hours set", request, window=hours.text)
-        operations.set_window(self._ground.store, self._ground.ring, request, hours, time.time())
+        operations.set_window(self._ground.store, self._ground.ring, request, hours, now())
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """As `operations.set_limit`."""
@@ -95,13 +82,5 @@ class Acts:
         self._note("refused messages kept", request, login=login)
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:
-        # An argument may hold what is no text, and a person's address a password by mistake.
-        said: Mapping[str, object] = {
-            name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()
-        }
         about = {"import_id": request.import_id} if request else {}
-        Desk(connect(self._ground.urls[1])).note(person(), what, {"from": "command line", **about, **said})
-
-
-def _text(argument: str) -> str:
-    return argument.encode(errors="backslashreplace").decode()
+        note(self._ground, what, **about, **detail)

@@ -71,6 +71,19 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     assert "hours set" in page
 
 
+def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
+    house.command("token", "add", "robot")
+    house.command("token", "revoke", "0123456789ab", code=2)
+    (house.home / "password").write_text("a long enough one\n")
+    house.command("user", "set", "anna", "--password-file", "password")
+    house.command("session", "end", "anna", code=2)
+    house.command("link", USER="somebody else")  # variables can be anybody's
+    house.command("user", "remove", "anna")
+    found = [(entry["what"], entry["who"]) for entry in house.desk.audit()]
+    words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
+    assert found == [(what, ME) for what in words]
+
+
 def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
     house: House, servers: tuple[Dovecot, Dovecot]
 ) -> None:
