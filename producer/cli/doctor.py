@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import redis
 from redis.backoff import NoBackoff
@@ -19,44 +21,60 @@ from shared.config import Settings, load_settings, unknown_variables
 from shared.credentials import load_keys
 from shared.embedded import find_server, server_version
 from shared.errors import MailhaulError
+from shared.logs import clean
 from shared.redis_client import address_of, open_redis
 from shared.redis_condition import judge, read_condition
 
-#: (verdict, sentence): "ok", "note" or "BAD".
-_Finding = tuple[str, str]
+#: "ok", "note" or "BAD"; and a sentence.
+Finding = tuple[str, str]
 _ROOM_BYTES = 200 * 1024 * 1024
 
 
-def run_doctor(*, state_dir: Path | None) -> int:
+def run_doctor(*, as_json: bool, state_dir: Path | None) -> int:
     """Exit 1 when something is missing."""
-    settings = load_settings(state_dir=state_dir)
-    looks: list[Callable[[Settings], Iterator[_Finding]]] = [_python, _settings, _folder, _key, _redis]
-    bad = False
+    found = []
+    for verdict, sentence in findings(load_settings(state_dir=state_dir)):
+        found.append((verdict, sentence))
+        if not as_json:
+            print(f"{verdict:<5} {sentence}")
+    whole = told(found)
+    if as_json:
+        print(json.dumps(whole, ensure_ascii=False, indent=2))
+    return COMPLETE if whole["ok"] else FAULT
+
+
+def told(found: Sequence[Finding]) -> dict[str, Any]:
+    """As one document."""
+    return {
+        "ok": all(verdict != "BAD" for verdict, _ in found),
+        "findings": [{"verdict": verdict.lower(), "sentence": sentence} for verdict, sentence in found],
+    }
+
+
+def findings(settings: Settings) -> Iterator[Finding]:
+    """What was looked at, in the order in which it is looked at, without a secret."""
+    looks: list[Callable[[Settings], Iterator[Finding]]] = [_python, _settings, _folder, _key, _redis]
     for look in looks:
         try:
             for verdict, sentence in look(settings):
-                bad = bad or verdict == "BAD"
-                print(f"{verdict:<5} {sentence}")
+                yield verdict, clean(sentence)
         except MailhaulError as error:
-            bad = True
-            print(f"BAD   {error}")
+            yield "BAD", clean(str(error))
         except OSError as error:
-            bad = True
-            print(f"BAD   {error.filename}: {error.strerror}")
-    return FAULT if bad else COMPLETE
+            yield "BAD", clean(f"{error.filename}: {error.strerror}")
 
 
-def _python(_: Settings) -> Iterator[_Finding]:
+def _python(_: Settings) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield ("ok" if sys.version_info >= (3, 11) else "BAD"), f"Python {version} at {sys.executable}"
 
 
-def _settings(_: Settings) -> Iterator[_Finding]:
+def _settings(_: Settings) -> Iterator[Finding]:
     for name, meant in unknown_variables(os.environ).items():
         yield "note", f"{name} is not a setting and is ignored" + (f"; did you mean {meant}?" if meant else "")
 
 
-def _folder(settings: Settings) -> Iterator[_Finding]:
+def _folder(settings: Settings) -> Iterator[Finding]:
     folder = settings.state_dir
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -74,13 +92,13 @@ def _folder(settings: Settings) -> Iterator[_Finding]:
         yield "ok", f"mailhaul {running[1]} runs here as process {running[0]}"
 
 
-def _key(settings: Settings) -> Iterator[_Finding]:
+def _key(settings: Settings) -> Iterator[Finding]:
     keys = load_keys(settings)
     where = "MAILHAUL_SECRET_KEY" if settings.secret_key else f"{settings.state_dir / 'secret.key'}"
     yield "ok", f"{len(keys)} key{'s' if len(keys) != 1 else ''} for the passwords, from {where}"
 
 
-def _redis(settings: Settings) -> Iterator[_Finding]:
+def _redis(settings: Settings) -> Iterator[Finding]:
     if settings.redis_url is None:
         binary = find_server()
         version = server_version(binary)

@@ -1,4 +1,4 @@
-"""list, status, watch, errors, report, spool."""
+"""list, status, watch, errors, report, spool, audit."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def declare(app: typer.Typer) -> None:
     app.command("errors")(verb(errors))
     app.command("report")(verb(report))
     app.command("spool")(verb(spool))
+    app.command("audit")(verb(audit))
 
 
 def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
@@ -79,3 +80,14 @@ def spool(
     from producer.cli import spooling
 
     return spooling.run_spool(which, out, mailbox, state_dir=state_dir)
+
+
+def audit(
+    since: Annotated[str, typer.Option("--since", metavar="DATE", help="2026-02-01, or 2026-02-01T12:00+03:00.")] = "",
+    kind: Annotated[str, typer.Option("--format", metavar="table|csv|jsonl", help="How to write it.")] = "table",
+    state_dir: StateOption = None,
+) -> int:
+    """Who did what, oldest first, by command, page or API."""
+    from producer.cli import auditing
+
+    return auditing.run_audit(since, kind, state_dir=state_dir)

@@ -56,6 +56,11 @@ class Ground:
             self.embedded.stop()
 
     @property
+    def bare(self) -> bool:
+        """Whether there never was anything here: no Redis is meant, and none was made."""
+        return self.embedded is None and self.settings.redis_url is None
+
+    @property
     def owner(self) -> bool:
         """Whether the embedded Redis is ours, so that nobody else on this machine works on its imports."""
         return self.embedded is not None and self.embedded.owner

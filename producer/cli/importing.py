@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from producer import operations
+from producer.cli.acts import Acts
 from producer.cli.crew import Crew
 from producer.cli.following import Watch, ended
 from producer.cli.ground import Ground, open_ground
@@ -65,11 +66,7 @@ def run_import(
             if request.accounts.generate:
                 rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
-            operations.submit(
-                ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
-                ground.settings.retention_days, most=ground.own_limits, accounts_secret=request.accounts.secret,
-                sign_ins=request.sign_ins, hours=request.hours,
-            )  # fmt: skip
+            Acts(ground).begin(request, wanted, mailboxes, rows)
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""

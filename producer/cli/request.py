@@ -11,6 +11,7 @@ from typing import Any
 from producer.cli.verb import say
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.endpoints import parse_endpoint
+from producer.intake.fitting import place_rows
 from producer.intake.manifest import Limits, Manifest, Servers, parse_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
@@ -138,11 +139,11 @@ def read_request(
         chosen = read_wanted(wanted, {*ends[:1], *elsewhere} if len(ends) == 2 else elsewhere)
     except UsageError as error:
         faults.append(str(error))
-    if rows and not source and (nowhere := [row.line for row in rows.rows if row.server is None]):
-        named = ", ".join(map(str, nowhere[:10])) + (" …" if nowhere[10:] else "")
-        faults.append(
-            f"--source: these rows name no server: {named}; give it for them, or write theirs into the column server"
-        )
+    try:
+        if rows and not source:
+            place_rows(rows.rows, BY_ROW)
+    except UsageError as error:
+        faults.append(str(error))
     if faults or rows is None:
         raise UsageError("\n".join(faults))
     for side, end in zip(("source", "destination"), ends, strict=True):

@@ -54,8 +54,8 @@ def coordinator(state_dir: StateOption = None) -> int:
     return serving.become("producer.coordinator", threads=None, state_dir=state_dir)
 
 
-def doctor(state_dir: StateOption = None) -> int:
+def doctor(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
     """Look whether everything that mailhaul needs is there."""
     from producer.cli import doctor as looking
 
-    return looking.run_doctor(state_dir=state_dir)
+    return looking.run_doctor(as_json=as_json, state_dir=state_dir)

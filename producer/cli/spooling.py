@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from producer import operations
+from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
@@ -48,6 +49,7 @@ def keep_refused(
 ) -> Spooled | None:
     """Fetches what is not there yet, and says what came of it; None when the disk took no more."""
     chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None
+    Acts(ground).spool(request, login)
     entrance = Entrance(ground.store, ground.vault, ground.settings)
     spooling = Spooling(ground.store, entrance, request, shelf, interrupted.is_set)
     again = f"mailhaul spool {request.import_id[:8]} --out {shelf.folder}"

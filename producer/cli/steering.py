@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from producer import operations
+from producer.cli.acts import Acts
 from producer.cli.ground import open_ground
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
@@ -29,7 +29,7 @@ def run_control(word: str, which: str, login: str, *, state_dir: Path | None) ->
     wish = Control(word)
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        concerned = operations.control(ground.store, ground.ring, request, wish, login)
+        concerned = Acts(ground).control(request, wish, login)
         lonely = ground.nobody_works() if wish is Control.RUN and concerned else ""
     what = f"mailbox {clean(login)} of import" if login else "import"
     done = f"{_DONE[wish]} ({spoken_mailboxes(concerned)})" if concerned else "nothing there that this could change"
@@ -45,7 +45,7 @@ def run_retry(which: str, login: str, *, state_dir: Path | None) -> int:
     """Try again."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        mailboxes, messages = operations.retry(ground.store, ground.ring, request, login)
+        mailboxes, messages = Acts(ground).retry(request, login)
         lonely = ground.nobody_works() if mailboxes else ""
     again = f"{spoken_mailboxes(mailboxes)} queued again"
     if messages:
@@ -60,8 +60,7 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
     """Another pass."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        days = ground.settings.retention_days
-        queued = operations.verify(ground.store, ground.ring, request, days, full=full, login=login)
+        queued = Acts(ground).verify(request, login, full=full)
         lonely = ground.nobody_works()
     say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued; see mailhaul watch")
     if lonely:
@@ -83,9 +82,7 @@ def run_credentials(which: str, file: Path, *, encoding: str, separator: str, st
                 f"where several have that login): {rows}; "
                 "nothing was changed"
             )
-        done = operations.replace_credentials(
-            ground.store, ground.vault, ground.ring, request, manifest.rows, manifest.columns
-        )
+        done = Acts(ground).replace_credentials(request, manifest)
         lonely = ground.nobody_works() if done.queued else ""
     many = spoken_mailboxes(done.mailboxes)
     say(f"import {clean(request.name)}: {many} with new passwords, {done.queued} of them go on")
@@ -98,7 +95,7 @@ def run_forget(which: str, *, state_dir: Path | None) -> int:
     """Delete passwords."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        there = operations.forget(ground.store, request)
+        there = Acts(ground).forget(request)
     say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
     return COMPLETE
 
@@ -108,7 +105,7 @@ def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if text:
-            operations.set_window(ground.store, ground.ring, request, read_hours(text), time.time())
+            Acts(ground).set_window(request, read_hours(text))
         progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
     window = progress.request.window
     say(f"import {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
@@ -133,6 +130,6 @@ def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
             for name, number in sorted(ground.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
-        operations.set_limit(ground.store, scope, operations.read_limit(scope, most))
+        Acts(ground).set_limit(scope, operations.read_limit(scope, most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE

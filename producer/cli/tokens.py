@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 
 from producer.cli.ground import open_ground
+from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
 from shared.errors import UsageError
 from shared.logs import clean
-from shared.store.desk import Desk
 from shared.store.principals import Principals, role_of
 from shared.store.redis import connect
 
@@ -19,9 +18,8 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
     """The token on standard output, alone, so that it can go into a file."""
     wanted = role_of(role)
     with open_ground(state_dir) as ground:
-        state = connect(ground.urls[1])
-        Desk(state).note(f"command line ({os.getuid()})", "token made", {"name": name, "role": wanted.word})
-        made, text = Principals(state).make_token(name, wanted)
+        note(ground, "token made", name=name, role=wanted.word)
+        made, text = Principals(connect(ground.urls[1])).make_token(name, wanted)
     say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}; it is shown this once:")
     print(text, flush=True)
     return COMPLETE
@@ -39,9 +37,8 @@ def run_list(*, state_dir: Path | None) -> int:
 def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     """No request with it is answered from now on."""
     with open_ground(state_dir) as ground:
-        state = connect(ground.urls[1])
-        if not Principals(state).revoke(token_id):
+        note(ground, "token revoked", token_id=token_id[:100])
+        if not Principals(connect(ground.urls[1])).revoke(token_id):
             raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
-        Desk(state).note(f"command line ({os.getuid()})", "token revoked", {"token_id": token_id})
     say(f"token {token_id} has ended")
     return COMPLETE

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.ground import Ground, open_ground
+from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
 from producer.web.scrypt import checked, hashed
 from shared.config import Settings
 from shared.errors import UsageError
 from shared.logs import clean
-from shared.store.desk import Desk
 from shared.store.principals import Principals, Role, checked_name, role_of
 from shared.store.redis import connect
 from shared.store.sessions import LINK_SECONDS, Sessions
@@ -27,7 +27,7 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
     wanted, name = role_of(role), checked_name(name)
     password = checked(_from_file(password_file) if password_file else _asked(name))
     with open_ground(state_dir) as ground:
-        _note(ground, "user set", name=name, role=wanted.word)
+        note(ground, "user set", name=name, role=wanted.word)
         Principals(connect(ground.urls[1])).set_user(name, wanted, hashed(password))
     say(f"{clean(name)} signs in to the page as {wanted.word} with this password from now on")
     return COMPLETE
@@ -44,7 +44,7 @@ def run_list(*, state_dir: Path | None) -> int:
 def run_remove(name: str, *, state_dir: Path | None) -> int:
     """Their sessions end with them."""
     with open_ground(state_dir) as ground:
-        _note(ground, "user removed", name=name[:80])
+        note(ground, "user removed", name=name[:80])
         if not Principals(connect(ground.urls[1])).remove_user(name):
             raise UsageError(f"no user is called {name[:80]!r}; mailhaul user list shows them")
     say(f"{clean(name)} signs in no more, and is signed out everywhere")
@@ -65,7 +65,7 @@ def run_sessions(*, state_dir: Path | None) -> int:
 def run_end(which: str, *, state_dir: Path | None) -> int:
     """By id or name."""
     with open_ground(state_dir) as ground:
-        _note(ground, "sessions ended", of=which[:200])
+        note(ground, "sessions ended", of=which[:200])
         ended = Sessions(connect(ground.urls[1])).end_of(which)
     if not ended:
         raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
@@ -85,7 +85,7 @@ def run_link(*, state_dir: Path | None) -> int:
 def make_link(ground: Ground) -> str:
     """For whoever may run this command: they hold the store and the key already."""
     user = _user()
-    _note(ground, "link made", name=user)
+    note(ground, "link made", name=user)
     text = Sessions(connect(ground.urls[1])).make_link(user, Role.ADMIN)
     return f"{page_url(ground.settings)}enter/{text}"
 
@@ -125,10 +125,6 @@ def _user() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a container's number without a name
         return f"uid {os.getuid()}"
-
-
-def _note(ground: Ground, what: str, **detail: object) -> None:
-    Desk(connect(ground.urls[1])).note(f"command line ({_user()})", what, detail)
 
 
 def _moment(at: float) -> str:

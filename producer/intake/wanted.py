@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from producer.intake.fitting import unfit
 from producer.intake.sheet import ManifestInvalid, read_sheet
 from shared import special_use
 from shared.errors import UsageError
@@ -96,11 +97,7 @@ def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
         faults.append("--larger and --smaller: no size is both")
     if wanted.gmail_labels not in list(LabelMode):
         faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
-    if any(source.protocol == "pop3" for source in sources):
-        given = [name for name in ("unseen", "flagged") if found[name]]
-        faults += [
-            f"--{name}: POP3 knows no flags; take the messages by --since or --before, or use IMAP" for name in given
-        ]
+    faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)
     if faults:
         raise UsageError("\n".join(faults))
     return found

@@ -21,7 +21,7 @@ from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
-from shared.model import Endpoint, Options
+from shared.model import BY_ROW, Endpoint, Options
 from shared.rates import MOST_RATE
 from shared.reach import Reach
 
@@ -81,6 +81,24 @@ class ServerBody(Body):
         return endpoint_of(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
 
 
+class SourceBody(ServerBody):
+    """Where mail comes from, or, without a server, what counts for the servers that the rows name."""
+
+    server: str = Field(
+        default="",
+        max_length=300,
+        description='As at the destination; "": each row names its own in the column server.',
+    )
+
+    def endpoint(self, side: str, reach: Reach) -> Endpoint:
+        """`BY_ROW` where each row says it. Raises `UsageError`."""
+        if self.server:
+            return super().endpoint(side, reach)
+        if self.fingerprint:
+            raise UsageError(f"{side}.fingerprint: is of one server's certificate, so it needs {side}.server")
+        return BY_ROW
+
+
 def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
     """What is called so at this side. Raises `UsageError`."""
     found = parse_endpoint(
@@ -92,6 +110,11 @@ def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fi
     )
     reach.check(side, found)
     return replace(found, guarded=True)
+
+
+def by_fields(error: UsageError) -> UsageError:
+    """The same, told by the names that the body has instead of the command line's."""
+    return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
 
 
 class WantedBody(Body):
@@ -123,9 +146,7 @@ class WantedBody(Body):
         try:
             return read_wanted(asked, sources)
         except UsageError as error:
-            # Told by the names that the body has.
-            text = re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error))
-            raise UsageError(text) from None
+            raise by_fields(error) from None
 
     def _map(self) -> bytes:
         # With a header, so that a first pair which looks like one stays a pair.
@@ -138,7 +159,7 @@ class ImportBody(SheetBody, WantedBody):
     """A new import. It stands in state "opening" until it is started."""
 
     name: str = Field(min_length=1, max_length=120)
-    source: ServerBody
+    source: SourceBody = Field(default=SourceBody(), description="Not needed where each row names its server.")
     destination: ServerBody
     include: list[_Glob] = Field(default=[], max_length=1000)
     exclude: list[_Glob] = Field(default=[], max_length=1000)

@@ -14,6 +14,7 @@ from starlette.background import BackgroundTask
 
 from producer import operations
 from producer.cli.following import report_files
+from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import Manifest, ManifestInvalid, Row
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note
@@ -25,11 +26,13 @@ from producer.web.asked import (
     SheetBody,
     VerifyBody,
     WindowBody,
+    by_fields,
 )
 from producer.web.counter import Counter
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
+from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model import Endpoint, Import, Options
@@ -75,6 +78,7 @@ def written(
     options: Options, name: str, hours: Hours | None = None,
 ) -> Import:  # fmt: skip
     """Written down in state "opening". Raises `Refused` when it is there already."""
+    _fit(rows, source, options)
     wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
     held = f"open:{wanted.import_id}"
     if known.desk.begin(held, "") is not None:
@@ -114,6 +118,14 @@ def _sifted(
     }
 
 
+def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
+    try:
+        place_rows(rows, source)
+        fit_options(options, {source, *(row.server for row in rows if row.server)})
+    except UsageError as error:
+        raise by_fields(error) from None
+
+
 def _fields(known: Counter, import_id: str) -> dict[str, Any]:
     return document.import_fields(known.progress(import_id))
 
@@ -133,8 +145,9 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
 
 
 def added(known: Counter, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
-    """These rows too. Raises `Refused` when some are there already."""
+    """These rows too. Raises `UsageError` when they do not fit the import, `Refused` when some are there already."""
     found = known.import_(import_id)
+    _fit(rows, found.source, found.options)
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
     first = last[0][0].row if last else 0
     rows = tuple(dataclasses.replace(row, line=first + row.line) for row in rows)

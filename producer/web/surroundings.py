@@ -1,14 +1,15 @@
-"""What is not one import: manifests looked at, providers, detection, limits, the audit log."""
+"""What is not one import: manifests looked at, providers, detection, limits, the doctor."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from producer import operations
+from producer.cli import doctor as looking
 from producer.intake import detect as finding
 from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
@@ -101,12 +102,7 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
     return {"set": known.store.limits()}
 
 
-@routes.get("/audit", tags=["audit"])
-def audit(
-    known: Known,
-    _: Admin,
-    after: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$", description="The last id that was seen.")] = "",
-    count: Annotated[int, Query(ge=1, le=5000)] = 500,
-) -> dict[str, Any]:
-    """Who did what, oldest first."""
-    return {"entries": known.desk.audit(after, count)}
+@routes.get("/doctor", tags=["doctor"])
+def doctor(known: Known, _: Admin) -> dict[str, Any]:
+    """What `mailhaul doctor` says on the machine of this process: settings, state folder, keys, Redis, workers."""
+    return looking.told(list(looking.findings(known.settings)))

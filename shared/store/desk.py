@@ -6,7 +6,7 @@ The audit log is a stream that is only ever added to.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from shared.store import keys
@@ -47,6 +47,13 @@ class Desk(Asking):
             }
             for entry, row in rows
         ]
+
+    def audit_pages(self, since: float | None = None, count: int = 500) -> Iterator[list[dict[str, Any]]]:
+        """The whole log, or what is not older than `since` (seconds since the epoch), oldest first, page by page."""
+        after = "" if since is None else f"{max(0, int(since * 1000) - 1)}-{2**64 - 1}"
+        while page := self.audit(after, count):
+            yield page
+            after = page[-1]["id"]
 
     # -- requests that may be repeated
 

@@ -29,6 +29,8 @@ FIELDS: Final[Mapping[str, str]] = {
 #: What stands in the audit log about an import.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",
+    "import begun": "begun",
+    "import begun again": "begun again",
     "import started": "started",
     "import pause": "paused",
     "import run": "resumed",
@@ -41,6 +43,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
+    "refused messages kept": "refused messages kept as files",
 }
 #: State of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (

@@ -1,0 +1,86 @@
+"""What the command line changes: each act is written into the audit log, and then done.
+
+The only module of the command line that calls an operation which changes something (a test holds that), so that none is
+forgotten. The words are those of the API. When the log cannot be written nothing is done: what is not written down does not
+happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import time as now
+
+from producer import operations
+from producer.cli.ground import Ground
+from producer.cli.noting import note
+from producer.cli.request import Request
+from producer.intake.manifest import Manifest, Row
+from shared.hours import Hours
+from shared.lifecycle import Control
+from shared.model import Import, Mailbox
+
+
+class Acts:
+    """On one ground. Raises `StoreError` before anything is done when the log is away."""
+
+    def __init__(self, ground: Ground) -> None:
+        self._ground = ground
+
+    def begin(self, asked: Request, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]) -> None:
+        """Opens an import, or opens it again, and sets it going."""
+        ground = self._ground
+        there = ground.store.import_(wanted.import_id) is not None
+        what = "import begun again" if there else "import begun"
+        self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes))
+        operations.submit(
+            ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
+            ground.settings.retention_days, most=ground.own_limits, accounts_secret=asked.accounts.secret,
+            sign_ins=asked.sign_ins, hours=asked.hours,
+        )  # fmt: skip
+
+    def control(self, request: Import, word: Control, login: str) -> int:
+        """As `operations.control`."""
+        self._note(f"import {word.value}", request, login=login)
+        return operations.control(self._ground.store, self._ground.ring, request, word, login)
+
+    def retry(self, request: Import, login: str) -> tuple[int, int]:
+        """As `operations.retry`."""
+        self._note("import retried", request, login=login)
+        return operations.retry(self._ground.store, self._ground.ring, request, login)
+
+    def verify(self, request: Import, login: str, *, full: bool) -> int:
+        """As `operations.verify`."""
+        self._note("import verified", request, login=login, full=full)
+        days = self._ground.settings.retention_days
+        return operations.verify(self._ground.store, self._ground.ring, request, days, full=full, login=login)
+
+    def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
+        """As `operations.replace_credentials`."""
+        self._note("credentials replaced", request, rows=len(manifest.rows))
+        ground = self._ground
+        return operations.replace_credentials(
+            ground.store, ground.vault, ground.ring, request, manifest.rows, manifest.columns
+        )
+
+    def forget(self, request: Import) -> bool:
+        """As `operations.forget`."""
+        self._note("credentials deleted", request)
+        return operations.forget(self._ground.store, request)
+
+    def set_window(self, request: Import, hours: Hours) -> None:
+        """As `operations.set_window`, from now on."""
+        self._note("hours set", request, window=hours.text)
+        operations.set_window(self._ground.store, self._ground.ring, request, hours, now())
+
+    def set_limit(self, scope: str, most: int | None) -> None:
+        """As `operations.set_limit`."""
+        self._note("limit set", None, scope=scope, most=most)
+        operations.set_limit(self._ground.store, scope, most)
+
+    def spool(self, request: Import, login: str) -> None:
+        """Messages of the source are about to be kept as files of this machine."""
+        self._note("refused messages kept", request, login=login)
+
+    def _note(self, what: str, request: Import | None, **detail: object) -> None:
+        about = {"import_id": request.import_id} if request else {}
+        note(self._ground, what, **about, **detail)

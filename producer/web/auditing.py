@@ -1,0 +1,68 @@
+"""The audit log: page by page, and as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+
+from producer.show.audit import csv_lines, json_lines
+from producer.web.access import Admin, Known
+from producer.web.counter import Counter
+
+routes = APIRouter(tags=["audit"])
+Since = Annotated[datetime | None, Query(description="Not what is older; without a zone it is UTC.")]
+
+
+class Csv(StreamingResponse):
+    """CSV."""
+
+    media_type = "text/csv"
+
+
+class JsonLines(StreamingResponse):
+    """A JSON document a line."""
+
+    media_type = "application/x-ndjson"
+
+
+@routes.get("/audit")
+def audit(
+    known: Known,
+    _: Admin,
+    after: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$", description="The last id that was seen.")] = "",
+    count: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> dict[str, Any]:
+    """Who did what, oldest first."""
+    return {"entries": known.desk.audit(after, count)}
+
+
+@routes.get("/audit.csv", response_class=Csv)
+def audit_csv(known: Known, _: Admin, since: Since = None) -> Csv:
+    """The whole log, for a spreadsheet."""
+    return Csv(_bytes(known, since, csv_lines), headers=_named("audit.csv"))
+
+
+@routes.get("/audit.jsonl", response_class=JsonLines)
+def audit_jsonl(known: Known, _: Admin, since: Since = None) -> JsonLines:
+    """The whole log, for a program."""
+    return JsonLines(_bytes(known, since, json_lines), headers=_named("audit.jsonl"))
+
+
+def _bytes(
+    known: Counter, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
+) -> Iterator[bytes]:
+    """As it is read: the log may be longer than memory. Its first page now, since later no problem can be told."""
+    moment = None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
+    pages = known.desk.audit_pages(moment)
+    first = next(pages, [])
+    whole = (entry for page in chain((first,), pages) for entry in page)
+    return (line.encode(errors="backslashreplace") for line in lines(whole))
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}

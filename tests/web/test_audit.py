@@ -1,0 +1,195 @@
+"""Who did what: by command and by API, in one log that is written beforehand, and as files."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import io
+import json
+import os
+import pwd
+from pathlib import Path
+from typing import Any
+
+from producer import cli, operations
+from producer.show.audit import csv_lines, table_lines
+from shared.store import keys
+from shared.store.desk import Desk
+from shared.store.redis import connect
+from tests.servers.dovecot import Dovecot
+from tests.web.conftest import PASSWORD, House, allowed, ends
+
+#: Operations that change something.
+CHANGING = (
+    "submit",
+    "set_going",
+    "control",
+    "retry",
+    "verify",
+    "replace_credentials",
+    "forget",
+    "set_window",
+    "set_limit",
+)
+ME = f"command line ({os.getuid()} {pwd.getpwuid(os.getuid()).pw_name})"
+
+
+def _opened(house: House, servers: tuple[Dovecot, Dovecot]) -> str:
+    house.serve(**allowed(servers))
+    body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **ends(servers)}
+    return str(house.client().post("/imports", json=body).json()["import"]["id"])
+
+
+def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+    import_id = _opened(house, servers)
+    right = house.home / "right.csv"
+    right.write_text(f"login,password\nanna,new-{PASSWORD}\n")
+    place = str(house.home / "kept")
+    for arguments in (
+        ("pause",), ("resume", "office", "--mailbox", "anna"), ("retry",), ("credentials", "office", str(right)),
+        ("window", "office", "20:00-06:00 UTC"), ("spool", "--out", place), ("limits", "source_host", "3"), ("cancel",),
+        ("forget",),
+    ):  # fmt: skip
+        house.command(*arguments)
+    house.command("verify", code=2)  # its passwords are gone; that it was asked for stands there too
+    house.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
+
+    entries = [entry for entry in house.desk.audit() if entry["who"] == ME]
+    assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
+        ("import pause", import_id), ("import run", import_id), ("import retried", import_id),
+        ("credentials replaced", import_id), ("hours set", import_id), ("refused messages kept", import_id),
+        ("limit set", ""), ("import cancel", import_id), ("credentials deleted", import_id),
+        ("import verified", import_id), ("import pause", import_id),
+    ]  # fmt: skip
+    assert entries[1]["detail"]["login"] == "anna"
+    assert entries[6]["detail"] | {"scope": "source_host", "most": 3} == entries[6]["detail"]
+    assert PASSWORD not in json.dumps(entries)
+    assert "s3cret" not in json.dumps(entries)
+    # The import's own story shows them beside what page and API did.
+    page = house.page(f"/imports/{import_id}")
+    assert ME in page
+    assert "hours set" in page
+
+
+def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
+    house.command("token", "add", "robot")
+    house.command("token", "revoke", "0123456789ab", code=2)
+    (house.home / "password").write_text("a long enough one\n")
+    house.command("user", "set", "anna", "--password-file", "password")
+    house.command("session", "end", "anna", code=2)
+    house.command("link", USER="somebody else")  # variables can be anybody's
+    house.command("user", "remove", "anna")
+    found = [(entry["what"], entry["who"]) for entry in house.desk.audit()]
+    words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
+    assert found == [(what, ME) for what in words]
+
+
+def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
+    house: House, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    for server in servers:
+        server.add_user("audited", PASSWORD)
+    (house.home / "people.csv").write_text(f"login,password\naudited,{PASSWORD}\n")
+    command = [
+        "import",
+        "people.csv",
+        *(word for end, to in ends(servers).items() for word in (f"--{end}", to["server"])),
+    ]
+    for _ in range(2):
+        house.command(*command, "--workers", "1", "--threads", "2")
+    found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in house.desk.audit()]
+    assert found == [("import begun", ME, 1), ("import begun again", ME, 1)]
+
+
+def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+    import_id = _opened(house, servers)
+    connect(house.state_url).set(keys.AUDIT, "not a stream")  # as if the log could not be written
+    house.command("pause", code=1)
+    house.command("limits", "source_host", "3", code=1)
+    assert house.store.import_(import_id).control.value == "run"  # type: ignore[union-attr]
+    assert house.store.limits() == {}
+    # The control: with a log it happens.
+    connect(house.state_url).delete(keys.AUDIT)
+    house.command("pause")
+    assert house.store.import_(import_id).control.value == "pause"  # type: ignore[union-attr]
+
+
+def _beside_the_log(sources: dict[str, str]) -> list[str]:
+    """Calls of changing operations that pass the log by."""
+    return [
+        f"{name}: {node.func.attr}"
+        for name, text in sources.items()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and (node.func.value.id, node.func.attr) in {("operations", word) for word in CHANGING}
+    ]
+
+
+def test_only_acts_changes_something() -> None:
+    folder = Path(cli.__file__).parent
+    sources = {path.name: path.read_text() for path in folder.glob("*.py")}
+    assert all(hasattr(operations, word) for word in CHANGING)
+    acts = sources.pop("acts.py")
+    assert _beside_the_log(sources) == []
+    assert {line.split(": ")[1] for line in _beside_the_log({"acts.py": acts})} == set(CHANGING) - {"set_going"}
+    # The control: a verb that goes by itself is found.
+    assert _beside_the_log({"new.py": "operations.forget(store, request)"}) == ["new.py: forget"]
+
+
+def test_the_whole_log_as_files(house: House) -> None:
+    house.serve()
+    desk = house.desk
+    for number in range(1203):  # more than two pages
+        desk.note("=cmd()", "limit set", {"from": "@there", "scope": f"+{number}", "import_id": "-1"})
+    admin = house.client("admin")
+
+    table = admin.get("/audit.csv")
+    assert table.headers["content-type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(table.text)))
+    assert [json.loads(row["detail"])["scope"] for row in rows] == [f"+{number}" for number in range(1203)]
+    assert {(row["who"], row["from"], row["import_id"], row["what"]) for row in rows} == {
+        ("'=cmd()", "'@there", "'-1", "limit set")
+    }
+    lines = [json.loads(line) for line in admin.get("/audit.jsonl").text.splitlines()]
+    assert lines == desk.audit(count=5000)
+
+    later = rows[-1]["time"].replace("T", " ").removesuffix("Z")
+    assert house.command("audit", "--format", "csv") == table.text.replace("\r\n", "\n")
+    assert [json.loads(line) for line in house.command("audit", "--format", "jsonl").splitlines()] == lines
+    assert house.command("audit", "--since", "2037-01-01") == ""
+    since = house.command("audit", "--since", later, "--format", "jsonl").splitlines()
+    assert 0 < len(since) <= 1203
+    assert json.loads(since[-1]) == lines[-1]
+    assert len(admin.get("/audit.jsonl", params={"since": later}).text.splitlines()) == len(since)
+    assert admin.get("/audit.jsonl", params={"since": "2037-01-01"}).text == ""
+    assert admin.get("/audit.jsonl", params={"since": "tomorrow"}).status_code == 422
+    assert house.client("operator").get("/audit.csv").status_code == 403
+    house.command("audit", "--format", "xml", code=2)
+    house.command("audit", "--since", "tomorrow", code=2)
+
+
+def test_without_anything_there_is_no_log_and_none_is_made(house: House) -> None:
+    bare = {"MAILHAUL_REDIS_URL": "", "MAILHAUL_STATE_DIR": str(house.home / "nothing")}
+    assert house.command("audit", **bare) == ""
+    assert not (house.home / "nothing").exists()
+
+
+def test_a_line_for_people_names_who_from_where_and_what() -> None:
+    entry: dict[str, Any] = {
+        "id": "1-0", "at": 1_700_000_000.5, "who": "anna (1f)", "what": "import pause",
+        "detail": {"from": "192.0.2.1", "import_id": "0123456789abcdef", "login": "bert\x1b[2J", "code": ""},
+    }  # fmt: skip
+    (line,) = table_lines([entry])
+    assert line.startswith("2023-11-14T22:13:20Z  anna (1f) from 192.0.2.1  import pause  import 01234567  login=bert")
+    assert "\x1b" not in line
+    assert next(iter(csv_lines([]))).startswith("time,id,who")
+
+
+def test_pages_of_the_log_follow_one_another(house: House) -> None:
+    desk = Desk(connect(house.state_url))
+    for number in range(7):
+        desk.note("x", str(number), {})
+    pages = list(desk.audit_pages(count=3))
+    assert [[entry["what"] for entry in page] for page in pages] == [["0", "1", "2"], ["3", "4", "5"], ["6"]]

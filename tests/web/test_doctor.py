@@ -1,0 +1,49 @@
+"""The doctor by API says what it says on the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from cryptography.fernet import Fernet
+
+from tests.web.conftest import House
+
+
+def test_the_doctor_says_the_same_by_command_and_by_api(house: House) -> None:
+    key = Fernet.generate_key().decode()
+    house.serve(MAILHAUL_SECRET_KEY=key, MAILHAUL_WORKER_THREAD="3")
+    answer = house.client("admin").get("/doctor")
+    found = json.loads(house.command("doctor", "--json"))
+
+    def steady(whole: dict[str, Any]) -> list[str]:  # space, memory, delay and clocks are others between two looks
+        told = [
+            f"{one['verdict']} {one['sentence']}"
+            for one in whole["findings"]
+            if not re.search("clock|answers in", one["sentence"])
+        ]
+        return [re.sub(r"[\d.]+ [GM]B", "", line) for line in told]
+
+    assert steady(answer.json()) == steady(found)
+    assert (answer.json()["ok"], found["ok"]) == (True, True)
+    notes = [one["sentence"] for one in found["findings"] if one["verdict"] == "note"]
+    assert any("did you mean MAILHAUL_WORKER_THREADS" in sentence for sentence in notes)
+    assert any("Redis answers at" in one["sentence"] for one in found["findings"])
+    assert key not in answer.text
+    assert house.client("operator").get("/doctor").status_code == 403
+
+
+def test_what_is_amiss_is_told_and_ends_otherwise(house: House) -> None:
+    house.serve()
+    admin = house.client("admin")
+    assert admin.get("/doctor").json()["ok"]
+    house.home.chmod(0o755)
+    (house.home / "secret.key").write_text("no key\n")
+    whole = admin.get("/doctor").json()
+    bad = [one["sentence"] for one in whole["findings"] if one["verdict"] == "bad"]
+    assert not whole["ok"]
+    assert len(bad) == 1
+    assert "is not a Fernet key" in bad[0]
+    said = house.command("doctor", code=1)
+    assert f"BAD   {bad[0]}" in said
