@@ -314,6 +314,15 @@ def is_local(host: str) -> bool:
         return host == "localhost"
 
 
+def here(host: str) -> str:
+    """Where this machine reaches what listens at `host`."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else host
+
+
 def variable_name(setting: str) -> str:
     """The environment variable of a setting."""
     return f"{PREFIX}{setting.upper()}"

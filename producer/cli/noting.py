@@ -11,13 +11,17 @@ from shared.store.desk import Desk
 from shared.store.redis import connect
 
 
-def person() -> str:
-    """Who types, as the system knows them, whatever their variables say: "command line (1000 anna)"."""
-    number = os.getuid()
+def user_name() -> str:
+    """Who types, as the system knows them, whatever their variables say; "" for a container's number without a name."""
     try:
-        return f"command line ({number} {pwd.getpwuid(number).pw_name})"
-    except KeyError:  # a container's number without a name
-        return f"command line ({number})"
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return ""
+
+
+def person() -> str:
+    """ "command line (1000 anna)"."""
+    return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
 def note(ground: Ground, what: str, **detail: object) -> None:

@@ -16,8 +16,9 @@ from producer.cli.signals import interruptible
 from producer.cli.undertaker import Undertaker
 from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
-from shared.config import is_local, load_settings
+from shared.config import here, is_local, load_settings
 from shared.errors import MailhaulError, UsageError
+from shared.probe import probe
 
 #: How long `down` waits: workers, coordinator and Redis have a grace each.
 _DOWN_SECONDS = 60.0
@@ -44,9 +45,11 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 say(f"up: {many} and a coordinator on {where}; logs in {logs}")
                 if settings.coordinator_port:
                     say(f"metrics at http://{settings.listen_host}:{settings.coordinator_port}/metrics")
-                if web:
-                    _point_to_the_page(ground)
-                while not interrupted.wait(0.5):
+                shown = not web
+                while not interrupted.wait(0.5 if shown else 0.1):
+                    if not shown and probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
+                        _point_to_the_page(ground)
+                        shown = True
                     undertaker.look()
                     crew.check()
                 say("stopping …")

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Final
 
 from producer.cli.ground import Ground, open_ground
-from producer.cli.noting import note
+from producer.cli.noting import note, user_name
 from producer.cli.verb import COMPLETE, say
 from producer.web.scrypt import checked, hashed
-from shared.config import Settings
+from shared.config import Settings, here
 from shared.errors import UsageError
 from shared.logs import clean
 from shared.store.principals import Principals, Role, checked_name, role_of
@@ -84,7 +84,7 @@ def run_link(*, state_dir: Path | None) -> int:
 
 def make_link(ground: Ground) -> str:
     """For whoever may run this command: they hold the store and the key already."""
-    user = _user()
+    user = user_name() or f"uid {os.getuid()}"
     note(ground, "link made", name=user)
     text = Sessions(connect(ground.urls[1])).make_link(user, Role.ADMIN)
     return f"{page_url(ground.settings)}enter/{text}"
@@ -92,8 +92,8 @@ def make_link(ground: Ground) -> str:
 
 def page_url(settings: Settings) -> str:
     """Where the page is, for a browser on this machine."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "::1": "[::1]"}.get(settings.web_host, settings.web_host)  # noqa: S104
-    return f"http://{host}:{settings.web_port}/"
+    host = here(settings.web_host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}/"
 
 
 def _asked(name: str) -> str:
@@ -118,13 +118,6 @@ def _from_file(path: Path) -> str:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"--password-file: {path} cannot be read ({reason})") from None
     return text.removesuffix("\n").removesuffix("\r")
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's number without a name
-        return f"uid {os.getuid()}"
 
 
 def _moment(at: float) -> str:

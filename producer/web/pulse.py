@@ -6,12 +6,11 @@ names only.
 
 from __future__ import annotations
 
-import ipaddress
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from shared.config import Settings
+from shared.config import Settings, here
 from shared.errors import StoreError
 from shared.metrics import WebMetrics
 from shared.probe import probe
@@ -42,7 +41,7 @@ class Pulse:
     """Asks the page from another thread, so that one that hangs is found out. Until `begin` there is none."""
 
     def __init__(self, settings: Settings) -> None:
-        self._port, self._host = settings.web_port, _here(settings.web_host)
+        self._port, self._host = settings.web_port, here(settings.web_host)
         self._complaint = "starting"
         self._store: Store | None = None
 
@@ -69,12 +68,3 @@ class Pulse:
             except StoreError as error:
                 return False, str(error)
         return well, words
-
-
-def _here(host: str) -> str:
-    """Where this machine reaches what listens at `host`."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    return ("::1" if address.version == 6 else "127.0.0.1") if address.is_unspecified else host
