@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.model.search import Search
 from shared.store import Store
 
 
@@ -51,10 +52,16 @@ class ErrorGroup:
     parked: bool
     #: Who has it, by row.
     sufferers: tuple[Sufferer, ...]
+    #: Mailboxes that have it too and are not named.
+    more: int = 0
 
 
 #: Waiting is not failing: what a server asked for is told by `Progress.waits`.
 _WAITING: Final = "_throttled"
+#: In which a mailbox is not done with.
+_GOING_ON: Final = (
+    MailboxState.PARKED, MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING,
+)  # fmt: skip
 
 #: Code of what happened to single messages → sentence, advice.
 _MESSAGE_TROUBLE: Final = {
@@ -125,6 +132,28 @@ def trouble(
         )
         for (parked, code, server), found in sorted(groups.items(), key=lambda group: (not group[0][0], *group[0][1:]))
     ]
+
+
+def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:
+    """Of an import that is too large to read all of it: each kind of trouble of whole mailboxes with all who have it
+    counted, and `named` of them. Trouble of single messages is in the report."""
+    rows: list[tuple[Mailbox, Tally]] = []
+    unnamed: dict[tuple[bool, str], int] = defaultdict(int)
+    for code, number in store.failure_codes(request.import_id).items():
+        for state in _GOING_ON if not code.endswith(_WAITING) else ():
+            if number:
+                total, found = store.find_mailboxes(request.import_id, Search(state=state, code=code, count=named))
+                rows, number = rows + found, number - total
+                unnamed[state is MailboxState.PARKED, code] += total - len(found)
+    groups = trouble(store, request, rows, folders=False)
+    # Servers that rows name themselves have a group each; who is not named is counted with the largest.
+    for key, number in unnamed.items():
+        if number:
+            largest = max(
+                (group for group in groups if (group.parked, group.code) == key), key=lambda g: len(g.sufferers)
+            )
+            groups[groups.index(largest)] = replace(largest, more=number)
+    return groups
 
 
 def _server(code: str, mailbox: Mailbox, request: Import) -> str:

@@ -68,7 +68,7 @@ class Ground:
     def nobody_works(self) -> str:
         """What to do about it that no worker is running; "" when one is."""
         # A worker that left is heard of for a while, but none outlives the embedded Redis.
-        if not self.owner and self.store.overview().workers:
+        if not self.owner and self.store.workers():
             return ""
         if self.embedded:
             return "no worker is running: run the import command again, or `mailhaul up`"

@@ -113,6 +113,9 @@ class RequestStore(Protocol):
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
         """How many mailboxes fit, and the page that was asked for."""
 
+    def failure_codes(self, import_id: str) -> dict[str, int]:
+        """Codes of the mailboxes' failures, each with how many have it."""
+
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         """One."""
 
@@ -341,6 +344,9 @@ class CoordinationStore(Protocol):
 
     def overview(self) -> Overview:
         """The shared state in numbers."""
+
+    def workers(self) -> int:
+        """Worker processes that were heard of lately, as `overview` counts them, which asks for more."""
 
     def ready_mailboxes(self) -> dict[str, float]:
         """Mailboxes that could be served now, with their place in the queue, which changes when one is given work."""

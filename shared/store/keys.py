@@ -7,6 +7,10 @@
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
 |                                   |      | fresh: the next `submit` begins a pass |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
+| import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
+| import:I:code:C                   | ZSET | mailboxes with the failure code C, scored by row |
+| import:I:codes                    | HASH | failure code → mailboxes |
+| import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after somebody looked; of large imports |
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
@@ -33,6 +37,7 @@
 |                                   |      | began: what was done when it was claimed |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
 | ready:R                           | ZSET | per route: mailboxes that may be served, by how much they were served |
+| ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes                            | ZSET | every route (pair of servers), by how much it was served |
 | served                            | HASH | route → where the mailbox chosen last stood; "" → the same of routes |
 | delayed                           | ZSET | unit, scored by when it is due (ms) |

@@ -87,11 +87,15 @@ class MemoryStore(Waits):
             ready_units=sum(len(m.ready) for m in ready),
             delayed_units=len(rows.delayed),
             leased_units=len(rows.leases),
-            workers=sum(heard >= now - 30_000 for heard in self._workers.values()),
+            workers=self.workers(),
             imports={state: states[state] for state in ImportState},
             holds={name: until / 1000 for name, until in self._holds.items() if until > now},
             owing={name: until for name, until in self._owing.items() if until * 1000 > now},
         )
+
+    @atomic
+    def workers(self) -> int:
+        return sum(heard >= self._rows.now() - 30_000 for heard in self._workers.values())
 
     @atomic
     def ready_mailboxes(self) -> dict[str, float]:

@@ -162,6 +162,11 @@ class Requests:
         return [(self._mailbox(m), self._tally([m])) for m in (ids if count < 0 else ids[:count])]
 
     @atomic
+    def failure_codes(self, import_id: str) -> dict[str, int]:
+        failures = (mailbox.failure for mailbox, _ in self.mailboxes(import_id))
+        return dict(Counter(failure.code for failure in failures if failure))
+
+    @atomic
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
         text = wanted.text.lower()
         found = [

@@ -29,7 +29,7 @@ class Coordination(Scripts):
         return [unit.decode() for unit in self._run("bury", *processes)]
 
     def overview(self) -> Overview:
-        mailboxes, units, delayed, leased, workers, holds, states, owing = self._run("overview")
+        mailboxes, units, delayed, leased, workers, holds, states, owing = self._run("overview", "")
         names = [state.decode() for state in states]
         return Overview(
             ready_mailboxes=mailboxes,
@@ -41,6 +41,9 @@ class Coordination(Scripts):
             holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
             owing={name.decode(): float(until) / 1000 for name, until in codec.pairs(owing).items()},
         )
+
+    def workers(self) -> int:
+        return int(self._run("overview", "workers"))
 
     def ready_mailboxes(self) -> dict[str, float]:
         routes = self._read("zrange", keys.ROUTES, 0, -1)

@@ -100,6 +100,10 @@ class Requests(Scripts):
         )  # fmt: skip
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
+    def failure_codes(self, import_id: str) -> dict[str, int]:
+        row = self._read("hgetall", keys.import_(import_id, "codes"))
+        return {code.decode(): int(number) for code, number in row.items()}
+
     def mailbox(self, mailbox_id: str) -> Mailbox | None:
         row = self._read("hgetall", keys.mailbox(mailbox_id))
         return codec.decode_mailbox(mailbox_id, row, *self._both(codec.text(row, "import"))) if row else None

@@ -14,7 +14,7 @@ from typing import Any
 
 import redis
 
-from shared.lifecycle import Outcome
+from shared.lifecycle import MailboxState, Outcome
 from shared.model import (
     Account,
     Endpoint,
@@ -35,6 +35,7 @@ from shared.model import (
     import_id,
     mailbox_id,
 )
+from shared.model.search import Search
 from shared.store import Store, scripts
 from shared.store.redis import RedisStore, connect
 from shared.uids import Record, UidSet
@@ -307,6 +308,9 @@ def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
     for one in import_ids:
         seen[one] = store.import_(one)
         seen[one, "tally"] = store.import_tally(one)
+        seen[one, "codes"] = codes = store.failure_codes(one)
+        for wanted in (*(Search(state=state) for state in MailboxState), *(Search(code=code) for code in codes)):
+            seen[one, wanted] = [mailbox.mailbox_id for mailbox, _ in store.find_mailboxes(one, wanted)[1]]
         for mailbox, tally in store.mailboxes(one):
             m = mailbox.mailbox_id
             seen[m] = (mailbox, flat(tally), store.failures(m))

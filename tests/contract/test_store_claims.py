@@ -442,7 +442,7 @@ def test_the_overview_counts_what_there_is(store: Store, clock: Clock) -> None:
     store.release(b, how="again", delay_seconds=40)
     seen = store.overview()
     assert (seen.ready_mailboxes, seen.ready_units, seen.delayed_units, seen.leased_units) == (1, 1, 1, 1)
-    assert seen.workers == 2
+    assert seen.workers == store.workers() == 2
     assert seen.imports == {ImportState.OPENING: 0, ImportState.RUNNING: 2, ImportState.FINISHED: 0}
     clock.forward(15)
     assert store.overview().workers == 1

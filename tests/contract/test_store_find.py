@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from itertools import product
+
 import pytest
 
-from shared.lifecycle import Control, MailboxState
-from shared.model import Failure
-from shared.model.search import Search
+from shared.lifecycle import Control, MailboxState, Outcome
+from shared.model import Failure, Mailbox, Tally
+from shared.model.search import ORDERS, Search
 from shared.store import Store
-from tests.contract.store_kit import start, take
+from tests.contract.store_kit import plan_of, start, take
 
 
 def _logins(store: Store, import_id: str, **wanted: object) -> tuple[int, list[str]]:
@@ -53,3 +57,75 @@ def test_they_can_be_chosen_by_state_and_by_what_went_wrong(store: Store) -> Non
 
     store.control(whole.import_id, None, Control.CANCEL)
     assert _logins(store, whole.import_id, state=MailboxState.CANCELLED, count=1)[0] == 3
+
+
+def test_every_way_to_look_finds_what_a_look_at_all_of_them_finds(store: Store) -> None:
+    whole, mailboxes = start(store, 7)
+    for number, code in enumerate(("source_auth_refused", "quota_exceeded", "source_auth_refused")):
+        store.release(take(store, f"lane{number}"), how="park", failure=Failure(code=code, sentence="s"))
+    store.release(take(store, "again"), how="again", failure=Failure(code="quota_exceeded", sentence="s"))
+    planning = take(store, "planning")
+    folder = plan_of(planning.mailbox, "INBOX", (1, 5))
+    store.plan_folders(planning, [(folder, 1)])
+    store.finish(planning)
+
+    def agrees() -> None:
+        rows = store.mailboxes(whole.import_id)
+        codes = Counter(mailbox.failure.code for mailbox, _ in rows if mailbox.failure)
+        assert store.failure_codes(whole.import_id) == codes
+        for state, code, text, order, descending in product(
+            (None, *MailboxState), ("", *codes), ("", rows[0][0].source.login), ORDERS, (False, True)
+        ):
+            wanted = Search(state=state, code=code, text=text, order=order, descending=descending, count=4)
+            fits = [
+                pair
+                for pair in rows
+                if state in (None, pair[0].state)
+                and (not code or (pair[0].failure and pair[0].failure.code == code))
+                and any(text in login for login in (pair[0].source.login, pair[0].destination.login))
+            ]
+            fits.sort(key=lambda pair: _value(order, *pair), reverse=descending)
+            assert store.find_mailboxes(whole.import_id, wanted) == (len(fits), fits[:4]), wanted
+
+    agrees()
+    parked = next(mailbox for mailbox, _ in store.mailboxes(whole.import_id) if mailbox.state is MailboxState.PARKED)
+    store.retry(whole.import_id, parked.mailbox_id, [])
+    agrees()
+    store.control(whole.import_id, mailboxes[-1].mailbox_id, Control.CANCEL)
+    agrees()
+    store.control(whole.import_id, None, Control.CANCEL)
+    agrees()
+    store.open_import(whole, [replace(mailbox, row=10 - mailbox.row) for mailbox in mailboxes], 14)
+    agrees()
+
+
+def _value(order: str, mailbox: Mailbox, counts: Tally) -> object:
+    if order in ("failed", "refused"):
+        return counts[Outcome(order)]
+    return {
+        "row": mailbox.row, "login": mailbox.source.login, "destination_login": mailbox.destination.login,
+        "state": mailbox.state.value, "messages": counts.messages, "bytes": counts.size_bytes,
+        "done_bytes": counts.done_bytes,
+    }[order]  # fmt: skip
+
+
+def test_many_are_sorted_by_a_number_as_few_are(store: Store) -> None:
+    whole, mailboxes = start(store, 5001)
+    for number, messages in enumerate((3, 9, 3)):
+        lease = take(store, f"lane{number}")
+        store.plan_folders(lease, [(plan_of(lease.mailbox, "INBOX", (1, messages)), 1)])
+    planned = sorted(
+        (pair for pair in store.mailboxes(whole.import_id) if pair[1].messages), key=lambda pair: -pair[1].messages
+    )
+    logins = [mailbox.source.login for mailbox, _ in planned]
+    for _ in range(2):  # sorted, and as it was sorted
+        total, found = _logins(store, whole.import_id, order="messages", descending=True, count=4)
+        assert (total, found[:3]) == (5001, logins)
+        assert _logins(store, whole.import_id, order="messages", start=5000)[1] == logins[:1]
+        text = logins[1]
+        fits = [mailbox.source.login for mailbox in mailboxes if text in mailbox.source.login]
+        total, found = _logins(store, whole.import_id, order="messages", descending=True, text=text)
+        assert (total, found[0], set(found)) == (len(fits), text, set(fits))
+        assert (
+            _logins(store, whole.import_id, order="messages", descending=True, state=MailboxState.PLANNING)[1] == logins
+        )

@@ -12,16 +12,16 @@ from producer import operations
 from producer.coordinator.estimate import eta_range
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
+from producer.trouble import trouble_at_a_glance
 from producer.web.counter import Counter
 from producer.web.pages.plot import MOST, Plot, plot, thinned
 from shared.errors import MailhaulError
-from shared.lifecycle import ImportState, MailboxState
+from shared.lifecycle import ImportState
 from shared.model import Import, Wait
-from shared.model.search import Search
 
-#: Larger imports show the errors of their first parked mailboxes; all are in the report.
+#: Larger imports show what went wrong with whole mailboxes; what went wrong with single messages is in the report.
 _FEW: Final = 1000
-_PARKED: Final = 200
+_NAMED: Final = 5
 #: A glance is good for so long, seconds.
 _FRESH_SECONDS: Final = 0.9
 #: Between two samples, seconds.
@@ -87,16 +87,16 @@ class Glances:
         request, progress = known.import_(import_id), known.progress(import_id)
         few = progress.mailboxes_total <= _FEW
         if few:
-            everyone = store.mailboxes(import_id)
+            groups = operations.errors(
+                store, request, everyone=None if progress.finished else store.mailboxes(import_id)
+            )
         else:
-            everyone = store.find_mailboxes(import_id, Search(state=MailboxState.PARKED, count=_PARKED))[1]
-        finished = progress.finished and few
-        groups = operations.errors(store, request, everyone=None if finished else everyone)
+            groups = trouble_at_a_glance(store, request, _NAMED)
         return Glance(
             request=request, progress=progress, eta=eta_range(progress, known.window(import_id)), groups=groups,
-            partly=not few and progress.mailboxes.get(MailboxState.PARKED, 0) > _PARKED, waits=progress.waits[:5],
+            partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
-            workers=store.overview().workers,
+            workers=store.workers(),
         )  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 -- Put before every script. Above it stand P (the key prefix) and MACHINES (the tables of shared.lifecycle).
 -- Keys: see shared/store/keys.py, the legend of every key, its type and its meaning.
+-- The code of a failure, in its JSON.
+local CODE = '"code": "([%w_]+)"'
 local SETTLED = {complete = true, parked = true, cancelled = true}
 
 -- Milliseconds by the server's clock: clients' clocks are never compared.
@@ -45,13 +47,20 @@ end
 
 -- A mailbox stands in ready:<route> exactly when it may be served: something is ready and nobody said no.
 -- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
--- others have been served (start-time fair queueing); the same among routes.
+-- others have been served (start-time fair queueing); the same among routes. How many units stand ready in all of them is
+-- counted here, so that nobody has to count them.
 local function refresh(m)
   local key = mailbox_key(m)
   local may, route = served(m)
   if not route then return end
   local queue = P .. 'ready:' .. route
-  if not may or redis.call('EXISTS', key .. ':ready') == 0 then
+  local ready = may and redis.call('ZCARD', key .. ':ready') or 0
+  local counted = tonumber(redis.call('HGET', key, 'ready') or '0')
+  if ready ~= counted then
+    redis.call('HSET', key, 'ready', ready)
+    redis.call('INCRBY', P .. 'ready_units', ready - counted)
+  end
+  if ready == 0 then
     redis.call('ZREM', queue, m)
   elseif not redis.call('ZSCORE', queue, m) then
     local last = redis.call('HMGET', P .. 'served', route, '')
@@ -124,13 +133,35 @@ local function set_again(m, ms)
   end
 end
 
+-- What went wrong last with a mailbox, JSON, or '' when nothing is any more. Mailboxes are also kept by it, by row, so that
+-- a page of those that share it is found at once.
+local function set_failure(m, text)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'import', 'failure', 'row')
+  local before, after = string.match(h[2] or '', CODE), string.match(text, CODE)
+  if before ~= after then
+    local codes = import_key(h[1]) .. ':codes'
+    if before then
+      redis.call('ZREM', import_key(h[1]) .. ':code:' .. before, m)
+      if redis.call('HINCRBY', codes, before, -1) <= 0 then redis.call('HDEL', codes, before) end
+    end
+    if after then
+      redis.call('ZADD', import_key(h[1]) .. ':code:' .. after, h[3] or 0, m)
+      redis.call('HINCRBY', codes, after, 1)
+    end
+  end
+  if text ~= '' then redis.call('HSET', key, 'failure', text) else redis.call('HDEL', key, 'failure') end
+end
+
 local function move_mailbox(m, event)
   local key = mailbox_key(m)
-  local h = redis.call('HMGET', key, 'state', 'import')
+  local h = redis.call('HMGET', key, 'state', 'import', 'row')
   local after = advance('mailbox', h[1], event)
   if not after then return false end
   if after ~= h[1] then
     redis.call('HSET', key, 'state', after)
+    redis.call('ZREM', import_key(h[2]) .. ':in:' .. h[1], m)
+    redis.call('ZADD', import_key(h[2]) .. ':in:' .. after, h[3] or 0, m)
     if h[1] == 'parked' then set_again(m, 0) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
     redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)

@@ -153,7 +153,7 @@ redis.call('ZINCRBY', P .. 'routes', cost, route)
 redis.call('HSET', key, 'pass', start + cost)
 if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
 -- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
-if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then redis.call('HDEL', key, 'failure') end
+if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then set_failure(m, '') end
 if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
 if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
 refresh(m)

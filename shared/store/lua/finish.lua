@@ -18,7 +18,7 @@ drop_unit(m, u)
 if folder ~= '' then next_batch(folder) end
 if kind == 'plan' then move_mailbox(m, 'planned') end
 if kind == 'verify' and move_mailbox(m, 'verified') then
-  redis.call('HDEL', mailbox_key(m), 'failure')
+  set_failure(m, '')
   local shared = mailbox_key(m) .. ':shared'
   for _, bucket in ipairs(redis.call('SMEMBERS', shared)) do redis.call('DEL', shared .. ':' .. bucket) end
   redis.call('DEL', shared)

@@ -39,10 +39,14 @@ for _, r in ipairs(rows) do
     opened = true
   elseif move_mailbox(r.id, 'again') then
     redis.call('HSET', m, 'control', 'run')
-    redis.call('HDEL', m, 'failure')
+    set_failure(r.id, '')
     opened = true
   end
   redis.call('HSET', m, 'row', r.row)
+  local h = redis.call('HMGET', m, 'state', 'failure')
+  redis.call('ZADD', key .. ':in:' .. h[1], r.row, r.id)
+  local code = string.match(h[2] or '', CODE)
+  if code then redis.call('ZADD', key .. ':code:' .. code, r.row, r.id) end
   -- What nobody has begun to plan may still be for somebody else.
   if redis.call('HGET', m, 'state') == 'queued' then
     redis.call('HSET', m, 'source_login', r.source_login, 'destination_login', r.destination_login,

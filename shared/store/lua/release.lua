@@ -12,7 +12,7 @@ local now = clock()
 unlease(u, holder)
 if how ~= 'again' then forgive(u) end
 if ARGV[6] ~= '' then
-  redis.call('HSET', key, 'failure', ARGV[6])
+  set_failure(m, ARGV[6])
   redis.call('LPUSH', key .. ':failures', ARGV[6])
   redis.call('LTRIM', key .. ':failures', 0, 49)
 end

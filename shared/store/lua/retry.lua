@@ -7,7 +7,8 @@ if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
 local batches = cjson.decode(ARGV[3])
 local moved = move_mailbox(m, 'again')
 if not moved and #batches == 0 then return 0 end
-redis.call('HDEL', mailbox_key(m), 'failure', 'login:source', 'login:destination')
+set_failure(m, '')
+redis.call('HDEL', mailbox_key(m), 'login:source', 'login:destination')
 redis.call('HSET', mailbox_key(m), 'control', 'run')
 local queued = 0
 for _, b in ipairs(batches) do
