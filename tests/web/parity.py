@@ -86,7 +86,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--window": "body.window",
             "--workers": Why(_HERE),
             "--threads": Why(_HERE),
-            "--spool-refused": Why("writes into a folder of this machine"),
+            "--spool-refused": Why("POST /imports/I/spool, at the end"),
         },
     ),
     "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),
@@ -100,7 +100,10 @@ TABLE: Final[Mapping[str, Verb]] = {
     "watch": Verb(at=(f"GET {_IMPORT}/events",), options=_WHICH),
     "errors": Verb(at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login"}),
     "report": Verb(at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file"}),
-    "spool": Verb(why="writes into a folder of this machine"),
+    "spool": Verb(
+        at=(f"POST {_IMPORT}/spool",),
+        options={**_ONE, "--out": Why("the answer is a ZIP of the same files")},
+    ),
     "audit": Verb(
         at=("GET /audit.csv", "GET /audit.jsonl", "GET /audit"),
         options={"--since": "query.since", "--format": Why("the end of the path")},
