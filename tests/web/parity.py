@@ -90,7 +90,7 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),
-    "providers": Verb(at=("GET /providers",), options={"name": Why("one answer has them all")}),
+    "providers": Verb(at=("GET /providers/{name}", "GET /providers"), options={"name": "path.name"}),
     "detect": Verb(at=("POST /detect",), options={"address": "body.address", "--offline": "body.offline"}),
     "list": Verb(at=("GET /imports",)),
     "status": Verb(
