@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from producer.spool.names import distinct
-from producer.spool.shelf import Shelf
 from shared.entrance import Entrance
 from shared.errors import CredentialsError, FolderRefused, MailError, ServerRefused
 from shared.lifecycle import Outcome
@@ -50,6 +49,25 @@ class Spooled:
 _Wanted = tuple[Folder, str, dict[int, Note]]
 
 
+class Keeper(Protocol):
+    """Where messages are kept: `producer.spool.shelf.Shelf`, `producer.spool.archive.Archive`. Thread-safe."""
+
+    def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
+        """Where a message belongs, by the file names of its login and folder."""
+
+    def holds(self, place: str) -> bool:
+        """Whether it is there from before."""
+
+    def keep(self, place: str, chunks: Iterable[bytes], about: dict[str, str]) -> None:
+        """Keeps a message, whole or not at all; `about` are the index's other columns."""
+
+    def miss(self, about: dict[str, str]) -> None:
+        """What could not be had; `about` says why."""
+
+    def write_index(self) -> None:
+        """At the end."""
+
+
 class Spooling:
     """One import's refused messages."""
 
@@ -58,9 +76,13 @@ class Spooling:
         store: Store,
         entrance: Entrance,
         request: Import,
-        shelf: Shelf,
+        shelf: Keeper,
         stopping: Callable[[], bool] = lambda: False,
+        *,
+        at_once: int = _AT_ONCE,
     ) -> None:
+        """`at_once`: mailboxes at the same time. Once `stopping` says so, no other message is begun."""
+        self._at_once = at_once
         self._store, self._entrance, self._request, self._shelf = store, entrance, request, shelf
         self._stopping = stopping
 
@@ -70,7 +92,7 @@ class Spooling:
         everyone = [mailbox for mailbox, _ in self._store.mailboxes(self._request.import_id)]
         logins = distinct({one.mailbox_id: one.source.login for one in everyone})
         chosen = everyone if only is None else only
-        pool = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="spool")
+        pool = ThreadPoolExecutor(self._at_once, thread_name_prefix="spool")
         try:
             done = Spooled()
             for one in pool.map(lambda mailbox: self._mailbox(mailbox, logins[mailbox.mailbox_id]), chosen):

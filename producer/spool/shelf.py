@@ -9,9 +9,9 @@ import fcntl
 import hashlib
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, Self
+from typing import Final, Self, TextIO
 
 from producer.show.report import safe_cell
 from shared.errors import UsageError
@@ -124,12 +124,17 @@ class Shelf:
             draft = self.folder / f"{INDEX}.new"
             descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="") as file:
-                writer = csv.writer(file)
-                writer.writerow(COLUMNS)
-                writer.writerows([safe_cell(row.get(column, "")) for column in COLUMNS] for row in rows)
+                write_rows(file, rows)
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self.folder / INDEX)
+
+
+def write_rows(file: TextIO, rows: Iterable[Mapping[str, str]]) -> None:
+    """The index."""
+    writer = csv.writer(file)
+    writer.writerow(COLUMNS)
+    writer.writerows([safe_cell(row.get(column, "")) for column in COLUMNS] for row in rows)
 
 
 def _written(path: Path, chunks: Iterable[bytes]) -> int:

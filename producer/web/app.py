@@ -7,7 +7,18 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from producer.web import auditing, imports, live, mailboxes, pages, principals, problems, rehearsals, surroundings
+from producer.web import (
+    auditing,
+    imports,
+    live,
+    mailboxes,
+    pages,
+    principals,
+    problems,
+    rehearsals,
+    spooling,
+    surroundings,
+)
 from producer.web.counter import Counter
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
@@ -45,7 +56,7 @@ def make_app(known: Counter) -> FastAPI:
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = 0
     app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
-    for part in (imports, mailboxes, rehearsals, live, surroundings, principals, auditing):
+    for part in (imports, mailboxes, rehearsals, live, surroundings, principals, auditing, spooling):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 
     pages.install(app)

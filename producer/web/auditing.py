@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from itertools import chain
-from typing import Annotated, Any
+from itertools import chain, islice
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
@@ -15,6 +15,7 @@ from producer.web.access import Admin, Known
 from producer.web.counter import Counter
 
 routes = APIRouter(tags=["audit"])
+_LINES: Final = 500
 Since = Annotated[datetime | None, Query(description="Not what is older; without a zone it is UTC.")]
 
 
@@ -60,8 +61,10 @@ def _bytes(
     moment = None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
     pages = known.desk.audit_pages(moment)
     first = next(pages, [])
-    whole = (entry for page in chain((first,), pages) for entry in page)
-    return (line.encode(errors="backslashreplace") for line in lines(whole))
+    told = lines(entry for page in chain((first,), pages) for entry in page)
+    # Many lines a piece, since each piece is a turn of another thread.
+    pieces = iter(lambda: "".join(islice(told, _LINES)), "")
+    return (piece.encode(errors="backslashreplace") for piece in pieces)
 
 
 def _named(name: str) -> dict[str, str]:

@@ -258,9 +258,14 @@ def forget(known: Known, who: Operator, request: Request, import_id: str) -> dic
 
 
 @routes.get("/{import_id}/errors")
-def errors(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+def errors(
+    known: Known,
+    _: Viewer,
+    import_id: str,
+    login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
+) -> dict[str, Any]:
     """What went wrong, by kind, each with what to do."""
-    return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id)))}
+    return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id), login))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
 from producer import operations
@@ -17,6 +17,7 @@ from producer.intake.providers import catalogue
 from producer.web.access import Admin, Known, Operator, Viewer, note
 from producer.web.asked import DetectBody, LimitBody, SheetBody
 from producer.web.problems import Refused, row_errors
+from shared.errors import UsageError
 from shared.mail.dialing import connect
 from shared.store import SCOPES
 
@@ -67,6 +68,15 @@ def providers(_: Viewer) -> dict[str, Any]:
     """Those that mailhaul knows, with what each asks for."""
     known = catalogue()
     return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
+
+
+@routes.get("/providers/{name}", tags=["servers"])
+def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
+    """One, by its name, another name of it, or that of one of its sites."""
+    try:
+        return catalogue().find(name)[0].model_dump(mode="json")
+    except UsageError as error:
+        raise Refused(404, str(error)) from None
 
 
 @routes.post("/detect", tags=["servers"])

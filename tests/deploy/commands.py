@@ -21,7 +21,12 @@ SCRIPTS = {
         }
     ),
     "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
-    "producer": frozenset({"open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits"}),
+    "producer": frozenset(
+        {
+            "open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
+            "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
+        }
+    ),
 }  # fmt: skip
 #: Role → what it asks without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at the queues.
 DIRECT = {

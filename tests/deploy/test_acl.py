@@ -140,6 +140,18 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: Do
         assert refused <= {b"config|get"}
 
 
+def test_who_keeps_refused_messages_may_sign_in(shipped: Farm) -> None:
+    """`mailhaul spool` and the API fetch them from the source by themselves, as a worker would."""
+    store = RedisStore(connect(f"{shipped.url('producer')}/1"))
+    request, (mailbox,) = start(store, name="kept")
+    asked = (request.import_id, mailbox.mailbox_id, "source", "digest", "holder")
+    assert store.login_turn(*asked, shared=False, seconds=5).state == "trial"
+    store.login_told(*asked, shared=False, result="in")
+    assert store.login_turn(*asked, shared=False, seconds=5).state == "proved"
+    assert store.token(request.import_id, "google", "holder", seconds=5) == (b"", 0)
+    store.keep_token(request.import_id, "google", "holder", b"sealed", 5)
+
+
 def test_keda_may_count_jobs_and_nothing_else(tmp_path: Path) -> None:
     make_secrets(tmp_path / "secrets", "redis://nowhere", keda=True)
     password = (tmp_path / "secrets/keda/password").read_text()

@@ -31,8 +31,13 @@ def test_each_row_names_its_server(house: House, servers: tuple[Dovecot, Dovecot
     there = f"/imports/{opened.json()['import']['id']}"
     more = api.post(f"{there}/mailboxes", json={"manifest": "login,password\nlater,x\n"})
     assert (more.status_code, "name no server: 2" in more.json()["detail"]) == (422, True)
+    begun = api.post(f"{there}/rehearsals", json={"kind": "plan"}).json()
+    place = f"/rehearsals/{begun['id']}"
+    await_ready(lambda: api.get(place).json()["state"] != "running", 60, "the plan")
+    assert api.get(place).json()["result"]["totals"]["messages"] == 4
     api.post(f"{there}/start")
     await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the end")
+    assert "rows" in house.page(there)
     seen = [mail.snapshot(server.host, server.port, "byrow", PASSWORD) for server in servers]
     assert seen[0] == seen[1]
 

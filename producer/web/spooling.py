@@ -1,0 +1,124 @@
+"""Messages that the destination did not take, as a ZIP that is sent while they are fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import AsyncIterator
+from typing import Final
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from producer import operations
+from producer.spool.archive import Archive
+from producer.spool.fetch import Spooling
+from producer.web.access import Admin, Known, note
+from producer.web.asked import OneMailboxBody
+from producer.web.counter import Counter
+from producer.web.problems import Refused
+from shared.entrance import Entrance
+from shared.errors import MailhaulError
+from shared.logs import get_logger
+from shared.model import Import, Mailbox
+
+routes = APIRouter(tags=["imports"])
+#: Archives that one process writes at the same time.
+MOST: Final = 2
+#: Pieces that wait for a slow reader; then the source waits too.
+_WAITING: Final = 32
+_TURN_SECONDS: Final = 0.5
+#: A reader who takes nothing for so many turns is taken for gone.
+_TURNS: Final = 240
+_places = threading.BoundedSemaphore(MOST)
+
+
+class Zip(StreamingResponse):
+    """A ZIP."""
+
+    media_type = "application/zip"
+
+
+@routes.post("/imports/{import_id}/spool", response_class=Zip)
+def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneMailboxBody) -> Zip:
+    """What was refused or failed, fetched from the source now: .eml files, and an index.csv that says of each what it is, or why
+    it could not be had. Other people's mail, so it is for administrators."""
+    found = known.import_(import_id)
+    chosen = [mailbox for mailbox, _ in operations.find_mailboxes(known.store, found, body.login)]
+    if not _places.acquire(blocking=False):
+        raise Refused(429, "too many are being fetched; try again when one is done")
+    try:
+        note(known, request, who, "refused messages kept", import_id=import_id, login=body.login)
+        pieces = _Fetch(known, found, chosen).pieces()
+    except BaseException:
+        _places.release()
+        raise
+    return Zip(pieces, headers={"Content-Disposition": f'attachment; filename="{import_id[:8]}-refused.zip"'})
+
+
+class _Gone(OSError):
+    """Nobody reads any more."""
+
+
+class _Fetch:
+    """One archive on its way, from a thread of its own."""
+
+    def __init__(self, known: Counter, request: Import, chosen: list[Mailbox]) -> None:
+        self._known, self._request, self._chosen = known, request, chosen
+        self._pieces: queue.Queue[bytes] = queue.Queue(_WAITING)
+        self._gone = threading.Event()
+        self._over = threading.Event()
+        self._whole = False
+        threading.Thread(target=self._run, name="spool", daemon=True).start()
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """To their end. Broken off where not all of it could be written, so that nobody takes a part for the whole."""
+        try:
+            while piece := await asyncio.to_thread(self._next):
+                yield piece
+            if not self._whole:
+                raise ConnectionAbortedError("the archive broke off; the log says more")
+        finally:
+            self._gone.set()
+
+    def _run(self) -> None:
+        known = self._known
+        try:
+            entrance = Entrance(known.store, known.vault, known.settings)
+            # One mailbox at a time: the messages of one stand behind one another, and no other connection waits for them.
+            spooling = Spooling(known.store, entrance, self._request, Archive(self._put), self._gone.is_set, at_once=1)
+            spooling.run(self._chosen)
+            self._whole = True
+        except _Gone:
+            pass  # nobody is left to be told
+        except (MailhaulError, OSError) as error:
+            get_logger("mailhaul.web").error("spool_broken_off", import_id=self._request.import_id, error=str(error))
+        except Exception as error:
+            get_logger("mailhaul.web").error("fault", exc_info=error)
+        finally:
+            _places.release()
+            self._over.set()
+            with contextlib.suppress(queue.Full):
+                self._pieces.put_nowait(b"")  # for whoever waits just now
+
+    def _next(self) -> bytes:
+        """Empty at the end."""
+        while True:
+            over = self._over.is_set()
+            try:
+                return self._pieces.get(timeout=_TURN_SECONDS)
+            except queue.Empty:
+                if over:
+                    return b""
+
+    def _put(self, piece: bytes) -> None:
+        for _ in range(_TURNS):
+            if self._gone.is_set():
+                break
+            try:
+                return self._pieces.put(piece, timeout=_TURN_SECONDS)
+            except queue.Full:
+                continue
+        raise _Gone

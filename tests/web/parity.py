@@ -1,0 +1,233 @@
+"""What each verb and option of the command line is in the API, or why it is nothing there.
+
+`python -m tests.web.parity` writes the table of docs/api.md anew.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+DOCS: Final = Path(__file__).parents[2] / "docs" / "api.md"
+_BEGIN: Final = "<!-- written by tests/web/parity.py -->\n"
+_BLANK: Final = re.compile(r"\{(\w+)\}")
+_END: Final = "<!-- so far -->\n"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verb:
+    """Where a verb is in the API."""
+
+    #: Operations, as in "POST /imports"; the first is the one whose fields `options` names. Empty: see `why`.
+    at: tuple[str, ...] = ()
+    #: Why it is not there.
+    why: str = ""
+    #: Option or argument → field ("body.source.server", "query.since", "path.scope"), one of `at` before it where it is not
+    #: the first ("POST /x body.y"); or a `Why`.
+    options: Mapping[str, str | Why] = field(default_factory=dict)
+
+
+class Why(str):
+    """A reason why an option has no field."""
+
+
+_HERE: Final = "runs processes of this machine"
+_STORE: Final = Why("says where the store of this machine is")
+_JSON: Final = Why("every answer is JSON")
+#: Options that all verbs share, where a verb does not say otherwise.
+EVERYWHERE: Final[Mapping[str, Why]] = {"--state-dir": _STORE, "--json": _JSON}
+_WHICH: Final = {"which": "path.import_id"}
+_ONE: Final = {**_WHICH, "--mailbox": "body.login"}
+_FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
+_SHEET: Final = {"--encoding": "body.encoding", "--separator": "body.separator"}
+#: An administrator's sign-in and account services name files and programs of this machine.
+_LOCAL: Final = Why("names files or programs of the machine")
+_LOCALS: Final = (
+    "--accounts", "--accounts-secret-file", "--generate-passwords", "--source-auth", "--source-admin",
+    "--source-password-file", "--destination-auth", "--destination-admin", "--destination-password-file",
+)  # fmt: skip
+_ENDS: Final[Mapping[str, str | Why]] = {
+    "manifest": "body.manifest",
+    **_SHEET,
+    "--source": "body.source.server",
+    "--destination": "body.destination.server",
+    "--allow-plaintext": "body.source.allow_plaintext",
+    "--source-fingerprint": "body.source.fingerprint",
+    "--destination-fingerprint": "body.destination.fingerprint",
+    "--source-ca": _FILE,
+    "--destination-ca": _FILE,
+    **dict.fromkeys(_LOCALS, _LOCAL),
+}
+_WANTED: Final = {
+    f"--{name.replace('_', '-')}": f"body.{name}"
+    for name in (
+        "include", "exclude", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted", "newest_first",
+        "skip_special", "into", "folder_map", "gmail_labels",
+    )
+}  # fmt: skip
+_IMPORT: Final = "/imports/{import_id}"
+_REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
+
+TABLE: Final[Mapping[str, Verb]] = {
+    "check": Verb(at=_REHEARSED, options=_ENDS),
+    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_WANTED}),
+    "import": Verb(
+        at=("POST /imports", f"POST {_IMPORT}/start", f"GET {_IMPORT}/events", f"POST {_IMPORT}/verify"),
+        options={
+            **_ENDS,
+            **_WANTED,
+            "--name": "body.name",
+            "--verify": "body.verify",
+            "--window": "body.window",
+            "--workers": Why(_HERE),
+            "--threads": Why(_HERE),
+            "--spool-refused": Why("POST /imports/I/spool, at the end"),
+        },
+    ),
+    "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),
+    "providers": Verb(at=("GET /providers/{name}", "GET /providers"), options={"name": "path.name"}),
+    "detect": Verb(at=("POST /detect",), options={"address": "body.address", "--offline": "body.offline"}),
+    "list": Verb(at=("GET /imports",)),
+    "status": Verb(
+        at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
+        options={**_WHICH, "--mailbox": f"GET {_IMPORT}/mailboxes query.text"},
+    ),
+    "watch": Verb(at=(f"GET {_IMPORT}/events",), options=_WHICH),
+    "errors": Verb(at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login"}),
+    "report": Verb(at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file"}),
+    "spool": Verb(
+        at=(f"POST {_IMPORT}/spool",),
+        options={**_ONE, "--out": Why("the answer is a ZIP of the same files")},
+    ),
+    "audit": Verb(
+        at=("GET /audit.csv", "GET /audit.jsonl", "GET /audit"),
+        options={"--since": "query.since", "--format": Why("the end of the path")},
+    ),
+    "pause": Verb(at=(f"POST {_IMPORT}/pause",), options=_ONE),
+    "resume": Verb(at=(f"POST {_IMPORT}/resume",), options=_ONE),
+    "cancel": Verb(at=(f"POST {_IMPORT}/cancel",), options=_ONE),
+    "retry": Verb(at=(f"POST {_IMPORT}/retry",), options=_ONE),
+    "verify": Verb(at=(f"POST {_IMPORT}/verify",), options={**_ONE, "--full": "body.full"}),
+    "credentials": Verb(at=(f"POST {_IMPORT}/credentials",), options={**_WHICH, "file": "body.manifest", **_SHEET}),
+    "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
+    "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
+    "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),
+    "doctor": Verb(at=("GET /doctor",)),
+    "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
+    "token list": Verb(at=("GET /tokens",)),
+    "token revoke": Verb(at=("DELETE /tokens/{token_id}",), options={"token_id": "path.token_id"}),
+    "user set": Verb(
+        at=("PUT /users/{name}",),
+        options={"name": "path.name", "--role": "body.role", "--password-file": "body.password"},
+    ),
+    "user list": Verb(at=("GET /users",)),
+    "user remove": Verb(at=("DELETE /users/{name}",), options={"name": "path.name"}),
+    "session list": Verb(at=("GET /sessions",)),
+    "session end": Verb(at=("DELETE /sessions/{session_id}",), options={"which": "path.session_id"}),
+    "link": Verb(why="lets in whoever holds this machine; over the network there are users and tokens"),
+    **{name: Verb(why=_HERE) for name in ("demo", "up", "down", "worker", "coordinator", "web")},
+}
+
+
+def verbs(app: typer.Typer) -> dict[str, tuple[str, ...]]:
+    """Verb → its options ("--name") and arguments ("name")."""
+
+    def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
+        if parts := getattr(command, "commands", None):
+            for name, part in parts.items():
+                yield from walk(part, (*path, name))
+        else:
+            found = [
+                max(one.opts, key=len) if one.param_type_name == "option" else str(one.name) for one in command.params
+            ]
+            yield " ".join(path), tuple(found)
+
+    return dict(walk(typer.main.get_command(app), ()))
+
+
+def faults(
+    known: Mapping[str, tuple[str, ...]], document: Mapping[str, Any], table: Mapping[str, Verb] = TABLE
+) -> list[str]:
+    """Where the command line, the table and the OpenAPI document do not agree; a line each."""
+    found = [f"{name}: is no verb any more" for name in table.keys() - known.keys()]
+    for name, options in known.items():
+        verb = table.get(name)
+        if verb is None:
+            found.append(f"{name}: where is it in the API, or why not?")
+        elif bool(verb.at) == bool(verb.why):
+            found.append(f"{name}: either operations or a reason")
+        elif verb.at:
+            found += [f"{name}: the API has no {at}" for at in verb.at if _operation(document, at) is None]
+            found += [f"{name} {option}: is no option any more" for option in verb.options.keys() - set(options)]
+            found += [f"{name} {option}: {fault}" for option in options if (fault := _fault(document, verb, option))]
+    return sorted(found)
+
+
+def _fault(document: Mapping[str, Any], verb: Verb, option: str) -> str:
+    there = verb.options.get(option, EVERYWHERE.get(option))
+    if there is None:
+        return "which field is it, or why none?"
+    if isinstance(there, Why):
+        return "" if there else "a reason says something"
+    *at, place = there.rsplit(" ", 1)
+    operation = _operation(document, at[0] if at else verb.at[0])
+    return "" if operation is not None and _has(document, operation, place) else f"the API has no {there}"
+
+
+def _operation(document: Mapping[str, Any], at: str) -> Mapping[str, Any] | None:
+    method, path = at.split(" ", 1)
+    found: Mapping[str, Any] | None = document["paths"].get(f"/api/v1{path}", {}).get(method.lower())
+    return found
+
+
+def _has(document: Mapping[str, Any], operation: Mapping[str, Any], place: str) -> bool:
+    kind, *names = place.split(".")
+    if kind in ("path", "query"):
+        return any((one["in"], [one["name"]]) == (kind, names) for one in operation.get("parameters", ()))
+    schema: Any = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    for name in names:
+        schema = _whole(document, schema).get("properties", {}).get(name)
+        if schema is None:
+            return False
+    return kind == "body" and bool(names)
+
+
+def _whole(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The schema that a reference, or one of several, leads to."""
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    for one in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
+        if (found := _whole(document, one)).get("properties"):
+            return found
+    return schema
+
+
+def spoken(table: Mapping[str, Verb] = TABLE) -> str:
+    """The table, in short, as Markdown."""
+    lines = ["| verb | by API | without |", "|---|---|---|"]
+    groups: dict[tuple[str, str], list[str]] = {}
+    for name, verb in table.items():
+        where = ", ".join(f"`{_BLANK.sub(lambda blank: blank[1][0].upper(), at)}`" for at in verb.at)
+        missing: dict[str, list[str]] = {}
+        for option, there in verb.options.items():
+            if isinstance(there, Why):
+                missing.setdefault(there, []).append(f"`{option}`")
+        without = "; ".join(f"{', '.join(options)} ({why})" for why, options in missing.items())
+        groups.setdefault((where or "-", without or verb.why), []).append(f"`{name}`")
+    lines += [f"| {', '.join(names)} | {where} | {without} |" for (where, without), names in groups.items()]
+    return "\n".join(lines) + "\n"
+
+
+def written(text: str) -> str:
+    """The document with the table as it must be."""
+    head, rest = text.split(_BEGIN)
+    return f"{head}{_BEGIN}{spoken()}{_END}{rest.split(_END)[1]}"
+
+
+if __name__ == "__main__":
+    DOCS.write_text(written(DOCS.read_text()))

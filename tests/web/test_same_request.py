@@ -1,0 +1,116 @@
+"""The same asked by command and by API is the same request: what `tests.web.parity` says of fields is true of what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from typer.testing import CliRunner
+
+from producer.cli import app, importing
+from producer.cli.request import Request
+from producer.web.asked import ImportBody
+from shared.model import Endpoint
+from shared.reach import reach_of
+from tests.web.parity import TABLE, Why
+
+_OLD, _NEW = "imap+starttls://192.0.2.1:143", "imaps://192.0.2.2:993"
+_REACH: Final = reach_of("192.0.2.0/24", "143,993")
+#: Option of `mailhaul import` → what is typed behind it, and what stands in its field. No two are what they would be anyway.
+SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
+    "--source": ((_OLD,), _OLD),
+    "--destination": ((_NEW,), _NEW),
+    "--source-fingerprint": (("ab" * 32,), "ab" * 32),
+    "--destination-fingerprint": (("cd" * 32,), "cd" * 32),
+    "--allow-plaintext": ((), True),  # the second row's server needs it
+    "--encoding": (("cp1251",), "cp1251"),
+    "--separator": (("semicolon",), "semicolon"),
+    "--name": (("office",), "office"),
+    "--include": (("Work*",), ["Work*"]),
+    "--exclude": (("Work/Old",), ["Work/Old"]),
+    "--verify": (("full",), "full"),
+    "--window": (("20:00-06:00 UTC",), "20:00-06:00 UTC"),
+    "--since": (("2024-02-01",), "2024-02-01"),
+    "--before": (("2025-02-01",), "2025-02-01"),
+    "--larger": (("1k",), "1k"),
+    "--smaller": (("10MB",), "10MB"),
+    "--unseen": ((), True),
+    "--flagged": ((), True),
+    "--not-deleted": ((), True),
+    "--newest-first": ((), True),
+    "--skip-special": (("spam,trash",), ["spam", "trash"]),
+    "--into": (("Old",), "Old"),
+    "--folder-map": (("map.csv",), [["from", "to"], ["A", "B"]]),
+    "--gmail-labels": (("primary",), "primary"),
+}
+SHEET: Final = "login;password;new_login;new_password;server\nанна;a;b;c;\nbert;d;e;f;imap://192.0.2.3:143\n"
+
+
+def _by_command(
+    monkeypatch: pytest.MonkeyPatch, place: Path, said: Mapping[str, tuple[tuple[str, ...], Any]]
+) -> Request:
+    """What `mailhaul import` would begin."""
+    begun: list[Request] = []
+    monkeypatch.setattr(importing, "run_import", lambda request, **_: begun.append(request) or 0)
+    monkeypatch.chdir(place)
+    Path("people.csv").write_bytes(SHEET.encode("cp1251"))
+    Path("map.csv").write_text("from,to\nA,B\n")
+    words = [word for option, (typed, _) in said.items() for word in (option, *typed)]
+    ended = CliRunner().invoke(app, ["import", "people.csv", *words])
+    assert ended.exit_code == 0, ended.output
+    return begun[0]
+
+
+def _by_api(said: Mapping[str, tuple[tuple[str, ...], Any]]) -> ImportBody:
+    """The body of POST /imports, each value in the field that the table names."""
+    body: dict[str, Any] = {"manifest": SHEET}
+    for option, (_, value) in said.items():
+        *parts, last = str(TABLE["import"].options[option]).split(".")[1:]
+        room = body
+        for part in parts:
+            room = room.setdefault(part, {})
+        room[last] = value
+    return ImportBody.model_validate(body)
+
+
+def _told(*ends: Endpoint) -> list[Endpoint]:
+    return [replace(end, guarded=False) for end in ends]  # only what comes by API is held to its networks
+
+
+def test_every_option_that_has_a_field_is_tried() -> None:
+    fields = {option for option, there in TABLE["import"].options.items() if not isinstance(there, Why)}
+    assert set(SAID) == fields - {"manifest"}
+
+
+def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    command, body = _by_command(monkeypatch, tmp_path, SAID), _by_api(SAID)
+    manifest, errors = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)
+    assert errors == ()
+    source, destination = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
+    assert _told(source, destination) == [command.source, command.destination]
+    # In the list of pairs there is no header: the first pair is one.
+    pairs = (("from", "to"), *command.options.folder_map)
+    assert body.options({source}) == replace(command.options, folder_map=pairs)
+    assert (body.called(), body.hours()) == (command.name, command.hours)
+    rows = [replace(row, server=_told(row.server)[0] if row.server else None) for row in manifest.rows]
+    assert rows == list(command.manifest.rows)
+    assert rows[1].server is not None
+
+
+@pytest.mark.parametrize(
+    "option", sorted(set(SAID) - {"--source", "--destination", "--name", "--encoding", "--separator"})
+)
+def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str) -> None:
+    """The control: a field that nobody read would make no difference here."""
+    without = {name: value for name, value in SAID.items() if name != option}
+    whole, less = _by_api(SAID), _by_api(without)
+
+    def meant(body: ImportBody) -> list[object]:
+        ends = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
+        faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)[1]
+        return [*ends, body.options({ends[0]}), body.hours(), faults]
+
+    assert meant(whole) != meant(less)

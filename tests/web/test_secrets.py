@@ -1,0 +1,205 @@
+"""Secrets go in and never come out: every address that answers is asked, by API and by page, after an import has run."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+from urllib.parse import quote
+
+import httpx2
+import pytest
+from cryptography.fernet import Fernet
+from fastapi.routing import APIRoute
+
+from producer.web.app import make_app
+from producer.web.counter import Counter
+from shared.config import Settings
+from shared.store.redis import connect
+from tests import mail
+from tests.servers.dovecot import Dovecot
+from tests.servers.identity import CLIENT, IdentityProvider
+from tests.servers.process import await_ready
+from tests.web.conftest import House, allowed, ends
+from tests.web.leaks import leaks
+
+#: Each has what Base64, URLs, HTML and JSON write otherwise.
+ROW, WRONG, NEW = "r0w+/&<word>", "wr0ng+/&<word>", "n3w+/&<word>"
+USER, REDIS, CLIENT_SECRET = "us3r+/&<password>", "r3dis+/&<password>", "cl1ent+/&<password>"
+#: Addresses that are asked with something behind a question mark too.
+MORE = {
+    "/api/v1/imports/{import_id}/mailboxes": ("?state=parked", "?code=source_auth_refused", "?order=login"),
+    "/imports/{import_id}": ("?state=parked&order=login", "?text=fails"),
+    "/imports/{import_id}/credentials": ("?code=source_auth_refused",),
+    "/api/v1/imports/{import_id}/errors": ("?login=fails",),
+}
+
+
+def addresses() -> list[str]:
+    """Paths of every GET, the API's and the page's."""
+    app = make_app(cast(Counter, SimpleNamespace(settings=Settings())))
+    described = [path for path, item in app.openapi()["paths"].items() if "get" in item]
+    rooms = [room.path for room in _rooms(app.routes) if "GET" in room.methods]
+    assert len(described) > 15
+    assert len(rooms) > 10
+    return sorted({*described, *rooms, "/api/v1/openapi.json"})
+
+
+def _rooms(routes: Any) -> Iterator[APIRoute]:
+    """What is not in the document: the page's."""
+    for route in routes:
+        if isinstance(route, APIRoute) and not route.include_in_schema:
+            yield route
+        elif included := getattr(route, "original_router", None):
+            yield from _rooms(included.routes)
+
+
+@dataclass
+class Visitor:
+    """Asks for everything, as an administrator with a token and a browser that is signed in."""
+
+    #: Where.
+    base: str
+    #: With both.
+    client: httpx2.Client
+    #: What stands for each blank of an address.
+    blanks: Mapping[str, tuple[str, ...]]
+    #: What must not be seen.
+    secrets: Mapping[str, str]
+    #: What answered, and how.
+    seen: dict[str, int] = field(default_factory=dict)
+
+    def walk(self) -> list[str]:
+        """Address and secret, wherever one stood."""
+        found = []
+        for address in addresses():
+            for path in self._filled(address):
+                for more in ("", *MORE.get(address, ())):
+                    status, answer = self._ask(path + more)
+                    self.seen[path + more] = status
+                    found += [f"{address}: {name}" for name in leaks(self.secrets, answer)]
+        return found
+
+    def _filled(self, address: str) -> list[str]:
+        paths = [address]
+        for name, values in self.blanks.items():
+            paths = [path.replace(f"{{{name}}}", value) for path in paths for value in values]
+        assert "{" not in paths[0], f"{address}: say in `blanks` what its blanks are filled with"
+        return list(dict.fromkeys(paths))
+
+    def _ask(self, path: str) -> tuple[int, bytes]:
+        with self.client.stream("GET", f"{self.base}{path}") as answer:
+            whole = repr(answer.headers.multi_items()).encode()
+            for part in answer.iter_bytes():
+                whole += part
+                if answer.headers.get("content-type", "").startswith("text/event-stream") and b"\n\n" in whole:
+                    break  # some never end
+        return answer.status_code, whole
+
+
+def _redis_user(house: House) -> str:
+    """A user of Redis with a password; the URL to sign in by."""
+    connect(house.state_url).acl_setuser(
+        "canary", enabled=True, passwords=[f"+{REDIS}"], keys=["*"], channels=["*"], categories=["+@all"]
+    )
+    return f"unix://canary:{quote(REDIS, safe='')}@{house.redis.socket}"
+
+
+@pytest.fixture
+def provider() -> Iterator[IdentityProvider]:
+    with IdentityProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
+    """After everything: an import has run to its end, one mailbox of it has failed, another was looked over."""
+    first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()
+    for server, password in zip(servers, (ROW, NEW), strict=True):
+        server.add_user("works", password)
+        server.add_user("fails", password)
+    mail.populate(servers[0].host, servers[0].port, "works", ROW, mail.make_mailbox(5, {"INBOX": 3}))
+    house.serve(
+        MAILHAUL_REDIS_URL=_redis_user(house), MAILHAUL_SECRET_KEY=key, MAILHAUL_WEB_FIRST_TOKEN=first,
+        MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
+        MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="*=viewer", **allowed(servers),
+    )  # fmt: skip
+    house.crew()
+    base = f"http://127.0.0.1:{house.port}"
+    with httpx2.Client(timeout=30, headers={"Authorization": f"Bearer {first}", "Origin": base}) as client:
+        api = f"{base}/api/v1"
+        made = client.post(f"{api}/tokens", json={"name": "robot", "role": "viewer"}).json()["token"]
+        told = [client.put(f"{api}/users/anna", json={"password": USER, "role": "viewer"})]
+        sheet = f"login,password,new_password\nworks,{ROW},{NEW}\nfails,{WRONG},{NEW}\n"
+        told.append(client.post(f"{api}/manifests", json={"manifest": sheet}))
+        told.append(client.post(f"{api}/imports", json={"name": "office", "manifest": sheet, **ends(servers)}))
+        there = told[-1].json()["import"]["id"]
+        rehearsed = []
+        for kind in ("check", "plan"):
+            told.append(client.post(f"{api}/imports/{there}/rehearsals", json={"kind": kind}))
+            rehearsed.append(told[-1].json()["id"])
+        for one in rehearsed:
+            await_ready(lambda one=one: client.get(f"{api}/rehearsals/{one}").json()["state"] == "done", 60)
+        told.append(client.post(f"{api}/imports/{there}/start"))
+        await_ready(lambda: client.get(f"{api}/imports/{there}").json()["state"] == "finished", 60, "the end")
+        client.post(f"{base}/sign-in", data={"token": first})
+        told.append(client.post(f"{base}/new", data={"paste": sheet, "do": "look"}))
+        boxes = {box["login"]: box for box in client.get(f"{api}/imports/{there}/mailboxes").json()["mailboxes"]}
+        assert (boxes["works"]["state"], boxes["fails"]["state"]) == ("complete", "parked")
+        known = {
+            "row": ROW, "wrong": WRONG, "new": NEW, "user": USER, "redis": REDIS, "client": CLIENT_SECRET, "key": key,
+            "first token": first.split("_", 2)[2], "token": made.split("_", 2)[2],
+            "hash": hashlib.sha256(made.split("_", 2)[2].encode()).hexdigest(),
+        }  # fmt: skip
+        blanks = {
+            "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
+            "file": ("results.csv", "failures.csv", "summary.json", "failed-rows.csv"), "link": ("nothing",), "name": ("gmail",),
+        }  # fmt: skip
+        assert [name for answer in told for name in leaks(known, answer.content)] == []
+        yield Visitor(base, client, blanks, known)
+
+
+def test_no_address_tells_a_secret(house: House, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
+    assert visitor.walk() == []
+    wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
+    assert wrong == {"/oidc/back": 401}  # nobody went there
+    assert len(visitor.seen) > 40
+    # What the doctor says when Redis lets nobody in any more.
+    connect(house.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
+    broken = visitor.client.get(f"{visitor.base}/api/v1/doctor")
+    assert not broken.json()["ok"]
+    assert leaks(visitor.secrets, broken.content) == []
+    logs = b"".join(path.read_bytes() for path in house.home.rglob("*.log"))
+    assert leaks(visitor.secrets, logs) == []
+
+
+def test_a_secret_that_an_address_tells_is_found(visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
+    """The control: a person calls an import by a password, and every address that tells its name is found."""
+    body = {"name": f"my {ROW}", "manifest": "a,b\n", **ends(servers)}
+    assert visitor.client.post(f"{visitor.base}/api/v1/imports", json=body).status_code == 201
+    found = set(visitor.walk())
+    assert {"/api/v1/imports: row", "/: row", "/api/v1/audit.csv: row", "/api/v1/audit.jsonl: row"} <= found
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        ROW,
+        quote(ROW, safe=""),
+        quote(ROW, safe="").lower(),
+        "".join(f"%{byte:02x}" for byte in ROW.encode()),
+        html.escape(ROW),
+        json.dumps(ROW).replace("<", "\\u003c").replace("/", "\\/"),
+        ROW.encode().hex(),
+        *(base64.b64encode(f"{'x' * before}{ROW}yz".encode()).decode() for before in range(4)),
+        *(base64.urlsafe_b64encode(b"\xff" * before + ROW.encode()).decode() for before in range(4)),
+    ],
+)
+def test_a_secret_is_found_in_all_its_clothes(answer: str) -> None:
+    assert leaks({"row": ROW, "other": NEW}, f'{{"a": "{answer}"}}'.encode()) == ["row"]
