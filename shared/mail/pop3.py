@@ -38,8 +38,10 @@ _END: Final = b"\r\n.\r\n"
 class Pop3Session:
     """One signed-in connection; used by one thread, but for `abort`."""
 
-    def __init__(self, wire: Wire, capabilities: frozenset[str]) -> None:
+    def __init__(self, wire: Wire, capabilities: frozenset[str], secrets: Sequence[str] = ()) -> None:
+        """`secrets`: what was shown to sign in, which the server's words must not repeat."""
         self.side = wire.side
+        self._secrets = tuple(secrets)
         self.wire = wire
         #: What CAPA told after signing in, upper case.
         self.capabilities = capabilities
@@ -174,9 +176,9 @@ class Pop3Session:
         if line.startswith(b"+OK"):
             return line
         if line.startswith(b"-ERR"):
-            raise ServerRefused(self.side, what, clean_text(line[4:].strip()))
+            raise ServerRefused(self.side, what, clean_text(line[4:].strip(), secrets=self._secrets))
         raise self._violation("sent something that is no answer", line)
 
     def _violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         self.wire.abort()
-        return ProtocolViolation(self.side, what, clean_text(line))
+        return ProtocolViolation(self.side, what, clean_text(line, secrets=self._secrets))

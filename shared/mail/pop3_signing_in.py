@@ -6,7 +6,7 @@ import base64
 import poplib
 import re
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from shared.errors import (
@@ -29,6 +29,8 @@ from shared.mail.wire import LINE_LIMIT, Wire
 #: An initial response must fit into a command of 255 octets (RFC 5034 §4).
 _INITIAL_BYTES: Final = 170
 _MOST_CHALLENGES: Final = 8
+#: What is shorter in base64 is no secret, and may be a word.
+_SHORT: Final = 8
 #: Another session has the maildrop, or had it a moment ago: it is free again in minutes (RFC 2449 §8.1.2).
 _BUSY_SECONDS: Final = 60.0
 #: How servers without response codes say that it is.
@@ -73,11 +75,12 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
     context = door.context() if door.tls != "none" else None
     wire = _dial(door)
     greeted = False
+    secrets = [proof.secret.reveal()]
     try:
         lines = _greet(wire, door, context)
         greeted = True
         wire.timeout_seconds = max(door.timeout_seconds, min(command_timeout_seconds, 60.0))
-        _sign_in(lines, wire, proof)
+        _sign_in(lines, wire, proof, secrets)
         capabilities = _capabilities(lines)
     except ConnectionLost as error:
         wire.abort()
@@ -96,7 +99,7 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
         raise
     wire.timeout_seconds = command_timeout_seconds
     wire.begin()
-    return Pop3Session(wire, capabilities)
+    return Pop3Session(wire, capabilities, secrets)
 
 
 def _dial(door: Door) -> Wire:
@@ -147,17 +150,18 @@ def _capabilities(lines: _Lines) -> frozenset[str]:
     return frozenset(names | delays | {f"SASL={one.upper()}" for one in told.get("SASL", ())})
 
 
-def _sign_in(lines: _Lines, wire: Wire, proof: Proof) -> None:
-    """One refusal, whatever it says; another mechanism is tried only before anything of the credentials was sent."""
+def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> None:
+    """One refusal, whatever it says; another mechanism is tried only before anything of the credentials was sent. `secrets` is
+    what the server's words must not show; what is sent in base64 is added to it."""
     capable = _capabilities(lines)
     offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
     try:
         for name in mechanisms(proof, offered, encrypted=wire.encrypted, clear=plain_user):
             mechanism = begin(name, proof)
-            said = _exchange(lines, wire, mechanism)
+            said = _exchange(lines, wire, mechanism, secrets)
             if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said, mechanism.said, offered=capable)
+                raise _login_failure(wire.side, said, mechanism.said, offered=capable, secrets=secrets)
             if not mechanism.proved:
                 wire.abort()
                 raise ProtocolViolation(wire.side, f"let us in by {name} without proving that it knows the password")
@@ -170,19 +174,19 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof) -> None:
             lines._putline(command.encode())
             said = wire.readline().rstrip(b"\r\n")
             if not said.startswith(b"+OK"):
-                raise _login_failure(wire.side, said, offered=capable)
+                raise _login_failure(wire.side, said, offered=capable, secrets=secrets)
     except SaslFailed as error:
         wire.abort()
         raise AuthenticationRefused(wire.side, str(error)) from None
 
 
-def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism) -> bytes:
+def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str]) -> bytes:
     """AUTH (RFC 5034); the last line."""
     first = mechanism.initial
     at_once = first is not None and len(first) < _INITIAL_BYTES
     command = b"AUTH " + mechanism.name.encode()
     if at_once and first is not None:
-        command += b" " + (base64.b64encode(first) or b"=")
+        command += b" " + (_encoded(first, secrets) or b"=")
     lines._putline(command)
     for _ in range(_MOST_CHALLENGES):
         line = wire.readline().rstrip(b"\r\n")
@@ -195,8 +199,15 @@ def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism) -> bytes:
                 answer = mechanism.answer(base64.b64decode(line[2:]))
             except ValueError:
                 raise SaslFailed("sent a challenge that is no base64") from None
-        lines._putline(base64.b64encode(answer))
+        lines._putline(_encoded(answer, secrets))
     raise SaslFailed("asked for more and more")
+
+
+def _encoded(reply: bytes, secrets: list[str]) -> bytes:
+    text = base64.b64encode(reply)
+    if len(text) >= _SHORT:
+        secrets.append(text.decode("ascii"))
+    return text
 
 
 def _said(error: poplib.error_proto) -> bytes:
@@ -213,12 +224,18 @@ def _turned_away(door: Door, said: bytes) -> MailError:
 
 
 def _login_failure(
-    side: str, said: bytes, more: str = "", *, greeting: bool = False, offered: Iterable[str] = ()
+    side: str,
+    said: bytes,
+    more: str = "",
+    *,
+    greeting: bool = False,
+    offered: Iterable[str] = (),
+    secrets: Sequence[str] = (),
 ) -> MailError:
     """What an -ERR to signing in means (RFC 2449 §8, RFC 3206). `offered` are the capabilities, which tell the time that is to
     lie between two logins."""
     text = said.removeprefix(b"-ERR").strip()
-    detail = ", ".join(filter(None, (clean_text(text), more)))
+    detail = ", ".join(filter(None, (clean_text(one, secrets=secrets) for one in (text, more))))
     found = _CODE.match(text)
     code = found[1].decode("ascii").upper() if found else ""
     busy = not code and _BUSY.search(text) and not _REFUSED.search(text)
@@ -229,5 +246,5 @@ def _login_failure(
         delay = max((int(seconds) for seconds in told if seconds.isdecimal()), default=0)
         return Throttled(side, what, detail, hint.seconds or max(delay, _BUSY_SECONDS), hint.scope)
     if not said.startswith(b"-ERR"):
-        return ProtocolViolation(side, "sent something that is no answer", clean_text(said))
+        return ProtocolViolation(side, "sent something that is no answer", clean_text(said, secrets=secrets))
     return AuthenticationRefused(side, "refused the login", detail)

@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Throttled
 from shared.mail.conversation import Conversation, Tagged
-from shared.mail.grammar import quoted_string
+from shared.mail.grammar import clean_text, quoted_string
 from shared.mail.refusals import response_code
 from shared.mail.responses import capabilities_in
 from shared.mail.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
@@ -119,7 +119,8 @@ def _decoded(challenge: bytes) -> bytes:
 def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
     error = talk.refusal(ended)
     if said and isinstance(error, AuthenticationRefused):
-        return type(error)(error.side, error.what, "; ".join(filter(None, (error.detail, said))))
+        words = (error.detail, clean_text(said, secrets=talk.secrets))
+        return type(error)(error.side, error.what, "; ".join(filter(None, words)))
     return error
 
 

@@ -31,6 +31,7 @@ from shared.model import Endpoint, Tls
 from shared.uids import UidSet
 from tests import mail
 from tests.contract.mail_kit import mail as small
+from tests.leaks import leaks
 from tests.mail import Mail
 from tests.servers.certificate import certificate_and_key, fingerprint
 from tests.servers.dovecot import Dovecot
@@ -442,3 +443,39 @@ def test_a_server_that_speaks_something_else_is_named() -> None:
 )  # fmt: skip
 def test_the_date_is_that_of_the_topmost_received(header: bytes, when: int | None, zone: int) -> None:
     assert received_at(header) == (when, zone)
+
+
+# -- secrets in the server's words
+
+
+def _echoing(command: bytes, after: bytes) -> Callable[[bytes, int], Iterator[bytes]]:
+    """Refuses this command, with what was said by `after` and by the command itself."""
+    said: list[bytes] = []
+
+    def answer(line: bytes, session: int) -> Iterator[bytes]:
+        said.extend([line] if line.startswith(after) else [])
+        if line.startswith(command):
+            yield b"-ERR you said <%b>, and then <%b>\r\n" % (b" ".join(said), line)
+        elif line == b"CAPA":
+            yield b"+OK\r\nSASL PLAIN\r\nUSER\r\n.\r\n" if after == b"AUTH" else b"-ERR what?\r\n"
+        else:
+            yield b"+OK\r\n"
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("command", "after", "tls"),
+    [(b"PASS", b"PASS", False), (b"AUTH", b"AUTH", True), (b"LIST", b"PASS", False), (b"LIST", b"AUTH", True)],
+)
+def test_a_server_that_repeats_what_it_was_told_is_not_believed_aloud(command: bytes, after: bytes, tls: bool) -> None:
+    issued, key = certificate_and_key()
+    with Pop3Server([small(1)], secured=(issued, key) if tls else None) as server:
+        server._answer = _echoing(command, after)  # type: ignore[method-assign]
+        with pytest.raises(MailError) as told:  # noqa: PT012 - which of the two steps refuses is the case
+            mode, pin = (Tls.IMPLICIT, fingerprint(issued)) if tls else (Tls.NONE, "")
+            sign_in(server.port, tls=mode, certificate_sha256=pin).open(INBOX)
+        assert any(line.startswith(after) for line in server.commands)
+    text = f"{told.value} {told.value.detail}"
+    assert "you said" in text, "the server's words are lost"
+    assert leaks({"password": "s3cret, pässword"}, text.encode()) == []

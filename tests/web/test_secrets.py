@@ -23,11 +23,11 @@ from producer.web.counter import Counter
 from shared.config import Settings
 from shared.store.redis import connect
 from tests import mail
+from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.process import await_ready
 from tests.web.conftest import House, allowed, ends
-from tests.web.leaks import leaks
 
 #: Each has what Base64, URLs, HTML and JSON write otherwise.
 ROW, WRONG, NEW = "r0w+/&<word>", "wr0ng+/&<word>", "n3w+/&<word>"

@@ -128,6 +128,15 @@ def test_a_token_that_the_server_echoes_is_not_shown() -> None:
     assert shown not in str(caught.value)
 
 
+@pytest.mark.parametrize("said", [b'{"status": "401", "token": "word"}', b"you said word"])
+def test_a_token_in_the_servers_json_is_not_shown_either(said: bytes) -> None:
+    with Scripted(capabilities=OFFERS, reply=answers(b"+ " + B64(said), b"TAG NO no")) as server:
+        with pytest.raises(AuthenticationRefused) as caught:
+            enter(server, bearer=True)
+        assert "word" not in str(caught.value)
+        assert "***" in caught.value.detail
+
+
 def test_scram_with_an_impostor() -> None:
     """A server that says OK at once proves nothing."""
     with Scripted(capabilities="IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256") as server:
