@@ -74,14 +74,15 @@ def corpus() -> list[bytes]:
 
 def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(office: Office, maildrops: Dovecot) -> None:
     bodies = corpus()
-    source, destination = stand(office, maildrops, "corpus@pop.example", [*bodies, *bodies[:20]])
+    bodies += bodies[:20]
+    source, destination = stand(office, maildrops, "corpus@pop.example", bodies)
     wanted = given(maildrops, source)
     before = source.uids()
     manifest = office.manifest({source.login: source.password})
     for run in range(2):
         whole = json.loads(office.run("import", manifest, *ends(office, maildrops)).out)
         assert_adds_up(whole)
-        assert whole["import"]["copied"] == len(bodies) + 20, run
+        assert whole["import"]["copied"] == len(bodies), run
         assert held(destination) == wanted, run
     assert source.uids() == before, "nothing was deleted, and no flag changed"
 
