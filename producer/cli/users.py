@@ -15,6 +15,7 @@ from producer.web.scrypt import checked, hashed
 from shared.config import Settings, here
 from shared.errors import UsageError
 from shared.logs import clean
+from shared.probe import probe
 from shared.store.principals import Principals, Role, checked_name, role_of
 from shared.store.redis import connect
 from shared.store.sessions import LINK_SECONDS, Sessions
@@ -76,7 +77,9 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
 def run_link(*, state_dir: Path | None) -> int:
     """The link on standard output, alone."""
     with open_ground(state_dir) as ground:
-        link = make_link(ground)
+        link, settings = make_link(ground), ground.settings
+    if not probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
+        say("no page answers there now: start it with mailhaul up")
     say(f"this link signs one browser in as administrator, once, within {LINK_SECONDS // 60} minutes:")
     print(link, flush=True)
     return COMPLETE
