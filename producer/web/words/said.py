@@ -26,6 +26,32 @@ FIELDS: Final[Mapping[str, str]] = {
     "server": "Server of its own at the source",
     "quota": "Quota",
 }
+#: Whose matter a sentence is, as it stands before its colon → what that is called on the page.
+HEADS: Final[Mapping[str, str]] = {
+    "source": "source",
+    "destination": "destination",
+    "source-fingerprint": "source, fingerprint",
+    "destination-fingerprint": "destination, fingerprint",
+    "since": "From this date on",
+    "before": "Before this date",
+    "larger": "Larger than",
+    "smaller": "Smaller than",
+    "unseen": "Only unread",
+    "flagged": "Only flagged",
+    "into": "Put everything below this folder",
+    "gmail-labels": "Gmail's labels",
+    "skip-special": "What to import",
+    "folder-map": "Folders",
+    "name": "Name of the import",
+}
+#: What the system says of a file or a connection (errno, getaddrinfo, OpenSSL).
+SYSTEM: Final[tuple[str, ...]] = (
+    "Connection refused", "Connection reset by peer", "Connection timed out", "Broken pipe", "No route to host",
+    "Network is unreachable", "Host is unreachable", "timed out", "The read operation timed out",
+    "_ssl.c: The handshake operation timed out", "Name or service not known", "No address associated with hostname",
+    "Temporary failure in name resolution", "Permission denied", "No such file or directory",
+    "UNEXPECTED_EOF_WHILE_READING", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "Not Found", "Method Not Allowed",
+)  # fmt: skip
 #: What stands in the audit log about an import.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",
