@@ -6,25 +6,40 @@ import ast
 import itertools
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
 #: Where sentences are born that the page may show.
 SOURCES: Final = (
-    "producer/intake/columns.py", "producer/intake/endpoints.py", "producer/intake/foresee.py", "producer/intake/knock.py",
-    "producer/intake/manifest.py", "producer/intake/scan.py", "producer/intake/sheet.py", "producer/intake/submit.py",
-    "producer/intake/wanted.py", "producer/operations.py", "producer/web/counter.py", "producer/web/guard.py",
-    "producer/web/imports.py", "producer/web/live.py", "producer/web/problems.py", "producer/web/rehearsals.py",
-    "producer/web/pages/*.py", "shared/accounts/*.py", "shared/credentials.py", "shared/errors.py",
-    "shared/folder_places.py", "shared/folders.py", "shared/gmail.py", "shared/hours.py", "shared/mail/*.py",
-    "shared/oauth/*.py", "shared/rates.py", "shared/reach.py", "shared/selection.py", "worker/accounts.py",
-    "worker/closing.py", "worker/copy.py", "worker/decide.py", "worker/failures.py", "worker/inflight.py", "worker/lane.py",
-    "worker/plan.py", "worker/share.py", "worker/verify.py",
+    "producer/intake/*.py", "producer/operations.py", "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
+    "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
-#: Not shown: the model of a mail server, and what only the command line asks for.
-_ELSEWHERE: Final = ("memory", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py")
+#: Not shown: the model of a mail server, the terminal's own, the API's own, and what only a log or an operator of processes reads.
+_ELSEWHERE: Final = (
+    "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
+    "producer/intake/accounts.py", "producer/intake/detect*.py", "producer/intake/passwords.py", "producer/intake/plan.py",
+    "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
+    "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
+    "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py", "producer/web/roles.py",
+    "producer/web/scrypt.py", "producer/web/surroundings.py", "shared/broker.py", "shared/config.py", "shared/embedded.py",
+    "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
+    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
+)  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
+
+#: Names of people, providers and programs, protocols, commands and settings.
+_NAMES: Final = re.compile(
+    r"mailhaul (?:up|worker|link|token add)[-\w ]*|MAILHAUL_\w+|[\w.+-]*[@/:_\\=]\S*|[\w-]+(?:\.[\w-]+)+|\b[A-Z0-9-]{2,}\b"
+    r"|\b\d\S*|\blogin(?:,password)?(?:,new_login)?\b|\b(?:mailhaul|localhost|Message-ID)\b"
+)
+_ENGLISH: Final = re.compile(r"[A-Za-z]{2,}(?:['’-][a-z]+)?(?:[\s,.:;()«»“”]+[A-Za-z]{2,}(?:['’-][a-z]+)?)+")
+
+
+def english(text: str) -> list[str]:
+    """Where two words or more in a row are English."""
+    return _ENGLISH.findall(_NAMES.sub(" § ", text))
 
 
 def shape(text: str) -> str:
@@ -40,7 +55,7 @@ def sentences() -> dict[str, str]:
         assert paths, pattern
         for path in paths:
             name = str(path.relative_to(ROOT))
-            if not any(part in name for part in _ELSEWHERE):
+            if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE):
                 for line, text in strings(ast.parse(path.read_text())):
                     found.setdefault(shape(text), f"{name}:{line}")
     return found
@@ -91,12 +106,20 @@ def _texts(node: ast.expr) -> list[str]:
 
 #: Shapes that no page shows: samples and formats, parts of what stands in `COMPOSED`, and what only a terminal says.
 NOT_SHOWN: Final = (
-    "email address", "another secret", "the same there", "from elsewhere", "the file", "text/csv; charset=utf-8",
+    "MAILHAUL_WEB_PROXIES: {} is no address or network, as in 10.0.0.7 or 10.0.0.0/24", "signed out", "by row",
+    "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?", "not a UID set: {}", "UID over {} in {}",
+    "MAILHAUL_WEB_OIDC_ISSUER is {}, the provider's is {}", "UID {} after {}: UIDs must ascend",
+    "refused {} before; it is not tried again",
+    "{}: {}, which is not tried for any other mailbox now", "a record needs as many UIDs on both sides: {}",
+    "the administrator's login {}", "what {} signs in with",
+    "cannot be read at the source", "email address", "another secret", "the same there", "from elsewhere", "the file",
+    "text/csv; charset=utf-8",
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
     "n,a={},\x01{}auth=Bearer {}\x01\x01", "SMTP or FTP",
     "; write one, e.g. login,password,new_login", " and {} more", "--folder-map {}", "the hook {}",
-    "ended with {}, which means nothing", "was killed by signal {}", " (the server said: {})", "sent mail", "deleted mail",
+    "ended with {}, which means nothing", "was killed by signal {}", "{} took more than {} s",
+    "{} cannot be started ({})", " (the server said: {})", "sent mail", "deleted mail",
     "junk mail", "archived mail", "the destination's folder for {}", " (it offers {})", "; use imaps:// or imap+starttls://",
     "takes no password on this connection (LOGINDISABLED){}",
     "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{}", "valid from {}, expires {}",
@@ -147,6 +170,12 @@ COMPOSED: Final = (
     "source: without TLS there is no certificate to check; use imaps:// or imap+starttls:// (for POP3 pop3s:// or "
     "pop3+starttls://)",
     "destination-fingerprint: must be 64 hexadecimal digits, with or without colons",
+    "source: refused the administrator's login root before; it is not tried again",
+    "source: refused this login before; it is not tried again",
+    "source: refused the login: the administrator's login root, which is not tried for any other mailbox now",
+    "source: refused the login: what a.example.org signs in with, which is not tried for any other mailbox now",
+    "source: refused what a.example.org signs in with before; it is not tried again",
+    "source: these rows name no server: 3, 4 …; give it for them, or write theirs into the column server",
     "source: choose a protocol and how it is secured",
     "source: choose a provider, or give the host of a private server",
     "source: refused the login (the server said: NO; go away)",
@@ -157,7 +186,7 @@ COMPOSED: Final = (
     "source: the certificate of a.example:993 is signed by a CA that the CA file /etc/ca.pem does not know",
     f"source: a.example:993 shows another certificate than the pinned one ({_SHOWN_CERTIFICATE})",
     "source: a.example:993 shows another certificate than the pinned one (unreadable, SHA-256 00ff)",
-    "source: a.example:993 speaks no TLS and no IMAP but SMTP or FTP",
+    "source: a.example:993 speaks no TLS and no IMAP but SMTP or FTP (the server said: 220 hi)",
     f"have it renewed on the server; or, {_PIN}; then run the import command again",
     f"check the clocks of both machines; or, {_PIN}",
     f"give --source with a name that it holds; or, {_PIN}",
@@ -189,6 +218,8 @@ COMPOSED: Final = (
     "the hook /opt/make ended with 3, which means nothing: oops",
     "the hook /opt/make was killed by signal 9",
     "the hook /opt/make was killed by signal 9: oops",
+    "the hook /opt/make took more than 30 s",
+    "the hook /opt/make cannot be started (Permission denied)",
     "destination: the account is there already, and its password is never changed",
     "write its password as new_password", "see what the service says", "try again later",
     "refused the login; the account was there before, and its password is never changed",

@@ -35,8 +35,8 @@ def said_on_the_page() -> dict[str, str]:
                 found[text] = ""
     for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES, said.HEADS):
         found |= dict.fromkeys(words.values(), "")
-    found |= dict.fromkeys((*said.STATES, *said.LABELS, *said.FAULTS), "")
-    found |= {one.first: "" for one in catalogue().providers if one.sites}
+    found |= dict.fromkeys((*said.STATES, *said.LABELS), "")
+    found |= {text: "" for one in catalogue().providers if one.sites for text in (one.title, one.first)}
     return found
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 from fastapi.responses import HTMLResponse
@@ -47,14 +45,6 @@ class Saying(Telling):
                 text = format_decimal(number, format="#,##0.#" if unit == "h" else "#,##0", locale=self.language)
                 return f"{text}\u00a0{self.word(unit)}"
         return f"{format_decimal(seconds / 86_400, format='#,##0.0', locale=self.language)}\u00a0{self.word('days')}"
-
-    def moment(self, at: float) -> str:
-        """Date and time, UTC."""
-        return f"{format_datetime(datetime.fromtimestamp(at, UTC), 'short', locale=self.language)} UTC" if at else "–"
-
-    def hour(self, at: float) -> str:
-        """The time alone, UTC."""
-        return format_time(datetime.fromtimestamp(at, UTC), "medium", locale=self.language)
 
     def step(self, what: str) -> str:
         """A step of a connection."""

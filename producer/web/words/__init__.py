@@ -17,6 +17,8 @@ from producer.web.words.sentences import Sentences
 
 #: The first one is for who asks for another.
 LANGUAGES: Final = ("en", "ru")
+#: The shortest thing that mailhaul says of a server.
+REFUSED: Final = "refused"
 
 
 @cache
@@ -44,8 +46,9 @@ def catalog(language: str) -> Catalog:
 @cache
 def our_sentences() -> Sentences:
     """What mailhaul says in English, to be known again."""
-    ids = [message.id for message in catalog(LANGUAGES[1]) if message.id]
-    return Sentences((one, "") if isinstance(one, str) else (one[0], one[1]) for one in ids)
+    ids = [(one, "") if isinstance(one := message.id, str) else one for message in catalog(LANGUAGES[1])]
+    # A single word would be found in whatever a server says.
+    return Sentences((one[0], one[1]) for one in ids if " " in one[0] or one[0] == REFUSED)
 
 
 def language_of(wanted: str, cookie: str, header: str) -> str:

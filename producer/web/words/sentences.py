@@ -26,6 +26,8 @@ from dataclasses import dataclass
 from typing import Final
 
 _PLACE = re.compile(r"\{(\w+)\}")
+#: What stands behind a sentence, and so in no name.
+_ENDS: Final = ("; ", " (the server said: ")
 #: What values of a kind look like, where that is known.
 _FORMS: Final = {
     "num": re.compile(r"[0-9]{1,3}(?:,?[0-9]{3})*|[0-9]{1,15}"),
@@ -71,7 +73,8 @@ class _Template:
             found = text.find(piece, at + 1, end) if piece else end
             value = text[at:found]
             form = _FORMS.get(name.rpartition("_")[2])
-            if found <= at or (form and not form.fullmatch(value)) or (name not in LONG and "; " in value):
+            whole = name in LONG or not any(end in value for end in _ENDS)
+            if found <= at or (form and not form.fullmatch(value)) or not whole:
                 return None
             values[name] = value
             at = found + len(piece)

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import date
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final
 
-from babel.dates import format_date
+from babel.dates import format_date, format_time
 from babel.numbers import format_decimal
 from babel.support import NullTranslations
 from markupsafe import Markup, escape
@@ -19,7 +19,8 @@ from producer.web.words.sentences import Fit
 
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages)")
-_DAY: Final = re.compile(r"(\d{4})-(\d\d)-(\d\d)( \d\d:\d\d(?::\d\d)? UTC)?")
+_DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
+_DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
 #: Places of sentences.
 _OURS: Final = ("what", "why", "cause", "rows")
 #: Places without which a template does not fit.
@@ -62,6 +63,17 @@ class Telling:
     def number(self, value: float) -> str:
         """1,234 or 1 234."""
         return format_decimal(value, locale=self.language)
+
+    def moment(self, at: float) -> Markup:
+        """Date and time, seconds since the epoch; the browser shows them in its own zone (`static/times.js`)."""
+        if not at:
+            return Markup("–")
+        return self._time(at, "moment", self._utc(at))
+
+    def hour(self, at: float) -> Markup:
+        """The time alone, with its seconds."""
+        when = datetime.fromtimestamp(at, UTC)
+        return self._time(at, "hour", f"{format_time(when, 'medium', locale=self.language)} UTC")
 
     def sentence(self, text: str) -> Markup:
         """Something that mailhaul says, line by line; what is not known is said as it is."""
@@ -140,10 +152,22 @@ class Telling:
         if not (found := _DAY.fullmatch(text)):
             return None
         try:
-            day = date(int(found[1]), int(found[2]), int(found[3]))
+            when = datetime.fromisoformat(f"{found[1]}{found[2] or ''}+00:00" if found[2] else found[1])
         except ValueError:
             return None
-        return escape(format_date(day, "medium", locale=self.language) + (found[4] or ""))
+        if found[2]:
+            return self.moment(when.timestamp())
+        return escape(format_date(when, "medium", locale=self.language))
+
+    def _utc(self, at: float) -> str:
+        when = datetime.fromtimestamp(at, UTC)
+        day, time = (form(when, length, locale=self.language) for form, length in _DAY_AND_TIME)
+        return f"{day}, {time} UTC"
+
+    def _time(self, at: float, shown: str, text: str) -> Markup:
+        when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        tag = Markup('<time datetime="{}" data-shown="{}" title="{}">{}</time>')
+        return tag.format(when, shown, self._utc(at), text)
 
 
 def _plain(text: str) -> Markup:
