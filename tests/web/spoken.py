@@ -116,7 +116,7 @@ NOT_SHOWN: Final = (
     "text/csv; charset=utf-8",
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
-    "n,a={},\x01{}auth=Bearer {}\x01\x01", "SMTP or FTP",
+    "n,a={},\x01{}auth=Bearer {}\x01\x01",
     "; write one, e.g. login,password,new_login", " and {} more", "--folder-map {}", "the hook {}",
     "ended with {}, which means nothing", "was killed by signal {}", "{} took more than {} s",
     "{} cannot be started ({})", " (the server said: {})", "sent mail", "deleted mail",

@@ -217,7 +217,7 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
                     "не тот сертификат, чей отпечаток указан",
                 ),
                 ({"source_tls": "tls"}, "открытый IMAP, без TLS"),
-                ({"source_tls": "tls", "source_port": stranger.port}, "нет ни TLS, ни IMAP"),
+                ({"source_tls": "tls", "source_port": stranger.port}, "нет ни TLS, ни IMAP, там SMTP или FTP"),
                 ({"source_port": closed}, "в соединении отказано Что делать: проверьте сервер, порт и сетевой экран"),
                 ({"source_protocol": "pop3"}, "приветствие не POP3"),
                 ({"source_port": stranger.port}, "приветствие не IMAP"),

@@ -147,6 +147,13 @@ def test_what_a_server_says_stays_as_it_said_it(text: str, russian: str) -> None
     assert Telling("ru").heard(text) == russian
 
 
+def test_a_server_that_talks_like_mailhaul_is_a_server() -> None:
+    ours = "all attempts failed"
+    assert Telling("ru").sentence(ours) == "все попытки не удались"
+    assert Telling("ru").quoted(ours) == _said(ours)
+    assert _said(ours) in Telling("ru").sentence(f"source: refused the login (the server said: {ours})")
+
+
 class _Counting(Telling):
     """Counts the texts that it looks at."""
 

@@ -86,7 +86,7 @@ def _environment(language: str) -> Environment:
     say = Saying(language)
     env.globals.update(
         lang=language, say=say, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, Role=Role,
+        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
     )  # fmt: skip
     return env
 

@@ -8,7 +8,7 @@ is called says what may stand there:
     said            what a server said: shown as it said it
     what, why       a sentence of ours; with any other text the template does not fit
     cause           a sentence of ours, else what a server or the system said
-    side, rows      words of ours, or names
+    word, rows      a word or words of ours, or names
     field           a column of the manifest; nothing else fits
     size            "3.4 GB", "500 messages"
     day             "2024-02-01", "2024-02-01 12:00 UTC"

@@ -20,6 +20,7 @@ from producer.web.words.sentences import Fit
 _PLACE: Final = re.compile(r"\{(\w+)\}")
 _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages)")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
+_QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
 #: Places of sentences.
 _OURS: Final = ("what", "why", "cause", "rows")
@@ -45,11 +46,11 @@ class Telling:
         self.known = lru_cache(maxsize=_KEPT)(self._known)
         self._kinds: Mapping[str, Callable[[str], Markup | None]] = {
             "num": lambda text: escape(self.number(int(text.replace(",", "")))),
-            "said": _quoted,
+            "said": self.quoted,
             "size": self._size,
             "day": self._day,
             "field": lambda text: escape(self.word(said.FIELDS[text])) if text in said.FIELDS else None,
-            "side": lambda text: escape(self.word(text)),
+            "word": lambda text: escape(self.word(text)),
         }
 
     def word(self, text: str) -> str:
@@ -75,13 +76,17 @@ class Telling:
         when = datetime.fromtimestamp(at, UTC)
         return self._time(at, "hour", f"{format_time(when, 'medium', locale=self.language)} UTC")
 
+    def quoted(self, text: str) -> Markup:
+        """What a server said, whatever it sounds like; its language nobody knows (HTML: `lang=""`)."""
+        return _QUOTED.format(text)
+
     def sentence(self, text: str) -> Markup:
         """Something that mailhaul says, line by line; what is not known is said as it is."""
         return Markup("\n").join(_or(self.known(line), line) for line in text.splitlines())
 
     def heard(self, text: str) -> Markup:
         """The same, of something that may be a server's: what is not known is."""
-        return Markup("\n").join(_or(self.known(line), _quoted(line)) for line in text.splitlines())
+        return Markup("\n").join(_or(self.known(line), self.quoted(line)) for line in text.splitlines())
 
     def _known(self, text: str, deep: int = 0) -> Markup | None:
         """None when it is nothing that mailhaul says."""
@@ -123,7 +128,7 @@ class Telling:
             return Markup("; ").join(told)
         head, colon, rest = text.partition(": ")
         first = self.known(head, deep + 1) if colon else None
-        return None if first is None else first + ": " + _quoted(rest)
+        return None if first is None else first + ": " + self.quoted(rest)
 
     def _filled(self, fit: Fit, deep: int) -> Markup | None:
         values: dict[str, Markup] = {}
@@ -132,7 +137,7 @@ class Telling:
             value = self.known(text, deep + 1) if kind in _OURS else self._kinds.get(kind, _plain)(text)
             if value is None and kind in _SURE:
                 return None
-            values[name] = _or(value, _quoted(text) if kind == "cause" else text)
+            values[name] = _or(value, self.quoted(text) if kind == "cause" else text)
         if fit.many:
             message = self._words.ngettext(fit.one, fit.many, int(fit.values["num"].replace(",", "")))
         else:
@@ -172,11 +177,6 @@ class Telling:
 
 def _plain(text: str) -> Markup:
     return escape(text)
-
-
-def _quoted(text: str) -> Markup:
-    """A server's words, in a language that nobody knows (HTML: `lang=""`)."""
-    return Markup('<q class="said" lang="" translate="no">{}</q>').format(text)
 
 
 def _or(found: Markup | None, text: str | Markup) -> Markup:
