@@ -23,7 +23,8 @@ _ELSEWHERE: Final = (
     "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
     "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py", "producer/web/roles.py",
-    "producer/web/scrypt.py", "producer/web/surroundings.py", "shared/broker.py", "shared/config.py", "shared/embedded.py",
+    "producer/web/scrypt.py", "producer/web/spooling.py", "producer/web/surroundings.py",
+    "shared/broker.py", "shared/config.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
     "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
 )  # fmt: skip
