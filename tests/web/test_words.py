@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po
 
 from producer.intake.providers import catalogue
 from producer.web.pages.drawing import Saying
-from producer.web.words import LANGUAGES, said
+from producer.web.words import LANGUAGES, catalog, said
 
 _WORDS = {"_": None, "some": (1, 2), "say": None, "word": None}
 _OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -33,18 +33,16 @@ def said_on_the_page() -> dict[str, str]:
                 r"""(?:UsageError|append|say|422,|404,|faults\.insert\(0,)\(? ?"([^"{}]+)"\)""", room.read_text()
             ):
                 found[text] = ""
-    for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES):
+    for words in (said.STEPS, said.FIELDS, said.EVENTS, said.SCOPES, said.CAUSES, said.ADVICE, said.NOTES, said.HEADS):
         found |= dict.fromkeys(words.values(), "")
-    found |= dict.fromkeys((*said.STATES, *said.LABELS, *said.FAULTS), "")
-    found |= {one.first: "" for one in catalogue().providers if one.sites}
+    found |= dict.fromkeys((*said.STATES, *said.LABELS), "")
+    found |= {text: "" for one in catalogue().providers if one.sites for text in (one.title, one.first)}
     return found
 
 
 @pytest.mark.parametrize("language", _OTHERS)
 def test_nothing_is_without_a_translation(language: str) -> None:
-    known = read_po(
-        io.BytesIO((resources.files("producer.web.words") / f"{language}.po").read_bytes()), locale=language
-    )
+    known = catalog(language)
     missing = []
     for one, many in said_on_the_page().items():
         entry = known.get(one)

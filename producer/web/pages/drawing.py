@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime
 from typing import Any, Final
 
-from babel.dates import format_datetime, format_time
 from babel.numbers import format_decimal, format_percent
 from fastapi import Request
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
+from producer.web.words.telling import Telling
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -21,28 +20,8 @@ _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
-class Saying:
+class Saying(Telling):
     """How one language says things."""
-
-    def __init__(self, language: str) -> None:
-        self.language = language
-        self._words = translations(language)
-
-    def word(self, text: str) -> str:
-        """A word or sentence; what is not known is said as it is."""
-        return self._words.gettext(text) if text else ""
-
-    def some(self, one: str, many: str, number: int) -> str:
-        """With a number, grouped as the language does: `%(num)s` in the text."""
-        return (
-            self._words.ngettext(one, many, number)
-            .replace("%(num)s", self.number(number))
-            .replace("%(num)d", self.number(number))
-        )
-
-    def number(self, value: float) -> str:
-        """1,234 or 1 234."""
-        return format_decimal(value, locale=self.language)
 
     def percent(self, share: float | None) -> str:
         """Whole, and never 100 before the end."""
@@ -67,14 +46,6 @@ class Saying:
                 return f"{text}\u00a0{self.word(unit)}"
         return f"{format_decimal(seconds / 86_400, format='#,##0.0', locale=self.language)}\u00a0{self.word('days')}"
 
-    def moment(self, at: float) -> str:
-        """Date and time, UTC."""
-        return f"{format_datetime(datetime.fromtimestamp(at, UTC), 'short', locale=self.language)} UTC" if at else "–"
-
-    def hour(self, at: float) -> str:
-        """The time alone, UTC."""
-        return format_time(datetime.fromtimestamp(at, UTC), "medium", locale=self.language)
-
     def step(self, what: str) -> str:
         """A step of a connection."""
         return self.word(STEPS.get(what, what))
@@ -95,14 +66,15 @@ class Saying:
         """What asked to be left alone."""
         return self.word(SCOPES.get(name, name))
 
-    def cause(self, code: str, sentence: str) -> str:
+    def cause(self, code: str, sentence: str) -> Markup:
         """What a failure means, by its code where the language knows it, else as it was written down."""
-        return self.word(CAUSES[code]) if code in CAUSES else self.word(sentence)
+        return escape(self.word(CAUSES[code])) if code in CAUSES else self.sentence(sentence)
 
-    def advice(self, code: str, text: str) -> str:
+    def advice(self, code: str, text: str) -> Markup:
         """What to do about it; the same."""
         known = ADVICE.get(code)
-        return self.word(known) if known else re.sub(r"--(source|destination)\b ?", "", self.word(text))
+        told = escape(self.word(known)) if known else self.sentence(text)
+        return told.replace("--source ", "").replace("--destination ", "")
 
 
 def _environment(language: str) -> Environment:
@@ -114,7 +86,7 @@ def _environment(language: str) -> Environment:
     say = Saying(language)
     env.globals.update(
         lang=language, say=say, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
-        hour=say.hour, percent=say.percent, some=say.some, Role=Role,
+        hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
     )  # fmt: skip
     return env
 

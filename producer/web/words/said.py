@@ -1,5 +1,5 @@
 """What codes are called on the page, in English: the msgids of what is not written in a template. A test holds that each has a
-translation."""
+translation. Sentences that are born on other floors are in `*.sentences.po` alone; a test finds them in the sources."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 #: Step of a connection (`producer.intake.knock`).
 STEPS: Final[Mapping[str, str]] = {
-    "name": "Name",
+    "name": "Name of the server",
     "tcp": "Connection (TCP)",
     "tls": "Encryption (TLS)",
     "greeting": "Greeting",
@@ -26,6 +26,32 @@ FIELDS: Final[Mapping[str, str]] = {
     "server": "Server of its own at the source",
     "quota": "Quota",
 }
+#: Whose matter a sentence is, as it stands before its colon → what that is called on the page.
+HEADS: Final[Mapping[str, str]] = {
+    "source": "source",
+    "destination": "destination",
+    "source-fingerprint": "source, fingerprint",
+    "destination-fingerprint": "destination, fingerprint",
+    "since": "From this date on",
+    "before": "Before this date",
+    "larger": "Larger than",
+    "smaller": "Smaller than",
+    "unseen": "Only unread",
+    "flagged": "Only flagged",
+    "into": "Put everything below this folder",
+    "gmail-labels": "Gmail's labels",
+    "skip-special": "What to import",
+    "folder-map": "Folders",
+    "name": "Name of the import",
+}
+#: What the system says of a file or a connection (errno, getaddrinfo, OpenSSL).
+SYSTEM: Final[tuple[str, ...]] = (
+    "Connection refused", "Connection reset by peer", "Connection timed out", "Broken pipe", "No route to host",
+    "Network is unreachable", "Host is unreachable", "timed out", "The read operation timed out",
+    "_ssl.c: The handshake operation timed out", "Name or service not known", "No address associated with hostname",
+    "Temporary failure in name resolution", "Permission denied", "No such file or directory",
+    "UNEXPECTED_EOF_WHILE_READING", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "Not Found", "Method Not Allowed",
+)  # fmt: skip
 #: What stands in the audit log about an import.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",
@@ -62,6 +88,8 @@ NOTES: Final[Mapping[str, str]] = {
     "keywords_lost": "keywords lost",
     "missing": "missing",
     "date_clamped": "date moved to the nearest that servers know",
+    "date_unusable": "no usable date",
+    "odd": "oddity",
 }
 #: What may ask to be left alone.
 SCOPES: Final[Mapping[str, str]] = {
@@ -119,38 +147,3 @@ ADVICE: Final[Mapping[str, str]] = {
     "keywords_lost": "Nothing; the messages themselves are there.",
     "unreadable_folder": "See what the server says; when it is mended, try again.",
 }
-#: What may be wrong with a list of mailboxes, as far as it holds no numbers or names.
-FAULTS: Final[tuple[str, ...]] = (
-    "is missing",
-    "it is empty",
-    "it has a header and no rows",
-    "holds a control character (a line break, tab or NUL)",
-    'is not a size: write megabytes ("500") or a unit ("2 GB")',
-    "a quotation mark is never closed; inside a value write it twice",
-    "a value holds a line break (or a quotation mark is not closed)",
-    "something stands behind a closing quotation mark; inside a value write the mark twice",
-    "the header has no login column",
-    "the header has no password column",
-    "no row has a comma, a semicolon or a tab: each row needs at least a login and a password",
-    "this is a spreadsheet of a program's own kind: save it as CSV",
-    "the bytes are no text in UTF-8, UTF-16, CP1251 or CP1252: save it as UTF-8",
-    "is chosen for several columns: keep one",
-    "say which column this is",
-    "source: choose a provider, or give the host of a private server",
-    "destination: choose a provider, or give the host of a private server",
-    "the import has no mailbox with this login at the source",
-    "check the spelling of the host name",
-    "check host, port and firewall",
-    "check protocol and port: IMAP is usually 993 or 143, POP3 995 or 110",
-    "check protocol and port",
-    "correct login and password in the file",
-    "see what the server says",
-    "the source's mail may not fit into the destination's quota",
-    "the process that ran it has ended: begin it again",
-    "a fault of mailhaul; its log says more",
-    "there is no import with this id",
-    "the import has no mailbox with this id",
-    "there is no rehearsal with this id; they are kept for a day",
-    "an import of this name between these servers is there: give another name, or verify that one",
-    "the state store does not answer; try again in a moment",
-)

@@ -1,0 +1,183 @@
+"""What comes from elsewhere, in the reader's language: our own sentences are translated, a server's words are marked and left
+as they are. Both are text: nothing in them becomes markup."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final
+
+from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
+from babel.support import NullTranslations
+from markupsafe import Markup, escape
+
+from producer.web.words import our_sentences, said, translations
+from producer.web.words.sentences import Fit
+
+_PLACE: Final = re.compile(r"\{(\w+)\}")
+_SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages)")
+_DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
+_QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
+_DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
+#: Places of sentences.
+_OURS: Final = ("what", "why", "cause", "rows")
+#: Places without which a template does not fit.
+_SURE: Final = ("what", "why", "field")
+#: So deep do sentences stand in one another.
+_DEEP: Final = 6
+#: So many stand behind one another, each with so many "; " of its own.
+_MANY, _JOINED = 20, 3
+#: Longer texts are nothing that mailhaul says.
+_LONGEST: Final = 4000
+#: Texts whose translation is remembered.
+_KEPT: Final = 4096
+
+
+class Telling:
+    """How one language says what was written down in English."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._words: NullTranslations = translations(language)
+        #: What mailhaul says, by its text; None for anything else.
+        self.known = lru_cache(maxsize=_KEPT)(self._known)
+        self._kinds: Mapping[str, Callable[[str], Markup | None]] = {
+            "num": lambda text: escape(self.number(int(text.replace(",", "")))),
+            "said": self.quoted,
+            "size": self._size,
+            "day": self._day,
+            "field": lambda text: escape(self.word(said.FIELDS[text])) if text in said.FIELDS else None,
+            "word": lambda text: escape(self.word(text)),
+        }
+
+    def word(self, text: str) -> str:
+        """A word or sentence; what is not known is said as it is."""
+        return self._words.gettext(text) if text else ""
+
+    def some(self, one: str, many: str, number: int) -> str:
+        """With a number, grouped as the language does: `%(num)s` in the text."""
+        return self._words.ngettext(one, many, number).replace("%(num)s", self.number(number))
+
+    def number(self, value: float) -> str:
+        """1,234 or 1 234."""
+        return format_decimal(value, locale=self.language)
+
+    def moment(self, at: float) -> Markup:
+        """Date and time, seconds since the epoch; the browser shows them in its own zone (`static/times.js`)."""
+        if not at:
+            return Markup("–")
+        return self._time(at, "moment", self._utc(at))
+
+    def hour(self, at: float) -> Markup:
+        """The time alone, with its seconds."""
+        when = datetime.fromtimestamp(at, UTC)
+        return self._time(at, "hour", f"{format_time(when, 'medium', locale=self.language)} UTC")
+
+    def quoted(self, text: str) -> Markup:
+        """What a server said, whatever it sounds like; its language nobody knows (HTML: `lang=""`)."""
+        return _QUOTED.format(text)
+
+    def sentence(self, text: str) -> Markup:
+        """Something that mailhaul says, line by line; what is not known is said as it is."""
+        return Markup("\n").join(_or(self.known(line), line) for line in text.splitlines())
+
+    def heard(self, text: str) -> Markup:
+        """The same, of something that may be a server's: what is not known is."""
+        return Markup("\n").join(_or(self.known(line), self.quoted(line)) for line in text.splitlines())
+
+    def _known(self, text: str, deep: int = 0) -> Markup | None:
+        """None when it is nothing that mailhaul says."""
+        if deep > _DEEP or not 0 < len(text) <= _LONGEST:
+            return None
+        found = self._one(text, deep)
+        return self._several(text, deep) if found is None else found
+
+    def _one(self, text: str, deep: int) -> Markup | None:
+        """As a single sentence."""
+        found = self._headed(text, deep)
+        for fit in our_sentences().fits(text) if found is None else ():
+            if (found := self._filled(fit, deep)) is not None:
+                break
+        return found
+
+    def _headed(self, text: str, deep: int) -> Markup | None:
+        """`source: …`, `since: …`: whose matter it is."""
+        head, colon, rest = text.partition(": ")
+        whose = [one.lstrip("-") for one in head.split(" and ")]
+        if not colon or not said.HEADS.keys() >= set(whose):
+            return None
+        known = self.known(rest, deep + 1)
+        return None if known is None else escape(" / ".join(self.word(said.HEADS[one]) for one in whose)) + ": " + known
+
+    def _several(self, text: str, deep: int) -> Markup | None:
+        """As sentences with "; " between them, or as one with a server's words behind a colon."""
+        parts, told = text.split("; "), list[Markup]()
+        while parts and len(told) < _MANY:
+            for count in range(min(len(parts), _JOINED), 0, -1):
+                found = self._one("; ".join(parts[:count]), deep) if told or count < len(parts) else None
+                if found is not None:
+                    told.append(found)
+                    del parts[:count]
+                    break
+            else:
+                break
+        if told and not parts:
+            return Markup("; ").join(told)
+        head, colon, rest = text.partition(": ")
+        first = self.known(head, deep + 1) if colon else None
+        return None if first is None else first + ": " + self.quoted(rest)
+
+    def _filled(self, fit: Fit, deep: int) -> Markup | None:
+        values: dict[str, Markup] = {}
+        for name, text in fit.values.items():
+            kind = name.rpartition("_")[2]
+            value = self.known(text, deep + 1) if kind in _OURS else self._kinds.get(kind, _plain)(text)
+            if value is None and kind in _SURE:
+                return None
+            values[name] = _or(value, self.quoted(text) if kind == "cause" else text)
+        if fit.many:
+            message = self._words.ngettext(fit.one, fit.many, int(fit.values["num"].replace(",", "")))
+        else:
+            message = self._words.gettext(fit.one)
+        pieces = enumerate(_PLACE.split(message))
+        return Markup("").join(values[piece] if at % 2 else escape(piece) for at, piece in pieces)
+
+    def _size(self, text: str) -> Markup | None:
+        if not (found := _SIZE.fullmatch(text)):
+            return None
+        amount = float(found[1].replace(",", ""))
+        if found[2] == "messages":
+            return escape(self.some("%(num)s message", "%(num)s messages", int(amount)))
+        return escape(f"{self.number(amount)}\u00a0{self.word(found[2])}")
+
+    def _day(self, text: str) -> Markup | None:
+        if not (found := _DAY.fullmatch(text)):
+            return None
+        try:
+            when = datetime.fromisoformat(f"{found[1]}{found[2] or ''}+00:00" if found[2] else found[1])
+        except ValueError:
+            return None
+        if found[2]:
+            return self.moment(when.timestamp())
+        return escape(format_date(when, "medium", locale=self.language))
+
+    def _utc(self, at: float) -> str:
+        when = datetime.fromtimestamp(at, UTC)
+        day, time = (form(when, length, locale=self.language) for form, length in _DAY_AND_TIME)
+        return f"{day}, {time} UTC"
+
+    def _time(self, at: float, shown: str, text: str) -> Markup:
+        when = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        tag = Markup('<time datetime="{}" data-shown="{}" title="{}">{}</time>')
+        return tag.format(when, shown, self._utc(at), text)
+
+
+def _plain(text: str) -> Markup:
+    return escape(text)
+
+
+def _or(found: Markup | None, text: str | Markup) -> Markup:
+    return escape(text) if found is None else found

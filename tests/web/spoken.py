@@ -1,0 +1,228 @@
+"""What mailhaul says, found in its sources: every string that reads as a sentence, with `{}` for each value."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Final
+
+ROOT: Final = Path(__file__).parents[2]
+#: Where sentences are born that the page may show.
+SOURCES: Final = (
+    "producer/intake/*.py", "producer/operations.py", "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
+    "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
+)  # fmt: skip
+#: Not shown: the model of a mail server, the terminal's own, the API's own, and what only a log or an operator of processes reads.
+_ELSEWHERE: Final = (
+    "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
+    "producer/intake/accounts.py", "producer/intake/detect*.py", "producer/intake/passwords.py", "producer/intake/plan.py",
+    "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
+    "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
+    "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py", "producer/web/roles.py",
+    "producer/web/scrypt.py", "producer/web/spooling.py", "producer/web/surroundings.py",
+    "shared/broker.py", "shared/config.py", "shared/embedded.py",
+    "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
+    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
+)  # fmt: skip
+_PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
+
+#: Names of people, providers and programs, protocols, commands and settings.
+_NAMES: Final = re.compile(
+    r"mailhaul (?:up|worker|link|token add)[-\w ]*|MAILHAUL_\w+|[\w.+-]*[@/:_\\=]\S*|[\w-]+(?:\.[\w-]+)+|\b[A-Z0-9-]{2,}\b"
+    r"|\b\d\S*|\blogin(?:,password)?(?:,new_login)?\b|\b(?:mailhaul|localhost|Message-ID)\b"
+)
+_ENGLISH: Final = re.compile(r"[A-Za-z]{2,}(?:['’-][a-z]+)?(?:[\s,.:;()«»“”]+[A-Za-z]{2,}(?:['’-][a-z]+)?)+")
+
+
+def english(text: str) -> list[str]:
+    """Where two words or more in a row are English."""
+    return _ENGLISH.findall(_NAMES.sub(" § ", text))
+
+
+def shape(text: str) -> str:
+    """A template without the names of its places; neighbours are one."""
+    return re.sub(r"(?:\{\})+", "{}", _PLACE.sub("{}", text))
+
+
+def sentences() -> dict[str, str]:
+    """Shape → where it is said."""
+    found: dict[str, str] = {}
+    for pattern in SOURCES:
+        paths = sorted(ROOT.glob(pattern))
+        assert paths, pattern
+        for path in paths:
+            name = str(path.relative_to(ROOT))
+            if not any(fnmatch(name, elsewhere) for elsewhere in _ELSEWHERE):
+                for line, text in strings(ast.parse(path.read_text())):
+                    found.setdefault(shape(text), f"{name}:{line}")
+    return found
+
+
+def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """(Line, template): whatever reads as a sentence."""
+    silent = set(_silent(tree))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr | ast.Constant) and node not in silent:
+            for text in _texts(node):
+                if " " in text and len(re.findall(r"[A-Za-z]{2,}", _PLACE.sub("", text))) >= 2:
+                    yield node.lineno, text
+
+
+def _silent(tree: ast.Module) -> Iterator[ast.AST]:
+    """Docstrings, parts of f-strings, keys, log entries, and what a call only looks for or cuts off."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.Expr(value=ast.Constant()):
+                yield node.value
+            case ast.JoinedStr():
+                yield from (part for part in ast.walk(node) if part is not node)
+            case ast.Call(
+                func=ast.Attribute(attr="compile" | "removeprefix" | "startswith" | "replace" | "debug" | "info")
+            ):
+                yield from ast.walk(node)
+            case ast.Call(func=ast.Name(id="Field" | "Query" | "AssertionError")):
+                yield from ast.walk(node)
+            case ast.Call(func=ast.Name(id="note"), args=[ast.Name(id="known"), *_]):  # the audit log
+                yield from ast.walk(node)
+            case ast.Compare() | ast.Subscript():
+                yield from ast.walk(node)
+
+
+def _texts(node: ast.expr) -> list[str]:
+    """An f-string with its places, once for each way that it can be put."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return [text.replace("{", "(").replace("}", ")")]
+        case ast.JoinedStr(values=values):
+            parts = [_texts(part) for part in values]
+            return ["".join(one) for one in itertools.product(*parts)]
+        case ast.FormattedValue(value=ast.IfExp(body=ast.Constant() as yes, orelse=ast.Constant() as no)):
+            return [*_texts(yes), *_texts(no)]
+    return ["{}"]
+
+
+#: Shapes that no page shows: samples and formats, parts of what stands in `COMPOSED`, and what only a terminal says.
+NOT_SHOWN: Final = (
+    "MAILHAUL_WEB_PROXIES: {} is no address or network, as in 10.0.0.7 or 10.0.0.0/24", "signed out", "by row",
+    "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?", "not a UID set: {}", "UID over {} in {}",
+    "MAILHAUL_WEB_OIDC_ISSUER is {}, the provider's is {}", "UID {} after {}: UIDs must ascend",
+    "refused {} before; it is not tried again",
+    "{}: {}, which is not tried for any other mailbox now", "a record needs as many UIDs on both sides: {}",
+    "the administrator's login {}", "what {} signs in with",
+    "cannot be read at the source", "email address", "another secret", "the same there", "from elsewhere", "the file",
+    "text/csv; charset=utf-8",
+    "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
+    "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
+    "n,a={},\x01{}auth=Bearer {}\x01\x01",
+    "; write one, e.g. login,password,new_login", " and {} more", "--folder-map {}", "the hook {}",
+    "ended with {}, which means nothing", "was killed by signal {}", "{} took more than {} s",
+    "{} cannot be started ({})", " (the server said: {})", "sent mail", "deleted mail",
+    "junk mail", "archived mail", "the destination's folder for {}", " (it offers {})", "; use imaps:// or imap+starttls://",
+    "takes no password on this connection (LOGINDISABLED){}",
+    "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{}", "valid from {}, expires {}",
+    "subject {}, issuer {}, names {}, {}, {}", ", as in {}://{}:{}", "have it renewed on the server; or, {}",
+    "check the clocks of both machines; or, {}", "give --{} with a name that it holds{}; or, {}",
+    "give it as --{}-ca FILE; or, {}", "the CA file {}", "this machine", "is signed by a CA that {} does not know",
+    "give that CA's certificate as --{}-ca FILE; or, {}", ": let the super admin delegate {} to the client id {}",
+    "(own); then run the import command again", "; the last: {}", "the destination folder cannot hold: ",
+    "a batch has a folder", "opened first",
+    "the manifest has {}, nothing was started:",
+    "Correct it and run the same command again; `mailhaul template` prints an example.",
+    "{} fits {} imports", "no import is called {}", "{}-ca: the path holds a control character",
+    "{}; give the name or the beginning of the id of one of these:\n{}",
+    "there is no import yet; start one with: mailhaul import ACCOUNTS.csv --source S --destination D",
+    "make one with: python3 -c 'import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())'",
+    "a Secret is not to be pickled or copied: seal it in a Vault",
+    "{} can be read by others (mode {}): run chmod 600 {}, and consider a new key",
+    "{} is empty: put the key back, or remove the file and import with the manifest again",
+    "{} is not a Fernet key (32 random bytes in base64, 44 characters): {}",
+    "{} cannot be read ({}): it holds the key that seals the passwords", "MAILHAUL_SECRET_KEY: key {}",
+    'write a JSON file: ("client_id": "…", "client_secret": "…"), or with "private_key" (PEM) and "thumbprint" instead of '
+    "the secret",
+    "MAILHAUL_WEB_PORTS: {} is no list of ports, as in 143,993", "MAILHAUL_WEB_ALLOW: {} is no name, address or network",
+)  # fmt: skip
+_SHOWN_CERTIFICATE: Final = (
+    "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"
+)
+_PIN: Final = "if its owner confirms that it is right as it is, accept it with --source-fingerprint 00ff"
+#: Sentences as they are put together from parts, and as the form says them of a side.
+COMPOSED: Final = (
+    "row 3: login begins or ends with a space, which is kept since it is in quotation marks",
+    "rows 3, 4 and 12 more: quota holds an invisible character or an unusual space, which is kept",
+    "row 3: first_name begins with a typographic quotation mark, which is taken for a part of it",
+    "row 3: new_login differs from that of row 2 only in capital letters",
+    "without a header row there must be 2, 4 or 6 columns, not 3; write one, e.g. login,password,new_login",
+    "since and before: nothing lies between them",
+    "unseen: POP3 knows no flags; take the messages by since or before, or use IMAP",
+    "source: mail cannot be put into a POP3 server; give its IMAP side, as in imaps://host",
+    "source: imap:// sends passwords and mail in plain text; use imaps://a.example or imap+starttls://a.example, or add "
+    "--allow-plaintext",
+    "source: no login and no password in the URL; they come from the file. Write imaps://host:993",
+    "source: nothing may stand behind the host and port; write imaps://host:993",
+    "source: write an IPv6 address in brackets, as in imaps://[2001:db8::1]:993",
+    "source: the port must be a number from 1 to 65535; write imaps://a.example:993",
+    "source: the host is missing; write e.g. imaps://imap.example.org",
+    "source: what stands in brackets is no IPv6 address",
+    "source: a CA file and a certificate's fingerprint exclude each other; give one of them",
+    "source: without TLS there is no certificate to check; use imaps:// or imap+starttls:// (for POP3 pop3s:// or "
+    "pop3+starttls://)",
+    "destination-fingerprint: must be 64 hexadecimal digits, with or without colons",
+    "source: refused the administrator's login root before; it is not tried again",
+    "source: refused this login before; it is not tried again",
+    "source: refused the login: the administrator's login root, which is not tried for any other mailbox now",
+    "source: refused the login: what a.example.org signs in with, which is not tried for any other mailbox now",
+    "source: refused what a.example.org signs in with before; it is not tried again",
+    "source: these rows name no server: 3, 4 …; give it for them, or write theirs into the column server",
+    "source: choose a protocol and how it is secured",
+    "source: choose a provider, or give the host of a private server",
+    "source: refused the login (the server said: NO; go away)",
+    "source: connection lost ([Errno 32] Broken pipe)",
+    "source: connection lost",
+    f"source: the certificate of a.example:993 has expired ({_SHOWN_CERTIFICATE})",
+    "source: the certificate of a.example:993 is signed by a CA that this machine does not know",
+    "source: the certificate of a.example:993 is signed by a CA that the CA file /etc/ca.pem does not know",
+    f"source: a.example:993 shows another certificate than the pinned one ({_SHOWN_CERTIFICATE})",
+    "source: a.example:993 shows another certificate than the pinned one (unreadable, SHA-256 00ff)",
+    "source: a.example:993 speaks no TLS and no IMAP but SMTP or FTP (the server said: 220 hi)",
+    f"have it renewed on the server; or, {_PIN}; then run the import command again",
+    f"check the clocks of both machines; or, {_PIN}",
+    f"give --source with a name that it holds; or, {_PIN}",
+    f"give --source with a name that it holds, as in imaps://a.example:993; or, {_PIN}",
+    f"give it as --source-ca FILE; or, {_PIN}",
+    f"give that CA's certificate as --source-ca FILE; or, {_PIN}",
+    "give --source imap+starttls://a.example:143, or imaps://a.example:993",
+    "source: does not offer PLAIN (it offers LOGIN, XOAUTH2)",
+    "source: takes no password on this connection (LOGINDISABLED)",
+    "source: takes no password on this connection (LOGINDISABLED) (it offers LOGIN); use imaps:// or imap+starttls://",
+    "source: takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER",
+    "source: takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER (it offers PLAIN)",
+    "all attempts failed; the last: source: connection lost",
+    "unexpected KeyError",
+    "12 before 2024-01-01; 900,000 read already",
+    "1,200 messages are larger than the destination takes (limit 1000 bytes)",
+    "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 10 GB of 24 hours are used",
+    "waiting until 2026-11-24 14:20 UTC: no more than 3 messages a second may be moved",
+    "cannot be read at the source: refused the folder (the server said: NO)",
+    "the destination folder cannot hold: $Work $Home",
+    *(f"the destination's folder for {what}" for what in ("sent mail", "drafts", "deleted mail", "junk mail", "archived mail")),
+    "by the folder map; Old/Work is another folder there; called Old/Work-7f there",
+    "mailcow https://a.example has a fault of its own (500: oops; sorry)",
+    "mailcow https://a.example does not let us in (403: go)",
+    "mailcow https://a.example says: it is full; really",
+    "mailcow https://a.example says: no, and not why",
+    "webhook https://a.example answers 404",
+    "the hook /opt/make ended with 3, which means nothing",
+    "the hook /opt/make ended with 3, which means nothing: oops",
+    "the hook /opt/make was killed by signal 9",
+    "the hook /opt/make was killed by signal 9: oops",
+    "the hook /opt/make took more than 30 s",
+    "the hook /opt/make cannot be started (Permission denied)",
+    "destination: the account is there already, and its password is never changed",
+    "write its password as new_password", "see what the service says", "try again later",
+    "refused the login; the account was there before, and its password is never changed",
+    "Google gives no token: let the super admin delegate https://mail.google.com/ to the client id 7",
+)  # fmt: skip

@@ -1,0 +1,175 @@
+"""What mailhaul says is known again with any values, and said in Russian; what servers say stays as it was."""
+
+from __future__ import annotations
+
+import ast
+import io
+import itertools
+import re
+from functools import cache
+from importlib import resources
+
+import pytest
+from babel.messages.pofile import read_po
+from markupsafe import Markup
+
+from producer.web.words import LANGUAGES, catalog, said
+from producer.web.words.sentences import Fit
+from producer.web.words.telling import Telling
+from tests.web.spoken import COMPOSED, NOT_SHOWN, english, sentences, shape, strings
+
+_OTHERS = [language for language in LANGUAGES if language != "en"]
+#: What may stand in a place: a number, a word, a column, a sentence, heads of sentences.
+_VALUES = ("7", "x9.example", "login", "timed out", "source", "source-fingerprint")
+
+
+class _Noting(Telling):
+    """Remembers which templates it used."""
+
+    def __init__(self, language: str) -> None:
+        super().__init__(language)
+        self.used: set[str] = set()
+
+    def _filled(self, fit: Fit, deep: int) -> Markup | None:
+        found = super()._filled(fit, deep)
+        if found is not None:
+            self.used.add(fit.one)
+        return found
+
+
+def _ways(template: str) -> list[str]:
+    """It with values, as many ways as there are kinds of them."""
+    pieces = template.split("{}")
+    values = itertools.islice(itertools.product(_VALUES, repeat=len(pieces) - 1), 2000)
+    return ["".join(itertools.chain(*zip(pieces, (*one, ""), strict=True))) for one in values]
+
+
+@cache
+def _spoken(language: str) -> tuple[dict[str, str], set[str]]:
+    """Sentences of the sources that the language does not know, with where they are; and the templates that it needed."""
+    telling, missing = _Noting(language), {}
+
+    def known(text: str) -> bool:
+        found = telling.known(text)
+        return found is not None and not english(re.sub("<q .*?</q>", "", found))
+
+    for template, place in sentences().items():
+        if template not in NOT_SHOWN and not any(map(known, _ways(template))):
+            missing[template] = place
+    missing |= {text: "spoken.COMPOSED" for text in COMPOSED if not known(text)}
+    return missing, telling.used
+
+
+@pytest.mark.parametrize("language", _OTHERS)
+def test_every_sentence_of_the_sources_is_known_again(language: str) -> None:
+    missing, _ = _spoken(language)
+    assert missing == {}, "give these to words/*.sentences.po, or name them in tests/web/spoken.py as never shown"
+
+
+def test_a_new_sentence_would_be_missed() -> None:
+    code = """raise UsageError(f"the moon is {phase} {'tonight' if late else 'today'}: wait {n:,} days")"""
+    found = [shape(text) for _, text in strings(ast.parse(code))]
+    assert found == ["the moon is {} tonight: wait {} days", "the moon is {} today: wait {} days"]
+    assert all(Telling("ru").known(text) is None for text in _ways(found[0]))
+
+
+@pytest.mark.parametrize("language", _OTHERS)
+def test_nothing_is_translated_that_nobody_says(language: str) -> None:
+    text = (resources.files("producer.web.words") / f"{language}.sentences.po").read_bytes()
+    entries = [entry for entry in read_po(io.BytesIO(text), locale=language) if entry.id]
+    ids = {entry.id if isinstance(entry.id, str) else entry.id[0] for entry in entries}
+    assert ids - _spoken(language)[1] - {*said.SYSTEM, *said.HEADS.values()} == set()
+    assert set(NOT_SHOWN) - set(sentences()) == set()
+
+
+@pytest.mark.parametrize("language", _OTHERS)
+def test_each_translation_is_whole_and_has_no_place_of_its_own(language: str) -> None:
+    entries = [message for message in catalog(language) if message.id and "{" in str(message.id)]
+    assert entries
+    for entry in entries:
+        known = set(re.findall(r"\{(\w+)\}", entry.id if isinstance(entry.id, str) else entry.id[1]))
+        texts = [entry.string] if isinstance(entry.string, str) else list(entry.string)
+        assert all(texts), entry.id
+        assert (len(texts) == 1) == isinstance(entry.id, str), entry.id
+        assert all(set(re.findall(r"\{(\w+)\}", text)) <= known for text in texts), entry.id
+
+
+@pytest.mark.parametrize(
+    ("text", "russian"),
+    [
+        ("more than 200000 rows: split it", "больше 200 000 строк: разделите файл"),
+        ("1 column instead of 2", "1 столбец вместо 2"),
+        ("3 columns instead of 2", "3 столбца вместо 2"),
+        ("5 columns instead of 2", "5 столбцов вместо 2"),
+        (
+            "rows 3, 4 and 12 more: login begins or ends with a space, which is kept since it is in quotation marks",
+            "строки 3, 4 и ещё 12: значение столбца «Логин» начинается или кончается пробелом; он сохранён, потому что стоит "
+            "в кавычках",
+        ),
+        ("since and before: nothing lies between them", "Начиная с даты / До даты: между ними ничего нет"),
+        (
+            "source: cannot connect to [::1]:993: Connection refused",
+            "источник: нет соединения с [::1]:993: в соединении отказано",
+        ),
+        ("1 before 2024-02-01; 2,000 read already", "1: раньше 1 февр. 2024 г.; 2 000: прочитано"),
+        (
+            "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 10 GB of 24 hours are used",
+            "ждёт до 24 нояб. 2026 г., 14:20 UTC: за сутки израсходовано 2,5 ГБ из 10 ГБ",
+        ),
+        ("page: a sentence that nobody says", "page: a sentence that nobody says"),
+    ],
+)
+def test_values_take_their_places(text: str, russian: str) -> None:
+    assert re.sub(r"\s", " ", Telling("ru").sentence(text).striptags()) == russian
+
+
+def _said(text: str) -> str:
+    return f'<q class="said" lang="" translate="no">{text}</q>'
+
+
+@pytest.mark.parametrize(
+    ("text", "russian"),
+    [
+        ("550 mailbox is full; go away", _said("550 mailbox is full; go away")),
+        (
+            "source: refused the login (the server said: NO <b>x</b>; has expired)",
+            f"источник: отказ во входе (сервер ответил: {_said('NO &lt;b&gt;x&lt;/b&gt;; has expired')})",
+        ),
+        ("it does not greet as IMAP does: 220 {what} hi", f"приветствие не IMAP: {_said('220 {what} hi')}"),
+        (
+            "cannot be read at the source: [SERVERBUG] oops",
+            f"не читается на источнике: {_said('[SERVERBUG] oops')}",
+        ),
+        ("closed the connection: bye", f"закрыл соединение: {_said('bye')}"),
+    ],
+)
+def test_what_a_server_says_stays_as_it_said_it(text: str, russian: str) -> None:
+    assert Telling("ru").heard(text) == russian
+
+
+def test_a_server_that_talks_like_mailhaul_is_a_server() -> None:
+    ours = "all attempts failed"
+    assert Telling("ru").sentence(ours) == "все попытки не удались"
+    assert Telling("ru").quoted(ours) == _said(ours)
+    assert _said(ours) in Telling("ru").sentence(f"source: refused the login (the server said: {ours})")
+
+
+class _Counting(Telling):
+    """Counts the texts that it looks at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        super().__init__("ru")
+
+    def _one(self, text: str, deep: int) -> Markup | None:
+        self.looks += 1
+        return super()._one(text, deep)
+
+
+@pytest.mark.parametrize(
+    "piece", ["row 1: ", "timed out; ", "it is empty; ", "source: ", "12 ", "timed out: ", "((", "x; "]
+)
+def test_a_long_text_of_a_stranger_costs_little(piece: str) -> None:
+    telling = _Counting()
+    telling.known((piece * 4000)[:4000])
+    assert telling.looks < 1000

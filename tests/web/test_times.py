@@ -1,0 +1,59 @@
+"""Times stand in the browser's zone, with UTC in their titles; without scripts they are UTC."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.servers.dovecot import Dovecot
+from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.test_page import Person, _fill, _opens, browser  # noqa: F401 - a fixture
+
+Servers = tuple[Dovecot, Dovecot]
+#: Whether a frame was ever drawn with a time in UTC.
+_WATCH = """() => { window.drawn = 0; window.late = 0; const look = () => { window.drawn += 1;
+    for (const one of document.querySelectorAll("time")) if (one.textContent.includes("UTC")) window.late += 1;
+    requestAnimationFrame(look) }; requestAnimationFrame(look) }"""
+
+
+def _times(person: Person) -> list[list[str]]:
+    person.page.wait_for_selector(".timeline time")
+    found: list[list[str]] = person.page.eval_on_selector_all(
+        "time", "all => all.map(one => [one.dateTime, one.title, one.textContent, one.dataset.shown])"
+    )
+    assert found
+    return found
+
+
+@pytest.mark.parametrize(("locale", "form"), [("ru", "%H:%M"), ("en-US", "%-I:%M")])
+def test_they_stand_in_the_browsers_zone_also_after_a_swap(
+    house: House, servers: Servers, browser: Any, locale: str, form: str  # noqa: F811
+) -> None:  # fmt: skip
+    _fill(servers, "clock1", {"INBOX": 40})
+    house.serve(**allowed(servers))
+    house.crew()
+    person = Person(browser, house, timezone_id="Asia/Yekaterinburg", locale=locale)
+    person.page.add_init_script(f"({_WATCH})()")
+    person.signs_in()
+    _opens(person, servers, f"clock1,{PASSWORD}\n", name=f"clock {locale}", do="start")
+    person.page.wait_for_selector("#live h1 .state.complete")
+    person.page.wait_for_selector("figcaption time")
+    person.looks(f"clock-{locale}")
+    for when, title, text, shown in _times(person):
+        there = datetime.fromisoformat(when) + timedelta(hours=5)
+        assert title.endswith(" UTC")
+        assert there.strftime(form + (":%S" if shown == "hour" else "")) in text
+    assert person.page.evaluate("window.drawn") > 1
+    assert person.page.evaluate("window.late") == 0
+    assert person.trouble == []
+
+
+def test_they_are_utc_without_scripts_and_where_that_is_the_zone(house: House, servers: Servers, browser: Any) -> None:  # noqa: F811
+    house.serve(**allowed(servers))
+    for options in ({"java_script_enabled": False, "timezone_id": "Asia/Yekaterinburg"}, {"timezone_id": "UTC"}):
+        person = Person(browser, house, **options)
+        person.signs_in()
+        _opens(person, servers, f"clock2,{PASSWORD}\n", name=f"clock {len(options)}")
+        assert all(text == title and text.endswith(" UTC") for _, title, text, _ in _times(person))
