@@ -59,11 +59,20 @@ class Guard:
         if scope["method"] in _SAFE:
             return None
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and not _same(origin, scope["scheme"], host):
             return 403, "sent by another site"
         if headers.get(b"sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return 403, "sent by another site"
         return None
+
+
+def _same(origin: str, scheme: str, host: str) -> bool:
+    """Whether it is ours (RFC 6454). That a proxy has TLS is known only where it is trusted to say so."""
+    try:
+        sent = urlsplit(origin)
+    except ValueError:
+        return False
+    return sent.netloc.lower() == host.lower() and (sent.scheme == "https" or scheme != "https")
 
 
 def _name(url: str) -> str:

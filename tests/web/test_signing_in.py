@@ -431,8 +431,16 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> Non
     assert Browser(house, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
     twice = [("X-Forwarded-User", "x"), ("X-Forwarded-User", "anna")]
     assert httpx2.get(f"{anna.base}/", headers=twice).status_code == 400
-    sent = anna.post("/sign-out", headers={"Origin": "https://evil.example"})
-    assert sent.status_code == 403  # the proxy's word goes with every request: other sites are kept out by their origin
+    # The proxy's word goes with every request: other sites, and this one without TLS, are kept out by their origin.
+    host = anna.base.removeprefix("http://")
+    for origin, status in (
+        ("https://evil.example", 403),
+        (f"http://{host}", 403),
+        ("http://[", 403),
+        (f"https://{host}", 303),
+    ):
+        sent = anna.post("/sign-out", headers={"Origin": origin, "X-Forwarded-Proto": "https"})
+        assert sent.status_code == status, origin
 
 
 def test_the_same_headers_from_elsewhere_mean_nothing(house: House) -> None:
