@@ -52,6 +52,11 @@ WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
 }
 
 
+def names_a_column(text: str) -> bool:
+    """Whether this is a name of a column, and so nobody's password."""
+    return _plain(text) in _FIELDS
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[\s_.\-]+", "", unicodedata.normalize("NFKC", name).casefold())
 

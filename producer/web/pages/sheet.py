@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from producer.intake.columns import NAMES, Columns, columns_of
+from producer.intake.columns import NAMES, Columns, columns_of, names_a_column
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
 from shared.errors import UsageError
@@ -57,7 +57,7 @@ class Preview:
 
     #: How it was read.
     choice: Choice
-    #: Headings of the columns, as far as there are any.
+    #: Headings of the columns; "" where there is none that is known.
     headings: tuple[str, ...] = ()
     #: The first rows, and after them the first ones with faults.
     lines: tuple[Line, ...] = ()
@@ -134,7 +134,9 @@ def look(data: bytes, choice: Choice, servers: Servers) -> Preview:
         first="names" if columns.header else "mailbox",
         fields=(*columns.fields, *[""] * (width - len(columns.fields)))[:width],
     )
-    headings = tuple(cell.text for cell in sheet.rows[0][1]) if columns.header else ()
+    # What a person calls a header may be a mailbox with its password.
+    first = [cell.text for cell in sheet.rows[0][1]] if columns.header else []
+    headings = tuple(text if names_a_column(text) else "" for text in first)
     rows = [(number, [cell.text for cell in cells]) for number, cells in sheet.rows[columns.header :]]
     return Preview(
         choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors), errors=errors,
@@ -162,5 +164,6 @@ def _shown(cells: Sequence[str], fields: Sequence[str]) -> list[str]:
     fits = len(cells) >= len(fields) and not any(cells[len(fields) :])
     for at, field in enumerate(fields):
         text = cells[at] if at < len(cells) else ""
-        shown.append(text[:200] if field in _OPEN and (fits or at == 0) else DOTS if text else "")
+        open_ = field in _OPEN and (fits or at == 0) and not (field == "server" and "@" in text)  # a URL's password
+        shown.append(text[:200] if open_ else DOTS if text else "")
     return shown
