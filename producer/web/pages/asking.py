@@ -29,6 +29,7 @@ from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, l
 from producer.web.problems import Refused
 from shared.errors import UsageError
 from shared.mail.sasl import Proof
+from shared.model import BY_ROW
 from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
@@ -182,12 +183,7 @@ def _opened(
 ) -> str:
     """The id of the import. Raises `UsageError` with every fault, and `Refused`."""
     faults: list[str] = []
-    found: dict[str, Any] = {}
-    for side in SIDES:
-        try:
-            found[side] = form.ends[side].endpoint(side, known.reach)
-        except UsageError as error:
-            faults.append(str(error))
+    found: dict[str, Any] = {"source": None}
     rows: tuple[Row, ...] = ()
     if preview is None:
         faults.append("there is no mailbox yet: give a file, or type or paste some rows")
@@ -199,9 +195,19 @@ def _opened(
         rows = preview.manifest.rows
         if not rows:
             faults.append("no row is right")
-    sources = {found["source"]} if "source" in found else set()
+    for side in SIDES:
+        try:
+            by_row = side == "source" and form.ends[side].empty and rows and all(row.server for row in rows)
+            found[side] = BY_ROW if by_row else form.ends[side].endpoint(side, known.reach)
+        except UsageError as error:
+            faults.append(str(error))
+    sources = {found["source"], *(row.server for row in rows)} - {None, BY_ROW}
     try:
-        found["options"] = form.options(sources | {row.server for row in rows if row.server})
+        found["options"] = form.options(sources)
+    except UsageError as error:
+        faults.append(str(error))
+    try:
+        hours = form.hours
     except UsageError as error:
         faults.append(str(error))
     if not form.name:
@@ -210,5 +216,5 @@ def _opened(
         raise UsageError("\n".join(faults))
     name = operations.import_name(form.name, "")
     return counterpart.written(
-        known, who, request, rows, found["source"], found["destination"], found["options"], name
+        known, who, request, rows, found["source"], found["destination"], found["options"], name, hours
     ).import_id

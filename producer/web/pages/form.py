@@ -10,6 +10,7 @@ from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.wanted import Wanted, read_wanted
 from shared.errors import UsageError
+from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options, Tls
 from shared.reach import Reach
 
@@ -39,6 +40,11 @@ class End:
     port: str = ""
     #: SHA-256 of the certificate that is accepted.
     fingerprint: str = ""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody said which one."""
+        return not (self.provider or self.host)
 
     def completed(self, side: str) -> End:
         """With the fields of the provider, when one was chosen since they were filled in."""
@@ -89,6 +95,13 @@ class Form:
     texts: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys((*_TEXTS, *_LINES), ""))
     #: What to import: boxes that are ticked.
     ticks: frozenset[str] = frozenset()
+    #: When it may work; "" for at any time.
+    window: str = ""
+
+    @property
+    def hours(self) -> Hours | None:
+        """The same, read. Raises `UsageError`."""
+        return read_hours(self.window) if self.window else None
 
     @property
     def special(self) -> bool:
@@ -132,7 +145,8 @@ def form_of(given: Mapping[str, Any]) -> Form:
         for side in SIDES
     }  # fmt: skip
     texts = {name: text(name, 20_000) for name in (*_TEXTS, *_LINES)}
-    return Form(name=text("name", 200), ends=ends, texts=texts, ticks=frozenset(n for n in _TICKS if text(n)))
+    ticks = frozenset(name for name in _TICKS if text(name))
+    return Form(name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300))
 
 
 def usual_port(protocol: str, tls: str) -> int:

@@ -1,4 +1,4 @@
-"""Start, pause, resume, cancel, retry, verify: of an import, or of one mailbox of it."""
+"""Start, pause, resume, cancel, retry, verify: of an import, or of one mailbox of it; the hours of an import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from producer.web import imports as counterpart
 from producer.web.access import Known
-from producer.web.asked import OneMailboxBody, RetryBody, VerifyBody
+from producer.web.asked import OneMailboxBody, RetryBody, VerifyBody, WindowBody
 from producer.web.pages.entering import Actor
 from producer.web.problems import Refused
 
@@ -25,6 +25,7 @@ def act(
     action: str,
     code: Annotated[str, Form(max_length=100)] = "",
     mailbox: Annotated[str, Form(max_length=100)] = "",
+    window: Annotated[str, Form(max_length=300)] = "",
 ) -> Response:
     """Does it, and goes back to where that is seen."""
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
@@ -42,6 +43,8 @@ def act(
             counterpart.retry(known, who, request, import_id, RetryBody(code=code, login=login))
         case "verify":
             counterpart.verify(known, who, request, import_id, VerifyBody(login=login))
+        case "window":
+            counterpart.window(known, who, request, import_id, WindowBody(window=window.strip() or "none"))
         case _:
             raise Refused(404, "there is no such thing to do")
     request.app.state.glances.forget(import_id)

@@ -1,0 +1,66 @@
+"""The hours of an import, from the page; and a source that only the rows name."""
+
+from __future__ import annotations
+
+import re
+
+from tests.servers.dovecot import Dovecot
+from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.test_signing_in import GOOD, Browser, _user
+
+Servers = tuple[Dovecot, Dovecot]
+
+
+def _filled(servers: Servers, **more: str) -> dict[str, str]:
+    """The form as a browser sends it."""
+    found = {"name": "at night", "do": "open", "sheet": f"night,{PASSWORD}\n"}
+    for side, server in zip(("source", "destination"), servers, strict=True):
+        found |= {f"{side}_tls": "none", f"{side}_host": "127.0.0.1", f"{side}_port": str(server.port)}
+    return found | more
+
+
+def test_hours_are_given_in_the_form_and_changed_later(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    _user(house)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+
+    wrong = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Atlantis"))
+    assert wrong.status_code == 422
+    assert "is no time zone" in wrong.text
+    assert 'value="20:00-06:00 Europe/Atlantis"' in wrong.text  # and nothing else has to be typed again
+    assert house.store.imports() == []
+
+    opened = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Berlin"))
+    assert opened.status_code == 303, opened.text
+    there = opened.headers["location"]
+    (request,) = house.store.imports()
+    assert request.window == "20:00-06:00 Europe/Berlin"
+    assert "20:00-06:00 Europe/Berlin" in browser.get(there).text.partition("</h1>")[2]
+
+    for given, kept in (("Sat-Sun 08:00-20:00 Europe/Berlin", "Sat-Sun 08:00-20:00 Europe/Berlin"), ("", "")):
+        assert browser.post(f"{there}/window", data={"window": given}).status_code == 303
+        assert house.store.imports()[0].window == kept
+    assert browser.post(f"{there}/window", data={"window": "sometimes"}).status_code == 422
+    done = [
+        (entry["what"], entry["detail"].get("window")) for entry in house.desk.audit() if entry["what"] == "hours set"
+    ]
+    assert done == [("hours set", "Sat-Sun 08:00-20:00 Europe/Berlin"), ("hours set", "")]
+    assert re.search(r"hours set", browser.get(there).text)
+
+
+def test_where_each_row_names_its_server_the_form_needs_no_source(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    _user(house)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+    server = ends(servers)["source"]["server"]
+    sheet = f"login,password,server\nrow1,{PASSWORD},{server}\nrow2,{PASSWORD},{server}\n"
+    opened = browser.post("/new", data=_filled(servers, source_host="", source_port="", sheet=sheet))
+    assert opened.status_code == 303, opened.text
+    assert browser.get(opened.headers["location"]).status_code == 200
+    nowhere = browser.post(
+        "/new",
+        data=_filled(servers, source_host="", source_port="", name="2", sheet=sheet.replace(f",{server}\n", ",\n", 1)),
+    )
+    assert (nowhere.status_code, "give the host of a private server" in nowhere.text) == (422, True)
