@@ -81,15 +81,20 @@ def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
     assert (wait["what"], wait["why"]) == ("source_account", said)
     assert wait["until"] == pytest.approx(stage.time + seconds, abs=0.002)
     assert spent(stage) == 0
-    commands = len(wires.source.commands)
+    commands = _asked(wires)
     stage.later(seconds - 1)
     stage.work(2)
-    assert len(wires.source.commands) == commands, "not a moment before"
+    assert _asked(wires) == commands, "not a moment before"
     stage.later(2)
     assert told(stage) == []
     stage.to_the_end(submit=False, lanes=2)
     assert stage.outcomes() == {"copied": 35}
     assert wires.bodies() == wires.sent()
+
+
+def _asked(wires: Wires) -> int:
+    """Commands that ask for something. Nobody waits for the answer to LOGOUT, so the server may note one later."""
+    return sum(command.name != b"LOGOUT" for command in wires.source.commands)
 
 
 def test_a_host_that_is_full_at_its_greeting_is_left_alone_by_all(wires: Wires) -> None:
