@@ -14,6 +14,7 @@ from typing import Final
 from producer.coordinator import tally
 from producer.coordinator.tally import Progress, Window
 from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
@@ -45,6 +46,7 @@ __all__ = [
     "set_going",
     "set_limit",
     "set_window",
+    "sign_ins_of",
     "stored_passwords",
     "submit",
     "verify",
@@ -306,7 +308,8 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
             sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
             if sealed is None:
                 raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
-            found.append(vault.open(mailbox.mailbox_id, side, sealed).password)
+            given = vault.open(mailbox.mailbox_id, side, sealed)
+            found.append(given.password if given.own else Secret(""))
         rows.append(
             Row(
                 line=mailbox.row,
@@ -322,6 +325,23 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
             )
         )
     return tuple(rows)
+
+
+def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignInAsked]:
+    """How each side is signed in to where a row gives no password. Raises `UsageError` when that is forgotten."""
+    found = {}
+    for side, sign_in in (
+        ("source", request.options.source_sign_in),
+        ("destination", request.options.destination_sign_in),
+    ):
+        sealed = store.sealed(request.import_id, request.import_id, side)
+        if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
+            found[side] = SignInAsked(sign_in=sign_in)
+        elif sealed is None:
+            raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+        else:
+            found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(request.import_id, side, sealed).password)
+    return found
 
 
 def forget(store: Store, request: Import) -> bool:

@@ -62,6 +62,12 @@ def own_sign_in(sign_in: SignIn) -> SignIn:
 def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAsked:
     """From ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's). Raises
     `UsageError`; asks nobody."""
+    sign_in = named_sign_in(side, text, admin)
+    return SignInAsked(sign_in=sign_in, secret=_read(side, sign_in.way, secret_file) if secret_file else Secret(""))
+
+
+def named_sign_in(side: str, text: str, admin: str) -> SignIn:
+    """The same without its secret. Raises `UsageError`."""
     name, _, detail = (text or (Way.MASTER if admin else Way.PASSWORD)).partition(":")
     option = f"--{side}-auth"
     try:
@@ -72,8 +78,7 @@ def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAs
         raise UsageError(f"{option} {way} needs --{side}-admin LOGIN")
     if admin and way not in BY_ADMIN:
         raise UsageError(f"--{side}-admin goes with {option} {', '.join(sorted(BY_ADMIN))}, not with {way}")
-    sign_in = SignIn(way=way, admin=admin, detail=_detail(option, way, detail))
-    return SignInAsked(sign_in=sign_in, secret=_read(side, way, secret_file) if secret_file else Secret(""))
+    return SignIn(way=way, admin=admin, detail=_detail(option, way, detail))
 
 
 def _detail(option: str, way: Way, detail: str) -> str:
@@ -105,9 +110,17 @@ def _read(side: str, way: Way, path: str) -> Secret:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise UsageError(f"{option}: {path} cannot be read ({reason})") from None
+    try:
+        return secret_of(way, text)
+    except UsageError:
+        raise UsageError(f"{option}: {path} is empty, or holds more than one line") from None
+
+
+def secret_of(way: Way, text: str) -> Secret:
+    """The administrator's password, the token or the key. Raises `UsageError`, which does not name it."""
     text = text.strip() if way in _JSON_WAYS else text.removesuffix("\n").removesuffix("\r")
     if not 0 < len(text) <= _MOST_BYTES or (way not in _JSON_WAYS and not text.isprintable()):
-        raise UsageError(f"{option}: {path} is empty, or holds more than one line")
+        raise UsageError("the secret is empty, or holds more than one line")
     return Secret(text)
 
 

@@ -6,10 +6,11 @@ import base64
 import binascii
 import csv
 import io
+import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
 
@@ -17,11 +18,14 @@ from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sheet import RowError
+from producer.intake.sign_in import SignInAsked, named_sign_in, secret_of
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
+from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options
+from shared.model.sign_in import Way
 from shared.rates import MOST_RATE
 from shared.reach import Reach
 
@@ -29,6 +33,8 @@ _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
 _Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
+#: Where Google gives tokens out.
+_GOOGLE: Final = "https://oauth2.googleapis.com/token"
 
 
 class Body(BaseModel):
@@ -51,8 +57,10 @@ class SheetBody(Body):
             raise ValueError("give either manifest or manifest_base64")
         return self
 
-    def sift(self, reach: Reach, *, allow_plaintext: bool = False) -> tuple[Manifest, tuple[RowError, ...]]:
-        """Good rows, and the faults of the others. Raises `UsageError`."""
+    def sift(
+        self, reach: Reach, *, allow_plaintext: bool = False, passwords: bool = True
+    ) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Good rows, and the faults of the others; `passwords`: whether each must give one. Raises `UsageError`."""
 
         def server(text: str) -> Endpoint:
             return endpoint_of(text, "source", reach, allow_plaintext=allow_plaintext)
@@ -64,11 +72,60 @@ class SheetBody(Body):
                 data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
             except (binascii.Error, ValueError):
                 raise UsageError("manifest_base64 is not base64") from None
-        return sift_manifest(data, encoding=encoding, separator=self.separator, servers=server)
+        return sift_manifest(data, encoding=encoding, separator=self.separator, servers=server, passwords=passwords)
+
+
+class SignInBody(Body):
+    """How accounts are signed in to whose row gives no password (docs/signing-in.md)."""
+
+    way: str = Field(
+        default="",
+        max_length=300,
+        description="As --source-auth: master, master:{user}*{admin}, authzid, proxyauth, token, google, microsoft; without "
+        "one master where there is an admin, else each account's own password.",
+    )
+    admin: str = Field(default="", max_length=1000, description="The administrator's login, for ways that have one.")
+    secret: SecretStr = Field(
+        default=SecretStr(""), max_length=65_536, description="Its password, the token, or the key as JSON."
+    )
+
+    def asked(self, side: str) -> SignInAsked:
+        """Raises `UsageError`."""
+        try:
+            sign_in = named_sign_in(side, self.way, self.admin)
+            text = self.secret.get_secret_value()
+            if sign_in.way is Way.COMMAND:
+                raise UsageError("a token command is a program of a machine: it is for the command line")
+            if not text and sign_in.way not in (Way.PASSWORD, Way.TOKEN):
+                raise UsageError(f"{side}.sign_in.secret: {sign_in.way} needs one")
+            _at_the_vendor(sign_in.way, text)
+            return SignInAsked(sign_in=sign_in, secret=secret_of(sign_in.way, text) if text else Secret(""))
+        except UsageError as error:
+            told = str(error)
+            for option, field in (("auth", "way"), ("admin", "admin"), ("password-file", "secret")):
+                told = told.replace(f"--{side}-{option}", f"{side}.sign_in.{field}")
+            raise UsageError(told) from None
+
+
+def _at_the_vendor(way: Way, key: str) -> None:
+    """A key names the URL that workers ask for tokens: by the API only that of the vendor. Raises `UsageError`."""
+    if way not in (Way.GOOGLE, Way.MICROSOFT):
+        return
+    try:
+        known = json.loads(key)
+    except ValueError:
+        return  # who opens it says so
+    where = known.get("token_uri", _GOOGLE) if way is Way.GOOGLE else known.get("authority", "") if known else ""
+    if where and where != _GOOGLE:
+        raise UsageError(
+            f"the key asks for tokens at {str(where)[:100]!r}: another place than {way}'s own is for the command line"
+        )
 
 
 class ServerBody(Body):
     """One end."""
+
+    sign_in: SignInBody = SignInBody()
 
     server: str = Field(
         min_length=1, max_length=300, description="A provider's name, or a URL as in imaps://imap.example.org:993."
@@ -175,8 +232,16 @@ class ImportBody(SheetBody, WantedBody):
 
     def options(self, sources: Iterable[Endpoint]) -> Options:
         """What else was asked for, of mail from these servers. Raises `UsageError`."""
-        chosen = self.chosen(sources)
-        return Options(include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen)
+        chosen, sign_ins = self.chosen(sources), self.sign_ins()
+        return Options(
+            include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen,
+            source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
+        )  # fmt: skip
+
+    def sign_ins(self) -> dict[str, SignInAsked]:
+        """By side. Raises `UsageError`."""
+        ends: dict[str, ServerBody] = {"source": self.source, "destination": self.destination}
+        return {side: end.sign_in.asked(side) for side, end in ends.items()}
 
     def hours(self) -> Hours | None:
         """When it may work. Raises `UsageError`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from producer import operations
 from producer.cli.following import report_files
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import Manifest, ManifestInvalid, Row
+from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.asked import (
@@ -67,15 +69,21 @@ def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -
     )
     hours = body.hours()
     plain = body.source.allow_plaintext
-    rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain)
+    sign_ins = body.sign_ins()
+    by_rows = sign_ins["source"].by_rows
+    rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows)
     options = body.options({source, *(row.server for row in rows if row.server)})
-    wanted = written(known, who, request, rows, source, destination, options, body.called(), hours)
+    sign_ins = {
+        side: complete(side, end, sign_ins[side], rows)
+        for side, end in (("source", source), ("destination", destination))
+    }
+    wanted = written(known, who, request, rows, source, destination, options, body.called(), hours, sign_ins)
     return {"import": _fields(known, wanted.import_id), "report": report}
 
 
 def written(
     known: Counter, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
-    options: Options, name: str, hours: Hours | None = None,
+    options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
 ) -> Import:  # fmt: skip
     """Written down in state "opening". Raises `Refused` when it is there already."""
     _fit(rows, source, options)
@@ -92,7 +100,7 @@ def written(
         note(known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows))
         operations.submit(
             known.store, known.vault, known.ring, wanted, mailboxes, rows,
-            known.settings.retention_days, most=known.own_limits, hold=True, hours=hours,
+            known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
         )  # fmt: skip
         for order in ("login", "destination_login"):  # the first look takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
@@ -102,9 +110,9 @@ def written(
 
 
 def _sifted(
-    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False
+    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True
 ) -> tuple[tuple[Row, ...], dict[str, Any]]:
-    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext)
+    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords)
     if errors and (not only_good or not manifest.rows):
         raise ManifestInvalid(errors)
     return manifest.rows, {

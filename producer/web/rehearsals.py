@@ -101,7 +101,8 @@ class _Run:
     def _result(self, request: Import) -> dict[str, Any]:
         known = self._known
         rows = operations.rows_of(known.store, known.vault, request)
-        scan = Scan(request.source, request.destination, known.settings, self._told)
+        sign_ins = operations.sign_ins_of(known.store, known.vault, request)
+        scan = Scan(request.source, request.destination, known.settings, self._told, sign_ins=sign_ins)
         if self.document["kind"] == "plan":
             return dict(scan.plan(rows, request.options, ()).as_json())
         found = scan.check(rows)

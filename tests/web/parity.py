@@ -45,12 +45,13 @@ _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
 _SHEET: Final = {"--encoding": "body.encoding", "--separator": "body.separator"}
-#: An administrator's sign-in and account services name files and programs of this machine.
-_LOCAL: Final = Why("names files or programs of the machine")
-_LOCALS: Final = (
-    "--accounts", "--accounts-secret-file", "--generate-passwords", "--source-auth", "--source-admin",
-    "--source-password-file", "--destination-auth", "--destination-admin", "--destination-password-file",
-)  # fmt: skip
+_LOCAL: Final = Why("names files or programs of the machine, or hands passwords over as a file of it")
+_LOCALS: Final = ("--accounts", "--accounts-secret-file", "--generate-passwords")
+_SIGN_IN: Final = {
+    f"--{side}-{option}": f"body.{side}.sign_in.{field}"
+    for side in ("source", "destination")
+    for option, field in (("auth", "way"), ("admin", "admin"), ("password-file", "secret"))
+}
 _ENDS: Final[Mapping[str, str | Why]] = {
     "manifest": "body.manifest",
     **_SHEET,
@@ -62,6 +63,7 @@ _ENDS: Final[Mapping[str, str | Why]] = {
     "--source-ca": _FILE,
     "--destination-ca": _FILE,
     **dict.fromkeys(_LOCALS, _LOCAL),
+    **_SIGN_IN,
 }
 _WANTED: Final = {
     f"--{name.replace('_', '-')}": f"body.{name}"

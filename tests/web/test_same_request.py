@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from producer.cli import app, importing
 from producer.cli.request import Request
 from producer.web.asked import ImportBody
+from shared.errors import UsageError
 from shared.model import Endpoint
 from shared.reach import reach_of
 from tests.web.parity import TABLE, Why
@@ -45,6 +46,12 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--into": (("Old",), "Old"),
     "--folder-map": (("map.csv",), [["from", "to"], ["A", "B"]]),
     "--gmail-labels": (("primary",), "primary"),
+    "--source-auth": (("authzid",), "authzid"),
+    "--source-admin": (("root",), "root"),
+    "--source-password-file": (("source.txt",), "the root's"),
+    "--destination-auth": (("proxyauth",), "proxyauth"),
+    "--destination-admin": (("boss",), "boss"),
+    "--destination-password-file": (("destination.txt",), "the boss's"),
 }
 SHEET: Final = "login;password;new_login;new_password;server\nанна;a;b;c;\nbert;d;e;f;imap://192.0.2.3:143\n"
 
@@ -58,6 +65,8 @@ def _by_command(
     monkeypatch.chdir(place)
     Path("people.csv").write_bytes(SHEET.encode("cp1251"))
     Path("map.csv").write_text("from,to\nA,B\n")
+    Path("source.txt").write_text("the root's\n")
+    Path("destination.txt").write_text("the boss's\n")
     words = [word for option, (typed, _) in said.items() for word in (option, *typed)]
     ended = CliRunner().invoke(app, ["import", "people.csv", *words])
     assert ended.exit_code == 0, ended.output
@@ -94,7 +103,7 @@ def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     # In the list of pairs there is no header: the first pair is one.
     pairs = (("from", "to"), *command.options.folder_map)
     assert body.options({source}) == replace(command.options, folder_map=pairs)
-    assert (body.called(), body.hours()) == (command.name, command.hours)
+    assert (body.called(), body.hours(), body.sign_ins()) == (command.name, command.hours, command.sign_ins)
     rows = [replace(row, server=_told(row.server)[0] if row.server else None) for row in manifest.rows]
     assert rows == list(command.manifest.rows)
     assert rows[1].server is not None
@@ -111,6 +120,9 @@ def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op
     def meant(body: ImportBody) -> list[object]:
         ends = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
         faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)[1]
-        return [*ends, body.options({ends[0]}), body.hours(), faults]
+        try:
+            return [*ends, body.options({ends[0]}), body.hours(), body.sign_ins(), faults]
+        except UsageError as error:
+            return [str(error)]
 
     assert meant(whole) != meant(less)

@@ -1,0 +1,87 @@
+"""An administrator signs in for everybody, by the API: the rows give no password, and the administrator's is nowhere to be read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from shared.lifecycle import ImportState
+from tests import mail
+from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
+from tests.leaks import leaks
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import await_ready
+from tests.web.conftest import PASSWORD, House, allowed, ends
+
+Servers = tuple[Dovecot, Dovecot]
+
+
+@pytest.fixture
+def masters() -> Iterator[Servers]:
+    extra, file = with_master()
+    with Dovecot(mail_format="sdbox", extra=extra) as source, Dovecot(mail_format="sdbox", extra=extra) as destination:
+        for number in range(2):
+            for server in (source, destination):
+                server.add_user(f"person{number}", PASSWORD)
+            messages = mail.make_mailbox(number, {"INBOX": 6})
+            mail.populate(source.host, source.port, f"person{number}", PASSWORD, messages)
+        yield source, destination
+    file.unlink()
+    file.parent.rmdir()
+
+
+def test_an_administrator_signs_in_for_everybody(house: House, masters: Servers) -> None:
+    house.serve(**allowed(masters))
+    house.crew()
+    api = house.client()
+    body = {"name": "masters", "manifest": "login\nperson0\nperson1\n", **ends(masters)}
+    for side, way in (("source", "master"), ("destination", "authzid")):
+        body[side] = {**body[side], "sign_in": {"way": way, "admin": ADMIN, "secret": WORD}}
+    opened = api.post("/imports", json=body)
+    assert opened.status_code == 201, opened.text
+    there = f"/imports/{opened.json()['import']['id']}"
+
+    rehearsal = api.post(f"{there}/rehearsals", json={"kind": "check"}).json()["id"]
+    await_ready(lambda: api.get(f"/rehearsals/{rehearsal}").json()["state"] != "running", 30, "the check")
+    assert api.get(f"/rehearsals/{rehearsal}").json()["result"]["ok"] == 2
+
+    api.post(f"{there}/start")
+    await_ready(lambda: house.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
+    source, destination = masters
+    for number in range(2):
+        wanted = mail.snapshot(source.host, source.port, f"person{number}", PASSWORD, canon=mail.canon_dovecot)
+        assert mail.snapshot(destination.host, destination.port, f"person{number}", PASSWORD) == wanted
+
+    said = opened.text + api.get(there).text + json.dumps(house.desk.audit())
+    said += "".join(path.read_text() for path in house.home.glob("*.log"))
+    assert leaks({"the administrator's": WORD}, said.encode()) == []
+    with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
+        assert not any(WORD.encode() in (client.dump(key) or b"") for key in client.scan_iter())
+
+
+@pytest.mark.parametrize(
+    ("sign_in", "why"),
+    [
+        ({"way": "master"}, "source.sign_in.way master needs source.sign_in.admin"),
+        ({"admin": "root"}, "source.sign_in.secret: master needs one"),
+        ({"way": "command:/bin/sh"}, "it is for the command line"),
+        ({"way": "wizard"}, "is none of"),
+        ({"way": "google", "secret": '{"token_uri": "http://169.254.169.254/"}'}, "another place than google's own"),
+        ({"way": "microsoft:x", "secret": '{"authority": "https://evil.example"}'}, "another place than microsoft's own"),
+        ({"way": "google", "secret": "{}"}, "is not the key of a Google service account"),
+        ({"way": "authzid", "admin": "root", "secret": "a\nb"}, "more than one line"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_without_repeating_the_secret(
+    house: House, servers: Servers, sign_in: dict[str, str], why: str
+) -> None:
+    house.serve(**allowed(servers))
+    body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}
+    body["source"] = {**body["source"], "sign_in": sign_in}
+    answer = house.client().post("/imports", json=body)
+    assert (answer.status_code, why in answer.json()["detail"]) == (422, True), answer.text
+    assert house.store.imports() == []
