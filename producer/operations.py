@@ -29,6 +29,7 @@ from shared.uids import UidSet
 __all__ = [
     "ErrorGroup",
     "Sufferer",
+    "accounts_secret_of",
     "control",
     "errors",
     "find_import",
@@ -342,6 +343,12 @@ def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignIn
         else:
             found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(request.import_id, side, sealed).password)
     return found
+
+
+def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
+    """What the import's account services are shown; empty where they need none. Raises `CredentialsError`."""
+    sealed = store.sealed(request.import_id, request.import_id, "accounts")
+    return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
 
 
 def forget(store: Store, request: Import) -> bool:

@@ -126,6 +126,14 @@ class Settings(BaseSettings):
         default=None,
         description="A token with the role admin that lets in while nobody has made another; `deploy/make_secrets.py` makes one.",
     )
+    web_accounts: str | None = Field(
+        default=None,
+        description="Account services that the API knows by name, separated by blanks: `office=scim+https://scim.example/v2` "
+        "(docs/accounts.md). Workers must reach them.",
+    )
+    web_accounts_secret_files: str | None = Field(
+        default=None, description="The files with their tokens, keys or passwords: `office=/run/secrets/scim`."
+    )
     web_session_seconds: _Seconds = Field(
         default=43_200,
         description="A browser is signed in so long, at most; ended earlier by its user or an administrator.",

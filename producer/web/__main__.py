@@ -11,6 +11,7 @@ import uvicorn
 from producer.cli.ground import Ground
 from producer.web.app import make_app
 from producer.web.counter import Counter
+from producer.web.making import makers_of
 from producer.web.pulse import Counted, Pulse
 from producer.web.roles import roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
@@ -87,6 +88,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         shelf=Shelf(state),
         reach=reach,
         roles=roles_of(settings.web_roles or ""),
+        makers=makers_of(settings),
         own_limits=ground.own_limits,
     )
     pulse.begin(ground.store)

@@ -12,6 +12,7 @@ from producer.web import (
     imports,
     live,
     mailboxes,
+    making,
     pages,
     principals,
     problems,
@@ -56,7 +57,7 @@ def make_app(known: Counter) -> FastAPI:
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = 0
     app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
-    for part in (imports, mailboxes, rehearsals, live, surroundings, principals, auditing, spooling):
+    for part in (imports, mailboxes, rehearsals, live, surroundings, making, principals, auditing, spooling):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 
     pages.install(app)

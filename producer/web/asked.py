@@ -226,6 +226,9 @@ class ImportBody(SheetBody, WantedBody):
         max_length=300,
         description='When it may work, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; "": always.',
     )
+    accounts: str = Field(
+        default="", max_length=80, description="The service that makes accounts which are not there (GET /accounts)."
+    )
     good_rows_only: bool = Field(
         default=False, description="Take the rows that are right and report the others, instead of refusing all."
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -11,6 +11,7 @@ from fastapi import Request
 
 from producer import operations
 from producer.coordinator.tally import Progress, Sample, Window
+from producer.intake.accounts import AccountsAsked
 from producer.intake.submit import Ring
 from producer.web.problems import Refused
 from producer.web.roles import Roles
@@ -49,6 +50,8 @@ class Counter:
     reach: Reach
     #: Those of people whom others vouch for.
     roles: Roles
+    #: Account services, by name.
+    makers: Mapping[str, AccountsAsked] = field(default_factory=dict)
     #: Connections that a person set for all servers, by scope.
     own_limits: dict[str, int] = field(default_factory=dict)
     #: A clock that never goes back.

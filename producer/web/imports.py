@@ -31,9 +31,11 @@ from producer.web.asked import (
     by_fields,
 )
 from producer.web.counter import Counter
+from producer.web.making import chosen
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
+from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.lifecycle import SETTLED, Control, ImportState
@@ -77,13 +79,18 @@ def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -
         side: complete(side, end, sign_ins[side], rows)
         for side, end in (("source", source), ("destination", destination))
     }
-    wanted = written(known, who, request, rows, source, destination, options, body.called(), hours, sign_ins)
+    maker = chosen(known, body.accounts, rows)
+    options = dataclasses.replace(options, accounts=maker.text)
+    wanted = written(
+        known, who, request, rows, source, destination, options, body.called(), hours, sign_ins, maker.secret
+    )
     return {"import": _fields(known, wanted.import_id), "report": report}
 
 
 def written(
     known: Counter, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
     options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
+    accounts_secret: Secret | None = None,
 ) -> Import:  # fmt: skip
     """Written down in state "opening". Raises `Refused` when it is there already."""
     _fit(rows, source, options)
@@ -101,6 +108,7 @@ def written(
         operations.submit(
             known.store, known.vault, known.ring, wanted, mailboxes, rows,
             known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
+            accounts_secret=accounts_secret,
         )  # fmt: skip
         for order in ("login", "destination_login"):  # the first look takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))

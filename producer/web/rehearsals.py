@@ -13,6 +13,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from producer import operations
+from producer.intake.accounts import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.asked import RehearsalBody
@@ -102,7 +103,9 @@ class _Run:
         known = self._known
         rows = operations.rows_of(known.store, known.vault, request)
         sign_ins = operations.sign_ins_of(known.store, known.vault, request)
-        scan = Scan(request.source, request.destination, known.settings, self._told, sign_ins=sign_ins)
+        secret = operations.accounts_secret_of(known.store, known.vault, request)
+        seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
+        scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins)
         if self.document["kind"] == "plan":
             return dict(scan.plan(rows, request.options, ()).as_json())
         found = scan.check(rows)

@@ -45,8 +45,11 @@ _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
 _SHEET: Final = {"--encoding": "body.encoding", "--separator": "body.separator"}
-_LOCAL: Final = Why("names files or programs of the machine, or hands passwords over as a file of it")
-_LOCALS: Final = ("--accounts", "--accounts-secret-file", "--generate-passwords")
+_MAKERS: Final[Mapping[str, str | Why]] = {
+    "--accounts": "body.accounts",
+    "--accounts-secret-file": Why("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),
+    "--generate-passwords": Why("hands passwords over as a file of the machine"),
+}
 _SIGN_IN: Final = {
     f"--{side}-{option}": f"body.{side}.sign_in.{field}"
     for side in ("source", "destination")
@@ -62,7 +65,7 @@ _ENDS: Final[Mapping[str, str | Why]] = {
     "--destination-fingerprint": "body.destination.fingerprint",
     "--source-ca": _FILE,
     "--destination-ca": _FILE,
-    **dict.fromkeys(_LOCALS, _LOCAL),
+    **_MAKERS,
     **_SIGN_IN,
 }
 _WANTED: Final = {

@@ -70,7 +70,10 @@ def test_an_administrator_signs_in_for_everybody(house: House, masters: Servers)
         ({"way": "command:/bin/sh"}, "it is for the command line"),
         ({"way": "wizard"}, "is none of"),
         ({"way": "google", "secret": '{"token_uri": "http://169.254.169.254/"}'}, "another place than google's own"),
-        ({"way": "microsoft:x", "secret": '{"authority": "https://evil.example"}'}, "another place than microsoft's own"),
+        (
+            {"way": "microsoft:x", "secret": '{"authority": "https://evil.example"}'},
+            "another place than microsoft's own",
+        ),
         ({"way": "google", "secret": "{}"}, "is not the key of a Google service account"),
         ({"way": "authzid", "admin": "root", "secret": "a\nb"}, "more than one line"),
     ],

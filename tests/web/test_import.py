@@ -193,7 +193,7 @@ def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, serv
     store.hold("source_host:127.0.0.1", 600, import_id=begun["id"], why="[THROTTLED] <b>slow</b> down")
     page = house.page(there)
     assert "The import waits for its hours" in page
-    assert "<q>[THROTTLED] &lt;b&gt;slow&lt;/b&gt; down</q>" in page
+    assert ">[THROTTLED] &lt;b&gt;slow&lt;/b&gt; down</q>" in page
     store._redis.delete(keys.HOLDS)
     assert api.put(f"{there}/window", json={"window": "none"}).json()["waits"] == []
     _until(lambda: api.get(there).json()["status"] == "complete", "the end")
