@@ -21,7 +21,7 @@ _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/accounts.py", "producer/intake/detect*.py", "producer/intake/passwords.py", "producer/intake/plan.py",
     "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
-    "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
+    "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py", "producer/web/making.py",
     "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py", "producer/web/roles.py",
     "producer/web/scrypt.py", "producer/web/spooling.py", "producer/web/surroundings.py",
     "shared/broker.py", "shared/config.py", "shared/embedded.py",
