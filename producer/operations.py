@@ -7,7 +7,7 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -42,6 +42,7 @@ __all__ = [
     "progress_of",
     "read_limit",
     "replace_credentials",
+    "replace_passwords",
     "retry",
     "rows_of",
     "set_going",
@@ -242,6 +243,26 @@ def replace_credentials(
     if queued:
         ring_some(store, ring, request.import_id)
     return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
+
+
+def replace_passwords(
+    store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
+) -> bool:
+    """Seals new passwords of one mailbox, by side, and leaves the other side's alone; whether it was parked and goes on."""
+    logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
+    store.seal(
+        request.import_id,
+        {
+            (mailbox.mailbox_id, side): vault.seal(
+                mailbox.mailbox_id, side, Credentials(login=logins[side], password=password)
+            )
+            for side, password in given.items()
+        },
+    )
+    goes_on = mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, [])
+    if goes_on:
+        ring_some(store, ring, request.import_id)
+    return goes_on
 
 
 def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:

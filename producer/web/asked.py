@@ -267,6 +267,19 @@ class OneMailboxBody(Body):
     login: _Login = Field(default="", description="Only this mailbox, by its login.")
 
 
+class PasswordsBody(Body):
+    """New passwords of one mailbox; what is left out stays as it is."""
+
+    source: SecretStr = Field(default=SecretStr(""), max_length=1000)
+    destination: SecretStr = Field(default=SecretStr(""), max_length=1000)
+
+    @property
+    def given(self) -> dict[str, Secret]:
+        """By side."""
+        both = {"source": self.source, "destination": self.destination}
+        return {side: Secret(one.get_secret_value()) for side, one in both.items() if one.get_secret_value()}
+
+
 class RetryBody(OneMailboxBody):
     """What to try again."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
+from producer import operations
 from producer.show import document
 from producer.trouble import troubled
-from producer.web.access import Known, Viewer
+from producer.web.access import Known, Operator, Viewer, note
+from producer.web.asked import PasswordsBody
+from producer.web.problems import Refused
 from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Tally
 from shared.model.search import Search
@@ -62,6 +65,20 @@ def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, A
     mailbox, tally = known.mailbox(import_id, mailbox_id)
     failures = [document.failure_fields(failure, import_id) for failure in known.store.failures(mailbox_id)]
     return {**document.mailbox_fields(known.store, mailbox, tally), "failures": failures}
+
+
+@routes.put("/{mailbox_id}/passwords")
+def give(
+    known: Known, who: Operator, request: Request, import_id: str, mailbox_id: str, body: PasswordsBody
+) -> dict[str, Any]:
+    """New passwords, each side for itself; a mailbox that waits for one goes on."""
+    found, (mailbox, _) = known.import_(import_id), known.mailbox(import_id, mailbox_id)
+    if not body.given:
+        raise Refused(422, "give at least one password")
+    login, sides = mailbox.source.login, sorted(body.given)
+    note(known, request, who, "credentials replaced", import_id=import_id, login=login, sides=sides)
+    goes_on = operations.replace_passwords(known.store, known.vault, known.ring, found, mailbox, body.given)
+    return {"queued": goes_on}
 
 
 @routes.get("/{mailbox_id}/folders")

@@ -73,8 +73,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
         return _mend(
             request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
         )
-    back = str(given.fields.get("mailbox", ""))
-    return RedirectResponse(f"/imports/{import_id}" + (f"/mailboxes/{back}" if back.isalnum() else ""), 303)
+    return RedirectResponse(f"/imports/{import_id}", 303)
 
 
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:

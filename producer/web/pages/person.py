@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
-from fastapi.responses import Response
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+from pydantic import SecretStr
 
 from producer.trouble import addressed
+from producer.web import mailboxes as counterpart
 from producer.web.access import Known
+from producer.web.asked import PasswordsBody
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Who
+from producer.web.pages.entering import Actor, Who
 from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
 
@@ -42,6 +45,23 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
     }  # fmt: skip
     partly = request.headers.get("hx-request") == "true"
     return draw(request, "mailbox_live.html" if partly else "mailbox.html", who, **values)
+
+
+@routes.post("/imports/{import_id}/mailboxes/{mailbox_id}/passwords")
+def give(
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    mailbox_id: str,
+    source: Annotated[str, Form(max_length=1000)] = "",
+    destination: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """New passwords, each side for itself."""
+    body = PasswordsBody(source=SecretStr(source), destination=SecretStr(destination))
+    counterpart.give(known, who, request, import_id, mailbox_id, body)
+    request.app.state.glances.forget(import_id)
+    return RedirectResponse(f"/imports/{import_id}/mailboxes/{mailbox_id}", 303)
 
 
 def _actions(mailbox: Mailbox) -> list[tuple[str, str]]:
