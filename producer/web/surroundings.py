@@ -82,8 +82,7 @@ def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str,
 @routes.post("/detect", tags=["servers"])
 def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
     """Which servers hold the mail of an address. A domain's own autoconfig is not asked: its URL is a stranger's."""
-    network = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
-    found = finding.detect(body.address, offline=body.offline, network=network)
+    found = detected(body.address, offline=body.offline)
     return {
         "address": found.address,
         "how": found.how,
@@ -92,6 +91,12 @@ def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
         "provider": found.provider.model_dump(mode="json") if found.provider else None,
         "tried": list(found.tried),
     }
+
+
+def detected(address: str, *, offline: bool = False) -> finding.Detection:
+    """Raises `UsageError`. Connects only where the page may (`dialing.restrict`)."""
+    network = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
+    return finding.detect(address, offline=offline, network=network)
 
 
 @routes.get("/limits", tags=["limits"])

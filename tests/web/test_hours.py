@@ -64,3 +64,23 @@ def test_where_each_row_names_its_server_the_form_needs_no_source(house: House, 
         data=_filled(servers, source_host="", source_port="", name="2", sheet=sheet.replace(f",{server}\n", ",\n", 1)),
     )
     assert (nowhere.status_code, "give the host of a private server" in nowhere.text) == (422, True)
+
+
+def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    _user(house)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+    found = browser.post("/new", data=_filled(servers, do="find", address="anna@gmail.com", source_host=""))
+    assert found.status_code == 200
+    assert 'name="source_host"' in found.text
+    assert 'value="imap.gmail.com"' in found.text
+    assert 'value="at night"' in found.text
+    assert "night" in found.text.partition("<tbody>")[2]  # the list is looked over
+    wrong = browser.post("/new", data=_filled(servers, do="find", address="anna"))
+    assert (wrong.status_code, "is no address" in wrong.text) == (422, True)
+    lost = browser.post(
+        "/new", data=_filled(servers, do="find", address="anna@nowhere.invalid", source_host="kept.example")
+    )
+    assert "No server was found" in lost.text
+    assert 'value="kept.example"' in lost.text

@@ -24,9 +24,10 @@ from producer.web.counter import Counter
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor, Who
-from producer.web.pages.form import SIDES, End, Form, form_of, usual_port
+from producer.web.pages.form import SIDES, End, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
 from producer.web.problems import Refused
+from producer.web.surroundings import detected
 from shared.errors import UsageError
 from shared.mail.sasl import Proof
 from shared.model import BY_ROW
@@ -106,7 +107,7 @@ def new(request: Request, who: Actor) -> Response:
 
 def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "detail": "", "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
+        "detail": "", "found": None, "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS,
         "usual_port": usual_port, "dots": DOTS,
@@ -119,11 +120,11 @@ def fill(request: Request, who: Actor, side: str, given: Asked) -> Response:
     """For the script: one end with the fields of the provider that was chosen."""
     if side not in SIDES:
         raise Refused(404, "there is no such part")
-    end = form_of(given.fields).ends[side].completed(side)
-    providers = [one for one in catalogue().providers if one.sites]
+    form = form_of(given.fields)
     return draw(
-        request, "end.html", who, side=side, end=end, steps=None, providers=providers, usual_port=usual_port, dots=DOTS
-    )
+        request, "end.html", who, side=side, end=form.ends[side].completed(side), steps=None, form=form, found=None,
+        providers=[one for one in catalogue().providers if one.sites], usual_port=usual_port, dots=DOTS,
+    )  # fmt: skip
 
 
 @routes.post("/new")
@@ -144,6 +145,11 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
     }  # fmt: skip
     match given.do:
+        case "find":
+            try:
+                form, values["found"] = _found(form)
+            except UsageError as error:
+                return _draw(request, who, form, 422, detail=str(error), **values)
         case "test_source" | "test_destination":
             side = given.do.removeprefix("test_")
             try:
@@ -160,6 +166,15 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
                 counterpart.start(known, who, request, opened)
             return RedirectResponse(f"/imports/{opened}", 303)
     return _draw(request, who, form, **values)
+
+
+def _found(form: Form) -> tuple[Form, str]:
+    """With the source that holds the mail of the address; where that is, "" for nowhere. Raises `UsageError`."""
+    detection = detected(form.address)
+    if not detection.ways:
+        return form, ""
+    end, url = end_of(detection.ways[0].give, detection.ways[0].url), detection.ways[0].url
+    return replace(form, ends={**form.ends, "source": end}), url
 
 
 def _tested(

@@ -97,6 +97,8 @@ class Form:
     ticks: frozenset[str] = frozenset()
     #: When it may work; "" for at any time.
     window: str = ""
+    #: An address at the source, for whoever does not know its server.
+    address: str = ""
 
     @property
     def hours(self) -> Hours | None:
@@ -146,7 +148,18 @@ def form_of(given: Mapping[str, Any]) -> Form:
     }  # fmt: skip
     texts = {name: text(name, 20_000) for name in (*_TEXTS, *_LINES)}
     ticks = frozenset(name for name in _TICKS if text(name))
-    return Form(name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300))
+    return Form(
+        name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300), address=text("address")
+    )
+
+
+def end_of(give: str, url: str) -> End:
+    """A server that was found: the provider that is called so, else the URL."""
+    if catalogue().urls("source").get(give) == url:
+        protocol = "pop3" if give.endswith(POP3_SUFFIX) else "imap"
+        return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed("source")
+    known = parse_endpoint(url)
+    return End(protocol=known.protocol, tls=known.tls.value, host=known.host, port=str(known.port))
 
 
 def usual_port(protocol: str, tls: str) -> int:
