@@ -88,3 +88,15 @@ def test_what_cannot_be_is_refused_without_repeating_the_secret(
     answer = house.client().post("/imports", json=body)
     assert (answer.status_code, why in answer.json()["detail"]) == (422, True), answer.text
     assert house.store.imports() == []
+
+
+def test_the_same_key_with_another_secret_is_another_request(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    api = house.client()
+    body = {"name": "once", "manifest": "login,password\nperson0,x\n", **ends(servers)}
+
+    def sent(secret: str) -> int:
+        signed = {**body["source"], "sign_in": {"way": "authzid", "admin": "root", "secret": secret}}
+        return api.post("/imports", json={**body, "source": signed}, headers={"Idempotency-Key": "one"}).status_code
+
+    assert [sent("first"), sent("first"), sent("second")] == [201, 201, 422]
