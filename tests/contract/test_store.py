@@ -485,3 +485,27 @@ def test_the_state_of_a_claimed_unit_says_so(store: Store) -> None:
     assert lease.claimed_at == START
     assert lease.mailbox.source.endpoint == SOURCE
     assert lease.mailbox.destination.endpoint == DESTINATION
+
+
+def test_a_reset_takes_out_counts_that_came_back_to_nothing(store: Store) -> None:
+    """A failed message that was tried again leaves a count of 0: taking that out of the sums is no error."""
+    whole, mailbox, folder = planned(store, (1, 2))
+    lease = take(store)
+    failed = replace(
+        other(Outcome.FAILED, UidSet.span(1, 2)),
+        notes=tuple(Note(uid=uid, what="failed", reason="x") for uid in (1, 2)),
+    )
+    store.progress(lease, settled=[failed])
+    store.finish(lease)
+    again = replace(batch(folder, UidSet.span(1, 2)), unit_id="tried-again")
+    assert store.retry(whole.import_id, mailbox.mailbox_id, [(again, store.notes(folder.folder_id))])
+    assert store.import_tally(whole.import_id)[0][Outcome.FAILED] == 0
+    store.release(take(store), how="replan")
+    lease = take(store, "planner")
+    assert lease.unit.kind is UnitKind.PLAN
+    store.plan_folders(lease, [(replace(plan_of(mailbox, "INBOX", (1, 3), uidvalidity=9), reset=True), 1)])
+    store.finish(lease)
+    run_out(store)
+    tally, states = store.import_tally(whole.import_id)
+    assert (tally.messages, tally.pending, states) == (3, 0, {MailboxState.COMPLETE: 1})
+    sums_agree(store, whole.import_id)

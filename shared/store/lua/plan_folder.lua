@@ -38,8 +38,9 @@ if reset then
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
       or field == 'altered' or field == 'missing' or field == 'keywords_lost' then
-      redis.call('HINCRBY', mailbox_key(m), field, -tonumber(all[n + 1]))
-      redis.call('HINCRBY', import_key(import), field, -tonumber(all[n + 1]))
+      local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
+      redis.call('HINCRBY', mailbox_key(m), field, less)
+      redis.call('HINCRBY', import_key(import), field, less)
       redis.call('HDEL', key, field)
     end
   end
