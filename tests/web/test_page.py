@@ -349,7 +349,7 @@ def test_the_whole_way_by_keyboard(house: House, servers: Servers, browser: Any)
 def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     house: House, servers: Servers, browser: Any, fault_proxy: Any
 ) -> None:
-    _fill(servers, "page4", {"INBOX": 400})
+    _fill(servers, "page4", {"INBOX": 1500})  # so many that it is under way however slowly somebody looks
     slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=20)
     ports = f"{servers[0].port},{slow.port}"
     house.serve(**allowed(servers) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "1"})
@@ -377,6 +377,7 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     third = Person(browser, house)
     third.signs_in()
     third.page.goto(other.page.url)
+    slow.delay_seconds = 0.0
     third.page.click("button:text-is('Resume')")
     for person in (other, third):
         person.page.wait_for_selector("#live h1 .state.complete")
