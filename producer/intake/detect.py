@@ -125,7 +125,7 @@ class _Search:
             except (OSError, ValueError) as error:
                 return f"{shown}: {error}"
 
-        with ThreadPoolExecutor(len(places)) as pool:
+        with ThreadPoolExecutor(max(1, len(places))) as pool:  # the page asks no place of the domain's own
             answers = list(pool.map(look, places))
         for url, answer in zip(places, answers, strict=True):
             if isinstance(answer, list):

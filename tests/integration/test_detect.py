@@ -114,6 +114,17 @@ def test_the_domains_own_autoconfig(network: Network, web: HttpPages) -> None:
     assert not [path for path in web.paths if path.startswith("/ispdb")], "the database was not needed"
 
 
+def test_where_the_domain_itself_is_not_asked_the_others_are(network: Network, web: HttpPages) -> None:
+    """As the page and the API ask: a domain's own place is a stranger's URL."""
+    web.pages["/own/example.test.xml"] = xml(server(host="wrong.example"))
+    alone = replace(network, own=())
+    assert not detect(ADDRESS, network=alone).ways
+    web.pages["/ispdb/example.test"] = xml(server(host="in.example.test"))
+    found = detect(ADDRESS, network=alone)
+    assert (found.how, urls(found)) == ("ispdb", ["imaps://in.example.test:993"])
+    assert not [path for path in web.paths if path.startswith("/own")]
+
+
 def test_the_well_known_place(network: Network, web: HttpPages) -> None:
     web.pages["/well-known/example.test.xml"] = xml(server())
     assert detect(ADDRESS, network=network).how == "autoconfig"
