@@ -238,8 +238,8 @@ class Admission:
 def _advised(visitor: Visitor, shared: bool, error: AuthenticationRefused) -> AuthenticationRefused:
     if shared:
         error.advice = (
-            f"see that it is right and may sign in for others, and run the import command again with the right "
-            f"--{visitor.side}-password-file; or mailhaul retry IMPORT when it was put right at the server"
+            f"see that it is right and may sign in for others; give the right one with mailhaul credentials IMPORT "
+            f"--{visitor.side}-password-file FILE, or mailhaul retry IMPORT when it was put right at the server"
         )
     return error
 

@@ -7,7 +7,7 @@ happen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import time as now
 
 from producer import operations
@@ -15,6 +15,7 @@ from producer.cli.ground import Ground
 from producer.cli.noting import note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
+from shared.credentials import Secret
 from shared.hours import Hours
 from shared.lifecycle import Control
 from shared.model import Import, Mailbox
@@ -61,6 +62,12 @@ class Acts:
         return operations.replace_credentials(
             ground.store, ground.vault, ground.ring, request, manifest.rows, manifest.columns
         )
+
+    def replace_shared(self, request: Import, given: Mapping[str, Secret]) -> int:
+        """As `operations.replace_shared`."""
+        self._note("credentials replaced", request, shared=sorted(given))
+        ground = self._ground
+        return operations.replace_shared(ground.store, ground.vault, ground.ring, request, given)
 
     def forget(self, request: Import) -> bool:
         """As `operations.forget`."""

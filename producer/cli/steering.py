@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.ground import open_ground
+from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
+from producer.intake.manifest import Manifest
+from producer.intake.sign_in import read_secret
 from producer.show.lines import spoken_mailboxes
 from producer.show.waiting import waiting_lines
 from shared.errors import UsageError
 from shared.hours import read_hours
 from shared.lifecycle import Control
 from shared.logs import clean
+from shared.model import Import
 from shared.store import SCOPES
 
 _DONE = {
@@ -68,27 +73,49 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
     return COMPLETE
 
 
-def run_credentials(which: str, file: Path, *, encoding: str, separator: str, state_dir: Path | None) -> int:
-    """New passwords."""
+def run_credentials(
+    which: str, file: Path | None, secret_files: Mapping[str, str], *, encoding: str, separator: str,
+    state_dir: Path | None,
+) -> int:  # fmt: skip
+    """New passwords: `file` of mailboxes, `secret_files` by side of what signs in for all."""
+    if file is None and not secret_files:
+        raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
     # Where passwords go to is known from the import; here a server only says which mailbox is meant.
-    manifest = read_manifest(file, encoding=encoding, separator=separator, servers=row_servers(allow_plaintext=True))
+    servers = row_servers(allow_plaintext=True)
+    manifest = read_manifest(file, encoding=encoding, separator=separator, servers=servers) if file else None
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
-        meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
-        if strange := [row.line for row in manifest.rows if meant(row) is None]:
-            rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
-            raise UsageError(
-                f"these rows fit no mailbox of import {clean(request.name)} by their login at the source (and server, "
-                f"where several have that login): {rows}; "
-                "nothing was changed"
-            )
-        done = Acts(ground).replace_credentials(request, manifest)
-        lonely = ground.nobody_works() if done.queued else ""
-    many = spoken_mailboxes(done.mailboxes)
-    say(f"import {clean(request.name)}: {many} with new passwords, {done.queued} of them go on")
+        if manifest:
+            _fits(ground, request, manifest)
+        files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
+        given = operations.shared_anew(ground.store, ground.vault, request, files) if files else {}
+        acts, going_on, told = Acts(ground), 0, []
+        if given:
+            going_on += acts.replace_shared(request, given)
+            told.append(f"new at the {' and the '.join(given)}")
+        if manifest:
+            done = acts.replace_credentials(request, manifest)
+            going_on += done.queued
+            told.append(f"{spoken_mailboxes(done.mailboxes)} with new passwords")
+        lonely = ground.nobody_works() if going_on else ""
+    say(f"import {clean(request.name)}: {', '.join(told)}, {spoken_mailboxes(going_on)} go on")
     if lonely:
-        say(f"{lonely} (the import command reads its own CSV again: correct the password there too)")
+        say(
+            f"{lonely} (the import command reads its own CSV again: correct the password there too)" if file else lonely
+        )
     return COMPLETE
+
+
+def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
+    """Raises `UsageError`."""
+    meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
+    if strange := [row.line for row in manifest.rows if meant(row) is None]:
+        rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
+        raise UsageError(
+            f"these rows fit no mailbox of import {clean(request.name)} by their login at the source (and server, "
+            f"where several have that login): {rows}; "
+            "nothing was changed"
+        )
 
 
 def run_forget(which: str, *, state_dir: Path | None) -> int:

@@ -58,15 +58,23 @@ def verify(
 
 def credentials(
     which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="Rows of the manifest with the right passwords.")],
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE.csv]", help="Rows of the manifest with the right passwords.")
+    ] = None,
+    source_password_file: Annotated[
+        str, typer.Option(metavar="FILE", help="A new administrator's password, token or key of the source.")
+    ] = "",
+    destination_password_file: Annotated[str, typer.Option(metavar="FILE", help="The same of the destination.")] = "",
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
     state_dir: StateOption = None,
 ) -> int:
-    """Give new passwords; parked mailboxes of the file go on."""
+    """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
     from producer.cli import steering
 
-    return steering.run_credentials(which, file, encoding=encoding, separator=separator, state_dir=state_dir)
+    files = {"source": source_password_file, "destination": destination_password_file}
+    given = {side: path for side, path in files.items() if path}
+    return steering.run_credentials(which, file, given, encoding=encoding, separator=separator, state_dir=state_dir)
 
 
 def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.mail.sasl import PASSWORD_MECHANISMS
 from shared.model import Endpoint
-from shared.model.sign_in import BY_ADMIN, USUAL_TEMPLATE, SignIn, Way
+from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
 
 #: What a secret file may hold: a key in JSON at most.
@@ -63,7 +63,9 @@ def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAs
     """From ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's). Raises
     `UsageError`; asks nobody."""
     sign_in = named_sign_in(side, text, admin)
-    return SignInAsked(sign_in=sign_in, secret=_read(side, sign_in.way, secret_file) if secret_file else Secret(""))
+    return SignInAsked(
+        sign_in=sign_in, secret=read_secret(side, sign_in.way, secret_file) if secret_file else Secret("")
+    )
 
 
 def named_sign_in(side: str, text: str, admin: str) -> SignIn:
@@ -100,7 +102,8 @@ def _detail(option: str, way: Way, detail: str) -> str:
     return detail
 
 
-def _read(side: str, way: Way, path: str) -> Secret:
+def read_secret(side: str, way: Way, path: str) -> Secret:
+    """From the file of ``--source-password-file`` (or the destination's). Raises `UsageError`."""
     option = f"--{side}-password-file"
     if way is Way.COMMAND:
         raise UsageError(f"{option}: a token command needs none; it may read its own secret")
@@ -141,14 +144,32 @@ def complete(
         )
     if not asked.secret and way is not Way.COMMAND:
         asked = replace(asked, secret=_prompt(side, asked.sign_in))
-    if way in (Way.GOOGLE, Way.MICROSOFT, Way.COMMAND):
-        try:
-            issuer = open_issuer(side, endpoint.protocol, asked.sign_in, asked.secret)
-            if check := getattr(issuer, "check", None):
-                check()
-        except UsageError as error:
-            raise UsageError(f"--{side}-auth {way}: {error}") from None
+    _opens(side, endpoint, asked)
     return asked
+
+
+def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:
+    """What `read` gives for the way in which this side is signed in to, in place of its secret. Raises `UsageError`."""
+    way = asked.sign_in.way
+    if asked.by_rows or way is Way.COMMAND:
+        whose = "a token command" if way is Way.COMMAND else "each mailbox's own password"
+        raise UsageError(f"{side}: the import signs in with {whose} there, so there is nothing to be given for all")
+    secret = read(way)
+    _opens(side, endpoint, replace(asked, secret=secret))
+    return secret
+
+
+def _opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
+    """Whether tokens can be had with it, as far as that needs no server. Raises `UsageError`."""
+    way = asked.sign_in.way
+    if way not in BY_ISSUER:
+        return
+    try:
+        issuer = open_issuer(side, endpoint.protocol, asked.sign_in, asked.secret)
+        if check := getattr(issuer, "check", None):
+            check()
+    except UsageError as error:
+        raise UsageError(f"--{side}-auth {way}: {error}") from None
 
 
 def _prompt(side: str, sign_in: SignIn) -> Secret:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from producer.web import (
     auditing,
+    credentials,
     imports,
     live,
     mailboxes,
@@ -57,7 +58,18 @@ def make_app(known: Counter) -> FastAPI:
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = 0
     app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
-    for part in (imports, mailboxes, rehearsals, live, surroundings, making, principals, auditing, spooling):
+    for part in (
+        imports,
+        credentials,
+        mailboxes,
+        rehearsals,
+        live,
+        surroundings,
+        making,
+        principals,
+        auditing,
+        spooling,
+    ):
         app.include_router(part.routes, prefix=ROOT, responses=problems.ANSWERS)
 
     pages.install(app)

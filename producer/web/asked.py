@@ -6,26 +6,26 @@ import base64
 import binascii
 import csv
 import io
-import json
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
 
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
 from producer.intake.sheet import RowError
-from producer.intake.sign_in import SignInAsked, named_sign_in, secret_of
+from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
+from producer.web.body import Body
+from producer.web.signing_in import SignInBody
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options
-from shared.model.sign_in import Way
 from shared.rates import MOST_RATE
 from shared.reach import Reach
 
@@ -33,14 +33,6 @@ _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
 _Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
-#: Where Google gives tokens out.
-_GOOGLE: Final = "https://oauth2.googleapis.com/token"
-
-
-class Body(BaseModel):
-    """Nothing but what is known: a misspelled field is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class SheetBody(Body):
@@ -73,53 +65,6 @@ class SheetBody(Body):
             except (binascii.Error, ValueError):
                 raise UsageError("manifest_base64 is not base64") from None
         return sift_manifest(data, encoding=encoding, separator=self.separator, servers=server, passwords=passwords)
-
-
-class SignInBody(Body):
-    """How accounts are signed in to whose row gives no password (docs/signing-in.md)."""
-
-    way: str = Field(
-        default="",
-        max_length=300,
-        description="As --source-auth: master, master:{user}*{admin}, authzid, proxyauth, token, google, microsoft; without "
-        "one master where there is an admin, else each account's own password.",
-    )
-    admin: str = Field(default="", max_length=1000, description="The administrator's login, for ways that have one.")
-    secret: SecretStr = Field(
-        default=SecretStr(""), max_length=65_536, description="Its password, the token, or the key as JSON."
-    )
-
-    def asked(self, side: str) -> SignInAsked:
-        """Raises `UsageError`."""
-        try:
-            sign_in = named_sign_in(side, self.way, self.admin)
-            text = self.secret.get_secret_value()
-            if sign_in.way is Way.COMMAND:
-                raise UsageError("a token command is a program of a machine: it is for the command line")
-            if not text and sign_in.way not in (Way.PASSWORD, Way.TOKEN):
-                raise UsageError(f"{side}.sign_in.secret: {sign_in.way} needs one")
-            _at_the_vendor(sign_in.way, text)
-            return SignInAsked(sign_in=sign_in, secret=secret_of(sign_in.way, text) if text else Secret(""))
-        except UsageError as error:
-            told = str(error)
-            for option, field in (("auth", "way"), ("admin", "admin"), ("password-file", "secret")):
-                told = told.replace(f"--{side}-{option}", f"{side}.sign_in.{field}")
-            raise UsageError(told) from None
-
-
-def _at_the_vendor(way: Way, key: str) -> None:
-    """A key names the URL that workers ask for tokens: by the API only that of the vendor. Raises `UsageError`."""
-    if way not in (Way.GOOGLE, Way.MICROSOFT):
-        return
-    try:
-        known = json.loads(key)
-    except ValueError:
-        return  # who opens it says so
-    where = known.get("token_uri", _GOOGLE) if way is Way.GOOGLE else known.get("authority", "") if known else ""
-    if where and where != _GOOGLE:
-        raise UsageError(
-            f"the key asks for tokens at {str(where)[:100]!r}: another place than {way}'s own is for the command line"
-        )
 
 
 class ServerBody(Body):

@@ -16,7 +16,7 @@ from starlette.background import BackgroundTask
 from producer import operations
 from producer.cli.following import report_files
 from producer.intake.fitting import fit_options, place_rows
-from producer.intake.manifest import Manifest, ManifestInvalid, Row
+from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note
@@ -35,6 +35,7 @@ from producer.web.making import chosen
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors
+from producer.web.signing_in import by_names_of_body
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
@@ -75,10 +76,11 @@ def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -
     by_rows = sign_ins["source"].by_rows
     rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows)
     options = body.options({source, *(row.server for row in rows if row.server)})
-    sign_ins = {
-        side: complete(side, end, sign_ins[side], rows)
-        for side, end in (("source", source), ("destination", destination))
-    }
+    for side, end in (("source", source), ("destination", destination)):
+        try:
+            sign_ins[side] = complete(side, end, sign_ins[side], rows)
+        except UsageError as error:
+            raise by_names_of_body(side, error) from None
     maker = chosen(known, body.accounts, rows)
     options = dataclasses.replace(options, accounts=maker.text)
     wanted = written(
@@ -155,7 +157,8 @@ def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.post("/{import_id}/mailboxes")
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
     """More rows: those that were mended. Of an import that runs they run at once."""
-    rows, report = _sifted(known, body, only_good=body.good_rows_only)
+    by_rows = operations.sign_ins_of(known.store, known.vault, known.import_(import_id))["source"].by_rows
+    rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows)
     added(known, who, request, import_id, rows)
     return {"import": _fields(known, import_id), "report": report}
 
@@ -244,33 +247,6 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     days = known.settings.retention_days
     queued = operations.verify(known.store, known.ring, found, days, full=body.full, login=body.login)
     return {"mailboxes": queued, "import": _fields(known, import_id)}
-
-
-@routes.post("/{import_id}/credentials")
-def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
-    """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
-    found = known.import_(import_id)
-    manifest, errors = body.sift(known.reach, allow_plaintext=True)
-    if errors:
-        raise ManifestInvalid(errors)
-    done = replaced(known, who, request, found, manifest)
-    return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
-
-
-def replaced(
-    known: Counter, who: Principal, request: Request, found: Import, manifest: Manifest
-) -> operations.Replaced:
-    """New passwords, sealed; parked mailboxes among them go on."""
-    note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
-    return operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
-
-
-@routes.delete("/{import_id}/credentials")
-def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Deletes the stored passwords of the import now."""
-    found = known.import_(import_id)
-    note(known, request, who, "credentials deleted", import_id=import_id)
-    return {"deleted": operations.forget(known.store, found)}
 
 
 @routes.get("/{import_id}/errors")

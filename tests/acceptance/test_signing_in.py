@@ -123,6 +123,21 @@ def test_a_wrong_administrators_password_is_refused_once_for_all_mailboxes(desk:
     assert desk.source.login_attempts() == before + 2
 
 
+def test_the_right_password_of_an_administrator_is_given_later(desk: Office) -> None:
+    """For those whom it parked; nothing else of the import is said again."""
+    boxes = people(desk, "l-one", "l-two")
+    manifest = desk.manifest(["login,new_password", *(f"{name},pw-{name}" for name in boxes)], "later.csv")
+    options = ["--source-auth", "authzid", "--source-admin", ADMIN, "--source-password-file", secret(desk, "wrong")]
+    failure = mailbox(desk.import_(manifest, *options, code=3), "l-one")["failure"]
+    assert "mailhaul credentials" in failure["advice"]
+    given, there = ["--source-password-file", secret(desk)], ["--destination-password-file", secret(desk)]
+    assert "give FILE.csv" in desk.run("credentials", "later", code=2).said
+    assert "nothing to be given for all" in desk.run("credentials", "later", *there, code=2).said
+    assert "new at the source, 2 mailboxes go on" in desk.run("credentials", "later", *given).said
+    found = desk.import_(manifest, *options[:4], *given)
+    assert found["import"]["copied"] == 12
+
+
 def test_an_account_that_is_not_there_costs_the_others_nothing(desk: Office) -> None:
     people(desk, "t-one", "t-two")
     manifest = desk.manifest(["login,new_login", "t-one,", "t-typo,t-else", "t-two,"])

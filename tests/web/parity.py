@@ -118,7 +118,15 @@ TABLE: Final[Mapping[str, Verb]] = {
     "cancel": Verb(at=(f"POST {_IMPORT}/cancel",), options=_ONE),
     "retry": Verb(at=(f"POST {_IMPORT}/retry",), options=_ONE),
     "verify": Verb(at=(f"POST {_IMPORT}/verify",), options={**_ONE, "--full": "body.full"}),
-    "credentials": Verb(at=(f"POST {_IMPORT}/credentials",), options={**_WHICH, "file": "body.manifest", **_SHEET}),
+    "credentials": Verb(
+        at=(f"POST {_IMPORT}/credentials", f"PUT {_IMPORT}/secrets"),
+        options={
+            **_WHICH,
+            "file": "body.manifest",
+            **{f"--{side}-password-file": f"PUT {_IMPORT}/secrets body.{side}" for side in ("source", "destination")},
+            **_SHEET,
+        },
+    ),
     "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
     "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
     "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),

@@ -13,7 +13,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[2]
 #: Where sentences are born that the page may show.
 SOURCES: Final = (
-    "producer/intake/*.py", "producer/operations.py", "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
+    "producer/intake/*.py", "producer/operations.py", "producer/credentials.py",
+    "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
 #: Not shown: the model of a mail server, the terminal's own, the API's own, and what only a log or an operator of processes reads.
@@ -23,7 +24,8 @@ _ELSEWHERE: Final = (
     "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
     "producer/web/making.py", "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
-    "producer/web/roles.py", "producer/web/scrypt.py", "producer/web/spooling.py", "producer/web/surroundings.py",
+    "producer/web/roles.py", "producer/web/scrypt.py", "producer/web/signing_in.py",
+    "producer/web/spooling.py", "producer/web/surroundings.py",
     "shared/broker.py", "shared/config.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
     "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",

@@ -100,3 +100,79 @@ def test_the_same_key_with_another_secret_is_another_request(house: House, serve
         return api.post("/imports", json={**body, "source": signed}, headers={"Idempotency-Key": "one"}).status_code
 
     assert [sent("first"), sent("first"), sent("second")] == [201, 201, 422]
+
+
+def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: House, masters: Servers) -> None:
+    """Who has a password of their own that is wrong is not tried again by it."""
+    house.serve(**allowed(masters))
+    house.crew()
+    api = house.client()
+    body = {"name": "masters", "manifest": "login,password\nperson0,\nperson1,\nnobody,wrong\n", **ends(masters)}
+    for side in ("source", "destination"):
+        sign_in = {"way": "master", "admin": ADMIN, "secret": "wrong" if side == "source" else WORD}
+        body[side] = {**body[side], "sign_in": sign_in}
+    import_id = api.post("/imports", json=body).json()["import"]["id"]
+    there = f"/imports/{import_id}"
+    api.post(f"{there}/start")
+    await_ready(lambda: _states(house, import_id) == dict.fromkeys(("person0", "person1", "nobody"), "parked"), 60)
+    before = masters[0].login_attempts()
+
+    answer = api.put(f"{there}/secrets", json={"source": WORD})
+    assert (answer.status_code, answer.json()) == (200, {"queued": 2})
+    done = {"person0": "complete", "person1": "complete", "nobody": "parked"}
+    await_ready(lambda: _states(house, import_id) == done, 60, "the end")
+    assert masters[0].login_attempts("nobody") == 1
+    assert masters[0].login_attempts() == before
+    noted = house.desk.audit()[-1]
+    assert (noted["what"], noted["detail"]["shared"]) == ("credentials replaced", ["source"])
+
+    assert house.client("viewer").put(f"{there}/secrets", json={"source": WORD}).status_code == 403
+    assert api.put(f"{there}/secrets", json={}).status_code == 422
+    assert WORD not in json.dumps(house.desk.audit())
+
+
+def _states(house: House, import_id: str) -> dict[str, str]:
+    return {mailbox.source.login: mailbox.state.value for mailbox, _ in house.store.mailboxes(import_id)}
+
+
+def test_rows_that_are_added_need_no_password_either(house: House, masters: Servers) -> None:
+    house.serve(**allowed(masters))
+    house.crew()
+    api = house.client()
+    body = {"name": "masters", "manifest": "login\nperson0\n", **ends(masters)}
+    for side in ("source", "destination"):
+        body[side] = {**body[side], "sign_in": {"way": "master", "admin": ADMIN, "secret": WORD}}
+    import_id = api.post("/imports", json=body).json()["import"]["id"]
+    added = api.post(f"/imports/{import_id}/mailboxes", json={"manifest": "login\nperson1\n"})
+    assert added.status_code == 200, added.text
+    api.post(f"/imports/{import_id}/start")
+    done = {"person0": "complete", "person1": "complete"}
+    await_ready(lambda: _states(house, import_id) == done, 60, "the end")
+
+
+def test_where_each_has_a_password_there_is_none_for_all(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    api = house.client()
+    body = {"name": "x", "manifest": "login,password\nperson0,x\n", **ends(servers)}
+    import_id = api.post("/imports", json=body).json()["import"]["id"]
+    answer = api.put(f"/imports/{import_id}/secrets", json={"source": "y"})
+    assert answer.status_code == 422
+    assert "each mailbox's own password" in answer.json()["detail"]
+
+
+def test_a_new_key_goes_to_the_vendor_alone_too(house: House, servers: Servers) -> None:
+    house.serve(**allowed(servers))
+    api = house.client()
+    body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}
+    alone = api.post("/imports", json=body | {"source": {**body["source"], "sign_in": {"way": "token", "secret": "t"}}})
+    assert "or give destination.sign_in.secret, destination.sign_in.admin or" in alone.json()["detail"]
+    body["manifest"] = "login,new_password\nperson0,x\n"
+    app = {"client_id": "a", "client_secret": "b"}
+    body["source"] = {**body["source"], "sign_in": {"way": "microsoft:corp.example", "secret": json.dumps(app)}}
+    opened = api.post("/imports", json=body)
+    assert opened.status_code == 201, opened.text
+    there = f"/imports/{opened.json()['import']['id']}/secrets"
+    evil = api.put(there, json={"source": json.dumps({**app, "authority": "https://evil.example"})})
+    assert (evil.status_code, "another place" in evil.json()["detail"]) == (422, True)
+    assert api.put(there, json={"source": "[1]"}).status_code == 422
+    assert api.put(there, json={"source": json.dumps({**app, "client_secret": "c"})}).status_code == 200

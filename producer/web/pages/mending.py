@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.intake.sheet import SEPARATORS
-from producer.web import imports as counterpart
+from producer.web import credentials, imports
 from producer.web.access import Known
 from producer.web.asked import endpoint_of
 from producer.web.pages import drafts
@@ -67,7 +67,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     preview = look(given.sheet, Choice(), server)
     if preview.manifest is None or preview.errors:
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
-    done = counterpart.replaced(known, who, request, found, preview.manifest)
+    done = credentials.replaced(known, who, request, found, preview.manifest)
     request.app.state.glances.forget(import_id)
     if done.unknown_rows and not done.mailboxes:
         return _mend(
@@ -108,7 +108,7 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
             raise UsageError("there is no mailbox yet: give a file, or type or paste some rows")
         if preview.errors and not good:
             raise UsageError("some rows are wrong: correct them, or take only the rows that are right")
-        counterpart.added(known, who, request, import_id, preview.manifest.rows)
+        imports.added(known, who, request, import_id, preview.manifest.rows)
     except (UsageError, Refused) as error:
         return _more(request, known, who, import_id, 422, detail=str(error), **values)
     drafts.drop(known, draft)

@@ -1,0 +1,255 @@
+"""Passwords, tokens and keys of an import: given anew, read again for a rehearsal, deleted. They are sealed before they are
+stored, and stand nowhere else."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked, renewed
+from producer.intake.submit import Ring, ring_some
+from shared.credentials import Credentials, Secret, Vault
+from shared.errors import CredentialsError, UsageError
+from shared.lifecycle import MailboxState
+from shared.model import AccountState, Import, Mailbox
+from shared.model.sign_in import Way
+from shared.store import Store
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Replaced:
+    """What new credentials did."""
+
+    #: Mailboxes whose credentials were replaced.
+    mailboxes: int
+    #: Of these, parked ones that are queued again.
+    queued: int
+    #: Rows that fit no mailbox of the import.
+    unknown_rows: tuple[int, ...] = ()
+
+
+def replace_credentials(
+    store: Store, vault: Vault, ring: Ring, request: Import, rows: Sequence[Row], columns: Sequence[str] = ()
+) -> Replaced:
+    """Seals new passwords, found by the login at the source, and queues mailboxes again that are parked.
+
+    A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
+    manifest of two columns); otherwise the destination's is left alone."""
+    meant = meant_by(request, [mailbox for mailbox, _ in store.mailboxes(request.import_id)])
+    both_given = "new_password" in columns
+    unknown = []
+    done = queued = 0
+    for row in rows:
+        mailbox = meant(row)
+        if mailbox is None:
+            unknown.append(row.line)
+            continue
+        sealed = {"source": (mailbox.source.login, row.password)}
+        if (both_given and row.new_password != row.password) or _were_alike(store, vault, mailbox):
+            sealed["destination"] = (mailbox.destination.login, row.new_password)
+        store.seal(
+            request.import_id,
+            {
+                (mailbox.mailbox_id, side): vault.seal(
+                    mailbox.mailbox_id, side, Credentials(login=name, password=password)
+                )
+                for side, (name, password) in sealed.items()
+            },
+        )
+        done += 1
+        if mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, []):
+            queued += 1
+    if queued:
+        ring_some(store, ring, request.import_id)
+    return Replaced(mailboxes=done, queued=queued, unknown_rows=tuple(unknown))
+
+
+def replace_passwords(
+    store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
+) -> bool:
+    """Seals new passwords of one mailbox, by side, and leaves the other side's alone; whether it was parked and goes on."""
+    logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
+    store.seal(
+        request.import_id,
+        {
+            (mailbox.mailbox_id, side): vault.seal(
+                mailbox.mailbox_id, side, Credentials(login=logins[side], password=password)
+            )
+            for side, password in given.items()
+        },
+    )
+    goes_on = mailbox.state is MailboxState.PARKED and store.retry(request.import_id, mailbox.mailbox_id, [])
+    if goes_on:
+        ring_some(store, ring, request.import_id)
+    return goes_on
+
+
+def shared_anew(
+    store: Store, vault: Vault, request: Import, readers: Mapping[str, Callable[[Way], Secret]]
+) -> dict[str, Secret]:
+    """By side what the readers give, for `replace_shared`. Raises `UsageError` where a side signs in with nothing that is
+    shared, or with something else."""
+    sign_ins = sign_ins_of(store, vault, request)
+    ends = {"source": request.source, "destination": request.destination}
+    return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
+
+
+def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, given: Mapping[str, Secret]) -> int:
+    """Seals anew, by side, what the import signs in with for accounts that have no password of their own: an administrator's
+    password, a token or a key, as `shared_anew` took it. Mailboxes that were parked for its refusal go on; how
+    many."""
+    codes = {f"{side}_auth_refused" for side in given}
+    waiting = [
+        mailbox
+        for mailbox, _ in store.mailboxes(request.import_id)
+        if mailbox.state is MailboxState.PARKED
+        and mailbox.failure is not None
+        and mailbox.failure.code in codes
+        and not _own(store, vault, mailbox, mailbox.failure.code.partition("_")[0])
+    ]
+    need_passwords(store, request, waiting)
+    sign_ins = {"source": request.options.source_sign_in, "destination": request.options.destination_sign_in}
+    for side, secret in given.items():
+        held = Credentials(login=sign_ins[side].text, password=secret)
+        store.seal(request.import_id, {(request.import_id, side): vault.seal(request.import_id, side, held)})
+    queued = sum(store.retry(request.import_id, mailbox.mailbox_id, []) for mailbox in waiting)
+    if queued:
+        ring_some(store, ring, request.import_id)
+    return queued
+
+
+def _own(store: Store, vault: Vault, mailbox: Mailbox, side: str) -> bool:
+    """Whether the mailbox signs in with a password of its own there."""
+    sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+    try:
+        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed).own
+    except CredentialsError:
+        return True
+
+
+def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
+    """Whose new password a row holds: found by the login at the source. Where several servers have that login, the row must
+    name its server, as the manifest did, since a password is shown to nobody but the server that it is for."""
+    found: dict[str, list[Mailbox]] = defaultdict(list)
+    for mailbox in mailboxes:
+        found[mailbox.source.login].append(mailbox)
+
+    def meant(row: Row) -> Mailbox | None:
+        alike = found.get(row.login, [])
+        if row.server or len(alike) > 1:
+            url = (row.server or request.source).url
+            alike = [mailbox for mailbox in alike if mailbox.source.endpoint.url == url]
+        return alike[0] if len(alike) == 1 else None
+
+    return meant
+
+
+def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
+    """Whether both sides had one password; so too when neither is stored any more and the logins are one."""
+    found: list[Secret] = []
+    for side in ("source", "destination"):
+        sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        try:
+            if sealed is not None:
+                given = vault.open(mailbox.mailbox_id, side, sealed)
+                if not given.own:
+                    return False
+                found.append(given.password)
+        except CredentialsError:
+            return mailbox.source.login == mailbox.destination.login
+    if len(found) == 2:
+        return found[0] == found[1]
+    return mailbox.source.login == mailbox.destination.login
+
+
+def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -> dict[str, Secret]:
+    """Passwords of accounts that an earlier run made or had set apart for this, by login at the destination."""
+    found = {}
+    for mailbox in mailboxes:
+        sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
+        known = store.mailbox(mailbox.mailbox_id) if all(sealed) else None
+        if known is None:
+            continue
+        try:
+            theirs, ours = (
+                vault.open(mailbox.mailbox_id, side, one).password
+                for side, one in zip(("source", "destination"), sealed, strict=True)
+                if one is not None
+            )
+        except CredentialsError:
+            continue
+        if theirs != ours or known.account in (AccountState.CREATING, AccountState.CREATED):
+            found[mailbox.destination.login] = ours
+    return found
+
+
+def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
+    """The manifest again, from what is stored. Raises `UsageError` when its passwords are forgotten."""
+    rows = []
+    for mailbox, _ in store.mailboxes(request.import_id):
+        found = []
+        for side in ("source", "destination"):
+            sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
+            if sealed is None:
+                raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+            given = vault.open(mailbox.mailbox_id, side, sealed)
+            found.append(given.password if given.own else Secret(""))
+        rows.append(
+            Row(
+                line=mailbox.row,
+                login=mailbox.source.login,
+                password=found[0],
+                new_login=mailbox.destination.login,
+                new_password=found[1],
+                own_new_password=found[0] != found[1],
+                server=mailbox.source.endpoint if mailbox.source.endpoint.url != request.source.url else None,
+                first_name=mailbox.profile.first_name,
+                last_name=mailbox.profile.last_name,
+                quota_bytes=mailbox.profile.quota_bytes,
+            )
+        )
+    return tuple(rows)
+
+
+def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignInAsked]:
+    """How each side is signed in to where a row gives no password. Raises `UsageError` when that is forgotten."""
+    found = {}
+    for side, sign_in in (
+        ("source", request.options.source_sign_in),
+        ("destination", request.options.destination_sign_in),
+    ):
+        sealed = store.sealed(request.import_id, request.import_id, side)
+        if sealed is None and SignInAsked(sign_in=sign_in).by_rows:
+            found[side] = SignInAsked(sign_in=sign_in)
+        elif sealed is None:
+            raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
+        else:
+            found[side] = SignInAsked(sign_in=sign_in, secret=vault.open(request.import_id, side, sealed).password)
+    return found
+
+
+def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
+    """What the import's account services are shown; empty where they need none. Raises `CredentialsError`."""
+    sealed = store.sealed(request.import_id, request.import_id, "accounts")
+    return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
+
+
+def forget(store: Store, request: Import) -> bool:
+    """Deletes the import's passwords now; whether there were any."""
+    return store.forget(request.import_id)
+
+
+def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:
+    """Raises `UsageError` when those of any of these are gone: nobody could sign in."""
+    gone = sum(
+        any(store.sealed(request.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
+        for mailbox in mailboxes
+    )
+    if gone:
+        some = f"the passwords of {gone} of {len(mailboxes)} mailboxes" if gone < len(mailboxes) else "the passwords"
+        raise UsageError(
+            f"{some} of import {request.name} are no longer stored: run the same import command again, or give them with: "
+            f"mailhaul credentials {request.import_id[:8]} FILE.csv"
+        )

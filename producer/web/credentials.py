@@ -1,0 +1,73 @@
+"""New passwords of an import: of mailboxes, and of what signs in for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from producer import operations
+from producer.intake.manifest import Manifest, ManifestInvalid
+from producer.intake.sign_in import secret_of
+from producer.web.access import Known, Operator, note
+from producer.web.asked import SheetBody
+from producer.web.counter import Counter
+from producer.web.problems import Refused
+from producer.web.signing_in import SecretsBody, at_the_vendor
+from shared.credentials import Secret
+from shared.model import Import
+from shared.model.sign_in import Way
+from shared.store.principals import Principal
+
+routes = APIRouter(prefix="/imports/{import_id}", tags=["imports"])
+
+
+@routes.post("/credentials")
+def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
+    """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
+    found = known.import_(import_id)
+    manifest, errors = body.sift(known.reach, allow_plaintext=True)
+    if errors:
+        raise ManifestInvalid(errors)
+    done = replaced(known, who, request, found, manifest)
+    return {"mailboxes": done.mailboxes, "queued": done.queued, "unknown_rows": list(done.unknown_rows)}
+
+
+def replaced(
+    known: Counter, who: Principal, request: Request, found: Import, manifest: Manifest
+) -> operations.Replaced:
+    """New passwords, sealed; parked mailboxes among them go on."""
+    note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
+    return operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
+
+
+@routes.put("/secrets")
+def secrets(known: Known, who: Operator, request: Request, import_id: str, body: SecretsBody) -> dict[str, Any]:
+    """A new administrator's password, token or key, each side for itself; mailboxes that wait for it go on."""
+    found = known.import_(import_id)
+    return {"queued": renew(known, who, request, found, body.given)}
+
+
+def renew(known: Counter, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
+    """What was given by side, sealed; how many mailboxes go on. Raises `UsageError` and `Refused`."""
+    if not texts:
+        raise Refused(422, "give at least one password")
+
+    def read(way: Way, text: str) -> Secret:
+        at_the_vendor(way, text)
+        return secret_of(way, text)
+
+    readers = {side: partial(read, text=text) for side, text in texts.items()}
+    secrets = operations.shared_anew(known.store, known.vault, found, readers)
+    note(known, request, who, "credentials replaced", import_id=found.import_id, shared=sorted(secrets))
+    return operations.replace_shared(known.store, known.vault, known.ring, found, secrets)
+
+
+@routes.delete("/credentials")
+def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Deletes the stored passwords of the import now."""
+    found = known.import_(import_id)
+    note(known, request, who, "credentials deleted", import_id=import_id)
+    return {"deleted": operations.forget(known.store, found)}
