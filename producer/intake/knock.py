@@ -15,7 +15,10 @@ from typing import Final, TypeVar
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from producer.intake.visiting import admission
+from shared.admission import Visitor
 from shared.errors import MailError, TlsFailed
+from shared.mail import MailDestination, MailSource
 from shared.mail.grammar import clean_text
 from shared.mail.sasl import Proof
 from shared.mail.tls import Door, certificate, names_of
@@ -73,7 +76,7 @@ def knock(
     endpoint: Endpoint,
     *,
     addresses: Callable[[str, int], Sequence[str]],
-    proof: Proof | None = None,
+    visitor: Visitor | None = None,
     seconds: float = 10.0,
 ) -> list[Step]:
     """What each step showed, until the first that failed. `addresses`: what may be connected to, by name and port; raises
@@ -84,8 +87,8 @@ def knock(
             _door(side, endpoint, addresses, seconds, steps, stack)
         except _Stop:
             return steps
-    if proof is not None:
-        steps.append(_sign_in(side, endpoint, proof, seconds))
+    if visitor is not None:
+        steps.append(_sign_in(visitor, seconds))
     return steps
 
 
@@ -269,14 +272,20 @@ def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
         line.clear()
 
 
-def _sign_in(side: str, endpoint: Endpoint, proof: Proof, seconds: float) -> Step:
+def _sign_in(visitor: Visitor, seconds: float) -> Step:
     """On a connection of its own, as a worker does it."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
+    at_source, endpoint = visitor.side == "source", visitor.endpoint
     step = Step(what="sign_in", ok=True, ms=0)
+
+    def connect(proof: Proof) -> MailSource | MailDestination:
+        return ways.source(endpoint, proof, Passing()) if at_source else ways.destination(endpoint, proof)
+
     try:
-        mail = ways.source(endpoint, proof, Passing()) if side == "source" else ways.destination(endpoint, proof)
-        mail.close()
+        admission(seconds, seconds).enter(visitor, connect).close()
     except MailError as error:
-        step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=error.advice)
+        # Nothing runs yet that could be given another one.
+        advice = "see that it is right and may sign in for others" if visitor.sign_in.shared else error.advice
+        step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=advice)
     return replace(step, ms=(monotonic() - began) * 1000)

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar, cast
-
-from cryptography.fernet import Fernet
 
 from producer.intake.accounts import AccountsSeen
 from producer.intake.foresee import foresee
@@ -22,10 +19,9 @@ from producer.intake.manifest import Row
 from producer.intake.plan import DryRun, MailboxLine
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
+from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
-from shared.admission import Admission, Visitor
 from shared.config import Settings
-from shared.credentials import Vault
 from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
 from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
@@ -35,7 +31,6 @@ from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
 from shared.maildrop import Passing
 from shared.model import Endpoint, Options
-from shared.store.memory_sign_ins import SignInBook
 
 #: What an account shows that is not there yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
@@ -125,7 +120,7 @@ class Scan:
         accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     ) -> None:  # fmt: skip
         self._sign_ins = sign_ins or {}
-        self._admission = _admission(settings)
+        self._admission = admission(settings.connect_timeout_seconds, settings.command_timeout_seconds)
         self._accounts = accounts
         self._source, self._destination, self._settings = source, destination, settings
         self._told = told or (lambda done, total: None)
@@ -227,20 +222,6 @@ class Scan:
             side = _refused(error, place, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
 
-    def _visitor(self, side: str, endpoint: Endpoint, row: Row) -> Visitor:
-        asked = self._sign_ins.get(side, SignInAsked())
-        sign_in, secret = asked.of(side, row)
-        return Visitor(
-            import_id="",
-            mailbox_id=f"row {row.line}",
-            side=side,
-            endpoint=endpoint,
-            user=row.login if side == "source" else row.new_login,
-            sign_in=sign_in,
-            secret=secret,
-            digest="",
-        )
-
     @contextlib.contextmanager
     def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:
         ways = Ways(
@@ -251,21 +232,14 @@ class Scan:
         def connect(proof: Proof) -> Looking:
             return ways.source(endpoint, proof, Passing()) if side == "source" else ways.destination(endpoint, proof)
 
-        mail = self._admission.enter(self._visitor(side, endpoint, row), connect)
+        visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
+        mail = self._admission.enter(visitor, connect)
         try:
             yield mail
         except BaseException:
             mail.abort()
             raise
         mail.close()
-
-
-def _admission(settings: Settings) -> Admission:
-    """By the same rules as an import, with what is known kept in this process."""
-    book = SignInBook(lambda: int(time.monotonic() * 1000))
-    vault = Vault([Fernet.generate_key()])
-    patience = settings.connect_timeout_seconds + settings.command_timeout_seconds
-    return Admission(book, vault, settings.connect_timeout_seconds, patience_seconds=patience)
 
 
 def _statuses(mail: Looking, listing: FolderListing) -> dict[bytes, FolderStatus | Exception]:

@@ -91,9 +91,7 @@ def _detail(option: str, way: Way, detail: str) -> str:
     if way is Way.MASTER:
         detail = detail or USUAL_TEMPLATE
         if "{admin}" not in detail or not any(blank in detail for blank in ("{user}", "{local}")):
-            raise UsageError(
-                f"{option}: the login of a master user needs {{user}} and {{admin}}, as in {USUAL_TEMPLATE}"
-            )
+            raise UsageError(f"{option}: the login of a master user needs the names of both, as in {USUAL_TEMPLATE}")
         return detail
     if way in (Way.AUTHZID, Way.PROXYAUTH, Way.TOKEN) and detail:
         raise UsageError(f"{option} {way} takes nothing behind a colon")
@@ -132,20 +130,24 @@ def complete(
 ) -> SignInAsked:
     """With the secret that is still wanted, asked for on the terminal; checked as far as that needs no server.
     `promised`: passwords that are missing will be made. Raises `UsageError`."""
-    wanting = [row.line for row in rows if asked.own(side, row) is None]
-    way = asked.sign_in.way
-    if not wanting or (promised and asked.by_rows):
+    named = lacking(side, asked, rows)
+    if not named or (promised and asked.by_rows):
         return asked
-    if asked.by_rows and not asked.secret:
-        named = ", ".join(map(str, wanting[:_NAMED])) + (" …" if wanting[_NAMED:] else "")
+    if asked.by_rows:
         raise UsageError(
             f"these rows give no password for the {side}: {named}; write it, or give --{side}-password-file, "
             f"--{side}-admin or --{side}-auth"
         )
-    if not asked.secret and way is not Way.COMMAND:
+    if not asked.secret and asked.sign_in.way is not Way.COMMAND:
         asked = replace(asked, secret=_prompt(side, asked.sign_in))
     _opens(side, endpoint, asked)
     return asked
+
+
+def lacking(side: str, asked: SignInAsked, rows: Sequence[Row]) -> str:
+    """The first lines that give no password of their own; "" when each does."""
+    lines = [str(row.line) for row in rows if asked.own(side, row) is None]
+    return ", ".join(lines[:_NAMED]) + (" …" if lines[_NAMED:] else "")
 
 
 def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:

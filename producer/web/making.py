@@ -44,7 +44,9 @@ def chosen(known: Counter, name: str, rows: Sequence[Row]) -> AccountsAsked:
     if not name:
         return AccountsAsked()
     if name not in known.makers:
-        there = ", ".join(sorted(known.makers)) or "none is set: MAILHAUL_WEB_ACCOUNTS"
+        there = ", ".join(sorted(known.makers))
+        if not there:
+            raise UsageError(f"accounts: {name[:80]!r} is no service here: none is set by MAILHAUL_WEB_ACCOUNTS")
         raise UsageError(f"accounts: {name[:80]!r} is no service here ({there})")
     if bare := [str(row.line) for row in rows if not row.new_password]:
         some = ", ".join(bare[:_NAMED]) + (" …" if bare[_NAMED:] else "")

@@ -21,10 +21,10 @@ SOURCES: Final = (
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/accounts.py", "producer/intake/detect*.py", "producer/intake/passwords.py", "producer/intake/plan.py",
-    "producer/intake/providers.py", "producer/intake/sign_in.py", "producer/web/__main__.py", "producer/web/access.py",
+    "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
-    "producer/web/making.py", "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
-    "producer/web/roles.py", "producer/web/scrypt.py", "producer/web/signing_in.py",
+    "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
+    "producer/web/roles.py", "producer/web/scrypt.py",
     "producer/web/spooling.py", "producer/web/surroundings.py",
     "shared/broker.py", "shared/config.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
@@ -35,7 +35,7 @@ _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 #: Names of people, providers and programs, protocols, commands and settings.
 _NAMES: Final = re.compile(
     r"mailhaul (?:up|worker|link|token add)[-\w ]*|MAILHAUL_\w+|[\w.+-]*[@/:_\\=]\S*|[\w-]+(?:\.[\w-]+)+|\b[A-Z0-9-]{2,}\b"
-    r"|\b\d\S*|\blogin(?:,password)?(?:,new_login)?\b|\b(?:mailhaul|localhost|Message-ID)\b"
+    r"|\b\d\S*|\blogin(?:,password)?(?:,new_login)?\b|\b(?:mailhaul|localhost|Message-ID|Google Workspace|Sun, Oracle, Courier)\b"
 )
 _ENGLISH: Final = re.compile(r"[A-Za-z]{2,}(?:['’-][a-z]+)?(?:[\s,.:;()«»“”]+[A-Za-z]{2,}(?:['’-][a-z]+)?)+")
 
@@ -109,6 +109,15 @@ def _texts(node: ast.expr) -> list[str]:
 
 #: Shapes that no page shows: samples and formats, parts of what stands in `COMPOSED`, and what only a terminal says.
 NOT_SHOWN: Final = (
+    "--{}-password-file FILE", "{} {} needs --{}-admin LOGIN", "--{}-admin goes with {} {}, not with {}",
+    "{} {} takes nothing behind a colon", "{}: a token command needs none; it may read its own secret",
+    "these rows give no password for the {}: {}; write it, or give --{}-password-file, --{}-admin or --{}-auth",
+    "--{}-auth {} needs its key as {}", "Password of {} at the {}: ", "no password was given for {} at the {}",
+    "{}: {} is none of {}", "it is not text", "{}: {} cannot be read ({})", "{}: {} is empty, or holds more than one line",
+    "give {} with the password of {} at the {}", "MAILHAUL_WEB_ACCOUNTS, {}: {}",
+    "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {}", "{}: {} is not NAME=…, each name once",
+    "a token command is a program of a machine: it is for the command line", "{}.sign_in.secret: {} needs one",
+    "a token command", "{}: no edge for {} in state {}",
     "MAILHAUL_WEB_PROXIES: {} is no address or network, as in 10.0.0.7 or 10.0.0.0/24", "signed out", "by row",
     "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?", "not a UID set: {}", "UID over {} in {}",
     "MAILHAUL_WEB_OIDC_ISSUER is {}, the provider's is {}", "UID {} after {}: UIDs must ascend",

@@ -15,6 +15,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.servers.scim import SECRET, ScimServer
 from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
 
@@ -90,3 +91,23 @@ def test_settings_that_mean_nothing_are_told_at_the_start(house: House, variable
     process = house.start("producer.web")
     assert process.wait(30) == 2
     assert why in (house.home / "producer.web.log").read_text()
+
+
+def test_the_page_offers_the_services_by_name(house: House, servers: Servers) -> None:
+    secret = house.home / "scim"
+    secret.write_text(f"{SECRET}\n")
+    url = "scim+https://mail.example/v2"
+    house.serve(
+        **allowed(servers), MAILHAUL_WEB_ACCOUNTS=f"office={url}", MAILHAUL_WEB_ACCOUNTS_SECRET_FILES=f"office={secret}"
+    )
+    _user(house)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+    assert '<option value="office">' in browser.get("/new").text
+    form = {"name": "new", "sheet": f"login,password\nx,{PASSWORD}\n", "do": "open", "accounts": "lab"}
+    for side, server in zip(("source", "destination"), servers, strict=True):
+        form |= {f"{side}_host": "127.0.0.1", f"{side}_port": str(server.port), f"{side}_tls": "none"}
+    refused = browser.post("/new", data=form)
+    assert (refused.status_code, "is no service here (office)" in refused.text) == (422, True)
+    assert browser.post("/new", data=form | {"accounts": "office"}).status_code == 303
+    assert [found.options.accounts for found in house.store.imports()] == [url]

@@ -49,14 +49,18 @@ def _spoken(language: str) -> tuple[dict[str, str], set[str]]:
     """Sentences of the sources that the language does not know, with where they are; and the templates that it needed."""
     telling, missing = _Noting(language), {}
 
-    def known(text: str) -> bool:
+    def known(text: str, *, quotes: bool = False) -> bool:
+        """`quotes`: a server's words may stand in it; else nothing of ours is shown as such."""
         found = telling.known(text)
-        return found is not None and not english(re.sub("<q .*?</q>", "", found))
+        if found is None:
+            return False
+        ours = re.sub(rf"\b(?:{'|'.join(_VALUES)})\b", "", " ".join(re.findall("<q .*?>(.*?)</q>", found)))
+        return not english(re.sub("<q .*?</q>", "", found)) and (quotes or not english(ours))
 
     for template, place in sentences().items():
         if template not in NOT_SHOWN and not any(map(known, _ways(template))):
             missing[template] = place
-    missing |= {text: "spoken.COMPOSED" for text in COMPOSED if not known(text)}
+    missing |= {text: "spoken.COMPOSED" for text in COMPOSED if not known(text, quotes=True)}
     return missing, telling.used
 
 

@@ -3,8 +3,8 @@ needed; what was given as mailboxes is kept here, sealed, between two steps (`dr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Request
@@ -13,23 +13,27 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from producer import operations
+from producer.intake.accounts import AccountsAsked
 from producer.intake.knock import Step, knock
 from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
+from producer.intake.sign_in import SignInAsked
+from producer.intake.visiting import visitor_of
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
 from producer.web.asked import endpoint_of
 from producer.web.counter import Counter
+from producer.web.making import chosen
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor, Who
-from producer.web.pages.form import SIDES, End, Form, end_of, form_of, usual_port
+from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
+from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
 from producer.web.surroundings import detected
 from shared.errors import UsageError
-from shared.mail.sasl import Proof
 from shared.model import BY_ROW
 from shared.store.principals import Principal
 
@@ -49,11 +53,20 @@ class Given:
     columns: tuple[str, ...]
     #: What was given as mailboxes in this request; empty for nothing new.
     sheet: bytes
+    #: Files with the key of a side, given in this request.
+    keys: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def do(self) -> str:
         """Which button it was."""
         return str(self.fields.get("do", ""))
+
+    @property
+    def secrets(self) -> dict[str, str]:
+        """By side, what signs in for all: as it was given in this request."""
+        texts = {side: str(self.fields.get(f"{side}_secret", "")) for side in SIDES}
+        texts |= {side: key.decode("utf-8", "replace") for side, key in self.keys.items() if key}
+        return {side: text for side, text in texts.items() if text}
 
     @property
     def choice(self) -> Choice:
@@ -66,7 +79,7 @@ class Given:
 
 async def _given(request: Request, known: Known) -> Given:
     most = known.settings.web_upload_bytes
-    form = await request.form(max_files=1, max_fields=2000, max_part_size=most)
+    form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
     return await run_in_threadpool(_read, form)
 
 
@@ -80,7 +93,9 @@ def _read(form: FormData) -> Given:
         data = sheet.encode("utf-8", "surrogatepass")
     else:
         data = typed(list(zip(*cells, strict=False)), logins_stand="code" in form or "mailbox" in form)
-    return Given(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data)
+    files = {side: form.get(f"{side}_key") for side in SIDES}
+    keys = {side: file.file.read(MOST_KEY + 1) for side, file in files.items() if isinstance(file, UploadFile)}
+    return Given(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data, keys=keys)
 
 
 Asked = Annotated[Given, Depends(_given)]
@@ -110,27 +125,38 @@ def _draw(request: Request, who: Principal, form: Form, status: int = 200, **mor
         "detail": "", "found": None, "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS,
-        "usual_port": usual_port, "dots": DOTS,
+        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.counter.makers), "by_key": BY_KEY,
     }  # fmt: skip
     return draw(request, "new.html", who, status, **(usual | more))
 
 
 @routes.post("/new/{side}")
-def fill(request: Request, who: Actor, side: str, given: Asked) -> Response:
+def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) -> Response:
     """For the script: one end with the fields of the provider that was chosen."""
     if side not in SIDES:
         raise Refused(404, "there is no such part")
-    form = form_of(given.fields)
+    form, _ = _with_secrets(known, who, given, (side,))
     return draw(
         request, "end.html", who, side=side, end=form.ends[side].completed(side), steps=None, form=form, found=None,
-        providers=[one for one in catalogue().providers if one.sites], usual_port=usual_port, dots=DOTS,
+        providers=[one for one in catalogue().providers if one.sites], usual_port=usual_port, dots=DOTS, by_key=BY_KEY,
     )  # fmt: skip
+
+
+def _with_secrets(
+    known: Counter, who: Principal, given: Given, sides: Iterable[str] = SIDES
+) -> tuple[Form, dict[str, str]]:
+    """What was filled in, and by side what signs in for all."""
+    form = form_of(given.fields)
+    entries, secrets = dict(form.sign_ins), {}
+    for side in sides:
+        entries[side], secrets[side] = kept(known, who, entries[side], given.secrets.get(side, ""))
+    return replace(form, sign_ins=entries), secrets
 
 
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
     """One step on, or the import."""
-    form = form_of(given.fields)
+    form, secrets = _with_secrets(known, who, given)
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
     if given.do == "forget":
@@ -139,7 +165,8 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     elif given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
-    preview = look(data, given.choice, servers(known)) if data else None
+    by_rows = form.sign_ins["source"].by_rows
+    preview = look(data, given.choice, servers(known), passwords=by_rows) if data else None
     form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
@@ -153,15 +180,16 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
         case "test_source" | "test_destination":
             side = given.do.removeprefix("test_")
             try:
-                values["steps"] = {side: _tested(known, request, who, side, form.ends[side], preview)}
+                values["steps"] = {side: _tested(known, request, who, side, form, secrets[side], preview)}
             except UsageError as error:
                 return _draw(request, who, form, 422, detail=str(error), **values)
         case "open" | "start":
             try:
-                opened = _opened(known, request, who, form, preview, good=bool(given.fields.get("good")))
+                opened = _opened(known, request, who, form, secrets, preview, good=bool(given.fields.get("good")))
             except (UsageError, Refused) as error:
                 return _draw(request, who, form, 422, detail=str(error), **values)
-            drafts.drop(known, draft)
+            for draft_id in (draft, *(entry.kept for entry in form.sign_ins.values())):
+                drafts.drop(known, draft_id)
             if given.do == "start":
                 counterpart.start(known, who, request, opened)
             return RedirectResponse(f"/imports/{opened}", 303)
@@ -178,24 +206,25 @@ def _found(form: Form) -> tuple[Form, str]:
 
 
 def _tested(
-    known: Counter, request: Request, who: Principal, side: str, end: End, preview: Preview | None
+    known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[Step]:
     """Each step of a connection, and of a sign-in when there is a mailbox to try it with: the first of the list."""
-    endpoint = end.endpoint(side, known.reach)
+    endpoint = form.ends[side].endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
     # A row that names its own server is no stranger's to show a password to.
     row = next((one for one in rows if side == "destination" or one.server is None), None)
-    proof = None
+    visitor = None
     if row is not None:
-        login, secret = (row.login, row.password) if side == "source" else (row.new_login, row.new_password)
-        proof = Proof(login=login, secret=secret, host=endpoint.host, port=endpoint.port)
+        asked = form.sign_ins[side].fitted(side, endpoint, form.sign_ins[side].asked(side, secret), [row])
+        visitor = visitor_of(side, endpoint, row, asked)
     note(known, request, who, "connection tested", side=side, server=endpoint.url)
-    return knock(side, endpoint, addresses=known.reach.addresses, proof=proof)
+    return knock(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
 
 
 def _opened(
-    known: Counter, request: Request, who: Principal, form: Form, preview: Preview | None, *, good: bool
-) -> str:
+    known: Counter, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
+    good: bool,
+) -> str:  # fmt: skip
     """The id of the import. Raises `UsageError` with every fault, and `Refused`."""
     faults: list[str] = []
     found: dict[str, Any] = {"source": None}
@@ -221,6 +250,18 @@ def _opened(
         found["options"] = form.options(sources)
     except UsageError as error:
         faults.append(str(error))
+    sign_ins: dict[str, SignInAsked] = {}
+    for side in SIDES:
+        try:
+            asked = form.sign_ins[side].asked(side, secrets[side])
+            sign_ins[side] = form.sign_ins[side].fitted(side, found.get(side) or BY_ROW, asked, rows)
+        except UsageError as error:
+            faults.append(str(error))
+    maker = AccountsAsked()
+    try:
+        maker = chosen(known, form.accounts, rows)
+    except UsageError as error:
+        faults.append(str(error))
     try:
         hours = form.hours
     except UsageError as error:
@@ -230,6 +271,10 @@ def _opened(
     if faults:
         raise UsageError("\n".join(faults))
     name = operations.import_name(form.name, "")
+    options = replace(
+        found["options"], source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
+        accounts=maker.text,
+    )  # fmt: skip
     return counterpart.written(
-        known, who, request, rows, found["source"], found["destination"], found["options"], name, hours
+        known, who, request, rows, found["source"], found["destination"], options, name, hours, sign_ins, maker.secret
     ).import_id

@@ -9,6 +9,7 @@ from typing import Any, Final
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.wanted import Wanted, read_wanted
+from producer.web.pages.signing import Entry, entry_of
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import Endpoint, Options, Tls
@@ -91,6 +92,10 @@ class Form:
     name: str = ""
     #: By side.
     ends: Mapping[str, End] = field(default_factory=lambda: {side: End() for side in SIDES})
+    #: How accounts are signed in to, by side.
+    sign_ins: Mapping[str, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
+    #: The service that makes accounts; "" when they are there.
+    accounts: str = ""
     #: What to import: fields of text.
     texts: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys((*_TEXTS, *_LINES), ""))
     #: What to import: boxes that are ticked.
@@ -149,8 +154,9 @@ def form_of(given: Mapping[str, Any]) -> Form:
     texts = {name: text(name, 20_000) for name in (*_TEXTS, *_LINES)}
     ticks = frozenset(name for name in _TICKS if text(name))
     return Form(
-        name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300), address=text("address")
-    )
+        name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300), address=text("address"),
+        sign_ins={side: entry_of(given, side) for side in SIDES}, accounts=text("accounts", 80),
+    )  # fmt: skip
 
 
 def end_of(give: str, url: str) -> End:

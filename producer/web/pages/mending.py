@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer import operations
 from producer.intake.sheet import SEPARATORS
 from producer.web import credentials, imports
 from producer.web.access import Known
@@ -16,11 +17,13 @@ from producer.web.pages.asking import Asked, servers
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
+from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
 from shared.errors import UsageError
 from shared.lifecycle import MailboxState
-from shared.model import Endpoint
+from shared.model import Endpoint, Import
 from shared.model.search import Search
+from shared.model.sign_in import SignIn, Way
 
 routes = APIRouter(include_in_schema=False)
 _MOST: Final = 50
@@ -41,8 +44,20 @@ def _mend(
     total, rows = known.store.find_mailboxes(import_id, wanted)
     return draw(
         request, "mend.html", who, status, request=found, code=code, total=total, rows=[one for one, _ in rows],
-        detail=detail, **({"errors": ()} | more),
+        detail=detail, shared=_shared(known, found, code), by_key=BY_KEY, **({"errors": ()} | more),
     )  # fmt: skip
+
+
+def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
+    """By side, what signs in for all and can be given anew; where it is about one side, that alone."""
+    sign_ins = {"source": found.options.source_sign_in, "destination": found.options.destination_sign_in}
+    return {
+        side: how
+        for side, how in sign_ins.items()
+        if (not code.endswith("_auth_refused") or code.startswith(side))
+        and how.way is not Way.COMMAND
+        and known.store.sealed(found.import_id, found.import_id, side) is not None
+    }
 
 
 @routes.get("/imports/{import_id}/credentials")
@@ -58,18 +73,23 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     """New passwords, as a file, pasted, or typed beside their logins; their mailboxes go on."""
     found = known.import_(import_id)
     code = str(given.fields.get("code", ""))[:100]
-    if not given.sheet:
+    if not (given.sheet or given.secrets):
         return _mend(request, known, who, import_id, code, 422, "give at least one password")
 
     def server(text: str) -> Endpoint:
         return endpoint_of(text, "source", known.reach, allow_plaintext=True)
 
-    preview = look(given.sheet, Choice(), server)
-    if preview.manifest is None or preview.errors:
+    preview = look(given.sheet, Choice(), server) if given.sheet else None
+    if preview and (preview.manifest is None or preview.errors):
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
-    done = credentials.replaced(known, who, request, found, preview.manifest)
+    try:
+        if given.secrets:
+            credentials.renew(known, who, request, found, given.secrets)
+    except UsageError as error:
+        return _mend(request, known, who, import_id, code, 422, str(error))
+    done = credentials.replaced(known, who, request, found, preview.manifest) if preview and preview.manifest else None
     request.app.state.glances.forget(import_id)
-    if done.unknown_rows and not done.mailboxes:
+    if done and done.unknown_rows and not done.mailboxes:
         return _mend(
             request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
         )
@@ -98,7 +118,8 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     if given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
-    preview: Preview | None = look(data, given.choice, servers(known)) if data else None
+    by_rows = operations.sign_ins_of(known.store, known.vault, known.import_(import_id))["source"].by_rows
+    preview: Preview | None = look(data, given.choice, servers(known), passwords=by_rows) if data else None
     good = bool(given.fields.get("good"))
     values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good}
     if given.do != "add":

@@ -93,14 +93,14 @@ def typed(rows: Sequence[Sequence[str]], *, logins_stand: bool = False) -> bytes
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
-def look(data: bytes, choice: Choice, servers: Servers) -> Preview:
-    """What these bytes hold, read as chosen; `servers`: what a row may name for one. Never raises: what is wrong stands in
-    it."""
+def look(data: bytes, choice: Choice, servers: Servers, *, passwords: bool = True) -> Preview:
+    """What these bytes hold, read as chosen; `servers`: what a row may name for one; `passwords`: whether each must give one.
+    Never raises: what is wrong stands in it."""
     limits = Limits()
     encoding = choice.encoding if choice.encoding in ENCODINGS else ""
     separator = choice.separator if choice.separator in SEPARATORS.values() else ""
     try:
-        sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows)
+        sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
         if not sheet.rows:
             raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
     except ManifestInvalid as error:
@@ -114,7 +114,7 @@ def look(data: bytes, choice: Choice, servers: Servers) -> Preview:
         columns = Columns(fields=fields, header=choice.first != "mailbox")
     else:
         try:
-            columns = columns_of(sheet.rows)
+            columns = columns_of(sheet.rows, passwords=passwords)
             if choice.first == "mailbox":
                 columns = Columns(fields=columns.fields, header=False)
         except ManifestInvalid as error:
@@ -124,7 +124,7 @@ def look(data: bytes, choice: Choice, servers: Servers) -> Preview:
     if not errors:
         try:
             manifest, errors = sift_manifest(
-                data, encoding=encoding, separator=separator, servers=servers, columns=columns
+                data, encoding=encoding, separator=separator, servers=servers, columns=columns, passwords=passwords
             )
         except ManifestInvalid as error:
             errors = error.errors

@@ -43,6 +43,7 @@ HEADS: Final[Mapping[str, str]] = {
     "skip-special": "What to import",
     "folder-map": "Folders",
     "name": "Name of the import",
+    "accounts": "Accounts that are not there",
 }
 #: What the system says of a file or a connection (errno, getaddrinfo, OpenSSL).
 SYSTEM: Final[tuple[str, ...]] = (

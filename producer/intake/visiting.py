@@ -1,0 +1,37 @@
+"""Signing in before an import is there, by the same rules as it will: what is known of logins is kept in this process."""
+
+from __future__ import annotations
+
+import time
+
+from cryptography.fernet import Fernet
+
+from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked
+from shared.admission import Admission, Visitor
+from shared.credentials import Vault
+from shared.model import Endpoint
+from shared.store.memory_sign_ins import SignInBook
+
+
+def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> Visitor:
+    """Who comes for this row."""
+    sign_in, secret = asked.of(side, row)
+    return Visitor(
+        import_id="",
+        mailbox_id=f"row {row.line}",
+        side=side,
+        endpoint=endpoint,
+        user=row.login if side == "source" else row.new_login,
+        sign_in=sign_in,
+        secret=secret,
+        digest="",
+    )
+
+
+def admission(connect_timeout_seconds: float, command_timeout_seconds: float) -> Admission:
+    """Lets visitors in, as an import does. Thread-safe."""
+    book = SignInBook(lambda: int(time.monotonic() * 1000))
+    vault = Vault([Fernet.generate_key()])
+    patience = connect_timeout_seconds + command_timeout_seconds
+    return Admission(book, vault, connect_timeout_seconds, patience_seconds=patience)

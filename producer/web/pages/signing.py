@@ -1,0 +1,116 @@
+"""How accounts are signed in to whose row gives no password, as chosen on the form. Its secret is kept here between two steps,
+sealed (`drafts`): none goes back to a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from producer.intake.manifest import Row
+from producer.intake.sign_in import SignInAsked, complete, lacking, named_sign_in, secret_of
+from producer.web.counter import Counter
+from producer.web.pages import drafts
+from producer.web.signing_in import at_the_vendor
+from shared.errors import UsageError
+from shared.model import Endpoint
+from shared.model.sign_in import BY_ADMIN, Way
+from shared.store.principals import Principal
+
+#: What may be chosen: all but programs, which are the machine's.
+CHOICES: Final = tuple(way for way in Way if way is not Way.COMMAND)
+#: Ways whose secret is a file.
+BY_KEY: Final = (Way.GOOGLE, Way.MICROSOFT)
+#: Of such a file, bytes.
+MOST_KEY: Final = 65_536
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """Of one side, as filled in."""
+
+    #: One of `CHOICES`; "" for each row's own password.
+    way: str = ""
+    #: The administrator's login.
+    admin: str = ""
+    #: How the login of a master user is written; "" for the usual.
+    template: str = ""
+    #: Of Microsoft 365.
+    tenant: str = ""
+    #: Where its secret is kept; "" for nowhere.
+    kept: str = ""
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether every row must give what lets it in."""
+        return self.way in ("", Way.TOKEN)
+
+    def named(self, side: str) -> SignInAsked:
+        """Without the secret. Raises `UsageError`."""
+        detail = {Way.MASTER: self.template, Way.MICROSOFT: self.tenant}.get(Way(self.way or "password"), "")
+        admin = self.admin if self.way in BY_ADMIN else ""
+        if self.way in BY_ADMIN and not admin:
+            raise UsageError(f"{side}: give the administrator's login")
+        return SignInAsked(sign_in=named_sign_in(side, f"{self.way}:{detail}" if self.way else "", admin))
+
+    def asked(self, side: str, secret: str) -> SignInAsked:
+        """How, and with what. Raises `UsageError`."""
+        try:
+            found = self.named(side)
+            if self.by_rows:
+                return found
+            if not secret:
+                key = self.way in BY_KEY
+                raise UsageError(
+                    f"{side}: give the key's file" if key else f"{side}: give the password for all of them"
+                )
+            at_the_vendor(found.sign_in.way, secret)
+            return replace(found, secret=secret_of(found.sign_in.way, secret))
+        except UsageError as error:
+            raise headed(side, error) from None
+
+    def fitted(self, side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row]) -> SignInAsked:
+        """Checked for these rows, as far as that needs no server. Raises `UsageError`."""
+        if asked.by_rows and (lines := lacking(side, asked, rows)):
+            raise UsageError(
+                f"{side}: rows without a password: {lines}; write it into the list, or say who signs in for all of them"
+            )
+        try:
+            return complete(side, endpoint, asked, rows)
+        except UsageError as error:
+            raise headed(side, error) from None
+
+
+def entry_of(given: Mapping[str, Any], side: str) -> Entry:
+    """From the fields of a request."""
+
+    def text(name: str, most: int) -> str:
+        found = given.get(f"{side}_{name}", "")
+        return found.strip()[:most] if isinstance(found, str) else ""
+
+    way = text("way", 20)
+    return Entry(
+        way=way if way in CHOICES else "",
+        admin=text("admin", 1000), template=text("template", 200), tenant=text("tenant", 200), kept=text("kept", 40),
+    )  # fmt: skip
+
+
+def kept(known: Counter, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:
+    """With its secret: what was given now takes the place of what was kept, and is kept. No key is taken for a password."""
+    kind = f"{entry.way if entry.way in BY_KEY else ''}\n"
+    if not (fresh or entry.by_rows):
+        held = drafts.find(known, who, entry.kept).decode("utf-8", "surrogatepass")
+        if held.startswith(kind):
+            return entry, held.removeprefix(kind)
+    drafts.drop(known, entry.kept)
+    if entry.by_rows or not fresh:
+        return replace(entry, kept=""), ""
+    return replace(entry, kept=drafts.keep(known, who, (kind + fresh).encode("utf-8", "surrogatepass"))), fresh
+
+
+def headed(side: str, error: UsageError) -> UsageError:
+    """The same as the page says it: with the side in front, instead of an option of the command line."""
+    text = str(error)
+    if text.startswith(f"--{side}-"):
+        text = text.partition(": ")[2]
+    return UsageError(f"{side}: {text.removeprefix(f'{side}: ')}")
