@@ -13,7 +13,6 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -21,15 +20,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from shared.errors import UsageError
 from shared.rates import MOST_RATE, RATES
+from shared.redis_urls import broker_and_state, checked
+from shared.web_settings import WebSettings
 
 PREFIX = "MAILHAUL_"
 #: Settings that may hold a secret: never printed, and readable from a file.
 SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token", "web_oidc_client_secret"})
 #: Variables with our prefix that are no settings: those of the test suite, and what the image says of itself.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
-
-#: URLs whose path is no database: that of a socket, or the name of a master.
-_DATABASE_IN_QUERY = ("unix", "redis+sentinel", "rediss+sentinel")
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +38,9 @@ _Bytes = Annotated[int, Field(ge=1024)]
 _Rate = Annotated[int, Field(ge=0, le=MOST_RATE)]
 
 
+_RedisUrl = Annotated[SecretStr, AfterValidator(checked)]
+
+
 def default_state_dir() -> Path:
     """Where state is kept when nothing else is said: the XDG state folder (an XDG path must be absolute)."""
     xdg = os.environ.get("XDG_STATE_HOME", "")
@@ -47,34 +48,7 @@ def default_state_dir() -> Path:
     return base / "mailhaul"
 
 
-def _database(url: str) -> int | None:
-    """The database that a URL names, None when it names none."""
-    parts = urlsplit(url)
-    number = parse_qs(parts.query).get("db", [""])[0]
-    if not number and parts.scheme not in _DATABASE_IN_QUERY:
-        number = parts.path.strip("/")
-    if number and not (number.isascii() and number.isdigit()):
-        raise ValueError("the database must be a number, as in redis://host:6379/0")
-    return int(number) if number else None
-
-
-def _checked_redis_url(url: SecretStr) -> SecretStr:
-    parts = urlsplit(url.get_secret_value())
-    if parts.scheme not in ("redis", "rediss", *_DATABASE_IN_QUERY):
-        raise ValueError(
-            "write it as redis://host:6379, rediss://user:password@host:6379, unix:///path/redis.sock or "
-            "redis+sentinel://sentinel1:26379,sentinel2:26379/mymaster"
-        )
-    if parts.scheme.endswith("+sentinel") and not parts.path.strip("/"):
-        raise ValueError("name the master after the Sentinels, as in redis+sentinel://s1:26379,s2:26379/mymaster")
-    _database(url.get_secret_value())
-    return url
-
-
-_RedisUrl = Annotated[SecretStr, AfterValidator(_checked_redis_url)]
-
-
-class Settings(BaseSettings):
+class Settings(WebSettings):
     """What can be set. The description of each is its line in `docs/settings.md`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
@@ -102,78 +76,6 @@ class Settings(BaseSettings):
         default=9470, description="Port of the coordinator's /metrics, /healthz and /readyz; 0 for none."
     )
     listen_host: str = Field(default="127.0.0.1", description="Address that the ports above listen at.")
-    web_host: str = Field(
-        default="127.0.0.1",
-        description="Address of the API. Another than loopback only once there is a way to sign in.",
-    )
-    web_port: _Port = Field(default=9480, description="Port of the API; 0 for none with `mailhaul up`.")
-    web_names: str | None = Field(
-        default=None,
-        description="Host names under which the API is reached, separated by commas, beside localhost and its address.",
-    )
-    web_allow: str | None = Field(
-        default=None,
-        description="Mail servers in private networks that the API may be given, also for workers: names, addresses and networks, "
-        "separated by commas. Without it only public addresses.",
-    )
-    web_ports: str = Field(
-        default="143,993,110,995", description="Ports of mail servers that the API may be given, separated by commas."
-    )
-    web_metrics_port: _Port = Field(
-        default=0, description="Port of the web process's /metrics, /healthz and /readyz; 0 for none."
-    )
-    web_first_token: SecretStr | None = Field(
-        default=None,
-        description="A token with the role admin that lets in while nobody has made another; `deploy/make_secrets.py` makes one.",
-    )
-    web_accounts: str | None = Field(
-        default=None,
-        description="Account services that the API knows by name, separated by blanks: `office=scim+https://scim.example/v2` "
-        "(docs/accounts.md). Workers must reach them.",
-    )
-    web_accounts_secret_files: str | None = Field(
-        default=None, description="The files with their tokens, keys or passwords: `office=/run/secrets/scim`."
-    )
-    web_session_seconds: _Seconds = Field(
-        default=43_200,
-        description="A browser is signed in so long, at most; ended earlier by its user or an administrator.",
-    )
-    web_session_idle_seconds: _Seconds = Field(
-        default=7_200, description="… and so long without a request; a page that was left open makes none."
-    )
-    web_roles: str | None = Field(
-        default=None,
-        description="Who of those that the identity provider or the proxy vouches for may do what: "
-        "`anna@corp.example=admin,@mail-ops=operator,*=viewer` (a name, a group, everybody else).",
-    )
-    web_oidc_issuer: str | None = Field(
-        default=None,
-        description="URL of the OpenID Connect provider that signs people in, as its discovery document names itself.",
-    )
-    web_oidc_client_id: str | None = Field(default=None, description="What mailhaul is called there.")
-    web_oidc_client_secret: SecretStr | None = Field(
-        default=None, description="The secret that goes with it; none for a public client."
-    )
-    web_oidc_scope: str = Field(default="openid email profile", description="What is asked for there.")
-    web_oidc_name_claim: str = Field(
-        default="email",
-        description="The claim that `MAILHAUL_WEB_ROLES` names people by; an `email` counts only when the provider says that it is "
-        "verified.",
-    )
-    web_oidc_groups_claim: str = Field(default="groups", description="The claim that holds a person's groups.")
-    web_proxies: str | None = Field(
-        default=None,
-        description="Addresses and networks of proxies in front of the page, separated by commas: what they say in "
-        "`X-Forwarded-For` and `X-Forwarded-Proto` is believed.",
-    )
-    web_proxy_user_header: str | None = Field(
-        default=None,
-        description="The header in which these proxies, and nobody else, say who is signed in, e.g. `X-Forwarded-User`.",
-    )
-    web_proxy_groups_header: str | None = Field(
-        default=None, description="The header in which they name that person's groups, separated by commas."
-    )
-    web_upload_bytes: _Bytes = Field(default=20 * 1024**2, description="Bytes of one request to the API, at most.")
     source_account_connections: _Count = Field(default=4, description="Connections to one account at the source.")
     source_host_connections: _Count = Field(
         default=32, description="Connections to one source host, over all accounts."
@@ -261,22 +163,7 @@ class Settings(BaseSettings):
             raise ValueError(
                 "MAILHAUL_BROKER_URL is set without MAILHAUL_REDIS_URL: set both, or only MAILHAUL_REDIS_URL"
             )
-        self._vouching()
         return self
-
-    def _vouching(self) -> None:
-        if bool(self.web_oidc_issuer) != bool(self.web_oidc_client_id):
-            raise ValueError("MAILHAUL_WEB_OIDC_ISSUER and MAILHAUL_WEB_OIDC_CLIENT_ID go together: set both or none")
-        if self.web_oidc_issuer:
-            url = urlsplit(self.web_oidc_issuer)
-            if url.scheme != "https" and url.hostname not in ("localhost", "127.0.0.1", "::1"):
-                raise ValueError("MAILHAUL_WEB_OIDC_ISSUER must be an https URL: who is let in depends on it")
-        if self.web_proxy_user_header and not self.web_proxies:
-            raise ValueError(
-                "MAILHAUL_WEB_PROXY_USER_HEADER is set without MAILHAUL_WEB_PROXIES: anybody could say who they are"
-            )
-        if (self.web_oidc_issuer or self.web_proxy_user_header) and not self.web_roles:
-            raise ValueError("set MAILHAUL_WEB_ROLES, or nobody may do anything: anna@corp.example=admin,*=viewer")
 
     @classmethod
     def settings_customise_sources(
@@ -373,37 +260,5 @@ def _sentence(fault: Any) -> str:
 
 
 def redis_urls(settings: Settings, socket_path: Path | None) -> tuple[str, str]:
-    """(broker, state): what Dramatiq is given, and what the state store is given.
-
-    They are two databases since Dramatiq's maintenance scans the whole of its own. `socket_path` is that of the
-    embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0 and 1; with a `broker_url`
-    beside it, each is taken as it stands (the state then defaults to database 1).
-    """
-    if settings.redis_url is None:
-        if socket_path is None:
-            raise UsageError("no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`")
-        embedded = f"unix://{quote(str(socket_path))}"
-        return _with_database(embedded, 0), _with_database(embedded, 1)
-    state = settings.redis_url.get_secret_value()
-    named = _database(state)
-    if settings.broker_url is None:
-        if named:
-            raise UsageError(
-                f"MAILHAUL_REDIS_URL names database {named}, but the queue and the state need one each: name none "
-                "(databases 0 and 1 are used), or set MAILHAUL_BROKER_URL too"
-            )
-        return _with_database(state, 0), _with_database(state, 1)
-    state = state if named is not None else _with_database(state, 1)
-    broker = settings.broker_url.get_secret_value()
-    broker = broker if _database(broker) is not None else _with_database(broker, 0)
-    if broker == state:
-        raise UsageError("MAILHAUL_BROKER_URL and MAILHAUL_REDIS_URL name the same database: the queue needs its own")
-    return broker, state
-
-
-def _with_database(url: str, database: int) -> str:
-    parts = urlsplit(url)
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items() if name != "db"}
-    if parts.scheme in _DATABASE_IN_QUERY:
-        return f"{parts.scheme}://{parts.netloc}{parts.path}?{urlencode({**query, 'db': database})}"
-    return urlunsplit((parts.scheme, parts.netloc, f"/{database}", urlencode(query), ""))
+    """(broker, state), as `shared.redis_urls` makes them."""
+    return broker_and_state(settings.redis_url, settings.broker_url, socket_path)

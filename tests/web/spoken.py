@@ -26,7 +26,7 @@ _ELSEWHERE: Final = (
     "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
     "producer/web/spooling.py", "producer/web/surroundings.py",
-    "shared/broker.py", "shared/config.py", "shared/embedded.py",
+    "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
     "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
 )  # fmt: skip
