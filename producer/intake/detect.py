@@ -150,7 +150,8 @@ class _Search:
         for one in sorted(answers, key=lambda one: bool(one.doubt)):  # who proves who it is goes first
             best.setdefault(one.way.protocol, one)
         if not best:
-            self._tried.append(f"no server greets at imap., mail. or pop.{self._domain} or its mail exchangers")
+            domain = self._domain
+            self._tried.append(f"no server greets at imap.{domain}, mail.{domain}, pop.{domain} or its mail exchangers")
             return None
         doubts = {one.way.url: one.doubt for one in best.values()}
         return self._found(

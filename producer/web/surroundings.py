@@ -94,9 +94,12 @@ def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
 
 
 def detected(address: str, *, offline: bool = False) -> finding.Detection:
-    """Raises `UsageError`. Connects only where the page may (`dialing.restrict`)."""
-    network = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
-    return finding.detect(address, offline=offline, network=network)
+    """Raises `UsageError`."""
+    return finding.detect(address, offline=offline, network=NETWORK)
+
+
+#: For addresses that come from strangers: connects only where the page may (`dialing.restrict`).
+NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
 
 
 @routes.get("/limits", tags=["limits"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ import pytest
 from producer.intake.detect import Detection, detect
 from producer.intake.detect_autoconfig import MOST_BYTES
 from producer.intake.detect_probe import Network
+from producer.web.surroundings import NETWORK
+from shared.mail import dialing
+from shared.reach import Reach
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import Authority
 from tests.servers.dns_server import DnsServer
@@ -213,6 +217,30 @@ def test_a_guess_whose_certificate_proves_nothing_is_told_with_its_doubt(
     assert urls(found) == [f"imaps://mail.example.test:{imap.tls_port}"]
     assert "subject CN=imap.example.test" in found.ways[0].doubt
     assert "SHA-256" in found.ways[0].doubt
+
+
+@pytest.mark.parametrize("networks", [(), ("127.0.0.0/8",)], ids=["public", "allowed"])
+def test_the_page_guesses_at_no_private_address(
+    names: DnsServer, network: Network, imap: Dovecot, networks: tuple[str, ...]
+) -> None:
+    """Whoever asks the page brings a domain along, and its names may mean machines of ours."""
+    names.records["imap.example.test", "A"] = ["127.0.0.1"]
+
+    def resolve(host: str, port: int) -> list[str]:
+        found = names.records.get((host, "A"), [])
+        if not found:
+            raise OSError("no such host")
+        return found
+
+    allowed = tuple(map(ipaddress.ip_network, networks))
+    reach = Reach(networks=allowed, ports=frozenset({imap.tls_port}), resolve=resolve)
+    page = replace(NETWORK, resolver=network.resolver, ispdb=network.ispdb, seconds=5)
+    dialing.restrict(reach.addresses)
+    try:
+        found = detect(ADDRESS, network=replace(page, ports={**network.ports, "imaps": imap.tls_port}))
+    finally:
+        dialing.restrict(None)
+    assert urls(found) == ([f"imaps://imap.example.test:{imap.tls_port}"] if networks else [])
 
 
 def test_one_that_proves_who_it_is_goes_before_one_that_does_not(

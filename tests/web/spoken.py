@@ -20,8 +20,8 @@ SOURCES: Final = (
 #: Not shown: the model of a mail server, the terminal's own, the API's own, and what only a log or an operator of processes reads.
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
-    "producer/intake/accounts.py", "producer/intake/detect*.py", "producer/intake/passwords.py", "producer/intake/plan.py",
-    "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
+    "producer/intake/accounts.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
+    "producer/intake/plan.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
     "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
@@ -117,7 +117,8 @@ NOT_SHOWN: Final = (
     "give {} with the password of {} at the {}", "MAILHAUL_WEB_ACCOUNTS, {}: {}",
     "MAILHAUL_WEB_ACCOUNTS_SECRET_FILES: MAILHAUL_WEB_ACCOUNTS names no {}", "{}: {} is not NAME=…, each name once",
     "a token command is a program of a machine: it is for the command line", "{}.sign_in.secret: {} needs one",
-    "a token command", "{}: no edge for {} in state {}",
+    "a token command", "{}: no edge for {} in state {}", "text/xml, application/xml", "the domain's own autoconfig says so",
+    "Mozilla's public database says so",
     "MAILHAUL_WEB_PROXIES: {} is no address or network, as in 10.0.0.7 or 10.0.0.0/24", "signed out", "by row",
     "the provider gave no id_token: is `openid` in MAILHAUL_WEB_OIDC_SCOPE?", "not a UID set: {}", "UID over {} in {}",
     "MAILHAUL_WEB_OIDC_ISSUER is {}, the provider's is {}", "UID {} after {}: UIDs must ascend",
@@ -162,6 +163,7 @@ _SHOWN_CERTIFICATE: Final = (
 _PIN: Final = "if its owner confirms that it is right as it is, accept it with --source-fingerprint 00ff"
 #: Sentences as they are put together from parts, and as the form says them of a side.
 COMPOSED: Final = (
+    "Mozilla's public database says so (https://autoconfig.example/v1.1/)", "the domain's own autoconfig says so (https://x.example)",
     "row 3: login begins or ends with a space, which is kept since it is in quotation marks",
     "rows 3, 4 and 12 more: quota holds an invisible character or an unusual space, which is kept",
     "row 3: first_name begins with a typographic quotation mark, which is taken for a part of it",

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from producer import operations
 from producer.intake.accounts import AccountsAsked
+from producer.intake.detect import Detection
 from producer.intake.knock import Step, knock
 from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
@@ -196,13 +197,13 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     return _draw(request, who, form, **values)
 
 
-def _found(form: Form) -> tuple[Form, str]:
-    """With the source that holds the mail of the address; where that is, "" for nowhere. Raises `UsageError`."""
+def _found(form: Form) -> tuple[Form, Detection]:
+    """With the source that holds the mail of the address, when there is one. Raises `UsageError`."""
     detection = detected(form.address)
     if not detection.ways:
-        return form, ""
-    end, url = end_of(detection.ways[0].give, detection.ways[0].url), detection.ways[0].url
-    return replace(form, ends={**form.ends, "source": end}), url
+        return form, detection
+    end = end_of(detection.ways[0].give, detection.ways[0].url)
+    return replace(form, ends={**form.ends, "source": end}), detection
 
 
 def _tested(
