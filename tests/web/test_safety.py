@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 import pytest
 import redis
@@ -12,6 +14,8 @@ from shared.reach import Reach, reach_of
 from shared.store.principals import Role
 from tests.servers.process import free_port
 from tests.web.conftest import House, allowed, ends
+from tests.web.doors import doors
+from tests.web.test_signing_in import Browser
 
 
 def test_nobody_without_a_token_and_each_role_its_own(house: House) -> None:
@@ -28,6 +32,35 @@ def test_nobody_without_a_token_and_each_role_its_own(house: House) -> None:
         for client in [house.client(role)]
     }
     assert may == {"viewer": (200, 403, 403), "operator": (200, 200, 403), "admin": (200, 200, 200)}
+
+
+#: For everybody, since that is how one gets in, and what says nothing of any import.
+_OPEN = {
+    "/sign-in", "/sign-out", "/enter/{link}", "/oidc/begin", "/oidc/back", "/favicon.ico", "/healthz", "/readyz",
+    "/api/v1/openapi.json",
+}  # fmt: skip
+
+
+def test_no_door_was_forgotten(house: House) -> None:
+    """Of every route there is: nobody gets in unknown, and who may only look changes nothing."""
+    house.serve()
+    page, api = Browser(house), house.client("viewer")
+    _, token = house.principals.make_token("looks", Role.VIEWER)
+    strangers, root = Browser(house), page.base
+    page.post("/sign-in", data={"token": token})
+    for method, room in doors():
+        path = re.sub(r"\{[^}]*\}", "0" * 16, room)
+        if room in _OPEN:
+            continue
+        nobody = strangers.request(method, path)
+        at_the_door = nobody.status_code == 303 and nobody.headers["location"].startswith("/sign-in")
+        told_to_come_in = (
+            path.endswith("/stream") and nobody.text.count("event: ") == nobody.text.count("event: ended") == 1
+        )
+        assert nobody.status_code == 401 or at_the_door or told_to_come_in, (method, path, nobody.status_code)
+        if method != "GET":
+            client = api if path.startswith("/api/") else page
+            assert client.request(method, f"{root}{path}").status_code == 403, (method, path)
 
 
 def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: House) -> None:

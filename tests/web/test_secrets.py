@@ -9,18 +9,12 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import Any, cast
 from urllib.parse import quote
 
 import httpx2
 import pytest
 from cryptography.fernet import Fernet
-from fastapi.routing import APIRoute
 
-from producer.web.app import make_app
-from producer.web.counter import Counter
-from shared.config import Settings
 from shared.store.redis import connect
 from tests import mail
 from tests.leaks import leaks
@@ -28,6 +22,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.process import await_ready
 from tests.web.conftest import House, allowed, ends
+from tests.web.doors import doors
 
 #: Each has what Base64, URLs, HTML and JSON write otherwise.
 ROW, WRONG, NEW = "r0w+/&<word>", "wr0ng+/&<word>", "n3w+/&<word>"
@@ -43,21 +38,7 @@ MORE = {
 
 def addresses() -> list[str]:
     """Paths of every GET, the API's and the page's."""
-    app = make_app(cast(Counter, SimpleNamespace(settings=Settings())))
-    described = [path for path, item in app.openapi()["paths"].items() if "get" in item]
-    rooms = [room.path for room in _rooms(app.routes) if "GET" in room.methods]
-    assert len(described) > 15
-    assert len(rooms) > 10
-    return sorted({*described, *rooms, "/api/v1/openapi.json"})
-
-
-def _rooms(routes: Any) -> Iterator[APIRoute]:
-    """What is not in the document: the page's."""
-    for route in routes:
-        if isinstance(route, APIRoute) and not route.include_in_schema:
-            yield route
-        elif included := getattr(route, "original_router", None):
-            yield from _rooms(included.routes)
+    return [path for method, path in doors() if method == "GET"]
 
 
 @dataclass

@@ -1,0 +1,31 @@
+"""Every route there is, the API's and the page's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, cast
+
+from fastapi.routing import APIRoute
+
+from producer.web.app import make_app
+from producer.web.counter import Counter
+from shared.config import Settings
+
+
+def doors() -> list[tuple[str, str]]:
+    """(method, path with its places), sorted."""
+    app = make_app(cast(Counter, SimpleNamespace(settings=Settings())))
+    found = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
+    found |= {(method, room.path) for room in _rooms(app.routes) for method in room.methods}
+    assert len(found) > 60
+    return sorted(found | {("GET", "/api/v1/openapi.json")})
+
+
+def _rooms(routes: Any) -> Iterator[APIRoute]:
+    """What is not in the document: the page's."""
+    for route in routes:
+        if isinstance(route, APIRoute) and not route.include_in_schema:
+            yield route
+        elif included := getattr(route, "original_router", None):
+            yield from _rooms(included.routes)
