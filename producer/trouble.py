@@ -148,10 +148,9 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
     groups = trouble(store, request, rows, folders=False)
     # Servers that rows name themselves have a group each; who is not named is counted with the largest.
     for key, number in unnamed.items():
-        if number:
-            largest = max(
-                (group for group in groups if (group.parked, group.code) == key), key=lambda g: len(g.sufferers)
-            )
+        alike = [group for group in groups if (group.parked, group.code) == key]
+        if number and alike:  # none is left when they all went on between the two looks
+            largest = max(alike, key=lambda group: len(group.sufferers))
             groups[groups.index(largest)] = replace(largest, more=number)
     return groups
 

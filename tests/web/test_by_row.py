@@ -58,3 +58,22 @@ def test_rows_that_the_import_does_not_fit_are_refused_later_too(
     # The control: an import of everything takes the same row.
     whole = api.post("/imports", json={**body, "name": "whole"}).json()["import"]["id"]
     assert api.post(f"/imports/{whole}/mailboxes", json=pop3).status_code == 200
+
+
+def test_errors_of_two_servers_are_told_apart(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+    """One server's words are not another's: the page names which it is."""
+    homes = [f"imap://127.0.0.1:{server.port}" for server in servers]
+    for server in servers:
+        for number in range(2):
+            server.add_user(f"apart{number}", PASSWORD)
+    house.serve(**allowed(servers))
+    house.crew()
+    api = house.client()
+    rows = "".join(f"apart{number},wrong,{home}\n" for number, home in enumerate(homes))
+    body = {"name": "apart", "destination": ends(servers)["destination"], "manifest": f"login,password,server\n{rows}"}
+    there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
+    api.post(f"{there}/start")
+    await_ready(lambda: api.get(f"{there}/mailboxes?state=parked").json()["total"] == 2, 60, "both refusals")
+    text = house.page(there)
+    for home in homes:
+        assert f"1 mailbox · {home} · waits for you" in text

@@ -10,10 +10,12 @@ from producer import operations
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name, prepare_import, submit
+from producer.trouble import trouble_at_a_glance
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
 from shared.lifecycle import Control, MailboxState
-from shared.model import Endpoint, Failure, Import, Options, Tls, Unit
+from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
+from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 from shared.store.memory import MemoryStore
 
@@ -332,3 +334,68 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
     assert operations.retry(store, desk.ring, request) == (2, 0)
     assert turn("y") == "trial"
     assert turn("z") == "wait"
+
+
+def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
+    """Counted as parked, and read a moment later when all of them were retried: no group, and no fault."""
+
+    class Late(MemoryStore):
+        """Between the count and the rows somebody retries."""
+
+        def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
+            total, found = super().find_mailboxes(import_id, wanted)
+            return total, [
+                (replace(mailbox, state=MailboxState.QUEUED, failure=None), tally) for mailbox, tally in found
+            ]
+
+    for store, named in ((MemoryStore(), 1), (Late(), 0)):
+        desk = Desk()
+        desk.store = store
+        request = desk.submit("anna", "bert", "cora")
+        for login in ("anna", "bert", "cora"):
+            desk.park(request, login)
+        groups = trouble_at_a_glance(store, request, 1)
+        assert [(len(group.sufferers), group.more) for group in groups] == [(1, 2)] * named
+
+
+def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:
+    """Not who has a password of their own, nor who waits for something else."""
+    desk = Desk()
+    sign_in = SignIn(way=Way.AUTHZID, admin="chief")
+    rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(("anna", "bert"), start=2)]
+    rows.append(_row(4, "cora", "her own"))
+    request, mailboxes = prepare_import(rows, SOURCE, DESTINATION, Options(source_sign_in=sign_in), "people")
+    asked = {"source": SignInAsked(sign_in=sign_in, secret=Secret("wrong"))}
+    submit(desk.store, desk.vault, desk.ring, request, mailboxes, rows, 14, sign_ins=asked)
+    for login in ("anna", "cora"):
+        desk.park(request, login)
+
+    given = operations.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret(f"right for {way}")})
+    desk.rung.clear()
+    assert operations.replace_shared(desk.store, desk.vault, desk.ring, request, given) == 1
+    assert desk.rung
+    states = {one.source.login: one.state for one, _ in desk.store.mailboxes(request.import_id)}
+    assert states == {"anna": MailboxState.QUEUED, "bert": MailboxState.QUEUED, "cora": MailboxState.PARKED}
+    now = operations.sign_ins_of(desk.store, desk.vault, request)
+    assert now["source"].secret.reveal() == "right for authzid"
+    with pytest.raises(UsageError, match="destination: the import signs in with each mailbox's own password"):
+        operations.shared_anew(desk.store, desk.vault, request, {"destination": lambda way: Secret("x")})
+    desk.store.forget(request.import_id)
+    with pytest.raises(UsageError, match="no longer stored"):
+        operations.shared_anew(desk.store, desk.vault, request, {"source": lambda way: Secret("x")})
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_new_password_of_one_side_leaves_the_other(side: str) -> None:
+    desk = Desk()
+    request = desk.submit("anna")
+    desk.park(request, "anna")
+    ((mailbox, _),) = desk.store.mailboxes(request.import_id)
+    before = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
+    given = {side: Secret("new")}
+    assert operations.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is True
+    after = {one: desk.opened(request, "anna", one).password for one in ("source", "destination")}
+    assert after == before | given
+    ((mailbox, _),) = desk.store.mailboxes(request.import_id)
+    assert mailbox.state is MailboxState.QUEUED
+    assert operations.replace_passwords(desk.store, desk.vault, desk.ring, request, mailbox, given) is False
