@@ -222,6 +222,19 @@ WORKERS = Dashboard(
                 unit="s",
             ),
         ),
+        "Page and API": (
+            Panel(
+                title="Answers, by status",
+                queries={"sum by (status) (rate(mailhaul_web_requests_total[5m]))": "{{status}}"},
+                unit="cps",
+                stacked=True,
+            ),
+            Panel(
+                title="Time of an answer, 95 %",
+                queries={quantiles("mailhaul_web_request_duration_seconds", "instance"): "{{instance}}"},
+                unit="s",
+            ),
+        ),
         "Redis": (
             Panel(title="Scripts, 99 %", queries={"mailhaul:redis_script_seconds:p99": "{{script}}"}, unit="s"),
             Panel(

@@ -33,6 +33,9 @@ WELL = {
     'mailhaul_dead_letters{instance="c1",queue="copy"}': "0x180",
     'up{job="mailhaul-coordinator",instance="c1"}': "1x180",
     'up{job="mailhaul-worker",instance="w1"}': "1x180",
+    'up{job="mailhaul-web",instance="p1"}': "1x180",
+    'mailhaul_web_requests_total{instance="p1",status="2xx"}': "0+100x180",
+    'mailhaul_web_requests_total{instance="p1",status="5xx"}': "0+4x180",
 }
 
 
@@ -192,5 +195,16 @@ CASES = (
         what="no worker is reached",
         series={'up{job="mailhaul-worker",instance="w1"}': "0x180"},
         fires={"MailhaulTargetAbsent": {"job": "mailhaul-worker"}},
+    ),
+    Case(
+        what="a web process does not answer",
+        series={'up{job="mailhaul-web",instance="p1"}': "0x180"},
+        fires={"MailhaulPageDown": {}},
+    ),
+    Case(what="nobody wants a page", series={'up{job="mailhaul-web",instance="p1"}': None}),
+    Case(
+        what="the page answers with errors",
+        series={'mailhaul_web_requests_total{instance="p1",status="5xx"}': "0+10x180"},
+        fires={"MailhaulPageErrors": {}},
     ),
 )
