@@ -6,6 +6,7 @@ A server must not outlive a test run that was itself killed, so each child asks 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -24,6 +25,11 @@ _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
 #: The kernel looks at the thread that forked, so one thread forks them all and lives as long as we do.
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
+#: Below what the kernel hands out itself (`ip_local_port_range`). Processes begin apart.
+_LOWEST_PORT, _HIGHEST_PORT = 12_000, 32_000
+_PORTS = itertools.count(os.getpid() * 97)
+#: Held until this process ends.
+_TAKEN: list[socket.socket] = []
 
 
 class ServerDied(RuntimeError):
@@ -48,10 +54,23 @@ def await_ready(check: Callable[[], bool], deadline_seconds: float = 10.0, what:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A TCP port of loopback that nobody listens on, and that nobody is given a second time while this process lives.
+
+    It may take seconds until somebody listens there. The kernel hands out the ports of its own range meanwhile, to whoever connects
+    or asks for any port; so these are below, and each is taken under a name that only one process of the machine can hold.
+    """
+    while True:
+        port = _LOWEST_PORT + next(_PORTS) % (_HIGHEST_PORT - _LOWEST_PORT)
+        name = socket.socket(socket.AF_UNIX)
+        with socket.socket() as sock:
+            try:
+                name.bind(f"\0mailhaul-tests-port-{port}")
+                sock.bind(("127.0.0.1", port))
+            except OSError:  # another test run, or another server
+                name.close()
+                continue
+        _TAKEN.append(name)
+        return port
 
 
 def greets(port: int) -> bool:

@@ -79,7 +79,7 @@ class FaultProxy:
 
     def __init__(self, target_host: str, target_port: int, *, delay_ms: float = 0.0) -> None:
         self.target = (target_host, target_port)
-        #: One way; a round trip takes twice that.
+        #: One way; a round trip takes twice that. May be changed; a connection that was made without stays without.
         self.delay_seconds = delay_ms / 1000
         self.log: list[Event] = []
         self.stopping = threading.Event()
@@ -199,12 +199,17 @@ class _Pump:
         self._offset = 0
         self._tail = b""
         self._left = rule.nth if rule else 0
-        self._delayed: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
+        #: Who goes through the queue once goes through it to the end: without a delay nothing overtakes what is in it.
+        self._delayed: queue.SimpleQueue[tuple[float, bytes]] | None = (
+            queue.SimpleQueue() if proxy.delay_seconds else None
+        )
 
     def run(self) -> None:
         """Carry bytes until one side ends."""
-        if self._proxy.delay_seconds:
-            threading.Thread(target=self._deliver_delayed, daemon=True, name="proxy-delay").start()
+        if self._delayed is not None:
+            threading.Thread(
+                target=self._deliver_delayed, args=(self._delayed,), daemon=True, name="proxy-delay"
+            ).start()
         try:
             while data := self._origin.recv(_PIECE):
                 if self._link.deaf:
@@ -218,7 +223,7 @@ class _Pump:
         except OSError:
             pass
         if not self._link.dead:
-            self._forward(b"")
+            self._pass_on(b"")
 
     def _hit(self, data: bytes) -> int | None:
         """Behind which byte of the data the rule strikes; negative positions lie in what was sent before: then at once."""
@@ -280,17 +285,21 @@ class _Pump:
         self._goal.shutdown(socket.SHUT_WR)
 
     def _forward(self, data: bytes) -> None:
-        """Send on; nothing means that this direction has ended."""
+        """Send on what there is."""
         if self._garbling:
             data = bytes(byte ^ 0x20 if place % 97 == 0 else byte for place, byte in enumerate(data))
-        pieces = [bytes([byte]) for byte in data] if self._trickling and data else [data]
-        for piece in pieces:
+        pieces = [bytes([byte]) for byte in data] if self._trickling else [data]
+        for piece in filter(None, pieces):
             if self._trickling:
                 self._proxy.stopping.wait(self._trickling)
-            if self._proxy.delay_seconds:
-                self._delayed.put((time.monotonic() + self._proxy.delay_seconds, piece))
-            else:
-                self._send(piece)
+            self._pass_on(piece)
+
+    def _pass_on(self, data: bytes) -> None:
+        """Now or after the delay; nothing means that this direction has ended."""
+        if self._delayed is None:
+            self._send(data)
+        else:
+            self._delayed.put((time.monotonic() + self._proxy.delay_seconds, data))
 
     def _send(self, data: bytes) -> None:
         try:
@@ -301,9 +310,9 @@ class _Pump:
         except OSError:
             shut(self._origin, rst=True)
 
-    def _deliver_delayed(self) -> None:
+    def _deliver_delayed(self, delayed: queue.SimpleQueue[tuple[float, bytes]]) -> None:
         while True:
-            due, data = self._delayed.get()
+            due, data = delayed.get()
             self._proxy.stopping.wait(max(0.0, due - time.monotonic()))
             self._send(data)
             if not data:

@@ -162,3 +162,18 @@ def test_the_proxy_can_be_far_away(server: FaultyServer, fault_proxy: Callable[.
         many = time.monotonic() - began - one
     assert 0.05 <= one < 0.5
     assert many < 10 * one
+
+
+def test_what_comes_after_a_delay_does_not_overtake_what_came_before(
+    server: FaultyServer, fault_proxy: Callable[..., FaultProxy]
+) -> None:
+    proxy = fault_proxy(server.host, server.port, delay_ms=150)
+    came = Rule("stall", "c2s", at=b"NOOP\r\n")
+    proxy.plan(came)
+    with Wire(proxy.host, proxy.port, "user", PASSWORD) as wire:
+        first = wire.send(b"NOOP")
+        came.await_reached()
+        proxy.delay_seconds = 0.0
+        came.release()
+        second = wire.send(b"NOOP")
+        assert [wire.read().line.split()[0] for _ in range(2)] == [first, second]

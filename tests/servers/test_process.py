@@ -1,0 +1,35 @@
+"""Ports are each test's own, whoever else runs beside it."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.servers import process
+from tests.servers.process import free_port
+
+OTHER = """
+import sys
+from tests.servers.process import free_port
+print(*(free_port() for _ in range(3)), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_port_is_not_the_kernels_to_give_away() -> None:
+    lowest, highest = map(int, Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
+    assert not [port for port in (free_port() for _ in range(20)) if lowest <= port <= highest]
+
+
+def test_a_port_that_another_process_was_given_is_left_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", OTHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        theirs = [int(port) for port in other.stdout.readline().split()]
+        monkeypatch.setattr(process, "_PORTS", itertools.count(min(theirs) - process._LOWEST_PORT))
+        ours = [free_port() for _ in range(3)]
+        other.kill()
+    assert len({*theirs, *ours}) == 6
