@@ -107,7 +107,7 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
     source.fill({"INBOX": 200, "Other": 200})
     # Slow enough to be interrupted in the middle.
     office.variables["MAILHAUL_GROUP_MESSAGES"] = "1"
-    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
     manifest = office.manifest({name: f"pw-{name}"})
     process = office.start("import", manifest, *ends)
@@ -118,6 +118,7 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
     assert "run the same command to go on" in ended.said
     assert _children(office) == []
 
+    slow.delay_seconds = 0.0
     found = json.loads(office.run("import", manifest, *ends, "--json").out)
     assert found["import"]["copied"] == 400
     assert 0 < found["import"]["this_run"]["copied"] < 400
@@ -144,7 +145,7 @@ def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
     until(lambda: any("-m worker" in line for line in _children(office)) or process.poll() is not None, "the worker")
     process.kill()
     office.ended(process, code=None)
-    until(lambda: _children(office) == [], "the end of all children", seconds=15)
+    until(lambda: _children(office) == [], "the end of all children")
 
 
 def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(office: Office) -> None:

@@ -15,17 +15,24 @@ from tests.acceptance.conftest import Box, Office, until
 from tests.mail import make_message
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import Gmail, fetched
+from tests.servers.proxy import FaultProxy
 from tests.servers.redis_server import RedisServer
 
 MESSAGES = 300
 
 
 @pytest.fixture
-def slow(office: Office, fault_proxy: Any) -> list[str]:
-    """The ends of an import that takes a while: one message after another, over a long line."""
+def line(office: Office, fault_proxy: Any) -> FaultProxy:
+    """A long one: one message after another takes a while."""
     office.variables |= {"MAILHAUL_GROUP_MESSAGES": "1", "MAILHAUL_SETTLE_SECONDS": "1"}
-    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
-    return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{proxy.port}"]
+    proxy: FaultProxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
+    return proxy
+
+
+@pytest.fixture
+def slow(office: Office, line: FaultProxy) -> list[str]:
+    """The ends of an import over it."""
+    return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{line.port}"]
 
 
 def _killed_in_the_middle(office: Office, slow: list[str], name: str, *more: str) -> tuple[Box, Box]:
@@ -38,8 +45,9 @@ def _killed_in_the_middle(office: Office, slow: list[str], name: str, *more: str
     return source, destination
 
 
-def _goes_on(office: Office, slow: list[str], *more: str) -> str:
-    """The same command once more; what it said."""
+def _goes_on(office: Office, line: FaultProxy, slow: list[str], *more: str) -> str:
+    """The same command once more, over a short line; what it said."""
+    line.delay_seconds = 0.0
     ended = office.run("import", office.home / "people.csv", *slow, *more, "--json")
     found = json.loads(ended.out)["import"]
     assert found["copied"] == MESSAGES
@@ -48,24 +56,26 @@ def _goes_on(office: Office, slow: list[str], *more: str) -> str:
     return ended.said
 
 
-def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(office: Office, slow: list[str]) -> None:
+def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
+    office: Office, line: FaultProxy, slow: list[str]
+) -> None:
     # Far above the deadline of a command: whoever waited for a lease, or for a connection, would be caught.
     office.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
     source, destination = _killed_in_the_middle(office, slow, "cut-down")
-    said = _goes_on(office, slow)
+    said = _goes_on(office, line, slow)
     assert "lost worker" not in said
     assert destination.seen() == source.seen()
 
 
 def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_says_so(
-    office: Office, slow: list[str], redis_server: RedisServer
+    office: Office, line: FaultProxy, slow: list[str], redis_server: RedisServer
 ) -> None:
     """Also the negative control of the test above: without the look at who is dead, the lease is what one waits for."""
     office.variables |= {
         "MAILHAUL_REDIS_URL": redis_server.url(0), "MAILHAUL_LEASE_SECONDS": "25", "MAILHAUL_RENEW_SECONDS": "5",
     }  # fmt: skip
     source, destination = _killed_in_the_middle(office, slow, "elsewhere", "--workers", "1")
-    said = _goes_on(office, slow, "--workers", "1")
+    said = _goes_on(office, line, slow, "--workers", "1")
     assert "messages wait for a lost worker, about" in said
     assert destination.seen() == source.seen()
 

@@ -19,7 +19,7 @@ def _status(office: Office) -> dict[str, Any]:
 def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_proxy: Any) -> None:
     # Slow enough to be stopped in the middle, and one mailbox that nobody may connect to until we say so.
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
-    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=40)
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
     boxes = office.accounts("steer1", "steer2")
     boxes["steer1"][0].fill({"INBOX": 600})
@@ -37,6 +37,7 @@ def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_p
     still = _copied(office)
     assert 0 < still < 600, "it was done before it could be paused"
     assert _status(office)["import"]["status"] == "paused"
+    slow.delay_seconds = 0.0
 
     office.run("resume", "people")
     until(lambda: _copied(office) > still, "more messages", seconds=5)

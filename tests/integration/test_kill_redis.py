@@ -8,8 +8,8 @@ from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.office import Gate, Office, folders_of
 
-#: So slow a line that things happen in the middle of an import.
-SLOW_MS = 25.0
+#: So slow a line that things happen in the middle of an import; afterwards it hurries.
+SLOW_MS = 100.0
 
 
 def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_pair: DovecotPair) -> None:
@@ -26,6 +26,7 @@ def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_
             office.until_done(whole, int(share * person.messages))
             office.redis.kill()
             office.redis.start()
+        slow.hurry()
         office.await_finished(whole)
         assert [child.pid for child in lives if child.running] == pids, "somebody had to be started again"
         office.assert_exactly_once(whole)
@@ -47,6 +48,7 @@ def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
         office.until(lambda: bool(worker.said(event="lease_lost")), "the end of the leases by the worker's own clock")
         # No intent, no append: what was on its way has arrived, and nothing more comes.
         office.redis.thaw()
+        slow.hurry()
         office.await_finished(whole)
         office.assert_exactly_once(whole)
         assert person.messages == 600
@@ -78,6 +80,7 @@ def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pa
             "the end of what was under way",
         )
         slow.cut()  # and nothing is on its way any more
+        slow.hurry()
         present = office.held_at(person) + office.held_at(person, "Work")
         assert present >= 200
         again = office.submit()

@@ -20,7 +20,7 @@ DRAINED_SECONDS = 25.0
 
 
 class Busy:
-    """An import under way over a slow line."""
+    """An import under way over a line so slow that it is in the middle however late somebody looks."""
 
     def __init__(self, office: Office, gate: Gate, person: Person) -> None:
         self.office, self.gate, self.person = office, gate, person
@@ -42,7 +42,8 @@ class Busy:
         assert not self.office.finished(self.whole), "too fast for this test"
 
     def finish(self) -> None:
-        """To the end, and looks."""
+        """To the end, over a quick line, and looks."""
+        self.gate.hurry()
         self.office.await_finished(self.whole)
         self.office.assert_exactly_once(self.whole)
 
@@ -50,7 +51,7 @@ class Busy:
 @pytest.fixture
 def busy(dovecot_pair: DovecotPair) -> Iterator[Busy]:
     with (
-        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=40.0) as gate,
+        Gate(dovecot_pair.destination, "c2s", b"", delay_ms=120.0) as gate,
         Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
     ):
         office.destination_port = gate.port
