@@ -98,7 +98,8 @@ def run_credentials(
             going_on += done.queued
             told.append(f"{spoken_mailboxes(done.mailboxes)} with new passwords")
         lonely = ground.nobody_works() if going_on else ""
-    say(f"import {clean(request.name)}: {', '.join(told)}, {spoken_mailboxes(going_on)} go on")
+    goes_on = "1 goes on" if going_on == 1 else f"{going_on} go on"
+    say(f"import {clean(request.name)}: {', '.join(told)}; {goes_on}")
     if lonely:
         say(
             f"{lonely} (the import command reads its own CSV again: correct the password there too)" if file else lonely

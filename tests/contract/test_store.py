@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import pytest
@@ -370,21 +369,17 @@ def test_a_reset_folder_forgets_its_ledger_and_its_counts_and_fences_its_writer(
     sums_agree(store, whole.import_id)
 
 
-def test_ten_thousand_folders_are_planned_in_reasonable_time(store: Store) -> None:
+def test_ten_thousand_folders_are_planned(store: Store) -> None:
     whole, (mailbox,) = start(store)
     lease = take(store)
-    began = time.perf_counter()
     for n in range(10_000):
         store.plan_folders(lease, [(plan_of(mailbox, f"f{n}", (1, 3)), n)])
     store.finish(lease)
-    assert time.perf_counter() - began < 30
-    began = time.perf_counter()
     assert store.import_tally(whole.import_id)[0].messages == 30_000
     assert len(store.folders(mailbox.mailbox_id)) == 10_000
     lease = take(store)
     assert lease.folder is not None
     assert lease.folder.display == "f0"
-    assert time.perf_counter() - began < 10
 
 
 # -- a second pass

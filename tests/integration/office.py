@@ -434,6 +434,12 @@ class Gate:
         """Returns when so many have."""
         await_ready(lambda: self.waiting >= connections, DEADLINE_SECONDS, "a connection at the gate")
 
+    def await_held(self, text: bytes) -> None:
+        """Returns when a connection that has stalled was sent this too."""
+        await_ready(
+            lambda: any(text in rule.held() for rule in self._rules), DEADLINE_SECONDS, "what is behind the gate"
+        )
+
     def cut(self) -> None:
         """Ends every connection, with what is still on its way."""
         self._proxy.cut_all()

@@ -48,6 +48,7 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
         whole = office.submit()
         destination.await_waiting()
         source.await_waiting()
+        destination.await_held(alike[59].body)  # all that it will ever send
         frozen.freeze()
         destination.pattern = b""
         if when == "after the end":

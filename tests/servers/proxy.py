@@ -46,6 +46,11 @@ class Rule:
     _reached: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
     _delivered: threading.Event = field(default_factory=threading.Event)
+    _behind: Callable[[], bytes] = lambda: b""
+
+    def held(self) -> bytes:
+        """stall: what lies behind it, as far as it has come here; a sender's kernel may hold more."""
+        return self._behind()
 
     def release(self) -> None:
         """stall: go on. late: deliver."""
@@ -259,12 +264,21 @@ class _Pump:
             self._late(rule, after)
             return False
         if rule.kind == "stall":
+            rule._behind = lambda: after + self._waits()
             rule._released.wait()
+            rule._behind = lambda: b""
         self._garbling = rule.kind == "garble"
         self._trickling = rule.pause_seconds if rule.kind == "trickle" else 0.0
         self._offset += len(after)
         self._forward(after)
         return True
+
+    def _waits(self) -> bytes:
+        """What has come and is not read."""
+        try:
+            return self._origin.recv(1 << 22, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError:
+            return b""
 
     def _late(self, rule: Rule, held: bytes) -> None:
         self._origin.settimeout(_QUIET_SECONDS if rule.end is None else 30)

@@ -42,7 +42,7 @@ class Person:
     def __init__(self, browser: Any, house: House, **options: Any) -> None:
         self.context = browser.new_context(base_url=f"http://127.0.0.1:{house.port}", **options)
         self.page = self.context.new_page()
-        self.page.set_default_timeout(20_000)
+        self.page.set_default_timeout(60_000)
         self.scripts = options.get("java_script_enabled", True)
         self.trouble: list[str] = []
         self.page.on("dialog", lambda dialog: (self.trouble.append("dialog"), dialog.dismiss()))
