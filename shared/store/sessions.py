@@ -149,8 +149,10 @@ class Sessions(Asking):
         """A wrong guess: from this address, at this name."""
         for place in places:
             key = keys.tries(_hash(place))
-            self._do("set", key, 0, nx=True, ex=TRIES_SECONDS)
+            # The end is set after the count: a key that ended between the two would come back without one, for good.
             self._do("incr", key)
+            if self._do("ttl", key) < 0:  # "expire … nx" needs Redis 7
+                self._do("expire", key, TRIES_SECONDS)
 
     def misses(self, place: str) -> tuple[int, int]:
         """Wrong guesses lately, and seconds until they are forgotten."""

@@ -9,11 +9,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
 from joserfc.jwk import OctKey, RSAKey
+from redis import Redis
 
 from producer.web import scrypt
 from shared.store.principals import Principal, Role
@@ -148,6 +149,22 @@ def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
     assert (
         len([entry for entry in _audit(house) if entry[1] == "sign-in refused"]) == 11
     )  # the refused one guessed nothing
+
+
+def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(house: House) -> None:
+    state = connect(house.state_url)
+
+    class Ends:
+        """The state database; what was counted before ends right before the next count."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "incr":
+                state.delete(*state.scan_iter("*desk:tries:*"), "nothing")
+            return getattr(state, name)
+
+    Sessions(cast(Redis, Ends())).missed("192.0.2.7")
+    (key,) = list(state.scan_iter("*desk:tries:*"))
+    assert state.ttl(key) > 0  # else nobody from there is ever let in again
 
 
 def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> None:
