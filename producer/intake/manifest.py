@@ -142,7 +142,11 @@ def sift_manifest(
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
     reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers)
-    rows = [row for line, cells in lines if (row := reading.row(line, cells))]
+    # Lists that were joined bring their headers along; read as a mailbox such a row would ask for one named "login".
+    header = [cell.text for cell in sheet.rows[0][1]] if columns.header else None
+    again = {line for line, cells in lines if [cell.text for cell in cells] == header}
+    reading.errors += [RowError(line=line, what="repeats the header: delete this row") for line in sorted(again)]
+    rows = [row for line, cells in lines if line not in again and (row := reading.row(line, cells))]
     errors = sorted([*sheet.errors, *reading.errors], key=lambda error: error.line)
     if not lines and not errors:
         errors = [RowError(line=0, what="it has a header and no rows")]

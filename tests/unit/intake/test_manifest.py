@@ -249,6 +249,11 @@ class TestFaults:
             (4, "login", "the same login as in row 2, but the rest differs: keep one of them"),
         ]
 
+    def test_a_header_that_stands_again_is_no_mailbox(self) -> None:
+        repeated = [(3, "", "repeats the header: delete this row")]
+        assert errors("login,password\na,b\nlogin,password\nc,d\n") == repeated
+        assert len(parse_manifest(b"login,password\na,b\nlogin,other\n").rows) == 2  # such a login is one all the same
+
     def test_two_mailboxes_into_one(self) -> None:
         found = errors("login,password,new_login\na,b,x\nc,d,x\nx,e,y\nz,e,a\na2,b,z2\n")
         assert found == [(3, "new_login", "goes to the same mailbox as row 2: two would become one")]
