@@ -106,7 +106,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
             request = progress.request
             print(
                 f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  "
-                f"{progress.mailboxes_settled}/{progress.mailboxes_total} mailboxes  "
+                f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
                 f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
                 f"{request.source.url} → {request.destination.url}"
             )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from producer.coordinator.holds import gathered
-from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
+from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Stranded, Tally, Wait
 
 #: Rates are averages over this time.
@@ -99,9 +99,9 @@ class Progress:
         return sum(self.mailboxes.values())
 
     @property
-    def mailboxes_settled(self) -> int:
-        """Those that need nothing but perhaps a person."""
-        return sum(n for state, n in self.mailboxes.items() if state in SETTLED)
+    def mailboxes_complete(self) -> int:
+        """Those with which nothing is left to do; one that waits for a person is none."""
+        return self.mailboxes.get(MailboxState.COMPLETE, 0)
 
     @property
     def counted(self) -> bool:
@@ -177,5 +177,5 @@ def exit_code(known: Progress, unreadable_folders: int = 0) -> int:
     """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand
     in the report and are no fault; what is not at the destination although it should be, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing + unreadable_folders
-    settled_badly = known.mailboxes_total - known.mailboxes.get(MailboxState.COMPLETE, 0)
+    settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

@@ -55,7 +55,7 @@ def progress_line(progress: Progress) -> str:
     if progress.share_bytes is not None:
         sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
         parts.append(f"{sizes} ({percent(progress.share_bytes)})")
-    parts.append(f"{progress.mailboxes_settled} of {spoken_mailboxes(progress.mailboxes_total)}")
+    parts.append(f"{progress.mailboxes_complete} of {spoken_mailboxes(progress.mailboxes_total)}")
     if not progress.finished and progress.request.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"

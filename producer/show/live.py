@@ -131,8 +131,8 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
         ("bytes", progress.share_bytes, tally.done_bytes, tally.size_bytes),
         (
             "mailboxes",
-            progress.mailboxes_settled / max(1, progress.mailboxes_total),
-            progress.mailboxes_settled,
+            progress.mailboxes_complete / max(1, progress.mailboxes_total),
+            progress.mailboxes_complete,
             progress.mailboxes_total,
         ),
     ):

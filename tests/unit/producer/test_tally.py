@@ -126,3 +126,9 @@ def test_the_line_says_what_waits_for_a_lost_worker() -> None:
     assert "1 message waits for a lost worker, about 43 s still" in line(Stranded(units=1, messages=1, seconds=43))
     assert "work waits for a lost worker, about 43 s still" in line(Stranded(units=1, seconds=43))
     assert "lost" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
+
+
+def test_a_mailbox_that_waits_for_a_person_is_not_done() -> None:
+    line = progress_line(progress(_import(), _tally(50), {M.COMPLETE: 1, M.PARKED: 2, M.COPYING: 1}))
+    assert "; 1 of 4 mailboxes;" in line
+    assert "2 parked" in line
