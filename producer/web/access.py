@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security.utils import get_authorization_scheme_param
 
 from producer.web.counter import Counter, counter
 from producer.web.problems import Refused
@@ -71,6 +72,15 @@ def _by_token(known: Counter, request: Request, text: str) -> Principal:
     principal = known.principals.by_token(text)
     if principal is None:
         missed(known, request, "token")
+        raise Refused(401, "this token is not known")
+    return principal
+
+
+def viewer(request: Request, known: Counter) -> Principal:
+    """Who was let in, looked at again: a token may have ended since. Raises `Refused`."""
+    _, text = get_authorization_scheme_param(request.headers.get("authorization"))
+    principal = known.principals.by_token(text) if text else vouched(request, known)
+    if principal is None:
         raise Refused(401, "this token is not known")
     return principal
 

@@ -35,7 +35,8 @@ class Browser:
             base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
         )
         self.cookies = self._client.cookies
-        self.get, self.post, self.request = self._client.get, self._client.post, self._client.request
+        self.get, self.post = self._client.get, self._client.post
+        self.request, self.stream = self._client.request, self._client.stream
 
     def is_in(self) -> bool:
         """Whether the page is there for whoever holds these cookies."""

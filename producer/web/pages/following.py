@@ -13,12 +13,13 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from producer.web import imports as counterpart
 from producer.web.access import Known
-from producer.web.live import LOOK_SECONDS, MOST
+from producer.web.live import LOOK_SECONDS
 from producer.web.mailboxes import Order
 from producer.web.pages.drawing import draw, rendered
 from producer.web.pages.entering import Who, there
 from producer.web.pages.glance import Glance, Glances
 from producer.web.problems import Refused
+from producer.web.streams import Seat
 from shared.errors import MailhaulError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.search import Search
@@ -120,18 +121,15 @@ def _place(known: Known, request: Request, table: Shown) -> Table:
     nothing that a stream understands."""
     if there(known, request, touch=False):
         known.import_(table.import_id)
-    if request.app.state.streams >= MOST:
-        raise Refused(429, "too many streams are open")
     return table
 
 
 @routes.get("/imports/{import_id}/stream", response_class=EventSourceResponse)
 async def stream(
-    request: Request, known: Known, table: Annotated[Table, Depends(_place)]
+    request: Request, known: Known, table: Annotated[Table, Depends(_place)], _: Seat
 ) -> AsyncIterator[ServerSentEvent]:
-    """The part that changes, whenever it has, for as long as the session lasts; then a word about that, and event "ended"."""
+    """The part that changes, whenever it has, for as long as the session lasts and the import is there; then event "ended"."""
     glances: Glances = request.app.state.glances
-    request.app.state.streams += 1
 
     def drawn() -> str | None:
         who = there(known, request, touch=False)
@@ -139,23 +137,23 @@ async def stream(
             return None
         return rendered(request, "live.html", **_values(known, glances.of(table.import_id), table, who))
 
-    try:
-        last = ""
-        while True:
-            try:
-                now = await asyncio.to_thread(drawn)
-            except (MailhaulError, Refused):
-                now = last  # the store is away for a moment, or the import for good
-            if now is None:
-                yield ServerSentEvent(raw_data=rendered(request, "signed_out.html", here=table.link()))
-                yield ServerSentEvent(event="ended", raw_data="signed out")
-                return
-            if now != last:
-                yield ServerSentEvent(raw_data=now)
-                last = now
-            await asyncio.sleep(LOOK_SECONDS)
-    finally:
-        request.app.state.streams -= 1
+    last = ""
+    while True:
+        try:
+            now = await asyncio.to_thread(drawn)
+        except MailhaulError:
+            now = last  # the store is away for a moment
+        except Refused:
+            yield ServerSentEvent(event="ended", raw_data="gone")
+            return
+        if now is None:
+            yield ServerSentEvent(raw_data=rendered(request, "signed_out.html", here=table.link()))
+            yield ServerSentEvent(event="ended", raw_data="signed out")
+            return
+        if now != last:
+            yield ServerSentEvent(raw_data=now)
+            last = now
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 @routes.get("/imports/{import_id}/report/{file}")

@@ -1,0 +1,133 @@
+"""Streams of events end with what they stand on: the token, the import. And there are only so many places."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+import httpx2
+import pytest
+import redis
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from producer.web import streams
+from producer.web.problems import install
+from tests.servers.dovecot import Dovecot
+from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.test_signing_in import GOOD, Browser, _user
+
+Servers = tuple[Dovecot, Dovecot]
+
+
+def _opened(house: House, servers: Servers) -> str:
+    house.serve(**allowed(servers))
+    body = {"name": "still", "manifest": f"anna,{PASSWORD}\n", **ends(servers)}
+    found: str = house.client().post("/imports", json=body).json()["import"]["id"]
+    return found
+
+
+def _events(stream: httpx2.Response, then: Any) -> list[str]:
+    """What is said until it ends; `then` is done once after the first."""
+    found: list[str] = []
+    for line in stream.iter_lines():
+        if line.startswith("data: ") and not any(one.startswith("data: ") for one in found):
+            then()
+        if line.startswith(("event: ", "data: ")):
+            found.append(line)
+    return found
+
+
+@pytest.mark.parametrize("what", ["token", "import"])
+def test_a_stream_of_the_api_ends_with_its_token_and_with_its_import(house: House, servers: Servers, what: str) -> None:
+    import_id = _opened(house, servers)
+    admin = house.client("admin")
+    made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
+
+    def ends_it() -> None:
+        if what == "token":
+            assert admin.delete(f"/tokens/{made['id']}").status_code == 204
+        else:
+            _forget(house, import_id)
+
+    robot = house.anybody(Authorization=f"Bearer {made['token']}")
+    with robot.stream("GET", f"/imports/{import_id}/events") as stream:
+        *_, kind, said = _events(stream, ends_it)
+    told = {"token": "this token is not known", "import": "there is no import with this id"}
+    assert (kind, json.loads(said[6:])["detail"]) == ("event: ended", told[what])
+
+
+def test_a_stream_of_the_page_ends_with_its_import(house: House, servers: Servers) -> None:
+    import_id = _opened(house, servers)
+    _user(house)
+    browser = Browser(house)
+    browser.signs_in("anna", GOOD)
+    with browser.stream("GET", f"/imports/{import_id}/stream") as stream:
+        *_, kind, _ = _events(stream, lambda: _forget(house, import_id))
+    assert kind == "event: ended"
+
+
+def _forget(house: House, import_id: str) -> None:
+    """As when its time is over."""
+    with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
+        client.delete(*client.scan_iter(f"*import:{import_id}*"))
+
+
+def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three who come at once for two places; one is left when somebody goes away in the middle."""
+    monkeypatch.setattr(streams, "MOST", 2)
+    app = FastAPI()
+    app.state.streams = 0
+    app.state.refusal = None
+    install(app)
+
+    @app.get("/api/endless")
+    async def endless(_: streams.Seat) -> StreamingResponse:
+        async def told() -> Any:
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.01)
+
+        return StreamingResponse(told())
+
+    @app.get("/api/broken")
+    async def broken(_: streams.Seat) -> None:
+        raise ValueError("no stream")
+
+    async def visit(path: str, leave: asyncio.Event, statuses: list[int]) -> None:
+        async def receive() -> dict[str, Any]:
+            await leave.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+
+        scope = {
+            "type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "headers": [],
+            "http_version": "1.1", "scheme": "http", "server": ("x", 80), "client": ("127.0.0.1", 1), "root_path": "",
+            "asgi": {"version": "3.0"},
+        }  # fmt: skip
+        with contextlib.suppress(ValueError):
+            await app(scope, receive, send)
+
+    async def all_of_them() -> list[int]:
+        statuses: list[int] = []
+        leave = [asyncio.Event() for _ in range(4)]
+        visits = [asyncio.create_task(visit("/api/endless", one, statuses)) for one in leave[:3]]
+        while len(statuses) < 3:
+            await asyncio.sleep(0)
+        leave[0].set()
+        leave[1].set()
+        leave[2].set()
+        await asyncio.gather(*visits)
+        assert app.state.streams == 0
+        await visit("/api/broken", leave[3], statuses)
+        assert app.state.streams == 0
+        return sorted(statuses)
+
+    assert asyncio.run(all_of_them())[:3] == [200, 200, 429]
