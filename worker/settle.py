@@ -18,7 +18,7 @@ from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import UidSet
-from worker.decide import Sent, pair, settled_group
+from worker.decide import Paired, Sent, pair, settled_group
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,16 +60,33 @@ def recognise(
     source: MailSource | None, destination: MailDestination, sources: list[Sighting], candidates: list[Sighting]
 ) -> dict[int, int]:
     """Source UID → destination UID; ambiguity is resolved by reading the bytes of just the ambiguous ones, or, without
-    a source to read from, by order."""
+    a source to read from, by order. With one, the bytes also decide of what is left over on both sides with the same
+    fingerprint: some sources announce other sizes than they send (POP3, Exchange), and then neither twins nor messages
+    without a header are told apart by less."""
     paired = pair(sources, candidates)
     pairs = dict(paired.pairs)
-    if paired.ambiguous_sources and source is None:
-        pairs |= dict(zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False))
-    elif paired.ambiguous_sources and source is not None:
-        left = {s.uid: s.digest for s in source.sightings(paired.ambiguous_sources, full=True)}
-        right = {s.uid: s.digest for s in destination.sightings(paired.ambiguous_destinations, full=True)}
-        pairs |= match(left, right)
+    if source is None:
+        return pairs | dict(zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False))
+    left, right = _left_over(paired, sources, candidates)
+    left, right = left | paired.ambiguous_sources, right | paired.ambiguous_destinations
+    if left:
+        pairs |= match(
+            {s.uid: s.digest for s in source.sightings(left, full=True)},
+            {s.uid: s.digest for s in destination.sightings(right, full=True)},
+        )
     return pairs
+
+
+def _left_over(paired: Paired, sources: list[Sighting], candidates: list[Sighting]) -> tuple[UidSet, UidSet]:
+    """Source and destination UIDs that were not paired although their fingerprints are the same."""
+    used = UidSet.of(paired.pairs.values()) | paired.ambiguous_destinations
+    left = {s.uid: s.fingerprint for s in sources if s.uid in paired.absent}
+    right = {s.uid: s.fingerprint for s in candidates if s.uid not in used}
+    both = set(left.values()) & set(right.values())
+    return (
+        UidSet.of(uid for uid, fingerprint in left.items() if fingerprint in both),
+        UidSet.of(uid for uid, fingerprint in right.items() if fingerprint in both),
+    )
 
 
 def just_stored(

@@ -98,7 +98,7 @@ def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
     wanted = given(maildrops, source)
     manifest = office.manifest({source.login: source.password})
     office.variables |= {"MAILHAUL_GROUP_MESSAGES": "5", "MAILHAUL_SETTLE_SECONDS": "1"}
-    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=10)
+    proxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=100)
     slow = [*ends(office, maildrops)[:3], f"imap://127.0.0.1:{proxy.port}", "--json"]
     for least in (50, 300):
         child = office.start("import", manifest, *slow)
@@ -107,6 +107,7 @@ def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
         office.ended(child, code=-signal.SIGKILL)
         assert least <= sum(held(destination).values()) < len(bodies), "it was on its way"
         maildrops.restart()  # as a server does after its time-out: the maildrop is free again
+    proxy.delay_seconds = 0.0
     whole = json.loads(office.run("import", manifest, *slow).out)
     assert 0 < whole["import"]["this_run"]["copied"] < len(bodies) - 200, "what was in the ledger was not read again"
     assert whole["import"]["copied"] == len(bodies)

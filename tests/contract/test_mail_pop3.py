@@ -387,7 +387,7 @@ def test_stuffing_is_undone_for_any_body() -> None:
 def test_a_server_that_makes_no_sense_or_stops_is_given_up() -> None:
     for raw in (b"hello\r\n", b"+OK\r\nSubject: x\r\n\r\nno end"):
         with Pop3Server([small(1)], raw={1: raw}) as server:
-            ways = Ways(connect_timeout_seconds=1, command_timeout_seconds=0.3)
+            ways = Ways(connect_timeout_seconds=5, command_timeout_seconds=1)
             there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
             source = ways.source(there, Proof(login="u", secret=Secret("p")), Passing())
             source.open(INBOX)

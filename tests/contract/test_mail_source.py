@@ -468,10 +468,10 @@ def test_a_drip_feed_cannot_hold_a_lane(drip: bytes) -> None:
 
 def test_our_own_slowness_is_not_the_servers() -> None:
     with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {5}\r\nhello)\r\n" % DATE, b"TAG OK\r\n") as server:
-        source = server.source(command_timeout_seconds=0.3)
+        source = server.source(command_timeout_seconds=1.0)
         source.open(b"f")
         for _ in source.fetch(UidSet.parse("1:600")):
-            threading.Event().wait(0.5)  # what the destination takes its time for
+            threading.Event().wait(1.2)  # what the destination takes its time for
         source.noop()
 
 

@@ -80,7 +80,7 @@ class Farm:
                 raise RuntimeError(f"the {role} ended with {process.returncode}: {log.read_text()[-2000:]}")
             return probe(port, "/readyz")[0]
 
-        await_ready(ready, 20.0, f"the {role}")
+        await_ready(ready, 60.0, f"the {role}")
         return process, port
 
     def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:

@@ -113,7 +113,8 @@ def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
         def known() -> bool:
             try:
                 with redis.Redis(port=port, protocol=2, decode_responses=True) as client:
-                    return bool(client.sentinel_slaves("main"))
+                    # Not before it has asked the replica itself may it choose it.
+                    return [one["master-link-status"] for one in client.sentinel_slaves("main")] == ["ok"]
             except redis.RedisError:
                 return False
 
@@ -127,7 +128,8 @@ def test_a_failover_is_survived(sentinels: tuple[RedisServer, str]) -> None:
     before = store.lead("me", 60)
     assert before
     with master.client() as client:
-        client.wait(1, 5000)
+        client.set("last", "one")  # WAIT speaks of what this connection wrote
+        assert client.wait(1, 20_000) == 1
     master.kill()
     assert store.lead("me", 60) == before, "the other one knows what was acknowledged and replicated"
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import worker.copy
+import worker.settle
 from shared.uids import UidSet
 from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
@@ -163,6 +164,23 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
     stage = stage_of(wires)
     stage.to_the_end()
     assert wires.bodies().total() > 15
+
+
+@pytest.mark.parametrize("by_bytes", [True, False])
+def test_what_a_source_tells_another_size_of_is_found_again_by_its_bytes(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, by_bytes: bool
+) -> None:
+    """POP3's sizes are not those of the bytes it sends, as Exchange's. Without a header, or with a twin, nothing else tells."""
+    if not by_bytes:
+        monkeypatch.setattr(worker.settle, "_left_over", lambda paired, sources, candidates: (UidSet(), UidSet()))
+    for body in (plain(1), b"x\r\n", plain(2), b"y\r\n", plain(3), plain(3)):
+        wires.old.folder(b"INBOX").add(body).size = 1
+    wires.destination.faults.add(lost_ok(rb"^APPEND"))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent(), "verification removes what came twice, where its date tells that it is ours"
+    assert (wires.new.folder(b"INBOX").uidnext == 7) is by_bytes, "sent again"
+    assert stage.outcomes() == {"copied": 6}
 
 
 def test_a_message_whose_body_always_breaks_off_fails_alone(wires: Wires) -> None:

@@ -47,8 +47,8 @@ def _until_six(stage: Stage) -> None:
         def sending(*args: object) -> None:
             send(*args)  # type: ignore[arg-type]
             sent.append(args)
-            if len(sent) == 2:
-                stage.time = NEARLY_SIX + 10
+            if len(sent) >= 2:  # two lanes may both have sent before either looks
+                stage.time = max(stage.time, NEARLY_SIX + 10)
 
         session.send = sending  # type: ignore[method-assign]
         return session

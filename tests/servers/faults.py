@@ -73,12 +73,12 @@ class Fault:
         """End the waiting of STALL, STALL_ANSWER and LATE."""
         self._released.set()
 
-    def await_reached(self, seconds: float = 10.0) -> None:
+    def await_reached(self, seconds: float = 60.0) -> None:
         """Return when it first struck."""
         if not self._reached.wait(seconds):
             raise TimeoutError(f"{self.action} was not reached")
 
-    def await_done(self, seconds: float = 10.0) -> None:
+    def await_done(self, seconds: float = 60.0) -> None:
         """Return when what LATE or a lost OK holds back has been carried out."""
         if not self._done.wait(seconds):
             raise TimeoutError(f"{self.action} was not carried out")

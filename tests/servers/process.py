@@ -36,7 +36,7 @@ class ServerDied(RuntimeError):
     """A server ended instead of becoming ready."""
 
 
-def await_ready(check: Callable[[], bool], deadline_seconds: float = 10.0, what: str = "it") -> None:
+def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what: str = "it") -> None:
     """Return as soon as `check` says yes; `TimeoutError` when the deadline passes first. An `OSError` of it is a no."""
     deadline = time.monotonic() + deadline_seconds
     pause = threading.Event()
@@ -148,7 +148,7 @@ def _kill_group(pid: int) -> None:
         return
 
 
-def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 20.0) -> None:
+def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 60.0) -> None:
     """Return when the server on `port` greets; `ServerDied`, with its log, when it ended."""
 
     def check() -> bool:

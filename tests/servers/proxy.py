@@ -56,12 +56,12 @@ class Rule:
         """stall: go on. late: deliver."""
         self._released.set()
 
-    def await_reached(self, seconds: float = 10.0) -> None:
+    def await_reached(self, seconds: float = 60.0) -> None:
         """Return when it has struck."""
         if not self._reached.wait(seconds):
             raise TimeoutError(f"{self.kind} was not reached")
 
-    def await_delivered(self, seconds: float = 10.0) -> None:
+    def await_delivered(self, seconds: float = 60.0) -> None:
         """late: return when the server has been sent what was held back."""
         if not self._delivered.wait(seconds):
             raise TimeoutError("nothing was delivered")

@@ -83,7 +83,7 @@ class RedisServer:
             except redis.ConnectionError:  # also while it is loading
                 return False
 
-        await_ready(answers, 20.0, "Redis")
+        await_ready(answers, 60.0, "Redis")
 
     @property
     def data(self) -> Path:

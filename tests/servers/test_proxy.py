@@ -151,7 +151,7 @@ def test_the_proxy_can_be_away_and_choose_its_rules(
 
 
 def test_the_proxy_can_be_far_away(server: FaultyServer, fault_proxy: Callable[..., FaultProxy]) -> None:
-    proxy = fault_proxy(server.host, server.port, delay_ms=25)
+    proxy = fault_proxy(server.host, server.port, delay_ms=100)
     with Wire(proxy.host, proxy.port, "user", PASSWORD) as wire:
         began = time.monotonic()
         wire.command(b"NOOP")
@@ -160,7 +160,7 @@ def test_the_proxy_can_be_far_away(server: FaultyServer, fault_proxy: Callable[.
         for tag in tags:
             wire.collect(tag)
         many = time.monotonic() - began - one
-    assert 0.05 <= one < 0.5
+    assert 0.2 <= one < 2
     assert many < 10 * one
 
 

@@ -108,7 +108,7 @@ class House:
             except httpx2.HTTPError:
                 return False
 
-        await_ready(answers, 30)
+        await_ready(answers, 60)
 
     def crew(self) -> None:
         """A coordinator and a worker."""

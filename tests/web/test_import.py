@@ -92,7 +92,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
 def test_live_events_pause_and_resume(house: House, servers: Servers, fault_proxy: Any) -> None:
     source, destination = servers
     _fill(servers, "web3", 150)
-    slow = fault_proxy(destination.host, destination.port, delay_ms=80)
+    slow = fault_proxy(destination.host, destination.port, delay_ms=200)
     given = allowed(servers)
     house.serve(**given | {"MAILHAUL_WEB_PORTS": f"{source.port},{slow.port}", "MAILHAUL_GROUP_MESSAGES": "1"})
     house.crew()
@@ -115,6 +115,7 @@ def test_live_events_pause_and_resume(house: House, servers: Servers, fault_prox
                     paused = True
                     assert api.post(f"{there}/pause", json={}).json()["import"]["status"] == "paused"
                     await_ready(lambda: house.store.overview().leased_units == 0, 10, "the pause")
+                    slow.delay_seconds = 0.0
                     assert api.post(f"{there}/resume", json={}).json()["mailboxes"] == 1
         assert kind == "finished"
     assert paused, "it was done before it could be paused"

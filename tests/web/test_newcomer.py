@@ -60,7 +60,7 @@ def test_three_mailboxes_by_what_stands_on_the_screen(servers: Servers, browser:
         with up(Path(home), **allowed(servers)) as link:
             context = browser.new_context(locale="en")
             page = context.new_page()
-            page.set_default_timeout(30_000)
+            page.set_default_timeout(60_000)
             page.goto(link)
             page.get_by_role("link", name="New import").first.click()
             for legend, server in (("Where mail comes from", source), ("Where mail goes to", destination)):

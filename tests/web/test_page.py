@@ -254,10 +254,12 @@ def test_without_scripts_in_the_dark_on_a_narrow_screen(house: House, servers: S
     _opens(person, servers, f"page3,{PASSWORD}\n", do="preview")
     page.wait_for_selector("td:text-is('page3')")
     page.click("button:text-is('Start the import')")
-    for _ in range(600):
+
+    def complete() -> bool:
         page.click("a:text-is('Refresh')")
-        if page.locator("#live h1 .state.complete").count():
-            break
+        return bool(page.locator("#live h1 .state.complete").count())
+
+    await_ready(complete, 60, "the end")
     assert page.locator("#live h1 .state").inner_text() == "complete"
     person.looks("import-dark-narrow")
     page.click("button:has-text('Sign out')")
