@@ -394,6 +394,16 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
     assert thief.get("/oidc/back?error=access_denied").status_code == 401
 
 
+def test_nobody_begins_more_than_there_is_room_for(house: House, provider: IdentityProvider) -> None:
+    """What is begun is kept for ten minutes, in the Redis that imports need: strangers are not to fill it."""
+    _with_provider(house, provider)
+    answers = [Browser(house).get("/oidc/begin") for _ in range(61)]
+    assert [answer.status_code for answer in answers] == [302] * 60 + [429]
+    assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
+    _user(house)
+    assert Browser(house).signs_in("anna", GOOD).status_code == 303  # another way in is not shut by it
+
+
 def test_a_provider_that_is_another_or_away_lets_nobody_in(house: House, provider: IdentityProvider) -> None:
     _with_provider(house, provider)
     provider.metadata = {"issuer": "https://evil.example"}

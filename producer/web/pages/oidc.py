@@ -18,7 +18,7 @@ from fastapi.responses import Response
 from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 
-from producer.web.access import Known, missed
+from producer.web.access import Known, missed, place_of
 from producer.web.counter import Counter
 from producer.web.pages.drawing import saying
 from producer.web.pages.entering import Stranger, To, door, is_secure, welcome
@@ -28,6 +28,8 @@ from shared.logs import get_logger
 from shared.store.principals import Principal
 from shared.store.sessions import WAY_SECONDS
 
+#: Begun from one address in a minute: each is kept for ten, in the Redis that imports need.
+MOST_BEGUN: Final = 60
 routes = APIRouter(prefix="/oidc", include_in_schema=False)
 _COOKIE: Final = "mailhaul-oidc"
 _SECONDS: Final = 15.0
@@ -107,6 +109,7 @@ def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
 @routes.get("/begin")
 async def begin(request: Request, known: Known, to: To = "") -> Response:
     """To the provider."""
+    await run_in_threadpool(_may_begin, known, request)
     kept: dict[str, Any] = {}
     request.scope["session"] = kept
     try:
@@ -119,6 +122,18 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
         secure=is_secure(request),
     )  # fmt: skip
     return answer
+
+
+def _may_begin(known: Counter, request: Request) -> None:
+    """One more from there. Raises `Refused` (429, with Retry-After)."""
+    place = f"begin:{place_of(request)}"
+    begun, seconds = known.sessions.misses(place)
+    if begun >= MOST_BEGUN:
+        raise Refused(
+            429, "too many sign-ins are begun from this address; try again in a minute",
+            headers={"Retry-After": str(seconds)},
+        )  # fmt: skip
+    known.sessions.missed(place)
 
 
 @routes.get("/back")
