@@ -130,9 +130,11 @@ class Attendant:
 
     def turn(self) -> None:
         """One round: ask, note, shut what is lost."""
-        with self._lock:
-            attended = list(self._attended.values())
         asked = self.turned = self.clock()
+        # What is over is over: asked for once more, it would begin anew, and by a store's mistake against somebody else.
+        self.expire()
+        with self._lock:
+            attended = [one for one in self._attended.values() if asked < one.deadline]
         extend = asked - self._renewed >= self.renew_seconds
         try:
             words = self.store.attend(self.worker, [a.lease for a in attended], extend=extend)

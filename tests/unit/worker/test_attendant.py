@@ -1,0 +1,41 @@
+"""A lease under the attendant's eye, with a clock that the test moves."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.store.memory import MemoryStore
+from tests.contract.store_kit import start, take
+from worker.attendant import Attendant
+
+
+class Session:
+    """Says whether it was shut."""
+
+    def __init__(self) -> None:
+        self.shut = False
+
+    def abort(self) -> None:
+        self.shut = True
+
+
+def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
+    """A worker that stood still: what it held may be another's by now, and its own clock must be enough to know."""
+    now = 0.0
+    store = MemoryStore()  # its clock stands still: it would renew for ever
+    start(store)
+    lease, session = replace(take(store), deadline=60.0), Session()
+    attendant = Attendant(store, "worker", clock=lambda: now)
+    attendant.watch(lease, [session])  # type: ignore[list-item]
+
+    now = 50.0
+    attendant.turn()
+    assert (attendant.wish(lease), session.shut) == ("run", False)
+    now = 109.0  # renewed at 50, for 60
+    assert attendant.wish(lease) == "run"
+    now = 110.0
+    attendant.turn()
+    assert (attendant.wish(lease), session.shut) == ("lost", True)
+    now = 111.0
+    attendant.turn()
+    assert attendant.wish(lease) == "lost"
