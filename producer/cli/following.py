@@ -72,8 +72,8 @@ class Watch:
         self._window = self._window.with_sample(
             Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
         )
-        if request.state is ImportState.FINISHED:
-            self._waits = store.waits(self._import_id)
+        if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
+            self._stranded, self._waits = store.stranded(self._import_id), store.waits(self._import_id)
         progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded, self._waits)
         if time.monotonic() >= self._rows_due and not progress.finished:
             began = time.monotonic()

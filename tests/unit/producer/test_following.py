@@ -1,0 +1,27 @@
+"""What is told of an import's end is of its end, whatever was seen a moment before."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+from producer import operations
+from producer.cli.following import Watch
+from shared.lifecycle import Control
+from shared.model import Stranded
+from tests.unit.producer.test_operations import Desk
+
+
+def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
+    desk = Desk()
+    request = desk.submit("anna")
+    waiting = [Stranded(units=1, messages=297, seconds=1.0)]
+    desk.store.stranded = lambda import_id: waiting[0]  # type: ignore[method-assign]
+    ground, shown = SimpleNamespace(store=desk.store), SimpleNamespace(show=lambda *seen: None)
+    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    watch.look()
+    assert watch.look().stranded.messages == 297
+    operations.control(desk.store, desk.ring, request, Control.CANCEL)
+    waiting[0] = Stranded()
+    ended = watch.look()
+    assert (ended.finished, ended.stranded) == (True, Stranded())
