@@ -145,7 +145,7 @@ def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
     until(lambda: any("-m worker" in line for line in _children(office)) or process.poll() is not None, "the worker")
     process.kill()
     office.ended(process, code=None)
-    until(lambda: _children(office) == [], "the end of all children")
+    until(lambda: _children(office) == [], "the end of all children", seconds=15)
 
 
 def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(office: Office) -> None:

@@ -463,7 +463,7 @@ def test_a_drip_feed_cannot_hold_a_lane(drip: bytes) -> None:
         started = time.monotonic()
         with pytest.raises((ConnectionLost, ProtocolViolation)):
             list(source.fetch(UidSet.parse("1:3")))
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 8
 
 
 def test_our_own_slowness_is_not_the_servers() -> None:
@@ -483,7 +483,7 @@ def test_abort_from_another_thread_ends_a_wait() -> None:
         started = time.monotonic()
         with pytest.raises(ConnectionLost):
             list(source.fetch(UidSet.parse("1")))
-        assert time.monotonic() - started < 60
+        assert time.monotonic() - started < 10
 
 
 def test_leaving_a_fetch_early_ends_the_session() -> None:

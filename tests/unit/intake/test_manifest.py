@@ -332,11 +332,13 @@ class TestFaults:
         errors('"a\n' * 50_000 + "x,y\n")
         errors("a," + "b" * 5_000_000)
         errors("," * 1_000_000)
-        assert time.process_time() - began < 20
+        assert time.process_time() - began < 5
 
     def test_two_hundred_thousand_rows(self) -> None:
         text = "".join(f'"user{n}@old.example","pass{n}","user{n}@new.example",""\n' for n in range(200_000))
+        began = time.process_time()
         assert len(parse_manifest(text.encode()).rows) == 200_000
+        assert time.process_time() - began < 20
 
 
 _value = st.text(st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), min_size=1, max_size=12)
