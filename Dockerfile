@@ -8,7 +8,7 @@ COPY deploy/requirements.lock /tmp/requirements.lock
 # Every package in the version and with the hash of requirements.lock; nothing is built from source.
 RUN python -m venv /opt/pip \
  && /opt/pip/bin/pip --python /opt/mailhaul/bin/python install --no-cache-dir --disable-pip-version-check \
-      --require-hashes --only-binary :all: -r /tmp/requirements.lock
+      --no-deps --require-hashes --only-binary :all: -r /tmp/requirements.lock
 COPY producer /opt/mailhaul/app/producer
 COPY shared /opt/mailhaul/app/shared
 COPY worker /opt/mailhaul/app/worker
