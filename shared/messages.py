@@ -6,7 +6,7 @@ Folder names are the server's own bytes. `shared.mail` has the ports that speak 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from shared.uids import Uid
 
@@ -39,14 +39,14 @@ class FolderListing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
-    """What STATUS, EXAMINE or SELECT say of a folder."""
+    """What STATUS says of a folder. A number that the server did not say is None, never 0 or 1."""
 
-    #: UIDVALIDITY, or 0 where the server has no stable UIDs.
-    uidvalidity: int
+    #: UIDVALIDITY; None where it was not said, so that the UIDs of today promise nothing about those of tomorrow.
+    uidvalidity: int | None = None
     #: The next UID is at least this.
-    uidnext: int
+    uidnext: int | None = None
     #: Number of messages.
-    messages: int
+    messages: int | None = None
     #: HIGHESTMODSEQ (RFC 7162); None without CONDSTORE.
     highestmodseq: int | None = None
     #: Sum of message sizes in bytes (STATUS=SIZE, RFC 8438); None where not offered.
@@ -55,6 +55,26 @@ class FolderStatus:
     append_limit_bytes: int | None = None
     #: Flags that may be stored for good, as the server spells them; only of a selected folder.
     permanent_flags: frozenset[str] = frozenset()
+
+    def same_uids(self, uidvalidity: int) -> bool:
+        """Whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not said."""
+        return (self.uidvalidity or 0) == uidvalidity
+
+    def known(self) -> KnownStatus | None:
+        """The same when it holds everything that counting and comparing need; None when the folder has to be opened for it."""
+        if self.uidvalidity is None or self.uidnext is None or self.messages is None:
+            return None
+        return KnownStatus(**{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class KnownStatus(FolderStatus):
+    """What EXAMINE or SELECT say of a folder, or a STATUS that left out nothing."""
+
+    #: The next UID is at least this.
+    uidnext: int
+    #: Number of messages.
+    messages: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

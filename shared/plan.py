@@ -12,10 +12,10 @@ from shared.uids import Uid, UidSet
 
 
 class Status(Protocol):
-    """What is needed of `shared.mail.FolderStatus`; this floor does not know the ports."""
+    """What is needed of `shared.mail.KnownStatus`; this floor does not know the ports."""
 
     @property
-    def uidvalidity(self) -> int: ...
+    def uidvalidity(self) -> int | None: ...
     @property
     def uidnext(self) -> int: ...
     @property
@@ -120,7 +120,7 @@ def delta(status: Status, folder: Folder | None) -> Delta:
     """
     if folder is None or (folder.uidvalidity == 0 and folder.uidnext <= 1):
         return Delta(change=Change.NEW, first_uid=1)
-    if status.uidvalidity != folder.uidvalidity or status.uidvalidity == 0:
+    if not status.uidvalidity or status.uidvalidity != folder.uidvalidity:
         return Delta(change=Change.REPLACED, first_uid=1)
     flags, since = _flags(status, folder)
     if status.uidnext != folder.uidnext:

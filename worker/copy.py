@@ -26,7 +26,7 @@ from shared.errors import (
 from shared.events import DoubtResolved, Listener
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
-from shared.mail import FolderStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
@@ -80,7 +80,7 @@ class BatchCopy:
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
-        self._status: FolderStatus | None = None
+        self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: Shared | None = None
 
@@ -130,16 +130,16 @@ class BatchCopy:
         assert self._flight is not None, "opened first"
         return self._flight
 
-    def _open(self, folder: Folder) -> FolderStatus:
+    def _open(self, folder: Folder) -> KnownStatus:
         lease = self._lease
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
         if not (lease.intents or doubtful or self._labels) and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
         here = self._destination.open(folder.destination_name)
         there = self._source.open(folder.source_name)
-        if there.uidvalidity != folder.uidvalidity:
+        if not there.same_uids(folder.uidvalidity):
             raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
-        if here.uidvalidity != folder.destination_uidvalidity:
+        if not here.same_uids(folder.destination_uidvalidity):
             raise FolderChanged(
                 "destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}"
             )

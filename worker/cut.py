@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from shared.errors import ServerRefused
 from shared.gmail import LabelView
-from shared.mail import FolderStatus, MailDestination, MailSource
+from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import kept_elsewhere, left_out
 from shared.model import Folder, FolderPlan, Options, Settled, Unit
 from shared.plan import Worth, cut_batches
@@ -91,7 +91,7 @@ class Cutting:
         )
 
     def cut(
-        self, plan: FolderPlan, opened: FolderStatus, low: int, here: FolderStatus | None, skipped: Skipped
+        self, plan: FolderPlan, opened: KnownStatus, low: int, here: KnownStatus | None, skipped: Skipped
     ) -> FolderPlan:
         """The plan with the batches of the folder from UID `low` on, and of what is wanted after all; what `here`, a
         destination folder never planned before, holds already is adopted first."""

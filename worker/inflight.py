@@ -13,7 +13,7 @@ from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError,
 from shared.events import GroupSettled, Listener
 from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
-from shared.mail import Appended, FolderStatus
+from shared.mail import Appended, KnownStatus
 from shared.model import Intent, Lease, Settled
 from shared.rates import Due
 from shared.store import WorkStore
@@ -41,7 +41,7 @@ class InFlight:
     #: Where intents and records go.
     store: WorkStore
     #: The destination folder as it was when opened.
-    status: FolderStatus
+    status: KnownStatus
     #: Told of what happened.
     tell: Listener
     #: Used when the destination does not say which UIDs it gave (RFC 4315 missing).
@@ -78,7 +78,7 @@ class InFlight:
         intent = Intent(
             intent_id=f"{self.lease.term}.{self._count}",
             uids=UidSet.of(sent.uid for sent in group),
-            destination_uidvalidity=self.status.uidvalidity,
+            destination_uidvalidity=self.status.uidvalidity or 0,
             destination_uidnext=self.uidnext,
             size_bytes=sum(sent.size_bytes for sent in group) if moved else 0,
         )
@@ -90,7 +90,7 @@ class InFlight:
         """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
-        if answer.uidvalidity not in (None, self.status.uidvalidity):
+        if answer.uidvalidity is not None and not self.status.same_uids(answer.uidvalidity):
             raise FolderChanged(
                 "destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.lifecycle import Outcome
-from shared.mail import FolderStatus, MailSource
+from shared.mail import KnownStatus, MailSource
 from shared.mail.limits import too_large
 from shared.model import Note
 from shared.uids import UidSet
@@ -11,7 +11,7 @@ from worker.decide import without_copy
 from worker.inflight import InFlight
 
 
-def set_aside(source: MailSource, opened: FolderStatus, flight: InFlight, uids: UidSet) -> UidSet:
+def set_aside(source: MailSource, opened: KnownStatus, flight: InFlight, uids: UidSet) -> UidSet:
     """What is left of `uids` when those that are too large, by what the source says of their size, got their outcome.
     `opened` is the source folder now open."""
     most = flight.status.append_limit_bytes

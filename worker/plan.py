@@ -14,8 +14,9 @@ from shared.errors import ConnectionLost, FolderRefused
 from shared.folder_tree import is_inbox
 from shared.folders import MappedFolder, NameRules, map_wanted
 from shared.gmail import EXTENSION, LabelMode, narrowed
-from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
+from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import look_at_labels
+from shared.mail.numbers import known_statuses
 from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.plan import Change, delta
 from shared.store import WorkStore
@@ -40,7 +41,7 @@ USUAL_NAMES = NameRules()
 STRICTER_NAMES = (NameRules(forbidden="."), NameRules(forbidden='.%*"\\&~'))
 
 #: A destination folder that could not be made.
-NOT_THERE = FolderStatus(uidvalidity=0, uidnext=1, messages=0)
+NOT_THERE = KnownStatus(uidnext=1, messages=0)
 
 
 class MailboxPlan:
@@ -60,7 +61,7 @@ class MailboxPlan:
         self._cutting = Cutting(store, source, destination, options, rules)
         self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
-        self._open: tuple[bytes, FolderStatus] | None = None
+        self._open: tuple[bytes, KnownStatus] | None = None
         #: What was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
@@ -73,7 +74,7 @@ class MailboxPlan:
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
             lambda: self._source_statuses(mapped, before),
-            lambda: self._destination.statuses([m.destination_name for m in mapped]),
+            lambda: known_statuses(self._destination, [m.destination_name for m in mapped]),
         )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
@@ -104,8 +105,9 @@ class MailboxPlan:
 
     def _source_statuses(
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
-    ) -> list[FolderStatus | Exception | None]:
-        """STATUS of what was planned before, to see whether it changed; None for the others, which are opened anyway."""
+    ) -> list[KnownStatus | Exception | None]:
+        """STATUS of what was planned before, to see whether it changed; None for what has to be opened: the others, what STATUS
+        leaves a number out of, and where it tells a lower UIDNEXT than was told before."""
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
         known = [
@@ -114,13 +116,13 @@ class MailboxPlan:
             if self._folder(m).folder_id in before and not alone and not self._doubtful(m, before)
         ]
         asked = dict(zip(known, self._source.statuses(known), strict=True))
-        return [asked.get(m.source_name) for m in mapped]
+        return [_sure(asked.get(m.source_name), before.get(self._folder(m).folder_id)) for m in mapped]
 
     def _plain(
         self,
         one: MappedFolder,
-        there: FolderStatus | Exception | None,
-        here: FolderStatus | Exception,
+        there: KnownStatus | Exception | None,
+        here: KnownStatus | Exception,
         before: Mapping[str, Folder],
     ) -> bool:
         """Whether all there will be to do with a folder is to open it and to list it, so that it can be foreseen. Not
@@ -138,7 +140,7 @@ class MailboxPlan:
         known = before.get(self._folder(one).folder_id)
         return known is not None and known.unreadable
 
-    def _opened(self, name: bytes) -> FolderStatus | Exception:
+    def _opened(self, name: bytes) -> KnownStatus | Exception:
         """The source folder's status by EXAMINE; it is then open."""
         if self._open is None or self._open[0] != name:
             try:
@@ -199,22 +201,22 @@ class MailboxPlan:
         )
 
     def _plan_folder(
-        self, folder: Folder, there: FolderStatus, here: FolderStatus, before: Folder | None
+        self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None
     ) -> FolderPlan | None:
         found = delta(there, before)
-        moved = before is not None and before.destination_uidvalidity != here.uidvalidity
+        moved = before is not None and not here.same_uids(before.destination_uidvalidity)
         reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
         fresh = before is None or reset or found.change is Change.NEW
         modseq = there.highestmodseq or 0
         snapshot = replace(
             folder,
-            uidvalidity=there.uidvalidity,
+            uidvalidity=there.uidvalidity or 0,
             # A server may only know a lower bound; what is accounted for stays so.
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
-            destination_uidvalidity=here.uidvalidity,
+            destination_uidvalidity=here.uidvalidity or 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
         )
         if before is not None and not fresh and found.flags:
@@ -222,7 +224,7 @@ class MailboxPlan:
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self._cutting.skipped(before)
         plan = FolderPlan(folder=snapshot, reset=reset)
-        if there.messages and (fresh or low < there.uidnext or skipped.again):
+        if there.messages and (fresh or found.change is Change.CHANGED or skipped.again):
             opened = self._opened(folder.source_name)
             if isinstance(opened, Exception):
                 raise opened
@@ -241,6 +243,14 @@ class MailboxPlan:
             if isinstance(opened, Exception):
                 raise opened
             self._flags.carry(folder, modseq, before, changed_since)
+
+
+def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:
+    """None for a status that proves nothing of what changed since `before`."""
+    if status is None or isinstance(status, Exception):
+        return status
+    known = status.known()
+    return known if known is not None and before is not None and known.uidnext >= before.uidnext else None
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:

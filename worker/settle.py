@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from shared.fingerprint import match
 from shared.lifecycle import Control
-from shared.mail import FolderStatus, MailDestination, MailSource, Sighting
+from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import UidSet
@@ -48,7 +48,7 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
 WIDE = 50_000
 
 
-def arrived(destination: MailDestination, status: FolderStatus, low: int, known: UidSet) -> list[Sighting]:
+def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
     """What stands in the folder now open from UID `low` on and is not in `known`. `status` is of a fresh SELECT."""
     window = UidSet.span(low, status.uidnext - 1)
     if len(window) > WIDE:
@@ -108,7 +108,7 @@ def look(
     store: WorkStore,
     source: MailSource,
     destination: MailDestination,
-    status: FolderStatus,
+    status: KnownStatus,
     intents: Sequence[Intent],
     settle_seconds: float,
 ) -> Looked:

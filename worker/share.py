@@ -131,7 +131,7 @@ class Shared:
         return placed
 
     def _copy(self, other: Folder, pairs: Mapping[int, int], ours: Mapping[int, Sighting]) -> set[int]:
-        if self._destination.open(other.destination_name).uidvalidity != other.destination_uidvalidity:
+        if not self._destination.open(other.destination_name).same_uids(other.destination_uidvalidity):
             return set()
         there = {int(s.uid): s for s in self._destination.sightings(UidSet.of(pairs.values()))}
         group = [

@@ -18,7 +18,8 @@ from shared.dates import clamp
 from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
-from shared.mail import FolderStatus, MailDestination, Sighting
+from shared.mail import KnownStatus, MailDestination, Sighting
+from shared.mail.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.store import WorkStore
 from shared.uids import UidSet
@@ -50,7 +51,7 @@ class MailboxVerification:
         audits = []
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
-            statuses = destination.statuses([folder.destination_name for folder, _ in folders])
+            statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
                 if isinstance(status, Exception):
@@ -120,7 +121,7 @@ class MailboxVerification:
     def _differences(self, folder: Folder, entry: LedgerEntry, here: dict[int, Sighting]) -> Iterator[Note]:
         source = self._sessions.source(self._lease.mailbox)
         status = source.open(folder.source_name)
-        if status.uidvalidity != folder.uidvalidity:
+        if not status.same_uids(folder.uidvalidity):
             return  # planned anew with the next pass; nothing can be said of the old UIDs
         uids = UidSet.of(uid for record in entry.records for uid in record.source)
         there = {s.uid: s for s in source.sightings(uids, full=self._full)}
@@ -157,8 +158,8 @@ class MailboxVerification:
         return "; ".join(said)
 
     def _remove_second_copies(
-        self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: FolderStatus
-    ) -> FolderStatus:
+        self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
+    ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         ledger = UidSet.of(pairs.values())
@@ -178,7 +179,7 @@ class MailboxVerification:
         return destination.open(folder.destination_name)
 
 
-def _seen(folder: Folder, status: FolderStatus) -> str:
+def _seen(folder: Folder, status: KnownStatus) -> str:
     return f"{folder.uidvalidity}:{folder.uidnext}/{status.uidvalidity}:{status.uidnext}:{status.messages}"
 
 

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from shared.mail import FolderStatus, MailDestination, MailSource
+from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.memory import MemoryServer
 from shared.mail.memory_folders import MemoryFolder, Stored
 from shared.model import Mailbox
@@ -96,9 +96,9 @@ class SyntheticFolder(MemoryFolder):
         self.highestmodseq += 1
         return Uid(self._numbers.add(number))
 
-    def status(self, *, selected: bool = False) -> FolderStatus:
+    def status(self, *, selected: bool = False) -> KnownStatus:
         """Without a look at each message."""
-        return FolderStatus(
+        return KnownStatus(
             uidvalidity=self.uidvalidity,
             uidnext=self.uidnext,
             messages=self._numbers.count,

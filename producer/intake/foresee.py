@@ -9,9 +9,10 @@ from producer.intake.plan import FolderLine, folder_lines
 from shared.errors import FolderRefused
 from shared.folders import MappedFolder, map_wanted
 from shared.gmail import EXTENSION, LabelMode, narrowed
-from shared.mail import FolderListing, FolderStatus, MailSource
+from shared.mail import FolderListing, KnownStatus, MailSource
 from shared.mail.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
 from shared.mail.limits import too_large
+from shared.mail.numbers import known_statuses
 from shared.model import Options
 from shared.selection import Selection, merged, summary, union
 from shared.uids import UidSet
@@ -29,13 +30,13 @@ def foresee(
     seen = look_at_labels(source, listing, mapped, mode)
     mapped = [_noted(one, seen.notes if seen else {}) for one in mapped]
     names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
-    statuses = dict(zip(names, source.statuses(names), strict=True))
+    statuses = dict(zip(names, known_statuses(source, names), strict=True))
     selection = Selection.of(options)
     skipped: dict[bytes, tuple[int, str]] = {}
     large: dict[bytes, str] = {}
     for one in mapped:
         status = statuses.get(one.source_name)
-        if one.skip or not isinstance(status, FolderStatus) or not status.messages:
+        if one.skip or not isinstance(status, KnownStatus) or not status.messages:
             continue
         if not selection.everything or (seen and seen.view.decides(one.source_name)):
             try:
@@ -45,7 +46,7 @@ def foresee(
         elif status.size_bytes is None:
             statuses[one.source_name] = _sized(source, one.source_name, status)
         now = statuses[one.source_name]
-        if most is not None and isinstance(now, FolderStatus) and (now.size_bytes or 0) > most:
+        if most is not None and isinstance(now, KnownStatus) and (now.size_bytes or 0) > most:
             large[one.source_name] = _refused(source, one.source_name, most)
     return folder_lines([_noted(one, large) for one in mapped], statuses, skipped)
 
@@ -65,7 +66,7 @@ def _noted(one: MappedFolder, notes: Mapping[bytes, str]) -> MappedFolder:
 
 def _chosen(
     source: MailSource, selection: Selection, seen: LabelsSeen | None, one: MappedFolder
-) -> tuple[FolderStatus, tuple[int, str]]:
+) -> tuple[KnownStatus, tuple[int, str]]:
     """The folder as if it held only what is wanted; how many messages are not, and why."""
     status = source.open(one.source_name)
     sizes = [(int(uid), size) for uid, size in source.sizes(status)]
@@ -79,7 +80,7 @@ def _chosen(
     return wanted, (len(dropped), summary(out))
 
 
-def _sized(source: MailSource, name: bytes, status: FolderStatus) -> FolderStatus:
+def _sized(source: MailSource, name: bytes, status: KnownStatus) -> KnownStatus:
     """With the sum of sizes, read message by message where the server does not offer it."""
     try:
         return replace(status, size_bytes=sum(size for _, size in source.sizes(source.open(name))))

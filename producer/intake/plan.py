@@ -11,7 +11,7 @@ from shared.plan import expected_duration
 
 
 class FolderSize(Protocol):
-    """What is needed of `shared.mail.FolderStatus`; this floor does not know the ports."""
+    """What is needed of `shared.mail.KnownStatus`; this floor does not know the ports."""
 
     @property
     def messages(self) -> int: ...

@@ -23,9 +23,10 @@ from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.config import Settings
 from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
-from shared.mail import FolderListing, FolderStatus, MailDestination, MailSource
+from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
+from shared.mail.numbers import known_statuses
 from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
@@ -242,12 +243,12 @@ class Scan:
         mail.close()
 
 
-def _statuses(mail: Looking, listing: FolderListing) -> dict[bytes, FolderStatus | Exception]:
+def _statuses(mail: Looking, listing: FolderListing) -> dict[bytes, KnownStatus | Exception]:
     names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
-    return dict(zip(names, mail.statuses(names), strict=True))
+    return dict(zip(names, known_statuses(mail, names), strict=True))
 
 
-def _size(mail: Looking, name: bytes, status: FolderStatus) -> int:
+def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:
     """Of all its messages; read message by message where the server does not offer the sum. Read only: a source is
     opened with EXAMINE."""
     if status.size_bytes is not None or not status.messages:

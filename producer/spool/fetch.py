@@ -148,7 +148,7 @@ class Spooling:
         folder, name, notes = wanted
         problem, fetched = "no longer at the source", 0
         try:
-            if source.open(folder.source_name).uidvalidity != folder.uidvalidity:
+            if not source.open(folder.source_name).same_uids(folder.uidvalidity):
                 return self._miss(mailbox, [wanted], "the folder was made anew at the source: run the import again")
             for message in source.fetch(UidSet.of(notes)):
                 chunks = [message.body] if message.body is not None else message.stream or ()

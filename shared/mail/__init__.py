@@ -19,6 +19,7 @@ from shared.messages import (
     Appended,
     FolderListing,
     FolderStatus,
+    KnownStatus,
     Labels,
     ListedFolder,
     Message,
@@ -32,6 +33,7 @@ __all__ = [
     "Appended",
     "FolderListing",
     "FolderStatus",
+    "KnownStatus",
     "Labels",
     "ListedFolder",
     "MailDestination",
@@ -54,12 +56,13 @@ class MailSession(Protocol):
         """Lists the account's folders, subscriptions included."""
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """STATUS of each folder, in order, in as few round trips as the server allows; a refused one is an error."""
+        """STATUS of each folder, in order, in as few round trips as the server allows; a refused one is an error. What the
+        server leaves out is None (`shared.mail.numbers`)."""
 
     def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
         """Of the folder now open: size, date and fingerprint of the messages that (still) exist among `uids`."""
 
-    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """Of the folder now open: (UID, RFC822.SIZE) of every message below `status.uidnext`, ascending; or only of those
         `among` these UIDs.
 
@@ -91,7 +94,7 @@ class MailSource(MailSession, Protocol):
         """Says that after what was foreseen before `open(name)` will be called, and then `fetch(uids)`, or `sizes` when
         `uids` is None, so that the server can be asked already. It need not come true."""
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         """EXAMINE."""
 
     def labels_as_keywords(self) -> None:
@@ -118,7 +121,7 @@ class MailSource(MailSession, Protocol):
 class MailDestination(MailSession, Protocol):
     """The side that is written to."""
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         """SELECT; `permanent_flags` and `append_limit_bytes` are the folder's."""
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:

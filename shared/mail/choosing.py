@@ -19,6 +19,7 @@ from shared.errors import ServerRefused
 from shared.folders import MappedFolder
 from shared.gmail import EXTENSION, LabelMode, LabelView, view_of
 from shared.mail import FolderListing, MailSource, Traits
+from shared.mail.numbers import known_statuses
 from shared.selection import Judged, Selection, judge, merged, spread, union
 from shared.uids import UidSet
 
@@ -122,7 +123,7 @@ def look_at_labels(
     names = [one.source_name for one in mapped if not one.skip and one.source_name != everything]
     shown = {
         name: status.messages
-        for name, status in zip(names, source.statuses(names), strict=True)
+        for name, status in zip(names, known_statuses(source, names), strict=True)
         if not isinstance(status, Exception)
     }
     notes: dict[bytes, str] = {}

@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, Throttled
-from shared.mail import FolderListing, FolderStatus, ListedFolder
+from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder
 from shared.mail.ahead import Ahead
 from shared.mail.conversation import ANSWER_LIMIT, Conversation
 from shared.mail.grammar import clean_text, quoted_folder
@@ -126,7 +126,10 @@ class ImapSession:
             items.append(b"HIGHESTMODSEQ")
         if self._has("STATUS=SIZE", "IMAP4REV2"):
             items.append(b"SIZE")
-        asked = b" (" + b" ".join(items) + b")"
+        return self._statuses(names, b" ".join(items))
+
+    def _statuses(self, names: Sequence[bytes], items: bytes) -> list[FolderStatus | Exception]:
+        asked = b" (" + items + b")"
         results: list[FolderStatus | Exception | None] = [None] * len(names)
         places: list[int] = []
         commands: list[bytes] = []
@@ -156,6 +159,14 @@ class ImapSession:
         ]
 
     def _open(self, command: bytes, name: bytes, parameters: bytes = b"") -> Selected:
+        """EXAMINE or SELECT; a second time where EXISTS did not come."""
+        selected = self._open_once(command, name, parameters)
+        if selected.messages is None:
+            self._ahead.settle()
+            selected = self._open_once(command, name, parameters)
+        return selected
+
+    def _open_once(self, command: bytes, name: bytes, parameters: bytes) -> Selected:
         selected = Selected()
         asked = command + b" " + self._folder(name) + parameters
         early = asked in self._ahead
@@ -163,24 +174,31 @@ class ImapSession:
         tag = self._ahead.take(asked) or self._talk.send(asked)
         text = self._talk.expect(tag, selected.take, asked="folder", what=f"cannot open {shown(name)}")
         selected.take([text])
-        if early and selected.uidnext is None:
+        if early and None in (selected.uidnext, selected.uidvalidity):
             # It has to be asked for, which what is on its way would get in the way of.
             self._ahead.settle()
-            return self._open(command, name, parameters)
+            return self._open_once(command, name, parameters)
         return selected
 
-    def _status_of(self, selected: Selected) -> FolderStatus:
-        """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional)."""
-        uidnext = selected.uidnext
+    def _status_of(self, name: bytes, selected: Selected) -> KnownStatus:
+        """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional), and a UIDVALIDITY that only STATUS tells. Raises
+        FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else."""
+        messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
+        if messages is None:
+            raise FolderRefused(self.side, f"opened {shown(name)} without saying how many messages it holds (EXISTS)")
+        if uidvalidity is None:
+            self._ahead.settle()
+            told = self._statuses([name], b"UIDVALIDITY")[0]
+            uidvalidity = None if isinstance(told, Exception) else told.uidvalidity
         if uidnext is None:
             highest = 0
-            if selected.messages:
+            if messages:
                 tag = self._talk.send(b"UID FETCH * (UID)")
                 for line in self._lines_until(tag):
                     highest = max(highest, uid_of(self._small_items(line) or {}))
                 self._talk.expect(tag, asked="fetch")
             uidnext = highest + 1
-        return selected.status(uidnext)
+        return selected.status(messages=messages, uidnext=uidnext, uidvalidity=uidvalidity)
 
     # -- several FETCH commands at once
 

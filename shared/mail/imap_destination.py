@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
-from shared.mail import Appended, FolderStatus, Message, Quota
+from shared.mail import Appended, KnownStatus, Message, Quota
 from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import PIECE, shown
 from shared.mail.imap_looking import LookingSession
@@ -68,7 +68,7 @@ class ImapDestination(LookingSession):
         self._into = b""
         self._unanswered: deque[_Group] = deque()
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         """SELECT. Keywords have to be proved again: another folder may know others."""
         self._into = b""
         if APPENDLIMIT in self.capabilities:
@@ -76,7 +76,7 @@ class ImapDestination(LookingSession):
         selected = self._open(b"SELECT", name)
         self._into = self._folder(name)
         self._proved = selected.keywords()
-        return replace(self._status_of(selected), append_limit_bytes=self._limit)
+        return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
 
     def _limit_of(self, name: bytes) -> int | None:
         """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""

@@ -13,7 +13,7 @@ from typing import Final
 from shared.errors import MailError
 from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
 from shared.gmail import keywords
-from shared.mail import FolderStatus, Sighting
+from shared.mail import KnownStatus, Sighting
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.imap import FETCH, PIECE, ImapSession, fetch, raise_first, written
 from shared.mail.internaldate import parse_internaldate
@@ -53,7 +53,7 @@ class LookingSession(ImapSession):
         labels = [label for label in found if isinstance(label, bytes)] if isinstance(found, list) else []
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
-    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
         last = status.uidnext - 1
         if not status.messages or last < 1:

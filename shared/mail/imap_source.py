@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.errors import FolderChanged, FolderRefused, MailError
 from shared.fingerprint import header_fingerprint, header_of
-from shared.mail import FolderStatus, Message
+from shared.mail import KnownStatus, Message
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.imap import DEPTH, FETCH, PIECE, fetch, raise_first, shown, written
@@ -59,7 +59,7 @@ class ImapSource(ChoosingSession):
         super().__init__(session)
         self._condstore = b" (CONDSTORE)" if self._has("CONDSTORE", "QRESYNC") else b""
         #: Name and UIDVALIDITY of the open folder.
-        self._opened: tuple[bytes, int] | None = None
+        self._opened: tuple[bytes, int | None] | None = None
         self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     @property
@@ -85,10 +85,10 @@ class ImapSource(ChoosingSession):
             fetches = [fetch(asked, self._items) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
         self._ahead.ask([examine, *fetches])
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         """EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None
-        status = self._status_of(self._open(b"EXAMINE", name, self._condstore))
+        status = self._status_of(name, self._open(b"EXAMINE", name, self._condstore))
         self._opened = (name, status.uidvalidity)
         return status
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from shared.errors import ConnectionLost
-from shared.mail import FolderStatus
+from shared.mail import KnownStatus
 from shared.mail.internaldate import parse_internaldate
 from shared.uids import Uid
 
@@ -93,9 +93,9 @@ class MemoryFolder:
         )
         return Uid(uid)
 
-    def status(self, *, selected: bool = False) -> FolderStatus:
+    def status(self, *, selected: bool = False) -> KnownStatus:
         """What STATUS or SELECT say."""
-        return FolderStatus(
+        return KnownStatus(
             uidvalidity=self.uidvalidity,
             uidnext=self.uidnext,
             messages=len(self.messages),

@@ -17,7 +17,18 @@ from shared.errors import (
     Throttled,
 )
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
-from shared.mail import Appended, FolderListing, FolderStatus, Labels, ListedFolder, Message, Quota, Sighting, Traits
+from shared.mail import (
+    Appended,
+    FolderListing,
+    FolderStatus,
+    KnownStatus,
+    Labels,
+    ListedFolder,
+    Message,
+    Quota,
+    Sighting,
+    Traits,
+)
 from shared.mail.grammar import flag_list
 from shared.mail.limits import too_large
 from shared.mail.memory_folders import At, DeliveredLate, MemoryFolder, Stored, matches
@@ -61,7 +72,7 @@ class _MemorySession:
             raise FolderRefused(self.side, "no folder is open")
         return self._opened
 
-    def _open(self, name: bytes) -> FolderStatus:
+    def _open(self, name: bytes) -> KnownStatus:
         self._step("open", name)
         self._opened = None
         with self._server.lock:
@@ -71,7 +82,7 @@ class _MemorySession:
             self._opened = folder
             return self._trim(folder.status(selected=True))
 
-    def _trim(self, status: FolderStatus) -> FolderStatus:
+    def _trim(self, status: KnownStatus) -> KnownStatus:
         if "CONDSTORE" not in self.capabilities:
             status = replace(status, highestmodseq=None)
         return status if "STATUS=SIZE" in self.capabilities else replace(status, size_bytes=None)
@@ -120,7 +131,7 @@ class _MemorySession:
                 digest=canonical_digest(stored.body) if full else None,
             )
 
-    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         self._step("sizes", self._here().name)
         for stored in self._those(UidSet.span(1, status.uidnext - 1) if among is None else among):
             yield Uid(stored.uid), len(stored.body)
@@ -152,7 +163,7 @@ class MemorySource(_MemorySession):
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         pass  # nothing takes time here
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         return self._open(name)
 
     def labels_as_keywords(self) -> None:
@@ -202,7 +213,7 @@ class MemoryDestination(_MemorySession):
         super().__init__(server, side, login)
         self._answers: deque[tuple[Appended, At]] = deque()
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         return replace(self._open(name), append_limit_bytes=self._server.append_limit_bytes)
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:

@@ -14,7 +14,7 @@ from typing import IO, Final
 
 from shared.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
-from shared.mail import FolderListing, FolderStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import clean_text
 from shared.mail.imap import raise_first
 from shared.mail.pop3 import Pop3Session
@@ -67,7 +67,7 @@ class Pop3Source:
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Nothing has to be opened."""
 
-    def open(self, name: bytes) -> FolderStatus:
+    def open(self, name: bytes) -> KnownStatus:
         """INBOX is always open."""
         if name != INBOX:
             raise self._no_folder(name)
@@ -76,9 +76,9 @@ class Pop3Source:
     def _no_folder(self, name: bytes) -> FolderRefused:
         return FolderRefused(self.side, f"POP3 has no folder but INBOX, so none that is called {clean_text(name)}")
 
-    def _status(self) -> FolderStatus:
+    def _status(self) -> KnownStatus:
         drop = self._drop
-        return FolderStatus(
+        return KnownStatus(
             uidvalidity=drop.known.generation,
             uidnext=drop.uidnext,
             messages=len(drop.numbers),
@@ -127,7 +127,7 @@ class Pop3Source:
 
     # -- looking
 
-    def sizes(self, status: FolderStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """(UID, octets as LIST says), ascending."""
         for uid, size in self._drop.sizes.items():
             if uid < status.uidnext and (among is None or uid in among):

@@ -12,7 +12,7 @@ from typing import Final
 
 from imapclient.response_parser import parse_response
 
-from shared.mail import FolderStatus, ListedFolder
+from shared.mail import FolderStatus, KnownStatus, ListedFolder
 from shared.uids import MAX_UID, Uid, UidSet
 
 #: A literal announced at the end of a line: octets, with or without the marks of literal8 and LITERAL+.
@@ -97,24 +97,25 @@ def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
     words = found[2].upper().split()
     numbers = {key: int(value) for key, value in zip(words[::2], words[1::2], strict=False) if value.isdigit()}
     return name, FolderStatus(
-        uidvalidity=_stable(numbers.get(b"UIDVALIDITY", 0)),
-        uidnext=numbers.get(b"UIDNEXT", 1),
-        messages=numbers.get(b"MESSAGES", 0),
+        uidvalidity=_stable(numbers.get(b"UIDVALIDITY")),
+        uidnext=numbers.get(b"UIDNEXT") or None,
+        messages=numbers.get(b"MESSAGES"),
         highestmodseq=numbers.get(b"HIGHESTMODSEQ") or None,
         size_bytes=numbers.get(b"SIZE"),
         append_limit_bytes=numbers.get(b"APPENDLIMIT"),
     )
 
 
-def _stable(uidvalidity: int) -> int:
-    return uidvalidity if 0 < uidvalidity <= MAX_UID else 0
+def _stable(uidvalidity: int | None) -> int | None:
+    return uidvalidity if uidvalidity is not None and 0 < uidvalidity <= MAX_UID else None
 
 
 class Selected:
     """Gathers what EXAMINE or SELECT say."""
 
     def __init__(self) -> None:
-        self.messages = 0
+        #: EXISTS; None until it came.
+        self.messages: int | None = None
         self.numbers: dict[bytes, int] = {}
         self.flags: tuple[bytes, ...] = ()
         self.permanent: tuple[bytes, ...] | None = None
@@ -138,13 +139,18 @@ class Selected:
         found = self.numbers.get(b"UIDNEXT")
         return found if found else None
 
-    def status(self, uidnext: int) -> FolderStatus:
+    @property
+    def uidvalidity(self) -> int | None:
+        """UIDVALIDITY, if it was said and can be one."""
+        return _stable(self.numbers.get(b"UIDVALIDITY"))
+
+    def status(self, *, messages: int, uidnext: int, uidvalidity: int | None) -> KnownStatus:
         """All of it. Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501 §6.3.1)."""
         permanent = self.flags if self.permanent is None else self.permanent
-        return FolderStatus(
-            uidvalidity=_stable(self.numbers.get(b"UIDVALIDITY", 0)),
+        return KnownStatus(
+            uidvalidity=uidvalidity,
             uidnext=uidnext,
-            messages=self.messages,
+            messages=messages,
             highestmodseq=self.numbers.get(b"HIGHESTMODSEQ") or None,
             permanent_flags=frozenset(flag.decode("latin-1") for flag in permanent),
         )

@@ -221,6 +221,9 @@ class Connection:
         self._sock.shutdown(socket.SHUT_WR)
         self._end(rst=False)
 
+    def _rewrite(self, command: Command, fault: Fault) -> None:
+        self._send(fault.spell(self._carry_out(command)))
+
     def _drip(self, command: Command, fault: Fault) -> None:
         for byte in self._carry_out(command):
             self._send(bytes([byte]))
@@ -240,5 +243,6 @@ _FAULTS: dict[Action, Callable[[Connection, Command, Fault], None]] = {
     Action.RETAG: Connection._retag,
     Action.PREFACE: Connection._preface,
     Action.CUT: Connection._cut,
+    Action.REWRITE: Connection._rewrite,
     Action.DRIP: Connection._drip,
 }

@@ -43,6 +43,8 @@ class Action(enum.Enum):
     PREFACE = enum.auto()
     #: Send so many bytes of the answer, then close.
     CUT = enum.auto()
+    #: Carry it out, and send the answer as another server would spell it.
+    REWRITE = enum.auto()
     #: Send the answer one byte at a time, with pauses.
     DRIP = enum.auto()
 
@@ -62,6 +64,8 @@ class Fault:
     #: Only this connection (the first is 1).
     connection: int | None = None
     cut_at: int = 0
+    #: The whole answer, tagged line included, to what is sent in its place.
+    spell: Callable[[bytes], bytes] = bytes
     pause_seconds: float = 0.05
     #: The commands that it struck.
     struck: list[Command] = field(default_factory=list)
@@ -197,6 +201,11 @@ def preface(when: When, text: Text, **more: Any) -> Fault:
 def cut(when: When, at: int, **more: Any) -> Fault:
     """Carried out; of the answer come so many bytes, then the end."""
     return Fault(when, Action.CUT, cut_at=at, **more)
+
+
+def rewrite(when: When, spell: Callable[[bytes], bytes], **more: Any) -> Fault:
+    """Carried out, every time; `spell` makes of the answer what is sent: the same in another spelling, or less."""
+    return Fault(when, Action.REWRITE, spell=spell, **{"times": None, **more})
 
 
 def drip(when: When, pause_seconds: float = 0.05, **more: Any) -> Fault:

@@ -53,7 +53,7 @@ def test_a_status_answer() -> None:
     assert (name, status.messages, status.uidnext, status.uidvalidity) == (b"a b", 3, 9, 4)
     assert (status.highestmodseq, status.size_bytes) == (8, 55)
     name, status = status_answer([b"* STATUS {2}\r\n", b"\xffx", b" (MESSAGES 1 UIDVALIDITY 4294967296)\r\n"])  # type: ignore[misc]
-    assert (name, status.messages, status.uidvalidity) == (b"\xffx", 1, 0)
+    assert (name, status.messages, status.uidvalidity) == (b"\xffx", 1, None)
     assert status_answer([b"* 3 EXISTS\r\n"]) is None
 
 
@@ -75,7 +75,7 @@ def test_selecting() -> None:
         b"* OK [HIGHESTMODSEQ 7] x\r\n",
     ):
         selected.take([line])
-    status = selected.status(30)
+    status = selected.status(messages=selected.messages or 0, uidnext=30, uidvalidity=selected.uidvalidity)
     assert (status.messages, status.uidvalidity, status.highestmodseq) == (12, 4, 7)
     assert status.permanent_flags == {"\\Seen", "Play", "\\*"}
     assert selected.keywords() == {"work", "play"}

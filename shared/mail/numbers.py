@@ -1,0 +1,28 @@
+"""The numbers of folders, wherever the server tells them: STATUS first, and opening the folder where STATUS leaves one out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.errors import FolderRefused
+from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
+
+
+def known_status(
+    session: MailSource | MailDestination, name: bytes, status: FolderStatus | Exception
+) -> KnownStatus | Exception:
+    """`status` itself when it leaves out nothing; else the folder `name` is opened, and stays so (chatmail/core#5049: a
+    provider answers ``* STATUS "INBOX" ()``)."""
+    if isinstance(status, Exception):
+        return status
+    if (known := status.known()) is not None:
+        return known
+    try:
+        return session.open(name)
+    except FolderRefused as error:
+        return error
+
+
+def known_statuses(session: MailSource | MailDestination, names: Sequence[bytes]) -> list[KnownStatus | Exception]:
+    """STATUS of each folder, in order; a refused one is an error. A folder that was open need not be so afterwards."""
+    return [known_status(session, name, status) for name, status in zip(names, session.statuses(names), strict=True)]

@@ -1,0 +1,140 @@
+"""Servers that leave a number out (chatmail/core#5049): what is missing is looked for elsewhere, and is never 0 or 1."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from shared.mail import KnownStatus
+from shared.mail.imap_source import ImapSource
+from shared.mail.numbers import known_statuses
+from tests.integration.stage import LOGIN, Stage, Wires, plain
+from tests.servers.faults import rewrite
+from tests.servers.faulty import FaultyServer
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def without(item: bytes) -> Callable[[bytes], bytes]:
+    """The STATUS answer without this item; b"*": without any."""
+    pattern = rb"\([^)]*\)(?=\r\n)" if item == b"*" else rb" ?\b" + item + rb" \d+"
+    return lambda answer: re.sub(pattern, b"()" if item == b"*" else b"", answer)
+
+
+ITEMS = [b"UIDNEXT", b"MESSAGES", b"UIDVALIDITY", b"HIGHESTMODSEQ", b"SIZE", b"*"]
+
+
+def same(wires: Wires) -> bool:
+    return wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize("item", ITEMS)
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, side: str, item: bytes) -> None:
+    wires.fill(5)
+    server = wires.source if side == "source" else wires.destination
+    server.faults.add(rewrite(b"^STATUS", without(item)))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    wires.fill(3, first=6)
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}
+    assert same(wires)
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}, "and the third finds nothing"
+    assert not stage.failures()
+
+
+@pytest.mark.parametrize("item", [b"UIDNEXT", b"UIDVALIDITY"])
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: str, item: bytes) -> None:
+    wires.fill(5)
+    server = wires.source if side == "source" else wires.destination
+    drop = re.compile(rb"\* OK \[" + item + rb" \d+\][^\r]*\r\n")
+    server.faults.add(rewrite(b"^(EXAMINE|SELECT)", lambda answer: drop.sub(b"", answer)))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    wires.fill(3, first=6)
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 8}, "copied once, and recognised as the same folder"
+    assert same(wires)
+
+
+def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
+    """Neither STATUS nor EXAMINE tell UIDNEXT and UIDVALIDITY: every pass matches the folder anew, and nothing comes twice."""
+    wires.fill(4)
+    wires.source.faults.add(rewrite(b"^STATUS", without(b"*")))
+    drop = re.compile(rb"\* OK \[(?:UIDNEXT|UIDVALIDITY) \d+\][^\r]*\r\n")
+    wires.source.faults.add(rewrite(b"^EXAMINE", lambda answer: drop.sub(b"", answer)))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    wires.fill(2, first=5)
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.tally().messages == 6
+    assert same(wires)
+
+
+def test_a_lower_uidnext_proves_nothing(wires: Wires) -> None:
+    """A STATUS that goes back behind what it said before: the folder is opened and looked at."""
+    wires.fill(4)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    wires.fill(2, first=5)
+    wires.old.folder(b"INBOX").announced_uidnext = 2
+    stage.later(3600)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 6}
+    assert same(wires)
+
+
+def never(answer: bytes) -> bytes:
+    return re.sub(rb"\* \d+ EXISTS\r\n", b"", answer)
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_exists_that_comes_with_the_second_look(wires: Wires, side: str) -> None:
+    wires.fill(3)
+    (wires.source if side == "source" else wires.destination).faults.add(rewrite(b"^(EXAMINE|SELECT)", never, times=1))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3}
+    assert same(wires)
+
+
+def test_a_folder_whose_exists_never_comes_is_named_and_not_taken_for_empty(wires: Wires) -> None:
+    wires.fill(3)
+    wires.fill(2, b"Work", first=10)
+    wires.source.faults.add(rewrite(rb"^EXAMINE .?INBOX", never))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    inbox, work = (next(f for f in stage.every_folder() if f.source_name == name) for name in (b"INBOX", b"Work"))
+    assert inbox.unreadable
+    assert "EXISTS" in inbox.note
+    assert not work.unreadable
+    assert wires.bodies(b"Work") == wires.sent(b"Work")
+
+
+def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None:
+    wires.fill(2)
+    wires.old.folder(b"Work").add(plain(9))
+    wires.source.faults.add(rewrite(rb"^STATUS .?INBOX", without(b"*")))
+    stage = Stage(wires.source, wires.destination)
+    stage.submit()
+    source = ImapSource(stage.open("source", LOGIN))
+    found = known_statuses(source, [b"INBOX", b"Work", b"none"])
+    source.close()
+    assert [status.messages for status in found if isinstance(status, KnownStatus)] == [2, 1]
+    assert isinstance(found[2], Exception)
+    asked = Counter(command.name for command in wires.source.commands)
+    assert asked[b"EXAMINE"] == 1, "only what STATUS did not tell is opened"
