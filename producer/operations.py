@@ -28,7 +28,7 @@ from producer.credentials import (
 )
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
-from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable
+from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
@@ -146,10 +146,7 @@ def retry(store: Store, ring: Ring, request: Import, login: str = "", code: str 
         if (
             batches
             or parked
-            or (
-                mailbox.state is MailboxState.COMPLETE
-                and any(unreadable(folder) for folder, _ in store.folders(mailbox.mailbox_id))
-            )
+            or (mailbox.state is MailboxState.COMPLETE and unreadable_folders(store, mailbox))
         ):
             again.append((mailbox, batches))
     need_passwords(store, request, [mailbox for mailbox, _ in again])

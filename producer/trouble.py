@@ -180,7 +180,7 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
     if mailbox.state is MailboxState.QUEUED and not counts.messages:
         return
     for folder, own in store.folders(mailbox.mailbox_id):
-        if unreadable(folder):
+        if folder.unreadable:
             yield "unreadable_folder", folder, 0, folder.note
         numbers = {
             "failed": own[Outcome.FAILED],
@@ -196,6 +196,6 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
 
 
-def unreadable(folder: Folder) -> bool:
-    """Whether nobody could count its messages: a plan gives every folder that it could read a UIDNEXT of at least 1."""
-    return folder.unreadable
+def unreadable_folders(store: Store, mailbox: Mailbox) -> int:
+    """How many of its folders the source listed and did not let be read: no other count shows them."""
+    return sum(folder.unreadable for folder, _ in store.folders(mailbox.mailbox_id))

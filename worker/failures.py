@@ -14,6 +14,12 @@ from shared.model import Failure
 #: Claims of a unit that end without progress before it is halved, or given up when it cannot be.
 ATTEMPTS = 3
 
+#: Attempts of a plan or a verification; the last one parks the mailbox with the error that it met.
+UNIT_ATTEMPTS = 6
+
+#: What a person should do about a parked mailbox where the table advises nothing.
+MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
+
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
 UNREACHABLE_TIMES = 14
 
@@ -146,8 +152,11 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def judge(error: BaseException, attempts: int, before: Failure | None = None) -> Verdict:
-    """What to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure."""
+def judge(
+    error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False
+) -> Verdict:
+    """What to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure. A `whole` unit
+    (a plan, a verification) has no messages to give up: its last attempt parks the mailbox."""
     row = next(row for row in TABLE if isinstance(error, row.error))
     side = error.side if isinstance(error, errors.MailError) else ""
     code = row.code.format(side=side)
@@ -162,9 +171,13 @@ def judge(error: BaseException, attempts: int, before: Failure | None = None) ->
         how = "park"
     if how == "give_up" and attempts < ATTEMPTS:
         how = "again"
+    if whole and (how == "give_up" or (how == "again" and attempts >= UNIT_ATTEMPTS)):
+        how = "park"
     hold = f"{side}_{error.scope if isinstance(error, errors.Throttled) else row.hold}" if row.hold and side else ""
     own = error.advice if isinstance(error, errors.MailError) else ""
     advice = row.advice.replace("{own}", own) if "{own}" in row.advice else own or row.advice
+    if how == "park":
+        advice = advice or MENDED
     again = row.again[min(times, len(row.again) - 1)] if row.again else 0.0
     return Verdict(
         code=code, how=how, scope=row.scope, delay_seconds=delay, hold=hold, advice=advice, again_seconds=again

@@ -26,15 +26,12 @@ from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
-from worker.failures import ATTEMPTS, describe, judge
+from worker.failures import ATTEMPTS, UNIT_ATTEMPTS, describe, judge
 from worker.plan import MailboxPlan, PlanRules
 from worker.sessions import Dialer, Sessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
-
-#: A plan or verification that ended without a word this often is parked: it kills its workers.
-UNIT_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +174,7 @@ class Lane:
             return "pause" if place.stopping() else place.attendant.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
+            # The last attempt ended without a word: one that meets an error is parked with that error by `judge`.
             raise _Worn(
                 f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end; "
                 "it may kill its workers, see their logs"
@@ -265,7 +263,7 @@ class Lane:
             error = LeaseLost("the lease ran out, and the sessions were shut")
         if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
             error = ControlRequested(wish)  # the attendant shut the sessions
-        verdict = judge(error, lease.unit.attempts, before)
+        verdict = judge(error, lease.unit.attempts, before, whole=lease.unit.kind is not UnitKind.COPY)
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")
         if verdict.how == "drop":

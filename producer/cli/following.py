@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from producer import operations
@@ -20,7 +21,7 @@ from producer.show.lines import error_lines, mailbox_line, outcome_words, progre
 from producer.show.live import Display, Rows, display
 from producer.show.report import write_report
 from producer.show.waiting import waiting_lines
-from producer.trouble import troubled
+from producer.trouble import troubled, unreadable_folders
 from shared.errors import StoreError, UsageError
 from shared.folders import decode_name
 from shared.lifecycle import ImportState
@@ -87,11 +88,12 @@ class Watch:
         return progress
 
 
-def ended(store: Store, progress: Progress) -> tuple[int, list[ErrorGroup]]:
-    """The exit code of a finished import, and what went wrong."""
+def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGroup]]:
+    """An import with the folders that could not be read, its exit code once it is finished, and what went wrong."""
     groups = operations.errors(store, progress.request)
     unreadable = sum(len(group.sufferers) for group in groups if group.code == "unreadable_folder")
-    return tallying.exit_code(progress, unreadable), groups
+    progress = replace(progress, unreadable_folders=unreadable)
+    return progress, tallying.exit_code(progress), groups
 
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
@@ -123,11 +125,11 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
         elif as_json:
-            code, groups = ended(store, progress)
+            progress, code, groups = ended(store, progress)
             _print(document.whole(store, progress, groups, exit_code=code if progress.finished else None))
         elif login:
             for mailbox, counts in rows:
-                print(mailbox_line(mailbox, counts))
+                print(mailbox_line(mailbox, counts, unreadable_folders(store, mailbox)))
                 for folder, own in store.folders(mailbox.mailbox_id):
                     called = decode_name(folder.destination_name)
                     to = f" → {clean(called)}" if document.is_renamed(folder) else ""
@@ -135,11 +137,14 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
             for line in error_lines(operations.errors(store, request, login), everyone=True):
                 print(line)
         else:
-            _print_status(progress, rows, "" if progress.finished else ground.nobody_works())
+            unreadable = {mailbox.mailbox_id: unreadable_folders(store, mailbox) for mailbox, _ in rows}
+            progress = replace(progress, unreadable_folders=sum(unreadable.values()))
+            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works())
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
+def _print_status(progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str) -> None:
+    """`unreadable`: folders that cannot be read at the source, by mailbox id."""
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
@@ -149,12 +154,13 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str) -> None:
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")
-    shown = rows if len(rows) <= _NAMED else [pair for pair in rows if troubled(pair[0])][:_NAMED]
+    amiss = [pair for pair in rows if troubled(pair[0]) or unreadable[pair[0].mailbox_id]]
+    shown = rows if len(rows) <= _NAMED else amiss[:_NAMED]
     for mailbox, own in shown:
-        print(mailbox_line(mailbox, own))
+        print(mailbox_line(mailbox, own, unreadable[mailbox.mailbox_id]))
     if len(shown) < len(rows):
         print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
-    if any(troubled(mailbox) for mailbox, _ in rows):
+    if amiss:
         print("  what to do: mailhaul errors")
 
 
@@ -176,7 +182,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
         if not progress.finished:
             say(f"no longer watching; {ground.nobody_works() or 'the import goes on'}")
             return INTERRUPTED
-        code, groups = ended(ground.store, progress)
+        progress, code, groups = ended(ground.store, progress)
         for line in summary(progress, None, time.monotonic() - began, groups):
             say(line)
         if as_json:
@@ -214,7 +220,7 @@ def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
 def report_files(store: Store, request: Import, out: Path) -> list[Path]:
     """Writes them."""
     progress = operations.progress_of(store, request)
-    code, groups = ended(store, progress)
+    progress, code, groups = ended(store, progress)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None)
     return write_report(store, whole, [mailbox for mailbox, _ in store.mailboxes(request.import_id)], out)
 

@@ -159,7 +159,7 @@ def _wait(
 
 
 def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
-    code, groups = ended(ground.store, progress)
+    progress, code, groups = ended(ground.store, progress)
     copied_now = document.since(progress.tally, before)["copied"]
     for line in summary(progress, copied_now, seconds, groups):
         say(line)

@@ -92,6 +92,8 @@ class Progress:
     stranded: Stranded = Stranded()
     #: What it waits for that is over by itself.
     waits: tuple[Wait, ...] = ()
+    #: Folders that the source listed and did not let be read; 0 where nobody looked for them.
+    unreadable_folders: int = 0
 
     @property
     def mailboxes_total(self) -> int:
@@ -173,9 +175,10 @@ def _eta(known: Progress, window: Window) -> float | None:
     return working + waiting if known.stranded.messages >= left_messages else max(working, waiting)
 
 
-def exit_code(known: Progress, unreadable_folders: int = 0) -> int:
+def exit_code(known: Progress) -> int:
     """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand
     in the report and are no fault; what is not at the destination although it should be, is."""
-    amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing + unreadable_folders
+    amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
+    amiss += known.unreadable_folders
     settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

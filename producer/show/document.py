@@ -104,6 +104,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "again_at": mailbox.again_at or None,
         "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
+        "unreadable_folders": sum(not f["readable"] for f in folders),
         "renamed_folders": [
             {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]
         ],
@@ -119,7 +120,7 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
         "renamed": is_renamed(folder),
         "note": folder.note,
         "skipped_why": folder.skipped,
-        "readable": folder.uidnext > 0,
+        "readable": not folder.unreadable,
         **counts(tally),
     }
 

@@ -64,6 +64,7 @@ def progress_line(progress: Progress) -> str:
     parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
+    parts += filter(None, [folders_not_read(progress.unreadable_folders)])
     return "; ".join(parts)
 
 
@@ -136,13 +137,22 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             yield f"    → {clean(group.advice)}"
 
 
-def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
-    """One mailbox in a table of few."""
+def folders_not_read(number: int) -> str:
+    """How many folders cannot be read at the source, in words; "" for none."""
+    return f"{number:,} folder{'s' if number != 1 else ''} cannot be read at the source" if number else ""
+
+
+def mailbox_line(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
+    """One mailbox in a table of few; `unreadable` of its folders cannot be read at the source."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
+    if unreadable and mailbox.state is MailboxState.COMPLETE:
+        word = "incomplete"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE
     words = outcome_words(tally) if counted else "nothing counted yet"
+    if unreadable:
+        words += f"; {folders_not_read(unreadable)}"
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

@@ -22,8 +22,8 @@ from shared.store import Store
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
     "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
-    "refused", "vanished", "failed", "pending", "altered", "missing", "keywords_lost", "failure", "sentence", "detail",
-    "advice",
+    "refused", "vanished", "failed", "pending", "altered", "missing", "keywords_lost", "unreadable_folders", "failure",
+    "sentence", "detail", "advice",
 )  # fmt: skip
 FAILURES = (
     "row", "login", "destination_login", "folder", "uid", "message_id", "date", "size_bytes", "what", "reason",
@@ -55,9 +55,18 @@ def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mai
 
 def _results(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for mailbox in whole["mailboxes"]:
-        failure = mailbox["failure"] or {}
+        failure = mailbox["failure"] or _not_read(whole, mailbox)
         words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
         yield {**mailbox, "failure": failure.get("code", ""), **words}
+
+
+def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
+    """The failure of a mailbox that came to its end without some of its folders."""
+    details = [folder["note"] for folder in mailbox["folders"] if not folder["readable"]]
+    group = next((group for group in whole["errors"] if group["code"] == "unreadable_folder"), None)
+    if not details or group is None:
+        return {}
+    return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": details[0]}
 
 
 def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:

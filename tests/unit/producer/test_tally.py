@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from producer.coordinator.tally import (
@@ -92,7 +94,9 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
     ],
 )
 def test_how_it_ended(tally: Tally, mailboxes: dict[MailboxState, int], unreadable: int, code: int) -> None:
-    assert exit_code(progress(_import(ImportState.FINISHED), tally, mailboxes), unreadable) == code
+    known = replace(progress(_import(ImportState.FINISHED), tally, mailboxes), unreadable_folders=unreadable)
+    assert exit_code(known) == code
+    assert known.word == ("incomplete" if code else "complete")
 
 
 def test_the_word_for_it() -> None:

@@ -1,0 +1,79 @@
+"""What a person reads when a mailbox is given up: the server's own words, and a fault of mailhaul only where it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+import worker.lane
+from shared.model import UnitKind
+from tests.integration.stage import Stage, Wires
+from tests.servers.faults import close, reply
+from tests.servers.faulty import FaultyServer
+from worker.failures import UNIT_ATTEMPTS
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+@pytest.mark.parametrize(
+    ("when", "answer", "code"),
+    [
+        (b"^LIST", b"BAD the index of user 4711 is broken", "source_protocol"),
+        (b"^LIST", b"NO the index of user 4711 is broken", "source_folder_refused"),
+        (b"^EXAMINE", b"BAD the index of user 4711 is broken", "source_protocol"),
+    ],
+)
+def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
+    wires: Wires, when: bytes, answer: bytes, code: str
+) -> None:
+    wires.fill(3)
+    wires.source.faults.add(reply(when, answer, times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    failure = stage.mailbox().failure
+    assert stage.mailbox().state == "parked"
+    assert failure is not None
+    assert failure.code == code
+    assert failure.detail == "the index of user 4711 is broken"
+    assert "mailhaul retry" in failure.advice
+    assert wires.source.logins() <= UNIT_ATTEMPTS
+
+
+def test_a_plan_whose_connection_is_closed_every_time_ends_with_that(wires: Wires) -> None:
+    wires.fill(3)
+    wires.source.faults.add(close(b"^LIST", times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    failure = stage.mailbox().failure
+    assert failure is not None
+    assert (failure.code, failure.sentence) == ("source_connection_lost", "source: closed the connection")
+
+
+def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def dies(*args: object) -> None:
+        raise Killed
+
+    wires.fill(3)
+    stage = Stage(wires.source, wires.destination)
+    stage.submit()
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.lane.MailboxPlan, "run", dies)
+        for _ in range(UNIT_ATTEMPTS):
+            with pytest.raises(Killed):
+                stage.work()
+            stage.later(120)
+    stage.to_the_end(submit=False)
+    failure = stage.mailbox().failure
+    assert failure is not None
+    assert failure.code == "fault"
+    assert f"{UnitKind.PLAN} was begun {UNIT_ATTEMPTS} times" in failure.sentence
