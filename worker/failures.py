@@ -152,9 +152,7 @@ TABLE: tuple[Row, ...] = (
 )
 
 
-def judge(
-    error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False
-) -> Verdict:
+def judge(error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False) -> Verdict:
     """What to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure. A `whole` unit
     (a plan, a verification) has no messages to give up: its last attempt parks the mailbox."""
     row = next(row for row in TABLE if isinstance(error, row.error))

@@ -30,6 +30,8 @@ from shared.mail.grammar import clean_text
 BUFFER_BYTES: Final = 256 * 1024
 #: Longest line, unless the caller expects a SEARCH answer.
 LINE_LIMIT: Final = 64 * 1024
+#: Longest line that names every keyword of a folder; some folders have hundreds.
+KEYWORDS_LIMIT: Final = 1024 * 1024
 #: Longest line of a SEARCH or ESEARCH answer: six million UIDs.
 LONG_LINE_LIMIT: Final = 64 * 1024 * 1024
 #: Largest literal read into memory at once, unless the caller says otherwise.
@@ -42,6 +44,7 @@ _LEAST_BYTES_PER_SECOND: Final = 1024
 _BUFFER_LIMIT: Final = 8 * 1024 * 1024  # what may wait unread while we write
 _IOV: Final = 1000  # IOV_MAX is 1024
 _RECORD_BYTES: Final = 1024 * 1024  # joined before TLS, so that records are full
+_KEYWORDS = re.compile(rb"\*[ \t]+(?:FLAGS|OK[ \t]+\[PERMANENTFLAGS)\b", re.IGNORECASE)
 _BYE = re.compile(rb"(?:\A|\n)\* BYE ([^\r\n]{0,400})")
 
 
@@ -108,21 +111,28 @@ class Wire:
     # -- reading
 
     def readline(self, limit: int = LINE_LIMIT) -> bytes:
-        """The next line with its end. Raises ProtocolViolation when it is longer than `limit` bytes."""
+        """The next line with its end. Raises ProtocolViolation when it is longer than `limit` bytes, or, of a line that
+        names a folder's keywords, than `KEYWORDS_LIMIT`."""
         at = self._buffer.find(b"\n", self._start, self._end) + 1
         if not at:
             return self._long_line(limit)
         start = self._start
         self._start = at
-        if at - start > limit:
+        if at - start > limit and at - start > (limit := self._most(start, limit)):
             raise self._violation(f"sent a line longer than {limit} bytes")
         return bytes(self._view[start:at])
+
+    def _most(self, start: int, limit: int) -> int:
+        """Bytes that a line may have which is longer than `limit` and begins at `start` of the buffer."""
+        return max(limit, KEYWORDS_LIMIT) if _KEYWORDS.match(self._view[start : self._end]) else limit
 
     def _long_line(self, limit: int) -> bytes:
         parts: list[bytes] = []
         size = 0
         while True:
             searched = self._end - self._start
+            if not size and searched > limit:
+                limit = self._most(self._start, limit)
             if size + searched > limit:
                 raise self._violation(f"sent a line longer than {limit} bytes")
             if searched == len(self._buffer):
@@ -132,6 +142,8 @@ class Wire:
             self._receive()
             at = self._buffer.find(b"\n", self._start + searched, self._end) + 1
             if at:
+                if not size and at - self._start > limit:
+                    limit = self._most(self._start, limit)
                 if size + at - self._start > limit:
                     raise self._violation(f"sent a line longer than {limit} bytes")
                 parts.append(bytes(self._view[self._start : at]))

@@ -54,9 +54,7 @@ def test_a_plan_whose_connection_is_closed_every_time_ends_with_that(wires: Wire
     assert (failure.code, failure.sentence) == ("source_connection_lost", "source: closed the connection")
 
 
-def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(
-    wires: Wires, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     class Killed(BaseException):
         pass
 

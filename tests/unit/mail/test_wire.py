@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.errors import ConnectionLost, ProtocolViolation
-from shared.mail.wire import BUFFER_BYTES, Wire
+from shared.mail.wire import BUFFER_BYTES, KEYWORDS_LIMIT, Wire
 
 
 @pytest.fixture
@@ -66,6 +67,32 @@ def test_what_is_too_long_is_refused(ends: tuple[Wire, socket.socket]) -> None:
     there.sendall(b"x" * 70_000 + b"\r\n")
     with pytest.raises(ProtocolViolation):
         wire.readline()
+
+
+@pytest.mark.parametrize("start", [b"* FLAGS (", b"*  flags (", b"* OK [PERMANENTFLAGS (", b"* ok  [permanentflags ("])
+@pytest.mark.parametrize("size", [70_000, BUFFER_BYTES - 1, BUFFER_BYTES + 70_000, KEYWORDS_LIMIT - 100])
+def test_a_line_of_keywords_may_be_long(ends: tuple[Wire, socket.socket], start: bytes, size: int) -> None:
+    wire, there = ends
+    line = start.ljust(size, b"k") + b")\r\n"
+    thread = threading.Thread(target=there.sendall, args=(line,))
+    thread.start()
+    assert wire.readline() == line
+    thread.join()
+
+
+@pytest.mark.parametrize("start", [b"* FLAGS (", b"* OK [PERMANENTFLAGS ("])
+def test_a_line_of_keywords_has_a_bound_too(ends: tuple[Wire, socket.socket], start: bytes) -> None:
+    wire, there = ends
+
+    def serve() -> None:
+        with contextlib.suppress(OSError):
+            there.sendall(start.ljust(KEYWORDS_LIMIT + 1, b"k") + b")\r\n")
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with pytest.raises(ProtocolViolation, match=f"longer than {KEYWORDS_LIMIT} bytes"):
+        wire.readline()
+    thread.join()
 
 
 def test_a_literal_over_the_limit_is_refused_unread(ends: tuple[Wire, socket.socket]) -> None:
