@@ -120,6 +120,11 @@ class Settings(WebSettings):
     )
     connect_timeout_seconds: _Seconds = Field(default=20, description="Deadline for connecting, TLS and the greeting.")
     command_timeout_seconds: _Seconds = Field(default=300, description="Deadline for one whole IMAP command.")
+    pop3_read: Literal["auto", "top", "retr"] = Field(
+        default="auto",
+        description="How messages are read over POP3: by TOP where it is seen to show whole messages and else by RETR, which "
+        "marks them as read at the source; only by TOP; only by RETR.",
+    )
     group_messages: _Count = Field(
         default=100, description="Messages that are appended and recorded together, at most."
     )

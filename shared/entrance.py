@@ -7,6 +7,7 @@ from shared.config import Settings
 from shared.credentials import Credentials, Vault
 from shared.errors import CredentialsError
 from shared.mail import MailDestination, MailSource
+from shared.mail.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.maildrop import Identities
 from shared.model import Mailbox
@@ -25,6 +26,7 @@ class Entrance:
             connect_timeout_seconds=settings.connect_timeout_seconds,
             command_timeout_seconds=settings.command_timeout_seconds,
             allowed=reach_of(settings.web_allow or "", settings.web_ports).addresses,
+            readings=Readings(settings.pop3_read),
         )
 
     def source(self, mailbox: Mailbox, identities: Identities) -> MailSource:

@@ -100,6 +100,10 @@ class Passing:
         self._known = Known(generation=known.generation, digests=known.digests, said=overwritten(known.said, said))
 
 
+class Glance(Passing):
+    """`Passing` of a session that nothing follows: numbers in the listing are enough, and no message is read for them."""
+
+
 def overwritten(said: bytes, more: Mapping[int, bytes]) -> bytes:
     """`Known.said` with these entries, by number."""
     text = bytearray(said.ljust(max(more, default=0) * DIGEST_BYTES, b"\0"))

@@ -48,6 +48,8 @@ def foresee(
         now = statuses[one.source_name]
         if most is not None and isinstance(now, KnownStatus) and (now.size_bytes or 0) > most:
             large[one.source_name] = _refused(source, one.source_name, most)
+    if caution := source.caution():
+        large = {one.source_name: "; ".join(filter(None, (large.get(one.source_name), caution))) for one in mapped}
     return folder_lines([_noted(one, large) for one in mapped], statuses, skipped)
 
 

@@ -27,10 +27,11 @@ from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
 from shared.mail.numbers import known_statuses
+from shared.mail.pop3_reading import Readings
 from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Passing
+from shared.maildrop import Glance
 from shared.model import Endpoint, Options
 
 #: What an account shows that is not there yet.
@@ -71,6 +72,8 @@ class Side:
     quota_used_bytes: int | None = None
     #: Whether the account is not there and would be created.
     would_create: bool = False
+    #: What a person should know before anything is read; "" for nothing.
+    caution: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +101,10 @@ class Checked:
     @property
     def warning(self) -> str:
         """What to look at although both ends work; "" for nothing."""
+        return "; ".join(filter(None, (self._room, self.source.caution if self.ok else "")))
+
+    @property
+    def _room(self) -> str:
         quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
         if (
             self.ok
@@ -123,7 +130,12 @@ class Scan:
         self._sign_ins = sign_ins or {}
         self._admission = admission(settings.connect_timeout_seconds, settings.command_timeout_seconds)
         self._accounts = accounts
-        self._source, self._destination, self._settings = source, destination, settings
+        self._source, self._destination = source, destination
+        self._ways = Ways(
+            connect_timeout_seconds=settings.connect_timeout_seconds,
+            command_timeout_seconds=settings.command_timeout_seconds,
+            readings=Readings(settings.pop3_read),
+        )
         self._told = told or (lambda done, total: None)
         self.connections = max(
             1,
@@ -199,6 +211,7 @@ class Scan:
                     size_bytes=size,
                     quota_bytes=quota.limit_bytes if quota else None,
                     quota_used_bytes=quota.used_bytes if quota else None,
+                    caution=cast(MailSource, mail).caution() if side == "source" else "",
                 )
         except MailError as error:
             return _refused(error, endpoint, row.login if side == "source" else row.new_login)
@@ -225,13 +238,10 @@ class Scan:
 
     @contextlib.contextmanager
     def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:
-        ways = Ways(
-            connect_timeout_seconds=self._settings.connect_timeout_seconds,
-            command_timeout_seconds=self._settings.command_timeout_seconds,
-        )
+        ways = self._ways
 
         def connect(proof: Proof) -> Looking:
-            return ways.source(endpoint, proof, Passing()) if side == "source" else ways.destination(endpoint, proof)
+            return ways.source(endpoint, proof, Glance()) if side == "source" else ways.destination(endpoint, proof)
 
         visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
         mail = self._admission.enter(visitor, connect)

@@ -94,6 +94,9 @@ class MailSource(MailSession, Protocol):
         """Says that after what was foreseen before `open(name)` will be called, and then `fetch(uids)`, or `sizes` when
         `uids` is None, so that the server can be asked already. It need not come true."""
 
+    def caution(self) -> str:
+        """What a person should know before anything is read; "" for nothing. For a rehearsal: it may look at a message."""
+
     def open(self, name: bytes) -> KnownStatus:
         """EXAMINE."""
 

@@ -85,6 +85,10 @@ class ImapSource(ChoosingSession):
             fetches = [fetch(asked, self._items) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
         self._ahead.ask([examine, *fetches])
 
+    def caution(self) -> str:
+        """Nothing: EXAMINE and BODY.PEEK leave no trace."""
+        return ""
+
     def open(self, name: bytes) -> KnownStatus:
         """EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None

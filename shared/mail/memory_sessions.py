@@ -163,6 +163,9 @@ class MemorySource(_MemorySession):
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         pass  # nothing takes time here
 
+    def caution(self) -> str:
+        return ""
+
     def open(self, name: bytes) -> KnownStatus:
         return self._open(name)
 

@@ -26,6 +26,11 @@ from shared.mail.wire import Wire
 DEPTH: Final = 50
 #: A message up to this size is read in one piece; a larger one goes by way of a file, since POP3 does not tell how long it is.
 WHOLE_BYTES: Final = 512 * 1024
+#: Bytes that may come of a message of which LIST says less: some servers count line ends once, some guess.
+_LISTED_TIMES: Final = 4
+_LISTED_MORE: Final = 32 * 1024 * 1024
+#: Bytes of the largest message that is read: it goes by way of a file on the worker's disk.
+LARGEST_BYTES: Final = 1024 * 1024 * 1024
 #: Lines of a listing at most.
 _LISTING_LINES: Final = 5_000_000
 _PIECE: Final = 64 * 1024
@@ -93,11 +98,12 @@ class Pop3Session:
     # -- messages
 
     def messages(
-        self, commands: Sequence[bytes], refused: dict[int, MailError]
+        self, commands: Sequence[bytes], refused: dict[int, MailError], listed: Sequence[int]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
         """The answers to RETR or TOP commands, in order: (place in `commands`, the message). A large one is a file, at its
         beginning, which is gone when the next one is asked for. What the server refuses is put into `refused`. Left before
-        its end, it shuts the connection."""
+        its end, it shuts the connection. `listed`: the bytes of each, as LIST says; one that brings far more raises
+        `ProtocolViolation`, so that no server fills the worker's disk."""
         waiting = iter(commands)
         flying = self._send(list(islice(waiting, self._depth)))
         try:
@@ -108,7 +114,7 @@ class Pop3Session:
                 except ServerRefused as error:
                     refused[place] = error
                 else:
-                    body = self._body()
+                    body = self._body(listed[place])
                     self.wire.progress()
                     yield place, body
                     if not isinstance(body, bytes):
@@ -120,7 +126,7 @@ class Pop3Session:
             if flying:
                 self.wire.abort()
 
-    def _body(self) -> bytes | IO[bytes]:
+    def _body(self, listed: int) -> bytes | IO[bytes]:
         """Up to the dot that stands alone in its line; of other lines' first dots one is taken away (RFC 1939 §3). A line
         ends with CRLF: what stands behind a bare LF was never stuffed."""
         if self.wire.comes(b".\r\n"):
@@ -128,24 +134,48 @@ class Pop3Session:
             return b""
         whole = self.wire.read_through(_END, WHOLE_BYTES)
         if whole is None:
-            return self._filed()
+            return self._filed(min(LARGEST_BYTES, listed * _LISTED_TIMES + _LISTED_MORE), listed)
         body = whole[:-3].replace(b"\r\n.", b"\r\n")
         return body[1:] if body.startswith(b".") else body
 
-    def _filed(self) -> IO[bytes]:
-        file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the message closes it
-        begins, last = True, b""
+    def _filed(self, most: int, listed: int) -> IO[bytes]:
+        try:
+            file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the message closes it
+            try:
+                self._fill(file, most, listed)
+            except BaseException:
+                file.close()
+                raise
+        except OSError as error:
+            self.wire.abort()  # the rest of the message is still to come
+            raise self._no_room(error) from None
+        return file
+
+    def _fill(self, file: IO[bytes], most: int, listed: int) -> None:
+        begins, last, size = True, b"", 0
         while True:
             piece = self.wire.read_piece(_PIECE)
             if begins and piece.startswith(b"."):
                 if piece == b".\r\n":
                     break
                 piece = piece[1:]
+            size += len(piece)
+            if size > most:
+                raise self._violation(f"sent more than {most:,} bytes of a message that LIST gives {listed:,}")
             file.write(piece)
             begins = (last + piece[-2:])[-2:] == b"\r\n"
             last = piece[-1:] or last
         file.seek(0)
-        return file
+
+    def _no_room(self, error: OSError) -> MailError:
+        folder = tempfile.gettempdir()
+        said = MailError(
+            self.side, f"a large message needs a temporary file, and {folder} did not take it ({error.strerror})"
+        )
+        said.advice = (
+            f"give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry IMPORT"
+        )
+        return said
 
     # -- the end
 

@@ -10,7 +10,7 @@ import email.utils
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import Final
 
 from shared.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
@@ -18,12 +18,12 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, Listed
 from shared.mail.grammar import clean_text
 from shared.mail.imap import raise_first
 from shared.mail.pop3 import Pop3Session
-from shared.maildrop import Head, Identities, Known, described, identify, number, positional
+from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
+from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
 from shared.uids import Uid, UidSet
 
 #: The only folder.
 INBOX: Final = b"INBOX"
-_CHUNK: Final = 64 * 1024
 #: What was read of so many messages, or of so many bytes, is kept in one go: about as much as the ledger lags behind.
 _SAID_AT_ONCE: Final = 50
 _SAID_BYTES: Final = 512 * 1024
@@ -47,10 +47,12 @@ class _Drop:
 class Pop3Source:
     """See `shared.mail.MailSource`."""
 
-    def __init__(self, session: Pop3Session, identities: Identities) -> None:
+    def __init__(self, session: Pop3Session, identities: Identities, reading: ServerReading | None = None) -> None:
+        """`reading`: what other sessions found out about the server."""
         self.capabilities = session.capabilities
         self.side = session.side
         self._session, self._identities = session, identities
+        self._whole = WholeMessages(session, reading or ServerReading())
         self._seen: _Drop | None = None
 
     # -- the folder
@@ -99,18 +101,22 @@ class Pop3Source:
             unique = [None] * len(unique)
         certain = None not in unique and len(set(unique)) == len(unique)
         seen: dict[int, Head] = {}
+        asked = [Wanted(number=one, listed=size) for one, size in listed]
 
         def heads(places: Sequence[int]) -> dict[int, Head]:
             unseen = [at for at in places if at not in seen]
-            for at, s in self._readable([numbers[at] for at in unseen], unseen, full=False):
+            for at, s in self._readable([asked[at] for at in unseen], unseen, full=False):
                 seen[at] = Head(date=s.internaldate, fingerprint=s.fingerprint)
             return {at: seen[at] for at in places if at in seen}
 
         def contents(places: Sequence[int]) -> dict[int, bytes]:
-            found = self._readable([numbers[at] for at in places], places, full=True)
+            found = self._readable([asked[at] for at in places], places, full=True)
             return {at: s.digest or b"" for at, s in found}
 
-        listing = identify(unique, [size for _, size in listed], heads, contents)
+        sizes = [size for _, size in listed]
+        if isinstance(self._identities, Glance):
+            unique, certain = [b"%d" % one for one in numbers], True
+        listing = identify(unique, sizes, heads, contents)
         known, uids = number(self._identities, listing, heads, contents, certain=certain)
         pairs = sorted(zip(uids, listed, strict=True))
         return _Drop(
@@ -120,9 +126,11 @@ class Pop3Source:
             sizes={uid: size for uid, (_, size) in pairs},
         )
 
-    def _readable(self, numbers: Sequence[int], places: Sequence[int], *, full: bool) -> Iterator[tuple[int, Sighting]]:
+    def _readable(
+        self, wanted: Sequence[Wanted], places: Sequence[int], *, full: bool
+    ) -> Iterator[tuple[int, Sighting]]:
         with contextlib.suppress(ServerRefused):  # it stands in the report when it is to be copied
-            for at, sight in self._sights(numbers, full=full):
+            for at, sight in self._sights(wanted, full=full):
                 yield places[at], sight
 
     # -- looking
@@ -158,13 +166,26 @@ class Pop3Source:
         """POP3 has none."""
         raise ServerRefused(self.side, "POP3 has no labels")
 
+    def _wanted(self, uids: UidSet) -> tuple[list[Uid], list[Wanted]]:
+        """Those of `uids` that exist."""
+        there = list(uids & self.existing())
+        return there, [Wanted(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
+
+    def caution(self) -> str:
+        """That the server marks what is read, where it does not show whole messages by TOP. Reads the smallest message by TOP
+        to find out."""
+        there = [Wanted(number=self._drop.numbers[uid], listed=size) for uid, size in self._drop.sizes.items()]
+        if not there or self._whole.shows_whole(min(there, key=lambda one: one.listed)):
+            return ""
+        return BY_RETR
+
     def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
-        """By TOP where the server has it, else by RETR, as with `full`. Without `full`, the size is what LIST says."""
-        wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
+        """Heads by TOP where the server has it, else as with `full`, whole. Without `full`, the size is what LIST says."""
+        there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)
         try:
-            for place, sight in self._sights([one for _, one in wanted], full=full):
-                uid = wanted[place][0]
+            for place, sight in self._sights(wanted, full=full):
+                uid = there[place]
                 said.of(uid, Head(date=sight.internaldate, fingerprint=sight.fingerprint), sight.digest)
                 size = sight.size_bytes if full else self._drop.sizes[uid]
                 yield Sighting(
@@ -178,15 +199,18 @@ class Pop3Source:
         finally:
             said.keep()
 
-    def _sights(self, numbers: Sequence[int], *, full: bool) -> Iterator[tuple[int, Sighting]]:
-        """(place in `numbers`, what is seen of the message); the UID is not filled in."""
-        top = not full and "TOP" in self.capabilities
-        commands = [b"TOP %d 0" % one if top else b"RETR %d" % one for one in numbers]
+    def _sights(self, wanted: Sequence[Wanted], *, full: bool) -> Iterator[tuple[int, Sighting]]:
+        """(place in `wanted`, what is seen of the message); the UID is not filled in."""
         refused: dict[int, MailError] = {}
-        for place, body in self._session.messages(commands, refused):
+        if not full and "TOP" in self.capabilities:
+            heads, listed = [b"TOP %d 0" % one.number for one in wanted], [one.listed for one in wanted]
+            found = self._session.messages(heads, refused, listed)
+        else:
+            found = self._whole.read(wanted, refused)
+        for place, body in found:
             canonical = Canonical() if full else None
             start, size = b"", 0
-            for chunk in _chunks(body):
+            for chunk in chunks(body):
                 start = start or chunk
                 size += len(chunk)
                 if canonical:
@@ -208,11 +232,11 @@ class Pop3Source:
 
     def fetch(self, uids: UidSet) -> Iterator[Message]:
         """As `MailSource.fetch`. A large message was written to a file before, since its length must be known."""
-        wanted = [(uid, self._drop.numbers[uid]) for uid in uids & self.existing()]
+        there, wanted = self._wanted(uids)
         refused: dict[int, MailError] = {}
         said = _Said(self._identities, self._drop.known)
         try:
-            for place, body in self._session.messages([b"RETR %d" % one for _, one in wanted], refused):
+            for place, body in self._whole.read(wanted, refused):
                 if isinstance(body, bytes):
                     start, size = body, len(body)
                 else:
@@ -223,25 +247,25 @@ class Pop3Source:
                 when, zone = received_at(head)
                 fingerprint = fingerprint_of(identifying(head))
                 canonical = Canonical()
-                for chunk in _chunks(body):
+                for chunk in chunks(body):
                     canonical.update(chunk)
                 if not isinstance(body, bytes):
                     body.seek(0)
-                said.of(wanted[place][0], Head(date=when, fingerprint=fingerprint), canonical.digest(), size)
+                said.of(there[place], Head(date=when, fingerprint=fingerprint), canonical.digest(), size)
                 yield Message(
-                    uid=wanted[place][0],
+                    uid=there[place],
                     flags=(),
                     internaldate=when,
                     zone_minutes=zone,
                     size_bytes=size,
                     fingerprint=fingerprint,
                     body=body if isinstance(body, bytes) else None,
-                    stream=None if isinstance(body, bytes) else _chunks(body),
+                    stream=None if isinstance(body, bytes) else chunks(body),
                 )
         finally:
             said.keep()
         for place, error in refused.items():
-            error.uids = UidSet.of([wanted[place][0]])
+            error.uids = UidSet.of([there[place]])
         raise_first(list(refused.values()))
 
     # -- the end
@@ -286,14 +310,6 @@ class _Said:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)
             self._new, self._bytes = {}, 0
-
-
-def _chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:
-    if isinstance(body, bytes):
-        yield body
-        return
-    while chunk := body.read(_CHUNK):
-        yield chunk
 
 
 def received_at(header: bytes) -> tuple[int | None, int]:

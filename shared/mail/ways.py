@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shared.mail import MailDestination, MailSource
 from shared.mail.dialing import Allowed, restricted
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
+from shared.mail.pop3_reading import Readings
 from shared.mail.pop3_signing_in import open_pop3
 from shared.mail.pop3_source import Pop3Source
 from shared.mail.sasl import Proof
@@ -28,6 +29,8 @@ class Ways:
     command_timeout_seconds: float
     #: What may be connected to where an endpoint is `guarded`.
     allowed: Allowed | None = None
+    #: How POP3 servers show whole messages, as far as that is known.
+    readings: Readings = field(default_factory=Readings)
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
         """A signed-in session that reads. `identities`: for POP3."""
@@ -45,7 +48,7 @@ class Ways:
         )
         with self._guarding(endpoint):
             session = open_pop3(door, proof, command_timeout_seconds=self.command_timeout_seconds)
-        return Pop3Source(session, identities)
+        return Pop3Source(session, identities, self.readings.of(endpoint.host, endpoint.port))
 
     def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
         """A signed-in session that writes."""

@@ -133,6 +133,29 @@ def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Doveco
     assert held(destination) == held(source)
 
 
+def test_a_pop3_import_leaves_the_source_unread(office: Office, maildrops: Dovecot) -> None:
+    source, destination = stand(
+        office, maildrops, "unread@pop.example", [make_message(seed, 1_500) for seed in range(30)]
+    )
+    before = source.uids()
+    manifest = office.manifest({source.login: source.password})
+    for verb in ("check", "plan", "import"):
+        said = office.run(verb, manifest, *ends(office, maildrops)).out
+        assert "marks what is read" not in said
+        assert source.uids() == before, verb
+    assert sum(destination.seen().values()) == 30
+    # By RETR it does not, and is told so beforehand: the control.
+    office.variables["MAILHAUL_POP3_READ"] = "retr"
+    for verb in ("check", "plan"):
+        assert (
+            "this server marks what is read over POP3 as read"
+            in office.run(verb, manifest, *ends(office, maildrops)).out
+        )
+        assert source.uids() == before, verb
+    office.run("import", manifest, *ends(office, maildrops), "--verify", "full")
+    assert source.uids() != before
+
+
 def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Dovecot, tmp_path: Path) -> None:
     source, destination = stand(office, maildrops, "looked@pop.example", [make_message(1)])
     manifest = office.manifest({source.login: source.password})

@@ -42,6 +42,12 @@ def test_no_secret_is_in_an_environment(name: str) -> None:
     assert not unknown_variables(SERVICES[name].get("environment", {}))
 
 
+def test_a_worker_keeps_large_messages_on_disk() -> None:
+    assert "worker-tmp:/tmp" in SERVICES["worker"]["volumes"]
+    assert "/tmp" not in SERVICES["worker"]["tmpfs"]
+    assert "/tmp" in SERVICES["web"]["tmpfs"], "only the worker needs it"
+
+
 def test_each_role_mounts_its_own_secrets_only() -> None:
     mounted = {
         name: {volume.split(":")[0] for volume in service.get("volumes", ()) if volume.startswith("secrets-")}

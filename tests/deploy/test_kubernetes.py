@@ -17,6 +17,7 @@ from dramatiq import Worker, actor
 
 from shared.broker import make_broker
 from shared.jobs import QUEUES
+from shared.mail.pop3 import LARGEST_BYTES
 from tests.servers.process import await_ready
 from tests.servers.redis_server import RedisServer
 
@@ -102,6 +103,18 @@ def test_every_pod_is_hardened_probed_and_limited(render: Callable[[str], Render
             assert {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container)
             assert {"cpu", "memory"} <= set(container["resources"]["requests"])
             assert "memory" in container["resources"]["limits"]
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_worker_has_room_on_disk_for_a_large_message_a_thread(
+    render: Callable[[str], Rendered], overlay: str
+) -> None:
+    # In memory, an honest message of 200 MB would be above the limit.
+    pod = render(overlay)["Deployment", "worker"]["spec"]["template"]["spec"]
+    (room,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "tmp"]
+    threads = next(int(one["value"]) for one in pod["containers"][0]["env"] if one["name"] == "MAILHAUL_WORKER_THREADS")
+    assert "medium" not in room
+    assert int(room["sizeLimit"].removesuffix("Gi")) << 30 >= threads * LARGEST_BYTES
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -28,7 +28,7 @@ class Pop3Server:
     refusals: list[bytes] = field(default_factory=list)
     #: Message numbers to which RETR and TOP say -ERR.
     unreadable: set[int] = field(default_factory=set)
-    #: Sent for RETR instead of the message, as it stands.
+    #: Sent instead of the whole message, as it stands.
     raw: dict[int, bytes] = field(default_factory=dict)
     #: Certificate and key, where it speaks TLS from the first byte.
     secured: tuple[bytes, bytes] | None = None
@@ -38,8 +38,14 @@ class Pop3Server:
     greeting: bytes = b"+OK ready"
     #: The answer to QUIT waits for this.
     lets_go: threading.Event | None = None
-    #: LIST says so many bytes more than there are.
+    #: LIST says so many bytes more than there are; fewer, where it is negative.
     more: int = 0
+    #: Lines of a body that TOP shows at most; None: as many as are asked for.
+    most_lines: int | None = None
+    #: TOP is refused where more lines are asked for.
+    most_asked: int | None = None
+    #: The connection is closed at the first TOP with lines.
+    breaks_at_top: bool = False
 
     def __post_init__(self) -> None:
         #: Every command of every session.
@@ -105,21 +111,36 @@ class Pop3Server:
                 yield b"%d %b\r\n" % (n, self.unique_ids(session, n))
             yield b".\r\n"
         elif word in (b"RETR", b"TOP"):
-            yield from self._message(word, int(rest.split()[0]))
+            number, *lines = map(int, rest.split())
+            if lines and lines[0] and self.breaks_at_top:
+                raise OSError("closed")
+            if lines and self.most_asked is not None and lines[0] > self.most_asked:
+                yield b"-ERR syntax error\r\n"
+                return
+            yield from self._message(number, lines[0] if lines else None)
         else:
             yield b"+OK\r\n"
 
-    def _message(self, word: bytes, number: int) -> Iterator[bytes]:
+    def _message(self, number: int, lines: int | None) -> Iterator[bytes]:
+        """`lines` of its body, None for all."""
         if number in self.unreadable:
             yield b"-ERR cannot read that one\r\n"
             return
-        if word == b"RETR" and number in self.raw:
+        if lines is not None and lines and self.most_lines is not None:
+            lines = min(lines, self.most_lines)
+        body = self.messages[number - 1]
+        head, blank, rest = body.partition(b"\r\n\r\n")
+        if lines is not None and rest.count(b"\n") > lines:
+            body = head + blank + b"".join(rest.splitlines(keepends=True)[:lines])
+        elif number in self.raw and lines != 0:
             yield self.raw[number]
             return
-        body = self.messages[number - 1]
-        if word == b"TOP":
-            body = body.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
         yield b"+OK\r\n" + stuffed(body)
+
+    @property
+    def marked(self) -> set[int]:
+        """Numbers of the messages that were read by RETR: Dovecot marks just these as read."""
+        return {int(command.split()[1]) for command in self.commands if command.startswith(b"RETR ")}
 
 
 def _secured(sock: socket.socket, certificate: bytes, key: bytes) -> ssl.SSLSocket:

@@ -1,0 +1,254 @@
+"""How whole messages are read over POP3: by TOP, which marks nothing as read, or by RETR, which most servers take for reading.
+
+RFC 1939 §7 promises of `TOP n k` the header and the first k lines of the body, and not that a server takes a large k, so
+what TOP shows is believed only when it is proved to be the whole message: it is as long as LIST says, or RETR showed the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Final, Literal
+
+from shared.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
+from shared.mail.pop3 import Pop3Session
+
+#: Which command reads whole messages: what suits the server, or only this one.
+Pop3Read = Literal["auto", "top", "retr"]
+#: Lines asked for, the next where a server refuses one before it ever showed a message: some count in 32 bits, some in fewer.
+LINE_COUNTS: Final = (2_147_483_647, 999_999_999, 9_999_999)
+#: TOP is given up at a server that breaks the connection at its first use so often.
+_MOST_LOST: Final = 2
+#: POP3 ends every message with CRLF (RFC 1939 §3), whether LIST counts it or not.
+_LINE_END: Final = 2
+_PIECE: Final = 64 * 1024
+
+BY_RETR: Final = "messages are read by RETR: this server marks what is read over POP3 as read"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """A message that is to be read whole."""
+
+    #: Its number in this session.
+    number: int
+    #: Its size in bytes, as LIST says.
+    listed: int
+
+
+@dataclass
+class ServerReading:
+    """What is known of one server's TOP. Shared by the sessions of a process."""
+
+    #: What a person chose.
+    chosen: Pop3Read = "auto"
+    #: Position in `LINE_COUNTS` of what is asked for; behind its end TOP is given up.
+    _count: int = 0
+    #: Whether TOP ever gave a message with this count.
+    works: bool = False
+    #: Bytes and lines of the largest message that TOP is proved to show whole.
+    _bytes: int = 0
+    _lines: int = 0
+    _lost: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def by_top(self) -> bool:
+        """Whether TOP is used."""
+        return self.chosen != "retr" and self._count < len(LINE_COUNTS)
+
+    def command(self, number: int) -> bytes:
+        """The command that reads this message whole."""
+        return b"TOP %d %d" % (number, LINE_COUNTS[self._count]) if self.by_top else b"RETR %d" % number
+
+    def shows_whole(self, size: int, listed: int, count_lines: Callable[[], int]) -> bool:
+        """Whether a message of which TOP gave `size` bytes is whole: as long as LIST says, or shorter than another one that
+        is proved to be, in bytes and in lines, since a server that cuts, cuts the longest. Lines are counted only in doubt."""
+        with self._lock:
+            if listed <= size <= listed + _LINE_END:
+                if size > self._bytes:
+                    self._bytes, self._lines = size, max(self._lines, count_lines())
+                return True
+            return size <= self._bytes and count_lines() <= self._lines
+
+    def prove(self, size: int, lines: int) -> None:
+        """RETR gave what TOP had given."""
+        with self._lock:
+            self._bytes, self._lines = max(size, self._bytes), max(lines, self._lines)
+
+    def refused(self) -> None:
+        """TOP with this count was refused before it ever worked."""
+        with self._lock:
+            self._count += 1
+
+    def lost(self) -> None:
+        """The connection broke at the first use of TOP."""
+        with self._lock:
+            self._lost += 1
+            if self._lost >= _MOST_LOST:
+                self._count = len(LINE_COUNTS)
+
+    def give_up(self) -> None:
+        """TOP does not show whole messages here."""
+        with self._lock:
+            self._count = len(LINE_COUNTS)
+
+
+class Readings:
+    """`ServerReading` by server, for as long as the process lives."""
+
+    def __init__(self, chosen: Pop3Read = "auto") -> None:
+        self._chosen: Pop3Read = chosen
+        self._known: dict[tuple[str, int], ServerReading] = {}
+        self._lock = threading.Lock()
+
+    def of(self, host: str, port: int) -> ServerReading:
+        """What is known of this server."""
+        with self._lock:
+            return self._known.setdefault((host.lower(), port), ServerReading(chosen=self._chosen))
+
+
+class WholeMessages:
+    """Reads whole messages over one session."""
+
+    def __init__(self, session: Pop3Session, reading: ServerReading) -> None:
+        self._session, self._reading = session, reading
+
+    @property
+    def _by_top(self) -> bool:
+        return self._reading.by_top and ("TOP" in self._session.capabilities or self._reading.chosen == "top")
+
+    def read(self, wanted: Sequence[Wanted], refused: dict[int, MailError]) -> Iterator[tuple[int, bytes | IO[bytes]]]:
+        """(place in `wanted`, message), as `Pop3Session.messages`, but in any order. Messages that no command brought are put
+        into `refused`."""
+        left = list(range(len(wanted)))
+        while left and self._by_top:
+            # One alone, until the server is known to take the command: many that are refused look like an attack.
+            now, later = (left, []) if self._reading.works else (left[:1], left[1:])
+            doubtful: list[_Shown] = []
+            no: dict[int, MailError] = {}
+            yield from self._top(wanted, now, doubtful, no)
+            left = later
+            if no and not self._reading.works:
+                self._reading.refused()
+                left = sorted([*no, *later])
+                continue
+            if self._reading.chosen == "top":
+                refused |= no | {shown.place: _cut(self._session.side) for shown in doubtful}
+                continue
+            if no:
+                yield from self._retr(wanted, sorted(no), refused)
+            if doubtful:
+                largest = max(doubtful, key=lambda shown: (shown.size, shown.lines))
+                for place, body in self._retr(wanted, [largest.place], refused):
+                    self._compare(largest, body)
+                    yield place, body
+                # Now the shorter ones are proved, or TOP is given up.
+                left = sorted([*later, *(shown.place for shown in doubtful if shown is not largest)])
+        yield from self._retr(wanted, left, refused)
+
+    def shows_whole(self, one: Wanted) -> bool:
+        """Reads one message by TOP only, and tells whether all of it came. For a rehearsal."""
+        while self._by_top:
+            no: dict[int, MailError] = {}
+            whole = (
+                sum(1 for _ in self._top([one], [0], [], no)) == 1
+            )  # to its end: left early, it shuts the connection
+            if not no or self._reading.works:
+                return whole
+            self._reading.refused()
+        return False
+
+    def _top(
+        self, wanted: Sequence[Wanted], places: Sequence[int], doubtful: list[_Shown], no: dict[int, MailError]
+    ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
+        asked = [wanted[place] for place in places]
+        refused: dict[int, MailError] = {}
+        reading = self._reading
+        try:
+            for at, body in self._session.messages(
+                [reading.command(one.number) for one in asked], refused, [one.listed for one in asked]
+            ):
+                reading.works = True
+                size = len(body) if isinstance(body, bytes) else _size(body)
+                if reading.shows_whole(size, asked[at].listed, lambda body=body: _lines(body)):  # type: ignore[misc]
+                    yield places[at], body
+                else:
+                    doubtful.append(_Shown(place=places[at], size=size, lines=_lines(body), digest=_digest(body)))
+        except (ConnectionLost, ProtocolViolation):
+            if not reading.works:
+                reading.lost()
+            raise
+        no |= {places[at]: error for at, error in refused.items()}
+
+    def _retr(
+        self, wanted: Sequence[Wanted], places: Sequence[int], refused: dict[int, MailError]
+    ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
+        no: dict[int, MailError] = {}
+        commands = [b"RETR %d" % wanted[place].number for place in places]
+        for at, body in self._session.messages(commands, no, [wanted[place].listed for place in places]):
+            yield places[at], body
+        refused |= {places[at]: error for at, error in no.items()}
+
+    def _compare(self, shown: _Shown, body: bytes | IO[bytes]) -> None:
+        if _digest(body) == shown.digest:
+            self._reading.prove(shown.size, shown.lines)
+        else:
+            self._reading.give_up()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Shown:
+    """What TOP gave of a message, where that may not be all of it."""
+
+    #: Place among what is wanted.
+    place: int
+    #: Bytes.
+    size: int
+    #: Lines.
+    lines: int
+    #: SHA-256.
+    digest: bytes
+
+
+def _cut(side: str) -> MailError:
+    return ServerRefused(side, "TOP is not seen to show all of the message, and RETR is not to be used")
+
+
+def chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:
+    """The message in pieces."""
+    if isinstance(body, bytes):
+        yield body
+        return
+    while chunk := body.read(_PIECE):
+        yield chunk
+
+
+def _size(body: IO[bytes]) -> int:
+    size = body.seek(0, 2)
+    body.seek(0)
+    return size
+
+
+def _lines(body: bytes | IO[bytes]) -> int:
+    count = sum(chunk.count(b"\n") for chunk in chunks(body))
+    _rewind(body)
+    return count
+
+
+def _digest(body: bytes | IO[bytes]) -> bytes:
+    digest = hashlib.sha256()
+    for chunk in chunks(body):
+        digest.update(chunk)
+    _rewind(body)
+    return digest.digest()
+
+
+def _rewind(body: bytes | IO[bytes]) -> None:
+    if not isinstance(body, bytes):
+        body.seek(0)
+
+
+__all__ = ["BY_RETR", "LINE_COUNTS", "Pop3Read", "Readings", "ServerReading", "Wanted", "WholeMessages", "chunks"]
