@@ -11,6 +11,7 @@ from binascii import Error as Base64Error
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _PARTS = re.compile(r"[\x20-\x25\x27-\x7e]+|&|[^\x20-\x7e]+")
+_NUMBER = re.compile("([0-9]+)")
 #: Characters that turn or break the line they are shown in.
 _DIRECTIONS = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -23,6 +24,23 @@ def decode_name(raw: bytes) -> str:
 def shown(text: str) -> str:
     """The text, with what could mislead a terminal or a reader as ``\\x1b``."""
     return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def visible(name: str) -> str:
+    """A displayed name for a line of text: in quotes where a blank would not be seen."""
+    return f'"{name}"' if name != name.strip() or "  " in name else name
+
+
+def natural_order(name: str) -> tuple[object, ...]:
+    """A sort key of displayed names: INBOX first, levels one by one, capitals among the others, 2 before 10."""
+    levels = name.split("/")
+    return levels[0].upper() != "INBOX", [_pieces(level) for level in levels], name
+
+
+def _pieces(level: str) -> list[tuple[int, str]]:
+    """Text and numbers in turn: a longer number is the larger one."""
+    parts = (part.lstrip("0") if at % 2 else part.casefold() for at, part in enumerate(_NUMBER.split(level)))
+    return [(len(part), part) if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def encode_name(text: str) -> bytes:

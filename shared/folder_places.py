@@ -12,9 +12,12 @@ from itertools import count
 from shared.errors import ProtocolViolation
 from shared.folder_names import encode_name, escape, shown, text_of
 from shared.folder_tree import INBOX, ListedFolder, Path, Tree
+from shared.messages import Owner
 
 #: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
 _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
+#: How many fillers are tried in front of a name that leads into a namespace of others.
+_OUTSIDE = 4
 #: A shortened level has room for at least this many octets.
 _ROOM = 48
 
@@ -57,6 +60,7 @@ class Places:
         # A server that separates by "." keeps folders as files, as a rule, and refuses "/".
         self._forbidden = rules.forbidden + self._joiner + ("/" if self._joiner == "." else "")
         self._mark = next(char for char in "=_~!^$" if char not in self._forbidden)
+        self._filler = next(char for char in "_-=~!^$" if char not in self._forbidden)
         self._sign = next(char for char in "~_=!^$" if char not in self._forbidden)
         self._reserved = {name.casefold() for name in rules.reserved}
         self._raws = {folder.name for folder in here.folders}
@@ -138,6 +142,10 @@ class Places:
         if own != text:
             why.append("the destination cannot hold its name as it is")
         path = (*parent, own)
+        if not self._is_ours(path):
+            why.append(f"{display(path)} is not this account's there")
+            own = self._outside(parent, own)
+            path = (*parent, own)
         if len(self._wire(path)) > self._rules.longest_octets:
             why.append(f"longer than {self._rules.longest_octets} octets: shortened")
             path = self._nearest(folder.name, parent, own)
@@ -175,10 +183,20 @@ class Places:
         if not above:
             return self.root
         if above not in self._homes:
-            implied = (*self._parent(above), self._escaped(text_of(above[-1])))
+            home = self._parent(above)
+            implied = (*home, self._outside(home, self._escaped(text_of(above[-1]))))
             self._homes[above] = INBOX if above == (b"INBOX",) and not self.root else implied
         place = self._homes[above]
         return () if place == INBOX and self._here.inbox_is_root else place
+
+    def _is_ours(self, path: Path) -> bool:
+        """Whether a folder there would be the account's own, and not another person's or a public one (RFC 2342)."""
+        return self._here.owner(self._wire(path)) is Owner.PERSONAL
+
+    def _outside(self, parent: Path, own: str) -> str:
+        """`own`, or the nearest to it that leads into no namespace of others."""
+        names = (own, own + self._filler, *(self._filler * times + own for times in range(1, _OUTSIDE)))
+        return next((name for name in names if self._is_ours((*parent, name))), own)
 
     def _escaped(self, level: str) -> str:
         return escape(level, self._forbidden, mark=self._mark, odd_spaces=self._rules.odd_spaces)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from shared.folder_names import decode_name, split, text_of
+from shared.messages import Namespace, Owner
 
 #: A folder's place: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and what is below it.
 Path = tuple[str, ...]
@@ -37,6 +38,8 @@ class FolderListing(Protocol):
     def separator(self) -> str | None: ...
     @property
     def folders(self) -> Sequence[ListedFolder]: ...
+    @property
+    def namespaces(self) -> Sequence[Namespace]: ...
 
 
 def is_inbox(name: bytes) -> bool:
@@ -57,6 +60,7 @@ class Tree:
         self.separator = listing.separator or None
         self._in_inbox = self.prefix[:5].upper() == b"INBOX"
         self._paths: dict[bytes, Path] = {}
+        self._owners = _Owners(listing.namespaces)
         self.folders = _once(listing.folders)
         inbox = next((folder for folder in self.folders if is_inbox(folder.name)), None)
         #: Top folders stand where children of INBOX would: the prefix says so, or INBOX can have none (Domino).
@@ -68,9 +72,16 @@ class Tree:
         inside = bool(self.prefix and rest and same)
         return inside, split(rest if inside else name, separator or self.separator)
 
+    def owner(self, name: bytes) -> Owner:
+        """Whose folder this name is, listed or not."""
+        return self._owners.of(name)
+
     def inside(self, folder: ListedFolder) -> bool:
-        """Whether it is the inbox or lies below the prefix."""
-        return is_inbox(folder.name) or not self.prefix or self._below_prefix(folder.name, folder.separator)[0]
+        """Whether it is the inbox, or the account's own and below the prefix."""
+        if is_inbox(folder.name):
+            return True
+        below = not self.prefix or self._below_prefix(folder.name, folder.separator)[0]
+        return below and self.owner(folder.name) is Owner.PERSONAL
 
     def levels(self, folder: ListedFolder) -> tuple[bytes, ...]:
         """Raw levels below the prefix; INBOX in capitals, and only once."""
@@ -101,6 +112,42 @@ class Tree:
         if is_inbox(levels[0]):
             shown[:1] = ["INBOX", "INBOX"] if inside and self._in_inbox else ["INBOX"]
         return "/".join(shown)
+
+
+class _Owners:
+    """Whose folder a name is: the namespace with the longest prefix that it begins with decides (RFC 2342).
+
+    INBOX, and what no namespace covers, is the account's own; so is a prefix that is named as its own and as another's too.
+    The name of a prefix without its last separator is the namespace's root, and belongs to it."""
+
+    def __init__(self, namespaces: Iterable[Namespace]) -> None:
+        self._prefixes: dict[bytes, Owner] = {}
+        self._roots: dict[bytes, Owner] = {}
+        # The account's own come last, so that they win.
+        for one in sorted(namespaces, key=lambda one: one.owner is Owner.PERSONAL):
+            prefix = _inbox_in_capitals(one.prefix)
+            self._prefixes[prefix] = one.owner
+            separator = (one.separator or "").encode("latin-1", "replace")
+            if separator and prefix.endswith(separator) and len(prefix) > len(separator):
+                self._roots[prefix.removesuffix(separator)] = one.owner
+        if Owner.PERSONAL not in self._prefixes.values():
+            self._prefixes[b""] = Owner.PERSONAL
+        self._lengths = sorted({len(prefix) for prefix in self._prefixes}, reverse=True)
+
+    def of(self, name: bytes) -> Owner:
+        if is_inbox(name):
+            return Owner.PERSONAL
+        name = _inbox_in_capitals(name)
+        if name in self._roots:
+            return self._roots[name]
+        return next(
+            (self._prefixes[name[:n]] for n in self._lengths if name[:n] in self._prefixes),
+            Owner.PERSONAL,
+        )
+
+
+def _inbox_in_capitals(name: bytes) -> bytes:
+    return name[:5].upper() + name[5:] if is_inbox(name[:5]) else name
 
 
 def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:

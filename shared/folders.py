@@ -6,7 +6,9 @@ Decoding is for people and for finding the destination's name. `map_folders` pro
 * never two source folders in one: of two that want one name, the later gets a hash of its source name behind it;
 * the same answer again once the folders exist at the destination, so that a delta pass goes on where the first was;
 * names keep their text: what the destination cannot hold is written as ``=XX`` (`shared.folder_names.escape`);
-* what lies below a folder stays below it, wherever that folder goes.
+* what lies below a folder stays below it, wherever that folder goes;
+* folders of other people and public ones are left out unless asked for, and nothing is put among those of the destination
+  unless a person names the place (RFC 2342).
 """
 
 from __future__ import annotations
@@ -14,22 +16,27 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from shared import special_use
 from shared.folder_names import decode_name, encode_name, split
 from shared.folder_places import NameRules, Places, display
 from shared.folder_tree import INBOX, FolderListing, Globs, ListedFolder, Path, Tree, is_inbox, selectable
+from shared.messages import Owner
 from shared.model import Options
 
 __all__ = [
     "FolderListing",
+    "LeftOut",
     "ListedFolder",
     "MappedFolder",
     "NameRules",
     "decode_name",
     "encode_name",
+    "left_out",
     "map_folders",
     "map_wanted",
+    "readable",
     "split",
 ]
 
@@ -40,6 +47,82 @@ _LABELS: Mapping[str, str] = {
     "junk": "junk mail",
     "archive": "archived mail",
 }
+
+
+#: Why a folder is left out that cannot hold messages: nothing is lost with it.
+ONLY_SUBFOLDERS: Final = "holds only subfolders"
+#: Why a folder of another namespace is left out.
+FOREIGN: Final[Mapping[Owner, str]] = {
+    Owner.OTHER: "another person's folder",
+    Owner.PUBLIC: "a public or shared folder",
+}
+
+
+class Owned(Protocol):
+    """A folder as far as it is known whose it is, and why it is left out."""
+
+    @property
+    def owner(self) -> Owner: ...
+    @property
+    def skip(self) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LeftOut:
+    """How many folders that can hold messages are left out because they are not the account's own."""
+
+    #: Folders of other people.
+    other: int = 0
+    #: Public and shared folders.
+    public: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.other or self.public)
+
+    def note(self) -> str:
+        """What an import leaves out, in words, with what to do to have it; "" for nothing."""
+        said = []
+        if self.other:
+            one = self.other == 1
+            said.append(
+                "1 folder of other people is left out"
+                if one
+                else f"{self.other:,} folders of other people are left out"
+            )
+        if self.public:
+            one = self.public == 1
+            said.append("1 public folder is left out" if one else f"{self.public:,} public folders are left out")
+        return "; ".join([*said, "--shared-folders=copy takes them"]) if said else ""
+
+    def untouched(self) -> str:
+        """What nothing is written into, in words; "" for nothing."""
+        said = []
+        if self.other:
+            said.append(f"nothing is written into folders of other people: {self.other:,}")
+        if self.public:
+            said.append(f"nothing is written into public folders: {self.public:,}")
+        return "; ".join(said)
+
+
+def left_out(folders: Iterable[Owned]) -> LeftOut:
+    """The numbers of one account."""
+    found = [one.owner for one in folders if one.skip in FOREIGN.values()]
+    return LeftOut(other=found.count(Owner.OTHER), public=found.count(Owner.PUBLIC))
+
+
+def readable(listing: FolderListing, *, shared: bool) -> tuple[list[bytes], LeftOut]:
+    """Names of the folders of one account that can hold messages, with other people's and public ones only where `shared`;
+    and how many of those are left out."""
+    tree = Tree(listing)
+    names: list[bytes] = []
+    apart: list[Owner] = []
+    for folder in filter(selectable, tree.folders):
+        owner = tree.owner(folder.name)
+        if shared or owner is Owner.PERSONAL:
+            names.append(folder.name)
+        else:
+            apart.append(owner)
+    return names, LeftOut(other=apart.count(Owner.OTHER), public=apart.count(Owner.PUBLIC))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,6 +139,8 @@ class MappedFolder:
     destination_display: str = ""
     #: "sent", "drafts", "trash", "junk", "archive", "all", "flagged", "important"; "" for an ordinary folder.
     special_use: str = ""
+    #: Whose folder it is at the source.
+    owner: Owner = Owner.PERSONAL
     #: Whether the user is subscribed to it at the source.
     subscribed: bool = False
     #: Whether the destination has it already and can select it.
@@ -73,6 +158,7 @@ def map_folders(
     include: Iterable[str] = (),
     exclude: Iterable[str] = (),
     without: Collection[str] = (),
+    shared: bool = False,
     into: str = "",
     renamed: Mapping[str, str] | None = None,
     rules: NameRules | None = None,
@@ -81,16 +167,19 @@ def map_folders(
     """One entry for every folder that the source lists, in its order.
 
     `include` and `exclude` are globs over display names (see `shared.folder_tree.Globs`); `without` leaves out special
-    uses and all below their folders. `into` is the destination's folder below which everything goes, INBOX too, under
-    its own name. `renamed` is source name → destination name, both as displayed; what lies below goes along. `known` is
-    source name → destination name of an earlier pass: it is kept, whatever has changed since. Raises
+    uses and all below their folders; `shared` takes folders of other people and public ones too. `into` is the
+    destination's folder below which everything goes, INBOX too, under its own name. `renamed` is source name → destination
+    name, both as displayed; what lies below goes along, and what it names is asked for, whosever it is. `known` is source
+    name → destination name of an earlier pass: it is kept, whatever has changed since. Raises
     `ProtocolViolation` when the destination's separator cannot be one.
     """
     there, here = Tree(source), Tree(destination)
-    skips = _skips(there, Globs(include), Globs(exclude), without)
+    chosen = {spelled(old): new for old, new in (renamed or {}).items()}
+    asked = None if shared else chosen
+    skips = _skips(there, Globs(include), Globs(exclude), without, asked)
     places = Places(there, here, rules or NameRules(), into)
     taken = [folder for folder in there.folders if not skips[folder.name]]
-    _give(there, taken, places, known or {}, {spelled(old): new for old, new in (renamed or {}).items()})
+    _give(there, taken, places, known or {}, chosen)
     there_already = {folder.name for folder in here.folders if selectable(folder)}
     return [_entry(there, folder, skips[folder.name], places, there_already) for folder in there.folders]
 
@@ -110,6 +199,7 @@ def map_wanted(
         include=options.include,
         exclude=options.exclude,
         without=options.skip_special,
+        shared=options.shared_folders == "copy",
         into=options.into,
         renamed=dict(options.folder_map),
         rules=rules,
@@ -130,6 +220,7 @@ def _entry(
         display=shown,
         destination_display=goes_to,
         special_use=special_use.use_of_attributes(folder.attributes) or special_use.use_of_name(there.path(folder))[0],
+        owner=there.owner(folder.name),
         subscribed=folder.subscribed,
         exists=place is not None and place.raw in there_already,
         skip=skip,
@@ -143,30 +234,43 @@ def spelled(name: str) -> str:
     return ("INBOX" if head.upper() == "INBOX" else head) + slash + rest
 
 
-def _skips(there: Tree, include: Globs, exclude: Globs, without: Collection[str]) -> dict[bytes, str]:
-    """Source name → why it is left out, "" when it is not."""
+def _skips(
+    there: Tree, include: Globs, exclude: Globs, without: Collection[str], asked: Collection[str] | None
+) -> dict[bytes, str]:
+    """Source name → why it is left out, "" when it is not. `asked`: of other people's folders and of public ones, only these
+    are taken, as displayed, and what lies below them; None for all."""
     skips = {}
-    uses = special_use.uses((folder.attributes, there.path(folder)) for folder in there.folders)
-    special = {there.levels(f): use for f, use in zip(there.folders, uses, strict=True) if use in without}
+    own = [folder for folder in there.folders if there.owner(folder.name) is Owner.PERSONAL]
+    uses = special_use.uses((folder.attributes, there.path(folder)) for folder in own)
+    special = {there.levels(f): use for f, use in zip(own, uses, strict=True) if use in without}
     for folder in there.folders:
         shown = there.display(folder)
         levels = there.levels(folder)
+        owner = there.owner(folder.name)
         use = next((special[levels[:n]] for n in range(1, len(levels) + 1) if levels[:n] in special), "")
         skip = ""
         if not selectable(folder):
-            skip = "not selectable"
+            skip = ONLY_SUBFOLDERS
         elif not set(b"\r\n\0").isdisjoint(folder.name):
             skip = "its name holds a line break or NUL"
         elif pattern := exclude.first(shown):
             skip = f"excluded by '{pattern}'"
         elif include and not include.first(shown):
             skip = "not included"
+        elif owner in FOREIGN and asked is not None and not _names(asked, shown):
+            skip = FOREIGN[owner]
         elif levels in special:
             skip = f"left out: its special use is {use}"
         elif use:
             skip = f"left out: it lies below the folder whose special use is {use}"
         skips[folder.name] = skip
     return skips
+
+
+def _names(asked: Collection[str], shown: str) -> bool:
+    """Whether a folder, or one that it lies below, is among those asked for."""
+    levels = spelled(shown).split("/") if asked else []
+    return any("/".join(levels[:depth]) in asked for depth in range(1, len(levels) + 1))
 
 
 def _give(

@@ -7,8 +7,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 
 from shared.uids import Uid
+
+
+class Owner(StrEnum):
+    """Whose folders a namespace holds (RFC 2342 §3)."""
+
+    #: The account's own.
+    PERSONAL = "personal"
+    #: Folders of other people, shown because they share them.
+    OTHER = "other"
+    #: Public and shared folders, which are nobody's own.
+    PUBLIC = "public"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Namespace:
+    """One namespace of a server."""
+
+    #: What the names in it begin with, raw bytes; b"" for all names.
+    prefix: bytes
+    #: Hierarchy separator in it, one character; None where it is flat.
+    separator: str | None
+    #: Whose folders it holds.
+    owner: Owner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,8 +57,10 @@ class FolderListing:
     prefix: bytes
     #: Separator of the personal namespace.
     separator: str | None
-    #: All folders of the personal namespace.
+    #: All folders that LIST shows, those of other people and public ones included.
     folders: tuple[ListedFolder, ...]
+    #: Every namespace that the server names; empty where it names none, so that all folders are the account's own.
+    namespaces: tuple[Namespace, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

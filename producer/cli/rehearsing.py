@@ -27,7 +27,7 @@ _TOLD_SECONDS = 5.0
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a row does not work."""
     settings = load_settings(state_dir=state_dir)
-    found = _scan(request, settings).check(_rows(request, settings))
+    found = _scan(request, settings).check(_rows(request, settings), request.options)
     broken = [one for one in found if not one.ok]
     if as_json:
         _print(
@@ -115,7 +115,8 @@ def _side(name: str, side: Side) -> str:
     quota = ""
     if side.quota_bytes is not None:
         quota = f", quota {spoken_size(side.quota_bytes)} of which {spoken_size(side.quota_used_bytes or 0)} used"
-    return f"{name}: {side.folders} folder{'s' if side.folders != 1 else ''}, {side.messages:,} messages{size}{quota}"
+    left = f"; {side.left_out}" if side.left_out else ""
+    return f"{name}: {side.folders} folder{'s' if side.folders != 1 else ''}, {side.messages:,} messages{size}{quota}{left}"
 
 
 def _print(value: object) -> None:

@@ -35,6 +35,10 @@ def _asked(
         str,
         _option("--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"),
     ] = "",
+    shared_folders: Annotated[
+        str,
+        _option("--shared-folders", "Folders of other people and public folders: leave them out, or copy them.", "leave|copy"),
+    ] = "leave",
     into: Annotated[str, _option("--into", "Put everything below this folder, INBOX too.", "FOLDER")] = "",
     folder_map: Annotated[
         str, _option("--folder-map", "File of two columns, old and new folder name; `plan` shows what comes of it.", "FILE")
@@ -58,9 +62,9 @@ def _asked(
         if len(content) > _MOST_BYTES:
             raise UsageError(f"--folder-map: {folder_map} is larger than {_MOST_BYTES >> 20} MiB")
     return Wanted(
-        skip_special=skip_special, into=into, folder_map=folder_map, folder_map_content=content, since=since,
-        before=before, larger=larger, smaller=smaller, unseen=unseen, flagged=flagged, not_deleted=not_deleted,
-        newest_first=newest_first, gmail_labels=gmail_labels,
+        skip_special=skip_special, shared_folders=shared_folders, into=into, folder_map=folder_map,
+        folder_map_content=content, since=since, before=before, larger=larger, smaller=smaller, unseen=unseen,
+        flagged=flagged, not_deleted=not_deleted, newest_first=newest_first, gmail_labels=gmail_labels,
     )  # fmt: skip
 
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from producer.intake.plan import FolderLine, folder_lines
 from shared.errors import FolderRefused
-from shared.folders import MappedFolder, map_wanted
+from shared.folder_names import natural_order
+from shared.folders import FOREIGN, ONLY_SUBFOLDERS, MappedFolder, map_wanted
 from shared.gmail import EXTENSION, LabelMode, narrowed
 from shared.mail import FolderListing, KnownStatus, MailSource
 from shared.mail.choosing import LabelsSeen, kept_elsewhere, left_out, look_at_labels
@@ -21,15 +22,17 @@ from shared.uids import UidSet
 def foresee(
     source: MailSource, here: FolderListing, options: Options, most: int | None = None
 ) -> tuple[FolderLine, ...]:
-    """What would become of each folder of `source`; `here` is what the destination lists, `most` the bytes of the largest
-    message that it takes, where it says so. Only looks."""
+    """What would become of each folder of `source`, INBOX first. `here` is what the destination lists, `most` the bytes of the
+    largest message that it takes, where it says so. Only looks."""
     listing, mode = source.listing(), LabelMode(options.gmail_labels)
     mapped = map_wanted(listing, here, options)
     if EXTENSION in source.capabilities:
         mapped = narrowed(listing, mapped, mode)
     seen = look_at_labels(source, listing, mapped, mode)
     mapped = [_noted(one, seen.notes if seen else {}) for one in mapped]
-    names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
+    mapped.sort(key=lambda one: natural_order(one.display))
+    # What other people keep in folders that are left out is nobody's business.
+    names = [one.source_name for one in mapped if one.skip not in (ONLY_SUBFOLDERS, *FOREIGN.values())]
     statuses = dict(zip(names, known_statuses(source, names), strict=True))
     selection = Selection.of(options)
     skipped: dict[bytes, tuple[int, str]] = {}

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from shared.folders import MappedFolder
+from shared.folder_names import visible
+from shared.folders import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
+from shared.messages import Owner
 from shared.plan import expected_duration
 
 
@@ -29,6 +31,8 @@ class FolderLine:
     destination: str
     #: "sent", "trash", …; "" for an ordinary folder.
     special_use: str = ""
+    #: Whose folder it is: "personal", "other" (another person's) or "public".
+    owner: Owner = Owner.PERSONAL
     #: Messages that would be copied; of a folder that is left out, what it holds, when known.
     messages: int = 0
     #: Their bytes; None where the source does not say before they are read.
@@ -55,12 +59,17 @@ class MailboxLine:
     login: str
     #: At the destination.
     destination_login: str
-    #: In the source's order.
+    #: INBOX first, the others in the order of their names.
     folders: tuple[FolderLine, ...] = ()
     #: Why it could not be looked into, and what to do; "" when it could.
     problem: str = ""
     #: Whether its account at the destination would be created.
     would_create: bool = False
+
+    @property
+    def left_out(self) -> LeftOut:
+        """Folders of other people and public ones that would not be copied."""
+        return left_out(self.folders)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,8 +82,12 @@ class Totals:
     problems: int = 0
     #: Folders that would be copied.
     folders: int = 0
-    #: Folders left out.
+    #: Folders left out that can hold messages, those of other people and public ones included.
     skipped_folders: int = 0
+    #: Folders of other people that are left out.
+    other_folders: int = 0
+    #: Public folders that are left out.
+    public_folders: int = 0
     #: Folders that get another name.
     renamed_folders: int = 0
     #: Messages that would be copied.
@@ -120,7 +133,10 @@ class DryRun:
         low, high = self.seconds
         return {
             **asdict(self),
-            "mailboxes": [{**asdict(box), "totals": asdict(totals([box]))} for box in self.mailboxes],
+            "mailboxes": [
+                {**asdict(box), "left_out": box.left_out.note(), "totals": asdict(totals([box]))}
+                for box in self.mailboxes
+            ],
             "totals": asdict(self.totals),
             "expected_seconds": {"low": round(low), "high": round(high)},
         }
@@ -164,6 +180,7 @@ def folder_lines(
                 source=folder.display,
                 destination="" if refused else folder.destination_display,
                 special_use=folder.special_use,
+                owner=folder.owner,
                 messages=known.messages if known else 0,
                 size_bytes=(known.size_bytes if known.messages else 0) if known else None,
                 exists=folder.exists,
@@ -181,11 +198,14 @@ def totals(mailboxes: Iterable[MailboxLine]) -> Totals:
     boxes = list(mailboxes)
     folders = [folder for box in boxes for folder in box.folders]
     copied = [folder for folder in folders if not folder.skip]
+    foreign = left_out(folders)
     return Totals(
         mailboxes=len(boxes),
         problems=sum(bool(box.problem) for box in boxes),
         folders=len(copied),
-        skipped_folders=len(folders) - len(copied),
+        skipped_folders=sum(bool(folder.skip) and folder.skip != ONLY_SUBFOLDERS for folder in folders),
+        other_folders=foreign.other,
+        public_folders=foreign.public,
         renamed_folders=sum(folder.destination != folder.source for folder in copied),
         messages=sum(folder.messages for folder in copied),
         size_bytes=sum(folder.size_bytes or 0 for folder in copied),
@@ -201,17 +221,22 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
     new = ", the account would be created" if box.would_create else ""
     yield f"{box.login}{to}: {box.problem or _load(sums)}{new}"
     for folder in box.folders:
-        if folder.skip:
-            yield f"    {folder.source}: left out, {folder.skip}"
+        if folder.skip in (ONLY_SUBFOLDERS, *FOREIGN.values()):
+            if folders and folder.skip == ONLY_SUBFOLDERS:
+                yield f"    {visible(folder.source)}: {folder.skip}"
+        elif folder.skip:
+            yield f"    {visible(folder.source)}: left out, {folder.skip}"
         elif folders or folder.note:
-            to = "" if folder.destination == folder.source else f" → {folder.destination}"
+            to = "" if folder.destination == folder.source else f" → {visible(folder.destination)}"
             # What it is called there stands behind the arrow.
             why = "; ".join(
                 part for part in folder.note.split("; ") if not to or part != f"called {folder.destination} there"
             )
             note = f" ({why})" if why else ""
             skipped = f", skipped: {folder.skipped}" if folder.skipped else ""
-            yield f"    {folder.source}{to}: {_count(folder.messages, 'message', 'messages')}{skipped}{note}"
+            yield f"    {visible(folder.source)}{to}: {_count(folder.messages, 'message', 'messages')}{skipped}{note}"
+    if note := box.left_out.note():
+        yield f"    note: {note}"
 
 
 def _load(sums: Totals) -> str:

@@ -23,6 +23,7 @@ from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.config import Settings
 from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
+from shared.folders import readable
 from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
@@ -60,8 +61,14 @@ class Side:
     detail: str = ""
     #: What to do about it.
     advice: str = ""
-    #: Folders that can be opened.
+    #: Folders that can be opened, without those of other people and public ones unless they are asked for.
     folders: int = 0
+    #: Folders of other people that are left alone.
+    other_folders: int = 0
+    #: Public folders that are left alone.
+    public_folders: int = 0
+    #: The same in words; "" for none.
+    left_out: str = ""
     #: Their messages.
     messages: int = 0
     #: Their bytes; None when that was not asked for.
@@ -142,9 +149,9 @@ class Scan:
             min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
         )
 
-    def check(self, rows: Sequence[Row]) -> list[Checked]:
+    def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
         """Every row, in the manifest's order."""
-        return self._each(rows, self._check)
+        return self._each(rows, lambda row: self._check(row, shared=options.shared_folders == "copy"))
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """What an import of these rows would do."""
@@ -178,14 +185,14 @@ class Scan:
 
     # -- one row
 
-    def _check(self, row: Row) -> Checked:
+    def _check(self, row: Row, *, shared: bool) -> Checked:
         return Checked(
             row=row.line,
             login=row.login,
             destination_login=row.new_login,
             server=row.server.url if row.server else "",
-            source=self._look("source", row.server or self._source, row),
-            destination=self._new_account(row) or self._look("destination", self._destination, row),
+            source=self._look("source", row.server or self._source, row, shared=shared),
+            destination=self._new_account(row) or self._look("destination", self._destination, row, shared=False),
         )
 
     def _new_account(self, row: Row) -> Side | None:
@@ -197,17 +204,21 @@ class Scan:
             return Side(ok=True, would_create=True)
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
-    def _look(self, side: str, endpoint: Endpoint, row: Row) -> Side:
+    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
         try:
             with self._session(side, endpoint, row) as mail:
-                statuses = _statuses(mail, mail.listing())
-                readable = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
-                size = sum(_size(mail, name, status) for name, status in readable.items()) if side == "source" else None
+                names, apart = readable(mail.listing(), shared=shared)
+                statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+                known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
+                size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
                 quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
                 return Side(
                     ok=True,
-                    folders=len(readable),
-                    messages=sum(status.messages for status in readable.values()),
+                    folders=len(known),
+                    other_folders=apart.other,
+                    public_folders=apart.public,
+                    left_out=apart.note() if side == "source" else apart.untouched(),
+                    messages=sum(status.messages for status in known.values()),
                     size_bytes=size,
                     quota_bytes=quota.limit_bytes if quota else None,
                     quota_used_bytes=quota.used_bytes if quota else None,
@@ -251,11 +262,6 @@ class Scan:
             mail.abort()
             raise
         mail.close()
-
-
-def _statuses(mail: Looking, listing: FolderListing) -> dict[bytes, KnownStatus | Exception]:
-    names = [folder.name for folder in listing.folders if not folder.attributes & {"noselect", "nonexistent"}]
-    return dict(zip(names, known_statuses(mail, names), strict=True))
 
 
 def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:

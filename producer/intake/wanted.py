@@ -21,6 +21,8 @@ _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE
 _POWERS: Final = ("", "k", "m", "g", "t")
 #: What `--skip-special` takes, beside the words of `special_use.SPOKEN`.
 USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
+#: What `--shared-folders` takes.
+SHARED_FOLDERS: Final = ("leave", "copy")
 #: Longest `--into`, in octets as sent: there must be room for names below it.
 _INTO_OCTETS: Final = 120
 _MAP_ROWS: Final = 20_000
@@ -35,6 +37,8 @@ class Wanted:
 
     #: Uses, comma between them.
     skip_special: str = ""
+    #: "leave" or "copy": see `shared.model.Options`.
+    shared_folders: str = "leave"
     #: The destination's folder for everything.
     into: str = ""
     #: The folder map's name, for messages.
@@ -74,6 +78,7 @@ def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
 
     found = {
         "skip_special": taken("--skip-special", read_uses, wanted.skip_special) or (),
+        "shared_folders": wanted.shared_folders,
         "into": taken("--into", read_into, wanted.into) or "",
         "folder_map": (),
         "since": taken("--since", read_moment, wanted.since),
@@ -97,6 +102,8 @@ def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
         faults.append("--larger and --smaller: no size is both")
     if wanted.gmail_labels not in list(LabelMode):
         faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
+    if wanted.shared_folders not in SHARED_FOLDERS:
+        faults.append(f"--shared-folders: one of {', '.join(SHARED_FOLDERS)}")
     faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)
     if faults:
         raise UsageError("\n".join(faults))

@@ -82,8 +82,8 @@ def header(request: Import) -> dict[str, Any]:
 def wanted(options: Options) -> dict[str, Any]:
     """What was asked for of folders and messages beside include and exclude; nothing of what was not."""
     names = (
-        "skip_special", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged", "not_deleted",
-        "newest_first", "gmail_labels",
+        "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
+        "not_deleted", "newest_first", "gmail_labels",
     )  # fmt: skip
     usual = Options()
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}

@@ -131,6 +131,9 @@ class WantedBody(Body):
     not_deleted: bool = False
     newest_first: bool = False
     skip_special: list[_Said] = Field(default=[], max_length=20, description="Uses, e.g. spam, trash.")
+    shared_folders: Literal["leave", "copy"] = Field(
+        default="leave", description="Folders of other people and public folders, at a source that shows them."
+    )
     into: str = Field(default="", max_length=500, description="Put everything below this folder, INBOX too.")
     folder_map: list[tuple[_Folder, _Folder]] = Field(
         default=[], max_length=20_000, description="Pairs of old and new name; a fault names the first pair as line 2."

@@ -108,7 +108,7 @@ class _Run:
         scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins)
         if self.document["kind"] == "plan":
             return dict(scan.plan(rows, request.options, ()).as_json())
-        found = scan.check(rows)
+        found = scan.check(rows, request.options)
         return {
             "mailboxes": [_checked(one) for one in found],
             "ok": sum(one.ok for one in found),

@@ -16,17 +16,17 @@ from itertools import islice
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, Throttled
-from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder
+from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.ahead import Ahead
 from shared.mail.conversation import ANSWER_LIMIT, Conversation
 from shared.mail.grammar import clean_text, quoted_folder
+from shared.mail.namespaces import namespaces
 from shared.mail.responses import (
     UNFINISHED,
     FetchAnswer,
     Selected,
     Value,
     listed_folder,
-    personal_namespace,
     status_answer,
     uid_of,
 )
@@ -90,12 +90,12 @@ class ImapSession:
         commands.append(b'LIST "" ""')
         listed: dict[bytes, ListedFolder] = {}
         subscribed: set[bytes] = set()
-        namespace: list[tuple[bytes, str | None]] = []
+        named: list[Namespace] = []
         root: list[str | None] = []
 
         def take(place: int, pieces: list[bytes]) -> None:
-            if (found := personal_namespace(pieces)) is not None:
-                namespace.append(found)
+            if (found := namespaces(pieces)) is not None:
+                named.extend(found)
             elif (folder := listed_folder(pieces)) is not None:
                 if place == len(commands) - 1 or not folder.name:
                     root.append(folder.separator)
@@ -112,11 +112,12 @@ class ImapSession:
             for folder in listed.values()
         )
         separators = [*root, *(folder.separator for folder in folders)]
-        prefix, separator = namespace[0] if namespace else (b"", None)
+        home = _home(named)
         return FolderListing(
-            prefix=prefix,
-            separator=separator or next((found for found in separators if found), None),
+            prefix=home.prefix if home else b"",
+            separator=(home.separator if home else None) or next((found for found in separators if found), None),
             folders=folders,
+            namespaces=tuple(named),
         )
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
@@ -323,6 +324,12 @@ class ImapSession:
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
         self._wire.abort()
+
+
+def _home(named: Sequence[Namespace]) -> Namespace | None:
+    """Of several personal namespaces, the one that new folders go into: that of INBOX, else the first."""
+    own = [one for one in named if one.owner is Owner.PERSONAL]
+    return next((one for one in own if not one.prefix or one.prefix[:5].upper() == b"INBOX"), own[0] if own else None)
 
 
 def fetch(asked: bytes, items: bytes) -> bytes:

@@ -10,8 +10,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from imapclient.response_parser import parse_response
-
 from shared.mail import FolderStatus, KnownStatus, ListedFolder
 from shared.uids import MAX_UID, Uid, UidSet
 
@@ -64,25 +62,6 @@ def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
         attributes=attributes,
         subscribed=found[1].upper() == b"LSUB" or "subscribed" in attributes,
     )
-
-
-def personal_namespace(pieces: Sequence[bytes]) -> tuple[bytes, str | None] | None:
-    """(prefix, separator) of the first personal namespace (RFC 2342); None when this is no NAMESPACE answer."""
-    head = b"* NAMESPACE "
-    if pieces[0][: len(head)].upper() != head:
-        return None
-    records = [pieces[0][len(head) :].rstrip(), *pieces[1:]]
-    if len(records) > 1:  # a prefix given as a literal: as imapclient's parser wants it
-        records = [
-            (records[at], records[at + 1]) if at + 1 < len(records) else records[at]  # type: ignore[misc]
-            for at in range(0, len(records), 2)
-        ]
-    try:
-        personal = parse_response(records)[0]
-        prefix, separator = personal[0][0], personal[0][1]
-    except (ValueError, TypeError, IndexError):
-        return b"", None
-    return prefix or b"", separator.decode("latin-1") if separator else None
 
 
 def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:

@@ -75,6 +75,8 @@ class Options:
     exclude: tuple[str, ...] = ()
     #: Special uses whose folders are left out, with all below them: "junk", "trash", "drafts" …
     skip_special: tuple[str, ...] = ()
+    #: "copy": folders of other people and public folders are taken too; "leave": they are left out (RFC 2342).
+    shared_folders: str = "leave"
     #: The destination's folder below which everything is put ("/" between levels); "" for none.
     into: str = ""
     #: Source folder → destination folder, both as displayed; goes before every other rule.

@@ -180,6 +180,8 @@ class Account:
     password: str
     separator: bytes = b"/"
     prefix: bytes = b""
+    #: What stands behind `* NAMESPACE `, as sent; None: a personal namespace of this prefix and separator.
+    namespace: bytes | None = None
     folders: dict[bytes, Folder] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -153,7 +153,8 @@ class Session:
 
     def _namespace(self, command: Command, words: list[object]) -> Quiet:
         account = self._signed_in()
-        yield b"* NAMESPACE ((%b %b)) NIL NIL\r\n" % (as_string(account.prefix), as_string(account.separator))
+        own = b"((%b %b)) NIL NIL" % (as_string(account.prefix), as_string(account.separator))
+        yield b"* NAMESPACE %b\r\n" % (own if account.namespace is None else account.namespace)
 
     def _list(self, command: Command, words: list[object]) -> Quiet:
         yield from answer_list(self._signed_in(), words)

@@ -284,7 +284,7 @@ class TestSkips:
         mapped = map_folders(source, listing(), exclude=["Spam*"])
         skipped = {m.display: m.skip for m in mapped if m.skip}
         assert skipped == {
-            "[Gmail]": "not selectable",
+            "[Gmail]": "holds only subfolders",
             "a\\x0ab": "its name holds a line break or NUL",
             "Spam": "excluded by 'Spam*'",
             "Spam/old": "excluded by 'Spam*'",

@@ -42,6 +42,7 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--flagged": ((), True),
     "--not-deleted": ((), True),
     "--newest-first": ((), True),
+    "--shared-folders": (("copy",), "copy"),
     "--skip-special": (("spam,trash",), ["spam", "trash"]),
     "--into": (("Old",), "Old"),
     "--folder-map": (("map.csv",), [["from", "to"], ["A", "B"]]),

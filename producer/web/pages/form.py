@@ -18,7 +18,7 @@ from shared.reach import Reach
 SIDES: Final = ("source", "destination")
 #: TLS mode → what follows the protocol in a URL.
 _SECURED: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
-_TICKS: Final = ("skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first")
+_TICKS: Final = ("skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders")
 _LINES: Final = ("include", "exclude")
 _TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels", "verify")
 
@@ -120,7 +120,8 @@ class Form:
         """What to import from these. Raises `UsageError` with every fault."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
         wanted = Wanted(
-            skip_special=uses.replace("junk", "spam"), into=self.texts["into"], since=self.texts["since"],
+            skip_special=uses.replace("junk", "spam"), shared_folders="copy" if "shared_folders" in self.ticks else "leave",
+            into=self.texts["into"], since=self.texts["since"],
             before=self.texts["before"], larger=self.texts["larger"], smaller=self.texts["smaller"],
             unseen="unseen" in self.ticks, flagged="flagged" in self.ticks, not_deleted="not_deleted" in self.ticks,
             newest_first="newest_first" in self.ticks, gmail_labels=self.texts["gmail_labels"] or "folders",

@@ -41,6 +41,7 @@ HEADS: Final[Mapping[str, str]] = {
     "into": "Put everything below this folder",
     "gmail-labels": "Gmail's labels",
     "skip-special": "What to import",
+    "shared-folders": "Also folders of other people and public folders",
     "folder-map": "Folders",
     "name": "Name of the import",
     "accounts": "Accounts that are not there",

@@ -14,7 +14,6 @@ from shared.mail.responses import (
     capabilities_in,
     flags_of,
     listed_folder,
-    personal_namespace,
     searched_uids,
     status_answer,
     uid_of,
@@ -55,13 +54,6 @@ def test_a_status_answer() -> None:
     name, status = status_answer([b"* STATUS {2}\r\n", b"\xffx", b" (MESSAGES 1 UIDVALIDITY 4294967296)\r\n"])  # type: ignore[misc]
     assert (name, status.messages, status.uidvalidity) == (b"\xffx", 1, None)
     assert status_answer([b"* 3 EXISTS\r\n"]) is None
-
-
-def test_a_namespace_answer() -> None:
-    assert personal_namespace([b'* NAMESPACE (("INBOX." ".")) NIL NIL\r\n']) == (b"INBOX.", ".")
-    assert personal_namespace([b'* NAMESPACE (("" "/")("#mh/" "/")) (("~" "/")) NIL\r\n']) == (b"", "/")
-    assert personal_namespace([b"* NAMESPACE NIL NIL NIL\r\n"]) == (b"", None)
-    assert personal_namespace([b"* 3 EXISTS\r\n"]) is None
 
 
 def test_selecting() -> None:
