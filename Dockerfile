@@ -5,10 +5,12 @@
 FROM docker.io/library/python:3.11-slim AS build
 RUN python -m venv --without-pip /opt/mailhaul
 COPY deploy/requirements.lock /tmp/requirements.lock
-# Every package in the version and with the hash of requirements.lock; nothing is built from source.
+# Every package in the version and with the hash of requirements.lock; nothing is resolved, nothing is built from source, and
+# `pip check` proves that the lock was whole.
 RUN python -m venv /opt/pip \
  && /opt/pip/bin/pip --python /opt/mailhaul/bin/python install --no-cache-dir --disable-pip-version-check \
-      --no-deps --require-hashes --only-binary :all: -r /tmp/requirements.lock
+      --no-deps --require-hashes --only-binary :all: -r /tmp/requirements.lock \
+ && /opt/pip/bin/pip --python /opt/mailhaul/bin/python check
 COPY producer /opt/mailhaul/app/producer
 COPY shared /opt/mailhaul/app/shared
 COPY worker /opt/mailhaul/app/worker
@@ -25,7 +27,7 @@ RUN version="$(python -c 'import tomllib; print(tomllib.load(open("/tmp/pyprojec
  && PYTHONPATH=/opt/mailhaul/app /opt/mailhaul/bin/python -m compileall -q /opt/mailhaul
 
 FROM docker.io/library/python:3.11-slim
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="mailhaul" \
       org.opencontainers.image.description="Moves thousands of mailboxes into your own server: nothing lost, nothing twice, nothing changed." \

@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-scale up down test-containers lock
+.PHONY: help setup demo test lint bench bench-scale up down test-containers release-check lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -41,6 +41,11 @@ down: ## stop what `make up` started
 
 test-containers: setup ## build the image, run docker-compose.yml for real, import through it (Debian, root; see docs/deployment.md)
 	$(PYTHON) -m tests.deploy.containers
+
+release-check: setup ## build the wheel and the sdist, install both locks and the wheel elsewhere, try every Python here (five minutes)
+	@tests/install-servers
+	$(PYTHON) -m pytest tests/release
+	@rm -rf dist && .venv/bin/hatchling build && ls -l dist
 
 # In an environment of its own, so that the tool that resolves is not itself in the lock.
 lock: ## resolve pyproject.toml anew into requirements.lock
