@@ -22,10 +22,17 @@ FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
 HEADER_BYTES = 65_536
 
 _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+_RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
+_NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
 #: NUL, and what Dovecot makes of it, count as blanks.
 _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
+
+#: What servers put in place of an 8-bit byte of the header: Cyrus an X (munge8bit, its default), others a question mark.
+REPLACEMENTS = b"X?"
+_REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEMENTS}
+_ENDS_AT_ONCE = 32_768
 
 #: Digests are added up modulo this, so that Redis's Lua (doubles) adds them exactly.
 MODULUS = 1 << 48
@@ -38,6 +45,17 @@ def header_of(start: bytes) -> bytes:
         return start[:end].rstrip(b"\r")
     found = _END.search(start, 0, HEADER_BYTES)
     return start[: found.start()] if found else start[:HEADER_BYTES]
+
+
+def beginning(start: bytes, text_bytes: int) -> bytes:
+    """The header and the first bytes of the text of a message that begins with `start`: BODY[HEADER] and BODY[TEXT]<0.n>."""
+    end = start.find(b"\r\n\r\n")
+    return start if end < 0 else start[: end + 4 + text_bytes]
+
+
+def delivered(header: bytes) -> bool:
+    """Whether a server delivered it (RFC 5321 §4.4: it has a Received), and so nobody edited it afterwards, as drafts are."""
+    return _RECEIVED.search(header) is not None
 
 
 def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
@@ -54,6 +72,12 @@ def fingerprint_of(fields: list[tuple[bytes, bytes]]) -> bytes:
 def header_fingerprint(header: bytes) -> bytes:
     """`fingerprint_of` a header block."""
     return fingerprint_of(identifying(header))
+
+
+def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
+    """8 bytes that a copy shares whose 8-bit bytes were replaced: the letters and digits of ASCII in the four fields, without
+    what servers put in place of others."""
+    return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
 
 
 def message_id_of(fields: list[tuple[bytes, bytes]]) -> str:
@@ -73,24 +97,68 @@ def mark(destination_uid: int, size_bytes: int, internaldate: int | None, finger
 
 
 class Canonical:
-    """SHA-256 of a message's canonical bytes, fed in chunks of any size."""
+    """SHA-256 of a message's canonical bytes, and of what servers are known to make of them; fed in chunks of any size."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
+        #: CRs that may belong to a line end which goes on in the next chunk.
         self._held = b""
+        #: Line ends that came last and are not hashed yet: whether they end the message is not known.
+        self._ends = 0
+        self._begun, self._in_header = False, True
+        #: Replacement → the hash of a message whose header had 8-bit bytes; empty until one is seen.
+        self._replaced: dict[int, Any] = {}
 
     def update(self, chunk: bytes) -> None:
         """Adds bytes; a line end that may go on in the next chunk is held back."""
         data = self._held + bytes(chunk)
         keep = len(data) - len(data.rstrip(b"\r"))
         self._held = data[len(data) - keep :] if keep else b""
-        self._hash.update(_canonical(data[: len(data) - keep] if keep else data))
+        data = _canonical(data[: len(data) - keep] if keep else data)
+        text = data.rstrip(b"\r\n")
+        if text:
+            self._add(text)
+        self._ends += (len(data) - len(text)) // 2
+
+    def _add(self, text: bytes) -> None:
+        """Hashes the line ends that are due and `text`, which does not end with one."""
+        starts = text.startswith(b"\r\n")
+        # A blank line ends the header; a message that begins with one has none.
+        over = (self._ends > 1 or (self._ends == 1 and starts)) if self._begun else (self._ends > 0 or starts)
+        self._in_header, self._begun = self._in_header and not over, True
+        for hashing in (self._hash, *self._replaced.values()):
+            _add_ends(hashing, self._ends)
+        self._ends = 0
+        header, body = b"", text
+        if self._in_header:
+            end = text.find(b"\r\n\r\n")
+            header, body = (text, b"") if end < 0 else (text[:end], text[end:])
+            self._in_header = end < 0
+            if not self._replaced and not header.isascii():
+                self._replaced = {byte: self._hash.copy() for byte in REPLACEMENTS}
+        for byte, hashing in self._replaced.items():
+            hashing.update(header.translate(_REPLACED[byte]))
+            hashing.update(body)
+        self._hash.update(text)
 
     def digest(self) -> bytes:
         """32 bytes. A final bare CR does not count."""
         ended = self._hash.copy()
+        _add_ends(ended, self._ends)
         ended.update(b"\r" * max(0, len(self._held) - 1))
         return ended.digest()
+
+    def alike(self) -> tuple[bytes, ...]:
+        """Digests of what servers are known to make of the message: without the line ends at its end (POP3 always adds one,
+        RFC 1939 §3), and the same with each 8-bit byte of the header replaced."""
+        return (self._hash.digest(), *(hashing.digest() for hashing in self._replaced.values()))
+
+
+def _add_ends(hashing: Any, count: int) -> None:
+    """Adds so many line ends, in pieces: a message may consist of nothing else."""
+    while count > 0:
+        hashing.update(b"\r\n" * min(count, _ENDS_AT_ONCE))
+        count -= _ENDS_AT_ONCE
 
 
 def _canonical(data: bytes) -> bytes:

@@ -160,6 +160,12 @@ class Sighting:
     message_id: str = ""
     #: SHA-256 of the canonical bytes; only when asked for with `full`.
     digest: bytes | None = None
+    #: Digests of what servers are known to make of it (`shared.fingerprint.Canonical.alike`); only with `full`.
+    alike: tuple[bytes, ...] = ()
+    #: The fingerprint without the bytes that servers replace (`shared.fingerprint.in_ascii`).
+    in_ascii: bytes = b""
+    #: With `full`: whether what was read tells it from an edited version: all of it, or the header of a delivered message.
+    certain: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,20 +1,21 @@
 """Adoption: what the destination holds before anything was copied is found, and not copied again.
 
-Matched as a multiset by header fingerprint, size and date; where that is not enough, by bytes. Doubtful is not adopted: a
-second copy can be removed by its owner, a message that is missing cannot be brought back.
+It is told by its bytes (`worker.recognise`), as a multiset: who else wrote there, or whether the ledger was lost, makes no
+difference. Doubtful is not adopted: its owner can remove a second copy, and nobody can bring back a message that is missing.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from shared.dates import clamp
-from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
+from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
 from shared.uids import NO_UIDS, UidSet, records_of
+from worker.decide import date_note
+from worker.likeness import sent_date
+from worker.recognise import Recognised, Recognition
 from worker.settle import arrived
 
 #: Messages adopted in one entry of the ledger.
@@ -33,68 +34,44 @@ class Adoption:
         """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds beside the `known`
         ones of the ledger: for the ledger, and their source UIDs."""
         ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, known)
-        by_size = {s.size_bytes for s in ours}
-        candidates = UidSet.of(uid for uid, size in sizes if size in by_size)
-        theirs = list(self._source.sightings(candidates)) if candidates else []
-        pairs = self._sure(theirs, ours)
-        taken = set(pairs.values())
-        left = [s for s in ours if s.uid not in taken]
-        rest = UidSet.of(uid for uid, _ in sizes if uid not in pairs) if left else UidSet()
-        pairs |= self._resized(rest, left)
-        here_by_uid: dict[int, Sighting] = {s.uid: s for s in ours}
-        done = []
-        items = sorted(pairs.items())
-        for at in range(0, len(items), ADOPTED_AT_ONCE):
-            part = items[at : at + ADOPTED_AT_ONCE]
-            digest = sum(_mark(here_by_uid[to]) for _, to in part) % MODULUS
-            size = sum(here_by_uid[to].size_bytes for _, to in part)
-            done.append(
-                Settled(
-                    records=tuple(records_of(part)), outcome=Outcome.ALREADY_PRESENT, size_bytes=size, digest=digest
-                )
-            )
-        return tuple(done), UidSet.of(pairs)
-
-    def _sure(self, theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
-        """Pairs of equal header and size; of equal bytes where that stands several times, says nothing, or the dates
-        differ."""
-        left = {s.uid: (s.fingerprint, s.size_bytes) for s in theirs}
-        right = {s.uid: (s.fingerprint, s.size_bytes) for s in ours}
-        pairs = match(left, right)
-        if not pairs:
-            return {}
-        ours_of, theirs_of = Counter(right.values()), Counter(left.values())
-        dates: dict[int, int | None] = {s.uid: s.internaldate for s in ours}
-        unsure = {key for key, n in theirs_of.items() if ours_of[key] and (n > 1 or ours_of[key] > 1)}
-        for s in theirs:
-            if s.uid in pairs:
-                sent = None if s.internaldate is None else clamp(s.internaldate)
-                if s.fingerprint == NO_FINGERPRINT or dates[pairs[s.uid]] not in (sent, s.internaldate):
-                    unsure.add(left[s.uid])
-        sources = UidSet.of(uid for uid, key in left.items() if key in unsure)
-        copies = UidSet.of(uid for uid, key in right.items() if key in unsure)
-        exact = self._equal(sources, copies)
-        return {uid: to for uid, to in pairs.items() if uid not in sources} | exact
-
-    def _resized(self, uids: UidSet, left: Sequence[Sighting]) -> dict[int, int]:
-        """Of the rest, pairs of equal bytes although the source tells another size, or the destination stored the line
-        ends in its own way."""
-        wanted = {s.fingerprint for s in left} - {NO_FINGERPRINT}
-        if not uids or not wanted:
-            return {}
-        found = {s.uid: s.fingerprint for s in self._source.sightings(uids) if s.fingerprint in wanted}
-        both = set(found.values())
-        return self._equal(UidSet.of(found), UidSet.of(s.uid for s in left if s.fingerprint in both))
-
-    def _equal(self, sources: UidSet, copies: UidSet) -> dict[int, int]:
-        """Pairs of equal bytes, both sides read whole."""
-        if not sources or not copies:
-            return {}
-        return match(
-            {s.uid: s.digest for s in self._source.sightings(sources, full=True)},
-            {s.uid: s.digest for s in self._destination.sightings(copies, full=True)},
+        pairs = Recognition(self._source, self._destination).among(UidSet.of(uid for uid, _ in sizes), ours)
+        here = {int(seen.uid): seen for seen in ours}
+        same: list[Recognised] = []
+        other: list[Recognised] = []
+        for _, pair in sorted(pairs.items()):
+            (same if _as_sent(pair, here[pair.copy.uid]) else other).append(pair)
+        settled = (
+            *(_settled(part, [_mark(here[p.copy.uid]) for p in part]) for part in _parts(same)),
+            # With the marks that exact copies would have: verification looks at these, and tells what is different.
+            *(_settled(part, [_mark_as_sent(p) for p in part]) for part in _parts(other)),
         )
+        return settled, UidSet.of(pairs)
+
+
+def _as_sent(pair: Recognised, here: Sighting) -> bool:
+    return pair.exact and here.internaldate == sent_date(pair.original)
+
+
+def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
+    for at in range(0, len(pairs), ADOPTED_AT_ONCE):
+        yield pairs[at : at + ADOPTED_AT_ONCE]
+
+
+def _settled(pairs: Sequence[Recognised], marks: Iterable[int]) -> Settled:
+    dates = [date_note(p.original.uid, p.original.internaldate, p.original.size_bytes) for p in pairs]
+    return Settled(
+        records=tuple(records_of((p.original.uid, p.copy.uid) for p in pairs)),
+        outcome=Outcome.ALREADY_PRESENT,
+        size_bytes=sum(p.copy.size_bytes for p in pairs),
+        digest=sum(marks) % MODULUS,
+        notes=tuple(note for note in dates if note is not None),
+    )
 
 
 def _mark(seen: Sighting) -> int:
     return mark(seen.uid, seen.size_bytes, seen.internaldate, seen.fingerprint)
+
+
+def _mark_as_sent(pair: Recognised) -> int:
+    original = pair.original
+    return mark(pair.copy.uid, original.size_bytes, sent_date(original), original.fingerprint)

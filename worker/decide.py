@@ -44,10 +44,24 @@ class Sent:
     notes: tuple[Note, ...] = ()
 
 
+def date_note(uid: Uid, internaldate: int | None, size_bytes: int) -> Note | None:
+    """What to tell of the internal date that a message's copy gets; None where it is the message's own."""
+    if internaldate is None:
+        what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
+    elif clamp(internaldate) != internaldate:
+        what = "date_clamped"
+        reason = "INTERNALDATE is outside of what servers can hold; the nearest possible date was set"
+    else:
+        return None
+    return Note(uid=uid, what=what, reason=reason, internaldate=internaldate, size_bytes=size_bytes)
+
+
 def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -> Sent:
     """The part of `message` that is needed until its answer comes."""
     notes: list[Note] = []
     sent_date = None if message.internaldate is None else clamp(message.internaldate)
+    if (dated := date_note(message.uid, message.internaldate, message.size_bytes)) is not None:
+        notes.append(dated)
 
     def note(what: str, reason: str) -> None:
         notes.append(
@@ -60,10 +74,6 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -
             )
         )
 
-    if sent_date != message.internaldate:
-        note("date_clamped", "INTERNALDATE is outside of what servers can hold; the nearest possible date was set")
-    elif sent_date is None:
-        note("date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own")
     if lost_keywords:
         note("keywords_lost", "the destination folder cannot hold: " + " ".join(lost_keywords))
     if message.oddities:

@@ -1,10 +1,10 @@
 """Look before you append: what became of groups whose answer was lost.
 
 An intent left behind says: copies of these source UIDs may stand in the destination folder, under UIDs at or above the
-one noted. Whatever is there and the ledger does not know is matched with them as a multiset, first by header
-fingerprint and size, and where that is ambiguous by the bytes. What is found goes into the ledger; the rest is pending
-again. A connection that died may still deliver what it had taken (a proxy did, 3 s late), so a group of which something
-is missing is left in doubt until its settle time is over.
+one noted. Whatever is there and the ledger does not know is matched with them as a multiset, by the bytes
+(`worker.recognise`). What is found goes into the ledger; the rest is pending again. A connection that died may still deliver
+what it had taken (a proxy did, 3 s late), so a group of which something is missing is left in doubt until its settle time is
+over.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.fingerprint import match
 from shared.lifecycle import Control
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import UidSet
-from worker.decide import Paired, Sent, pair, settled_group
+from worker.decide import Sent, pair, settled_group
+from worker.likeness import sent_date
+from worker.recognise import Recognition
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,39 +57,6 @@ def arrived(destination: MailDestination, status: KnownStatus, low: int, known: 
     return list(destination.sightings(window - known))
 
 
-def recognise(
-    source: MailSource | None, destination: MailDestination, sources: list[Sighting], candidates: list[Sighting]
-) -> dict[int, int]:
-    """Source UID → destination UID; ambiguity is resolved by reading the bytes of just the ambiguous ones, or, without
-    a source to read from, by order. With one, the bytes also decide of what is left over on both sides with the same
-    fingerprint: some sources announce other sizes than they send (POP3, Exchange), and then neither twins nor messages
-    without a header are told apart by less."""
-    paired = pair(sources, candidates)
-    pairs = dict(paired.pairs)
-    if source is None:
-        return pairs | dict(zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False))
-    left, right = _left_over(paired, sources, candidates)
-    left, right = left | paired.ambiguous_sources, right | paired.ambiguous_destinations
-    if left:
-        pairs |= match(
-            {s.uid: s.digest for s in source.sightings(left, full=True)},
-            {s.uid: s.digest for s in destination.sightings(right, full=True)},
-        )
-    return pairs
-
-
-def _left_over(paired: Paired, sources: list[Sighting], candidates: list[Sighting]) -> tuple[UidSet, UidSet]:
-    """Source and destination UIDs that were not paired although their fingerprints are the same."""
-    used = UidSet.of(paired.pairs.values()) | paired.ambiguous_destinations
-    left = {s.uid: s.fingerprint for s in sources if s.uid in paired.absent}
-    right = {s.uid: s.fingerprint for s in candidates if s.uid not in used}
-    both = set(left.values()) & set(right.values())
-    return (
-        UidSet.of(uid for uid, fingerprint in left.items() if fingerprint in both),
-        UidSet.of(uid for uid, fingerprint in right.items() if fingerprint in both),
-    )
-
-
 def just_stored(
     store: WorkStore, destination: MailDestination, folder: Folder, low: int, sent: Sequence[Sent], entered: UidSet
 ) -> dict[int, int]:
@@ -100,7 +68,9 @@ def just_stored(
         Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
         for s in sent
     ]
-    return recognise(None, destination, ours, arrived(destination, now, low, known))
+    paired = pair(ours, arrived(destination, now, low, known))
+    in_order = zip(paired.ambiguous_sources, paired.ambiguous_destinations, strict=False)
+    return {**paired.pairs, **dict(in_order)}
 
 
 def look(
@@ -116,15 +86,13 @@ def look(
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
     candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id))
-    sources = list(source.sightings(wanted_uids)) if candidates else []
-    pairs = recognise(source, destination, sources, candidates) if sources else {}
+    pairs = Recognition(source, destination).among(wanted_uids, candidates)
 
     settled, withdrawn, missing = [], [], UidSet()
-    by_uid = {s.uid: s for s in sources}
     wait = 0.0
     for intent in intents:
-        # `pairs` has plain numbers as keys; order decides which destination UID stands where in the ledger.
-        here = [(by_uid[uid], pairs[uid]) for uid in intent.uids if uid in pairs]
+        # Order decides which destination UID stands where in the ledger.
+        here = [pairs[uid] for uid in intent.uids if uid in pairs]
         absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
         age = lease.claimed_at - intent.at
         if absent and age < settle_seconds:
@@ -133,10 +101,10 @@ def look(
         missing |= absent
         if here:
             group = [
-                Sent(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
-                for s, _ in here
+                Sent(uid=s.uid, size_bytes=s.size_bytes, internaldate=sent_date(s), fingerprint=s.fingerprint)
+                for s in (found.original for found in here)
             ]
-            settled.append(settled_group(intent.intent_id, group, [uid for _, uid in here]))
+            settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))
         else:
             withdrawn.append(intent.intent_id)
     word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids).word

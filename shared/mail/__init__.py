@@ -63,8 +63,9 @@ class MailSession(Protocol):
         """STATUS of each folder, in order, in as few round trips as the server allows; a refused one is an error. What the
         server leaves out is None (`shared.mail.numbers`)."""
 
-    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
-        """Of the folder now open: size, date and fingerprint of the messages that (still) exist among `uids`."""
+    def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
+        """Of the folder now open: size, date and fingerprint of the messages that (still) exist among `uids`. With `full`
+        the digests too: of all their bytes, or only of the header and so many bytes of the text, where `text_bytes` is given."""
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
         """Of the folder now open: (UID, RFC822.SIZE) of every message below `status.uidnext`, ascending; or only of those

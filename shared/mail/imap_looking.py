@@ -11,7 +11,17 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from shared.errors import MailError
-from shared.fingerprint import FIELDS, HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
+from shared.fingerprint import (
+    FIELDS,
+    HEADER_BYTES,
+    Canonical,
+    delivered,
+    fingerprint_of,
+    header_of,
+    identifying,
+    in_ascii,
+    message_id_of,
+)
 from shared.gmail import keywords
 from shared.mail import KnownStatus, Sighting
 from shared.mail.grammar import clean_flags, clean_text
@@ -130,22 +140,24 @@ class LookingSession(ImapSession):
                     yield Uid(uid), cache[raw]
         raise_first(refused)
 
-    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
-        """Size, date and fingerprint, from the identifying header fields or (`full`) from the whole message."""
+    def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
+        """Size, date and fingerprint, from the identifying header fields or (`full`) from the whole message or its beginning."""
         body = b"BODY.PEEK[]" if full else _HEADER
+        if full and text_bytes:
+            body = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes
         missing: set[int] = set()
         refused: list[MailError] = []
         items = b"(UID RFC822.SIZE INTERNALDATE %b)" % body
         self._stay()
         for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused):
             for line in self._lines_until(tag):
-                seen = self._sight(line, full=full)
+                seen = self._sight(line, full=full, part=bool(text_bytes))
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
                     yield seen
         raise_first(refused)
 
-    def _sight(self, line: bytes, *, full: bool) -> Sighting | None:
+    def _sight(self, line: bytes, *, full: bool, part: bool = False) -> Sighting | None:
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
@@ -160,15 +172,15 @@ class LookingSession(ImapSession):
             self._wire.progress()
             return _sighting(int(usual[1]), int(usual[2]), usual[3], start)
         canonical = Canonical() if full else None
-        start = b""
-        length = 0
+        start, length, read = b"", 0, set[bytes]()
         answer = FetchAnswer()
         size = self._feed(answer, line)
         while size is not None:
-            if answer.key.startswith(b"BODY["):
+            if (key := answer.key).startswith(b"BODY["):
                 if not full and size > _HEADER_LIMIT:
                     raise self._talk.violation(f"announced {size} bytes of header fields")
-                length = size
+                read.add(key)
+                length += size
                 kept = []
                 room = HEADER_BYTES
                 for chunk in self._wire.read_chunks(size):
@@ -177,29 +189,31 @@ class LookingSession(ImapSession):
                     if room > 0:
                         kept.append(chunk[:room])
                         room -= len(chunk)
-                start = b"".join(kept)
-                answer.literal(start)
+                answer.literal(b"".join(kept))
+                start = start or b"".join(kept)
             else:
                 answer.literal(self._wire.read(size, LINE_LIMIT))
             size = self._feed(answer, self._wire.readline())
         self._wire.progress()
         items = answer.items()
-        value = next((value for key, value in items.items() if key.startswith(b"BODY[")), None)
-        if not isinstance(value, bytes):
+        values = {key: v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)}
+        if not values:
             return None  # expunged meanwhile: BODY[] NIL
-        if not length:  # a quoted string
-            start, length = value, len(value)
+        for value in (value for key, value in values.items() if key not in read):  # quoted strings
+            start, length = start or value, length + len(value)
             if canonical:
                 canonical.update(value)
         told = items.get(b"RFC822.SIZE")
         date = items.get(b"INTERNALDATE")
-        size = length if full else int(told) if isinstance(told, bytes) and told.isdigit() else 0
+        size = length if full and not part else int(told) if isinstance(told, bytes) and told.isdigit() else 0
+        certain = full and (length == size or delivered(header_of(start)))
         return _sighting(
             uid_of(items),
             size,
             date if isinstance(date, bytes) else None,
             start,
-            canonical.digest() if canonical else None,
+            canonical,
+            certain,
         )
 
     def existing(self) -> UidSet:
@@ -221,7 +235,9 @@ class LookingSession(ImapSession):
         return found
 
 
-def _sighting(uid: int, size: int, date: bytes | None, start: bytes, digest: bytes | None = None) -> Sighting:
+def _sighting(
+    uid: int, size: int, date: bytes | None, start: bytes, canonical: Canonical | None = None, certain: bool = False
+) -> Sighting:
     fields = identifying(header_of(start))
     return Sighting(
         uid=Uid(uid),
@@ -229,5 +245,8 @@ def _sighting(uid: int, size: int, date: bytes | None, start: bytes, digest: byt
         internaldate=parse_internaldate(date)[0],
         fingerprint=fingerprint_of(fields),
         message_id=clean_text(message_id_of(fields)),
-        digest=digest,
+        digest=canonical.digest() if canonical else None,
+        alike=canonical.alike() if canonical else (),
+        in_ascii=in_ascii(fields),
+        certain=certain,
     )

@@ -16,7 +16,17 @@ from shared.errors import (
     ServerRefused,
     Throttled,
 )
-from shared.fingerprint import canonical_digest, header_fingerprint, header_of, identifying, message_id_of
+from shared.fingerprint import (
+    Canonical,
+    beginning,
+    delivered,
+    fingerprint_of,
+    header_fingerprint,
+    header_of,
+    identifying,
+    in_ascii,
+    message_id_of,
+)
 from shared.mail import (
     Appended,
     FolderListing,
@@ -118,17 +128,24 @@ class _MemorySession:
         with self._server.lock:
             return [stored for uid, stored in self._here().messages.items() if uid in uids]
 
-    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
+    def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         self._step("sightings", self._here().name)
         for stored in self._those(uids):
             header = header_of(stored.body)
+            fields = identifying(header)
+            canonical = Canonical()
+            read = beginning(stored.body, text_bytes) if text_bytes else stored.body
+            canonical.update(read)
             yield Sighting(
                 uid=Uid(stored.uid),
                 size_bytes=len(stored.body),
                 internaldate=stored.internaldate,
-                fingerprint=header_fingerprint(header),
-                message_id=message_id_of(identifying(header)),
-                digest=canonical_digest(stored.body) if full else None,
+                fingerprint=fingerprint_of(fields),
+                message_id=message_id_of(fields),
+                digest=canonical.digest() if full else None,
+                alike=canonical.alike() if full else (),
+                in_ascii=in_ascii(fields),
+                certain=full and (len(read) == len(stored.body) or delivered(header)),
             )
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:

@@ -9,11 +9,21 @@ import contextlib
 import email.utils
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
-from shared.fingerprint import HEADER_BYTES, Canonical, fingerprint_of, header_of, identifying, message_id_of
+from shared.fingerprint import (
+    HEADER_BYTES,
+    Canonical,
+    beginning,
+    delivered,
+    fingerprint_of,
+    header_of,
+    identifying,
+    in_ascii,
+    message_id_of,
+)
 from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import clean_text
 from shared.mail.imap import raise_first
@@ -179,27 +189,21 @@ class Pop3Source:
             return ""
         return BY_RETR
 
-    def sightings(self, uids: UidSet, *, full: bool = False) -> Iterator[Sighting]:
+    def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         """Heads by TOP where the server has it, else as with `full`, whole. Without `full`, the size is what LIST says."""
         there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)
         try:
-            for place, sight in self._sights(wanted, full=full):
+            for place, sight in self._sights(wanted, full=full, text_bytes=text_bytes):
                 uid = there[place]
-                said.of(uid, Head(date=sight.internaldate, fingerprint=sight.fingerprint), sight.digest)
+                content = None if text_bytes else sight.digest
+                said.of(uid, Head(date=sight.internaldate, fingerprint=sight.fingerprint), content)
                 size = sight.size_bytes if full else self._drop.sizes[uid]
-                yield Sighting(
-                    uid=uid,
-                    size_bytes=size,
-                    internaldate=sight.internaldate,
-                    fingerprint=sight.fingerprint,
-                    message_id=sight.message_id,
-                    digest=sight.digest,
-                )
+                yield replace(sight, uid=uid, size_bytes=size)
         finally:
             said.keep()
 
-    def _sights(self, wanted: Sequence[Wanted], *, full: bool) -> Iterator[tuple[int, Sighting]]:
+    def _sights(self, wanted: Sequence[Wanted], *, full: bool, text_bytes: int = 0) -> Iterator[tuple[int, Sighting]]:
         """(place in `wanted`, what is seen of the message); the UID is not filled in."""
         refused: dict[int, MailError] = {}
         if not full and "TOP" in self.capabilities:
@@ -213,8 +217,10 @@ class Pop3Source:
             for chunk in chunks(body):
                 start = start or chunk
                 size += len(chunk)
-                if canonical:
+                if canonical and not text_bytes:
                     canonical.update(chunk)
+            if canonical and text_bytes:  # read whole all the same: POP3 knows lines only
+                canonical.update(beginning(start, text_bytes))
             head = header_of(start)
             fields = identifying(head)
             yield (
@@ -226,6 +232,9 @@ class Pop3Source:
                     fingerprint=fingerprint_of(fields),
                     message_id=clean_text(message_id_of(fields)),
                     digest=canonical.digest() if canonical else None,
+                    alike=canonical.alike() if canonical else (),
+                    in_ascii=in_ascii(fields),
+                    certain=full and (not text_bytes or size == len(beginning(start, text_bytes)) or delivered(head)),
                 ),
             )
         raise_first(list(refused.values()))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 import worker.copy
-import worker.settle
+import worker.recognise
 from shared.uids import UidSet
 from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
@@ -172,7 +172,7 @@ def test_what_a_source_tells_another_size_of_is_found_again_by_its_bytes(
 ) -> None:
     """POP3's sizes are not those of the bytes it sends, as Exchange's. Without a header, or with a twin, nothing else tells."""
     if not by_bytes:
-        monkeypatch.setattr(worker.settle, "_left_over", lambda paired, sources, candidates: (UidSet(), UidSet()))
+        monkeypatch.setattr(worker.recognise, "matched", lambda theirs, ours: {})
     for body in (plain(1), b"x\r\n", plain(2), b"y\r\n", plain(3), plain(3)):
         wires.old.folder(b"INBOX").add(body).size = 1
     wires.destination.faults.add(lost_ok(rb"^APPEND"))

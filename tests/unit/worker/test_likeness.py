@@ -1,0 +1,160 @@
+"""What servers are known to make of a message is recognised as that message, and nothing else is."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.fingerprint import (
+    Canonical,
+    canonical_digest,
+    fingerprint_of,
+    header_of,
+    identifying,
+    in_ascii,
+    message_id_of,
+)
+from shared.messages import Sighting
+from shared.uids import Uid
+from worker.likeness import Reasons, likely, matched
+
+WHEN = 1_400_000_000
+KOI8 = "Привет".encode("koi8-r")
+HEAD = b"Message-ID: <1@k.example>\r\nFrom: a@example.org\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
+
+
+def canonical(body: bytes, cuts: tuple[int, ...] = ()) -> Canonical:
+    made = Canonical()
+    for low, high in zip((0, *cuts), (*cuts, len(body)), strict=True):
+        made.update(body[low:high])
+    return made
+
+
+def seen(uid: int, body: bytes, when: int | None = WHEN, size: int | None = None) -> Sighting:
+    fields, made = identifying(header_of(body)), canonical(body)
+    return Sighting(
+        uid=Uid(uid),
+        size_bytes=len(body) if size is None else size,
+        internaldate=when,
+        fingerprint=fingerprint_of(fields),
+        message_id=message_id_of(fields),
+        digest=made.digest(),
+        alike=made.alike(),
+        in_ascii=in_ascii(fields),
+    )
+
+
+def munged(body: bytes, by: bytes = b"X") -> bytes:
+    header, blank, text = body.partition(b"\r\n\r\n")
+    return b"".join(by if byte >= 128 else bytes([byte]) for byte in header) + blank + text
+
+
+#: What was sent, and what a server is known to have made of it.
+REWRITTEN = {
+    "Cyrus: 8-bit Subject": (HEAD + b"Subject: " + KOI8 + b"\r\n\r\ntext\r\n", None),
+    "Cyrus: 8-bit To": (HEAD + b"To: " + KOI8 + b" <b@e>\r\nSubject: s\r\n\r\ntext \xd0\r\n", None),
+    "Cyrus: 8-bit Message-ID": (b"Message-ID: <" + KOI8 + b"@x>\r\nSubject: s\r\n\r\ntext\r\n", None),
+    "Dovecot: final CR": (HEAD + b"Subject: s\r\n\r\ntext\r", HEAD + b"Subject: s\r\n\r\ntext"),
+    "Dovecot: nothing but CRs": (b"Received: from a by b\rX-Mac: 1\r\rtext\r", b"Received: from a by b\rX-Mac: 1\r\rtext"),
+    "Dovecot: CR CR LF": (HEAD + b"Subject: s\r\r\n\r\r\nte\r\r\nxt\r\r\n", HEAD + b"Subject: s\r\n\r\nte\r\nxt\r\n"),
+    "Dovecot: bare LF": (b"Subject: s\n\na\nb\n", b"Subject: s\r\n\r\na\r\nb\r\n"),
+    "Dovecot: bare LF, no header": (b"\na\nb\n\n\n", b"\r\na\r\nb\r\n\r\n\r\n"),
+    "Dovecot: NUL": (HEAD + b"Subject: a\0b\r\n\r\na\0b\r\n", HEAD + b"Subject: a\x80b\r\n\r\na\x80b\r\n"),
+    "POP3: no final line end": (HEAD + b"\r\nno final line end", HEAD + b"\r\nno final line end\r\n"),
+    "mbox: blank lines at the end": (HEAD + b"\r\ntext\r\n\r\n\r\n", HEAD + b"\r\ntext\r\n"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REWRITTEN)
+def test_what_servers_are_known_to_do_is_recognised(name: str) -> None:
+    original, stored = REWRITTEN[name]
+    copies = [munged(original), munged(original, b"?")] if stored is None else [stored]
+    for copy in copies:
+        assert copy != original
+        assert Reasons([seen(7, copy)]).meet(seen(3, original)), "there is no reason to read it"
+        assert Reasons([seen(3, original)]).meet(seen(7, copy))
+        assert matched([seen(3, original)], [seen(7, copy)]) == {3: 7}
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        HEAD + b"Subject: " + KOI8[:-1] + b"a\r\n\r\ntext\r\n",  # another 8-bit letter less: not what munging makes
+        HEAD + b"Subject: XXXXXX\r\n\r\nother text\r\n",
+        HEAD + b"Subject: XXXXX\r\n\r\ntext\r\n",
+        HEAD + b"Subject: " + "Пакетъ".encode("koi8-r") + b"\r\n\r\ntext\r\n",
+        HEAD + b"Subject: XXXXXX\r\n\r\nte xt\r\n",
+    ],
+)
+def test_what_no_server_makes_of_it_is_another_message(copy: bytes) -> None:
+    assert matched([seen(3, HEAD + b"Subject: " + KOI8 + b"\r\n\r\ntext\r\n")], [seen(7, copy)]) == {}
+
+
+def test_bytes_of_the_body_are_not_replaced() -> None:
+    assert matched([seen(1, HEAD + b"\r\n" + KOI8 + b"\r\n")], [seen(1, HEAD + b"\r\nXXXXXX\r\n")]) == {}
+
+
+def test_the_closest_is_taken_first() -> None:
+    plain, longer = HEAD + b"\r\ntext\r\n", HEAD + b"\r\ntext\r\n\r\n"
+    assert matched([seen(1, plain), seen(2, longer)], [seen(5, longer)]) == {2: 5}
+    assert matched([seen(1, plain), seen(2, longer)], [seen(5, longer), seen(6, longer)]) == {1: 6, 2: 5}
+    dated = [seen(1, plain, WHEN), seen(2, plain, WHEN + 1)]
+    assert matched(dated, [seen(8, plain, WHEN + 1), seen(9, plain, WHEN)]) == {1: 9, 2: 8}
+
+
+def test_one_copy_belongs_to_one_message() -> None:
+    twin = HEAD + b"\r\ntwin\r\n"
+    assert matched([seen(n, twin) for n in (1, 2, 3)], [seen(n, twin) for n in (8, 9)]) == {1: 8, 2: 9}
+
+
+def test_there_is_no_reason_without_something_in_common() -> None:
+    reasons = Reasons([seen(1, HEAD + b"Subject: s\r\n\r\ntext\r\n")])
+    other = b"Message-ID: <2@k.example>\r\nSubject: t\r\n\r\nwith some more text\r\n"
+    assert not reasons.meet(seen(1, other, WHEN + 1))
+    assert reasons.meet(seen(1, other, WHEN)), "the same second, and a size that could be"
+    assert not reasons.meet(seen(1, other + b"x" * 1000, WHEN)), "no server doubles a message"
+    assert reasons.meet(seen(1, HEAD + b"Subject: other\r\n\r\nanother text\r\n", WHEN + 1)), "the same Message-ID"
+
+
+def test_what_agrees_in_all_else_is_compared_by_its_beginning_first() -> None:
+    body = HEAD + b"Subject: s\r\n\r\ntext\r\n"
+    assert likely([seen(1, body)], [seen(2, body)]) == {1: 2}
+    assert likely([seen(1, body)], [seen(2, body), seen(3, body)]) == {}, "the Message-ID stands twice"
+    assert likely([seen(1, body)], [seen(2, body, WHEN + 1)]) == {}
+    assert likely([seen(1, body, None)], [seen(2, body, None)]) == {}
+    assert likely([seen(1, body)], [seen(2, body + b"x")]) == {}
+    nameless = body.removeprefix(b"Message-ID: <1@k.example>\r\n")
+    assert likely([seen(1, nameless)], [seen(2, nameless)]) == {}
+
+
+BITS = st.lists(
+    st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"a", b"Subject: \xd0", b"\0", b"\x80", b"x" * 9]), max_size=14
+)
+
+
+@given(BITS, st.lists(st.integers(0, 60), max_size=4))
+def test_how_the_bytes_come_makes_no_difference(bits: list[bytes], cuts: list[int]) -> None:
+    body = b"".join(bits)
+    whole, cut = canonical(body), canonical(body, tuple(sorted(min(at, len(body)) for at in cuts)))
+    assert (cut.digest(), cut.alike()) == (whole.digest(), whole.alike())
+
+
+@given(BITS)
+def test_the_forms_are_what_they_are_said_to_be(bits: list[bytes]) -> None:
+    """Against a model that has the whole message before it."""
+    body = b"".join(bits)
+    lines = body.replace(b"\0", b"\x80").removesuffix(b"\r")
+    while b"\r\n" in lines:
+        lines = lines.replace(b"\r\n", b"\n")
+    lines = lines.replace(b"\n", b"\r\n")
+    trimmed = lines.rstrip(b"\r\n")
+    header = b"" if lines.startswith(b"\r\n") else trimmed.partition(b"\r\n\r\n")[0]
+    forms = [trimmed]
+    if not header.isascii():
+        forms += [munged(header, by) + trimmed[len(header) :] for by in (b"X", b"?")]
+    made = canonical(body)
+    assert made.alike() == tuple(hashlib.sha256(form).digest() for form in forms)
+    assert made.digest() == canonical_digest(body) == hashlib.sha256(lines).digest()

@@ -1,0 +1,120 @@
+"""Which messages may be copies of each other, and which of them are. Pure.
+
+Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by no
+more than servers are known to do: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), and 8-bit bytes of
+the header that the destination replaced one for one. They are paired as a multiset, the closest first, so that of five twins
+three are found where three stand.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+from shared.dates import clamp
+from shared.fingerprint import NO_FINGERPRINT, match
+from shared.messages import Sighting
+
+#: So much of the text is compared first, with the whole header, where all else is equal (`likely`).
+TEXT_BYTES = 4096
+
+
+def sent_date(seen: Sighting) -> int | None:
+    """The internal date that a copy of this message gets."""
+    return None if seen.internaldate is None else clamp(seen.internaldate)
+
+
+class Reasons:
+    """Why a message's bytes are worth reading: something of it is that of one of these messages."""
+
+    def __init__(self, these: Iterable[Sighting]) -> None:
+        self._exact: set[Hashable] = set()
+        self._sizes: dict[Hashable, list[int]] = defaultdict(list)
+        for seen in these:
+            self._exact.update(_marks(seen))
+            for group in _groups(seen):
+                self._sizes[group].append(seen.size_bytes)
+        for sizes in self._sizes.values():
+            sizes.sort()
+
+    def meet(self, seen: Sighting) -> bool:
+        """Whether it has the same Message-ID or header, whatever the size; or a size that servers may have made of the other's,
+        and the same date, or no header either."""
+        return any(mark in self._exact for mark in _marks(seen)) or any(
+            self._plausible(self._sizes.get(group, ()), seen.size_bytes) for group in _groups(seen)
+        )
+
+    @staticmethod
+    def _plausible(sizes: Sequence[int], size_bytes: int) -> bool:
+        """Line ends alone change a message by no more than this: a text of nothing but bare LFs doubles."""
+        at = bisect_left(sizes, (size_bytes - 4) // 2)
+        return at < len(sizes) and sizes[at] <= 2 * size_bytes + 4
+
+
+def _marks(seen: Sighting) -> Iterator[Hashable]:
+    if seen.message_id:
+        yield "id", seen.message_id
+    if seen.fingerprint != NO_FINGERPRINT:
+        yield "header", seen.fingerprint
+        yield "ascii", seen.in_ascii
+
+
+def _groups(seen: Sighting) -> Iterator[Hashable]:
+    if seen.internaldate is not None:
+        yield from {seen.internaldate, clamp(seen.internaldate)}
+    if seen.fingerprint == NO_FINGERPRINT:
+        yield "no header"
+
+
+def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
+    """Pairs of which only header and beginning need to be compared, where that makes certain (`Sighting.certain`): their
+    Message-ID stands once on each side, and the four header fields, the size and the internal date are the same."""
+    once = [Counter(s.message_id for s in side if s.message_id) for side in (theirs, ours)]
+
+    def key(seen: Sighting) -> Hashable:
+        return seen.message_id, seen.fingerprint, seen.size_bytes, sent_date(seen)
+
+    def eligible(side: Sequence[Sighting]) -> dict[int, Hashable]:
+        return {s.uid: key(s) for s in side if s.internaldate is not None and all(n[s.message_id] == 1 for n in once)}
+
+    return match(eligible(theirs), eligible(ours))
+
+
+def _as_sent(seen: Sighting) -> Hashable:
+    return seen.digest, seen.size_bytes, sent_date(seen)
+
+
+def _exactly(seen: Sighting) -> Hashable:
+    return seen.digest, seen.size_bytes
+
+
+def _canonically(seen: Sighting) -> Hashable:
+    return seen.digest
+
+
+def _form(number: int) -> Callable[[Sighting], Hashable]:
+    return lambda seen: seen.alike[number] if number < len(seen.alike) else None
+
+
+#: What is equal of both, from the closest on: of the source's message, and of the destination's.
+_LADDER = [
+    (_as_sent, _as_sent),
+    (_exactly, _exactly),
+    (_canonically, _canonically),
+    *((_form(number), _form(0)) for number in range(3)),
+]
+
+
+def matched(theirs: Iterable[Sighting], ours: Iterable[Sighting]) -> dict[int, int]:
+    """Source UID → destination UID of messages that are one, by the digests of a full look at both."""
+    left, right = {s.uid: s for s in theirs}, {s.uid: s for s in ours}
+    pairs: dict[int, int] = {}
+    for of_source, of_copy in _LADDER:
+        keys = {uid: key for uid, seen in left.items() if (key := of_source(seen)) is not None}
+        found = match(keys, {uid: of_copy(seen) for uid, seen in right.items()})
+        pairs |= found
+        left = {uid: seen for uid, seen in left.items() if uid not in found}
+        for uid in found.values():
+            del right[uid]  # type: ignore[arg-type]
+    return pairs

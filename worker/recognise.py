@@ -1,0 +1,78 @@
+"""Recognises copies: reads of both sides what may be the same, and compares it by its bytes.
+
+What it costs is bounded: no more is read than messages for which there is a reason on both sides (`worker.likeness`), and of a
+delivered one that agrees in everything else no more than header and beginning. A body that the server does not give is no copy's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from shared.errors import ServerRefused
+from shared.mail import MailDestination, MailSession, MailSource, Sighting
+from shared.uids import UidSet
+from worker.likeness import TEXT_BYTES, Reasons, likely, matched
+
+_log = structlog.get_logger("mailhaul.worker")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognised:
+    """A source message and its copy."""
+
+    #: The message at the source, with its digests, and its size as read.
+    original: Sighting
+    #: The message at the destination.
+    copy: Sighting
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing of it is known to differ, as far as it was read."""
+        return (self.original.digest, self.original.size_bytes) == (self.copy.digest, self.copy.size_bytes)
+
+
+class Recognition:
+    """Between two signed-in sessions, each with its folder open."""
+
+    def __init__(self, source: MailSource, destination: MailDestination) -> None:
+        self._source, self._destination = source, destination
+
+    def among(self, uids: UidSet, ours: Sequence[Sighting]) -> dict[int, Recognised]:
+        """Of the source messages `uids`, those of which a copy is among `ours`, by UID; one copy to one message."""
+        if not uids or not ours:
+            return {}
+        reasons = Reasons(ours)
+        theirs = [seen for seen in self._source.sightings(uids) if reasons.meet(seen)]
+        expected = likely(theirs, ours)
+        found = {
+            uid: pair
+            for uid, pair in self._compare(expected, expected.values(), text_bytes=TEXT_BYTES).items()
+            if expected[uid] == pair.copy.uid and pair.original.certain and pair.copy.certain
+        }
+        taken = {pair.copy.uid for pair in found.values()}
+        theirs = [seen for seen in theirs if seen.uid not in found]
+        reasons = Reasons(theirs)
+        copies = [seen.uid for seen in ours if seen.uid not in taken and reasons.meet(seen)]
+        return found | self._compare([seen.uid for seen in theirs], copies)
+
+    def _compare(self, sources: Iterable[int], copies: Iterable[int], text_bytes: int = 0) -> dict[int, Recognised]:
+        """Pairs of equal bytes, of these on both sides."""
+        uids, others = UidSet.of(sources), UidSet.of(copies)
+        if not uids or not others:
+            return {}
+        _log.info("comparing_bytes", messages=len(uids), with_messages=len(others), text_bytes=text_bytes)
+        theirs, ours = _read(self._source, uids, text_bytes), _read(self._destination, others, text_bytes)
+        pairs = matched(theirs.values(), ours.values())
+        return {uid: Recognised(original=theirs[uid], copy=ours[to]) for uid, to in pairs.items()}
+
+
+def _read(session: MailSession, uids: UidSet, text_bytes: int) -> dict[int, Sighting]:
+    found: dict[int, Sighting] = {}
+    with contextlib.suppress(ServerRefused):
+        for seen in session.sightings(uids, full=True, text_bytes=text_bytes):
+            found[seen.uid] = seen
+    return found
