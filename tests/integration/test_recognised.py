@@ -1,0 +1,164 @@
+"""The ledger is lost, again and again: what the destination rewrote is recognised, and what only looks alike is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.conftest import DovecotPair
+from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires
+from tests.mail import Mail, populate
+from tests.servers.faulty import FaultyServer
+from worker import likeness
+
+WHEN = datetime(2015, 1, 1, tzinfo=UTC)
+DATE = b" 1-Jan-2015 00:00:00 +0000"
+HEAD = b"From: x@example.org\r\nMessage-ID: <%d@k.example>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
+KOI8 = "Привет".encode("koi8-r")
+
+#: What Dovecot or Cyrus stores in another way, or other than POP3 gives it.
+ODD = [
+    HEAD % 1 + b"Subject: " + KOI8 + b" 1\r\n\r\ntext\r\n",
+    HEAD % 2 + b"Subject: s\r\nTo: " + KOI8 + b" <b@e>\r\n\r\ntext\r\n",
+    b"Received: from a by b\rX-Mac: 1\r\rtext\r",
+    b"From: a@b\r\nSubject: nul\r\n\r\na\0b\r\n",
+    HEAD % 3 + b"Subject: s\r\n\r\nno final line end",
+    b"Subject: bare\n\none\ntwo\n",
+    b"X-No: header of ours\r\n\r\nabc\r\n",
+    b"no header at all\n",
+    HEAD % 4 + b"Subject: cr cr lf\r\n\r\none\r\r\ntwo\r\r\n",
+    HEAD % 5 + b"Subject: large\r\n\r\n" + b"0123456789\r\n" * 20_000,
+    HEAD % 6 + b"Subject: " + KOI8 + b" large\r\n\r\n" + b"0123456789\r\n" * 20_000,
+]
+
+
+def munge8bit(body: bytes) -> bytes:
+    """As Cyrus does by default."""
+    header, blank, text = body.partition(b"\r\n\r\n")
+    return bytes(byte if byte < 128 else ord("X") for byte in header) + blank + text
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        made = Wires(source, destination)
+        for body in ODD:
+            made.old.folder(b"INBOX").add(body, internaldate=DATE)
+        yield made
+
+
+def copied(stage: Stage) -> dict[str, int]:
+    stage.to_the_end()
+    return stage.outcomes()
+
+
+def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
+    wires.destination.behaviour.append.alter_body = munge8bit
+    first = Stage(wires.source, wires.destination)
+    assert copied(first) == {"copied": len(ODD)}
+    held = wires.bodies()
+    for _ in range(3):
+        again = Stage(wires.source, wires.destination)
+        assert copied(again) == {"already_present": len(ODD)}
+        assert wires.bodies() == held
+        # What is not as it was sent is told each time, not only the first.
+        assert again.noted("altered").keys() == first.noted("altered").keys() != set()
+
+
+def test_without_the_forms_it_comes_again(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+    wires.destination.behaviour.append.alter_body = munge8bit
+    copied(Stage(wires.source, wires.destination))
+    monkeypatch.setattr(likeness, "_LADDER", likeness._LADDER[:3])
+    assert copied(Stage(wires.source, wires.destination))["copied"] == 3
+
+
+def test_after_each_loss_what_dovecot_stores_otherwise_is_recognised(dovecot_pair: DovecotPair, wires: Wires) -> None:
+    login, destination = dovecot_pair.account(), dovecot_pair.destination
+    wires.source.add_account(login, PASSWORD)
+    wires.source.behaviour.accounts[login] = wires.source.behaviour.accounts[LOGIN]
+    assert copied(Stage(wires.source, destination, logins=(login,))) == {"copied": len(ODD)}
+    held = None
+    for _ in range(3):
+        again = Stage(wires.source, destination, logins=(login,))
+        assert copied(again) == {"already_present": len(ODD)}
+        assert held in (None, again.held("destination"))
+        held = again.held("destination")
+        assert held.total() == len(ODD)
+
+
+@pytest.mark.parametrize("side", ["source", "destination"])
+def test_another_uidvalidity_brings_nothing_again(dovecot_pair: DovecotPair, side: str) -> None:
+    login = dovecot_pair.account()
+    source = dovecot_pair.source
+    bodies = [Mail(body, (), WHEN) for body in ODD] * 2
+    populate(source.host, source.port, login, dovecot_pair.password, {"INBOX": bodies})
+    stage = Stage(source, dovecot_pair.destination, logins=(login,))
+    assert copied(stage) == {"copied": len(bodies)}
+    held = stage.held("destination")
+    (dovecot_pair.source if side == "source" else dovecot_pair.destination).wipe_uidlist(login)
+    assert copied(stage) == {"already_present": len(bodies)}
+    assert stage.held("destination") == held
+
+
+#: At the source, and at the destination: equal in From, Subject, Date, size and internal date, and another message.
+LOOK_ALIKES = {
+    "without Message-ID": (
+        b"From: bank@example.org\r\nTo: b@example.org\r\nSubject: Your code\r\n\r\nCode: 1234\r\n",
+        b"From: bank@example.org\r\nTo: b@example.org\r\nSubject: Your code\r\n\r\nCode: 9876\r\n",
+    ),
+    "with the same Message-ID": (HEAD % 1 + b"\r\nCode: 1234\r\n", HEAD % 1 + b"\r\nCode: 9876\r\n"),
+    "to somebody else": (HEAD % 1 + b"To: a@example.org\r\n\r\nhi\r\n", HEAD % 1 + b"To: b@example.org\r\n\r\nhi\r\n"),
+    "large": (HEAD % 1 + b"\r\n" + b"a" * 200_000, HEAD % 1 + b"\r\n" + b"b" * 200_000),
+    "large, without Message-ID": (
+        b"Subject: s\r\n\r\n" + b"a" * 200_000 + b"1",
+        b"Subject: s\r\n\r\n" + b"a" * 200_000 + b"2",
+    ),
+    "without any header": (b"X: 1\r\n\r\nabc\r\n", b"X: 1\r\n\r\nxyz\r\n"),
+}
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKES)
+@pytest.mark.parametrize("twins", [1, 2])
+def test_what_only_looks_alike_is_copied(dovecot_pair: DovecotPair, name: str, twins: int) -> None:
+    login = dovecot_pair.account()
+    mine, other = LOOK_ALIKES[name]
+    for server, body in ((dovecot_pair.source, mine), (dovecot_pair.destination, other)):
+        populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), WHEN)] * twins})
+    stage = Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    before = stage.held("destination")
+    assert copied(stage) == {"copied": twins}
+    assert stage.held("destination") == stage.held("source") + before
+
+
+def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: DovecotPair) -> None:
+    login, destination = dovecot_pair.account(), dovecot_pair.destination
+    bodies = [HEAD % n + b"\r\ntext\r\n" for n in range(4)]
+    with FaultyServer() as source:
+        inbox = source.add_account(login, PASSWORD).folder(b"INBOX")
+        for body, date in zip(
+            bodies, (b" 1-Jan-2099 00:00:00 +0000", b" 1-Jan-1969 00:00:00 +0000", DATE, None), strict=True
+        ):
+            inbox.add(body, internaldate=date)
+        stage = Stage(source, destination, logins=(login,))
+        assert copied(stage) == {"copied": 4}
+        told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("altered").keys()
+        assert told == ({1, 2}, {4}, {1})  # Dovecot has no date after today
+        for _ in range(2):
+            again = Stage(source, destination, logins=(login,))
+            assert copied(again) == {"already_present": 4}
+            assert (
+                again.noted("date_clamped").keys(), again.noted("date_unusable").keys(), again.noted("altered").keys()
+            ) == told  # fmt: skip
+
+
+def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair) -> None:
+    login = dovecot_pair.account()
+    body = HEAD % 1 + b"\r\ntext\r\n"
+    for server, when in ((dovecot_pair.source, WHEN), (dovecot_pair.destination, WHEN + timedelta(days=1))):
+        populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), when)]})
+    stage = Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    assert copied(stage) == {"already_present": 1}
+    assert "internal date" in stage.noted("altered")[1]
