@@ -111,6 +111,11 @@ LOOK_ALIKES = {
     ),
     "with the same Message-ID": (HEAD % 1 + b"\r\nCode: 1234\r\n", HEAD % 1 + b"\r\nCode: 9876\r\n"),
     "to somebody else": (HEAD % 1 + b"To: a@example.org\r\n\r\nhi\r\n", HEAD % 1 + b"To: b@example.org\r\n\r\nhi\r\n"),
+    "delivered": (
+        b"Received: from a by b; Thu, 01 Jan 2015 00:00:00 +0000\r\n" + HEAD % 1 + b"\r\n" + b"a" * 9000,
+        b"Received: from a by b; Thu, 01 Jan 2015 00:00:00 +0000\r\n" + HEAD % 1 + b"\r\n" + b"b" * 9000,
+    ),
+    "an edited draft": (HEAD % 1 + b"\r\n" + b"a" * 9000 + b"1", HEAD % 1 + b"\r\n" + b"a" * 9000 + b"2"),
     "large": (HEAD % 1 + b"\r\n" + b"a" * 200_000, HEAD % 1 + b"\r\n" + b"b" * 200_000),
     "large, without Message-ID": (
         b"Subject: s\r\n\r\n" + b"a" * 200_000 + b"1",
