@@ -2,10 +2,21 @@
 
 from shared.model.accounts import AccountState, Profile
 from shared.model.folders import UNREADABLE, Folder, Tally
-from shared.model.ids import batch_id, folder_id, import_id, mailbox_id, part_id, route_id
+from shared.model.ids import (
+    account_key,
+    batch_id,
+    folded,
+    folder_id,
+    import_id,
+    mailbox_id,
+    part_id,
+    route_id,
+    server_key,
+    source_key,
+)
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
-from shared.model.work import FolderPlan, Intent, Lease, Overview, Progress, Stranded, Unit, UnitKind, Wait
+from shared.model.work import FolderPlan, Intent, Lease, Neighbour, Overview, Progress, Stranded, Unit, UnitKind, Wait
 
 __all__ = [
     "BY_ROW",
@@ -22,6 +33,7 @@ __all__ = [
     "Lease",
     "LedgerEntry",
     "Mailbox",
+    "Neighbour",
     "Note",
     "Options",
     "Overview",
@@ -34,10 +46,14 @@ __all__ = [
     "Unit",
     "UnitKind",
     "Wait",
+    "account_key",
     "batch_id",
+    "folded",
     "folder_id",
     "import_id",
     "mailbox_id",
     "part_id",
     "route_id",
+    "server_key",
+    "source_key",
 ]

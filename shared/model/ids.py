@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from shared.model.requests import Endpoint
+from shared.model.requests import Account, Endpoint
 from shared.uids import UidSet
+
+
+#: Ports at which one server speaks IMAP and POP3.
+_MAIL_PORTS = frozenset({143, 993, 110, 995})
+#: What a machine calls itself.
+LOCAL = "localhost"
+_LOCAL_NAMES = frozenset({LOCAL, "127.0.0.1", "::1", "localhost.localdomain"})
 
 
 def _digest(*parts: str | bytes) -> str:
@@ -21,6 +28,30 @@ def import_id(name: str, source: Endpoint, destination: Endpoint) -> str:
 def mailbox_id(import_: str, source_login: str, destination_login: str, server: str = "") -> str:
     """The same row always gets the same id. `server`: URL of the source, where it is not that of the import."""
     return _digest("mailbox", import_, source_login, destination_login, *filter(None, [server]))
+
+
+def server_key(endpoint: Endpoint) -> str:
+    """The server behind an endpoint, whatever its protocol: the host in lower case, with its port only where that is none of the
+    usual ones. Two names of one server are two keys."""
+    host = endpoint.host.rstrip(".").lower()
+    host = LOCAL if host in _LOCAL_NAMES else host
+    return host if endpoint.port in _MAIL_PORTS else f"{host}:{endpoint.port}"
+
+
+def folded(login: str, *, case_sensitive: bool = False) -> str:
+    """A login as nearly all servers compare it: without regard to capitals."""
+    return login if case_sensitive else login.casefold()
+
+
+def account_key(account: Account, *, case_sensitive: bool = False) -> str:
+    """The same mailbox of the same server always gets the same key, however its login is spelled and whichever door is used."""
+    login = folded(account.login, case_sensitive=case_sensitive)
+    return _digest("account", server_key(account.endpoint), login)
+
+
+def source_key(account: Account, *, case_sensitive: bool = False) -> str:
+    """The same for a source: by POP3, messages have other numbers than by IMAP."""
+    return _digest("source", account.endpoint.protocol, account_key(account, case_sensitive=case_sensitive))
 
 
 def folder_id(mailbox: str, source_name: bytes) -> str:

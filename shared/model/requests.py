@@ -104,6 +104,10 @@ class Options:
     verify: str = "default"
     #: What makes the accounts at the destination, as given to `--accounts`; "" when they are there.
     accounts: str = ""
+    #: Whether several sources may go into one destination mailbox, one after the other.
+    share_destination: bool = False
+    #: Whether logins that differ only in capitals are different ones.
+    case_sensitive_logins: bool = False
     #: How the source is signed in to, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
     #: The same of the destination.
@@ -196,3 +200,5 @@ class Mailbox:
     account_at: float = 0.0
     #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: a person has to act.
     again_at: float = 0.0
+    #: Who has the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import; "" for nobody.
+    behind: str = ""

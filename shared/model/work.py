@@ -63,6 +63,16 @@ class Intent:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Neighbour:
+    """Another mailbox, of this or another import, that was planned into the same destination mailbox."""
+
+    #: Which.
+    mailbox_id: str
+    #: Whether its mail comes from the same source account: then what its ledger says of a source UID holds here too.
+    same_source: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Lease:
     """The time-bounded right to work on one unit."""
 
@@ -90,6 +100,8 @@ class Lease:
     intents: tuple[Intent, ...] = ()
     #: What a batch's accounts or hosts owe: to be waited for before anything is moved.
     due: Due | None = None
+    #: Who else put mail into the destination mailbox, as far as the store knows.
+    neighbours: tuple[Neighbour, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,13 +130,14 @@ class Stranded:
 class Wait:
     """Something that an import waits for, and that is over by itself: no failure."""
 
-    #: "window" (its hours), "room" (full mailboxes), or the scope that a server asked to leave alone: "source_account" …
+    #: "window" (its hours), "room" (full mailboxes), "destination" (another has the destination mailbox; "destination_paused"
+    #: where that one is paused), or the scope that a server asked to leave alone: "source_account" …
     what: str
-    #: Which host, or which account ("imaps://host:993/login"); "" for the others.
+    #: Which host, which account ("imaps://host:993/login"), or which destination login; "" for the others.
     key: str = ""
     #: Until when, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
     until: float = 0.0
-    #: Why: the hours as given, or what the server said.
+    #: Why: the hours as given, what the server said, or who has the destination (`Mailbox.behind`).
     why: str = ""
     #: Mailboxes of which this is known; 0 where it is about all that go there.
     mailboxes: int = 0

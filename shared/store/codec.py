@@ -121,6 +121,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         account=AccountState(text(row, "account")),
         account_at=number(row, "account_at") / 1000,
         again_at=number(row, "again_at") / 1000,
+        behind=text(row, "behind"),
     )
 
 

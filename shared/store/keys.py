@@ -14,9 +14,14 @@
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
+| import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
+| destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
+| destinations                      | HASH | destination → the mailbox that has it: from its claim until it is settled |
+| parting                           | ZSET | destination whose mailbox is settled and may still have something on the wire, until (ms) |
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
-|                                   |      | again_at: when a parked one is tried again by itself, ms; counters |
+|                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
+|                                   |      | destination_key, source_key (`shared.model.ids`); behind: who has the destination |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |

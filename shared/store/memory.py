@@ -37,6 +37,7 @@ class MemoryStore(Waits):
             rows.take_back(rows.units[unit_id])
         rows.wake()
         self._make_room()
+        rows.part()
         self._open_hours()
         return [unit_id for _, unit_id in over]
 

@@ -77,6 +77,7 @@ class Claims(SignIns):
         self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
         if m.mailbox.failure and m.mailbox.failure.code == "rate_waiting":
             m.set(failure=None)
+        rows.take_destination(m)
         if row.unit.kind is UnitKind.PLAN:
             rows.move(m, "plan_claimed")
         whole = rows.imports[m.mailbox.import_id]
@@ -98,6 +99,7 @@ class Claims(SignIns):
             digest=folder.digests.get(name, 0) if folder else 0,
             intents=tuple(sorted(row.intents.values(), key=lambda i: (i.at, i.uids.ranges))),
             due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
+            neighbours=rows.neighbours(m),
         )
 
     def _give_back(self, holder: str) -> None:
@@ -112,18 +114,18 @@ class Claims(SignIns):
     def _choose(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
         m = rows.mailboxes.get(prefer)
-        if m and m.ready and rows.may(m) and self._admits(m, holder):
+        if m and m.ready and rows.servable(m) and self._admits(m, holder):
             return m, None, False
         row = rows.units.get(hint)
         if row and row.unit.state is UnitState.READY:
             m = rows.mailboxes[row.unit.mailbox_id]
-            if rows.may(m) and self._admits(m, holder) and self._is_worth(m, holder):
+            if rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
         full: set[str] = set()  # routes of which a host says no: whoever stands behind is not looked at
         for m in self._by_fairness():
             if m.route in full:
                 continue
-            if not rows.may(m):
+            if not rows.servable(m):
                 rows.refresh(m)
             elif self._admits(m, holder):
                 if self._is_worth(m, holder):

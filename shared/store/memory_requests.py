@@ -11,7 +11,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from shared.errors import StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
-from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, route_id
+from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, account_key, route_id, source_key
 from shared.model.search import Search
 from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows
@@ -93,6 +93,10 @@ class Requests:
         else:
             opened = rows.move(m, "again")
         m.set(row=mailbox.row)
+        exact = request.options.case_sensitive_logins
+        there = replace(mailbox.destination, endpoint=request.destination)
+        m.destination_key = account_key(there, case_sensitive=exact)
+        m.source_key = source_key(mailbox.source, case_sensitive=exact)
         if opened:
             m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None)
         if m.mailbox.state is MailboxState.QUEUED:

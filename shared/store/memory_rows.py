@@ -15,6 +15,7 @@ from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
+from shared.store.memory_destinations import Destinations
 from shared.uids import Record, UidSet
 
 #: Where a verification stands among the units of its mailbox: behind everything.
@@ -88,6 +89,9 @@ class MailboxRow:
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
     #: How much it was served.
     served: int = 0
+    #: Whose mail goes where (`shared.model.ids`).
+    destination_key: str = ""
+    source_key: str = ""
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
@@ -114,10 +118,11 @@ class ImportRow:
         self.request = replace(self.request, **changes)
 
 
-class Rows:
+class Rows(Destinations):
     """The tables, and the steps that several methods share."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
+        super().__init__()
         self._clock = clock
         self.imports: dict[str, ImportRow] = {}
         self.mailboxes: dict[str, MailboxRow] = {}
@@ -153,6 +158,10 @@ class Rows:
             whole
         )
 
+    def servable(self, m: MailboxRow) -> bool:
+        """Whether it may be given work now: its destination is free too."""
+        return self.may(m) and self.occupant(m) is None
+
     def shut(self, whole: Import) -> bool:
         """Whether its hours are over, or not yet there."""
         return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
@@ -160,7 +169,10 @@ class Rows:
     def refresh(self, m: MailboxRow) -> None:
         """A mailbox stands in its queue exactly when it may be served. A newcomer starts where the last one stood."""
         queue = self.queues.setdefault(m.route, {})
-        if not (m.ready and self.may(m)):
+        wanted = bool(m.ready) and self.may(m)
+        holder = self.occupant(m) if wanted else None
+        self.behind(m, holder, self.imports[holder.mailbox.import_id].request.name if holder else "")
+        if not wanted or holder:
             queue.pop(m.mailbox.mailbox_id, None)
         elif m.mailbox.mailbox_id not in queue:
             if not queue:
@@ -248,6 +260,8 @@ class Rows:
             return False
         if before is MailboxState.PARKED is not m.mailbox.state:
             m.set(again_at=0.0)
+        if m.mailbox.state in SETTLED and before is not m.mailbox.state:
+            self.leave_destination(m)
         return True
 
     def wish(self, m: MailboxRow) -> Control:

@@ -54,7 +54,24 @@ class Waits(Work):
         ]
         if full:
             found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
-        return found
+        return found + self._behind(import_id)
+
+    def _behind(self, import_id: str) -> list[Wait]:
+        """Mailboxes whose destination another has, by who that is."""
+        rows = self._rows
+        found: dict[tuple[str, str], Wait] = {}
+        for mailbox_id in self._in_order(rows.imports[import_id]):
+            m = rows.mailboxes[mailbox_id]
+            if not m.mailbox.behind:
+                continue
+            holder = rows.occupant(m)
+            paused = holder is not None and rows.wish(holder) is Control.PAUSE
+            what = "destination_paused" if paused else "destination"
+            before = found.get((what, m.mailbox.behind))
+            many = before.mailboxes + 1 if before else 1
+            key = m.mailbox.destination.login if many == 1 else ""
+            found[what, m.mailbox.behind] = Wait(what=what, key=key, why=m.mailbox.behind, mailboxes=many)
+        return list(found.values())
 
     def _open_hours(self) -> None:
         """Imports whose hours have begun are served."""

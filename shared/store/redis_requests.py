@@ -4,10 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from shared.errors import StoreError
 from shared.lifecycle import Control, MailboxState
-from shared.model import Endpoint, Failure, Folder, Import, Mailbox, Note, Stranded, Tally, Unit, Wait, route_id
+from shared.model import (
+    Endpoint,
+    Failure,
+    Folder,
+    Import,
+    Mailbox,
+    Note,
+    Stranded,
+    Tally,
+    Unit,
+    Wait,
+    account_key,
+    route_id,
+    source_key,
+)
 from shared.model.search import ORDERS, Search
 from shared.rates import is_rate
 from shared.store import SILENT_SECONDS, codec, keys
@@ -19,6 +34,7 @@ class Requests(Scripts):
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
+        exact = request.options.case_sensitive_logins
         rows = [
             {
                 "id": m.mailbox_id,
@@ -32,6 +48,8 @@ class Requests(Scripts):
                 "destination_account": f"{request.destination.url}/{m.destination.login}",
                 "destination_host": request.destination.host,
                 "profile": codec.encode_profile(m.profile),
+                "destination_key": account_key(replace(m.destination, endpoint=request.destination), case_sensitive=exact),
+                "source_key": source_key(m.source, case_sensitive=exact),
             }
             for m in mailboxes
         ]

@@ -10,7 +10,19 @@ from typing import Any
 
 from shared.lifecycle import Control
 from shared.maildrop import DIGEST_BYTES, Known
-from shared.model import Audit, Failure, Folder, FolderPlan, Intent, Lease, LedgerEntry, Progress, Settled, Unit
+from shared.model import (
+    Audit,
+    Failure,
+    Folder,
+    FolderPlan,
+    Intent,
+    Lease,
+    LedgerEntry,
+    Neighbour,
+    Progress,
+    Settled,
+    Unit,
+)
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
@@ -45,7 +57,8 @@ class Work(Scripts):
         """What the claim script answered. `asked` is when, by the monotonic clock."""
         if not answer:
             return None
-        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, due = answer
+        unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
+        due, neighbours = last
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
         return Lease(
@@ -62,6 +75,10 @@ class Work(Scripts):
             digest=int(digest),
             intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
             due=codec.decode_due(due),
+            neighbours=tuple(
+                Neighbour(mailbox_id=other.decode(), same_source=same == b"1")
+                for other, same in zip(neighbours[::2], neighbours[1::2], strict=True)
+            ),
         )
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:

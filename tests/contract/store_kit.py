@@ -199,9 +199,10 @@ def intent(number: str, uids: UidSet, uidnext: int = 1, size_bytes: int = 0) -> 
 
 
 def start(store: Store, mailboxes: int = 1, name: str = "move") -> tuple[Import, list[Mailbox]]:
-    """An import that runs, with nothing planned."""
+    """An import that runs, with nothing planned. Each name has destination mailboxes of its own, since one belongs to one import
+    at a time."""
     whole = request(name)
-    rows = [person(whole, row) for row in range(1, mailboxes + 1)]
+    rows = [person(whole, row, to="" if name == "move" else f"{name}{row}") for row in range(1, mailboxes + 1)]
     store.open_import(whole, rows, 14)
     store.submit(whole.import_id)
     return whole, rows

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
 from shared.lifecycle import Control, ImportState, MailboxState
-from shared.model import Endpoint, Mailbox, Tls, UnitKind
+from shared.model import Endpoint, Import, Mailbox, Tls, UnitKind
 from shared.plan import Worth
 from shared.store import SCOPES, Store
 from shared.uids import UidSet
@@ -90,6 +91,21 @@ def test_bytes_are_worth_a_lane_too(store: Store) -> None:
 # -- limits
 
 
+def _open_for_lanes(store: Store, scope: str, whole: Import, rows: Sequence[Mailbox]) -> None:
+    """As many lanes could work as there are rows: a mailbox each, or, since a destination account is one mailbox's at a time, all at
+    folders of the first."""
+    one = scope == "destination_account"
+    store.open_import(whole, rows[:1] if one else rows, 14)
+    store.submit(whole.import_id)
+    if one:
+        store.set_usual({f"source_account:{whole.source.url}": 99})  # only the destination decides here
+        lease = take(store, "planner")
+        plans = [(plan_of(lease.mailbox, f"f{n}", (1, 1000)), n + 1) for n in range(len(rows))]
+        store.plan_folders(lease, plans)
+        store.finish(lease)
+        store.leave("planner", lease.mailbox.mailbox_id)
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clock, scope: str) -> None:
     whole = request()
@@ -98,8 +114,7 @@ def test_a_limit_holds_and_may_be_changed_while_it_runs(store: Store, clock: Clo
     rows = [person(whole, n, login.format(n), to.format(n)) for n in range(6)]
     if scope.endswith("account"):
         rows = [replace(row, mailbox_id=f"m{row.row}") for row in rows]
-    store.open_import(whole, rows, 14)
-    store.submit(whole.import_id)
+    _open_for_lanes(store, scope, whole, rows)
     store.set_limit(scope, 2)
     assert store.limits() == {scope: 2}
     leases = [take(store, "a"), take(store, "b")]
@@ -162,8 +177,7 @@ def test_what_is_usual_at_a_server_holds_where_nobody_says_otherwise(store: Stor
     login = "a/shared@login" if scope == "source_account" else "u{}"
     to = "shared" if scope == "destination_account" else "t{}"
     rows = [replace(person(whole, n, login.format(n), to.format(n)), mailbox_id=f"m{n}") for n in range(8)]
-    store.open_import(whole, rows, 14)
-    store.submit(whole.import_id)
+    _open_for_lanes(store, scope, whole, rows)
     key = store.limits_of("m0")[scope]
     end = whole.source if scope.startswith("source") else whole.destination
     server = end.url if scope.endswith("account") else end.host
@@ -356,7 +370,7 @@ def test_two_imports_between_other_servers_share_the_lanes(store: Store) -> None
     _plan_all(store, {row.mailbox_id: (100, 1_000_000) for row in rows})
     _serve(store, 60)
     second = request("b", source=Endpoint(host="third.example", port=143, tls=Tls.NONE))
-    others = [person(second, n) for n in range(3)]
+    others = [person(second, n, to=f"other{n}") for n in range(3)]
     store.open_import(second, others, 14)
     store.submit(second.import_id)
     lane = "lane"

@@ -2,6 +2,8 @@
 -- Keys: see shared/store/keys.py, the legend of every key, its type and its meaning.
 -- The code of a failure, in its JSON.
 local CODE = '"code": "([%w_]+)"'
+-- How long a destination is kept for what a settled mailbox may still have on the wire: above the settle time.
+local PARTING_MS = 60000
 local SETTLED = {complete = true, parked = true, cancelled = true}
 
 -- Milliseconds by the server's clock: clients' clocks are never compared.
@@ -37,24 +39,59 @@ end
 
 -- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits
 -- until the request is whole: only then are its credentials there.
-local function served(m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route')
+local function wanted(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route', 'destination_key')
   if not h[1] then return false end
   if h[2] ~= 'run' or SETTLED[h[3]] then return false, h[4] end
   local i = redis.call('HMGET', import_key(h[1]), 'control', 'state', 'opens_at', 'shuts_at')
-  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4]), h[4]
+  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4]), h[4], h[5]
 end
 
--- A mailbox stands in ready:<route> exactly when it may be served: something is ready and nobody said no.
+-- Who has a mailbox's destination, if another has it. It belongs to one mailbox at a time, from the claim of its plan until it is
+-- settled; of a mailbox that an older version wrote nobody knows which it is.
+local function occupant(m, destination)
+  local holder = destination and redis.call('HGET', P .. 'destinations', destination)
+  if holder and holder ~= m and redis.call('EXISTS', mailbox_key(holder)) == 1 then return holder end
+end
+
+-- Whether it may be given work now.
+local function served(m)
+  local may, _, destination = wanted(m)
+  return may and not occupant(m, destination)
+end
+
+-- Who has the destination that a mailbox waits for, in words ("import NAME" or "row N"); nil: it does not wait.
+local function set_behind(m, holder)
+  local key, words = mailbox_key(m), false
+  local h = redis.call('HMGET', key, 'behind', 'import', 'row')
+  if holder then
+    local o = redis.call('HMGET', mailbox_key(holder), 'import', 'row')
+    words = o[1] == h[2] and 'row ' .. o[2] or 'import ' .. (redis.call('HGET', import_key(o[1]), 'name') or '')
+  end
+  if words == h[1] then return end
+  if words then
+    redis.call('HSET', key, 'behind', words)
+    redis.call('ZADD', import_key(h[2]) .. ':behind', h[3] or 0, m)
+  else
+    redis.call('HDEL', key, 'behind')
+    redis.call('ZREM', import_key(h[2]) .. ':behind', m)
+  end
+end
+
+-- A mailbox stands in ready:<route> exactly when it may be served: something is ready, nobody said no, and its destination is
+-- free.
 -- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
 -- others have been served (start-time fair queueing); the same among routes. How many units stand ready in all of them is
 -- counted here, so that nobody has to count them.
 local function refresh(m)
   local key = mailbox_key(m)
-  local may, route = served(m)
+  local may, route, destination = wanted(m)
   if not route then return end
   local queue = P .. 'ready:' .. route
   local ready = may and redis.call('ZCARD', key .. ':ready') or 0
+  local holder = ready > 0 and occupant(m, destination)
+  set_behind(m, holder)
+  if holder then ready = 0 end
   local counted = tonumber(redis.call('HGET', key, 'ready') or '0')
   if ready ~= counted then
     redis.call('HSET', key, 'ready', ready)
@@ -71,6 +108,42 @@ local function refresh(m)
     local own = tonumber(redis.call('HGET', key, 'pass') or '0')
     redis.call('ZADD', queue, math.max(own, tonumber(last[1] or '0')), m)
   end
+end
+
+-- Another mailbox has the destination now, or none: those that wait for it are looked at again.
+local function refresh_others(destination, m)
+  for _, other in ipairs(redis.call('ZRANGE', P .. 'destination:' .. destination, 0, -1)) do
+    if other ~= m then refresh(other) end
+  end
+end
+
+local function take_destination(m)
+  local destination = redis.call('HGET', mailbox_key(m), 'destination_key')
+  if not destination then return end
+  redis.call('ZREM', P .. 'parting', destination)
+  if redis.call('HGET', P .. 'destinations', destination) ~= m then
+    redis.call('HSET', P .. 'destinations', destination, m)
+    refresh_others(destination, m)
+  end
+end
+
+local function free_destination(destination)
+  redis.call('ZREM', P .. 'parting', destination)
+  if redis.call('HDEL', P .. 'destinations', destination) == 1 then refresh_others(destination, '') end
+end
+
+-- The mailbox is settled. Where a lane is still at it, or something is in doubt, messages may arrive for a while: so long nobody else
+-- is let in.
+local function leave_destination(m)
+  local destination = redis.call('HGET', mailbox_key(m), 'destination_key')
+  if not destination or redis.call('HGET', P .. 'destinations', destination) ~= m then return end
+  for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do
+    if redis.call('HGET', unit_key(u), 'state') == 'leased' or redis.call('EXISTS', unit_key(u) .. ':intents') == 1 then
+      redis.call('ZADD', P .. 'parting', clock() + PARTING_MS, destination)
+      return
+    end
+  end
+  free_destination(destination)
 end
 
 local function make_ready(u)
@@ -163,6 +236,7 @@ local function move_mailbox(m, event)
     redis.call('ZREM', import_key(h[2]) .. ':in:' .. h[1], m)
     redis.call('ZADD', import_key(h[2]) .. ':in:' .. after, h[3] or 0, m)
     if h[1] == 'parked' then set_again(m, 0) end
+    if SETTLED[after] then leave_destination(m) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
     redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)
   end

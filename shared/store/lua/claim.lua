@@ -154,6 +154,7 @@ redis.call('HSET', key, 'pass', start + cost)
 if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
 -- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
 if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then set_failure(m, '') end
+take_destination(m)
 if fields[1] == 'plan' then move_mailbox(m, 'plan_claimed') end
 if fields[1] == 'copy' then redis.call('HSETNX', import_key(redis.call('HGET', key, 'import')), 'first_claim_at', now) end
 refresh(m)
@@ -165,9 +166,17 @@ if (capping or redis.call('EXISTS', P .. 'owing') == 1) and fields[1] == 'copy' 
     if there[1] <= PATIENCE_MS then redis.call('ZREM', P .. 'owing', scopes[n] .. ':' .. name) end
   end
 end
+-- Who else was planned into the same destination: [mailbox, '1' when its source is the same, ...].
+local own, neighbours = redis.call('HMGET', key, 'destination_key', 'source_key'), {}
+for _, other in ipairs(own[1] and redis.call('ZRANGE', P .. 'destination:' .. own[1], 0, -1) or {}) do
+  if other ~= m and redis.call('EXISTS', mailbox_key(other) .. ':folders') == 1 then
+    neighbours[#neighbours + 1] = other
+    neighbours[#neighbours + 1] = redis.call('HGET', mailbox_key(other), 'source_key') == own[2] and '1' or '0'
+  end
+end
 local folder = fields[2]
 local ledger = folder_key(folder) .. ':ledger'
 return {u, tostring(term), redis.call('HGETALL', unit), m, redis.call('HGETALL', key),
         redis.call('HGETALL', folder_key(folder)), redis.call('HGET', ledger, u) or '',
         redis.call('HGET', ledger, u .. '#') or '0', redis.call('HVALS', unit .. ':intents'), string.format("%.0f", now),
-        redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now)}
+        redis.call('HMGET', import_key(redis.call('HGET', key, 'import')), 'source', 'destination'), told_due(due, now), neighbours}

@@ -1,7 +1,8 @@
 -- open(import_id, fields_json, rows_json): writes an import and some of its mailboxes; safe to repeat, in pieces.
 -- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is
 -- left alone. Options count for the whole import: while anything is under way, others are refused.
--- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile}]
+-- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile,
+--   destination_key, source_key}]
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
@@ -47,6 +48,13 @@ for _, r in ipairs(rows) do
   redis.call('ZADD', key .. ':in:' .. h[1], r.row, r.id)
   local code = string.match(h[2] or '', CODE)
   if code then redis.call('ZADD', key .. ':code:' .. code, r.row, r.id) end
+  -- The same for a mailbox that an older version wrote: its login cannot have changed, only whether capitals count.
+  local before = redis.call('HGET', m, 'destination_key')
+  if before ~= r.destination_key then
+    if before then redis.call('ZREM', P .. 'destination:' .. before, r.id) end
+    redis.call('ZADD', P .. 'destination:' .. r.destination_key, 0, r.id)
+  end
+  redis.call('HSET', m, 'destination_key', r.destination_key, 'source_key', r.source_key)
   -- What nobody has begun to plan may still be for somebody else.
   if redis.call('HGET', m, 'state') == 'queued' then
     redis.call('HSET', m, 'source_login', r.source_login, 'destination_login', r.destination_login,

@@ -23,6 +23,9 @@ for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT
     set_again(m, 60000)
   end
 end
+for _, destination in ipairs(redis.call('ZRANGEBYSCORE', P .. 'parting', '-inf', now)) do
+  free_destination(destination)
+end
 for _, i in ipairs(redis.call('ZRANGEBYSCORE', P .. 'opening', '-inf', now)) do
   redis.call('ZREM', P .. 'opening', i)
   for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':mailboxes', 0, -1)) do refresh(m) end

@@ -24,4 +24,21 @@ for n = 1, #again, 2 do
   end
 end
 if full > 0 then add('room', '', first, '', full) end
+-- Mailboxes whose destination another has, by who that is.
+local causes, order = {}, {}
+for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':behind', 0, -1)) do
+  local b = redis.call('HMGET', mailbox_key(m), 'behind', 'destination_key', 'destination_login')
+  local holder = redis.call('HGET', P .. 'destinations', b[2] or '')
+  local word = holder and wish(holder) == 'pause' and 'destination_paused' or 'destination'
+  local cause = word .. ':' .. (b[1] or '')
+  if not causes[cause] then
+    causes[cause] = {word, b[3], 0, b[1] or ''}
+    order[#order + 1] = cause
+  end
+  causes[cause][3] = causes[cause][3] + 1
+end
+for _, cause in ipairs(order) do
+  local c = causes[cause]
+  add(c[1], c[3] == 1 and c[2] or '', '0', c[4], c[3])
+end
 return found
