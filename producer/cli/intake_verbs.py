@@ -34,15 +34,16 @@ from producer.cli.verb import (
     ThreadsOption,
     verb,
 )
-from producer.cli.wanting import wanting
+from producer.cli.wanting import allowing, wanting
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.wanted import Wanted
 
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs, in the order in which they are used."""
-    app.command("check")(verb(check))
-    app.command("plan")(verb(wanting(plan)))
-    app.command("import")(verb(wanting(import_)))
+    app.command("check")(verb(allowing(check)))
+    app.command("plan")(verb(allowing(wanting(plan))))
+    app.command("import")(verb(allowing(wanting(import_))))
     app.command("template")(verb(template))
 
 
@@ -67,6 +68,7 @@ def check(
     destination_auth: DestinationAuthOption = "",
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
+    allowed: Allowed = NOTHING_ALLOWED,
     state_dir: StateOption = None,
 ) -> int:
     """Sign in at both ends of every row; folders, sizes, quota. Writes nothing. Exit 3 when a row does not work."""
@@ -80,7 +82,7 @@ def check(
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
         destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file,
+        destination_password_file=destination_password_file, allowed=allowed,
     )  # fmt: skip
     return run_check(request, as_json=as_json, state_dir=state_dir)
 
@@ -109,6 +111,7 @@ def plan(
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
     wanted: Wanted = Wanted(),  # noqa: B008
+    allowed: Allowed = NOTHING_ALLOWED,
     state_dir: StateOption = None,
 ) -> int:
     """Dry run: what import would do, folder by folder. And about how long. Writes nothing."""
@@ -122,7 +125,7 @@ def plan(
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
         destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file,
+        destination_password_file=destination_password_file, allowed=allowed,
     )  # fmt: skip
     return run_plan(request, as_json=as_json, state_dir=state_dir)
 
@@ -174,6 +177,7 @@ def import_(
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
     wanted: Wanted = Wanted(),  # noqa: B008
+    allowed: Allowed = NOTHING_ALLOWED,
     state_dir: StateOption = None,
 ) -> int:  # fmt: skip
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
@@ -188,7 +192,7 @@ def import_(
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
         destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file,
+        destination_password_file=destination_password_file, allowed=allowed,
     )  # fmt: skip
     return run_import(
         request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from producer.cli.verb import say
 from producer.intake.accounts import AccountsAsked, read_accounts
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
 from producer.intake.manifest import Limits, Manifest, Servers, parse_manifest
@@ -71,6 +72,7 @@ def read_request(
     destination_auth: str = "",
     destination_admin: str = "",
     destination_password_file: str = "",
+    allowed: Allowed = NOTHING_ALLOWED,
 ) -> Request:
     """Raises `UsageError` with every fault."""
     faults: list[str] = []
@@ -130,7 +132,9 @@ def read_request(
     try:
         by_rows = "source" not in sign_ins or sign_ins["source"].by_rows
         servers = row_servers(allow_plaintext=allow_plaintext, ca_file=source_ca)
-        rows = read_manifest(manifest, encoding=encoding, separator=separator, passwords=by_rows, servers=servers)
+        rows = read_manifest(
+            manifest, encoding=encoding, separator=separator, passwords=by_rows, servers=servers, allowed=allowed
+        )
     except UsageError as error:
         faults.append(str(error))
     chosen: dict[str, Any] = {}
@@ -166,6 +170,7 @@ def read_request(
             include=tuple(include or ()),
             exclude=tuple(exclude or ()),
             **chosen,
+            **asdict(allowed),
             verify=verify,
             accounts=makers.text,
             source_sign_in=sign_ins["source"].sign_in,
@@ -197,6 +202,7 @@ def read_manifest(
     separator: str = "",
     passwords: bool = True,
     servers: Servers = parse_endpoint,
+    allowed: Allowed = NOTHING_ALLOWED,
 ) -> Manifest:
     """The file's rows; `passwords`: whether each must give one. Raises `UsageError` with every row's fault."""
     most = Limits().file_bytes + 1
@@ -208,4 +214,6 @@ def read_manifest(
                 content = file.read(most)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
-    return parse_manifest(content, encoding=encoding, separator=separator, passwords=passwords, servers=servers)
+    return parse_manifest(
+        content, encoding=encoding, separator=separator, passwords=passwords, servers=servers, allowed=allowed
+    )

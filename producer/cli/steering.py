@@ -11,6 +11,7 @@ from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
+from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
 from producer.show.lines import spoken_mailboxes
@@ -82,7 +83,11 @@ def run_credentials(
         raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
     # Where passwords go to is known from the import; here a server only says which mailbox is meant.
     servers = row_servers(allow_plaintext=True)
-    manifest = read_manifest(file, encoding=encoding, separator=separator, servers=servers) if file else None
+    manifest = (
+        read_manifest(file, encoding=encoding, separator=separator, servers=servers, allowed=LOOKED_AT)
+        if file
+        else None
+    )
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if manifest:

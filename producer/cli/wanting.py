@@ -1,4 +1,4 @@
-"""The options that say what to import: one room for all verbs that have them."""
+"""The options that say what to import, and what is meant although it looks like a mistake: one room for all verbs that have them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
+from producer.intake.allowed import Allowed
 from producer.intake.wanted import Wanted
 from shared.errors import UsageError
 
@@ -68,16 +69,42 @@ def _asked(
     )  # fmt: skip
 
 
+def _meant(
+    share_destination: Annotated[
+        bool, _option("--share-destination", "Several rows may go into one destination mailbox, one after the other.")
+    ] = False,
+    case_sensitive_logins: Annotated[
+        bool, _option("--case-sensitive-logins", "Logins that differ only in capitals are different mailboxes.")
+    ] = False,
+    same_mailbox: Annotated[
+        bool, _option("--same-mailbox", "Go on although source and destination are one mailbox, or look swapped.")
+    ] = False,
+) -> Allowed:
+    return Allowed(
+        share_destination=share_destination, case_sensitive_logins=case_sensitive_logins, same_mailbox=same_mailbox
+    )
+
+
 def wanting(function: Callable[..., int]) -> Callable[..., int]:
-    """Gives a verb these options; it gets what was said as `wanted`."""
+    """Gives a verb the options that say what to import; it gets what was said as `wanted`."""
+    return _giving(function, "wanted", _asked)
+
+
+def allowing(function: Callable[..., int]) -> Callable[..., int]:
+    """Gives a verb the options that say what is meant; it gets what was said as `allowed`."""
+    return _giving(function, "allowed", _meant)
+
+
+def _giving(function: Callable[..., int], name: str, made: Callable[..., object]) -> Callable[..., int]:
+    """The verb with the options of `made` in place of its parameter `name`, which gets what `made` makes of them."""
     own = inspect.signature(function, eval_str=True)
-    options = inspect.signature(_asked, eval_str=True).parameters
-    others = [one for name, one in own.parameters.items() if name != "wanted"]
+    options = inspect.signature(made, eval_str=True).parameters
+    others = [one for other, one in own.parameters.items() if other != name]
 
     @functools.wraps(function)
     def run(**given: Any) -> int:
-        asked = {name: given.pop(name) for name in options}
-        return function(**given, wanted=_asked(**asked))
+        asked = {option: given.pop(option) for option in options}
+        return function(**given, **{name: made(**asked)})
 
     parameters = [*others, *options.values()]
     run.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -102,6 +102,7 @@ class Coordinator:
             workers=overview.workers,
             holds=len(overview.holds),
             owing=len(overview.owing),
+            behind=overview.behind,
         )
         if began - self._published >= PUBLISH_SECONDS:
             self._publish(began)

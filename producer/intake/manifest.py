@@ -16,12 +16,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from producer.intake.allowed import LOOKED_AT, NOTHING_ALLOWED, Allowed
 from producer.intake.columns import NAMES, Columns, chosen_columns, columns_of
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
 from shared.credentials import Secret
 from shared.errors import UsageError
-from shared.model import Endpoint
+from shared.model import Endpoint, folded, server_key
 
 __all__ = [
     "Limits",
@@ -39,6 +40,10 @@ _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?"
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
 #: What stands in the column ``server`` → where that is. Raises `UsageError`.
 Servers = Callable[[str], Endpoint]
+#: Said of logins that servers do not tell apart.
+_BUT_CAPITALS = (
+    "but for capital letters, which servers do not tell apart: keep one of them, or give --case-sensitive-logins"
+)
 #: Rows named in one warning.
 _NAMED = 10
 
@@ -105,14 +110,21 @@ def parse_manifest(
     limits: Limits | None = None,
     passwords: bool = True,
     servers: Servers = parse_endpoint,
+    allowed: Allowed = NOTHING_ALLOWED,
 ) -> Manifest:
     """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
     `passwords`: whether each row must give one; not where an administrator signs in, or a token does. `servers` reads the
-    column of that name.
+    column of that name. `allowed`: what is meant although it looks like a mistake.
 
     Raises `ManifestInvalid` with every error; its text never holds a value that could be a password."""
     manifest, errors = sift_manifest(
-        data, encoding=encoding, separator=separator, limits=limits, passwords=passwords, servers=servers
+        data,
+        encoding=encoding,
+        separator=separator,
+        limits=limits,
+        passwords=passwords,
+        servers=servers,
+        allowed=allowed,
     )
     if errors:
         raise ManifestInvalid(errors)
@@ -128,6 +140,7 @@ def sift_manifest(
     passwords: bool = True,
     servers: Servers = parse_endpoint,
     columns: Columns | None = None,
+    allowed: Allowed = NOTHING_ALLOWED,
 ) -> tuple[Manifest, tuple[RowError, ...]]:
     """The good rows, and what is wrong with the others. `columns`: what a person says that they mean; None: what they seem
     to. Raises `ManifestInvalid` for a file that cannot be read at all."""
@@ -141,7 +154,7 @@ def sift_manifest(
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
-    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers)
+    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers, allowed)
     # Lists that were joined bring their headers along; read as a mailbox such a row would ask for one named "login".
     header = [cell.text for cell in sheet.rows[0][1]] if columns.header else None
     again = {line for line, cells in lines if [cell.text for cell in cells] == header}
@@ -164,7 +177,7 @@ def parse_credentials(
     data: bytes, *, encoding: str = "", separator: str = "", limits: Limits | None = None
 ) -> Manifest:
     """New passwords for mailboxes of an import: the same file in the same form. Raises `ManifestInvalid`."""
-    return parse_manifest(data, encoding=encoding, separator=separator, limits=limits)
+    return parse_manifest(data, encoding=encoding, separator=separator, limits=limits, allowed=LOOKED_AT)
 
 
 def template(separator: str = ",") -> str:
@@ -183,12 +196,15 @@ def template(separator: str = ",") -> str:
 class _Reading:
     """Makes rows of cells and remembers what was wrong, odd or there before."""
 
-    def __init__(self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...], servers: Servers) -> None:
+    def __init__(
+        self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...], servers: Servers, allowed: Allowed
+    ) -> None:
         self._fields, self._limits, self._required, self._servers = fields, limits, required, servers
         #: Server and login → row. Thousands of rows name few servers.
         self._by_login: dict[tuple[str, str], Row] = {}
         self._known: dict[str, Endpoint | UsageError] = {}
-        self._by_new_login: dict[str, int] = {}
+        self._allowed = allowed
+        self._by_new_login: dict[str, Row] = {}
         self._folded: dict[tuple[str, str], tuple[str, int]] = {}
         self._odd: dict[str, list[int]] = defaultdict(list)
         self.errors: list[RowError] = []
@@ -276,24 +292,20 @@ class _Reading:
         return int(float(found[1].replace(",", ".")) * 1024 ** _POWER[found[2].lower()])
 
     def _compare(self, row: Row) -> None:
-        """With the rows above: a mailbox once, and at the destination no two in one."""
-        where = (row.server.url if row.server else "", row.login)
+        """With the rows above: a mailbox once, and at the destination no two in one. Capitals make no other mailbox."""
+        exact = self._allowed.case_sensitive_logins
+        where = (server_key(row.server) if row.server else "", folded(row.login, case_sensitive=exact))
         if same := self._by_login.get(where):
-            alike = (same.password, same.new_login, same.new_password) == (
-                row.password,
-                row.new_login,
-                row.new_password,
-            )
-            what = (
-                f"repeats row {same.line}" if alike else f"the same login as in row {same.line}, but the rest differs"
-            )
-            self._wrong(row.line, "login", f"{what}: keep one of them")
+            self._wrong(row.line, "login", _told_apart(same, row))
             return
         self._by_login[where] = row
-        if other := self._by_new_login.get(row.new_login):
-            self._wrong(row.line, "new_login", f"goes to the same mailbox as row {other}: two would become one")
+        there = folded(row.new_login, case_sensitive=exact)
+        other = self._by_new_login.setdefault(there, row)
+        if other is not row and not self._allowed.share_destination:
+            meant = ": two would become one; where that is meant, give --share-destination"
+            how = meant if other.new_login == row.new_login else f" {_BUT_CAPITALS}"
+            self._wrong(row.line, "new_login", f"goes to the same mailbox as row {other.line}{how}")
             return
-        self._by_new_login[row.new_login] = row.line
         for column, text in (("login", row.login), ("new_login", row.new_login)):
             spelled, line = self._folded.setdefault((column, text.casefold()), (text, row.line))
             if spelled != text and column in self._fields:
@@ -301,3 +313,12 @@ class _Reading:
 
     def _wrong(self, line: int, column: str, what: str) -> None:
         self.errors.append(RowError(line=line, column=column, what=what))
+
+
+def _told_apart(same: Row, row: Row) -> str:
+    """What is wrong with a row whose login was there before."""
+    if same.login != row.login:
+        return f"the same login as in row {same.line} {_BUT_CAPITALS}"
+    alike = (same.password, same.new_login, same.new_password) == (row.password, row.new_login, row.new_password)
+    what = f"repeats row {same.line}" if alike else f"the same login as in row {same.line}, but the rest differs"
+    return f"{what}: keep one of them"

@@ -102,6 +102,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "control": mailbox.control.value,
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
+        "waits_for": mailbox.behind,
         "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
         "unreadable_folders": sum(not f["readable"] for f in folders),

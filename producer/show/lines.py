@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
 from producer.operations import ErrorGroup
-from producer.show.waiting import full, room_of, waiting_lines
+from producer.show.waiting import full, room_of, waiting_for, waiting_lines
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -151,6 +151,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
         word = f"full ({room_of(mailbox)})"
     if unreadable and mailbox.state is MailboxState.COMPLETE:
         word = "incomplete"
+    if mailbox.behind:
+        word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE
     words = outcome_words(tally) if counted else "nothing counted yet"
     if unreadable:

@@ -16,6 +16,8 @@ from shared.logs import clean
 from shared.model import Mailbox, Wait
 
 _FAR_SECONDS: Final = 20 * 3600
+#: What is waited for where another has the destination mailbox.
+DESTINATION_WAITS: Final = ("destination", "destination_paused")
 _WHERE: Final = {
     "source_account": "the source account",
     "source_host": "the source server",
@@ -44,6 +46,8 @@ def said(wait: Wait, now: float | None = None) -> str:
         hours = read_hours(wait.why)
         when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else " for its hours"
         return f"waiting{when}: its hours are {clean(wait.why)}"
+    if wait.what in DESTINATION_WAITS:
+        return _destination(wait)
     at = moment(wait.until, now)
     if wait.what == "room":
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
@@ -53,6 +57,26 @@ def said(wait: Wait, now: float | None = None) -> str:
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))
     )
     return f"waiting until {at}: {clean(wait.why) or 'the server asked to wait'} ({where})"
+
+
+def _destination(wait: Wait) -> str:
+    """Mailboxes whose destination another has."""
+    one = wait.mailboxes == 1
+    who = "1 mailbox waits" if one else f"{wait.mailboxes:,} mailboxes wait"
+    holder = clean(wait.why)
+    what = f"the destination {clean(wait.key)}" if wait.key else "their destinations"
+    if holder.startswith("row "):
+        return f"{who}: {holder} goes into the same destination first"
+    if wait.what == "destination_paused":
+        name = holder.removeprefix("import ")
+        return f"{who}: {holder} has {what} and is paused; end that with: mailhaul resume {name} (or mailhaul cancel {name})"
+    goes = "it goes on" if one else "they go on"
+    return f"{who}: {holder} is filling {what}; {goes} when that is done, or put both in one list"
+
+
+def waiting_for(mailbox: Mailbox) -> str:
+    """Who has the destination that this mailbox waits for: "waits for import pilot"; "" for nobody."""
+    return f"waits for {clean(mailbox.behind)}" if mailbox.behind else ""
 
 
 def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[str, Any]]:

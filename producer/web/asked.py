@@ -8,11 +8,12 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, model_validator
 
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
@@ -50,7 +51,12 @@ class SheetBody(Body):
         return self
 
     def sift(
-        self, reach: Reach, *, allow_plaintext: bool = False, passwords: bool = True
+        self,
+        reach: Reach,
+        *,
+        allow_plaintext: bool = False,
+        passwords: bool = True,
+        allowed: Allowed = NOTHING_ALLOWED,
     ) -> tuple[Manifest, tuple[RowError, ...]]:
         """Good rows, and the faults of the others; `passwords`: whether each must give one. Raises `UsageError`."""
 
@@ -64,7 +70,9 @@ class SheetBody(Body):
                 data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
             except (binascii.Error, ValueError):
                 raise UsageError("manifest_base64 is not base64") from None
-        return sift_manifest(data, encoding=encoding, separator=self.separator, servers=server, passwords=passwords)
+        return sift_manifest(
+            data, encoding=encoding, separator=self.separator, servers=server, passwords=passwords, allowed=allowed
+        )
 
 
 class ServerBody(Body):
@@ -160,7 +168,26 @@ class WantedBody(Body):
         return text.getvalue().encode()
 
 
-class ImportBody(SheetBody, WantedBody):
+class AllowedBody(Body):
+    """What is meant although it looks like a mistake."""
+
+    share_destination: bool = Field(
+        default=False, description="Several rows may go into one destination mailbox, one after the other."
+    )
+    case_sensitive_logins: bool = Field(
+        default=False, description="Logins that differ only in capitals are different mailboxes."
+    )
+    same_mailbox: bool = Field(
+        default=False, description="Go on although source and destination are one mailbox, or look swapped."
+    )
+
+    @property
+    def allowed(self) -> Allowed:
+        """The same."""
+        return Allowed(**self.model_dump(include=set(AllowedBody.model_fields)))
+
+
+class ImportBody(SheetBody, WantedBody, AllowedBody):
     """A new import. It stands in state "opening" until it is started."""
 
     name: str = Field(min_length=1, max_length=120)
@@ -185,7 +212,7 @@ class ImportBody(SheetBody, WantedBody):
         """What else was asked for, of mail from these servers. Raises `UsageError`."""
         chosen, sign_ins = self.chosen(sources), self.sign_ins()
         return Options(
-            include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen,
+            include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen, **asdict(self.allowed),
             source_sign_in=sign_ins["source"].sign_in, destination_sign_in=sign_ins["destination"].sign_in,
         )  # fmt: skip
 

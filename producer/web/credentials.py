@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from producer import operations
+from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
 from producer.intake.sign_in import secret_of
 from producer.web.access import Known, Operator, note
@@ -28,7 +29,7 @@ routes = APIRouter(prefix="/imports/{import_id}", tags=["imports"])
 def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
     """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
     found = known.import_(import_id)
-    manifest, errors = body.sift(known.reach, allow_plaintext=True)
+    manifest, errors = body.sift(known.reach, allow_plaintext=True, allowed=LOOKED_AT)
     if errors:
         raise ManifestInvalid(errors)
     done = replaced(known, who, request, found, manifest)

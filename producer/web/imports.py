@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 
 from producer import operations
 from producer.cli.following import report_files
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
@@ -74,7 +75,9 @@ def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -
     plain = body.source.allow_plaintext
     sign_ins = body.sign_ins()
     by_rows = sign_ins["source"].by_rows
-    rows, report = _sifted(known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows)
+    rows, report = _sifted(
+        known, body, only_good=body.good_rows_only, allow_plaintext=plain, passwords=by_rows, allowed=body.allowed
+    )
     options = body.options({source, *(row.server for row in rows if row.server)})
     for side, end in (("source", source), ("destination", destination)):
         try:
@@ -120,9 +123,10 @@ def written(
 
 
 def _sifted(
-    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True
-) -> tuple[tuple[Row, ...], dict[str, Any]]:
-    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords)
+    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True,
+    allowed: Allowed = NOTHING_ALLOWED,
+) -> tuple[tuple[Row, ...], dict[str, Any]]:  # fmt: skip
+    manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords, allowed=allowed)
     if errors and (not only_good or not manifest.rows):
         raise ManifestInvalid(errors)
     return manifest.rows, {
@@ -157,8 +161,12 @@ def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
 @routes.post("/{import_id}/mailboxes")
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
     """More rows: those that were mended. Of an import that runs they run at once."""
-    by_rows = operations.sign_ins_of(known.store, known.vault, known.import_(import_id))["source"].by_rows
-    rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows)
+    found = known.import_(import_id)
+    by_rows, allowed = (
+        operations.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        Allowed.of(found.options),
+    )
+    rows, report = _sifted(known, body, only_good=body.good_rows_only, passwords=by_rows, allowed=allowed)
     added(known, who, request, import_id, rows)
     return {"import": _fields(known, import_id), "report": report}
 

@@ -32,6 +32,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._units = gauge("units", "Units by what they wait for.", "state")
         self._workers = gauge("workers", "Worker processes heard of in the last 30 s.")
         self._holds = gauge("holds", "Accounts and hosts that are left alone for a while.")
+        self._behind = gauge("mailboxes_behind", "Mailboxes whose destination another mailbox has: they wait for it.")
         self._owing = gauge("rates_owing", "Accounts and hosts that moved what a rate allows, and wait.")
         self._depth = gauge("queue_depth", "Doorbells that nobody answered yet.", "queue")
         self._backlog = gauge("backlog_messages", "Messages of imports that run, without an outcome.")
@@ -63,7 +64,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._leader.set(int(leads))
         if not leads:
             self.publish_imports({}, {}, 0, 0)
-            self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0)
+            self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
             # A standby looks at nothing, and nobody shall be woken by that.
@@ -91,7 +92,14 @@ class CoordinatorMetrics(ProcessMetrics):
         self._backlog_bytes.set(size_bytes)
 
     def publish_queue(
-        self, *, units: Mapping[str, int], depths: Mapping[UnitKind, int], workers: int, holds: int, owing: int
+        self,
+        *,
+        units: Mapping[str, int],
+        depths: Mapping[UnitKind, int],
+        workers: int,
+        holds: int,
+        owing: int,
+        behind: int,
     ) -> None:
         """What waits, and for whom."""
         for state in ("ready", "delayed", "leased"):
@@ -101,6 +109,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._workers.set(workers)
         self._holds.set(holds)
         self._owing.set(owing)
+        self._behind.set(behind)
 
     def publish_waiting(self, oldest_seconds: float) -> None:
         """How long the mailbox that waits longest was given nothing."""

@@ -7,7 +7,6 @@ import hashlib
 from shared.model.requests import Account, Endpoint
 from shared.uids import UidSet
 
-
 #: Ports at which one server speaks IMAP and POP3.
 _MAIL_PORTS = frozenset({143, 993, 110, 995})
 #: What a machine calls itself.

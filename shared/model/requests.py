@@ -108,6 +108,8 @@ class Options:
     share_destination: bool = False
     #: Whether logins that differ only in capitals are different ones.
     case_sensitive_logins: bool = False
+    #: Whether source and destination may be the same mailbox, or look as if they were given the wrong way round.
+    same_mailbox: bool = False
     #: How the source is signed in to, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
     #: The same of the destination.

@@ -161,6 +161,8 @@ class Overview:
     imports: Mapping[str, int] = field(default_factory=dict)
     #: Scopes on hold, with the moment until which, seconds since the epoch.
     holds: Mapping[str, float] = field(default_factory=dict)
+    #: Mailboxes that wait for their destination, since another mailbox has it.
+    behind: int = 0
     #: Scopes that owe so much (`shared.rates`) that nobody waits with a connection open, with the moment until which.
     owing: Mapping[str, float] = field(default_factory=dict)
 

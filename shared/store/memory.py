@@ -89,6 +89,7 @@ class MemoryStore(Waits):
             delayed_units=len(rows.delayed),
             leased_units=len(rows.leases),
             workers=self.workers(),
+            behind=sum(bool(m.mailbox.behind) for m in rows.mailboxes.values()),
             imports={state: states[state] for state in ImportState},
             holds={name: until / 1000 for name, until in self._holds.items() if until > now},
             owing={name: until for name, until in self._owing.items() if until * 1000 > now},

@@ -11,7 +11,19 @@ from typing import Any, ParamSpec, TypeVar
 
 from shared.errors import StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
-from shared.model import Failure, Folder, Import, Mailbox, Note, Tally, Unit, UnitKind, account_key, route_id, source_key
+from shared.model import (
+    Failure,
+    Folder,
+    Import,
+    Mailbox,
+    Note,
+    Tally,
+    Unit,
+    UnitKind,
+    account_key,
+    route_id,
+    source_key,
+)
 from shared.model.search import Search
 from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows

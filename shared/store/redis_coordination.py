@@ -29,7 +29,7 @@ class Coordination(Scripts):
         return [unit.decode() for unit in self._run("bury", *processes)]
 
     def overview(self) -> Overview:
-        mailboxes, units, delayed, leased, workers, holds, states, owing = self._run("overview", "")
+        mailboxes, units, delayed, leased, workers, holds, states, owing, behind = self._run("overview", "")
         names = [state.decode() for state in states]
         return Overview(
             ready_mailboxes=mailboxes,
@@ -37,6 +37,7 @@ class Coordination(Scripts):
             delayed_units=delayed,
             leased_units=leased,
             workers=workers,
+            behind=behind,
             imports={state: names.count(state) for state in ImportState},
             holds={name.decode(): float(until) / 1000 for name, until in codec.pairs(holds).items()},
             owing={name.decode(): float(until) / 1000 for name, until in codec.pairs(owing).items()},

@@ -48,7 +48,9 @@ class Requests(Scripts):
                 "destination_account": f"{request.destination.url}/{m.destination.login}",
                 "destination_host": request.destination.host,
                 "profile": codec.encode_profile(m.profile),
-                "destination_key": account_key(replace(m.destination, endpoint=request.destination), case_sensitive=exact),
+                "destination_key": account_key(
+                    replace(m.destination, endpoint=request.destination), case_sensitive=exact
+                ),
                 "source_key": source_key(m.source, case_sensitive=exact),
             }
             for m in mailboxes

@@ -242,5 +242,7 @@ def test_keys_are_of_the_account_and_ids_of_the_row() -> None:
     assert account_key(a, case_sensitive=True) != account_key(replace(a, login="anna@old.example"), case_sensitive=True)
     local = [Endpoint(host=host, port=993, tls=Tls.IMPLICIT) for host in ("127.0.0.1", "LOCALHOST", "::1")]
     assert len({account_key(Account(endpoint=end, login="x")) for end in local}) == 1
-    assert mailbox_id("i", "Anna", "Anna") != mailbox_id("i", "anna", "anna"), "ids are as they were: old stores keep theirs"
+    assert mailbox_id("i", "Anna", "Anna") != mailbox_id("i", "anna", "anna"), (
+        "ids are as they were: old stores keep theirs"
+    )
     assert account_key(Account(endpoint=DESTINATION, login="x")) != account_key(Account(endpoint=SOURCE, login="x"))

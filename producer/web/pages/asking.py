@@ -167,7 +167,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
     by_rows = form.sign_ins["source"].by_rows
-    preview = look(data, given.choice, servers(known), passwords=by_rows) if data else None
+    preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=form.allowed) if data else None
     form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),

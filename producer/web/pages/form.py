@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
+from producer.intake.allowed import Allowed
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
 from producer.intake.wanted import Wanted, read_wanted
@@ -18,7 +19,10 @@ from shared.reach import Reach
 SIDES: Final = ("source", "destination")
 #: TLS mode → what follows the protocol in a URL.
 _SECURED: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
-_TICKS: Final = ("skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders")
+_MEANT: Final = ("share_destination", "case_sensitive_logins", "same_mailbox")
+_TICKS: Final = (
+    "skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders", *_MEANT,
+)  # fmt: skip
 _LINES: Final = ("include", "exclude")
 _TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels", "verify")
 
@@ -111,6 +115,11 @@ class Form:
         return read_hours(self.window) if self.window else None
 
     @property
+    def allowed(self) -> Allowed:
+        """What is meant although it looks like a mistake."""
+        return Allowed(**{name: name in self.ticks for name in _MEANT})
+
+    @property
     def special(self) -> bool:
         """Whether anything but everything is asked for."""
         plain = {"gmail_labels": "folders", "verify": "default"}
@@ -134,7 +143,7 @@ class Form:
             name: tuple(filter(None, map(str.strip, self.texts[name].splitlines()))) for name in _LINES
         }
         verify = "full" if self.texts["verify"] == "full" else "default"
-        return Options(**chosen, **globs, verify=verify)
+        return Options(**chosen, **globs, **asdict(self.allowed), verify=verify)
 
 
 def form_of(given: Mapping[str, Any]) -> Form:

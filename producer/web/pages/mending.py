@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer import operations
+from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.sheet import SEPARATORS
 from producer.web import credentials, imports
 from producer.web.access import Known
@@ -79,7 +80,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     def server(text: str) -> Endpoint:
         return endpoint_of(text, "source", known.reach, allow_plaintext=True)
 
-    preview = look(given.sheet, Choice(), server) if given.sheet else None
+    preview = look(given.sheet, Choice(), server, allowed=LOOKED_AT) if given.sheet else None
     if preview and (preview.manifest is None or preview.errors):
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
     try:
@@ -118,8 +119,14 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     if given.sheet:
         drafts.drop(known, draft)
         draft = drafts.keep(known, who, data)
-    by_rows = operations.sign_ins_of(known.store, known.vault, known.import_(import_id))["source"].by_rows
-    preview: Preview | None = look(data, given.choice, servers(known), passwords=by_rows) if data else None
+    found = known.import_(import_id)
+    by_rows, allowed = (
+        operations.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
+        Allowed.of(found.options),
+    )
+    preview: Preview | None = None
+    if data:
+        preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=allowed)
     good = bool(given.fields.get("good"))
     values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good}
     if given.do != "add":

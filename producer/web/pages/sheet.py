@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import NAMES, Columns, columns_of, names_a_column
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
@@ -93,7 +94,14 @@ def typed(rows: Sequence[Sequence[str]], *, logins_stand: bool = False) -> bytes
     return text.getvalue().encode("utf-8", "surrogatepass")
 
 
-def look(data: bytes, choice: Choice, servers: Servers, *, passwords: bool = True) -> Preview:
+def look(
+    data: bytes,
+    choice: Choice,
+    servers: Servers,
+    *,
+    passwords: bool = True,
+    allowed: Allowed = NOTHING_ALLOWED,
+) -> Preview:
     """What these bytes hold, read as chosen; `servers`: what a row may name for one; `passwords`: whether each must give one.
     Never raises: what is wrong stands in it."""
     limits = Limits()
@@ -124,8 +132,9 @@ def look(data: bytes, choice: Choice, servers: Servers, *, passwords: bool = Tru
     if not errors:
         try:
             manifest, errors = sift_manifest(
-                data, encoding=encoding, separator=separator, servers=servers, columns=columns, passwords=passwords
-            )
+                data, encoding=encoding, separator=separator, servers=servers, columns=columns, passwords=passwords,
+                allowed=allowed,
+            )  # fmt: skip
         except ManifestInvalid as error:
             errors = error.errors
     taken = Choice(

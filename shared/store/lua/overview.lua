@@ -1,17 +1,18 @@
 -- overview(only or ''): the shared state in numbers: [ready mailboxes, ready units, delayed, leased, workers, holds, import states,
--- accounts and hosts that owe what nobody waits for with a connection open]. With 'workers' only how many those are.
+-- accounts and hosts that owe what nobody waits for with a connection open, mailboxes that wait for their destination]. With 'workers' only how many those are.
 local now = clock()
 local workers = redis.call('ZCOUNT', P .. 'workers', now - 30000, '+inf')
 if ARGV[1] == 'workers' then return workers end
-local mailboxes, states = 0, {}
+local mailboxes, behind, states = 0, 0, {}
 redis.call('ZREMRANGEBYSCORE', P .. 'owing', '-inf', now)
 for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, -1)) do
   mailboxes = mailboxes + redis.call('ZCARD', P .. 'ready:' .. route)
 end
 local units = tonumber(redis.call('GET', P .. 'ready_units') or '0')
 for _, i in ipairs(redis.call('ZRANGE', P .. 'imports', 0, -1)) do
+  behind = behind + redis.call('ZCARD', import_key(i) .. ':behind')
   states[#states + 1] = redis.call('HGET', import_key(i), 'state')
 end
 return {mailboxes, units, redis.call('ZCARD', P .. 'delayed'), redis.call('ZCARD', P .. 'leases'),
         workers, redis.call('ZRANGEBYSCORE', P .. 'holds', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES'), states,
-        redis.call('ZRANGE', P .. 'owing', 0, -1, 'WITHSCORES')}
+        redis.call('ZRANGE', P .. 'owing', 0, -1, 'WITHSCORES'), behind}

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.intake.allowed import Allowed
 from producer.intake.columns import NAMES
 from producer.intake.manifest import (
     Limits,
@@ -24,6 +25,11 @@ from producer.intake.manifest import (
 from shared.credentials import Secret
 from shared.errors import UsageError
 
+_TWO_IN_ONE = "goes to the same mailbox as row 2: two would become one; where that is meant, give --share-destination"
+_CAPITALS = (
+    "the same login as in row 1 but for capital letters, which servers do not tell apart: keep one of them, or give "
+    "--case-sensitive-logins"
+)
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1251")
 
 
@@ -256,12 +262,32 @@ class TestFaults:
 
     def test_two_mailboxes_into_one(self) -> None:
         found = errors("login,password,new_login\na,b,x\nc,d,x\nx,e,y\nz,e,a\na2,b,z2\n")
-        assert found == [(3, "new_login", "goes to the same mailbox as row 2: two would become one")]
+        assert found == [(3, "new_login", _TWO_IN_ONE)]
         assert errors("a,b,,\nc,d,a,\n")[0][:2] == (2, "new_login")
 
-    def test_logins_that_differ_only_in_capitals_are_said(self) -> None:
-        manifest = parse_manifest(b"Ivan@x,b\nivan@x,b\n")
+    def test_several_may_share_a_destination_when_that_is_meant(self) -> None:
+        text = b"login,password,new_login\na,b,x\nc,d,X\ne,f,x\n"
+        assert [line for line, _, _ in errors(text.decode())] == [3, 4]
+        assert len(parse_manifest(text, allowed=Allowed(share_destination=True)).rows) == 3
+        with pytest.raises(ManifestInvalid):
+            parse_manifest(b"a,b\na,b\n", allowed=Allowed(share_destination=True))
+
+    def test_the_same_login_in_other_capitals_is_refused_like_a_repetition(self) -> None:
+        assert errors("Ivan@x,b\nivan@x,b\nIVAN@X,c\n") == [(2, "login", _CAPITALS), (3, "login", _CAPITALS)]
+        found = errors("login,password,new_login\na,b,Anna@x\nc,d,anna@x\n")
+        assert found == [
+            (3, "new_login", _CAPITALS.replace("the same login as in row 1", "goes to the same mailbox as row 2"))
+        ]
+
+    def test_capitals_count_where_a_person_says_so(self) -> None:
+        manifest = parse_manifest(b"Ivan@x,b\nivan@x,b\n", allowed=Allowed(case_sensitive_logins=True))
+        assert len(manifest.rows) == 2
         assert manifest.warnings == ("row 2: login differs from that of row 1 only in capital letters",)
+
+    def test_a_server_is_the_same_by_each_of_its_doors(self) -> None:
+        text = "login,password,server,new_login\na,b,imaps://o.example,x\nA,b,{},y\n"
+        assert [line for line, _, _ in errors(text.format("pop3s://O.EXAMPLE"))] == [3]
+        assert len(parse_manifest(text.format("imaps://other.example").encode()).rows) == 2
 
     def test_three_columns_need_a_header(self) -> None:
         ((line, _, what),) = errors("a,b,c\nd,e,f\n")
