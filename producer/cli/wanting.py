@@ -1,4 +1,4 @@
-"""The options that say what to import, and what is meant although it looks like a mistake: one room for all verbs that have them."""
+"""The options that say what to import, and what is meant although it looks like a mistake: for all verbs that have them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it is settled |
-| parting                           | ZSET | destination whose mailbox is settled and may still have something on the wire, until (ms) |
+| parting                           | ZSET | destination of a settled mailbox that may have something on the wire, until (ms) |
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;

@@ -92,8 +92,8 @@ def test_bytes_are_worth_a_lane_too(store: Store) -> None:
 
 
 def _open_for_lanes(store: Store, scope: str, whole: Import, rows: Sequence[Mailbox]) -> None:
-    """As many lanes could work as there are rows: a mailbox each, or, since a destination account is one mailbox's at a time, all at
-    folders of the first."""
+    """As many lanes could work as there are rows: at a mailbox each, or all at folders of the first, where the scope is the
+    destination account, which is one mailbox's at a time."""
     one = scope == "destination_account"
     store.open_import(whole, rows[:1] if one else rows, 14)
     store.submit(whole.import_id)
