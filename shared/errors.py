@@ -44,6 +44,8 @@ class MailError(MailhaulError):
     uids: UidSet = UidSet()
     #: What to do about just this one; "" for what `worker.failures` says of its kind.
     advice: str = ""
+    #: Whether the form of the command may have been refused, and not what it asks for: a BAD, a NO without a reason.
+    form: bool = False
 
     def __init__(self, side: str, what: str, detail: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail

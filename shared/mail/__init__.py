@@ -53,8 +53,9 @@ __all__ = [
 class MailSession(Protocol):
     """What both sides can do."""
 
-    #: Capabilities after login, upper case.
-    capabilities: frozenset[str]
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Capabilities after login, upper case, without what the server turned out not to do."""
 
     def listing(self) -> FolderListing:
         """Lists the account's folders, subscriptions included."""

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from shared.mail.conversation import Conversation
+from shared.mail.extensions import PIPELINING
 
 
 class Ahead:
@@ -40,7 +41,13 @@ class Ahead:
         if not self.leads_to(command):
             return None
         _, tag = self._sent.popleft()
+        if self._talk.refused(tag) and not self._talk.broken.kept(PIPELINING):
+            # It may have come too early for this server: it is asked once more, in its turn.
+            self._talk.broken.leave_out(PIPELINING, self._talk.refusal(self._talk.finish(tag)).detail)
+            self.settle()
+            return None
         self._talk.insist(tag)
+        self._talk.flew = True
         return tag
 
     def settle(self, until: bytes = b"") -> None:

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from shared.errors import MailError, ProtocolViolation, Throttled
+from shared.mail.extensions import PIPELINING, Broken
 from shared.mail.grammar import clean_text
 from shared.mail.hints import hint_of, slows_down
-from shared.mail.refusals import Asked, failure
+from shared.mail.refusals import Asked, about_the_form, failure
 from shared.mail.responses import LITERAL
 from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, Wire
 
@@ -31,11 +32,18 @@ class Tagged(NamedTuple):
     text: bytes
 
 
-class Conversation:
-    """Sends commands and reads answers. After any BAD or BYE the connection is shut before the error is raised."""
+#: Told how a command ended that nobody waits for.
+Then = Callable[[Tagged], object]
 
-    def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = ()) -> None:
+
+class Conversation:
+    """Sends commands and reads answers. After any BAD or BYE the connection is shut before the error is raised, unless the
+    BAD was reckoned with (`forgive`, `lenient`)."""
+
+    def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
+        #: What the server does not do although it announces it.
+        self.broken = broken or Broken()
         self.wire = wire
         self.secrets = tuple(secrets)
         #: What a BAD or NO is about where the command does not say it.
@@ -46,27 +54,108 @@ class Conversation:
         self._pending: dict[bytes, Tagged | None] = {}
         #: Tags to which a BAD is no more than a NO.
         self._forgiven: set[bytes] = set()
+        #: Whether a BAD is no more than a NO to any command that holds no literal.
+        self.lenient = False
+        #: Commands with a literal: after a BAD it may have been read as a command.
+        self._literals: set[bytes] = set()
+        #: Whether the connection was shut since such a command got a BAD.
+        self.cut_at_literal = False
+        #: What the server said that it has enabled (RFC 5161), upper case.
+        self.enabled: set[str] = set()
+        #: Whether somebody else shut the connection.
+        self.abandoned = False
+        #: Whether commands were sent before others were answered, since somebody last asked.
+        self.flew = False
+        #: Whether commands are sent one by one, to find out whether the server takes no others.
+        self.serial_on_trial = False
+        #: Tags that were sent before others were answered, while it is not known whether the server takes that.
+        self._flown: set[bytes] = set()
+        #: What is sent in front of the next command, by the extension that it is for.
+        self._leading: list[tuple[str, bytes, Then]] = []
+        #: The same once it is sent: nobody waits for its answer.
+        self._unawaited: dict[bytes, tuple[str, Then]] = {}
+
+    @property
+    def serial(self) -> bool:
+        """Whether the server takes one command at a time."""
+        return self.serial_on_trial or self.broken.lacks(PIPELINING)
+
+    @property
+    def several(self) -> bool:
+        """Whether a command is unanswered that was sent before another was answered, which this server was not yet seen to
+        take."""
+        open_ones = [tag for tag, ended in self._pending.items() if ended is None]
+        return len(open_ones) > 1 or not self._flown.isdisjoint(open_ones)
+
+    @property
+    def unawaited_names(self) -> list[str]:
+        """The extensions of the commands that are unanswered and that nobody waits for."""
+        return [name for name, _ in self._unawaited.values()]
+
+    def precede(self, name: str, text: bytes, then: Then) -> None:
+        """Sends `text` in one flight with the next command, and in front of it; `name` is the extension that it is for.
+
+        `then` is told how it ended. A NO or BAD does no harm; after a BAD to a literal the connection is shut."""
+        self._leading.append((name, text, then))
 
     def new_tag(self) -> bytes:
-        """A tag not used before; the answer to it is waited for."""
+        """A tag not used before; the answer to it is waited for. Where the server takes one command at a time, all before
+        it are answered now."""
+        if self.serial:
+            self._catch_up()
         self._count += 1
         tag = b"m%d" % self._count
+        if not self.broken.kept(PIPELINING) and any(ended is None for ended in self._pending.values()):
+            self._flown.add(tag)
+            self.flew = True
         self._pending[tag] = None
         return tag
 
+    def _catch_up(self) -> None:
+        while any(ended is None for ended in self._pending.values()):
+            self.next_answer()
+
+    def _lead(self) -> bytes:
+        """What goes in front of the next command."""
+        parts: list[bytes] = []
+        while self._leading:
+            name, text, then = self._leading.pop(0)
+            tag = self.new_tag()
+            self._unawaited[tag] = (name, then)
+            self.forgive([tag])
+            parts.append(self._line(tag, text))
+            if self.serial:
+                self.wire.send(parts)
+                parts.clear()
+                self._catch_up()
+        return b"".join(parts)
+
+    def _line(self, tag: bytes, text: bytes) -> bytes:
+        if b"\r\n" in text:
+            self._literals.add(tag)
+        return b"%b %b\r\n" % (tag, text)
+
     def send(self, text: bytes) -> bytes:
         """One command, without waiting; its tag."""
-        tag = self.new_tag()
-        self.wire.begin()
-        self.wire.send([b"%b %b\r\n" % (tag, text)])
-        return tag
+        return self.send_all([text])[0]
 
     def send_all(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Several commands in one flight; their tags."""
-        tags = [self.new_tag() for _ in texts]
-        if tags:
-            self.wire.begin()
-            self.wire.send([b"".join(b"%b %b\r\n" % pair for pair in zip(tags, texts, strict=True))])
+        """Several commands in one flight; their tags. Where the server takes one at a time, the others are answered before
+        the last one is sent: to be used for what has no untagged answers, or for one command."""
+        if not texts:
+            return []
+        self.wire.begin()
+        lead = self._lead()
+        tags: list[bytes] = []
+        parts = [lead]
+        for text in texts:
+            tags.append(self.new_tag())
+            parts.append(self._line(tags[-1], text))
+            if self.serial:
+                self.wire.send([b"".join(parts)])
+                parts.clear()
+        if parts:
+            self.wire.send([b"".join(parts)])
         return tags
 
     def forgive(self, tags: Iterable[bytes]) -> None:
@@ -77,7 +166,7 @@ class Conversation:
         """The opposite; raises what a BAD means that has come already."""
         self._forgiven.discard(tag)
         ended = self._pending[tag]
-        if ended is not None and ended.status == "BAD":
+        if ended is not None and ended.status == "BAD" and not self.lenient:
             raise self._bad(ended.text)
 
     def finish(
@@ -95,6 +184,7 @@ class Conversation:
                 raise self.violation("sent answers without end")
         del self._pending[tag]
         self._forgiven.discard(tag)
+        self._literals.discard(tag)
         return ended
 
     def expect(
@@ -113,8 +203,10 @@ class Conversation:
         return ended.text
 
     def refusal(self, ended: Tagged, *, asked: Asked | None = None, what: str = "") -> MailError:
-        """The error that a NO means."""
-        return failure(self.side, ended.status, ended.text, asked=asked or self.asked, what=what, secrets=self.secrets)
+        """The error that a NO means, or a BAD that was reckoned with."""
+        error = failure(self.side, ended.status, ended.text, asked=asked or self.asked, what=what, secrets=self.secrets)
+        error.form = about_the_form(error, ended.status, ended.text)
+        return error
 
     def proceed(self, tag: bytes) -> bool:
         """Waits for `+` after a synchronising literal; False when `tag` was answered instead (then `finish` it)."""
@@ -130,6 +222,11 @@ class Conversation:
             self.take_line(line)
         return None
 
+    def refused(self, tag: bytes) -> bool:
+        """Whether `tag` has got a BAD already."""
+        ended = self._pending[tag]
+        return ended is not None and ended.status == "BAD"
+
     def answered(self, tag: bytes) -> bool:
         """Whether `tag` has been answered already."""
         return self._pending[tag] is not None
@@ -138,12 +235,27 @@ class Conversation:
         """All commands, `FLIGHT` of them in flight at any time; their ends in order. `take` gets the command's
         place too."""
         ends: list[Tagged] = []
-        tags = self.send_all(texts[:FLIGHT])
+        tags = self.send_all(texts[: 1 if self.serial else FLIGHT])
         for place in range(len(texts)):
-            if place and not place % (FLIGHT // 2):
+            if place == len(tags):
+                tags += self.send_all(texts[place : place + 1])
+            elif place and not place % (FLIGHT // 2) and not self.serial:
                 tags += self.send_all(texts[len(tags) : len(tags) + FLIGHT // 2])
             ends.append(self.finish(tags[place], partial(take, place) if take else None))
+        if self.flew and not self.broken.kept(PIPELINING):
+            self._one_by_one(texts, ends, take)
         return ends
+
+    def _one_by_one(
+        self, texts: Sequence[bytes], ends: list[Tagged], take: Callable[[int, list[bytes]], object] | None
+    ) -> None:
+        """Asks again, alone, what got a BAD in a flight with others from a server that was not yet seen to take that."""
+        for place, ended in enumerate(ends):
+            if ended.status == "BAD":
+                ends[place] = self.finish(self.send(texts[place]), partial(take, place) if take else None)
+                if ends[place].status != "BAD":
+                    self.broken.leave_out(PIPELINING, self.refusal(ended).detail)
+        self.flew = False
 
     def next_answer(self, line_limit: int = LINE_LIMIT) -> list[bytes] | None:
         """The next untagged answer with its literals; None for a tagged one, which is kept for its command."""
@@ -160,6 +272,8 @@ class Conversation:
             raise failure(self.side, "BYE", line[6:].strip(), secrets=self.secrets)
         if word[:3] == b"OK " and slows_down(line):
             self._slow(line[5:])
+        if word == b"ENAB":
+            self.enabled |= set(line.upper().decode("latin-1").split()[2:])
         if word == b"BAD ":  # not told which command it means: nothing after it could be trusted
             raise self._bad(line[6:])
         pieces = [line]
@@ -179,11 +293,29 @@ class Conversation:
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
             raise self.violation("sent something that is no answer", line)
         self.wire.progress()
-        if status == "BAD" and tag not in self._forgiven:
-            raise self._bad(text)
+        flown = tag in self._flown
+        if flown:
+            self._flown.discard(tag)
+            if status != "BAD":
+                self.broken.keeps(PIPELINING)
+                self._flown.clear()
+        if status == "BAD" and (tag in self._literals or (tag not in self._forgiven and not self.lenient)):
+            self.cut_at_literal = tag in self._literals
+            error = self._bad(text)
+            if tag in self._unawaited:
+                self.broken.leave_out(self._unawaited[tag][0], error.detail)
+            elif flown and not self.broken.kept(PIPELINING):
+                self.broken.leave_out(PIPELINING, error.detail)
+            raise error
         if status == "OK" and slows_down(text):
             self._slow(text)
-        self._pending[tag] = Tagged(status, text)
+        if (unawaited := self._unawaited.pop(tag, None)) is not None:
+            del self._pending[tag]
+            self._forgiven.discard(tag)
+            self._literals.discard(tag)
+            unawaited[1](Tagged(status, text))
+        else:
+            self._pending[tag] = Tagged(status, text)
 
     def _slow(self, text: bytes) -> None:
         detail = clean_text(text, secrets=self.secrets)
@@ -193,7 +325,7 @@ class Conversation:
     def _bad(self, text: bytes) -> MailError:
         # what is left of the command may be taken for commands: not a byte more goes out
         self.wire.abort(reset=True)
-        return failure(self.side, "BAD", text, asked=self.asked, secrets=self.secrets)
+        return self.refusal(Tagged("BAD", text))
 
     def violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         """Shuts the connection; the error to raise."""

@@ -18,7 +18,7 @@ from typing import Final
 from shared.errors import FolderRefused, MailError, Throttled
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.ahead import Ahead
-from shared.mail.conversation import ANSWER_LIMIT, Conversation
+from shared.mail.conversation import ANSWER_LIMIT, Conversation, Tagged
 from shared.mail.grammar import clean_text, quoted_folder
 from shared.mail.namespaces import namespaces
 from shared.mail.responses import (
@@ -39,6 +39,9 @@ DEPTH: Final = 3
 #: Messages of one FETCH that brings bytes.
 PIECE: Final = 500
 
+#: Extension → what STATUS tells with it.
+_STATUS_ITEMS: Final = {"CONDSTORE": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
+
 #: The beginning of any FETCH answer.
 FETCH: Final = re.compile(rb"\* \d{1,10} FETCH \(", re.IGNORECASE)
 
@@ -51,19 +54,28 @@ class ImapSession:
 
     def __init__(self, session: Session) -> None:
         self.side = session.side
-        self.capabilities = session.capabilities
         self.session = session
+        self.offer = session.offer
         self._talk: Conversation = session.talk
         self._wire = session.wire
         self._ahead = Ahead(session.talk)
-        self._literal_plus = bool(self.capabilities & {"LITERAL+", "LITERAL-", "IMAP4REV2"})
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Upper case; without what the server turned out not to do."""
+        return self.offer.capabilities
 
     def _has(self, *names: str) -> bool:
-        return not self.capabilities.isdisjoint(names)
+        return self.offer.has(*names)
+
+    @property
+    def _may_send_literals(self) -> bool:
+        """Whether a folder name may be sent as a literal without waiting."""
+        return self._has("LITERAL+", "LITERAL-")
 
     def _folder(self, name: bytes) -> bytes:
         try:
-            return quoted_folder(name, literal_plus=self._literal_plus)
+            return quoted_folder(name, literal_plus=self._may_send_literals)
         except ValueError as error:
             raise FolderRefused(
                 self.side, f"a folder name that cannot be written: {clean_text(name)} ({error})"
@@ -78,14 +90,16 @@ class ImapSession:
 
     def listing(self) -> FolderListing:
         """LIST, subscriptions and NAMESPACE in one flight."""
-        special = self._has("SPECIAL-USE", "IMAP4REV2")
-        one_answer = self._has("LIST-EXTENDED", "IMAP4REV2")
+        return self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+
+    def _listing(self) -> FolderListing:
         commands = []
-        if one_answer:
-            commands.append(b'LIST "" "*" RETURN (SUBSCRIBED CHILDREN%b)' % (b" SPECIAL-USE" if special else b""))
+        if self._has("LIST-EXTENDED"):
+            wanted = [b"SUBSCRIBED", *(name.encode() for name in ("CHILDREN", "SPECIAL-USE") if self._has(name))]
+            commands.append(b'LIST "" "*" RETURN (%b)' % b" ".join(wanted))
         else:
             commands += [b'LIST "" "*"', b'LSUB "" "*"']
-        if self._has("NAMESPACE", "IMAP4REV2"):
+        if self._has("NAMESPACE"):
             commands.append(b"NAMESPACE")
         commands.append(b'LIST "" ""')
         listed: dict[bytes, ListedFolder] = {}
@@ -102,11 +116,14 @@ class ImapSession:
                 elif pieces[0][2:6].upper() == b"LSUB":
                     subscribed.add(folder.name)
                 else:
-                    listed.setdefault(folder.name, folder)
+                    listed[folder.name] = _joined(listed.get(folder.name), folder)
 
         ends = self._talk.run(commands, take)
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        for command, ended in zip(commands, ends, strict=True):
+            if command == b"NAMESPACE":
+                self._note("NAMESPACE", ended)
         folders = tuple(
             folder if folder.subscribed or folder.name not in subscribed else replace(folder, subscribed=True)
             for folder in listed.values()
@@ -120,14 +137,39 @@ class ImapSession:
             namespaces=tuple(named),
         )
 
+    def _note(self, name: str, ended: Tagged) -> None:
+        """Remembers whether the server does what only this command is for."""
+        if ended.status == "OK":
+            self._talk.broken.keeps(name)
+        elif not self._talk.broken.kept(name):
+            self._talk.broken.leave_out(name, self._talk.refusal(ended).detail)
+
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """All STATUS commands in one flight (in windows of `conversation.FLIGHT`)."""
-        items = [b"MESSAGES", b"UIDNEXT", b"UIDVALIDITY"]
-        if self._has("CONDSTORE", "QRESYNC"):
-            items.append(b"HIGHESTMODSEQ")
-        if self._has("STATUS=SIZE", "IMAP4REV2"):
-            items.append(b"SIZE")
-        return self._statuses(names, b" ".join(items))
+        """All STATUS commands in one flight (in windows of `conversation.FLIGHT`). What is refused without a reason is asked
+        for once more without the items that not every server tells."""
+        found: dict[bytes, FolderStatus | Exception] = {}
+        left = list(names)
+
+        def attempt() -> None:
+            nonlocal left
+            items = [item for name, item in _STATUS_ITEMS.items() if self._has(name)]
+            found.update(
+                zip(left, self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items))), strict=True)
+            )
+            left = [name for name in left if getattr(found[name], "form", False)]
+            if len(left) < len(found):
+                for extension in filter(self._has, _STATUS_ITEMS):
+                    self._talk.broken.keeps(extension)
+            for error in map(found.get, left):
+                if isinstance(error, MailError):
+                    raise error
+
+        try:
+            self.offer.ask(tuple(_STATUS_ITEMS), attempt)
+        except MailError as error:
+            if self._wire.shut or not error.form:
+                raise
+        return [found[name] for name in names]
 
     def _statuses(self, names: Sequence[bytes], items: bytes) -> list[FolderStatus | Exception]:
         asked = b" (" + items + b")"
@@ -216,10 +258,11 @@ class ImapSession:
         for answers to something else."""
         ahead = iter(sets)
         flying: deque[tuple[bytes, UidSet]] = deque()
+        depth = 1 if self._talk.serial else DEPTH
         try:
             while True:
-                if len(flying) < DEPTH:
-                    batch = list(islice(ahead, DEPTH - len(flying)))
+                if len(flying) < depth:
+                    batch = list(islice(ahead, depth - len(flying)))
                     for _, piece in batch:
                         missing.update(piece)
                     tags = self._asked([fetch(text, items) for text, _ in batch])
@@ -234,7 +277,7 @@ class ImapSession:
                 missing.difference_update(unseen)
                 if ended.status != "OK":
                     error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
-                    if isinstance(error, Throttled):  # asking on would only make it worse
+                    if isinstance(error, Throttled) or ended.status == "BAD":  # asking on would only make it worse
                         unseen = UidSet.of(uid for rest in (unseen, *(piece for _, piece in ahead)) for uid in rest)
                     error.uids = unseen
                     refused.append(error)
@@ -323,6 +366,7 @@ class ImapSession:
 
     def abort(self) -> None:
         """Shuts the socket at once, from any thread. Never raises."""
+        self._talk.abandoned = True
         self._wire.abort()
 
 
@@ -330,6 +374,15 @@ def _home(named: Sequence[Namespace]) -> Namespace | None:
     """Of several personal namespaces, the one that new folders go into: that of INBOX, else the first."""
     own = [one for one in named if one.owner is Owner.PERSONAL]
     return next((one for one in own if not one.prefix or one.prefix[:5].upper() == b"INBOX"), own[0] if own else None)
+
+
+def _joined(before: ListedFolder | None, found: ListedFolder) -> ListedFolder:
+    """All that was said of a folder that was listed twice."""
+    if before is None:
+        return found
+    return replace(
+        found, attributes=before.attributes | found.attributes, subscribed=before.subscribed or found.subscribed
+    )
 
 
 def fetch(asked: bytes, items: bytes) -> bytes:

@@ -28,21 +28,39 @@ class ChoosingSession(LookingSession):
 
     def labels_as_keywords(self) -> None:
         """As `MailSource.labels_as_keywords`."""
-        if self._has(EXTENSION):
-            self._labelled = b" X-GM-LABELS"
+        self._labels_wanted = True
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """In one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by one."""
-        extended = self._has("ESEARCH", "IMAP4REV2")
+        found: list[UidSet] = []
+
+        def attempt() -> None:
+            found[:], refused = self._search(keys)
+            if refused is not None:
+                raise refused
+
+        try:
+            self.offer.ask(("ESEARCH",), attempt)
+        except MailError as error:
+            if self._wire.shut or not error.form:
+                raise
+        return found
+
+    def _search(self, keys: Sequence[str]) -> tuple[list[UidSet], MailError | None]:
+        """What each key brought, nothing where it was refused; the last refusal that may be about the form."""
+        extended = self._has("ESEARCH")
         form = b"UID SEARCH RETURN (ALL) %b" if extended else b"UID SEARCH %b"
         commands = [form % key.encode("ascii") for key in keys]
-        found: dict[bytes, UidSet] = {}
+        brought: dict[bytes, UidSet] = {}
+        refused: list[MailError] = []
         self._stay()
-        if extended:
-            return [self._searched(tag, found) for tag in self._talk.send_all(commands)]
-        return [self._searched(self._talk.send(command), found) for command in commands]
+        if extended and not self._talk.serial:
+            found = [self._searched(tag, brought, refused) for tag in self._talk.send_all(commands)]
+        else:
+            found = [self._searched(self._talk.send(command), brought, refused) for command in commands]
+        return found, refused[-1] if refused else None
 
-    def _searched(self, tag: bytes, found: dict[bytes, UidSet]) -> UidSet:
+    def _searched(self, tag: bytes, found: dict[bytes, UidSet], refused: list[MailError]) -> UidSet:
         """What the command brought; `found` takes what came early of others in flight."""
 
         def take(pieces: list[bytes]) -> None:
@@ -60,6 +78,8 @@ class ChoosingSession(LookingSession):
         error = self._talk.refusal(ended, asked="fetch", what="would not search")
         if isinstance(error, Throttled):
             raise error
+        if error.form:
+            refused.append(error)
         return UidSet()
 
     def traits(self, uids: UidSet) -> Iterator[Traits]:
@@ -88,7 +108,13 @@ class ChoosingSession(LookingSession):
         raise_first(refused)
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
-        """X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object."""
+        """X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object. Nothing where the
+        server refuses to tell them."""
+        return self._streamed_in_forms((EXTENSION,), self._labels, uids)
+
+    def _labels(self, uids: UidSet) -> Iterator[Labels]:
+        if not self._has(EXTENSION):
+            return
         known: dict[frozenset[bytes], frozenset[bytes]] = {}
         missing: set[int] = set()
         refused: list[MailError] = []

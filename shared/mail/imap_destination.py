@@ -14,8 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.mail import Appended, KnownStatus, Message, Quota
+from shared.mail.conversation import Tagged
 from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import PIECE, shown
 from shared.mail.imap_looking import LookingSession
@@ -26,6 +27,9 @@ from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
 
+MULTIAPPEND: Final = "MULTIAPPEND"
+#: Asks for nothing, with an empty literal that does not wait: whoever does not know that form reads an empty line.
+HARMLESS: Final = b'LIST "" {0+}\r\n'
 #: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
 SHORT_LITERAL: Final = 4096
 #: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not
@@ -52,12 +56,12 @@ class ImapDestination(LookingSession):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._multi = self._has("MULTIAPPEND")
-        self._no_wait = 0
-        if self._has("LITERAL+"):
-            self._no_wait = WAITING_LITERAL
-        elif self._has("LITERAL-", "IMAP4REV2"):
-            self._no_wait = SHORT_LITERAL
+        #: Whether this server was seen on this connection to take a literal without being asked.
+        self._literals_proved = False
+        #: Messages of a refused group that are still to be taken one by one before MULTIAPPEND is known to be the cause.
+        self._to_see = 0
+        if self._may_wait_less:
+            session.talk.precede(self._may_wait_less[0], HARMLESS, self._prove_literals)
         #: Bytes of the largest message that the folder now open takes; None where nothing is said.
         self._limit = append_limit(self.capabilities)
         self._limits: dict[bytes, int | None] = {}
@@ -68,12 +72,34 @@ class ImapDestination(LookingSession):
         self._into = b""
         self._unanswered: deque[_Group] = deque()
 
+    @property
+    def _may_wait_less(self) -> tuple[str, int] | None:
+        """The extension by which a literal need not wait for `+`, and up to which size."""
+        if self._has("LITERAL+"):
+            return "LITERAL+", WAITING_LITERAL
+        return ("LITERAL-", SHORT_LITERAL) if self._has("LITERAL-") else None
+
+    def _prove_literals(self, ended: Tagged) -> None:
+        self._literals_proved = ended.status == "OK"
+        for name in ("LITERAL+", "LITERAL-"):
+            if self._has(name):
+                self._note(name, ended)
+
+    @property
+    def _no_wait(self) -> int:
+        """Bytes of the largest literal that may go without waiting."""
+        return self._may_wait_less[1] if self._literals_proved and self._may_wait_less else 0
+
+    @property
+    def _may_send_literals(self) -> bool:
+        return self._literals_proved
+
     def open(self, name: bytes) -> KnownStatus:
         """SELECT. Keywords have to be proved again: another folder may know others."""
         self._into = b""
         if APPENDLIMIT in self.capabilities:
             self._limit = self._limit_of(name)
-        selected = self._open(b"SELECT", name)
+        selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
         self._into = self._folder(name)
         self._proved = selected.keywords()
         return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
@@ -81,16 +107,26 @@ class ImapDestination(LookingSession):
     def _limit_of(self, name: bytes) -> int | None:
         """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""
         if name not in self._limits:
-            found: list[int | None] = []
-
-            def take(_: int, pieces: list[bytes]) -> None:
-                if (told := status_answer(pieces)) is not None:
-                    found.append(told[1].append_limit_bytes)
-
-            self._talk.run([b"STATUS " + self._folder(name) + b" (APPENDLIMIT)"], take)
-            own = found[-1] if found else None
-            self._limits[name] = append_limit(self.capabilities) if own is None else own
+            try:
+                self._limits[name] = self.offer.ask((APPENDLIMIT,), lambda: self._told_limit(name))
+            except MailError:
+                if self._wire.shut:
+                    raise
+                self._limits[name] = append_limit(self.capabilities)
         return self._limits[name]
+
+    def _told_limit(self, name: bytes) -> int | None:
+        found: list[int | None] = []
+
+        def take(pieces: list[bytes]) -> None:
+            if (told := status_answer(pieces)) is not None:
+                found.append(told[1].append_limit_bytes)
+
+        # Where the item is refused, another one tells whether it was the item or the folder.
+        item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
+        self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), take, asked="folder")
+        own = found[-1] if found else None
+        return append_limit(self.capabilities) if own is None else own
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
         """All CREATE in one flight. Where one is refused without [ALREADYEXISTS], LIST tells whether it is there."""
@@ -144,7 +180,7 @@ class ImapDestination(LookingSession):
                 positions.append(position)
         if not positions:
             return
-        if self._multi:
+        if self._has("MULTIAPPEND"):
             self._send_command(group, flags, tuple(positions), state)
         else:
             self._send_singly(group, flags, positions, state)
@@ -155,6 +191,9 @@ class ImapDestination(LookingSession):
         parts: list[bytes] = []
         for position in positions:
             message = group[position]
+            if parts and self._talk.serial:
+                self._wire.send(parts)
+                parts = []
             tag = self._talk.new_tag()
             state.commands.append((tag, (position,)))
             parts.append(tag + b" APPEND " + self._into)
@@ -169,20 +208,39 @@ class ImapDestination(LookingSession):
         tag = self._talk.new_tag()
         state.commands.append((tag, positions))
         parts = [tag + b" APPEND " + self._into]
-        for position in positions:
-            if not self._literal(tag, group[position], flags[position], parts):
-                return  # refused where `+` was due: the server reads commands again
+        for number, position in enumerate(positions):
+            try:
+                if not self._literal(tag, group[position], flags[position], parts, second=number == 1):
+                    return  # refused where `+` was due: the server reads commands again
+            except (ConnectionLost, ProtocolViolation) as error:
+                if number == 1:
+                    self._cannot_take_many(error)
+                raise
         parts.append(b"\r\n")
         self._wire.send(parts)
 
-    def _literal(self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes]) -> bool:
+    def _cannot_take_many(self, error: MailError) -> None:
+        """A connection came to its end at the second message of an APPEND, or at the answer to several."""
+        broken = self._talk.broken
+        if self._talk.abandoned or broken.kept(MULTIAPPEND):
+            return
+        words = error.detail or error.what
+        if isinstance(error, ConnectionLost):
+            broken.lost([MULTIAPPEND], words, several=False)
+        else:
+            broken.leave_out(MULTIAPPEND, words)
+
+    def _literal(
+        self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes], *, second: bool = False
+    ) -> bool:
         """Adds flags, date and body to `parts`, sending what must go first; False when the server refused to
-        take it."""
+        take it. `second`: whether it follows the first message of an APPEND, which proves MULTIAPPEND."""
         text, keywords = self._flag_cache.get(flags) or self._flags_text(flags)
         size = message.size_bytes
         date = message.internaldate
         when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
         proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
+        proved = proved and not (second and not self._talk.broken.kept(MULTIAPPEND))
         if proved and size <= self._no_wait:
             parts.append(b" %b%b {%d+}\r\n" % (text, when, size))
         else:
@@ -242,7 +300,13 @@ class ImapDestination(LookingSession):
         uids: dict[int, Uid] = {}
         uidvalidity = None
         for tag, positions in state.commands:
-            ended = self._talk.finish(tag)
+            try:
+                ended = self._talk.finish(tag)
+            except (ConnectionLost, ProtocolViolation) as lost:
+                if len(positions) > 1:
+                    self._cannot_take_many(lost)
+                raise
+            self._see_many(len(positions), ended)
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
                 refused.update(dict.fromkeys(positions, error))
@@ -261,6 +325,25 @@ class ImapDestination(LookingSession):
             refused=refused,
             stored=tuple(stored),
         )
+
+    def _see_many(self, count: int, ended: Tagged) -> None:
+        """Whether the server takes several messages in one APPEND: known from an OK, or when a group that it refused is taken
+        message by message. Where one of them is refused alone, that one was the cause."""
+        broken = self._talk.broken
+        if ended.status == "OK":
+            if count > 1:
+                broken.keeps(MULTIAPPEND)
+            else:
+                self._to_see -= 1
+                if self._to_see <= 0:
+                    broken.done_without([MULTIAPPEND])
+        elif count == 1:
+            broken.clear(MULTIAPPEND)
+        elif not broken.kept(MULTIAPPEND):
+            error = self._talk.refusal(ended, asked="append")
+            if error.form:
+                broken.suspect(MULTIAPPEND, error.detail)
+                self._to_see = count
 
     # -- changing what is there
 
@@ -298,7 +381,7 @@ class ImapDestination(LookingSession):
     def remove(self, uids: UidSet) -> bool:
         """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is
         touched."""
-        if not self._has("UIDPLUS", "IMAP4REV2"):
+        if not self._has("UIDPLUS"):
             return False
         commands = []
         for piece in uids.pieces(PIECE):

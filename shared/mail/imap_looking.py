@@ -7,8 +7,8 @@ one header.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from shared.errors import MailError
 from shared.fingerprint import (
@@ -22,7 +22,7 @@ from shared.fingerprint import (
     in_ascii,
     message_id_of,
 )
-from shared.gmail import keywords
+from shared.gmail import EXTENSION, keywords
 from shared.mail import KnownStatus, Sighting
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.imap import FETCH, PIECE, ImapSession, fetch, raise_first, written
@@ -30,6 +30,8 @@ from shared.mail.internaldate import parse_internaldate
 from shared.mail.responses import LITERAL, FetchAnswer, Value, flags_of, searched_uids, split_flags, uid_of
 from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
+
+_T = TypeVar("_T")
 
 #: UIDs asked for by one FETCH of sizes or flags, as one range.
 WINDOW: Final = 10_000
@@ -53,8 +55,23 @@ _HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
 class LookingSession(ImapSession):
     """The part of both sides that looks at what a folder holds. See `shared.mail.MailSession`."""
 
-    #: Asked for with flags where labels come as keywords (`shared.mail.MailSource.labels_as_keywords`).
-    _labelled = b""
+    #: Whether labels come as keywords (`shared.mail.MailSource.labels_as_keywords`).
+    _labels_wanted = False
+
+    @property
+    def _labelled(self) -> bytes:
+        """Asked for with flags."""
+        return b" X-GM-LABELS" if self._labels_in_use else b""
+
+    @property
+    def _labels_in_use(self) -> tuple[str, ...]:
+        return (EXTENSION,) if self._labels_wanted and self._has(EXTENSION) else ()
+
+    def _streamed_in_forms(
+        self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet
+    ) -> Iterator[_T]:
+        """`Offer.stream` where it uses anything."""
+        return self.offer.stream(uses, attempt, uids) if uses else attempt(uids)
 
     @staticmethod
     def _keywords(items: dict[bytes, Value]) -> list[bytes]:
@@ -116,8 +133,13 @@ class LookingSession(ImapSession):
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
+        since = ("CONDSTORE",) if changed_since is not None and self._has("CONDSTORE") else ()
+        uses = (*since, *self._labels_in_use)
+        return self._streamed_in_forms(uses, lambda left: self._flags(left, changed_since), uids)
+
+    def _flags(self, uids: UidSet, changed_since: int | None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         asked = b"(UID FLAGS%b)" % self._labelled
-        if changed_since is not None and self._has("CONDSTORE", "QRESYNC"):
+        if changed_since is not None and self._has("CONDSTORE"):
             asked += b" (CHANGEDSINCE %d)" % changed_since
         cache: dict[bytes, tuple[str, ...]] = {}
         missing: set[int] = set()
@@ -218,7 +240,10 @@ class LookingSession(ImapSession):
 
     def existing(self) -> UidSet:
         """Every UID of the open folder."""
-        extended = self._has("ESEARCH", "IMAP4REV2")
+        return self.offer.ask(("ESEARCH",), self._existing)
+
+    def _existing(self) -> UidSet:
+        extended = self._has("ESEARCH")
         found = UidSet()
 
         def take(pieces: list[bytes]) -> None:

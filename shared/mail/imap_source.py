@@ -57,10 +57,13 @@ class ImapSource(ChoosingSession):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._condstore = b" (CONDSTORE)" if self._has("CONDSTORE", "QRESYNC") else b""
         #: Name and UIDVALIDITY of the open folder.
         self._opened: tuple[bytes, int | None] | None = None
         self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    @property
+    def _condstore(self) -> bytes:
+        return b" (CONDSTORE)" if self._has("CONDSTORE") else b""
 
     @property
     def _items(self) -> bytes:
@@ -73,6 +76,8 @@ class ImapSource(ChoosingSession):
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """EXAMINE and the first FETCH commands, on their way while something else is done."""
+        if self._talk.serial:
+            return
         try:
             examine = b"EXAMINE " + self._folder(name) + self._condstore
         except FolderRefused:
@@ -92,7 +97,8 @@ class ImapSource(ChoosingSession):
     def open(self, name: bytes) -> KnownStatus:
         """EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None
-        status = self._status_of(name, self._open(b"EXAMINE", name, self._condstore))
+        opened = self.offer.ask(("CONDSTORE",), lambda: self._open(b"EXAMINE", name, self._condstore))
+        status = self._status_of(name, opened)
         self._opened = (name, status.uidvalidity)
         return status
 
@@ -109,6 +115,9 @@ class ImapSource(ChoosingSession):
         A NO is raised after everything that came before it has been yielded, with the UIDs of its command that brought
         nothing as `uids` of the error, and after all other commands in flight have been answered: the session lives on.
         """
+        return self._streamed_in_forms(self._labels_in_use, self._fetched, uids)
+
+    def _fetched(self, uids: UidSet) -> Iterator[Message]:
         missing: set[int] = set()
         late: dict[Uid, _About] = {}
         refused: list[MailError] = []

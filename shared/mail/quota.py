@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import imaplib
+import re
+from typing import Final
 
 from shared.errors import MailError
 from shared.mail.session import Session
 from shared.messages import Quota
 
+_QUOTA = re.compile(rb"\*\s+QUOTA\s[^(]*\(([^()]*)\)\s*\Z", re.IGNORECASE)
+#: STORAGE counts units of 1024 octets (RFC 9208 §5.1).
+_UNIT_BYTES: Final = 1024
+
 
 def storage_of(session: Session) -> Quota | None:
     """Of INBOX's quota root; None where the server has none or does not say: nobody's mail depends on it."""
-    if not any(name == "QUOTA" or name.startswith("QUOTA=") for name in session.capabilities):
-        return None
     try:
-        _, quotas = session.client.get_quota_root("INBOX")
-    except (imaplib.IMAP4.error, MailError, OSError, ValueError, AttributeError, TypeError):
+        return session.offer.ask(("QUOTA",), lambda: _asked(session))
+    except MailError:
         return None
-    for quota in quotas:
-        if str(quota.resource).upper() == "STORAGE":
-            return Quota(limit_bytes=int(quota.limit) * 1024, used_bytes=int(quota.usage) * 1024)
-    return None
+
+
+def _asked(session: Session) -> Quota | None:
+    if not session.offer.has("QUOTA"):
+        return None
+    found: list[Quota] = []
+
+    def take(pieces: list[bytes]) -> None:
+        told = _QUOTA.match(b"".join(pieces[::2]))
+        words = told[1].upper().split() if told else []
+        for name, used, limit in zip(words[::3], words[1::3], words[2::3], strict=False):
+            if name == b"STORAGE" and used.isdigit() and limit.isdigit():
+                found.append(Quota(limit_bytes=int(limit) * _UNIT_BYTES, used_bytes=int(used) * _UNIT_BYTES))
+
+    session.talk.expect(session.talk.send(b"GETQUOTAROOT INBOX"), take, what="would not tell its quota")
+    return found[0] if found else None

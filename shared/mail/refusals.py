@@ -45,6 +45,15 @@ def response_code(text: bytes) -> str:
     return found[1].decode("ascii").upper() if found else ""
 
 
+#: Codes of a NO that may be about how the command was written (RFC 5530, RFC 9051 §7.1).
+_FORM_CODES = frozenset({"", "CANNOT", "CLIENTBUG", "PARSE"})
+
+
+def about_the_form(error: MailError, status: str, text: bytes) -> bool:
+    """Whether another form of the same command may fare better: after a BAD, or a NO that gives no reason by its code."""
+    return not isinstance(error, Throttled | OverQuota) and (status == "BAD" or response_code(text) in _FORM_CODES)
+
+
 def failure(
     side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:

@@ -11,18 +11,28 @@ import imaplib
 import re
 import ssl
 from dataclasses import dataclass
+from functools import partial
+from importlib import metadata
 
 import imapclient
 
 from shared.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
-from shared.mail.conversation import Conversation
+from shared.mail.conversation import Conversation, Tagged
 from shared.mail.dialing import connect
+from shared.mail.extensions import Broken
+from shared.mail.forms import Offer
 from shared.mail.grammar import clean_text
 from shared.mail.refusals import failure
 from shared.mail.sasl import Proof
 from shared.mail.signing_in import sign_in
 from shared.mail.tls import Door, TlsMode
 from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, LONG_LINE_LIMIT, Wire
+
+try:
+    _VERSION = f'"{metadata.version("mailhaul")}"'
+except metadata.PackageNotFoundError:  # run from a folder that was never installed
+    _VERSION = "NIL"
+_WHO = f'ID ("name" "mailhaul" "version" {_VERSION})'.encode("ascii")
 
 _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
 
@@ -33,6 +43,9 @@ imaplib._MAXLINE = max(imaplib._MAXLINE, LONG_LINE_LIMIT)  # type: ignore[attr-d
 
 class _Lines(imaplib.IMAP4):
     """imaplib's client with a `Wire` for a socket."""
+
+    #: What the server announced, upper case.
+    told: frozenset[str] = frozenset()
 
     def __init__(self, wire: Wire, host: str, port: int) -> None:
         self._wire = wire
@@ -58,6 +71,13 @@ class _Lines(imaplib.IMAP4):
         self._wire.close()
 
     def _get_capabilities(self) -> None:
+        self._ask_capabilities()
+        self.told = frozenset(self.capabilities)
+        if "IMAP4REV2" in self.told:
+            # imaplib leaves alone whoever does not announce IMAP4rev1; what is asked of imapclient is the same in both
+            self.capabilities = ("IMAP4REV1", *self.capabilities)
+
+    def _ask_capabilities(self) -> None:
         if self.state == "AUTH":  # PREAUTH: will be refused, so nothing is asked
             self.capabilities = ("IMAP4REV1",)
             return
@@ -99,7 +119,7 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
         self._wire.start_tls(context, self.host)
         self._imap.sock = self._wire.sock
         self._starttls_done = True
-        self._imap.capabilities = tuple(name.decode("ascii") for name in self.capabilities())
+        self._imap.told = frozenset(name.decode("ascii") for name in self.capabilities())
 
 
 @dataclass(kw_only=True, slots=True)
@@ -112,10 +132,15 @@ class Session:
     wire: Wire
     #: Commands and answers over it.
     talk: Conversation
-    #: Capabilities after login, upper case.
-    capabilities: frozenset[str]
+    #: What may be asked for, of what the server announces after login.
+    offer: Offer
     #: imapclient on the same connection and buffer; usable while no command of `talk` is in flight.
     client: imapclient.IMAPClient
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """What may be asked for, upper case."""
+        return self.offer.capabilities
 
 
 def open_session(
@@ -129,8 +154,10 @@ def open_session(
     command_timeout_seconds: float,
     ca_file: str | None = None,
     fingerprint: str | None = None,
+    broken: Broken | None = None,
 ) -> Session:
-    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it.
+    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken`: what
+    the server was seen not to do, for all sessions with it.
 
     Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
     if proof.fault:
@@ -145,10 +172,10 @@ def open_session(
     try:
         client = _greet(wire, door, context)
         greeted = True
-        talk = Conversation(side, wire)
+        talk = Conversation(side, wire, broken=broken)
         talk.asked = "login"
         wire.timeout_seconds = max(connect_timeout_seconds, min(command_timeout_seconds, 60.0))
-        capabilities = sign_in(talk, frozenset(client._imap.capabilities), proof, encrypted=wire.encrypted)
+        capabilities = sign_in(talk, client._imap.told, proof, encrypted=wire.encrypted)
         talk.asked = "command"
     except ConnectionLost as error:
         wire.abort()
@@ -168,7 +195,25 @@ def open_session(
     wire.begin()
     client._imap.state = "AUTH"
     client._cached_capabilities = tuple(name.encode("ascii", "replace") for name in sorted(capabilities))
-    return Session(side=side, wire=wire, talk=talk, capabilities=capabilities, client=client)
+    offer = Offer(talk, capabilities)
+    _introduce(talk, offer)
+    return Session(side=side, wire=wire, talk=talk, offer=offer, client=client)
+
+
+def _introduce(talk: Conversation, offer: Offer) -> None:
+    """Sends with the first command who signs in (RFC 2971: name and version, nothing else), which some providers want to know
+    before they open a folder; and to a server that knows only IMAP4rev2, that its folder names may come in UTF-8."""
+
+    def then(name: str, ended: Tagged) -> None:
+        if ended.status == "OK":
+            talk.broken.keeps(name)
+        else:
+            talk.broken.leave_out(name, talk.refusal(ended).detail)
+
+    if offer.has("ID"):
+        talk.precede("ID", _WHO, partial(then, "ID"))
+    if offer.has("ENABLE") and offer.has("IMAP4REV2") and not offer.has("IMAP4REV1"):
+        talk.precede("ENABLE", b"ENABLE IMAP4rev2", partial(then, "ENABLE"))
 
 
 def _dial(side: str, host: str, port: int, timeout_seconds: float) -> Wire:
@@ -191,7 +236,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
             # whoever sits on the way could greet so, to skip STARTTLS and learn what follows
             raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
         if tls == "starttls" and context is not None:
-            if "STARTTLS" not in client._imap.capabilities:
+            if "STARTTLS" not in client._imap.told:
                 raise TlsFailed(
                     side, f"{host}:{port} offers no STARTTLS; mailhaul does not go on without encryption",
                     advice=f"give --{side} imaps://{door.address} if it has that port, or have STARTTLS switched on",

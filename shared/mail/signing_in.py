@@ -12,7 +12,14 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Throttled
+from shared.errors import (
+    AuthenticationRefused,
+    AuthorizationRefused,
+    ConnectionLost,
+    MailError,
+    ProtocolViolation,
+    Throttled,
+)
 from shared.mail.conversation import Conversation, Tagged
 from shared.mail.grammar import clean_text, quoted_string
 from shared.mail.refusals import response_code
@@ -29,6 +36,8 @@ _NO_SUCH_MECHANISM = re.compile(
     rb"|\bmechanism (?:is )?not (?:supported|available)\b",
     re.IGNORECASE,
 )
+#: A NO that is about the initial response and not about what it says.
+_NO_INITIAL = re.compile(rb"\binitial[ -](?:client )?response|\bSASL-IR\b", re.IGNORECASE)
 _REFUSALS: Final = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT", "CONTACTADMIN"})
 
 _Take = Callable[[list[bytes]], None]
@@ -62,7 +71,7 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
     clear = "LOGINDISABLED" not in offered and not (proof.bearer or proof.authzid or proof.mechanism)
     last: MailError | None = None
     for name in mechanisms(proof, sasl, encrypted=encrypted, clear=clear):
-        ended, mechanism, shown = _exchange(talk, name, proof, take, at_once="SASL-IR" in offered)
+        ended, mechanism, shown = _in_either_form(talk, name, proof, take, "SASL-IR" in offered)
         if ended.status == "OK":
             if not mechanism.proved:
                 raise talk.violation(f"let us in by {name} without proving that it knows the password")
@@ -73,6 +82,39 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
     if clear:
         return talk.expect(_send_login(talk, proof, "LITERAL+" in offered), take)
     raise last or _nothing_fits(talk.side, offered, proof, sasl, encrypted=encrypted)
+
+
+def _in_either_form(
+    talk: Conversation, name: str, proof: Proof, take: _Take, announced: bool
+) -> tuple[Tagged, Mechanism, bool]:
+    """As `_exchange`: with an initial response where the server announces that (SASL-IR, RFC 4959), and once without where it
+    does not understand it. Whatever may be a refusal of the credentials is not tried again."""
+    at_once = announced and not talk.broken.lacks("SASL-IR")
+    try:
+        ended, mechanism, shown = _exchange(talk, name, proof, take, at_once=at_once)
+    except ConnectionLost as error:
+        if announced:
+            talk.broken.lost(["SASL-IR"], error.detail or error.what, several=False)
+        raise
+    speaks_first = mechanism.initial is not None
+    if ended.status == "OK" and speaks_first:
+        talk.broken.keeps("SASL-IR") if at_once else talk.broken.done_without(["SASL-IR"])
+    if ended.status == "OK" or not (at_once and speaks_first and _about_the_form(talk, ended)):
+        return ended, mechanism, shown
+    words = talk.refusal(ended).detail
+    again, mechanism, shown = _exchange(talk, name, proof, take, at_once=False)
+    if again.status == "OK":
+        talk.broken.leave_out("SASL-IR", words)
+    return again, mechanism, shown
+
+
+def _about_the_form(talk: Conversation, ended: Tagged) -> bool:
+    """Whether the initial response was refused for being there."""
+    if _NO_SUCH_MECHANISM.search(ended.text):
+        return False
+    if isinstance(talk.refusal(ended), ProtocolViolation):
+        return True
+    return response_code(ended.text) not in _REFUSALS and _NO_INITIAL.search(ended.text) is not None
 
 
 def _exchange(

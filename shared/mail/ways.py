@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.mail import MailDestination, MailSource
 from shared.mail.dialing import Allowed, restricted
+from shared.mail.extensions import Servers
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.pop3_reading import Readings
@@ -31,6 +32,8 @@ class Ways:
     allowed: Allowed | None = None
     #: How POP3 servers show whole messages, as far as that is known.
     readings: Readings = field(default_factory=Readings)
+    #: What each server was seen not to do although it announces it.
+    servers: Servers = field(default_factory=Servers)
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
         """A signed-in session that reads. `identities`: for POP3."""
@@ -66,6 +69,7 @@ class Ways:
                 command_timeout_seconds=self.command_timeout_seconds,
                 ca_file=endpoint.ca_file or None,
                 fingerprint=endpoint.certificate_sha256 or None,
+                broken=self.servers.of(endpoint.host, endpoint.port),
             )
 
     def _guarding(self, endpoint: Endpoint) -> AbstractContextManager[None]:

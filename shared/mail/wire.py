@@ -220,6 +220,11 @@ class Wire:
             self._receive()
 
     @property
+    def shut(self) -> bool:
+        """Whether nothing can be said any more."""
+        return self._aborted
+
+    @property
     def buffered(self) -> int:
         """Bytes received and not yet read."""
         return self._end - self._start

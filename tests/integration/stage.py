@@ -22,6 +22,7 @@ import structlog
 
 from shared.credentials import Secret
 from shared.lifecycle import ImportState
+from shared.mail.extensions import Servers
 from shared.mail.imap_destination import ImapDestination
 from shared.mail.imap_source import ImapSource
 from shared.mail.sasl import Proof
@@ -120,6 +121,9 @@ class Stage:
         ends = [Endpoint(host=server.host, port=server.port, tls=Tls.NONE) for server in (source, destination)]
         self._ends = ends
         self.import_id = import_id("stage", *ends)
+        #: What the servers were seen not to do: (host, port, extension, words).
+        self.left_out: list[tuple[str, int, str, str]] = []
+        self._servers = Servers(lambda *told: self.left_out.append(told))
         self._lanes = 0
 
     @property
@@ -160,6 +164,7 @@ class Stage:
             proof=Proof(login=login, secret=Secret(self.passwords[side])),
             connect_timeout_seconds=self.timeout_seconds,
             command_timeout_seconds=self.timeout_seconds,
+            broken=self._servers.of(server.host, server.port),
         )
 
     def work(self, lanes: int = 1) -> None:

@@ -1,0 +1,152 @@
+"""Asks in the form that the server announces, and once more without what it turns out to refuse.
+
+Whoever asks says which extensions the command would use, and writes it by what `Offer.has` says at that moment. A NO without
+a reason, a BAD, and a connection that is closed on it may all be about an extension: where the same goes through without it,
+the server is remembered to refuse it (`shared.mail.extensions`); where it does not, the first answer stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final, NoReturn, TypeVar
+
+from shared.errors import ConnectionLost, MailError, ProtocolViolation
+from shared.mail.conversation import Conversation
+from shared.mail.extensions import PIPELINING, TABLE, offered
+from shared.uids import UidSet
+
+_T = TypeVar("_T")
+#: What the first command of a session leads with.
+_LED: Final = ("ID", "ENABLE", "LITERAL+", "LITERAL-")
+
+
+class Offer:
+    """What one session may ask for: what its server announced, without what it refuses."""
+
+    def __init__(self, talk: Conversation, announced: Iterable[str]) -> None:
+        self._talk = talk
+        self.announced = offered(announced)
+        #: Left out on trial.
+        self.without: frozenset[str] = frozenset()
+
+    def has(self, *names: str) -> bool:
+        """Whether one of these may be asked for."""
+        return any(
+            name in self.announced and name not in self.without and not self._talk.broken.lacks(name) for name in names
+        )
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """All that may be asked for."""
+        return frozenset(name for name in self.announced if self.has(name))
+
+    def ask(self, uses: Sequence[str], attempt: Callable[[], _T]) -> _T:
+        """What `attempt` brings, which asks by what `has` says of the extensions that it `uses`."""
+        trial = _Trial(self, self._talk, uses)
+        try:
+            while True:
+                trial.begin()
+                try:
+                    result = attempt()
+                except MailError as error:
+                    trial.failed(error)
+                else:
+                    trial.succeeded()
+                    return result
+        finally:
+            trial.end()
+
+    def stream(self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet) -> Iterator[_T]:
+        """As `ask`, for what comes message by message: of a refused form, what it did not bring is asked for again."""
+        trial = _Trial(self, self._talk, uses)
+        left = uids
+        try:
+            while True:
+                trial.begin()
+                try:
+                    yield from attempt(left)
+                except MailError as error:
+                    trial.failed(error)
+                    if not (left := error.uids):
+                        raise
+                else:
+                    trial.succeeded()
+                    return
+        finally:
+            trial.end()
+
+
+class _Trial:
+    """The forms of one command, one after the other."""
+
+    def __init__(self, offer: Offer, talk: Conversation, uses: Sequence[str]) -> None:
+        self._offer, self._talk, self._uses = offer, talk, tuple(uses)
+        self._before = offer.without
+        self._first: MailError | None = None
+        self._variants: Iterator[frozenset[str]] = iter(())
+
+    def begin(self) -> None:
+        """An attempt begins: a BAD to it is no more than a NO."""
+        self._talk.lenient, self._talk.flew = True, False
+
+    def end(self) -> None:
+        """As it was before, whatever happened."""
+        self._talk.lenient, self._talk.serial_on_trial = False, False
+        self._offer.without = self._before
+
+    def succeeded(self) -> None:
+        """What was left out in this attempt was what the server refuses; the rest it does."""
+        broken = self._talk.broken
+        words = _words(self._first) if self._first else ""
+        for name in self._offer.without - self._before:
+            if not broken.kept(name):
+                broken.leave_out(name, words)
+        for name in self._uses:
+            if self._offer.has(name):
+                broken.keeps(name)
+        broken.done_without((*self._uses, *_LED, PIPELINING) if self._talk.serial else (*self._uses, *_LED))
+
+    def failed(self, error: MailError) -> None:
+        """Prepares the next form. Raises where there is none, or where the form was not the matter."""
+        if self._talk.abandoned:
+            raise error
+        if self._talk.wire.shut:
+            self._lost(error)
+        if not error.form:
+            raise error
+        if self._first is None:
+            self._first = error
+            self._variants = iter(self._others(error))
+        variant = next(self._variants, None)
+        if variant is None:
+            if isinstance(self._first, ProtocolViolation):
+                self._talk.wire.abort(reset=True)
+            raise self._first
+        self._talk.serial_on_trial = PIPELINING in variant
+        self._offer.without = self._before | variant
+
+    def _lost(self, error: MailError) -> NoReturn:
+        talk = self._talk
+        if isinstance(error, ConnectionLost) or error.form:
+            names = ("LITERAL+", "LITERAL-") if talk.cut_at_literal else (*talk.unawaited_names, *self._uses)
+            used = [name for name in names if name in self._offer.announced]
+            talk.broken.lost(used, _words(error), several=talk.several)
+        raise error
+
+    def _others(self, error: MailError) -> list[frozenset[str]]:
+        """What to leave out, in this order: what the server's words name, each by itself, all together."""
+        said = error.detail.lower()
+        singles = [frozenset({name}) for name in self._uses if self._offer.has(name)]
+        singles.sort(key=lambda names: not any(word in said for name in names for word in TABLE[name].asked))
+        named = sum(any(word in said for name in names for word in TABLE[name].asked) for names in singles)
+        together = [frozenset().union(*singles)] if len(singles) > 1 else []
+        if not self._talk.flew or self._talk.broken.kept(PIPELINING) or self._talk.serial:
+            return [*singles, *together]
+        alone = [frozenset({PIPELINING})]
+        rest = [*singles[named:], *together]
+        bad = isinstance(error, ProtocolViolation)
+        return [*singles[:named], *(alone + rest if bad else rest + alone), frozenset({PIPELINING}).union(*singles)]
+
+
+def _words(error: MailError) -> str:
+    return error.detail or error.what
