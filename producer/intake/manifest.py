@@ -40,10 +40,6 @@ _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?"
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
 #: What stands in the column ``server`` → where that is. Raises `UsageError`.
 Servers = Callable[[str], Endpoint]
-#: Said of logins that servers do not tell apart.
-_BUT_CAPITALS = (
-    "but for capital letters, which servers do not tell apart: keep one of them, or give --case-sensitive-logins"
-)
 #: Rows named in one warning.
 _NAMED = 10
 
@@ -302,9 +298,7 @@ class _Reading:
         there = folded(row.new_login, case_sensitive=exact)
         other = self._by_new_login.setdefault(there, row)
         if other is not row and not self._allowed.share_destination:
-            meant = ": two would become one; where that is meant, give --share-destination"
-            how = meant if other.new_login == row.new_login else f" {_BUT_CAPITALS}"
-            self._wrong(row.line, "new_login", f"goes to the same mailbox as row {other.line}{how}")
+            self._wrong(row.line, "new_login", _one_mailbox(other, row))
             return
         for column, text in (("login", row.login), ("new_login", row.new_login)):
             spelled, line = self._folded.setdefault((column, text.casefold()), (text, row.line))
@@ -315,10 +309,26 @@ class _Reading:
         self.errors.append(RowError(line=line, column=column, what=what))
 
 
+def _one_mailbox(other: Row, row: Row) -> str:
+    """What is wrong with two rows that lead into one mailbox."""
+    if other.new_login == row.new_login:
+        return (
+            f"goes to the same mailbox as row {other.line}: two would become one; where that is meant, "
+            "give --share-destination"
+        )
+    return (
+        f"goes to the same mailbox as row {other.line} but for capital letters, which servers do not tell apart: "
+        "keep one of them, or give --case-sensitive-logins"
+    )
+
+
 def _told_apart(same: Row, row: Row) -> str:
     """What is wrong with a row whose login was there before."""
     if same.login != row.login:
-        return f"the same login as in row {same.line} {_BUT_CAPITALS}"
+        return (
+            f"the same login as in row {same.line} but for capital letters, which servers do not tell apart: "
+            "keep one of them, or give --case-sensitive-logins"
+        )
     alike = (same.password, same.new_login, same.new_password) == (row.password, row.new_login, row.new_password)
     what = f"repeats row {same.line}" if alike else f"the same login as in row {same.line}, but the rest differs"
     return f"{what}: keep one of them"

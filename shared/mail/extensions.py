@@ -47,6 +47,12 @@ TABLE: Final[Mapping[str, Extension]] = {
     "QUOTA": Extension(("quota",), "nothing is known of the quota"),
 }
 
+
+def sentence(name: str) -> str:
+    """What a person should know of an extension that is left out."""
+    return f"announces {name} and refuses it: {TABLE[name].without}"
+
+
 #: What a capability brings without naming it (RFC 9051 appendix E, RFC 7162 §3.2.3).
 _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
     "IMAP4REV2": (
