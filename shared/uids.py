@@ -69,6 +69,11 @@ class UidSet:
         return cls(((low, high),)) if low <= high else cls()
 
     @classmethod
+    def joined(cls, ranges: list[tuple[int, int]]) -> UidSet:
+        """All of these inclusive ranges (low, high), in any order, overlapping or not."""
+        return cls(_merged(ranges))
+
+    @classmethod
     def parse(cls, text: str) -> UidSet:
         """Reads ``1:3,7``; ranges in any order or direction. Raises ValueError for anything else."""
         if text == "":
@@ -203,6 +208,11 @@ class Record:
 
     def __str__(self) -> str:
         return f"{self.source} {self.destination}"
+
+    @classmethod
+    def joined(cls, ranges: list[tuple[int, int]]) -> UidSet:
+        """All of these inclusive ranges (low, high), in any order, overlapping or not."""
+        return cls(_merged(ranges))
 
     @classmethod
     def parse(cls, text: str) -> Record:

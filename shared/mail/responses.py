@@ -1,80 +1,169 @@
 """What servers answer, taken apart (RFC 3501 §7, RFC 9051 §7). Tolerant of odd spelling, never of odd meaning.
 
 An answer is a list of pieces: a line, a literal, the rest of the line, …: text at even places, literals at odd ones.
-Folder names stay the server's own bytes.
+Folder names stay the server's own bytes. Each function takes one kind of answer. It returns None for every other kind, and
+raises `Unreadable` for one of its own kind that makes no sense: a line on which completeness hangs is never passed over.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from shared.mail import FolderStatus, KnownStatus, ListedFolder
+from shared.mail.bounds import MOST_RANGES, NAME_BYTES
+from shared.mail.tokens import Text, Unreadable, Value, Words, head_of, is_nil, number_of
 from shared.uids import MAX_UID, Uid, UidSet
 
-#: A literal announced at the end of a line: octets, with or without the marks of literal8 and LITERAL+.
-LITERAL: Final = re.compile(rb"~?\{(\d{1,20})\+?\}\r?\n\Z")
+_LISTS: Final = frozenset((b"LIST", b"LSUB", b"XLIST"))
+_LONG: Final = (1 << 63) - 1
+#: What STATUS tells, and the largest number that it can be.
+_STATUS_MOST: Final = {
+    b"MESSAGES": MAX_UID,
+    b"UIDNEXT": MAX_UID + 1,
+    b"UIDVALIDITY": _LONG,
+    b"HIGHESTMODSEQ": _LONG,
+    b"SIZE": _LONG,
+    b"APPENDLIMIT": _LONG,
+}
 
-#: RFC 3501 §9: a literal's size is a 32-bit number.
-MOST_OCTETS: Final = 4_294_967_295
+_OPENS = re.compile(rb"[ \t]*(?=\()")
+_NIL = re.compile(rb"[ \t]*NIL(?=[ \t])", re.IGNORECASE)
+#: A separator as it should be written with two backslashes, and is not.
+_BACKSLASH = re.compile(rb'[ \t]*"\\"[ \t]+(?=\S)')
+_STRING = re.compile(rb'[ \t]*(?="|~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)')
+_ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(])')
+_CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20})[ \t]*\]", re.IGNORECASE)
+_PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
+_APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
+_COPYUID = re.compile(rb"\[[ \t]*COPYUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
+_CAPABILITY = re.compile(rb"(?:\*|\[)[ \t]*CAPABILITY[ \t]+([^\]\r\n]*)", re.IGNORECASE)
+_MODSEQ = re.compile(rb"\([ \t]*MODSEQ[ \t]+\d{1,20}[ \t]*\)\Z", re.IGNORECASE)
+_DIGITS = re.compile(rb"[\d \t]*")
+_NUMBER = re.compile(rb"\d+")
+_RANGE = re.compile(rb"(\d{1,10})(?::(\d{1,10}))?(?:,(?=\d)|\Z)")
 
-_DEPTH_LIMIT = 20
-
-_LIST = re.compile(rb'\* (LIST|LSUB|XLIST) \(([^)]*)\) (?:"(\\?.)"|NIL|"") ?(.*?)\r?\n?\Z', re.IGNORECASE | re.DOTALL)
-_QUOTED = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.DOTALL)
-_ATOM_THEN_LIST = re.compile(rb"([^\s(){}\"]+) \(.*\)\Z", re.DOTALL)
-_STATUS = re.compile(rb"\* STATUS (.+?) ?\(([^()]*)\)\s*\Z", re.IGNORECASE | re.DOTALL)
-_CODED_NUMBER = re.compile(rb"\[(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ) (\d{1,20})", re.IGNORECASE)
-_PERMANENT = re.compile(rb"\[PERMANENTFLAGS \(([^)]*)\)", re.IGNORECASE)
-_FLAGS = re.compile(rb"\* FLAGS \(([^)]*)\)", re.IGNORECASE)
-_EXISTS = re.compile(rb"\* (\d{1,10}) EXISTS", re.IGNORECASE)
-_APPENDUID = re.compile(rb"\[APPENDUID (\d{1,10}) ([\d:,]+)\]", re.IGNORECASE)
-_COPYUID = re.compile(rb"\[COPYUID (\d{1,10}) ([\d:,]+) ([\d:,]+)\]", re.IGNORECASE)
-_CAPABILITY = re.compile(rb"(?:\* |\[)CAPABILITY ([^\]\r\n]*)", re.IGNORECASE)
-_ESEARCH = re.compile(rb"\* ESEARCH\b(.*)", re.IGNORECASE | re.DOTALL)
-_ESEARCH_ALL = re.compile(rb" ALL ([\d:,]+)", re.IGNORECASE)
-_SEARCH = re.compile(rb"\* SEARCH\b([ \d]*)", re.IGNORECASE)
+#: UIDs that one APPENDUID or COPYUID names; no group is that large, and nothing is allocated for a lie.
+_MOST_NAMED: Final = 100_000
 
 
-def _listed_name(pieces: Sequence[bytes], rest: bytes) -> bytes | None:
-    if len(pieces) > 1:
-        return pieces[1]
-    if quoted := _QUOTED.match(rest):
-        return re.sub(rb"\\(.)", rb"\1", quoted[1], flags=re.DOTALL)
-    if atom := _ATOM_THEN_LIST.match(rest):
-        return atom[1]
-    return rest or None  # unquoted with blanks in it: wrong, and meant literally
+# -- folders
 
 
 def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
-    """One LIST, LSUB or XLIST answer; None for anything else. `subscribed` of LSUB is True."""
-    found = _LIST.match(pieces[0])
-    if not found:
+    """One LIST, LSUB or XLIST answer; None for anything else. `subscribed` of LSUB is True.
+
+    Attributes and separator may be missing, and the name may be bare with blanks in it. Of a name longer than `NAME_BYTES`
+    one byte more is kept, so that whoever would use it refuses it."""
+    kind, _, at = head_of(pieces[0])
+    if kind not in _LISTS:
         return None
-    name = _listed_name(pieces, found[4])
-    if name is None:
-        return None
-    attributes = frozenset(word.lstrip(b"\\").lower().decode("latin-1") for word in found[2].split())
+    words = Words(pieces, at)
+    attributes = _attributes(words)
+    separator = _separator(words)
     return ListedFolder(
-        name=name,
-        separator=found[3][-1:].decode("latin-1") if found[3] else None,
+        name=_listed_name(words)[: NAME_BYTES + 1],
+        separator=separator,
         attributes=attributes,
-        subscribed=found[1].upper() == b"LSUB" or "subscribed" in attributes,
+        subscribed=kind == b"LSUB" or "subscribed" in attributes,
     )
 
 
+def _attributes(words: Words) -> frozenset[str]:
+    """Those in parentheses; none where NIL stands in their place, or nothing."""
+    if words.take(_NIL) or not words.take(_OPENS):
+        return frozenset()
+    listed = words.next()
+    said = [flag for flag in listed if isinstance(flag, bytes)] if isinstance(listed, list) else []
+    return frozenset(flag.lstrip(b"\\").lower().decode("latin-1") for flag in said)
+
+
+def _separator(words: Words) -> str | None:
+    """The hierarchy separator, one character; None for NIL, for "", and where none stands: then nothing is read."""
+    if words.take(_BACKSLASH):
+        return "\\"
+    place = words.place()
+    if not words.ended:
+        word = words.next()
+        if not words.ended and is_nil(word):
+            return None
+        if not words.ended and isinstance(word, bytes) and len(word) < 2:
+            return word.decode("latin-1") or None
+    words.back(place)
+    return None
+
+
+def _name(words: Words) -> tuple[bytes, list[Value]] | None:
+    """A folder's name as a string or an atom, and all that follows it; None where it can be neither: nothing is read then."""
+    place = words.place()
+    if words.ended:
+        raise Unreadable("no folder name")
+    if words.take(_STRING):
+        name = words.next()
+        return (bytes(name) if isinstance(name, bytes) else b""), words.rest()
+    try:
+        if atom := words.take(_ATOM):
+            return atom[1], words.rest()
+    except Unreadable:
+        pass  # a bare name with odd characters in it
+    words.back(place)
+    return None
+
+
+def _bare(words: Words) -> bytes:
+    """The rest of the line, meant as a name without quotation marks."""
+    line = words.line()
+    if not line or b'"' in line:
+        raise Unreadable("no folder name")
+    return line
+
+
+def _listed_name(words: Words) -> bytes:
+    """The last word of LIST, or all that is left of the line where that is not one word: it is meant literally then."""
+    place = words.place()
+    quoted = words.take(_STRING) is not None
+    words.back(place)
+    found = _name(words)
+    if found is not None and (quoted or not found[1] or _extended(found[1])):
+        if any(not isinstance(word, list) for word in found[1]):
+            raise Unreadable("more behind the folder name than belongs there")
+        return found[0]
+    words.back(place)
+    return _bare(words)
+
+
+def _extended(words: list[Value]) -> bool:
+    """Whether it is the extended data of LIST (RFC 5258 §3.5): ``("CHILDINFO" ("SUBSCRIBED"))``."""
+    data = words[0] if len(words) == 1 else None
+    return isinstance(data, list) and [type(word) is list for word in data[:2]] == [False, True]
+
+
 def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
-    """(name, status) of one STATUS answer; None for anything else."""
-    line = b"".join(pieces[::2]) if len(pieces) > 1 else pieces[0]
-    found = _STATUS.match(line)
-    if not found:
+    """(name, status) of one STATUS answer; None for anything else. A number that was not said is None."""
+    kind, _, at = head_of(pieces[0])
+    if kind != b"STATUS":
         return None
-    name = pieces[1] if len(pieces) > 1 else found[1]
-    if quoted := _QUOTED.fullmatch(name):
-        name = re.sub(rb"\\(.)", rb"\1", quoted[1], flags=re.DOTALL)
-    words = found[2].upper().split()
-    numbers = {key: int(value) for key, value in zip(words[::2], words[1::2], strict=False) if value.isdigit()}
+    words = Words(pieces, at)
+    place = words.place()
+    found = _name(words)
+    if found is not None and (not found[1] or (len(found[1]) == 1 and (isinstance(found[1][0], list) or is_nil(found[1][0])))):
+        name, rest = found
+    else:
+        # A bare name with blanks, or with parentheses: the items are the last list.
+        words.back(place)
+        name, opening, last = _bare(words).rpartition(b"(")
+        name, rest = name.strip(), Words([b"(" + last]).rest()
+        if not opening or not name:
+            raise Unreadable("no list of items")
+    items = rest[0] if rest and isinstance(rest[0], list) else []
+    if len(items) % 2:
+        raise Unreadable("an item without a number")
+    numbers: dict[bytes, int] = {}
+    for item, value in zip(items[::2], items[1::2], strict=True):
+        key = item.upper() if isinstance(item, bytes) else b""
+        if (most := _STATUS_MOST.get(key)) is not None and not is_nil(value):
+            numbers.setdefault(key, number_of(value, most))
     return name, FolderStatus(
         uidvalidity=_stable(numbers.get(b"UIDVALIDITY")),
         uidnext=numbers.get(b"UIDNEXT") or None,
@@ -90,11 +179,13 @@ def _stable(uidvalidity: int | None) -> int | None:
 
 
 class Selected:
-    """Gathers what EXAMINE or SELECT say."""
+    """Gathers what EXAMINE or SELECT say. What it does not know ("* OK in progress") is nothing to it."""
 
     def __init__(self) -> None:
         #: EXISTS; None until it came.
         self.messages: int | None = None
+        #: A line that should have told it and makes no sense.
+        self.unread = b""
         self.numbers: dict[bytes, int] = {}
         self.flags: tuple[bytes, ...] = ()
         self.permanent: tuple[bytes, ...] | None = None
@@ -102,12 +193,16 @@ class Selected:
     def take(self, pieces: Sequence[bytes]) -> None:
         """One untagged answer, or the text of the tagged one."""
         line = pieces[0]
-        if exists := _EXISTS.match(line):
-            self.messages = int(exists[1])
-        elif flags := _FLAGS.match(line):
-            self.flags = tuple(flags[1].split())
+        kind, first, at = head_of(line)
+        if kind == b"EXISTS":
+            if first.isdigit() and len(first) <= 10:
+                self.messages = int(first)
+            else:
+                self.unread = line
+        elif kind == b"FLAGS":
+            self.flags = _flags(pieces, at)
         else:
-            for key, value in _CODED_NUMBER.findall(line):
+            for key, value in _CODE.findall(line):
                 self.numbers[key.upper()] = int(value)
             if permanent := _PERMANENT.search(line):
                 self.permanent = tuple(permanent[1].split())
@@ -116,7 +211,7 @@ class Selected:
     def uidnext(self) -> int | None:
         """UIDNEXT, if it was said and can be one."""
         found = self.numbers.get(b"UIDNEXT")
-        return found if found else None
+        return found if found and found <= MAX_UID + 1 else None
 
     @property
     def uidvalidity(self) -> int | None:
@@ -138,6 +233,18 @@ class Selected:
         """Keywords that the folder has by name, in lower case."""
         named = {flag.decode("latin-1").lower() for flag in (*self.flags, *(self.permanent or ()))}
         return {flag for flag in named if not flag.startswith("\\")}
+
+
+def _flags(pieces: Sequence[bytes], at: int) -> tuple[bytes, ...]:
+    try:
+        words = Words(pieces, at).rest()
+    except Unreadable:
+        return ()  # of flags that are not kept, the report tells when they are to be stored
+    listed = words[0] if words and isinstance(words[0], list) else words
+    return tuple(word for word in listed if isinstance(word, bytes) and not is_nil(word))
+
+
+# -- response codes
 
 
 def capabilities_in(text: bytes) -> frozenset[str] | None:
@@ -169,133 +276,88 @@ def _in_order(text: bytes) -> tuple[Uid, ...] | None:
     uids: list[Uid] = []
     for part in text.split(b","):
         low, _, high = part.partition(b":")
-        if not low or (b":" in part and not high):
+        if not low or (b":" in part and not high) or len(low) > 10 or len(high) > 10:
             return None
         first, last = int(low), int(high or low)
-        if last - first >= 100_000:  # no group is that large: nothing is allocated for a lie
+        if max(first, last) > MAX_UID or abs(last - first) + len(uids) >= _MOST_NAMED:
             return None
         uids.extend(Uid(uid) for uid in range(min(first, last), max(first, last) + 1))
     return tuple(uids)
 
 
+# -- searches
+
+
 def searched_uids(pieces: Sequence[bytes]) -> UidSet | None:
     """The UIDs of an ESEARCH or SEARCH answer; None for anything else."""
-    if found := _ESEARCH.match(pieces[0]):
-        listed = _ESEARCH_ALL.search(found[1])
-        return UidSet.parse(listed[1].decode("ascii")) if listed else UidSet()
-    if found := _SEARCH.match(pieces[0]):
-        return UidSet.of(map(int, found[1].split()))
-    return None
-
-
-class Text(bytes):
-    """A quoted string or a literal, as against an atom."""
-
-
-#: An item's value: an atom, a string, NIL or a list of these.
-Value = bytes | None | list["Value"]
-
-_TOKEN = re.compile(
-    rb' *(?:(\()|(\))|"((?:[^"\\]|\\.)*)"|(~?\{\d{1,20}\+?\}\r?\n\Z)|(\r?\n\Z)'
-    rb"|([^\s()\[\"{]+(?:\[[^\]\r\n]*\])?[^\s()\"{]*|\[[^\s()\"{]*|[^\s]))",
-    re.DOTALL,
-)
-
-
-#: See `FetchAnswer.feed`.
-UNFINISHED: Final = -1
-
-
-class FetchAnswer:
-    """One FETCH answer in any order and spelling, fed piece by piece, so that a large literal need not be held."""
-
-    def __init__(self) -> None:
-        self._top: list[Value] = []
-        self._open = [self._top]
-
-    def feed(self, text: bytes) -> int | None:
-        """The next part of the line. The size of the literal that now follows, None at the end of the answer, or
-        `UNFINISHED` where the line ended before the answer did (a blank line after a literal: some servers).
-
-        Raises ValueError for what cannot be FETCH."""
-        at = 0
-        while at < len(text):
-            found = _TOKEN.match(text, at)
-            if not found:
-                raise ValueError("not a FETCH answer")
-            at = found.end()
-            kind = found.lastindex
-            if kind == 1:
-                if len(self._open) > _DEPTH_LIMIT:
-                    raise ValueError("nested too deeply")
-                inner: list[Value] = []
-                self._open[-1].append(inner)
-                self._open.append(inner)
-            elif kind == 2:
-                if len(self._open) < 2:
-                    raise ValueError("unbalanced parentheses")
-                self._open.pop()
-            elif kind == 3:
-                self._open[-1].append(Text(re.sub(rb"\\(.)", rb"\1", found[3], flags=re.DOTALL)))
-            elif kind == 4:
-                size = int(re.sub(rb"\D", b"", found[4]))
-                if size > MOST_OCTETS:
-                    raise ValueError(f"announced a literal of {size} bytes")
-                return size
-            elif kind == 6:
-                self._open[-1].append(None if found[6].upper() == b"NIL" else found[6])
-        return UNFINISHED if len(self._open) > 1 else None
-
-    def literal(self, value: bytes | None) -> None:
-        """The literal that `feed` announced; None when it was not kept."""
-        self._open[-1].append(None if value is None else Text(value))
-
-    @property
-    def key(self) -> bytes:
-        """The item that the announced literal belongs to, upper case; b"" when it is inside a list."""
-        items = self._items()
-        if len(self._open) != 2 or items is None or not len(items) % 2:
-            return b""
-        return _key(items[-1])
-
-    def items(self) -> dict[bytes, Value]:
-        """What has been read so far: upper-case item to value. The first of a repeated item counts."""
-        items = self._items() or []
-        out: dict[bytes, Value] = {}
-        for at in range(0, len(items) - 1, 2):
-            out.setdefault(_key(items[at]), items[at + 1])
-        return out
-
-    def _items(self) -> list[Value] | None:
-        for value in self._top:
-            if isinstance(value, list):
-                return value
+    kind, _, at = head_of(pieces[0])
+    if kind == b"SEARCH":
+        if len(pieces) > 1:
+            raise Unreadable("a literal among the UIDs")
+        said = pieces[0][at:].rstrip()
+        if said.endswith(b")"):
+            said = _MODSEQ.sub(b"", said)
+        if not _DIGITS.fullmatch(said):
+            raise Unreadable("not a list of UIDs")
+        return _written_out(said)
+    if kind != b"ESEARCH":
         return None
+    words = Words(pieces, at).rest()
+    if words and isinstance(words[0], list):  # the correlator
+        words = words[1:]
+    by_uid = bool(words) and _is(words[0], b"UID")
+    found = UidSet()
+    for key, value in _pairs(words[1:] if by_uid else words):
+        if key in (b"ALL", b"PARTIAL"):
+            if not by_uid:
+                raise Unreadable("sequence numbers in place of UIDs")
+            if key == b"PARTIAL":  # RFC 9394 §3.3: (range result), where NIL is no result
+                value = value[1] if isinstance(value, list) and len(value) == 2 else b""
+            found |= UidSet() if is_nil(value) else _uid_set(value)
+    return found
 
 
-def _key(value: Value) -> bytes:
-    key = value.upper() if isinstance(value, bytes) else b""
-    return b"BODY[]" if key.startswith(b"BODY[]") else key
+def search_tag(pieces: Sequence[bytes]) -> bytes | None:
+    """The tag of the command that an ESEARCH answer belongs to; None where it does not say."""
+    kind, _, at = head_of(pieces[0])
+    correlator = Words(pieces, at).rest()[:1] if kind == b"ESEARCH" else []
+    told = correlator[0] if correlator and isinstance(correlator[0], list) else []
+    tag = told[1] if len(told) == 2 and _is(told[0], b"TAG") else None
+    return bytes(tag) if isinstance(tag, bytes) else None
 
 
-def uid_of(items: dict[bytes, Value]) -> int:
-    """The UID a FETCH answer carries; 0 when it carries none that can be one."""
-    value = items.get(b"UID")
-    return int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 10 else 0
+def _is(word: Value, name: bytes) -> bool:
+    return isinstance(word, bytes) and word.upper() == name
 
 
-def flags_of(items: dict[bytes, Value]) -> tuple[bytes, ...] | None:
-    """The atoms among the FLAGS; a string in their place stays a `Text`. None where there are no FLAGS."""
-    value = items.get(b"FLAGS")
-    if not isinstance(value, list):
-        return None
-    return tuple(flag for flag in value if isinstance(flag, bytes))
+def _pairs(words: list[Value]) -> list[tuple[bytes, Value]]:
+    if len(words) % 2 or not all(isinstance(word, bytes) for word in words[::2]):
+        raise Unreadable("not a search result")
+    return [(key.upper(), value) for key, value in zip(words[::2], words[1::2], strict=True)]  # type: ignore[union-attr]
 
 
-def split_flags(found: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Atoms, and those that came as strings, which no server has reason to send."""
-    atoms: list[bytes] = []
-    strings: list[bytes] = []
-    for flag in found:
-        (strings if isinstance(flag, Text) else atoms).append(flag)
-    return atoms, strings
+def _written_out(said: bytes) -> UidSet:
+    """UIDs with blanks between them. In order, as nearly every server sends them, they take no memory but by range."""
+    try:
+        found = UidSet.ascending(int(number[0]) for number in _NUMBER.finditer(said))
+    except ValueError:
+        found = UidSet.of(int(number[0]) for number in _NUMBER.finditer(said))
+    if found and (found.low < 1 or found.high > MAX_UID or len(found.ranges) > MOST_RANGES):
+        raise Unreadable("UIDs that can be none")
+    return found
+
+
+def _uid_set(word: Value) -> UidSet:
+    if not isinstance(word, bytes):
+        raise Unreadable("not a UID set")
+    ranges: list[tuple[int, int]] = []
+    at = 0
+    while at < len(word) and (found := _RANGE.match(word, at)):
+        at = found.end()
+        low, high = int(found[1]), int(found[2] or found[1])
+        if not 0 < low <= MAX_UID or not 0 < high <= MAX_UID or len(ranges) >= MOST_RANGES:
+            raise Unreadable("UIDs that can be none")
+        ranges.append((min(low, high), max(low, high)))
+    if at < len(word) or not ranges:
+        raise Unreadable("not a UID set")
+    return UidSet.joined(ranges)
