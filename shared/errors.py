@@ -135,3 +135,8 @@ class MessagesRefused(MailError):
 
 class ServerRefused(MailError):
     """A NO that none of the others covers."""
+
+
+class AnswerUnreadable(ServerRefused):
+    """An answer whose end is known and whose sense is not; `detail` is its text. What it was about did not come, everything
+    else did, and the connection goes on."""

@@ -210,11 +210,6 @@ class Record:
         return f"{self.source} {self.destination}"
 
     @classmethod
-    def joined(cls, ranges: list[tuple[int, int]]) -> UidSet:
-        """All of these inclusive ranges (low, high), in any order, overlapping or not."""
-        return cls(_merged(ranges))
-
-    @classmethod
     def parse(cls, text: str) -> Record:
         """Reads ``1:3,7 101:104``. Raises ValueError for anything else."""
         source, _, destination = text.partition(" ")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from shared.errors import (
+    AnswerUnreadable,
     ConnectionLost,
     FolderChanged,
     LeaseLost,
@@ -217,7 +218,7 @@ class BatchCopy:
     def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
         """What comes of `uids`; a NO at the end goes into `refused`, since all that came is to be copied first."""
         try:
-            yield from self._source.fetch(uids)
+            yield from self._source.fetch(uids, size_bytes=self._lease.unit.size_bytes)
         except ServerRefused as error:
             refused.append(error)
 
@@ -309,7 +310,8 @@ class BatchCopy:
         except ServerRefused as error:
             if error.side != "source":
                 raise
-            reason = error.detail or error.what
+            odd = isinstance(error, AnswerUnreadable)
+            reason = f"the source {error.what}: {error.detail}" if odd else error.detail or error.what
         if uid not in self._seen:
             note = Note(
                 uid=uid,

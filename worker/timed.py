@@ -55,9 +55,9 @@ class _Timed:
 
         return run
 
-    def fetch(self, uids: UidSet) -> Iterator[Message]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         began = self._clock()
-        messages: Generator[Message, None, None] = self._session.fetch(uids)
+        messages: Generator[Message, None, None] = self._session.fetch(uids, size_bytes=size_bytes)
         try:
             first = next(messages, None)
             self._tell(CommandEnded(side=self._side, command="fetch", seconds=self._clock() - began))

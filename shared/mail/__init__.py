@@ -119,12 +119,16 @@ class MailSource(MailSession, Protocol):
     def labels(self, uids: UidSet) -> Iterator[Labels]:
         """Of the folder now open, at a server with X-GM-EXT-1: what Gmail says of the messages among `uids`."""
 
-    def fetch(self, uids: UidSet) -> Iterator[Message]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """The messages that (still) exist among `uids`, as they arrive, which need not be in order: servers run the
         FETCH commands that are in flight side by side. A UID that brings nothing is simply not yielded. What is
         left unread of a `stream` is thrown away. Leaving before the end shuts the connection.
 
-        A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`."""
+        `size_bytes` is what the source said of their size, all together; 0 where it did not. What is far larger breaks the
+        connection off (`shared.mail.bounds`).
+
+        A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`; so is an answer that
+        makes no sense (`AnswerUnreadable`)."""
 
 
 class MailDestination(MailSession, Protocol):

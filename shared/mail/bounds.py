@@ -17,5 +17,17 @@ LISTING_BYTES: Final = 16 * 1024 * 1024
 MOST_MESSAGES: Final = 10_000_000
 #: Ranges of UIDs in one answer to a search: a million messages none of which stands beside another, 140 MB while they are held.
 MOST_RANGES: Final = 1_000_000
-#: Answers to one search. One is usual; some servers begin a new line every few hundred UIDs.
-SEARCH_ANSWERS: Final = 20_000
+#: FETCH answers that make no sense, to one request: with more of them, nothing of the connection can be believed.
+UNREADABLE_ANSWERS: Final = 1_000
+#: What a message may be larger than announced: Exchange is wrong by a third, and a small one by its whole header.
+SIZE_FACTOR: Final = 2
+SIZE_SLACK_BYTES: Final = 1024 * 1024
+#: Bytes of a message whose size the server does not tell; no provider takes half of that.
+UNSIZED_BYTES: Final = 1024 * 1024 * 1024
+#: Seconds of waiting for one message: 200 MB take as long at 10 kB/s.
+MESSAGE_SECONDS: Final = 6 * 3600.0
+
+
+def most_body(size_bytes: int) -> int:
+    """Bytes that a message may have which was announced with `size_bytes`; 0 stands for not announced."""
+    return SIZE_FACTOR * size_bytes + SIZE_SLACK_BYTES if size_bytes > 0 else UNSIZED_BYTES

@@ -7,12 +7,13 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from shared.errors import MailError, ProtocolViolation, Throttled
+from shared.mail.bounds import NAME_BYTES
 from shared.mail.extensions import PIPELINING, Broken
 from shared.mail.grammar import clean_text
 from shared.mail.hints import hint_of, slows_down
 from shared.mail.refusals import Asked, about_the_form, failure
-from shared.mail.responses import LITERAL
-from shared.mail.wire import LINE_LIMIT, LITERAL_LIMIT, Wire
+from shared.mail.tokens import LITERAL, head_of
+from shared.mail.wire import LINE_LIMIT, Wire
 
 #: Commands in flight at most, where each is short: their answers must fit into the buffers between the two ends.
 FLIGHT: Final = 200
@@ -222,6 +223,10 @@ class Conversation:
             self.take_line(line)
         return None
 
+    def awaits(self, line: bytes) -> bool:
+        """Whether it is the end of a command that was sent."""
+        return line.partition(b" ")[0] in self._pending
+
     def refused(self, tag: bytes) -> bool:
         """Whether `tag` has got a BAD already."""
         ended = self._pending[tag]
@@ -263,32 +268,32 @@ class Conversation:
 
     def take_line(self, line: bytes) -> list[bytes] | None:
         """As `next_answer`, of a line already read."""
-        if line[:2] != b"* ":
+        if line[:2] not in (b"* ", b"*\t"):
             self._take_tagged(line)
             return None
-        word = line[2:6].upper()
-        if word in (b"BYE ", b"BYE\r"):
+        word, _, at = head_of(line)
+        if word == b"BYE":
             self.wire.abort()
-            raise failure(self.side, "BYE", line[6:].strip(), secrets=self.secrets)
-        if word[:3] == b"OK " and slows_down(line):
-            self._slow(line[5:])
-        if word == b"ENAB":
-            self.enabled |= set(line.upper().decode("latin-1").split()[2:])
-        if word == b"BAD ":  # not told which command it means: nothing after it could be trusted
-            raise self._bad(line[6:])
+            raise failure(self.side, "BYE", line[at:].strip(), secrets=self.secrets)
+        if word == b"OK" and slows_down(line):
+            self._slow(line[at:])
+        if word == b"ENABLED":
+            self.enabled |= set(line[at:].upper().decode("latin-1").split())
+        if word == b"BAD":  # not told which command it means: nothing after it could be trusted
+            raise self._bad(line[at:])
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
                 raise self.violation("sent an answer without end")
-            pieces.append(self.wire.read(int(found[1]), LITERAL_LIMIT))
+            # No word of an answer that is not FETCH is longer than a folder's name; what is, is no use whole.
+            pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1))
             pieces.append(self.wire.readline())
         return pieces
 
     def _take_tagged(self, line: bytes) -> None:
-        if line in (b"\r\n", b"\n"):  # some servers send an empty line after a literal
+        tag, word, text, *_ = [*line.rstrip(b"\r\n").split(None, 2), b"", b"", b""]
+        if not tag:  # some servers send an empty line after a literal
             return
-        tag, _, rest = line.rstrip(b"\r\n").partition(b" ")
-        word, _, text = rest.partition(b" ")
         status = word.upper().decode("latin-1")
         if tag not in self._pending or status not in ("OK", "NO", "BAD"):
             raise self.violation("sent something that is no answer", line)

@@ -32,12 +32,16 @@ class FetchAnswer:
         self._top: list[Value] = []
         self._open = [self._top]
         self._literals = self._size = 0
+        #: What it began with, for people.
+        self.beginning = b""
 
     def feed(self, text: bytes) -> int | None:
         """The next part of the line. The size of the literal that now follows, None at the end of the answer, or
         `UNFINISHED` where the line ended before the answer did (a blank line after a literal: some servers).
 
         Raises `Unreadable` for what cannot be FETCH."""
+        if not self._size:
+            self.beginning = text[:1000]
         self._size += len(text)
         if self._size > TEXT_LIMIT:
             raise Unreadable("too long")
@@ -120,7 +124,10 @@ def flags_of(items: dict[bytes, Value]) -> tuple[bytes, ...] | None:
     value = items.get(b"FLAGS")
     if not isinstance(value, list):
         return None
-    return tuple(flag for flag in value if isinstance(flag, bytes))
+    # A list among them is no flag either: it is told as one that cannot be passed on.
+    return tuple(
+        flag if isinstance(flag, bytes) else Text(b"()" if isinstance(flag, list) else b"NIL") for flag in value
+    )
 
 
 def split_flags(found: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:

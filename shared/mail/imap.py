@@ -8,29 +8,23 @@ asked for in as few flights as the protocol allows, and read as a stream.
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Final
 
-from shared.errors import FolderRefused, MailError, Throttled
+from shared.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.ahead import Ahead
+from shared.mail.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS, UNSIZED_BYTES
 from shared.mail.conversation import ANSWER_LIMIT, Conversation, Tagged
+from shared.mail.fetch_answer import FETCH, UNFINISHED, FetchAnswer, uid_of
 from shared.mail.grammar import clean_text, quoted_folder
 from shared.mail.namespaces import namespaces
-from shared.mail.responses import (
-    UNFINISHED,
-    FetchAnswer,
-    Selected,
-    Value,
-    listed_folder,
-    status_answer,
-    uid_of,
-)
+from shared.mail.responses import Selected, listed_folder, status_answer
 from shared.mail.session import Session
+from shared.mail.tokens import LITERAL, Unreadable, Value, head_of
 from shared.mail.wire import LINE_LIMIT
 from shared.uids import UidSet
 
@@ -41,9 +35,6 @@ PIECE: Final = 500
 
 #: Extension → what STATUS tells with it.
 _STATUS_ITEMS: Final = {"CONDSTORE": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
-
-#: The beginning of any FETCH answer.
-FETCH: Final = re.compile(rb"\* \d{1,10} FETCH \(", re.IGNORECASE)
 
 _BLANK_LINES: Final = 8  # within one answer
 
@@ -59,6 +50,8 @@ class ImapSession:
         self._talk: Conversation = session.talk
         self._wire = session.wire
         self._ahead = Ahead(session.talk)
+        #: Bytes of a body that is not refused.
+        self._most_body = UNSIZED_BYTES
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -74,6 +67,10 @@ class ImapSession:
         return self._has("LITERAL+", "LITERAL-")
 
     def _folder(self, name: bytes) -> bytes:
+        if len(name) > NAME_BYTES:
+            raise FolderRefused(
+                self.side, f"a folder name of more than {NAME_BYTES} bytes, the most that is taken: {shown(name)}"
+            )
         try:
             return quoted_folder(name, literal_plus=self._may_send_literals)
         except ValueError as error:
@@ -107,18 +104,26 @@ class ImapSession:
         named: list[Namespace] = []
         root: list[str | None] = []
 
+        room = LISTING_BYTES
+
         def take(place: int, pieces: list[bytes]) -> None:
+            nonlocal room
             if (found := namespaces(pieces)) is not None:
                 named.extend(found)
             elif (folder := listed_folder(pieces)) is not None:
-                if place == len(commands) - 1 or not folder.name:
-                    root.append(folder.separator)
-                elif pieces[0][2:6].upper() == b"LSUB":
+                room -= len(folder.name)
+                if not folder.name or (place == len(commands) - 1 and "noselect" in folder.attributes):
+                    root[:] = [folder.separator]
+                elif head_of(pieces[0])[0] == b"LSUB":
                     subscribed.add(folder.name)
                 else:
                     listed[folder.name] = _joined(listed.get(folder.name), folder)
+                if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
+                    raise self._talk.violation(
+                        f"lists more than {MOST_FOLDERS} folders, or {LISTING_BYTES >> 20} MiB of their names"
+                    )
 
-        ends = self._talk.run(commands, take)
+        ends = self._talk.run(commands, self._understood(take, "listed its folders"))
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
         for command, ended in zip(commands, ends, strict=True):
@@ -182,12 +187,20 @@ class ImapSession:
                 places.append(place)
             except FolderRefused as error:
                 results[place] = error
+        asked_names = [names[place] for place in places]
         by_name: dict[bytes, FolderStatus] = {}
         by_turn: dict[int, FolderStatus] = {}
 
+        unread: dict[int, Exception] = {}
+
         def take(turn: int, pieces: list[bytes]) -> None:
-            if (found := status_answer(pieces)) is not None:
-                by_name[found[0]] = by_turn[turn] = found[1]
+            try:
+                if (found := status_answer(pieces)) is not None:
+                    by_name[found[0]] = by_turn[turn] = found[1]
+            except Unreadable as error:
+                detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
+                what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense ({error})"
+                unread[turn] = FolderRefused(self.side, what, detail)
 
         for turn, ended in enumerate(self._talk.run(commands, take)):
             place = places[turn]
@@ -195,7 +208,7 @@ class ImapSession:
                 results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")
             else:
                 # some servers answer under another spelling of the name: then what came in its turn is meant
-                results[place] = by_name.get(names[place]) or by_turn.get(turn)
+                results[place] = by_name.get(names[place]) or by_turn.get(turn) or unread.get(turn)
         return [
             FolderRefused(self.side, f"said nothing of {shown(names[place])}") if result is None else result
             for place, result in enumerate(results)
@@ -207,6 +220,8 @@ class ImapSession:
         if selected.messages is None:
             self._ahead.settle()
             selected = self._open_once(command, name, parameters)
+            # Some tell it behind the line that ends the command.
+            self._talk.expect(self._talk.send(b"NOOP"), selected.take)
         return selected
 
     def _open_once(self, command: bytes, name: bytes, parameters: bytes) -> Selected:
@@ -228,7 +243,15 @@ class ImapSession:
         FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else."""
         messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
         if messages is None:
-            raise FolderRefused(self.side, f"opened {shown(name)} without saying how many messages it holds (EXISTS)")
+            detail = clean_text(selected.unread, secrets=self._talk.secrets)
+            raise FolderRefused(
+                self.side, f"opened {shown(name)} without saying how many messages it holds (EXISTS)", detail
+            )
+        if messages > MOST_MESSAGES:
+            raise FolderRefused(
+                self.side,
+                f"says that {shown(name)} holds {messages} messages; {MOST_MESSAGES} are the most that is taken",
+            )
         if uidvalidity is None:
             self._ahead.settle()
             told = self._statuses([name], b"UIDVALIDITY")[0]
@@ -238,7 +261,7 @@ class ImapSession:
             if messages:
                 tag = self._talk.send(b"UID FETCH * (UID)")
                 for line in self._lines_until(tag):
-                    highest = max(highest, uid_of(self._small_items(line) or {}))
+                    highest = max(highest, uid_of(self._small_items(line, []) or {}))
                 self._talk.expect(tag, asked="fetch")
             uidnext = highest + 1
         return selected.status(messages=messages, uidnext=uidnext, uidvalidity=uidvalidity)
@@ -325,30 +348,92 @@ class ImapSession:
                 if not left:
                     raise talk.violation("sent answers without end")
 
-    def _small_items(self, line: bytes) -> dict[bytes, Value] | None:
-        """One FETCH answer whose literals are all small; None for any other line, which is dealt with."""
+    def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
+        """One FETCH answer whose literals are all small; None for any other line, which is dealt with. One that makes no
+        sense is added to `refused`."""
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
         answer = FetchAnswer()
-        size = self._feed(answer, line)
-        while size is not None:
-            answer.literal(self._wire.read(size, LINE_LIMIT))
-            size = self._feed(answer, self._wire.readline())
+        try:
+            for size in self._literals(answer, line):
+                answer.literal(self._wire.read(size, LINE_LIMIT))
+        except AnswerUnreadable as error:
+            self._hold(error, refused)
+            return None
         self._wire.progress()
         return answer.items()
 
-    def _feed(self, answer: FetchAnswer, text: bytes) -> int | None:
-        head = FETCH.match(text) if text.startswith(b"* ") else None
+    def _literals(self, answer: FetchAnswer, line: bytes, *, goes_on: bool = False) -> Iterator[int]:
+        """The sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it). Each is to be read,
+        and given to `answer`, before the next is asked for.
+
+        Raises `AnswerUnreadable` for an answer that makes no sense. What the server meant as the answer has been read then:
+        where it ends is known by its literals, and by the next line that begins an answer."""
+        size = self._feed(answer, line, goes_on=goes_on)
+        while size is not None:
+            yield size
+            size = self._feed(answer, self._wire.readline(), goes_on=True)
+
+    def _feed(self, answer: FetchAnswer, text: bytes, *, goes_on: bool) -> int | None:
+        head = None if goes_on else FETCH.match(text)
         try:
-            found = answer.feed(text[head.end() - 1 :] if head else text)
             for _ in range(_BLANK_LINES):
+                if goes_on and self._begins(text):
+                    self._wire.unread(text)
+                    text = b""
+                    break
+                found = answer.feed(text[head.end() :] if head else text)
                 if found != UNFINISHED:
                     return found
-                found = answer.feed(self._wire.readline())
-        except ValueError as error:
-            raise self._talk.violation(str(error), text) from None
-        raise self._talk.violation("sent a FETCH answer without end", text)
+                head, goes_on, text = None, True, self._wire.readline()
+            raise Unreadable("it does not end")
+        except Unreadable as error:
+            self._skip(text)
+            what = f"answered FETCH with something that makes no sense ({error})"
+            unreadable = AnswerUnreadable(self.side, what, clean_text(answer.beginning, secrets=self._talk.secrets))
+            uid = uid_of(answer.items())
+            unreadable.uids = UidSet.span(uid, uid) if uid else UidSet()
+            raise unreadable from None
+
+    def _begins(self, line: bytes) -> bool:
+        """Whether it is the beginning of an answer and not the next part of one."""
+        return line[:2] in (b"* ", b"*\t") or self._talk.awaits(line)
+
+    def _skip(self, text: bytes) -> None:
+        """Reads the literals of an answer that makes no sense, of which `text` was read last."""
+        while announced := LITERAL.search(text):
+            self._pass_over(int(announced[1]))
+            text = self._wire.readline()
+            if self._begins(text):
+                self._wire.unread(text)
+                return
+
+    def _pass_over(self, size: int) -> None:
+        if size > self._most_body:
+            raise self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+        for _ in self._wire.read_chunks(size):
+            pass
+
+    def _hold(self, error: AnswerUnreadable, refused: list[MailError]) -> None:
+        """To be told when all else has been read."""
+        refused.append(error)
+        if len(refused) > UNREADABLE_ANSWERS:
+            raise self._talk.violation(error.what, error.detail.encode())
+
+    def _understood(
+        self, take: Callable[[int, list[bytes]], object], what: str
+    ) -> Callable[[int, list[bytes]], object]:
+        """`take`, where an answer that makes no sense breaks everything off: what it would have told is known from nowhere
+        else."""
+
+        def taken(place: int, pieces: list[bytes]) -> None:
+            try:
+                take(place, pieces)
+            except Unreadable as error:
+                raise self._talk.violation(f"{what} in a way that makes no sense ({error})", b"".join(pieces)) from None
+
+        return taken
 
     # -- the end
 

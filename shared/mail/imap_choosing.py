@@ -9,16 +9,15 @@ from typing import Final
 from shared.errors import MailError, Throttled
 from shared.gmail import EXTENSION
 from shared.mail import Labels, Traits
+from shared.mail.fetch_answer import flags_of, split_flags, uid_of
 from shared.mail.imap import raise_first, written
 from shared.mail.imap_looking import WINDOW, LookingSession
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import flags_of, searched_uids, split_flags, uid_of
 from shared.mail.wire import LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
 
 _TRAITS: Final = b"(UID INTERNALDATE FLAGS)"
 _LABELS: Final = b"(UID X-GM-MSGID X-GM-LABELS)"
-_TAG = re.compile(rb'\(TAG "([^"]*)"\)', re.IGNORECASE)
 #: How nearly every server answers.
 _USUAL = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) INTERNALDATE "([^"\\]*)" FLAGS \(([^()"{}]*)\)\)\r\n')
 
@@ -51,7 +50,7 @@ class ChoosingSession(LookingSession):
         extended = self._has("ESEARCH")
         form = b"UID SEARCH RETURN (ALL) %b" if extended else b"UID SEARCH %b"
         commands = [form % key.encode("ascii") for key in keys]
-        brought: dict[bytes, UidSet] = {}
+        brought: dict[bytes, list[tuple[int, int]]] = {}
         refused: list[MailError] = []
         self._stay()
         if extended and not self._talk.serial:
@@ -60,21 +59,12 @@ class ChoosingSession(LookingSession):
             found = [self._searched(self._talk.send(command), brought, refused) for command in commands]
         return found, refused[-1] if refused else None
 
-    def _searched(self, tag: bytes, found: dict[bytes, UidSet], refused: list[MailError]) -> UidSet:
+    def _searched(self, tag: bytes, found: dict[bytes, list[tuple[int, int]]], refused: list[MailError]) -> UidSet:
         """What the command brought; `found` takes what came early of others in flight."""
-
-        def take(pieces: list[bytes]) -> None:
-            if (uids := searched_uids(pieces)) is not None:
-                told = _TAG.search(pieces[0])
-                of = told[1] if told else tag
-                found[of] = found.get(of, UidSet()) | uids
-
-        try:
-            ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
-        except ValueError:
-            raise self._talk.violation("answered a search with something that is no UID set") from None
+        take = self._searches(lambda told, uids: found.setdefault(told or tag, []).extend(uids.ranges))
+        ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
         if ended.status == "OK":
-            return found.get(tag, UidSet())
+            return UidSet.joined(found.pop(tag, []))
         error = self._talk.refusal(ended, asked="fetch", what="would not search")
         if isinstance(error, Throttled):
             raise error
@@ -93,7 +83,7 @@ class ChoosingSession(LookingSession):
                 if usual := _USUAL.fullmatch(line):
                     uid, date, raw = int(usual[1]), usual[2], usual[3]
                 else:
-                    items = self._small_items(line)
+                    items = self._small_items(line, refused)
                     listed = flags_of(items) if items else None
                     if items is None or listed is None or b"INTERNALDATE" not in items:
                         continue
@@ -121,7 +111,7 @@ class ChoosingSession(LookingSession):
         self._stay()
         for tag, _ in self._flights(written(uids.pieces(WINDOW)), _LABELS, missing, refused):
             for line in self._lines_until(tag):
-                items = self._small_items(line)
+                items = self._small_items(line, refused)
                 if items is None:
                     continue
                 uid, message, found = uid_of(items), items.get(b"X-GM-MSGID"), items.get(b"X-GM-LABELS")

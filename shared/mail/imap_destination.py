@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final
 
 from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefused, ProtocolViolation
@@ -118,13 +119,14 @@ class ImapDestination(LookingSession):
     def _told_limit(self, name: bytes) -> int | None:
         found: list[int | None] = []
 
-        def take(pieces: list[bytes]) -> None:
+        def take(_: int, pieces: list[bytes]) -> None:
             if (told := status_answer(pieces)) is not None:
                 found.append(told[1].append_limit_bytes)
 
+        taken = partial(self._understood(take, f"answered STATUS of {shown(name)}"), 0)
         # Where the item is refused, another one tells whether it was the item or the folder.
         item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
-        self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), take, asked="folder")
+        self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), taken, asked="folder")
         own = found[-1] if found else None
         return append_limit(self.capabilities) if own is None else own
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final, TypeVar
 
-from shared.errors import MailError
+from shared.errors import AnswerUnreadable, MailError
 from shared.fingerprint import (
     FIELDS,
     HEADER_BYTES,
@@ -24,10 +25,13 @@ from shared.fingerprint import (
 )
 from shared.gmail import EXTENSION, keywords
 from shared.mail import KnownStatus, Sighting
+from shared.mail.bounds import MOST_RANGES, most_body
+from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import FETCH, PIECE, ImapSession, fetch, raise_first, written
+from shared.mail.imap import PIECE, ImapSession, fetch, raise_first, written
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import LITERAL, FetchAnswer, Value, flags_of, searched_uids, split_flags, uid_of
+from shared.mail.responses import search_tag, searched_uids
+from shared.mail.tokens import LITERAL, Unreadable, Value
 from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
 
@@ -90,15 +94,15 @@ class LookingSession(ImapSession):
             self._stay()
             yield from self._sizes(written(among.pieces(PIECE)), refused)
         elif last <= 4 * status.messages + WINDOW:
-            windows = [
+            windows = (
                 (b"%d:%d" % (low, low + WINDOW - 1), UidSet.span(low, min(last, low + WINDOW - 1)))
                 for low in range(1, last + 1, WINDOW)
-            ]
+            )
             self._stay(FIRST_SIZES)
-            yield from self._sizes(windows[:1], refused)
-            if windows[1:]:
+            yield from self._sizes(islice(windows, 1), refused)
+            if last > WINDOW:
                 self._stay()
-                yield from self._sizes(windows[1:], refused)
+                yield from self._sizes(windows, refused)
         else:
             everything = self.existing() & UidSet.span(1, last)
             yield from self._sizes(written(everything.pieces(WINDOW)), refused)
@@ -113,11 +117,11 @@ class LookingSession(ImapSession):
                 if usual := _SIZE.fullmatch(line):
                     uid, size = int(usual[1] or usual[4]), int(usual[2] or usual[3])
                 else:
-                    items = self._small_items(line)
+                    items = self._small_items(line, refused)
                     if items is None:
                         continue
                     uid, value = uid_of(items), items.get(b"RFC822.SIZE")
-                    if not isinstance(value, bytes) or not value.isdigit():
+                    if not isinstance(value, bytes) or not value.isdigit() or len(value) > 20:
                         unsized.add(uid)
                         continue
                     size = int(value)
@@ -150,7 +154,7 @@ class LookingSession(ImapSession):
                 if usual := _FLAGS.fullmatch(line):
                     uid, raw = int(usual[1]), usual[2]
                 else:
-                    items = self._small_items(line)
+                    items = self._small_items(line, refused)
                     flags = flags_of(items) if items else None
                     if items is None or flags is None:
                         continue
@@ -173,13 +177,13 @@ class LookingSession(ImapSession):
         self._stay()
         for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused):
             for line in self._lines_until(tag):
-                seen = self._sight(line, full=full, part=bool(text_bytes))
+                seen = self._sight(line, refused, full=full, part=bool(text_bytes))
                 if seen is not None and seen.uid in missing:
                     missing.discard(seen.uid)
                     yield seen
         raise_first(refused)
 
-    def _sight(self, line: bytes, *, full: bool, part: bool = False) -> Sighting | None:
+    def _sight(self, line: bytes, refused: list[MailError], *, full: bool, part: bool = False) -> Sighting | None:
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
@@ -196,26 +200,29 @@ class LookingSession(ImapSession):
         canonical = Canonical() if full else None
         start, length, read = b"", 0, set[bytes]()
         answer = FetchAnswer()
-        size = self._feed(answer, line)
-        while size is not None:
-            if (key := answer.key).startswith(b"BODY["):
-                if not full and size > _HEADER_LIMIT:
-                    raise self._talk.violation(f"announced {size} bytes of header fields")
-                read.add(key)
-                length += size
-                kept = []
-                room = HEADER_BYTES
-                for chunk in self._wire.read_chunks(size):
-                    if canonical:
-                        canonical.update(chunk)
-                    if room > 0:
-                        kept.append(chunk[:room])
-                        room -= len(chunk)
-                answer.literal(b"".join(kept))
-                start = start or b"".join(kept)
-            else:
-                answer.literal(self._wire.read(size, LINE_LIMIT))
-            size = self._feed(answer, self._wire.readline())
+        try:
+            for size in self._literals(answer, line):
+                if (key := answer.key).startswith(b"BODY["):
+                    most = most_body(_told_size(answer.items())) if full else _HEADER_LIMIT
+                    if size > most:
+                        raise self._talk.violation(f"announced {size} bytes where {most} are the most")
+                    read.add(key)
+                    length += size
+                    kept = []
+                    room = HEADER_BYTES
+                    for chunk in self._wire.read_chunks(size):
+                        if canonical:
+                            canonical.update(chunk)
+                        if room > 0:
+                            kept.append(chunk[:room])
+                            room -= len(chunk)
+                    answer.literal(b"".join(kept))
+                    start = start or b"".join(kept)
+                else:
+                    answer.literal(self._wire.read(size, LINE_LIMIT))
+        except AnswerUnreadable as error:
+            self._hold(error, refused)
+            return None
         self._wire.progress()
         items = answer.items()
         values = {key: v for key, v in items.items() if key.startswith(b"BODY[") and isinstance(v, bytes)}
@@ -225,9 +232,8 @@ class LookingSession(ImapSession):
             start, length = start or value, length + len(value)
             if canonical:
                 canonical.update(value)
-        told = items.get(b"RFC822.SIZE")
         date = items.get(b"INTERNALDATE")
-        size = length if full and not part else int(told) if isinstance(told, bytes) and told.isdigit() else 0
+        size = length if full and not part else _told_size(items)
         certain = full and (length == size or delivered(header_of(start)))
         return _sighting(
             uid_of(items),
@@ -244,20 +250,39 @@ class LookingSession(ImapSession):
 
     def _existing(self) -> UidSet:
         extended = self._has("ESEARCH")
-        found = UidSet()
-
-        def take(pieces: list[bytes]) -> None:
-            nonlocal found
-            if (uids := searched_uids(pieces)) is not None:
-                found |= uids
-
+        ranges: list[tuple[int, int]] = []
         self._stay()
         tag = self._talk.send(b"UID SEARCH RETURN (ALL) ALL" if extended else b"UID SEARCH ALL")
-        try:
-            self._talk.expect(tag, take, asked="fetch", line_limit=LONG_LINE_LIMIT)
-        except ValueError:
-            raise self._talk.violation("answered a search with something that is no UID set") from None
-        return found
+        take = self._searches(lambda _, uids: ranges.extend(uids.ranges))
+        self._talk.expect(tag, take, asked="fetch", line_limit=LONG_LINE_LIMIT)
+        return UidSet.joined(ranges)
+
+    def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
+        """Gives `take` each answer to a search: the tag that it names, and its UIDs. One that makes no sense breaks everything
+        off, and so does more than fits into memory."""
+        left = MOST_RANGES
+
+        def taken(pieces: list[bytes]) -> None:
+            nonlocal left
+            try:
+                uids = searched_uids(pieces)
+                tag = None if uids is None else search_tag(pieces)
+            except Unreadable as error:
+                what = f"answered a search in a way that makes no sense ({error})"
+                raise self._talk.violation(what, pieces[0][:1000]) from None
+            if uids is not None:
+                left -= len(uids.ranges)
+                if left < 0:
+                    raise self._talk.violation(f"answered a search with more than {MOST_RANGES} ranges of UIDs")
+                take(tag, uids)
+
+        return taken
+
+
+def _told_size(items: dict[bytes, Value]) -> int:
+    """RFC822.SIZE; 0 where the answer does not tell it."""
+    told = items.get(b"RFC822.SIZE")
+    return int(told) if isinstance(told, bytes) and told.isdigit() and len(told) <= 20 else 0
 
 
 def _sighting(

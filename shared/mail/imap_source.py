@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from shared.errors import FolderChanged, FolderRefused, MailError
+from shared.errors import AnswerUnreadable, FolderChanged, FolderRefused, MailError
 from shared.fingerprint import header_fingerprint, header_of
 from shared.mail import KnownStatus, Message
+from shared.mail.bounds import most_body
 from shared.mail.conversation import ANSWER_LIMIT
+from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import DEPTH, FETCH, PIECE, fetch, raise_first, shown, written
+from shared.mail.imap import DEPTH, PIECE, fetch, raise_first, shown, written
 from shared.mail.imap_choosing import ChoosingSession
 from shared.mail.imap_looking import FIRST_SIZES
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import FetchAnswer, Text, Value, flags_of, split_flags, uid_of
 from shared.mail.session import Session
+from shared.mail.tokens import Text, Value
 from shared.mail.wire import LINE_LIMIT
 from shared.uids import Uid, UidSet
 
@@ -109,12 +111,13 @@ class ImapSource(ChoosingSession):
         if self.open(name).uidvalidity != uidvalidity:
             raise FolderChanged(self.side, f"UIDVALIDITY of {shown(name)} is no longer {uidvalidity}")
 
-    def fetch(self, uids: UidSet) -> Iterator[Message]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """As `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
 
         A NO is raised after everything that came before it has been yielded, with the UIDs of its command that brought
         nothing as `uids` of the error, and after all other commands in flight have been answered: the session lives on.
         """
+        self._most_body = most_body(size_bytes)
         return self._streamed_in_forms(self._labels_in_use, self._fetched, uids)
 
     def _fetched(self, uids: UidSet) -> Iterator[Message]:
@@ -127,16 +130,18 @@ class ImapSource(ChoosingSession):
             self._stay(fetch(pieces[0][0], self._items))
         try:
             for tag, _ in self._flights(pieces, self._items, missing, refused):
-                yield from self._messages(tag, missing, late)
+                yield from self._messages(tag, missing, late, refused)
             for uid, about in late.items():
-                yield from self._again(uid, about)
+                yield from self._again(uid, about, refused)
             whole = True
         finally:
             if not whole:  # left early: what is still to come would be taken for answers to something else
                 self._wire.abort()
         raise_first(refused)
 
-    def _messages(self, tag: bytes, missing: set[int], late: dict[Uid, _About]) -> Iterator[Message]:
+    def _messages(
+        self, tag: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
+    ) -> Iterator[Message]:
         wire, talk = self._wire, self._talk
         readline, read, progress = wire.readline, wire.read, wire.progress
         usual = _USUAL.fullmatch
@@ -150,7 +155,7 @@ class ImapSource(ChoosingSession):
                 if line.startswith(ending):
                     talk.take_line(line)
                 elif FETCH.match(line):
-                    yield from self._odd_message(line, missing, late)
+                    yield from self._read_odd(line, missing, late, refused)
                 else:
                     talk.take_line(line)
                 left -= 1
@@ -159,12 +164,12 @@ class ImapSource(ChoosingSession):
                 continue
             size = int(found[4])
             if size > WHOLE_BYTES or not size:
-                yield from self._odd_message(line, missing, late)
+                yield from self._read_odd(line, missing, late, refused)
                 continue
             body = read(size, WHOLE_BYTES)
             tail = readline()
             if tail != b")\r\n":
-                yield from self._tail_message(line, body, tail, missing)
+                yield from self._tail_message(line, body, tail, missing, refused)
                 continue
             uid = Uid(int(found[1]))
             if uid not in missing:
@@ -190,25 +195,38 @@ class ImapSource(ChoosingSession):
         self._flag_cache[raw] = cleaned = clean_flags(raw.split())
         return cleaned
 
-    def _tail_message(self, line: bytes, body: bytes, tail: bytes, missing: set[int]) -> Iterator[Message]:
+    def _tail_message(
+        self, line: bytes, body: bytes, tail: bytes, missing: set[int], refused: list[MailError]
+    ) -> Iterator[Message]:
         """The usual beginning, and then something after the body."""
         answer = FetchAnswer()
-        self._feed(answer, line)
-        answer.literal(body)
-        self._rest(answer, tail)
-        yield from self._whole(answer.items(), missing)
+        try:
+            self._feed(answer, line, goes_on=False)
+            answer.literal(body)
+            self._rest(answer, tail)
+        except AnswerUnreadable as error:
+            self._hold(error, refused)
+        else:
+            yield from self._whole(answer.items(), missing)
 
     def _rest(self, answer: FetchAnswer, line: bytes) -> None:
-        size = self._feed(answer, line)
-        while size is not None:
+        for size in self._literals(answer, line, goes_on=True):
             answer.literal(self._wire.read(size, LINE_LIMIT))
-            size = self._feed(answer, self._wire.readline())
+
+    def _read_odd(
+        self, line: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
+    ) -> Iterator[Message]:
+        """Any FETCH answer; one that makes no sense costs its own message only, and is added to `refused`."""
+        try:
+            yield from self._odd_message(line, missing, late)
+        except AnswerUnreadable as error:
+            if not error.uids or missing.intersection(error.uids):
+                self._hold(error, refused)
 
     def _odd_message(self, line: bytes, missing: set[int], late: dict[Uid, _About]) -> Iterator[Message]:
         """Any FETCH answer: items in any order, strings as literals, a body too large to hold."""
         answer = FetchAnswer()
-        size = self._feed(answer, line)
-        while size is not None:
+        for size in self._literals(answer, line):
             if answer.key != b"BODY[]" or size <= WHOLE_BYTES:
                 answer.literal(self._wire.read(size, WHOLE_BYTES if answer.key == b"BODY[]" else LINE_LIMIT))
             else:
@@ -231,12 +249,7 @@ class ImapSource(ChoosingSession):
                 else:
                     self._pass_over(size)
                 answer.literal(None)
-            size = self._feed(answer, self._wire.readline())
         yield from self._whole(answer.items(), missing)
-
-    def _pass_over(self, size: int) -> None:
-        for _ in self._wire.read_chunks(size):
-            pass
 
     def _whole(self, items: dict[bytes, Value], missing: set[int], about: _About | None = None) -> Iterator[Message]:
         uid, body = Uid(uid_of(items)), items.get(b"BODY[]")
@@ -257,8 +270,11 @@ class ImapSource(ChoosingSession):
         )
 
     def _about(self, items: dict[bytes, Value]) -> _About:
-        atoms, strings = split_flags(flags_of(items) or ())
+        told = flags_of(items)
+        atoms, strings = split_flags(told or ())
         flags, oddities = clean_flags([*atoms, *self._keywords(items)])
+        if told is None:
+            oddities += ("the source told no flags",)
         if strings:
             oddities += tuple(f"flag not an atom, dropped: {clean_text(flag, limit=60)}" for flag in strings)
         raw = items.get(b"INTERNALDATE")
@@ -269,6 +285,8 @@ class ImapSource(ChoosingSession):
         return _About(flags=flags, internaldate=date, zone_minutes=zone, oddities=oddities)
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
+        if size > self._most_body:
+            raise self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
         chunks = self._wire.read_chunks(size)
         # enough of the beginning to know the header by, whatever pieces the network made of it
         held: list[bytes] = []
@@ -299,7 +317,7 @@ class ImapSource(ChoosingSession):
             pass  # the caller did not want it: the next answer begins after it
         self._wire.progress()
 
-    def _again(self, uid: Uid, about: _About) -> Iterator[Message]:
+    def _again(self, uid: Uid, about: _About, refused: list[MailError]) -> Iterator[Message]:
         """A large message whose flags came after its body: now they are known, and the body is streamed."""
         missing: set[int] = {uid}
         tag = self._talk.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
@@ -308,19 +326,22 @@ class ImapSource(ChoosingSession):
                 self._talk.take_line(line)
                 continue
             answer = FetchAnswer()
-            size = self._feed(answer, line)
-            while size is not None:
-                if answer.key == b"BODY[]" and size > WHOLE_BYTES and uid in missing:
-                    missing.discard(uid)
-                    yield from self._streamed(uid, size, about)
-                    answer.literal(None)
-                elif answer.key == b"BODY[]" and size > WHOLE_BYTES:
-                    self._pass_over(size)
-                    answer.literal(None)
-                else:
-                    answer.literal(self._wire.read(size, WHOLE_BYTES))
-                size = self._feed(answer, self._wire.readline())
-            yield from self._whole(answer.items(), missing, about)
+            try:
+                for size in self._literals(answer, line):
+                    if answer.key == b"BODY[]" and size > WHOLE_BYTES and uid in missing:
+                        missing.discard(uid)
+                        yield from self._streamed(uid, size, about)
+                        answer.literal(None)
+                    elif answer.key == b"BODY[]" and size > WHOLE_BYTES:
+                        self._pass_over(size)
+                        answer.literal(None)
+                    else:
+                        answer.literal(self._wire.read(size, WHOLE_BYTES))
+            except AnswerUnreadable as error:
+                if uid in missing:
+                    self._hold(error, refused)
+            else:
+                yield from self._whole(answer.items(), missing, about)
         self._talk.expect(tag, asked="fetch")
 
 

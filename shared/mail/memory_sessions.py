@@ -203,7 +203,7 @@ class MemorySource(_MemorySession):
     def labels(self, uids: UidSet) -> Iterator[Labels]:
         raise ServerRefused(self.side, "has no labels")
 
-    def fetch(self, uids: UidSet) -> Iterator[Message]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         folder = self._here().name
         self._step("fetch", folder)
         for stored in self._those(uids):

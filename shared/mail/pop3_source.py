@@ -239,7 +239,7 @@ class Pop3Source:
             )
         raise_first(list(refused.values()))
 
-    def fetch(self, uids: UidSet) -> Iterator[Message]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """As `MailSource.fetch`. A large message was written to a file before, since its length must be known."""
         there, wanted = self._wanted(uids)
         refused: dict[int, MailError] = {}

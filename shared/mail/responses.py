@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.mail import FolderStatus, KnownStatus, ListedFolder
 from shared.mail.bounds import MOST_RANGES, NAME_BYTES
-from shared.mail.tokens import Text, Unreadable, Value, Words, head_of, is_nil, number_of
+from shared.mail.tokens import Unreadable, Value, Words, head_of, is_nil, number_of
 from shared.uids import MAX_UID, Uid, UidSet
 
 _LISTS: Final = frozenset((b"LIST", b"LSUB", b"XLIST"))
@@ -33,7 +33,7 @@ _NIL = re.compile(rb"[ \t]*NIL(?=[ \t])", re.IGNORECASE)
 #: A separator as it should be written with two backslashes, and is not.
 _BACKSLASH = re.compile(rb'[ \t]*"\\"[ \t]+(?=\S)')
 _STRING = re.compile(rb'[ \t]*(?="|~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)')
-_ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(])')
+_ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(]|\Z)')
 _CODE = re.compile(rb"\[[ \t]*(UIDVALIDITY|UIDNEXT|HIGHESTMODSEQ)[ \t]+(\d{1,20})[ \t]*\]", re.IGNORECASE)
 _PERMANENT = re.compile(rb"\[[ \t]*PERMANENTFLAGS[ \t]*\(([^)]*)\)", re.IGNORECASE)
 _APPENDUID = re.compile(rb"\[[ \t]*APPENDUID[ \t]+(\d{1,10})[ \t]+([\d:,]+)[ \t]*\]", re.IGNORECASE)
@@ -147,7 +147,9 @@ def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
     words = Words(pieces, at)
     place = words.place()
     found = _name(words)
-    if found is not None and (not found[1] or (len(found[1]) == 1 and (isinstance(found[1][0], list) or is_nil(found[1][0])))):
+    if found is not None and (
+        not found[1] or (len(found[1]) == 1 and (isinstance(found[1][0], list) or is_nil(found[1][0])))
+    ):
         name, rest = found
     else:
         # A bare name with blanks, or with parentheses: the items are the last list.

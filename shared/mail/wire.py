@@ -150,6 +150,25 @@ class Wire:
                 self._start = at
                 return b"".join(parts)
 
+    def unread(self, line: bytes) -> None:
+        """Puts back the line that was read last."""
+        if self._buffer[self._start - len(line) : self._start] != line:
+            raise self._violation("mailhaul's own fault: a line that cannot be put back")
+        self._start -= len(line)
+
+    def read_head(self, size: int, most: int, limit: int = LITERAL_LIMIT) -> bytes:
+        """`size` bytes, of which the first `most` are kept. One announced as larger than `limit` is refused."""
+        if size <= most:
+            return self.read(size, most)
+        if size > limit:
+            raise self._violation(f"announced {size} bytes where {limit} are the most")
+        kept, have = list[bytes](), 0
+        for chunk in self.read_chunks(size):
+            if have < most:
+                kept.append(chunk[: most - have])
+                have += len(kept[-1])
+        return b"".join(kept)
+
     def read(self, size: int, limit: int = LITERAL_LIMIT) -> bytes:
         """Exactly `size` bytes. One announced as larger than `limit` is refused before any memory is taken."""
         if size > limit:

@@ -410,10 +410,8 @@ def frugal(limit_bytes: int = 3_000_000) -> Iterator[None]:
         b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {4294967296}\r\n" % DATE,
         b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {99999999999999999999}\r\n" % DATE,
         b"* 1 FETCH (UID 1 FLAGS ({2000000}\r\n",
-        b"* 1 FETCH (UID 1 FLAGS " + b"(" * 5000 + b"\r\n",
         b"* LIST () {3000000}\r\n",
         b"x" * 300_000,
-        b"* 1 FETCH ()))\r\n",
         b"nonsense\r\n",
         b"other OK\r\n",
         b"* BAD what\r\n",
@@ -430,7 +428,7 @@ def test_a_literal_of_four_gigabytes_takes_no_memory() -> None:
         source = server.source(command_timeout_seconds=0.2)
         source.open(b"f")
         with frugal(), pytest.raises(ConnectionLost):
-            pour(source.fetch(UidSet.parse("1")))
+            pour(source.fetch(UidSet.parse("1"), size_bytes=4294967295))
 
 
 def pour(messages: Iterator[Message]) -> None:

@@ -6,18 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
 from shared.mail.responses import (
-    FetchAnswer,
     Selected,
-    Text,
     appended_uids,
     capabilities_in,
-    flags_of,
     listed_folder,
     searched_uids,
     status_answer,
-    uid_of,
 )
+from shared.mail.tokens import Text
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,7 @@ class Source:
             raise KeyError(name)
         return "status"
 
-    def fetch(self, uids: UidSet) -> Iterator[int]:
+    def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[int]:
         try:
             yield from uids
         finally:
