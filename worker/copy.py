@@ -311,7 +311,7 @@ class BatchCopy:
             if error.side != "source":
                 raise
             odd = isinstance(error, AnswerUnreadable)
-            reason = f"the source {error.what}: {error.detail}" if odd else error.detail or error.what
+            reason = str(error) if odd else error.detail or error.what
         if uid not in self._seen:
             note = Note(
                 uid=uid,

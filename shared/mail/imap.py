@@ -120,10 +120,10 @@ class ImapSession:
                     listed[folder.name] = _joined(listed.get(folder.name), folder)
                 if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
                     raise self._talk.violation(
-                        f"lists more than {MOST_FOLDERS} folders, or {LISTING_BYTES >> 20} MiB of their names"
+                        f"lists more than {MOST_FOLDERS} folders, or {LISTING_BYTES >> 20} MiB of names"
                     )
 
-        ends = self._talk.run(commands, self._understood(take, "listed its folders"))
+        ends = self._talk.run(commands, self._understood(take, "listed its folders in a way that makes no sense"))
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
         for command, ended in zip(commands, ends, strict=True):
@@ -197,9 +197,9 @@ class ImapSession:
             try:
                 if (found := status_answer(pieces)) is not None:
                     by_name[found[0]] = by_turn[turn] = found[1]
-            except Unreadable as error:
+            except Unreadable:
                 detail = clean_text(b"".join(pieces), secrets=self._talk.secrets)
-                what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense ({error})"
+                what = f"answered STATUS of {shown(asked_names[turn])} with something that makes no sense"
                 unread[turn] = FolderRefused(self.side, what, detail)
 
         for turn, ended in enumerate(self._talk.run(commands, take)):
@@ -387,10 +387,10 @@ class ImapSession:
                 if found != UNFINISHED:
                     return found
                 head, goes_on, text = None, True, self._wire.readline()
-            raise Unreadable("it does not end")
-        except Unreadable as error:
+            raise Unreadable("unfinished")
+        except Unreadable:
             self._skip(text)
-            what = f"answered FETCH with something that makes no sense ({error})"
+            what = "answered FETCH with something that makes no sense"
             unreadable = AnswerUnreadable(self.side, what, clean_text(answer.beginning, secrets=self._talk.secrets))
             uid = uid_of(answer.items())
             unreadable.uids = UidSet.span(uid, uid) if uid else UidSet()
@@ -430,8 +430,8 @@ class ImapSession:
         def taken(place: int, pieces: list[bytes]) -> None:
             try:
                 take(place, pieces)
-            except Unreadable as error:
-                raise self._talk.violation(f"{what} in a way that makes no sense ({error})", b"".join(pieces)) from None
+            except Unreadable:
+                raise self._talk.violation(what, b"".join(pieces)) from None
 
         return taken
 

@@ -123,7 +123,9 @@ class ImapDestination(LookingSession):
             if (told := status_answer(pieces)) is not None:
                 found.append(told[1].append_limit_bytes)
 
-        taken = partial(self._understood(take, f"answered STATUS of {shown(name)}"), 0)
+        taken = partial(
+            self._understood(take, f"answered STATUS of {shown(name)} with something that makes no sense"), 0
+        )
         # Where the item is refused, another one tells whether it was the item or the folder.
         item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
         self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), taken, asked="folder")

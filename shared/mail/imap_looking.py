@@ -205,7 +205,7 @@ class LookingSession(ImapSession):
                 if (key := answer.key).startswith(b"BODY["):
                     most = most_body(_told_size(answer.items())) if full else _HEADER_LIMIT
                     if size > most:
-                        raise self._talk.violation(f"announced {size} bytes where {most} are the most")
+                        raise self._talk.violation(f"announced {size} bytes for a message of at most {most}")
                     read.add(key)
                     length += size
                     kept = []
@@ -267,8 +267,8 @@ class LookingSession(ImapSession):
             try:
                 uids = searched_uids(pieces)
                 tag = None if uids is None else search_tag(pieces)
-            except Unreadable as error:
-                what = f"answered a search in a way that makes no sense ({error})"
+            except Unreadable:
+                what = "answered a search with something that makes no sense"
                 raise self._talk.violation(what, pieces[0][:1000]) from None
             if uids is not None:
                 left -= len(uids.ranges)

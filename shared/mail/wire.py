@@ -153,7 +153,7 @@ class Wire:
     def unread(self, line: bytes) -> None:
         """Puts back the line that was read last."""
         if self._buffer[self._start - len(line) : self._start] != line:
-            raise self._violation("mailhaul's own fault: a line that cannot be put back")
+            raise AssertionError("only the line that was read last can be put back")
         self._start -= len(line)
 
     def read_head(self, size: int, most: int, limit: int = LITERAL_LIMIT) -> bytes:
