@@ -110,9 +110,6 @@ def _texts(node: ast.expr) -> list[str]:
 
 #: Shapes that no page shows: samples and formats, parts of what stands in `COMPOSED`, and what only a terminal says.
 NOT_SHOWN: Final = (
-    "no header", "but for capital letters, which servers do not tell apart: keep one of them, or give --case-sensitive-logins",
-    "the same login as in row {} {}", "goes to the same mailbox as row {}",
-    ": two would become one; where that is meant, give --share-destination",
     "--{}-password-file FILE", "{} {} needs --{}-admin LOGIN", "--{}-admin goes with {} {}, not with {}",
     "{} {} takes nothing behind a colon", "{}: a token command needs none; it may read its own secret",
     "these rows give no password for the {}: {}; write it, or give --{}-password-file, --{}-admin or --{}-auth",
@@ -225,11 +222,6 @@ COMPOSED: Final = (
     "waiting until 2026-11-24 14:20 UTC: 2.5 GB of the 10 GB of 24 hours are used",
     "waiting until 2026-11-24 14:20 UTC: no more than 3 messages a second may be moved",
     "cannot be read at the source: refused the folder (the server said: NO)",
-    "goes to the same mailbox as row 3: two would become one; where that is meant, give --share-destination",
-    "the same login as in row 3 but for capital letters, which servers do not tell apart: keep one of them, or give "
-    "--case-sensitive-logins",
-    "goes to the same mailbox as row 3 but for capital letters, which servers do not tell apart: keep one of them, or give "
-    "--case-sensitive-logins",
     "the destination folder cannot hold: $Work $Home",
     *(f"the destination's folder for {what}" for what in ("sent mail", "drafts", "deleted mail", "junk mail", "archived mail")),
     "by the folder map; Old/Work is another folder there; called Old/Work-7f there",
