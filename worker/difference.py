@@ -23,7 +23,7 @@ FORM = "normalised"
 
 
 #: How a note of older versions begins, which knew sizes only: content and form were not told apart.
-OLD_SIZE: Final = "stored as "
+OLD_SIZE: Final = "stored "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ def unlike(original: Sighting, copy: Sighting) -> bool:
 def difference(original: Sighting, copy: Sighting) -> Difference | None:
     """None when nothing that matters differs. The bytes of both were read, unless they are not `unlike`."""
     text = _text(original, copy)
-    date = "the destination set another internal date" if _other_date(original, copy) else ""
+    date = "internal date changed by the destination" if _other_date(original, copy) else ""
     if text is None:
         return Difference(what=FORM, reason=date) if date else None
     return Difference(what=text.what, reason="; ".join(filter(None, (text.reason, date))))
@@ -55,12 +55,13 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
     resized = original.size_bytes != copy.size_bytes
     if original.digest is None or copy.digest is None:
         return Difference(what=CONTENT, reason=sizes) if resized else None
-    if original.digest != copy.digest:
-        return Difference(what=CONTENT, reason="content differs (SHA-256 of the canonical bytes)")
+    if original.digest != copy.digest and original.alike[:1] != copy.alike[:1]:
+        if set(copy.alike[:1]) & set(original.alike[1:]):
+            return Difference(what=CONTENT, reason="8-bit bytes of the header are stored as other characters")
+        return Difference(what=CONTENT, reason="content differs (SHA-256 of canonical bytes)")
     if original.nuls != copy.nuls:
-        return Difference(
-            what=CONTENT, reason=f"{abs(original.nuls - copy.nuls):,} NUL bytes are stored as other bytes"
-        )
+        number = abs(original.nuls - copy.nuls)
+        return Difference(what=CONTENT, reason=f"{number:,} NUL bytes stored as another byte")
     if resized:
         return Difference(what=FORM, reason=f"line ends normalised: {sizes}")
     return Difference(what=FORM, reason="line ends normalised") if original.checksum != copy.checksum else None

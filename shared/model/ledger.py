@@ -17,7 +17,6 @@ COUNTED: Final = {
     "keywords_lost": "keywords_lost",
     "date_clamped": "dates_changed",
     "date_unusable": "dates_changed",
-    "date_differs": "dates_changed",
 }
 #: What verification finds anew each time that it reads a folder.
 AUDITED: Final = ("altered", "normalised", "missing", "watched")

@@ -100,7 +100,7 @@ def test_replaced_nuls_are_listed(wires: Wires, verify: str) -> None:
     stage.to_the_end()
     assert told(stage) == {"altered": {2, 3, 4, 5}}
     assert "50 NUL bytes" in stage.noted("altered")[2]
-    assert "1 NUL byte" in stage.noted("altered")[4]
+    assert "1 NUL bytes" in stage.noted("altered")[4]
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])

@@ -428,7 +428,7 @@ end
 -- Notes that are counted, once a message, and where (`shared.model.ledger.COUNTED`).
 local COUNTED = {
   altered = 'altered', normalised = 'normalised', watched = 'watched', keywords_lost = 'keywords_lost',
-  date_clamped = 'dates_changed', date_unusable = 'dates_changed', date_differs = 'dates_changed',
+  date_clamped = 'dates_changed', date_unusable = 'dates_changed',
 }
 
 -- Enters what became of some messages; `new_of` said that it may.
