@@ -15,7 +15,7 @@ def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
     """Puts other bytes of the same length into a stored message, behind the server's back."""
     (path,) = [
         path
-        for path in Path(office.destination.mail_folder(login)).rglob("*")
+        for path in Path(office.destination.mail_folder(login)).parent.rglob("*")
         if path.is_file() and text in path.read_bytes()
     ]
     path.write_bytes(path.read_bytes().replace(text, other))
