@@ -13,6 +13,7 @@ from shared.fingerprint import header_of
 
 NUL: Final = "NUL bytes"
 HEADER_8BIT: Final = "8-bit bytes in the header"
+BOTH: Final = "NUL bytes and 8-bit bytes in the header"
 
 
 def seen_in(body: bytes) -> str:
@@ -42,4 +43,6 @@ class Passing:
 
 
 def _words(nul: bool, header: bool) -> str:
-    return " and ".join(word for word, there in ((NUL, nul), (HEADER_8BIT, header)) if there)
+    if nul and header:
+        return BOTH
+    return NUL if nul else HEADER_8BIT if header else ""
