@@ -1,5 +1,5 @@
-"""Folder names as text: modified UTF-7 both ways, levels, and an escape for what a server cannot hold. All reversible,
-none ever raises: a hostile or broken server chooses these bytes.
+"""Folder names as text: modified UTF-7 both ways, levels, and what stands for characters that a server cannot hold.
+None ever raises: a hostile or broken server chooses these bytes.
 """
 
 from __future__ import annotations
@@ -62,8 +62,30 @@ def split(raw: bytes, separator: str | None) -> tuple[bytes, ...]:
     return tuple(raw.split(separator.encode("utf-8", "replace"))) if separator else (raw,)
 
 
+def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True) -> str:
+    """One level so that any server can hold it: unchanged, or with `filler` for each character that it cannot hold.
+
+    An empty level becomes one `filler`. With `odd_spaces` off, spaces at an end and doubled ones are replaced too. Two levels
+    may become one: whoever asks keeps them apart.
+    """
+    if level in ("", ".", ".."):
+        return filler * max(1, len(level))
+    if odd_spaces and level.isprintable() and level[0] != "~" and set(level).isdisjoint(forbidden):
+        return level  # nearly always
+    return "".join(
+        filler
+        if char in forbidden
+        or unicodedata.category(char) in ("Cc", "Cs")
+        or (char == "~" and at == 0)
+        or (char == " " and not odd_spaces and (at in (0, len(level) - 1) or level[at - 1] == " "))
+        else char
+        for at, char in enumerate(level)
+    )
+
+
 def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = True) -> str:
-    """One level so that any server can hold it: unchanged, or with ``=XX`` (octets of UTF-8) for what it cannot hold.
+    """One level as mailhaul wrote it before it had `written`: with ``=XX`` (octets of UTF-8) for what the server cannot hold.
+    Folders that are called so at a destination are found again.
 
     `mark` itself is escaped only where it would read as an escape. An empty level becomes a lone mark. With
     `odd_spaces` off, spaces at an end and doubled ones are escaped too.
@@ -84,11 +106,6 @@ def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = Tr
         )
         out.append(_hex(char, mark) if refused else char)
     return "".join(out)
-
-
-def unescape(level: str, *, mark: str = "=") -> str:
-    """What `escape` was given."""
-    return "" if level == mark else re.sub(f"(?:{re.escape(mark)}[0-9A-F]{{2}})+", lambda m: _unhex(m[0], mark), level)
 
 
 def _shift(part: str) -> str:
@@ -121,11 +138,3 @@ def _hex(char: str, mark: str) -> str:
     octet = "\udc80" <= char <= "\udcff"
     octets = char.encode("utf-8", "surrogateescape" if octet else "surrogatepass")
     return "".join(f"{mark}{octet:02X}" for octet in octets)
-
-
-def _unhex(text: str, mark: str) -> str:
-    octets = bytes.fromhex(text.replace(mark, ""))
-    try:
-        return octets.decode("utf-8", "surrogatepass")
-    except UnicodeDecodeError:
-        return octets.decode("utf-8", "surrogateescape")

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import string
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 
 from shared.errors import ProtocolViolation
-from shared.folder_names import encode_name, escape, shown, text_of
+from shared.folder_names import encode_name, escape, shown, text_of, written
 from shared.folder_tree import INBOX, ListedFolder, Path, Tree
 from shared.messages import Owner
 
 #: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
 _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
+#: What is replaced, one after the other, in a name that the destination refused: Dovecot's Maildir++ knows no dots, Cyrus no
+#: wildcards.
+_SUSPECTS = (".", '.%*"\\&~')
 #: How many fillers are tried in front of a name that leads into a namespace of others.
 _OUTSIDE = 4
 #: A shortened level has room for at least this many octets.
@@ -53,9 +56,17 @@ class Place:
 class Places:
     """The destination's tree, and which of its places are given away."""
 
-    def __init__(self, there: Tree, here: Tree, rules: NameRules, into: str = "") -> None:
-        """`into` is the folder below which everything is put, "/" between levels; "" for none."""
-        self._there, self._here, self._rules = there, here, rules
+    def __init__(
+        self,
+        there: Tree,
+        here: Tree,
+        rules: NameRules,
+        into: str = "",
+        refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
+    ) -> None:
+        """`into` is the folder below which everything is put, "/" between levels; "" for none. `refused`: source name → names
+        that the destination did not let be made for it, with its words."""
+        self._there, self._here, self._rules, self._refused = there, here, rules, refused or {}
         self._joiner = _joiner(there, here)
         # A server that separates by "." keeps folders as files, as a rule, and refuses "/".
         self._forbidden = rules.forbidden + self._joiner + ("/" if self._joiner == "." else "")
@@ -68,6 +79,10 @@ class Places:
         for _, path, raw in self.present():
             self._spelled.setdefault(self.key(path), raw)
         self.root = self.path_to(into) if into else ()
+        #: Places of folders below which the destination lets none be made; of INBOX `Tree` knows it.
+        self._childless = {
+            self.key(path) for folder, path, _ in self.present() if "noinferiors" in folder.attributes and path != INBOX
+        }
         self._taken = set() if self.root else {self.key(INBOX)}
         self._homes: dict[tuple[bytes, ...], Path] = {}
         #: Source name → place.
@@ -103,20 +118,23 @@ class Places:
         path = self._there.path(folder)
         if path[:1] == INBOX and len(path) > 1 and self._here.inbox_is_root and not self.root:
             path = path[1:]
-        return (*self.root, *map(self._escaped, path))
+        return (*self.root, *map(self._written, path))
 
     def path_to(self, name: str) -> Path:
         """The place that a person's name for it leads to, "/" between levels."""
         levels = name.split("/")
         if levels[0].upper() == "INBOX":
             levels = levels[1:] if self._here.inbox_is_root and len(levels) > 1 else ["INBOX", *levels[1:]]
-        return tuple(map(self._escaped, levels))
+        return tuple(map(self._written, levels))
+
+    def changes(self, folder: ListedFolder) -> bool:
+        """Whether its name has to be written differently there."""
+        text = self._there.path(folder)[-1]
+        return self._written(text) != text
 
     def put(self, folder: ListedFolder, path: Path, why: str = "", raw: bytes = b"") -> None:
         """Gives it this place, under this name or the one that the destination has for it."""
-        if not raw:
-            raw = self._wire(path)
-            raw = raw if raw in self._raws else self._spelled.get(self.key(path), raw)
+        raw = raw or self._raw(path)
         self._taken.add(self.key(path))
         self._homes.setdefault(self._there.levels(folder), path)
         self.given[folder.name] = Place(raw=raw, path=path, why=why)
@@ -126,33 +144,94 @@ class Places:
         self.put(folder, self._here.path_of(raw), raw=raw)
 
     def move(self, folder: ListedFolder, path: Path, why: str) -> None:
-        """Gives it the place that a person chose, or the nearest to it that is free."""
-        if not self.is_free(path) and path != INBOX:
-            why = f"{why}; {display(path)} is another folder there"
-            path = self._nearest(folder.name, path[:-1], path[-1])
-        self.put(folder, path, why)
+        """Gives it the place that a person chose, or the nearest to it that is free and that the destination takes."""
+        if path == INBOX:
+            self.put(folder, path, why)
+        else:
+            self._settle(folder, path[:-1], path[-1], [why], chosen=True)
 
     def find(self, folder: ListedFolder) -> None:
-        """Gives it its own name below its parent's place, or the nearest to it that is free and short enough."""
+        """Gives it its own name below its parent's place, or the nearest to it that is free and that the destination takes."""
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
-        parent, own = self._parent(levels), self._escaped(text)
-        why = []
-        if encode_name(text) != levels[-1]:
-            why.append("its name is not valid modified UTF-7: written anew")
-        if own != text:
+        odd = encode_name(text) != levels[-1]
+        why = ["its name is not valid modified UTF-7: written anew"] if odd else []
+        self._settle(folder, self._parent(levels), text, why)
+
+    def _settle(self, folder: ListedFolder, parent: Path, text: str, why: list[str], *, chosen: bool = False) -> None:
+        refused = self._refused.get(folder.name, {})
+        first: tuple[Path, list[str]] | None = None
+        for above, own, because in self._choices(folder.name, parent, text):
+            path, more = self._free(folder.name, above, own, chosen=chosen)
+            if first is None:
+                first = path, [*why, *because, *more]
+            if self._raw(path) not in refused:
+                self.put(folder, path, "; ".join([*why, *because, *more]))
+                return
+        assert first is not None
+        self.put(folder, first[0], "; ".join(first[1]))
+
+    def _choices(self, source: bytes, parent: Path, text: str) -> Iterator[tuple[Path, str, list[str]]]:
+        """Where a folder called `text` may go below `parent`, the likeliest first: parent, name and why. Of a name that was
+        refused, first what servers do not like about names is replaced; then it goes beside its parent, which may take no
+        folders below it; then it is called something else, in the end by letters and digits alone."""
+        refused = self._refused.get(source)
+        above, own, why = self._beside(parent, self._written(text))
+        if own != text and above == parent:
             why.append("the destination cannot hold its name as it is")
-        path = (*parent, own)
-        if not self._is_ours(path):
+        for name in (self._earlier(above, text, own), own):
+            if name:
+                yield above, name, why
+        if not refused:
+            return
+        tried, said = next(iter(refused.items()))
+        words = f" (the server said: {said})" if said else ""
+        why = [f"the destination refused {display(self._here.path_of(tried))}{words}"]
+        strange = "".join(char for char in own if not (char.isalnum() or char in " -_"))
+        foreign = "".join(char for char in own if not char.isascii())
+        for also in (*_SUSPECTS, strange, strange + foreign):
+            implied = self._implied(above, also)
+            if earlier := self._earlier(implied, own, own, also):
+                yield implied, earlier, why
+            yield implied, self._written(own, also), why
+        for depth in range(len(above) - 1, -1, -1):
+            yield above[:depth], self._filler.join((*above[depth:], own)), why
+        plain, digest = self._written(own, strange + foreign), blake2b(source, digest_size=4).hexdigest()
+        for name in (own + self._filler, plain + self._filler, f"{plain}{self._filler}{digest}", f"folder{digest}"):
+            yield above, name, why
+        yield (), f"folder{digest}", why
+
+    def _beside(self, parent: Path, own: str) -> tuple[Path, str, list[str]]:
+        """`own` below `parent`, or beside it where it takes no folders."""
+        above = parent
+        while above and self.key(above) in self._childless:
+            own, above = f"{above[-1]}{self._filler}{own}", above[:-1]
+        return above, own, [f"{display(parent)} takes no folders below it there"] if above != parent else []
+
+    def _implied(self, path: Path, also: str) -> Path:
+        """The same with its last levels written differently, as far as they are no folder's place and nobody made them."""
+        kept = next((n for n in range(len(path), 0, -1) if self.key(path[:n]) in self._taken), 0)
+        return (*path[:kept], *(self._written(level, also) for level in path[kept:]))
+
+    def _earlier(self, parent: Path, text: str, own: str, also: str = "") -> str:
+        """The name that an earlier mailhaul gave it, where the destination has that and not `own`; else ""."""
+        name = escape(text, self._forbidden + also, mark=self._mark, odd_spaces=self._rules.odd_spaces)
+        there = self.key((*parent, name)) in self._spelled and self.key((*parent, own)) not in self._spelled
+        return name if name != own and there and self.is_free((*parent, name)) else ""
+
+    def _free(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> tuple[Path, list[str]]:
+        """The place, or the nearest to it that is free, short enough and, unless a person chose it, the account's own."""
+        path, why = (*parent, own), []
+        if not chosen and not self._is_ours(path):
             why.append(f"{display(path)} is not this account's there")
             own = self._outside(parent, own)
             path = (*parent, own)
         if len(self._wire(path)) > self._rules.longest_octets:
             why.append(f"longer than {self._rules.longest_octets} octets: shortened")
-            path = self._nearest(folder.name, parent, own)
+            path = self._nearest(name, parent, own)
         elif not self.is_free(path):
             why.append(f"{display(path)} is another folder there")
-            path = self._nearest(folder.name, parent, own)
-        self.put(folder, path, "; ".join(why))
+            path = self._nearest(name, parent, own)
+        return path, why
 
     def _nearest(self, name: bytes, parent: Path, own: str) -> Path:
         """`own` with a hash of the source's name behind it, shortened as needed; that depends on nothing else, so it
@@ -184,7 +263,7 @@ class Places:
             return self.root
         if above not in self._homes:
             home = self._parent(above)
-            implied = (*home, self._outside(home, self._escaped(text_of(above[-1]))))
+            implied = (*home, self._outside(home, self._written(text_of(above[-1]))))
             self._homes[above] = INBOX if above == (b"INBOX",) and not self.root else implied
         place = self._homes[above]
         return () if place == INBOX and self._here.inbox_is_root else place
@@ -198,8 +277,13 @@ class Places:
         names = (own, own + self._filler, *(self._filler * times + own for times in range(1, _OUTSIDE)))
         return next((name for name in names if self._is_ours((*parent, name))), own)
 
-    def _escaped(self, level: str) -> str:
-        return escape(level, self._forbidden, mark=self._mark, odd_spaces=self._rules.odd_spaces)
+    def _written(self, level: str, also: str = "") -> str:
+        return written(level, self._forbidden + also, self._filler, odd_spaces=self._rules.odd_spaces)
+
+    def _raw(self, path: Path) -> bytes:
+        """The name of the place, in the destination's own spelling where it has it."""
+        raw = self._wire(path)
+        return raw if raw in self._raws else self._spelled.get(self.key(path), raw)
 
     def _wire(self, path: Path) -> bytes:
         return b"INBOX" if path == INBOX else self._here.prefix + self._joiner.encode().join(map(encode_name, path))

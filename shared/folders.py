@@ -5,7 +5,8 @@ Decoding is for people and for finding the destination's name. `map_folders` pro
 
 * never two source folders in one: of two that want one name, the later gets a hash of its source name behind it;
 * the same answer again once the folders exist at the destination, so that a delta pass goes on where the first was;
-* names keep their text: what the destination cannot hold is written as ``=XX`` (`shared.folder_names.escape`);
+* names keep their text: what the destination cannot hold, or refused, is written as ``_`` (`shared.folder_names.written`), and
+  then only in the folder that it concerns;
 * what lies below a folder stays below it, wherever that folder goes;
 * folders of other people and public ones are left out unless asked for, and nothing is put among those of the destination
   unless a person names the place (RFC 2342).
@@ -163,6 +164,7 @@ def map_folders(
     renamed: Mapping[str, str] | None = None,
     rules: NameRules | None = None,
     known: Mapping[bytes, bytes] | None = None,
+    refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
 ) -> list[MappedFolder]:
     """One entry for every folder that the source lists, in its order.
 
@@ -170,14 +172,16 @@ def map_folders(
     uses and all below their folders; `shared` takes folders of other people and public ones too. `into` is the
     destination's folder below which everything goes, INBOX too, under its own name. `renamed` is source name → destination
     name, both as displayed; what lies below goes along, and what it names is asked for, whosever it is. `known` is source
-    name → destination name of an earlier pass: it is kept, whatever has changed since. Raises
+    name → destination name of an earlier pass: it is kept, whatever has changed since. `refused` is source name → names
+    that the destination did not let be made for it, with its words: the folder gets another name, as long as there is one
+    to be tried. Raises
     `ProtocolViolation` when the destination's separator cannot be one.
     """
     there, here = Tree(source), Tree(destination)
     chosen = {spelled(old): new for old, new in (renamed or {}).items()}
     asked = None if shared else chosen
     skips = _skips(there, Globs(include), Globs(exclude), without, asked)
-    places = Places(there, here, rules or NameRules(), into)
+    places = Places(there, here, rules or NameRules(), into, refused)
     taken = [folder for folder in there.folders if not skips[folder.name]]
     _give(there, taken, places, known or {}, chosen)
     there_already = {folder.name for folder in here.folders if selectable(folder)}
@@ -191,6 +195,7 @@ def map_wanted(
     *,
     rules: NameRules | None = None,
     known: Mapping[bytes, bytes] | None = None,
+    refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
 ) -> list[MappedFolder]:
     """`map_folders` as a request wants it."""
     return map_folders(
@@ -204,6 +209,7 @@ def map_wanted(
         renamed=dict(options.folder_map),
         rules=rules,
         known=known,
+        refused=refused,
     )
 
 
@@ -281,7 +287,7 @@ def _give(
     renamed: Mapping[str, str],
 ) -> None:
     """First what is settled already, then what a person chose, then special folders, then parents before children; of
-    equals, those first whose names are written properly."""
+    equals, those first that keep their names, and then those whose names are written properly."""
     chosen = {
         folder.name: places.path_to(renamed[name])
         for folder in folders
@@ -311,15 +317,15 @@ def _give(
     if not places.root:
         _give_special(there, folders, places)
 
-    for folder in sorted(folders, key=lambda folder: _order(there, folder)):
+    for folder in sorted(folders, key=lambda folder: _order(there, places, folder)):
         if folder.name not in places.given:
             places.find(folder)
 
 
-def _order(there: Tree, folder: ListedFolder) -> tuple[int, bool, bytes]:
+def _order(there: Tree, places: Places, folder: ListedFolder) -> tuple[int, bool, bool, bytes]:
     levels = there.levels(folder)
     odd = any(encode_name(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
-    return len(levels), odd, folder.name
+    return len(levels), places.changes(folder), odd, folder.name
 
 
 def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> None:
@@ -334,7 +340,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
         for depth in range(1, len(natural) + 1):
             owners[places.key(natural[:depth])].add(folder.name)
     first: dict[Path, bytes] = {}
-    for folder in sorted(folders, key=lambda folder: _order(there, folder)):
+    for folder in sorted(folders, key=lambda folder: _order(there, places, folder)):
         first.setdefault(places.key(places.natural(folder)), folder.name)
     sources = _by_use((folder, there.path(folder)) for folder in folders)
     targets = _by_use((folder, path) for folder, path, _ in places.present() if selectable(folder))

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.errors import (
     AnswerUnreadable,
     ConnectionLost,
     FolderChanged,
+    FolderRefused,
     LeaseLost,
     MailError,
     MessagesRefused,
@@ -32,9 +33,8 @@ from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
-from shared.watching import Passing, seen_in
 from worker.closing import Closing, SettleLater
-from worker.decide import Sent, kept_flags, remembered, watched, without_copy
+from worker.decide import Sent, kept_flags, remembered, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
 from worker.oversize import set_aside
@@ -44,6 +44,10 @@ from worker.share import Shared
 #: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
 #: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
+
+#: How often a mailbox is planned anew since a destination folder is not the one that was planned: where somebody removes it each
+#: time, or the server numbers it anew at each opening, its messages fail instead.
+MOST_REMADE = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,11 +141,15 @@ class BatchCopy:
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
         if not (lease.intents or doubtful or self._labels) and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
-        here = self._destination.open(folder.destination_name)
+        here = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
             raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
         if not here.same_uids(folder.destination_uidvalidity):
+            if folder.remade >= MOST_REMADE:
+                raise FolderRefused(
+                    "destination", f"{folder.display} is another folder each time it is opened (UIDVALIDITY)"
+                )
             raise FolderChanged(
                 "destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}"
             )
@@ -150,6 +158,17 @@ class BatchCopy:
         if self._labels:
             self._shared = Shared(lease, self._store, self._source, self._destination, self._flight, self._wish)
         return there
+
+    def _opened_there(self, name: bytes) -> KnownStatus:
+        """The destination folder; made, once, where it is not there: somebody removed it, or no name that was tried for it
+        was taken. It is another folder then, so the mailbox is planned anew. Raises what the server says to the making."""
+        try:
+            return self._destination.open(name)
+        except FolderRefused:
+            for error in self._destination.create([name]):
+                if error is not None:
+                    raise error from None
+        return self._destination.open(name)
 
     def _remaining(self) -> UidSet:
         """UIDs of the batch that had no outcome when it was claimed."""
@@ -232,21 +251,14 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
-            seen = seen_in(message.body) if message.body is not None else ""
-            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
         self._flying.stop_when_full()
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
         if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
-        passing = None
-        if group[0].stream is not None:
-            passing = Passing(group[0].stream)
-            group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
-        if passing and passing.seen:
-            self._flying.note_sent(token, watched(group[0].uid, passing.seen))
         self._read_answers(self._outstanding)
 
     def _read_answers(self, outstanding: int) -> None:

@@ -11,9 +11,8 @@ from dataclasses import replace
 from itertools import takewhile
 
 from shared.errors import ConnectionLost, FolderRefused
-from shared.folder_tree import is_inbox
-from shared.folders import MappedFolder, NameRules, map_wanted
-from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.folders import MappedFolder
+from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
@@ -23,6 +22,7 @@ from shared.store import WorkStore
 from shared.uids import UidSet
 from worker.carry import FlagCarrying
 from worker.cut import Cutting, PlanRules, Skipped
+from worker.folder_making import make_folders
 from worker.sessions import together
 
 __all__ = ["MailboxPlan", "PlanRules"]
@@ -35,10 +35,6 @@ FORESEEN = 4
 
 #: From the next attempt on, folders are opened one by one.
 ALONE_ATTEMPTS = 2
-
-#: Names as they are, and what is escaped when the server refuses some: Dovecot's Maildir++ knows no dots, Cyrus no wildcards.
-USUAL_NAMES = NameRules()
-STRICTER_NAMES = (NameRules(forbidden="."), NameRules(forbidden='.%*"\\&~'))
 
 #: A destination folder that could not be made.
 NOT_THERE = KnownStatus(uidnext=1, messages=0)
@@ -69,7 +65,11 @@ class MailboxPlan:
         """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
         worth, at most one a folder; 0 for nothing. Raises what the ports raise."""
         before = {folder.folder_id: folder for folder in known}
-        mapped = [m for m in self._labelled(*self._map(known)) if not m.skip]
+        made = make_folders(self._source, self._destination, self._options, known)
+        apart, mailbox = made.left_out, self._lease.mailbox
+        if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
+            self._store.note_left_out(self._lease, apart.other, apart.public)
+        mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
         # Last those that could not be opened: some servers close the connection at one.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
@@ -159,29 +159,6 @@ class MailboxPlan:
         self._size_bytes += sum(batch.size_bytes for batch in batches)
         plans.clear()
 
-    def _map(
-        self, known: Sequence[Folder], rules: NameRules = USUAL_NAMES, stricter: Sequence[NameRules] = STRICTER_NAMES
-    ) -> tuple[FolderListing, list[MappedFolder]]:
-        """What the source lists, and the mapping, with INBOX first, and every destination folder there that the server lets
-        be made. One that it does not costs the others nothing: its messages fail with the server's words when they are to
-        be copied."""
-        theirs, ours = together(self._source.listing, self._destination.listing)
-        kept = {folder.source_name: folder.destination_name for folder in known}
-        mapped = map_wanted(theirs, ours, self._options, rules=rules, known=kept)
-        if EXTENSION in self._source.capabilities:
-            mapped = narrowed(theirs, mapped, LabelMode(self._options.gmail_labels))
-        wanted = [m for m in mapped if not m.skip]
-        missing = [m.destination_name for m in wanted if not m.exists]
-        refused = [n for n, error in zip(missing, self._destination.create(missing), strict=True) if error is not None]
-        if refused and len(stricter) > 0:
-            # What it is that the server does not like about a name, it seldom says: escape more and try again.
-            return self._map(known, stricter[0], stricter[1:])
-        subscribed = {folder.name for folder in ours.folders if folder.subscribed}
-        fresh = [m.destination_name for m in wanted if m.subscribed and m.destination_name not in subscribed]
-        if fresh:
-            self._destination.subscribe(fresh)
-        return theirs, sorted(mapped, key=lambda m: not is_inbox(m.source_name))
-
     def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
         """The same with what is to be said of Gmail's labels, which are looked at here."""
         seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
@@ -217,6 +194,7 @@ class MailboxPlan:
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
+            remade=before.remade + 1 if before is not None and moved else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
         )
         if before is not None and not fresh and found.flags:

@@ -19,11 +19,12 @@ from producer.operations import ErrorGroup
 from producer.show import document
 from producer.show.lines import error_lines, mailbox_line, outcome_words, progress_line, summary
 from producer.show.live import Display, Rows, display
+from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled, unreadable_folders
 from shared.errors import StoreError, UsageError
-from shared.folders import decode_name
+from shared.folder_names import visible
 from shared.lifecycle import ImportState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait
@@ -131,9 +132,10 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
             for mailbox, counts in rows:
                 print(mailbox_line(mailbox, counts, unreadable_folders(store, mailbox)))
                 for folder, own in store.folders(mailbox.mailbox_id):
-                    called = decode_name(folder.destination_name)
-                    to = f" → {clean(called)}" if document.is_renamed(folder) else ""
-                    print(f"      {clean(folder.display)}{to}: {own.messages:,} messages, {outcome_words(own)}")
+                    name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
+                    print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
+                if note := left_out_of(mailbox).note():
+                    print(f"      note: {note}")
             for line in error_lines(operations.errors(store, request, login), everyone=True):
                 print(line)
         else:
@@ -185,6 +187,8 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
         progress, code, groups = ended(ground.store, progress)
         for line in summary(progress, None, time.monotonic() - began, groups):
             say(line)
+        for line in naming_lines(ground.store, ground.store.mailboxes(progress.request.import_id)):
+            say(f"  {line}")
         if as_json:
             _print(document.whole(ground.store, progress, groups, exit_code=code, before=before))
     return code

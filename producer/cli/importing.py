@@ -32,6 +32,7 @@ from producer.intake.passwords import hand_over, passwords_path
 from producer.show import document
 from producer.show.lines import spoken_mailboxes, summary
 from producer.show.live import Display, display
+from producer.show.naming import naming_lines
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
 
@@ -163,6 +164,8 @@ def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *
     copied_now = document.since(progress.tally, before)["copied"]
     for line in summary(progress, copied_now, seconds, groups):
         say(line)
+    for line in naming_lines(ground.store, ground.store.mailboxes(progress.request.import_id)):
+        say(f"  {line}")
     if as_json:
         whole = document.whole(ground.store, progress, groups, exit_code=code, before=before)
         print(json.dumps(whole, ensure_ascii=False, indent=2), flush=True)

@@ -34,7 +34,7 @@ from producer.cli.verb import (
     ThreadsOption,
     verb,
 )
-from producer.cli.wanting import allowing, wanting
+from producer.cli.wanting import SharedFoldersOption, allowing, wanting
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.wanted import Wanted
 
@@ -68,6 +68,7 @@ def check(
     destination_auth: DestinationAuthOption = "",
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
+    shared_folders: SharedFoldersOption = "leave",
     allowed: Allowed = NOTHING_ALLOWED,
     state_dir: StateOption = None,
 ) -> int:
@@ -82,7 +83,8 @@ def check(
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
         destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file, allowed=allowed,
+        destination_password_file=destination_password_file, wanted=Wanted(shared_folders=shared_folders),
+        allowed=allowed,
     )  # fmt: skip
     return run_check(request, as_json=as_json, state_dir=state_dir)
 

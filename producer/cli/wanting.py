@@ -21,6 +21,14 @@ def _option(name: str, text: str, metavar: str | None = None) -> Any:
     return typer.Option(name, metavar=metavar, help=text)
 
 
+SharedFoldersOption = Annotated[
+    str,
+    _option(
+        "--shared-folders", "Folders of other people and public folders: leave them out, or copy them.", "leave|copy"
+    ),
+]
+
+
 def _asked(
     since: Annotated[str, _option("--since", "Only messages from this date on (INTERNALDATE, UTC).", "DATE")] = "",
     before: Annotated[str, _option("--before", "Only messages before this date.", "DATE")] = "",
@@ -36,10 +44,7 @@ def _asked(
         str,
         _option("--skip-special", "Leave special folders out: spam,trash,drafts,sent,archive,all,flagged,important.", "USES"),
     ] = "",
-    shared_folders: Annotated[
-        str,
-        _option("--shared-folders", "Folders of other people and public folders: leave them out, or copy them.", "leave|copy"),
-    ] = "leave",
+    shared_folders: SharedFoldersOption = "leave",
     into: Annotated[str, _option("--into", "Put everything below this folder, INBOX too.", "FOLDER")] = "",
     folder_map: Annotated[
         str, _option("--folder-map", "File of two columns, old and new folder name; `plan` shows what comes of it.", "FILE")

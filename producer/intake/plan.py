@@ -222,7 +222,7 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
     yield f"{box.login}{to}: {box.problem or _load(sums)}{new}"
     for folder in box.folders:
         if folder.skip in (ONLY_SUBFOLDERS, *FOREIGN.values()):
-            if folders and folder.skip == ONLY_SUBFOLDERS:
+            if folders and folder.skip == ONLY_SUBFOLDERS and folder.owner is Owner.PERSONAL:
                 yield f"    {visible(folder.source)}: {folder.skip}"
         elif folder.skip:
             yield f"    {visible(folder.source)}: left out, {folder.skip}"

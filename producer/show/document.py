@@ -8,6 +8,7 @@ from typing import Any
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
+from producer.show.naming import is_renamed, left_out_of
 from producer.show.waiting import wait_fields
 from producer.trouble import addressed, troubled
 from shared.folders import decode_name
@@ -25,8 +26,6 @@ def counts(tally: Tally) -> dict[str, int]:
         "pending": tally.pending,
         "done_bytes": tally.done_bytes,
         "altered": tally.altered,
-        "normalised": tally.normalised,
-        "dates_changed": tally.dates_changed,
         "missing": tally.missing,
         "keywords_lost": tally.keywords_lost,
     }
@@ -108,6 +107,9 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
         "unreadable_folders": sum(not f["readable"] for f in folders),
+        "other_folders": mailbox.other_folders,
+        "public_folders": mailbox.public_folders,
+        "left_out": left_out_of(mailbox).note(),
         "renamed_folders": [
             {"source": f["folder"], "destination": f["destination"], "note": f["note"]} for f in folders if f["renamed"]
         ],
@@ -126,11 +128,6 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
         "readable": not folder.unreadable,
         **counts(tally),
     }
-
-
-def is_renamed(folder: Folder) -> bool:
-    """Whether it has another name at the destination for a reason; another separator is none."""
-    return folder.destination_name != folder.source_name and bool(folder.note)
 
 
 def failure_fields(failure: Failure | None, import_id: str) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import Final
 
 from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.folder_tree import selectable
 from shared.mail import Appended, KnownStatus, Message, Quota
 from shared.mail.conversation import Tagged
 from shared.mail.grammar import flag_list, system_flag
@@ -133,7 +134,8 @@ class ImapDestination(LookingSession):
         return append_limit(self.capabilities) if own is None else own
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
-        """All CREATE in one flight. Where one is refused without [ALREADYEXISTS], LIST tells whether it is there."""
+        """All CREATE in one flight. Where one is refused, LIST tells whether it is there all the same, under this very name and
+        for messages: a server to which Work and work are one says [ALREADYEXISTS] of the second."""
         results: list[Exception | None] = [None] * len(names)
         places = []
         commands = []
@@ -145,12 +147,12 @@ class ImapDestination(LookingSession):
                 results[place] = unwritable
         doubtful: list[tuple[int, MailError]] = []
         for place, ended in zip(places, self._talk.run(commands), strict=True):
-            if ended.status != "OK" and not ended.text.upper().lstrip().startswith(b"[ALREADYEXISTS]"):
+            if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="folder", what=f"would not create {shown(names[place])}")
                 doubtful.append((place, error))
         if doubtful:
             # LIST with a name would take * and % in it for wildcards: the whole list is asked for
-            there = {folder.name for folder in self.listing().folders if "nonexistent" not in folder.attributes}
+            there = {folder.name for folder in self.listing().folders if selectable(folder)}
             for place, error in doubtful:
                 if names[place] not in there and names[place].upper() != b"INBOX":
                     results[place] = error

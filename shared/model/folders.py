@@ -21,14 +21,8 @@ class Tally:
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
-    #: Messages of which the destination holds other content than was sent.
+    #: Messages that the destination holds, but not exactly as they were sent (bytes or date altered).
     altered: int = 0
-    #: Messages of which the destination changed the form only: line ends, a final line end, the date.
-    normalised: int = 0
-    #: Messages that have another internal date than the source tells, since it tells none or one that cannot be held.
-    dates_changed: int = 0
-    #: Messages that are to be read back whole, since servers are known to change what is in them.
-    watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.
@@ -73,6 +67,8 @@ class Folder:
     destination_uidvalidity: int = 0
     #: UIDNEXT of the destination folder when it was first planned: lower UIDs are not ours, unless adopted.
     destination_uidnext: int = 1
+    #: How many plans in a row found another destination folder than the plan before (another UIDVALIDITY).
+    remade: int = 0
     #: Why it was renamed or left out; "" when neither.
     note: str = ""
     #: Why messages of it were skipped, and how many, for people; "" when none were.

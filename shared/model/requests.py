@@ -202,5 +202,9 @@ class Mailbox:
     account_at: float = 0.0
     #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: a person has to act.
     again_at: float = 0.0
+    #: Folders of other people that its last plan left out.
+    other_folders: int = 0
+    #: Public folders that its last plan left out.
+    public_folders: int = 0
     #: Who has the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import; "" for nobody.
     behind: str = ""

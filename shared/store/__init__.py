@@ -244,6 +244,9 @@ class WorkStore(Protocol):
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (blanks between) → source UIDs."""
 
+    def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
+        """How many folders of other people and public ones the plan of the mailbox left out."""
+
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         """What `set_flags` kept last."""
 

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
@@ -121,6 +121,8 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         account=AccountState(text(row, "account")),
         account_at=number(row, "account_at") / 1000,
         again_at=number(row, "again_at") / 1000,
+        other_folders=number(row, "other_folders"),
+        public_folders=number(row, "public_folders"),
         behind=text(row, "behind"),
     )
 
@@ -145,9 +147,6 @@ def decode_tally(row: Hash) -> Tally:
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
         done_bytes=number(row, "done_bytes"),
         altered=number(row, "altered"),
-        normalised=number(row, "normalised"),
-        dates_changed=number(row, "dates_changed"),
-        watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
     )
@@ -173,6 +172,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "destination_uidnext": folder.destination_uidnext,
         "note": _printable(folder.note),
         "skipped": _printable(folder.skipped),
+        "remade": folder.remade,
     }
 
 
@@ -191,6 +191,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         destination_uidnext=number(row, "destination_uidnext"),
         note=text(row, "note"),
         skipped=text(row, "skipped"),
+        remade=number(row, "remade"),
         doubts=UidSet.parse(text(row, "doubts")),
         unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
@@ -278,10 +279,6 @@ def decode_due(answer: Sequence[bytes]) -> Due | None:
     return Due(name=name.decode(), seconds=int(wait) / 1000, until=int(until) / 1000, used=int(used), most=int(most))
 
 
-#: Of a store that was written when content and form were not told apart: only the date differed.
-OLD_DATE: Final = "internal date changed by the destination"
-
-
 def note_field(note: Note) -> str:
     return f"{note.uid}:{note.what}"
 
@@ -293,8 +290,6 @@ def encode_note(note: Note) -> str:
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
     reason, message_id, internaldate, size = json.loads(value)
-    if what == "altered" and reason == OLD_DATE:
-        what = "normalised"
     note = Note(uid=int(uid), what=what, reason=reason)
     return dataclasses.replace(note, message_id=message_id, internaldate=internaldate, size_bytes=size)
 

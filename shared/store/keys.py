@@ -21,6 +21,7 @@
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
+|                                   |      | other_folders, public_folders: left out by the last plan; |
 |                                   |      | destination_key, source_key (`shared.model.ids`); behind: who has the destination |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
@@ -79,8 +80,8 @@
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
 
-Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, normalised, dates_changed, watched, keywords_lost,
-missing; of an import also mailboxes and s:<mailbox state>. Times are milliseconds by the server's clock.
+Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, keywords_lost, missing; of an import also mailboxes
+and s:<mailbox state>. Times are milliseconds by the server's clock.
 """
 
 from __future__ import annotations

@@ -20,7 +20,6 @@ from shared.model import (
     Unit,
     UnitKind,
 )
-from shared.model.ledger import AUDITED
 from shared.store import SCOPES
 from shared.store.memory_identity import Identity
 from shared.store.memory_requests import atomic
@@ -290,10 +289,9 @@ class Work(Identity):
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)
         folder.checked |= set(audit.checked) & set(folder.ledger)
-        counts = {what: getattr(audit, what) for what in AUDITED}
-        if any(folder.counts[what] for what in counts):
-            folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
-        folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
+        folder.counts.update(
+            altered=audit.altered - folder.counts["altered"], missing=audit.missing - folder.counts["missing"]
+        )
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
 
@@ -305,6 +303,11 @@ class Work(Identity):
         folder.folder = replace(folder.folder, highestmodseq=highestmodseq)
         if seen is not None:
             folder.flags = dict(seen)
+
+    @atomic
+    def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
+        m = self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id]
+        m.set(other_folders=other_folders, public_folders=public_folders)
 
     @atomic
     def flags(self, folder_id: str) -> dict[str, UidSet]:

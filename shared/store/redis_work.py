@@ -23,7 +23,6 @@ from shared.model import (
     Settled,
     Unit,
 )
-from shared.model.ledger import AUDITED
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
@@ -225,7 +224,7 @@ class Work(Scripts):
             audit.folder_id,
             audit.verified,
             json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
-            json.dumps({what: getattr(audit, what) for what in AUDITED}),
+            json.dumps({"altered": audit.altered, "missing": audit.missing}),
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
             json.dumps(list(audit.checked)),
         )
@@ -233,6 +232,9 @@ class Work(Scripts):
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         flags = codec.encode_sets(seen) if seen is not None else b""
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
+
+    def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
+        self._run("note_left_out", *self._fence(lease), other_folders, public_folders)
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
         return codec.decode_sets(self._read("get", keys.folder(folder_id, "flags")))

@@ -16,7 +16,7 @@ SCRIPTS = {
     "worker": frozenset(
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
-            "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
+            "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
             "login_turn", "login_told", "token", "keep_token", "hold",
         }
     ),

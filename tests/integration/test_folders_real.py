@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,9 @@ from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, reply
-from tests.servers.faulty import FaultyServer
+from tests.servers.faulty import Command, FaultyServer
 from tests.servers.wire import Wire
+from worker.copy import CopyRules
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 MAKES = Callable[..., Dovecot]
@@ -26,15 +29,16 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def filled(server: Dovecot, names: list[str]) -> None:
-    """An account with one message of its own in each folder."""
-    server.add_user(LOGIN, PASSWORD)
+def filled(server: Any, names: list[str], *, login: str = "") -> None:
+    """An account with one message of its own in each folder; a new one unless `login` names one."""
+    if not login:
+        server.add_user(login := LOGIN, PASSWORD)
     folders = {name: [Mail(plain(n), (), WHEN)] for n, name in enumerate(names)}
-    populate(server.host, server.port, LOGIN, PASSWORD, folders)
+    populate(server.host, server.port, login, PASSWORD, folders)
 
 
-def names_at(server: Dovecot | FaultyServer) -> set[str]:
-    with Wire(server.host, server.port, LOGIN, PASSWORD) as wire:
+def names_at(server: Any, login: str = LOGIN) -> set[str]:
+    with Wire(server.host, server.port, login, PASSWORD) as wire:
         return {name.decode("latin-1") for name in wire.folders()}
 
 
@@ -95,7 +99,12 @@ def test_a_second_pass_finds_the_same_places(dovecot: MAKES) -> None:
     assert mapping(Stage(source, destination)) == first, "with an empty store"
     assert stage.held("destination") == held
     assert names_at(destination) == names
-    assert "called v1=2E2 there" in stage.folders()["v1.2"].note
+    note = stage.folders()["v1.2"].note
+    assert note.startswith("the destination refused v1.2 (the server said: "), "the first pass's reason, still"
+    assert f"called {first[b'v1.2'].decode()} there" in note
+    assert first[b"v1=2E2"] == b"v1=2E2"
+    assert first[b"v1_2"] == b"v1_2"
+    assert first[b"a.b/c.d"] == b"a_b/c_d"
 
 
 def test_special_folders_meet_by_their_use_whatever_they_are_called(wires: Wires) -> None:
@@ -167,7 +176,10 @@ def test_a_folder_whose_opening_ends_the_connection_costs_nobody_else_anything(w
 def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
     for name in (b"A", b"Files", b"Z"):
         wires.fill(5, name)
-    wires.destination.faults.add(reply(rb'^CREATE "?Files"?', b"NO [CANNOT] Folder name is reserved", times=None))
+    # Names that it gets instead are refused too.
+    wires.destination.faults.add(
+        reply(rb'^CREATE "?(Files|folder)', b"NO [CANNOT] Folder name is reserved", times=None)
+    )
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == {"copied": 10, "failed": 5}
@@ -175,6 +187,119 @@ def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
     assert stage.mailbox().state == "complete"
     said = {note.reason for note in stage.notes() if note.what == "failed"}
     assert any("Files" in reason for reason in said)
+    assert all("Folder name is reserved" in reason for reason in said), "what CREATE was told, not what SELECT was"
+
+
+def test_a_reserved_name_gets_another_and_the_mail_arrives(wires: Wires) -> None:
+    wires.fill(5, b"Files")
+    wires.fill(2, b"Files/x")
+    wires.destination.faults.add(reply(rb'^CREATE "?Files"?\s*$', b"NO [CANNOT] Folder name is reserved", times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 7}
+    assert set(wires.new.folders) == {b"INBOX", b"Files_", b"Files/x"}, "nothing empty"
+    assert stage.folders()["Files"].note == (
+        "the destination refused Files (the server said: [CANNOT] Folder name is reserved); called Files_ there"
+    )
+
+
+class TestAFolderThatTakesNoneBelowIt:
+    """Dovecot with mbox: a folder is a file."""
+
+    FOLDERS = ("INBOX", "Work", "Work/Sub", "Work/Sub/Deep", "Projects/A", "Work/a.b*")
+
+    def test_names_stand_beside_it_and_stay(self, dovecot: MAKES) -> None:
+        source, destination = dovecot(layout="fs"), dovecot(mail_format="mbox")
+        filled(source, list(self.FOLDERS))
+        destination.add_user(LOGIN, PASSWORD)
+        stage = Stage(source, destination)
+        first = mapping(stage)
+        assert {a.decode(): b.decode() for a, b in first.items()} == {
+            "INBOX": "INBOX", "Work": "Work", "Work/Sub": "Work_Sub", "Work/Sub/Deep": "Work_Sub_Deep",
+            "Projects/A": "Projects/A", "Work/a.b*": "Work_a.b*",
+        }  # fmt: skip
+        assert "Work takes no folders below it there" in stage.folders()["Work/Sub"].note
+        held, names = stage.held("destination"), names_at(destination)
+        assert names == {name.decode() for name in first.values()}, "nothing empty"
+        stage.later(100)
+        assert mapping(stage) == first
+        assert mapping(Stage(source, destination)) == first, "with an empty store"
+        assert stage.held("destination") == held
+        assert names_at(destination) == names
+
+    def test_a_directory_of_its_own_gets_another_name(self, dovecot: MAKES) -> None:
+        source, destination = dovecot(layout="fs"), dovecot(mail_format="mbox")
+        filled(source, ["INBOX", "Work"])
+        destination.add_user(LOGIN, PASSWORD)
+        populate(destination.host, destination.port, LOGIN, PASSWORD, {"Work/There": [Mail(plain(50), (), WHEN)]})
+        stage = Stage(source, destination)
+        stage.to_the_end()
+        assert stage.outcomes() == {"copied": 2}
+        assert stage.folders()["Work"].destination_name == b"Work_"
+
+
+class TestAFolderThatIsRemovedMeanwhile:
+    def test_it_is_made_again_and_filled_in_the_same_pass(self, wires: Wires) -> None:
+        wires.fill(8, b"Work")
+        wires.fill(2)
+        self.remove_when(wires, rb"^APPEND ", times=1, after=2)
+        stage = Stage(
+            wires.source, wires.destination, batch_messages=4, copy_rules=CopyRules(group_messages=2, outstanding=1)
+        )
+        stage.to_the_end()
+        assert stage.outcomes() == {"copied": 10}
+        assert len(wires.new.folder(b"Work").messages) == 8
+        assert len(wires.destination.matching(rb'^CREATE "?Work"?')) == 2
+
+    def test_a_real_one(self, dovecot: MAKES) -> None:
+        source, destination = dovecot(), dovecot()
+        filled(source, ["INBOX", "Work", "Z"])
+        destination.add_user(LOGIN, PASSWORD)
+        stage = Stage(source, destination)
+        removed: list[str] = []
+
+        def removing(session: Any) -> Any:
+            opening = session.open
+
+            def opened(name: bytes) -> Any:
+                if name == b"Work" and not removed:
+                    removed.append("Work")
+                    with Wire(destination.host, destination.port, LOGIN, PASSWORD) as wire:
+                        wire.command(b"DELETE Work")
+                return opening(name)
+
+            session.open = opened
+            return session
+
+        stage.spoil = removing
+        mapping(stage)
+        assert removed
+        assert stage.outcomes() == {"copied": 3}
+
+    def test_one_that_is_removed_again_and_again_ends(self, wires: Wires) -> None:
+        wires.fill(4, b"Work")
+        wires.fill(2)
+        self.remove_when(wires, rb"^APPEND ", times=1000)
+        stage = Stage(wires.source, wires.destination)
+        stage.to_the_end(limit=60)
+        assert stage.outcomes() == {"copied": 2, "failed": 4}
+        assert len(wires.destination.matching(rb'^CREATE "?Work"?')) < 20
+
+    @staticmethod
+    def remove_when(wires: Wires, command: bytes, *, times: int, after: int = 0) -> None:
+        """The folder is gone when so many of these commands have come: NO [TRYCREATE], as RFC 9051 §6.3.12 says."""
+        seen = [0]
+
+        def due(found: Command) -> bool:
+            if not re.match(command + rb'"?Work"?', found.text):
+                return False
+            seen[0] += 1
+            if not after < seen[0] <= after + times:
+                return False
+            wires.new.folders.pop(b"Work", None)
+            return True
+
+        wires.destination.faults.add(reply(due, b"NO [TRYCREATE] there is no such folder", times=None))
 
 
 def test_a_folder_closed_at_the_destination_while_it_is_filled(wires: Wires) -> None:

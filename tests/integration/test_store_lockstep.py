@@ -467,6 +467,7 @@ class Lockstep(RuleBasedStateMachine):
         audit = replace(audit, altered=altered, missing=missing)
         self.both("audit", pair, [audit], lost=lost)
         self.both("set_flags", pair, folder.folder_id, 2**62 + altered, {"\\Seen": UidSet.span(1, 3)}, lost=lost)
+        self.both("note_left_out", pair, altered, missing, lost=lost)
 
     def _verified(self) -> list[Mailbox]:
         """Mailboxes that are verified, or about to be."""

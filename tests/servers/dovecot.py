@@ -18,6 +18,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -60,7 +61,7 @@ class Dovecot:
         *,
         separator: str = "/",
         prefix: str = "",
-        mail_format: Literal["maildir", "sdbox"] = "maildir",
+        mail_format: Literal["maildir", "sdbox", "mbox"] = "maildir",
         layout: Literal["maildir++", "fs"] = "maildir++",
         user_connections: int = 100,
         quota_bytes: int | None = None,
@@ -239,6 +240,12 @@ class Dovecot:
             path.unlink()
         # Without the file Dovecot takes the current second, which may be the old value again.
         uidlist.write_text(f"3 V{int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
+
+    def configure(self, *, extra: str) -> None:
+        """Other settings beside those of `Settings`, for sessions opened from now on."""
+        self._settings = replace(self._settings, extra=extra)
+        self._write_configuration()
+        self.restart()
 
     def set_quota(self, quota_bytes: int) -> None:
         """Another quota, for sessions opened from now on. The server must have been made with one."""

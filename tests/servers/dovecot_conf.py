@@ -14,7 +14,7 @@ class Settings:
 
     separator: str
     prefix: str
-    mail_format: Literal["maildir", "sdbox"]
+    mail_format: Literal["maildir", "sdbox", "mbox"]
     layout: Literal["maildir++", "fs"]
     user_connections: int
     quota_bytes: int | None
@@ -128,6 +128,8 @@ service pop3 {{
 def _location(settings: Settings) -> str:
     if settings.mail_format == "sdbox":
         return "sdbox:~/sdbox"
+    if settings.mail_format == "mbox":
+        return "mbox:~/mail:INBOX=~/inbox"
     # With names as directories INBOX needs a place of its own.
     return "maildir:~/Maildir" + (":LAYOUT=fs:INBOX=~/Inbox" if settings.layout == "fs" else "")
 

@@ -183,6 +183,7 @@ class Account:
     #: What stands behind `* NAMESPACE `, as sent; None: a personal namespace of this prefix and separator.
     namespace: bytes | None = None
     folders: dict[bytes, Folder] = field(default_factory=dict)
+    _made: int = 0
 
     def __post_init__(self) -> None:
         self.folder(b"INBOX")
@@ -191,7 +192,9 @@ class Account:
         """The folder of this raw name; it is made, with these fields, when there is none."""
         raw = self.key(name.encode() if isinstance(name, str) else name)
         if raw not in self.folders:
-            validity = 1_000 + len(self.folders)
+            # One that is made again gets another UIDVALIDITY (RFC 9051 §2.3.1.1).
+            validity = 1_000 + self._made
+            self._made += 1
             self.folders[raw] = Folder(**({"name": raw, "uidvalidity": validity} | fields))  # type: ignore[arg-type]
         return self.folders[raw]
 

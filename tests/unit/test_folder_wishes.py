@@ -27,7 +27,7 @@ class TestInto:
     def test_below_inbox_and_below_a_prefix(self) -> None:
         here = listing("INBOX", separator=".", prefix="INBOX.")
         names = [m.destination_name for m in map_folders(listing("INBOX", "a"), here, into="Old/x.y")]
-        assert names == [b"INBOX.Old.x=2Ey.INBOX", b"INBOX.Old.x=2Ey.a"]
+        assert names == [b"INBOX.Old.x_y.INBOX", b"INBOX.Old.x_y.a"]
         assert goes(map_folders(listing("a"), here, into="inbox/Old")) == {"a": "Old/a"}
         assert goes(map_folders(listing("a"), listing("INBOX"), into="inbox/Old")) == {"a": "INBOX/Old/a"}
 

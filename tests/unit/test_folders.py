@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from shared import mail, special_use
 from shared.errors import ProtocolViolation
-from shared.folder_names import escape, text_of, unescape
+from shared.folder_names import escape, natural_order, text_of, visible, written
 from shared.folders import MappedFolder, NameRules, decode_name, encode_name, map_folders, split
 
 _ODD = (
@@ -106,15 +106,32 @@ class TestNames:
         assert split(b"a/b", None) == (b"a/b",)
 
     @given(st.text(st.characters()), st.sampled_from(["", ".", "/", "./%*"]), st.booleans())
-    def test_an_escaped_level_can_be_told_back(self, level: str, forbidden: str, odd_spaces: bool) -> None:
-        escaped = escape(level, forbidden, odd_spaces=odd_spaces)
-        assert escaped
-        assert not set(escaped) & set(forbidden)
-        assert unescape(escaped).encode("utf-8", "surrogatepass") == level.encode("utf-8", "surrogatepass")
+    def test_a_level_is_written_so_that_it_can_be_held(self, level: str, forbidden: str, odd_spaces: bool) -> None:
+        found = written(level, forbidden, "_", odd_spaces=odd_spaces)
+        assert found
+        assert not set(found) & set(forbidden)
+        assert len(found) == max(1, len(level))
+        assert written(found, forbidden, "_", odd_spaces=odd_spaces) == found
 
     def test_what_any_server_holds_is_not_escaped(self) -> None:
         for level in ("Work", "a=b", "100%", 'q"uote', "back\\slash", " lead", "trail ", "Я", "a~b", "x*"):
             assert escape(level, "/") == level
+            assert written(level, "/", "_") == level
+
+    def test_blanks_that_would_not_be_seen_are_shown(self) -> None:
+        shown = [visible(name) for name in ("a b", "Ordner ", " a", "a  b", "x/ y")]
+        assert shown == ["a b", '"Ordner "', '" a"', '"a  b"', "x/ y"]
+
+    def test_the_natural_order(self) -> None:
+        names = ["b", "a10", "INBOX/x", "A2", "a/b", "INBOX", "a", "a2b", "10", "9", "a02", "é"]
+        assert sorted(names, key=natural_order) == [
+            "INBOX", "INBOX/x", "9", "10", "a", "a/b", "A2", "a02", "a2b", "a10", "b", "é",
+        ]  # fmt: skip
+
+    @given(st.lists(st.text("aA019/é. ", max_size=6)))
+    def test_any_names_can_be_put_in_order(self, names: list[str]) -> None:
+        ordered = sorted(names, key=natural_order)
+        assert sorted(set(names), key=natural_order) == list(dict.fromkeys(ordered))
 
 
 class TestTable:
@@ -166,13 +183,13 @@ class TestPlaces:
 
     def test_a_separator_inside_a_name_is_written_differently_and_said(self) -> None:
         (mapped,) = map_folders(listing("Dr. Jones"), listing(separator="."))
-        assert mapped.destination_name == b"Dr=2E Jones"
-        assert mapped.note == "the destination cannot hold its name as it is; called Dr=2E Jones there"
+        assert mapped.destination_name == b"Dr_ Jones"
+        assert mapped.note == "the destination cannot hold its name as it is; called Dr_ Jones there"
 
     @pytest.mark.parametrize(
         ("name", "called"),
         [
-            ("~x", "=7Ex"), ("a//b", "a/=/b"), ("..", "=2E=2E"), ("a\x07b", "a=07b"), ("a=2Eb", "a=3D2Eb"),
+            ("~x", "_x"), ("a//b", "a/_/b"), ("..", "__"), ("a\x07b", "a_b"), ("a=2Eb", "a=2Eb"),
             (" lead", " lead"), ("trail ", "trail "), ("100%*", "100%*"), ('a"b\\c', 'a"b\\c'),
         ],
     )  # fmt: skip
@@ -183,7 +200,7 @@ class TestPlaces:
 
     def test_names_that_are_no_modified_utf7_are_written_anew(self) -> None:
         mapped = map_folders(listing("Entwürfe".encode(), b"a&b", b"caf\xe9"), listing())
-        assert [m.destination_name for m in mapped] == [b"Entw&APw-rfe", b"a&-b", b"caf=E9"]
+        assert [m.destination_name for m in mapped] == [b"Entw&APw-rfe", b"a&-b", b"caf_"]
         assert all("modified UTF-7" in m.note for m in mapped)
         assert [m.source_name for m in mapped] == ["Entwürfe".encode(), b"a&b", b"caf\xe9"]
 
@@ -207,10 +224,10 @@ class TestPlaces:
     def test_what_the_destination_refuses_can_be_told(self) -> None:
         rules = NameRules(forbidden=".", reserved={"files"}, odd_spaces=False)
         mapped = map_folders(listing("a.b", "Files", "Files/x", " two  spaces"), listing(), rules=rules)
-        assert mapped[0].destination_name == b"a=2Eb"
+        assert mapped[0].destination_name == b"a_b"
         assert mapped[1].destination_name.startswith(b"Files~")
         assert mapped[2].destination_name == mapped[1].destination_name + b"/x"
-        assert mapped[3].destination_name == b"=20two =20spaces"
+        assert mapped[3].destination_name == b"_two _spaces"
 
     def test_the_destinations_own_spelling_is_used(self) -> None:
         here = listing("Entwürfe".encode(), "Inbox", "nfd e\u0301")

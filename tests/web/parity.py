@@ -82,7 +82,7 @@ _IMPORT: Final = "/imports/{import_id}"
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
 TABLE: Final[Mapping[str, Verb]] = {
-    "check": Verb(at=_REHEARSED, options=_ENDS),
+    "check": Verb(at=_REHEARSED, options={**_ENDS, "--shared-folders": "body.shared_folders"}),
     "plan": Verb(at=_REHEARSED, options={**_ENDS, **_WANTED}),
     "import": Verb(
         at=("POST /imports", f"POST {_IMPORT}/start", f"GET {_IMPORT}/events", f"POST {_IMPORT}/verify"),

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import SecretStr
 
+from producer.show.naming import left_out_of
 from producer.trouble import addressed
 from producer.web import mailboxes as counterpart
 from producer.web.access import Known
@@ -40,6 +41,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
     values: dict[str, Any] = {
         "request": found, "mailbox": mailbox, "tally": tally, "folders": folders, "notes": notes[:_NOTES],
         "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
+        "left_out": left_out_of(mailbox).note(),
         "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
     }  # fmt: skip

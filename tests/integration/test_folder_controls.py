@@ -1,0 +1,96 @@
+"""Negative controls: without each protection of folders, what it protects from happens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+import worker.copy
+import worker.folder_making
+from shared.folder_places import Places
+from shared.folder_tree import Tree
+from shared.messages import Owner
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faults import reply
+from tests.servers.faulty import Command, FaultyServer
+from worker.copy import BatchCopy
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def removed_at(wires: Wires, command: bytes, *, times: int) -> None:
+    """`Work` is gone at the destination when these commands come."""
+    left = [times]
+
+    def due(found: Command) -> bool:
+        if not left[0] or not re.match(command + rb'"?Work"?', found.text):
+            return False
+        left[0] -= 1
+        wires.new.folders.pop(b"Work", None)
+        return True
+
+    wires.destination.faults.add(reply(due, b"NO [TRYCREATE] there is no such folder", times=None))
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_others_share(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
+    if not protected:
+        monkeypatch.setattr(Tree, "owner", lambda self, name: Owner.PERSONAL)
+    wires.old.namespace = wires.new.namespace = b'(("" "/")) (("shared/" "/")) (("Public/" "/"))'
+    for number, name in enumerate((b"shared/bob", b"Work")):
+        wires.old.folder(name).add(plain(number))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert (b"shared/bob" in wires.new.folders) is not protected
+    assert (stage.mailbox().other_folders == 1) is protected
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_place_among_what_others_share(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
+    if not protected:
+        monkeypatch.setattr(Places, "_is_ours", lambda self, path: True)
+    wires.new.namespace = b'(("" "/")) NIL (("Public/" "/"))'
+    wires.old.folder(b"Public/News").add(plain(1))
+    Stage(wires.source, wires.destination).to_the_end()
+    assert (b"Public/News" in wires.new.folders) is not protected
+    assert (b"Public_/News" in wires.new.folders) is protected
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
+    if not protected:
+        monkeypatch.setattr(worker.folder_making, "MOST_ROUNDS", 1)
+    wires.fill(3, b"v1.2")
+    wires.fill(2, b"R&-D")
+    wires.destination.faults.add(reply(rb"^CREATE .*[.]", b"NO [CANNOT] no dots", times=None))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == ({"copied": 5} if protected else {"copied": 2, "failed": 3})
+    assert set(wires.new.folders) == {b"INBOX", b"R&-D"} | ({b"v1_2"} if protected else set())
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
+    if not protected:
+        monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: self._destination.open(name))
+    wires.fill(4, b"Work")
+    removed_at(wires, rb"^APPEND ", times=1)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == ({"copied": 4} if protected else {"failed": 4})
+
+
+def test_without_a_bound_a_folder_that_is_always_removed_never_ends(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker.copy, "MOST_REMADE", 1_000_000)
+    wires.fill(4, b"Work")
+    removed_at(wires, rb"^APPEND ", times=1_000_000)
+    with pytest.raises(AssertionError, match="not finished"):
+        Stage(wires.source, wires.destination).to_the_end(limit=60)

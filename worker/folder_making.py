@@ -1,0 +1,118 @@
+"""Maps a mailbox's folders to the destination, and makes those that are not there.
+
+A folder that the destination refuses gets the next name that `shared.folder_places` has for it; all others keep theirs. What no
+name helps, and what has another reason than its name, is left to be told when its messages are to be copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from shared.errors import FolderRefused, Throttled
+from shared.folder_tree import is_inbox
+from shared.folders import LeftOut, MappedFolder, left_out, map_wanted
+from shared.gmail import EXTENSION, LabelMode, narrowed
+from shared.mail import FolderListing, MailDestination, MailSource
+from shared.mail.refusals import response_code
+from shared.model import Folder, Options
+from worker.sessions import together
+
+#: How often names are tried: a tree of folders that take no folders below them needs one for each level.
+MOST_ROUNDS: Final = 24
+#: Response codes of a refusal that no other name helps (RFC 5530).
+_NOT_THE_NAME: Final = frozenset(
+    {
+        "NOPERM",
+        "OVERQUOTA",
+        "LIMIT",
+        "UNAVAILABLE",
+        "SERVERBUG",
+        "INUSE",
+        "PRIVACYREQUIRED",
+        "CONTACTADMIN",
+        "READ-ONLY",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Folders:
+    """The folders of one mailbox."""
+
+    #: What the source lists.
+    listing: FolderListing
+    #: Where each goes, INBOX first.
+    mapped: list[MappedFolder]
+    #: Folders that are not the account's own and are left out.
+    left_out: LeftOut
+
+
+def make_folders(
+    source: MailSource, destination: MailDestination, options: Options, known: Sequence[Folder]
+) -> Folders:
+    """Maps, makes and subscribes; `known` is what an earlier pass planned. Raises what the ports raise."""
+    theirs, ours = together(source.listing, destination.listing)
+    subscribed = {folder.name for folder in ours.folders if folder.subscribed}
+    listed = {folder.name for folder in ours.folders}
+    # A folder that never was there is not kept: it may get another name now.
+    notes = {f.source_name: f.note for f in known if f.destination_uidvalidity or f.destination_name in listed}
+    pins = {f.source_name: f.destination_name for f in known if f.source_name in notes}
+    refused: dict[bytes, dict[bytes, str]] = {}
+    for _ in range(MOST_ROUNDS):
+        mapped = _mapped(theirs, ours, source, options, pins, refused)
+        mapped = [_remembering(one, notes.get(one.source_name, "")) for one in mapped]
+        wanted = [one for one in mapped if not one.skip]
+        missing = [one for one in wanted if not one.exists and not _was_refused(one, refused)]
+        # Parents first: what is made below a name may take the name itself.
+        missing.sort(key=lambda one: one.destination_name.count((ours.separator or "\0").encode()))
+        errors = dict(zip(missing, destination.create([one.destination_name for one in missing]), strict=True))
+        failed = {one: error for one, error in errors.items() if error is not None}
+        for one, error in failed.items():
+            if isinstance(error, Throttled):
+                raise error
+            refused.setdefault(one.source_name, {})[one.destination_name] = getattr(error, "detail", "")
+        again = {one.source_name for one, error in failed.items() if _another_name_may_help(error)}
+        if not again:
+            break
+        pins = {one.source_name: one.destination_name for one in wanted if one.source_name not in again}
+        notes = {one.source_name: one.note for one in wanted}
+        ours = destination.listing()
+    fresh = [one.destination_name for one in wanted if one.subscribed and one.destination_name not in subscribed]
+    if fresh:
+        destination.subscribe(fresh)
+    mapped.sort(key=lambda one: not is_inbox(one.source_name))
+    return Folders(listing=theirs, mapped=mapped, left_out=left_out(mapped))
+
+
+def _mapped(
+    theirs: FolderListing,
+    ours: FolderListing,
+    source: MailSource,
+    options: Options,
+    pins: dict[bytes, bytes],
+    refused: dict[bytes, dict[bytes, str]],
+) -> list[MappedFolder]:
+    mapped = map_wanted(theirs, ours, options, known=pins, refused=refused)
+    if EXTENSION in source.capabilities:
+        mapped = narrowed(theirs, mapped, LabelMode(options.gmail_labels))
+    return mapped
+
+
+def _was_refused(one: MappedFolder, refused: dict[bytes, dict[bytes, str]]) -> bool:
+    return one.destination_name in refused.get(one.source_name, {})
+
+
+def _another_name_may_help(error: Exception) -> bool:
+    """Whether the name may be why it was refused; what the server says of it, it seldom says in a way that can be read."""
+    if not isinstance(error, FolderRefused):
+        return False
+    return response_code(error.detail.encode()) not in _NOT_THE_NAME
+
+
+def _remembering(one: MappedFolder, before: str) -> MappedFolder:
+    """With the reason for its name that an earlier pass, or an earlier round, gave: what is kept has none of its own."""
+    called = f"called {one.destination_display} there"
+    head, found, _ = before.partition(called)
+    return replace(one, note=head + found) if found and one.note == called else one
