@@ -30,6 +30,7 @@ from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.show import document
+from producer.show.destinations import destination_lines
 from producer.show.lines import spoken_mailboxes, summary
 from producer.show.live import Display, display
 from producer.show.naming import naming_lines
@@ -67,6 +68,9 @@ def run_import(
             if request.accounts.generate:
                 rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
+            if ground.store.import_(wanted.import_id) is None:
+                for line in destination_lines(rows):
+                    say(line)
             Acts(ground).begin(request, wanted, mailboxes, rows)
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:

@@ -19,9 +19,11 @@ from producer.cli.verb import (
     EncodingOption,
     ExcludeOption,
     GeneratePasswordsOption,
+    IgnoreColumnOption,
     IncludeOption,
     JsonOption,
     ManifestArgument,
+    NoHeaderOption,
     PlaintextOption,
     SeparatorOption,
     SourceAdminOption,
@@ -36,6 +38,7 @@ from producer.cli.verb import (
 )
 from producer.cli.wanting import SharedFoldersOption, allowing, wanting
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.columns import Reading
 from producer.intake.wanted import Wanted
 
 
@@ -55,6 +58,8 @@ def check(
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
+    ignore_column: IgnoreColumnOption = None,
+    no_header: NoHeaderOption = False,
     source_ca: SourceCaOption = "",
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
@@ -78,6 +83,7 @@ def check(
 
     request = read_request(
         manifest, source, destination, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
+        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
         source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
@@ -99,6 +105,8 @@ def plan(
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
+    ignore_column: IgnoreColumnOption = None,
+    no_header: NoHeaderOption = False,
     source_ca: SourceCaOption = "",
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
@@ -122,7 +130,9 @@ def plan(
 
     request = read_request(
         manifest, source, destination, wanted=wanted, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
-        encoding=encoding, separator=separator, source_ca=source_ca, destination_ca=destination_ca,
+        encoding=encoding, separator=separator,
+        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
+        source_ca=source_ca, destination_ca=destination_ca,
         source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
@@ -165,6 +175,8 @@ def import_(
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
+    ignore_column: IgnoreColumnOption = None,
+    no_header: NoHeaderOption = False,
     source_ca: SourceCaOption = "",
     destination_ca: DestinationCaOption = "",
     source_fingerprint: SourcePinOption = "",
@@ -188,7 +200,8 @@ def import_(
 
     request = read_request(
         manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
-        window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator, source_ca=source_ca,
+        window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
+        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header), source_ca=source_ca,
         destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,

@@ -11,6 +11,7 @@ from typing import Any
 from producer.cli.verb import say
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
 from producer.intake.manifest import Limits, Manifest, Servers, parse_manifest
@@ -59,6 +60,7 @@ def read_request(
     allow_plaintext: bool = False,
     encoding: str = "",
     separator: str = "",
+    reading: Reading = Reading(),  # noqa: B008
     source_ca: str = "",
     destination_ca: str = "",
     source_fingerprint: str = "",
@@ -133,7 +135,13 @@ def read_request(
         by_rows = "source" not in sign_ins or sign_ins["source"].by_rows
         servers = row_servers(allow_plaintext=allow_plaintext, ca_file=source_ca)
         rows = read_manifest(
-            manifest, encoding=encoding, separator=separator, passwords=by_rows, servers=servers, allowed=allowed
+            manifest,
+            encoding=encoding,
+            separator=separator,
+            passwords=by_rows,
+            servers=servers,
+            allowed=allowed,
+            reading=reading,
         )
     except UsageError as error:
         faults.append(str(error))
@@ -203,6 +211,7 @@ def read_manifest(
     passwords: bool = True,
     servers: Servers = parse_endpoint,
     allowed: Allowed = NOTHING_ALLOWED,
+    reading: Reading = Reading(),  # noqa: B008
 ) -> Manifest:
     """The file's rows; `passwords`: whether each must give one. Raises `UsageError` with every row's fault."""
     most = Limits().file_bytes + 1
@@ -215,5 +224,11 @@ def read_manifest(
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
     return parse_manifest(
-        content, encoding=encoding, separator=separator, passwords=passwords, servers=servers, allowed=allowed
+        content,
+        encoding=encoding,
+        separator=separator,
+        passwords=passwords,
+        servers=servers,
+        allowed=allowed,
+        reading=reading,
     )

@@ -12,6 +12,7 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, say
 from producer.intake.allowed import LOOKED_AT
+from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
 from producer.show.lines import spoken_mailboxes
@@ -75,7 +76,7 @@ def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) ->
 
 
 def run_credentials(
-    which: str, file: Path | None, secret_files: Mapping[str, str], *, encoding: str, separator: str,
+    which: str, file: Path | None, secret_files: Mapping[str, str], *, encoding: str, separator: str, reading: Reading,
     state_dir: Path | None,
 ) -> int:  # fmt: skip
     """New passwords: `file` of mailboxes, `secret_files` by side of what signs in for all."""
@@ -84,7 +85,7 @@ def run_credentials(
     # Where passwords go to is known from the import; here a server only says which mailbox is meant.
     servers = row_servers(allow_plaintext=True)
     manifest = (
-        read_manifest(file, encoding=encoding, separator=separator, servers=servers, allowed=LOOKED_AT)
+        read_manifest(file, encoding=encoding, separator=separator, servers=servers, allowed=LOOKED_AT, reading=reading)
         if file
         else None
     )

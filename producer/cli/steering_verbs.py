@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from producer.cli.verb import EncodingOption, ImportArgument, MailboxOption, SeparatorOption, StateOption, verb
+from producer.cli.verb import (
+    EncodingOption,
+    IgnoreColumnOption,
+    ImportArgument,
+    MailboxOption,
+    NoHeaderOption,
+    SeparatorOption,
+    StateOption,
+    verb,
+)
+from producer.intake.columns import Reading
 
 
 def declare(app: typer.Typer) -> None:
@@ -67,6 +77,8 @@ def credentials(
     destination_password_file: Annotated[str, typer.Option(metavar="FILE", help="The same of the destination.")] = "",
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
+    ignore_column: IgnoreColumnOption = None,
+    no_header: NoHeaderOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
@@ -74,7 +86,10 @@ def credentials(
 
     files = {"source": source_password_file, "destination": destination_password_file}
     given = {side: path for side, path in files.items() if path}
-    return steering.run_credentials(which, file, given, encoding=encoding, separator=separator, state_dir=state_dir)
+    reading = Reading(ignored=tuple(ignore_column or ()), no_header=no_header)
+    return steering.run_credentials(
+        which, file, given, encoding=encoding, separator=separator, reading=reading, state_dir=state_dir
+    )
 
 
 def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:

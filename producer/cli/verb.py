@@ -136,6 +136,13 @@ EncodingOption = Annotated[
 SeparatorOption = Annotated[
     str, typer.Option("--separator", help="Of the manifest: comma, semicolon or tab; found out without it.")
 ]
+IgnoreColumnOption = Annotated[
+    list[str] | None,
+    typer.Option("--ignore-column", metavar="HEADING", help="Leave this column of the manifest out; may be repeated."),
+]
+NoHeaderOption = Annotated[
+    bool, typer.Option("--no-header", help="The manifest's first row is a mailbox, whatever it looks like.")
+]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, max=10_000, help="Batches that one worker copies at the same time.")
 ]

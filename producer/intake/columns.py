@@ -3,46 +3,20 @@
 from __future__ import annotations
 
 import difflib
-import re
-import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
 
-#: Column → its other names. Case, spaces, "-", "_" and "." do not count. Beside our own: Yandex 360 (yandex_login,
-#: external_email), Exchange's EAC (EmailAddress, UserName, Password), Google's migration. Not imapsync's user1 and
-#: password1: they are too likely to be somebody's login and password.
-NAMES: Mapping[str, tuple[str, ...]] = {
-    "login": (
-        "user", "username", "email", "e-mail", "mail", "address", "email address", "account", "mailbox", "source",
-        "source_login", "source_user", "source_email", "source_mailbox", "old_login", "old_email", "external_email",
-        "external_login", "логин", "почта", "эл. почта", "электронная почта", "адрес", "ящик",
-        "почтовый ящик", "пользователь", "аккаунт", "учётная запись", "учетная запись", "старый логин",
-    ),
-    "password": (
-        "pass", "passwd", "pwd", "source_password", "old_password", "external_password", "email_password",
-        "app_password", "пароль", "старый пароль",
-    ),
-    "new_login": (
-        "new_email", "new_user", "new_username", "new_address", "new_mailbox", "destination", "destination_login",
-        "destination_user", "destination_email", "destination_mailbox", "target", "target_login", "target_email",
-        "target_user", "dest_login", "dest_email", "yandex_login", "новый логин", "новая почта",
-        "новый ящик", "новый адрес", "сотрудник",
-    ),
-    "new_password": (
-        "new_pass", "destination_password", "target_password", "dest_password", "yandex_password",
-        "новый пароль",
-    ),
-    "first_name": ("firstname", "given_name", "имя"),
-    "last_name": ("lastname", "surname", "family_name", "фамилия"),
-    "server": (
-        "source_server", "source_host", "imap_server", "imap_host", "pop3_server", "pop_server", "mail_server", "host",
-        "old_server", "сервер", "почтовый сервер", "старый сервер",
-    ),
-    "quota": ("quota_mb", "mailbox_quota", "size_limit", "квота"),
-}  # fmt: skip
+#: What is said of a first row that no login of the others is like.
+NO_ADDRESS: Final = (
+    "looks like a header with unknown headings, since every other login is an address: use those of the template"
+)
+#: What a column is whose heading is not understood though values stand under it: a question that only a person answers.
+UNKNOWN: Final = "?"
 
 #: Without a header: number of columns → what they are.
 WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
@@ -53,22 +27,15 @@ WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
 
 
 def names_a_column(text: str) -> bool:
-    """Whether this is a name of a column, and so nobody's password."""
-    return _plain(text) in _FIELDS
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[\s_.\-]+", "", unicodedata.normalize("NFKC", name).casefold())
-
-
-_FIELDS = {_plain(alias): column for column, names in NAMES.items() for alias in (column, *names)}
+    """Whether this is a known heading, and so nobody's password."""
+    return plain(text) in COLUMN_OF or plain(text) in NO_COLUMN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
     """What each column holds."""
 
-    #: Column of `NAMES`, or "" for one that is ignored.
+    #: Column of `NAMES`, "" for one that is left out, `UNKNOWN` for one that somebody has to name.
     fields: tuple[str, ...]
     #: Whether the first row is a header.
     header: bool
@@ -76,18 +43,32 @@ class Columns:
     warnings: tuple[str, ...] = ()
 
 
-def columns_of(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True) -> Columns:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """What a person said about the columns beforehand."""
+
+    #: Headings of columns that are to be left out, in any spelling.
+    ignored: tuple[str, ...] = ()
+    #: Whether the first row is a mailbox whatever it looks like.
+    no_header: bool = False
+
+
+def columns_of(
+    rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True, reading: Reading = Reading()
+) -> Columns:
     """From the first row when it is a header, else from the usual number of columns. `passwords`: whether each row must
     give one. Raises `ManifestInvalid`."""
+    if reading.no_header:
+        return Columns(fields=_by_number(rows, passwords=passwords), header=False)
     line, first = rows[0]
     names = [cell.text for cell in first]
-    while len(names) > 2 and not names[-1]:
+    while len(names) > 2 and not names[-1] and not _held(rows, len(names) - 1):
         names.pop()
-    fields = [_FIELDS.get(_plain(name), "") for name in names]
-    if {"emailaddress", "username"} <= set(map(_plain, names)):  # EAC: the first is the mailbox there, the second here
-        fields = ["new_login" if _plain(n) == "emailaddress" else f for n, f in zip(names, fields, strict=True)]
+    fields = [COLUMN_OF.get(plain(name), "") for name in names]
+    if {"emailaddress", "username"} <= set(map(plain, names)):  # EAC: the first is the mailbox there, the second here
+        fields = ["new_login" if plain(n) == "emailaddress" else f for n, f in zip(names, fields, strict=True)]
     if "login" in fields and (sum(map(bool, fields)) >= 2 or (not passwords and len(fields) == 1)):
-        return _header(line, names, fields, passwords=passwords)
+        return _header(rows, names, fields, passwords=passwords, reading=reading)
     if "login" not in fields and len(fields) > 1 and all(fields):
         # Words that all name columns are no account; tried on a server, they would be a stranger's login.
         raise ManifestInvalid([RowError(line=line, what="the header has no login column")])
@@ -96,17 +77,32 @@ def columns_of(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True
         number, meant = next((at, _meant(name)) for at, name in enumerate(names, start=1) if _meant(name))
         what = f"looks like a header, but column {number} is not known; did you mean {meant}?"
         raise ManifestInvalid([RowError(line=line, what=what)])
+    others = [cells[0].text for _, cells in rows[1:] if cells]
+    if "@" not in names[0] and others and all("@" in login for login in others):
+        raise ManifestInvalid([RowError(line=line, what=NO_ADDRESS)])
     warnings = (f"row {line} is read as a mailbox; if it is a header, name at least login and password",) * (
         "login" in fields
     )
     return Columns(fields=_by_number(rows, passwords=passwords), header=False, warnings=warnings)
 
 
+def _held(rows: Sequence[tuple[int, list[Cell]]], at: int) -> int:
+    """How many rows below the first hold a value in this column."""
+    return sum(1 for _, cells in rows[1:] if at < len(cells) and cells[at].text)
+
+
 def chosen_columns(columns: Columns, *, passwords: bool = True) -> Columns:
     """What a person chose, checked. Raises `ManifestInvalid`."""
-    twice = [column for column, times in Counter(filter(None, columns.fields)).items() if times > 1]
+    twice = [
+        column for column, times in Counter(filter(None, columns.fields)).items() if times > 1 and column != UNKNOWN
+    ]
     errors = [RowError(line=0, column=column, what="is chosen for several columns: keep one") for column in twice]
     wanted = ("login", "password") if passwords else ("login",)
+    errors += [
+        RowError(line=0, column=f"column {at}", what="say what this column is, or leave it out")
+        for at, column in enumerate(columns.fields, start=1)
+        if column == UNKNOWN
+    ]
     errors += [
         RowError(line=0, column=column, what="say which column this is")
         for column in wanted
@@ -117,7 +113,14 @@ def chosen_columns(columns: Columns, *, passwords: bool = True) -> Columns:
     return columns
 
 
-def _header(line: int, names: list[str], fields: list[str], *, passwords: bool) -> Columns:
+def _header(
+    rows: Sequence[tuple[int, list[Cell]]], names: list[str], fields: list[str], *, passwords: bool, reading: Reading
+) -> Columns:
+    line = rows[0][0]
+    left_out = NO_COLUMN | set(map(plain, reading.ignored))
+    fields = [
+        "" if plain(name) in map(plain, reading.ignored) else column for name, column in zip(names, fields, strict=True)
+    ]
     errors = [
         RowError(line=line, column=", ".join(n for n, f in zip(names, fields, strict=True) if f == column),
                  what=f"{times} columns mean {column}: rename all but one")
@@ -129,9 +132,30 @@ def _header(line: int, names: list[str], fields: list[str], *, passwords: bool) 
         errors.append(RowError(line=line, what="the header has no password column"))
     if errors:
         raise ManifestInvalid(errors)
-    ignored = [name for name, column in zip(names, fields, strict=True) if name and not column]
-    warnings = (f"these columns mean nothing here and are ignored: {', '.join(ignored)}",) * bool(ignored)
-    return Columns(fields=tuple(fields), header=True, warnings=warnings)
+    unanswered = [
+        not column and plain(name) not in left_out and _held(rows, at) > 0
+        for at, (name, column) in enumerate(zip(names, fields, strict=True))
+    ]
+    ignored = [
+        name for name, column, asked in zip(names, fields, unanswered, strict=True) if name and not column and not asked
+    ]
+    warnings = (f"these columns are left out: {', '.join(ignored)}",) * bool(ignored)
+    known = [UNKNOWN if asked else column for column, asked in zip(fields, unanswered, strict=True)]
+    return Columns(fields=tuple(known), header=True, warnings=warnings)
+
+
+def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[RowError]:
+    """One for each column that only a person can name: whose heading is not known though values stand under it."""
+    line, names = rows[0]
+    return [
+        RowError(
+            line=line,
+            column=names[at].text if at < len(names) and names[at].text else f"column {at + 1}",
+            what=f"this heading is not known, and {_held(rows, at)} rows hold a value under it: rename it, or leave the column out",
+        )
+        for at, column in enumerate(columns.fields)
+        if column == UNKNOWN
+    ]
 
 
 def _unknown(line: int, names: list[str], fields: list[str]) -> list[RowError]:
@@ -144,11 +168,11 @@ def _unknown(line: int, names: list[str], fields: list[str]) -> list[RowError]:
 
 
 def _meant(name: str) -> str:
-    plain = _plain(name)
-    close = (
-        difflib.get_close_matches(plain, _FIELDS, n=1, cutoff=0.85) if plain.isalpha() and 5 < len(plain) < 40 else []
-    )
-    return _FIELDS[close[0]] if close and plain not in _FIELDS else ""
+    word = plain(name)
+    if word in COLUMN_OF or word in NO_COLUMN or not word.isalpha() or not 5 < len(word) < 40:
+        return ""
+    close = difflib.get_close_matches(word, COLUMN_OF, n=1, cutoff=0.85)
+    return COLUMN_OF[close[0]] if close else ""
 
 
 def _by_number(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool) -> tuple[str, ...]:

@@ -17,8 +17,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from producer.intake.allowed import LOOKED_AT, NOTHING_ALLOWED, Allowed
-from producer.intake.columns import NAMES, Columns, chosen_columns, columns_of
+from producer.intake.columns import Columns, Reading, chosen_columns, columns_of, questions
 from producer.intake.endpoints import parse_endpoint
+from producer.intake.headings import NAMES
 from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, read_sheet
 from shared.credentials import Secret
 from shared.errors import UsageError
@@ -72,6 +73,8 @@ class Row:
     new_password: Secret
     #: Whether it was given, for the destination alone.
     own_new_password: bool = False
+    #: Whether the login at the destination was given; else the source's is assumed.
+    own_new_login: bool = False
     #: For the account at the destination; "" when not given.
     first_name: str = ""
     #: For the account at the destination; "" when not given.
@@ -107,6 +110,7 @@ def parse_manifest(
     passwords: bool = True,
     servers: Servers = parse_endpoint,
     allowed: Allowed = NOTHING_ALLOWED,
+    reading: Reading = Reading(),  # noqa: B008
 ) -> Manifest:
     """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
     `passwords`: whether each row must give one; not where an administrator signs in, or a token does. `servers` reads the
@@ -121,6 +125,7 @@ def parse_manifest(
         passwords=passwords,
         servers=servers,
         allowed=allowed,
+        reading=reading,
     )
     if errors:
         raise ManifestInvalid(errors)
@@ -137,31 +142,38 @@ def sift_manifest(
     servers: Servers = parse_endpoint,
     columns: Columns | None = None,
     allowed: Allowed = NOTHING_ALLOWED,
+    reading: Reading = Reading(),  # noqa: B008
 ) -> tuple[Manifest, tuple[RowError, ...]]:
     """The good rows, and what is wrong with the others. `columns`: what a person says that they mean; None: what they seem
-    to. Raises `ManifestInvalid` for a file that cannot be read at all."""
+    to, given what was said in `reading`. Raises `ManifestInvalid` for a file that cannot be read at all, and for a column that
+    only a person can name."""
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
     sheet = read_sheet(data, encoding=encoding, separator=separator, max_rows=limits.rows, one_column=not passwords)
     if not sheet.rows:
         raise ManifestInvalid(sheet.errors or [RowError(line=0, what="it is empty")])
-    columns = chosen_columns(columns, passwords=passwords) if columns else columns_of(sheet.rows, passwords=passwords)
+    if columns:
+        columns = chosen_columns(columns, passwords=passwords)
+    else:
+        columns = columns_of(sheet.rows, passwords=passwords, reading=reading)
+        if asked := questions(sheet.rows, columns):
+            raise ManifestInvalid(asked)
     lines = sheet.rows[1:] if columns.header else sheet.rows
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
-    reading = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers, allowed)
+    made = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers, allowed)
     # Lists that were joined bring their headers along; read as a mailbox such a row would ask for one named "login".
     header = [cell.text for cell in sheet.rows[0][1]] if columns.header else None
     again = {line for line, cells in lines if [cell.text for cell in cells] == header}
-    reading.errors += [RowError(line=line, what="repeats the header: delete this row") for line in sorted(again)]
-    rows = [row for line, cells in lines if line not in again and (row := reading.row(line, cells))]
-    errors = sorted([*sheet.errors, *reading.errors], key=lambda error: error.line)
+    made.errors += [RowError(line=line, what="repeats the header: delete this row") for line in sorted(again)]
+    rows = [row for line, cells in lines if line not in again and (row := made.row(line, cells))]
+    errors = sorted([*sheet.errors, *made.errors], key=lambda error: error.line)
     if not lines and not errors:
         errors = [RowError(line=0, what="it has a header and no rows")]
     manifest = Manifest(
         rows=tuple(rows),
-        warnings=(*sheet.warnings, *columns.warnings, *reading.warnings()),
+        warnings=(*sheet.warnings, *columns.warnings, *made.warnings()),
         encoding=sheet.encoding,
         separator=sheet.separator,
         columns=columns.fields,
@@ -245,6 +257,11 @@ class _Reading:
             self._odd[f"{column} begins or ends with a space, which is kept since it is in quotation marks"].append(
                 line
             )
+        if column and column not in ("password", "new_password", "quota"):
+            if re.fullmatch(r"\d[.,]\d+[eE]\+\d+", text):
+                self._odd[f"{column} is a number as Excel rounds it: write it as text in the spreadsheet"].append(line)
+            elif re.match(r"=\w+[(&]|=[A-Z]+\d+", text):
+                self._odd[f"{column} is a formula, not its value: save the values"].append(line)
         if text[:1] in "“”„«" and text and column:
             self._odd[f"{column} begins with a typographic quotation mark, which is taken for a part of it"].append(
                 line
@@ -259,6 +276,7 @@ class _Reading:
             new_login=text["new_login"] or text["login"],
             new_password=Secret(text["new_password"] or text["password"]),
             own_new_password=bool(text["new_password"]),
+            own_new_login=bool(text["new_login"]),
             first_name=text["first_name"],
             last_name=text["last_name"],
             quota_bytes=self._quota(line, text["quota"]),

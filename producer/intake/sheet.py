@@ -1,8 +1,8 @@
 """Bytes to cells: in which encoding, by which separator, what is quoted, and on which line.
 
 The csv module reads each line by itself: no login, password or name holds a line break, and so an unclosed quotation
-mark costs its own row only. Since it does not tell quoted values from bare ones, spaces are stripped in rows without
-any quotation mark, and kept in the others.
+mark costs its own row only. It does not tell quoted values from bare ones, so a second look at the line does: spaces
+around a bare value are dropped, inside quotation marks every space belongs to the value.
 """
 
 from __future__ import annotations
@@ -71,9 +71,9 @@ class ManifestInvalid(UsageError):
 class Cell:
     """One value."""
 
-    #: As meant: without the quotation marks, and in a row without any, without spaces around it.
+    #: As meant: without the quotation marks; without spaces around it where there are no marks.
     text: str
-    #: Whether its row has quotation marks, so that spaces may be meant.
+    #: Whether it stands in quotation marks, so that spaces are meant.
     quoted: bool = False
 
 
@@ -101,7 +101,8 @@ def read_sheet(
     text, used = decode(data, encoding)
     if max(text.count("\n"), text.count("\r")) > 2 * max_rows + 1000:
         raise _unreadable(f"more than {max_rows} rows: split the file")
-    divider = _named(separator) if separator else find_separator(text, one_column=one_column)
+    stated, text = _stated_separator(text)
+    divider = _named(separator or stated) if separator or stated else find_separator(text, one_column=one_column)
     sheet = Sheet(encoding=used, separator=divider)
     if not encoding and used in ("cp1251", "cp1252"):
         sheet.warnings.append(
@@ -128,7 +129,7 @@ def decode(data: bytes, encoding: str = "") -> tuple[str, str]:
     """(text, encoding). What is said wins, then a byte order mark, UTF-16 that cannot be anything else, UTF-8, and of
     the two Windows code pages the likelier. Raises `ManifestInvalid`."""
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
-        raise _unreadable("this is a spreadsheet of a program's own kind: save it as CSV")
+        raise _unreadable("this is a spreadsheet file (.xlsx, .xls or .ods): save it as CSV")
     if encoding:
         try:
             return data.decode(encoding).removeprefix("\ufeff"), encoding
@@ -193,6 +194,12 @@ def find_separator(text: str, *, one_column: bool = False) -> str:
     return votes.most_common(1)[0][0]
 
 
+def _stated_separator(text: str) -> tuple[str, str]:
+    """The separator that Excel's first line ``sep=;`` states, "" without one, and the text with that line blank."""
+    found = re.match(r'"?sep=([,;\t])"?[ ]*(?=\r|\n|\Z)', text, re.IGNORECASE)
+    return (found[1], text[found.end() :]) if found else ("", text)
+
+
 def _named(separator: str) -> str:
     for sign, name in SEPARATORS.items():
         if separator.lower() in (sign, name) or (sign == "\t" and separator == "\\t"):
@@ -204,15 +211,18 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     """(Number, line). Only CR, LF and CRLF break lines; str.splitlines knows more."""
     start, number = 0, 0
     for number, found in enumerate(_LINE_BREAK.finditer(text), start=1):
-        yield number, text[start : found.start()]
+        yield (
+            number,
+            text[start : found.start()].removeprefix("\ufeff"),
+        )  # files that were joined bring their marks along
         start = found.end()
-    yield number + 1, text[start:]
+    yield number + 1, text[start:].removeprefix("\ufeff")
 
 
 _UNCLOSED = "a quotation mark is never closed; inside a value write it twice"
 _BROKEN = "a value holds a line break (or a quotation mark is not closed)"
 _TOO_LONG = f"longer than {_LONGEST_LINE} characters"
-_TRAILING = "something stands behind a closing quotation mark; inside a value write the mark twice"
+_TRAILING = "unexpected text after a closing quotation mark; inside a value write the mark twice"
 
 
 def _cells(line: str, separator: str) -> list[Cell] | str:
@@ -228,9 +238,14 @@ def _cells(line: str, separator: str) -> list[Cell] | str:
         except csv.Error as error:
             if text is tidy or "unexpected end" in str(error):
                 return _UNCLOSED if "unexpected end" in str(error) else _TRAILING
-    if '"' in line:
-        return [Cell(value, True) for value in values]
-    return [Cell(value.strip()) for value in values]
+    if '"' not in line:
+        return [Cell(value.strip()) for value in values]
+    marked = [
+        raw.startswith('"') for raw in re.findall(f'(?:^|{separator})[ ]*("(?:[^"]|"")*+"|[^{separator}]*)', line)
+    ]
+    if len(marked) != len(values):  # what both read differently is kept as it stands
+        marked = [True] * len(values)
+    return [Cell(value if quoted else value.strip(), quoted) for value, quoted in zip(values, marked, strict=True)]
 
 
 def _end_of_value(following: Sequence[tuple[int, str]], separator: str) -> int:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, model_validator
 
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
+from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint
 from producer.intake.manifest import Manifest, sift_manifest
 from producer.intake.providers import catalogue
@@ -43,6 +44,10 @@ class SheetBody(Body):
     manifest_base64: str = Field(default="", description="Or its bytes; the encoding is found out.", repr=False)
     encoding: Literal["", "utf-8", "utf-16", "cp1251", "cp1252"] = ""
     separator: Literal["", "comma", "semicolon", "tab"] = ""
+    ignore_columns: list[_Said] = Field(
+        default_factory=list, max_length=100, description="Headings of columns that are to be left out."
+    )
+    no_header: bool = Field(default=False, description="Whether the first row is a mailbox, whatever it looks like.")
 
     @model_validator(mode="after")
     def _one(self) -> SheetBody:
@@ -70,8 +75,15 @@ class SheetBody(Body):
                 data, encoding = base64.b64decode(self.manifest_base64, validate=True), self.encoding
             except (binascii.Error, ValueError):
                 raise UsageError("manifest_base64 is not base64") from None
+        reading = Reading(ignored=tuple(self.ignore_columns), no_header=self.no_header)
         return sift_manifest(
-            data, encoding=encoding, separator=self.separator, servers=server, passwords=passwords, allowed=allowed
+            data,
+            encoding=encoding,
+            separator=self.separator,
+            servers=server,
+            passwords=passwords,
+            allowed=allowed,
+            reading=reading,
         )
 
 

@@ -44,7 +44,10 @@ EVERYWHERE: Final[Mapping[str, Why]] = {"--state-dir": _STORE, "--json": _JSON}
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
-_SHEET: Final = {"--encoding": "body.encoding", "--separator": "body.separator"}
+_SHEET: Final = {
+    "--encoding": "body.encoding", "--separator": "body.separator", "--ignore-column": "body.ignore_columns",
+    "--no-header": "body.no_header",
+}  # fmt: skip
 _MAKERS: Final[Mapping[str, str | Why]] = {
     "--accounts": "body.accounts",
     "--accounts-secret-file": Why("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES"),

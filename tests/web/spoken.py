@@ -126,7 +126,7 @@ NOT_SHOWN: Final = (
     "refused {} before; it is not tried again",
     "{}: {}, which is not tried for any other mailbox now", "a record needs as many UIDs on both sides: {}",
     "the administrator's login {}", "what {} signs in with",
-    "cannot be read at the source", "email address", "another secret", "the same there", "from elsewhere", "the file",
+    "cannot be read at the source", "no header", "another secret", "the same there", "from elsewhere", "the file",
     "text/csv; charset=utf-8",
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
@@ -166,6 +166,8 @@ _PIN: Final = "if its owner confirms that it is right as it is, accept it with -
 #: Sentences as they are put together from parts, and as the form says them of a side.
 COMPOSED: Final = (
     "Mozilla's public database says so (https://autoconfig.example/v1.1/)", "the domain's own autoconfig says so (https://x.example)",
+    "row 2: login is a number as Excel rounds it: write it as text in the spreadsheet",
+    "rows 3, 4: login is a formula, not its value: save the values",
     "row 3: login begins or ends with a space, which is kept since it is in quotation marks",
     "rows 3, 4 and 12 more: quota holds an invisible character or an unusual space, which is kept",
     "row 3: first_name begins with a typographic quotation mark, which is taken for a part of it",

@@ -14,6 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from producer import operations
 from producer.intake.accounts import AccountsAsked
+from producer.intake.columns import UNKNOWN
 from producer.intake.detect import Detection
 from producer.intake.knock import Step, knock
 from producer.intake.manifest import Row, Servers, template
@@ -125,7 +126,7 @@ def _draw(request: Request, who: Principal, form: Form, status: int = 200, **mor
     usual: dict[str, Any] = {
         "detail": "", "found": None, "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
-        "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS,
+        "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
         "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.counter.makers), "by_key": BY_KEY,
     }  # fmt: skip
     return draw(request, "new.html", who, status, **(usual | more))

@@ -9,6 +9,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from producer import operations
 from producer.intake.allowed import LOOKED_AT, Allowed
+from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
 from producer.web import credentials, imports
 from producer.web.access import Known
@@ -100,7 +101,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
         "preview": None, "draft": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
-        "separators": list(SEPARATORS.values()), "names": FIELDS, "dots": DOTS,
+        "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN, "dots": DOTS,
     }  # fmt: skip
     return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
-from producer.intake.columns import NAMES, Columns, columns_of, names_a_column
+from producer.intake.columns import UNKNOWN, Columns, Reading, columns_of, names_a_column, questions
+from producer.intake.headings import NAMES
 from producer.intake.manifest import Limits, Manifest, ManifestInvalid, Servers, sift_manifest
 from producer.intake.sheet import SEPARATORS, RowError, read_sheet
 from shared.errors import UsageError
@@ -50,6 +51,10 @@ class Line:
     cells: tuple[str, ...]
     #: What is wrong with it.
     errors: tuple[RowError, ...] = ()
+    #: The login at the destination; "" for a row that is not right.
+    destination: str = ""
+    #: Whether that was assumed, since the row gives none.
+    same_login: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,17 +123,16 @@ def look(
     width = Counter(len(cells) for _, cells in sheet.rows[:200]).most_common(1)[0][0]
     errors: tuple[RowError, ...] = ()
     if len(choice.fields) == width and any(choice.fields):
-        fields = tuple(name if name in NAMES else "" for name in choice.fields)
+        fields = tuple(name if name in (*NAMES, UNKNOWN) else "" for name in choice.fields)
         columns = Columns(fields=fields, header=choice.first != "mailbox")
     else:
         try:
-            columns = columns_of(sheet.rows, passwords=passwords)
-            if choice.first == "mailbox":
-                columns = Columns(fields=columns.fields, header=False)
+            columns = columns_of(sheet.rows, passwords=passwords, reading=Reading(no_header=choice.first == "mailbox"))
         except ManifestInvalid as error:
             errors = error.errors
             columns = Columns(fields=("",) * width, header=choice.first == "names")
     manifest: Manifest | None = None
+    errors = errors or tuple(questions(sheet.rows, columns))
     if not errors:
         try:
             manifest, errors = sift_manifest(
@@ -145,23 +149,34 @@ def look(
     )
     # What a person calls a header may be a mailbox with its password.
     first = [cell.text for cell in sheet.rows[0][1]] if columns.header else []
-    headings = tuple(text if names_a_column(text) else "" for text in first)
+    sure = sum(map(names_a_column, first)) >= 2
+    headings = tuple(text if sure or names_a_column(text) else "" for text in first)
     rows = [(number, [cell.text for cell in cells]) for number, cells in sheet.rows[columns.header :]]
     return Preview(
-        choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors), errors=errors,
+        choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors, manifest), errors=errors,
         warnings=manifest.warnings if manifest else tuple(sheet.warnings), manifest=manifest,
     )  # fmt: skip
 
 
 def _lines(
-    rows: Sequence[tuple[int, list[str]]], fields: Sequence[str], errors: Sequence[RowError]
+    rows: Sequence[tuple[int, list[str]]],
+    fields: Sequence[str],
+    errors: Sequence[RowError],
+    manifest: Manifest | None,
 ) -> tuple[Line, ...]:
+    right = {row.line: row for row in manifest.rows} if manifest else {}
     wrong: dict[int, list[RowError]] = {}
     for error in errors:
         wrong.setdefault(error.line, []).append(error)
     chosen = [*rows[:_ROWS], *[row for row in rows[_ROWS:] if row[0] in wrong][:_ROWS]]
     return tuple(
-        Line(number=number, cells=tuple(_shown(cells, fields)), errors=tuple(wrong.get(number, ())))
+        Line(
+            number=number,
+            cells=tuple(_shown(cells, fields)),
+            errors=tuple(wrong.get(number, ())),
+            destination=right[number].new_login if number in right else "",
+            same_login=number in right and not right[number].own_new_login,
+        )
         for number, cells in chosen
     )
 

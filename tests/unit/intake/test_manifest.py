@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from producer.intake import headings
 from producer.intake.allowed import Allowed
-from producer.intake.columns import NAMES
+from producer.intake.columns import Reading
+from producer.intake.headings import NAMES
 from producer.intake.manifest import (
     Limits,
     Manifest,
@@ -46,7 +49,7 @@ def only(text: str | bytes, encoding: str = "", separator: str = "") -> tuple[st
     return plain(row)
 
 
-def errors(text: str | bytes, limits: Limits | None = None, **how: str) -> list[tuple[int, str, str]]:
+def errors(text: str | bytes, limits: Limits | None = None, **how: Any) -> list[tuple[int, str, str]]:
     with pytest.raises(ManifestInvalid) as caught:
         parse_manifest(text if isinstance(text, bytes) else text.encode(), limits=limits, **how)
     return [(error.line, error.column, error.what) for error in caught.value.errors]
@@ -172,11 +175,74 @@ class TestForms:
         manifest = parse_manifest("\n\nlogin;password\r\n\r\na;b\r\n   \nc;d\r\re;f\u2028\x85".encode()[:-5])
         assert [row.line for row in manifest.rows] == [5, 7, 9]
 
-    def test_columns_that_mean_nothing_are_ignored_and_said(self) -> None:
-        manifest = parse_manifest(b"host1;login;password;phone;\nh;a;b;1;\n")
+    def test_a_known_heading_without_meaning_is_left_out_and_said(self) -> None:
+        manifest = parse_manifest(b"department;login;password;phone;\nh;a;b;1;\n")
         assert manifest.rows[0].login == "a"
-        assert manifest.warnings == ("these columns mean nothing here and are ignored: host1, phone",)
+        assert manifest.warnings == ("these columns are left out: department, phone",)
         assert manifest.columns == ("", "login", "password", "")
+
+    def test_an_unknown_heading_over_values_is_a_question(self) -> None:
+        data = b"shade;login;password;;quux\nh;a@x;b;w;\nh;c@x;d;;\n"
+        known = "this heading is not known, and {} rows hold a value under it: rename it, or leave the column out"
+        assert errors(data) == [(1, "shade", known.format(2)), (1, "column 4", known.format(1))]
+        ((where, _, _),) = errors(data, reading=Reading(ignored=("SHADE",)))
+        assert where == 1
+
+    def test_an_unknown_heading_that_is_to_be_left_out_is_no_question(self) -> None:
+        manifest = parse_manifest(b"Shade;login;password\nh;a;b\n", reading=Reading(ignored=("shade",)))
+        assert manifest.rows[0].login == "a"
+        assert manifest.warnings == ("these columns are left out: Shade",)
+
+    def test_an_unknown_heading_over_nothing_is_no_question(self) -> None:
+        assert parse_manifest(b"login;password;shade\na;b;\n").warnings == ("these columns are left out: shade",)
+
+    @pytest.mark.parametrize(
+        "header",
+        [
+            'Login,Password,Owner,"Owner\'s password"', "Логин,Пароль,Владелец,Пароль владельца",
+            "Benutzername,Kennwort,Neue E-Mail,Neues Passwort", "Courriel,Mot de passe,Nouvelle adresse,Nouveau mot de passe",
+            "Source email,Source password,Destination email,Destination password", "login,password,new-login,new-password",
+            "Owner’s login,OWNER PASSWORD,e-mail,pass",
+        ],
+    )  # fmt: skip
+    def test_the_owner_gets_the_mail_however_the_columns_are_called(self, header: str) -> None:
+        cells = "new@y,new-pw,old@x,old-pw" if header.startswith("Owner’s") else "old@x,old-pw,new@y,new-pw"
+        (row,) = parse_manifest(f"{header}\n{cells}\n".encode()).rows
+        assert (row.login, row.password.reveal()) == ("old@x", "old-pw")
+        assert (row.new_login, row.new_password.reveal()) == ("new@y", "new-pw")
+        assert row.own_new_login
+
+    def test_a_first_row_unlike_all_others_is_a_question(self) -> None:
+        data = "Käyttäjä;Salasana\na@x;b\nc@x;d\n".encode()
+        ((line, _, what),) = errors(data)
+        assert line == 1
+        assert "every other login is an address: use" in what
+        assert len(parse_manifest(data, reading=Reading(no_header=True)).rows) == 3
+
+    def test_logins_without_a_domain_are_mailboxes(self) -> None:
+        assert len(parse_manifest(b"anna;b\nbob;d\n").rows) == 2
+
+    def test_a_row_without_its_own_login_says_that_it_was_assumed(self) -> None:
+        first, second = parse_manifest(b"login,password,owner\na@x,b,\nc@x,d,e@y\n").rows
+        assert (first.new_login, first.own_new_login) == ("a@x", False)
+        assert (second.new_login, second.own_new_login) == ("e@y", True)
+
+    @pytest.mark.parametrize("first", ["sep=;", "SEP=;\r", '"sep=;"', "\ufeffsep=;"])
+    def test_the_separator_that_excel_states_is_taken(self, first: str) -> None:
+        (row,) = parse_manifest(f"{first}\nlogin;password\na,b;c,d,e\n".encode()).rows
+        assert (row.login, row.password.reveal()) == ("a,b", "c,d,e")
+        assert row.line == 3
+
+    def test_a_bare_value_beside_a_quoted_one_loses_its_spaces(self) -> None:
+        assert only('leo@x , " pw "')[:2] == ("leo@x", " pw ")
+        assert only('leo@x\u00a0,"pw"')[:2] == ("leo@x", "pw")
+
+    def test_a_byte_order_mark_of_a_joined_file_is_no_text(self) -> None:
+        assert [row.login for row in parse_manifest('\ufeff"a","b"\n\ufeff"c","d"\n'.encode()).rows] == ["a", "c"]
+
+    def test_what_excel_made_of_a_value_is_said(self) -> None:
+        manifest = parse_manifest(b"login;password\n1.23E+15;b\n=A1&B1;c\n=SUM(A1);1.5E+3\n")
+        assert [warning.partition(":")[0] for warning in manifest.warnings] == ["row 2", "rows 3, 4"]
 
     @pytest.mark.parametrize(
         ("written", "bytes_"),
@@ -214,10 +280,8 @@ class TestForms:
         assert "--allow-plaintext" in said[1][2]
 
     def test_no_name_means_two_columns(self) -> None:
-        from producer.intake.columns import _plain
-
-        names = [_plain(name) for column, others in NAMES.items() for name in {column, *others}]
-        assert len({*names}) == len([*{(n, c) for c, o in NAMES.items() for n in map(_plain, (c, *o))}])
+        names = [headings.plain(name) for column, others in NAMES.items() for name in {column, *others}]
+        assert len({*names}) == len([*{(n, c) for c, o in NAMES.items() for n in map(headings.plain, (c, *o))}])
 
     def test_credentials_are_the_same_form(self) -> None:
         assert parse_credentials(b"a,b").rows == parse_manifest(b"a,b").rows
