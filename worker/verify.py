@@ -15,14 +15,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from shared.dates import clamp
+from shared.errors import FolderChanged, FolderRefused
 from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
+from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.mail.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.store import WorkStore
 from shared.uids import UidSet
+from worker.copy import MOST_REMADE
 from worker.inflight import stop_on
 from worker.sessions import Sessions
 from worker.settle import arrived
@@ -54,6 +57,8 @@ class MailboxVerification:
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
+                if folder.remade < MOST_REMADE and _is_another(destination, folder, status):
+                    raise FolderChanged("destination", f"{folder.display} is no longer the folder that was filled")
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
@@ -177,6 +182,14 @@ class MailboxVerification:
             return status
         self._tell(DuplicatesRemoved(messages=len(proved)))
         return destination.open(folder.destination_name)
+
+
+def _is_another(destination: MailDestination, folder: Folder, status: KnownStatus | Exception) -> bool:
+    """Whether the folder that was filled is gone: removed, or removed and made again by somebody."""
+    if isinstance(status, Exception):
+        there = {one.name for one in destination.listing().folders if selectable(one)}
+        return isinstance(status, FolderRefused) and folder.destination_name not in there
+    return not status.same_uids(folder.destination_uidvalidity)
 
 
 def _seen(folder: Folder, status: KnownStatus) -> str:
