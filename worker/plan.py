@@ -228,7 +228,10 @@ def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> Kno
     if status is None or isinstance(status, Exception):
         return status
     known = status.known()
-    return known if known is not None and before is not None and known.uidnext >= before.uidnext else None
+    if known is None or before is None or known.uidnext < before.uidnext:
+        return None
+    # What told a mod-sequence before and does not now may tell it when it is opened.
+    return None if before.highestmodseq and not known.highestmodseq else known
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:

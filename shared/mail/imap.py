@@ -34,7 +34,7 @@ DEPTH: Final = 3
 PIECE: Final = 500
 
 #: Extension → what STATUS tells with it.
-_STATUS_ITEMS: Final = {"CONDSTORE": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
+_STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
 
@@ -126,6 +126,7 @@ class ImapSession:
         ends = self._talk.run(commands, self._understood(take, "listed its folders in a way that makes no sense"))
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        self._talk.broken.done_without(["NAMESPACE"])
         for command, ended in zip(commands, ends, strict=True):
             if command == b"NAMESPACE":
                 self._note("NAMESPACE", ended)
@@ -162,9 +163,6 @@ class ImapSession:
                 zip(left, self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items))), strict=True)
             )
             left = [name for name in left if getattr(found[name], "form", False)]
-            if len(left) < len(found):
-                for extension in filter(self._has, _STATUS_ITEMS):
-                    self._talk.broken.keeps(extension)
             for error in map(found.get, left):
                 if isinstance(error, MailError):
                     raise error

@@ -63,7 +63,7 @@ class ImapDestination(LookingSession):
         #: Messages of a refused group that are still to be taken one by one before MULTIAPPEND is known to be the cause.
         self._to_see = 0
         if self._may_wait_less:
-            session.talk.precede(self._may_wait_less[0], HARMLESS, self._prove_literals)
+            session.talk.precede(self._may_wait_less[0], HARMLESS, self._prove_literals, first=True)
         #: Bytes of the largest message that the folder now open takes; None where nothing is said.
         self._limit = append_limit(self.capabilities)
         self._limits: dict[bytes, int | None] = {}
@@ -102,6 +102,7 @@ class ImapDestination(LookingSession):
         if APPENDLIMIT in self.capabilities:
             self._limit = self._limit_of(name)
         selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
+        self._talk.broken.done_without([APPENDLIMIT])
         self._into = self._folder(name)
         self._proved = selected.keywords()
         return replace(self._status_of(name, selected), append_limit_bytes=self._limit)

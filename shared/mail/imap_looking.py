@@ -137,13 +137,13 @@ class LookingSession(ImapSession):
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
-        since = ("CONDSTORE",) if changed_since is not None and self._has("CONDSTORE") else ()
+        since = ("CHANGEDSINCE",) if changed_since is not None and self._has("CHANGEDSINCE") else ()
         uses = (*since, *self._labels_in_use)
         return self._streamed_in_forms(uses, lambda left: self._flags(left, changed_since), uids)
 
     def _flags(self, uids: UidSet, changed_since: int | None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         asked = b"(UID FLAGS%b)" % self._labelled
-        if changed_since is not None and self._has("CONDSTORE"):
+        if changed_since is not None and self._has("CHANGEDSINCE"):
             asked += b" (CHANGEDSINCE %d)" % changed_since
         cache: dict[bytes, tuple[str, ...]] = {}
         missing: set[int] = set()

@@ -29,6 +29,12 @@ _FULL = re.compile(
     rb"over\s?quota|quota (?:has been )?exceeded|mailbox (?:is )?full|exceeds? .{0,40}quota|no space left", re.I
 )
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
+#: A BAD that refuses the credentials all the same: shown again, they may lock the account.
+_CREDENTIALS = re.compile(
+    rb"(?:authenticat\w+|login|logon|sign[ -]?in) (?:has |was )?(?:failed|failure|denied|incorrect|rejected)|"
+    rb"(?:invalid|incorrect|wrong|bad) (?:user|login|account|password|credential)|password (?:is )?(?:invalid|incorrect|wrong)",
+    re.IGNORECASE,
+)
 # Dovecot ends its texts with how long it took: the same refusal should read the same
 _TIMING = re.compile(rb" ?\(\d+\.\d+(?: \+ \d+\.\d+)+ secs\)\.?\s*\Z")
 
@@ -99,7 +105,8 @@ def failure(
 
 
 def _login_failure(side: str, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
-    if status == "BAD" and code not in _NAMED and not _NOT_CONNECTED.search(text):
+    refuses = code in _NAMED or _NOT_CONNECTED.search(text) or _CREDENTIALS.search(text)
+    if status == "BAD" and not refuses:
         return ProtocolViolation(side, what or "did not understand the login", detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
         return AuthorizationRefused(side, what or "refused the login for this account", detail)

@@ -41,6 +41,12 @@ class Behaviour:
     #: A refused sign-in repeats login and password in its text.
     echo_password: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    #: Extension that is announced → the answer when it is used (`tests.servers.hollow`).
+    hollow: dict[str, bytes] = field(default_factory=dict)
+    #: The answer to a command that came before the one ahead of it was answered; b"": they are taken.
+    one_at_a_time: bytes = b""
+    #: The text of the NO to SELECT and EXAMINE of whoever has not sent ID; b"": they are let in.
+    wants_id: bytes = b""
     #: Logins that may turn into others by PROXYAUTH.
     admins: set[str] = field(default_factory=set)
 
@@ -65,6 +71,7 @@ class Session:
         self.account: Account | None = None
         self.folder: Folder | None = None
         self._read_only = True
+        self._introduced = False
         self._view: list[int] = []
         self.over = False
 
@@ -99,6 +106,7 @@ class Session:
     _check = _noop
 
     def _id(self, command: Command, words: list[object]) -> Quiet:
+        self._introduced = True
         yield b'* ID ("name" "scripted")\r\n'
 
     def _logout(self, command: Command, words: list[object]) -> Quiet:
@@ -205,6 +213,8 @@ class Session:
 
     def _select(self, command: Command, words: list[object]) -> Telling:
         self.folder = None
+        if self._shared.wants_id and not self._introduced:
+            raise No(self._shared.wants_id)
         folder = self._named(words[0])
         self.folder, self._read_only = folder, command.name == b"EXAMINE"
         self._view = list(folder.uids)
