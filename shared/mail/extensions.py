@@ -92,6 +92,8 @@ _LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2}
 
 #: Told of an extension that is left out, and what the server said.
 Told = Callable[[str, str], object]
+#: The same with the server's host and port in front.
+LeftOut = Callable[[str, int, str, str], object]
 
 
 def offered(announced: Iterable[str]) -> frozenset[str]:
@@ -183,8 +185,7 @@ class Broken:
 class Servers:
     """`Broken` by host and port: for one process. Thread-safe."""
 
-    def __init__(self, told: Callable[[str, int, str, str], object] | None = None) -> None:
-        """`told`: host, port, extension, what the server said."""
+    def __init__(self, told: LeftOut | None = None) -> None:
         self._told = told
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, int], Broken] = {}
