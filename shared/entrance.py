@@ -7,8 +7,8 @@ from shared.config import Settings
 from shared.credentials import Credentials, Vault
 from shared.errors import CredentialsError
 from shared.mail import MailDestination, MailSource
-from shared.mail.pop3_reading import Readings
 from shared.mail.extensions import LeftOut, Servers
+from shared.mail.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.maildrop import Identities
 from shared.model import Mailbox

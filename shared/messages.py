@@ -59,6 +59,8 @@ class FolderListing:
     separator: str | None
     #: All folders that LIST shows, those of other people and public ones included.
     folders: tuple[ListedFolder, ...]
+    #: Whether names are UTF-8 (IMAP4rev2, once it is enabled: RFC 9051 §5.1), and not modified UTF-7.
+    utf8: bool = False
     #: Every namespace that the server names; empty where it names none, so that all folders are the account's own.
     namespaces: tuple[Namespace, ...] = ()
 

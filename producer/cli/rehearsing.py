@@ -101,6 +101,8 @@ def _print_row(one: Checked) -> None:
     print(f"{'ok ' if one.ok else 'BAD'} row {one.row}  {clean(one.login)}{to}")
     for name, side in (("source", one.source), ("destination", one.destination)):
         print(f"      {_side(name, side)}")
+        if side.refuses:
+            print(f"      note: the {name} {clean(side.refuses)}")
     if one.warning:
         print(f"      note: {one.warning}")
 

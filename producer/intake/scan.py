@@ -22,9 +22,18 @@ from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.config import Settings
-from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
+from shared.errors import (
+    AuthenticationRefused,
+    ConnectionLost,
+    FolderRefused,
+    MailError,
+    ProtocolViolation,
+    Unreachable,
+)
+from shared.folder_tree import is_inbox
 from shared.folders import readable
 from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
+from shared.mail.extensions import sentence
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
 from shared.mail.numbers import known_statuses
@@ -39,6 +48,8 @@ from shared.model import Endpoint, Options
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
 #: Mailboxes looked into at the same time, at most; no provider allows less to one host.
 MOST_AT_ONCE: Final = 16
+#: Connections that may be lost at an extension of one account's server, one after the other.
+_TRIES: Final = 6
 _ADVICE: Final = (
     (AuthenticationRefused, "correct login and password in the file"),
     (Unreachable, "check host, port and firewall"),
@@ -77,6 +88,8 @@ class Side:
     quota_bytes: int | None = None
     #: Of that, used.
     quota_used_bytes: int | None = None
+    #: What the server announces and refuses, and what is done instead; "" for nothing.
+    refuses: str = ""
     #: Whether the account is not there and would be created.
     would_create: bool = False
     #: What a person should know before anything is read; "" for nothing.
@@ -206,46 +219,67 @@ class Scan:
 
     def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
         try:
-            with self._session(side, endpoint, row) as mail:
-                names, apart = readable(mail.listing(), shared=shared)
-                statuses = dict(zip(names, known_statuses(mail, names), strict=True))
-                known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
-                size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
-                quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
-                return Side(
-                    ok=True,
-                    folders=len(known),
-                    other_folders=apart.other,
-                    public_folders=apart.public,
-                    left_out=apart.note() if side == "source" else apart.untouched(),
-                    messages=sum(status.messages for status in known.values()),
-                    size_bytes=size,
-                    quota_bytes=quota.limit_bytes if quota else None,
-                    quota_used_bytes=quota.used_bytes if quota else None,
-                    caution=cast(MailSource, mail).caution() if side == "source" else "",
-                )
+            return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
             return _refused(error, endpoint, row.login if side == "source" else row.new_login)
+
+    def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
+        """`look`, and once more each time that a connection was lost at an extension: the next one does without."""
+        known = [self._ways.servers.of(end.host, end.port) for end in ends]
+        for _ in range(_TRIES):
+            before = sum(broken.learned for broken in known)
+            try:
+                return look()
+            except (ConnectionLost, ProtocolViolation, Unreachable):
+                if sum(broken.learned for broken in known) == before:
+                    raise
+        return look()
+
+    def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
+        with self._session(side, endpoint, row) as mail:
+            names, apart = readable(mail.listing(), shared=shared)
+            # Some servers tell the numbers of a folder that they do not open.
+            mail.open(next(filter(is_inbox, names), b"INBOX"))
+            statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+            known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
+            size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
+            quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
+            return Side(
+                ok=True,
+                folders=len(known),
+                other_folders=apart.other,
+                public_folders=apart.public,
+                left_out=apart.note() if side == "source" else apart.untouched(),
+                messages=sum(status.messages for status in known.values()),
+                size_bytes=size,
+                quota_bytes=quota.limit_bytes if quota else None,
+                quota_used_bytes=quota.used_bytes if quota else None,
+                caution=cast(MailSource, mail).caution() if side == "source" else "",
+                refuses="; ".join(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
+            )
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
         if (new := self._new_account(row)) and not new.ok:
             return replace(line, problem=f"{new.failure}; {new.advice}")
         line = replace(line, would_create=new is not None)
+        theirs = row.server or self._source
         try:
-            with contextlib.ExitStack() as stack:
-                source = stack.enter_context(self._session("source", row.server or self._source, row))
-                here, most = _EMPTY, None
-                if not line.would_create:
-                    opened = self._session("destination", self._destination, row)
-                    destination = stack.enter_context(opened)
-                    here, most = destination.listing(), append_limit(destination.capabilities)
-                return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
+            return self._again([theirs, self._destination], lambda: self._foreseen(row, options, line))
         except MailError as error:
             ours = error.side == "source"
-            place = row.server or self._source if ours else self._destination
-            side = _refused(error, place, row.login if ours else row.new_login)
+            side = _refused(error, theirs if ours else self._destination, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
+
+    def _foreseen(self, row: Row, options: Options, line: MailboxLine) -> MailboxLine:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(self._session("source", row.server or self._source, row))
+            here, most = _EMPTY, None
+            if not line.would_create:
+                opened = self._session("destination", self._destination, row)
+                destination = stack.enter_context(opened)
+                here, most = destination.listing(), append_limit(destination.capabilities)
+            return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
 
     @contextlib.contextmanager
     def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:

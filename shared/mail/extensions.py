@@ -119,6 +119,8 @@ class Broken:
         self._suspected: dict[str, str] = {}
         self._kept: set[str] = set()
         self._losses: Counter[str] = Counter()
+        #: Grows with all that is learned: whoever lost a connection may try again when it did.
+        self.learned = 0
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -144,6 +146,7 @@ class Broken:
             self._suspected.pop(name, None)
             news = name not in self._left_out
             self._left_out.setdefault(name, words)
+            self.learned += news
         if news and self._told:
             self._told(name, words)
 
@@ -170,6 +173,7 @@ class Broken:
 
         The next session does without. Where it is lost all the same, that was not the cause."""
         with self._lock:
+            self.learned += PIPELINING in self._suspected
             cleared = [name for name in (*names, PIPELINING) if name in self._suspected]
             for name in cleared:
                 del self._suspected[name]
@@ -178,6 +182,7 @@ class Broken:
             for name in (PIPELINING,) if pipelined else names:
                 if name not in self._kept and name not in self._left_out:
                     self._losses[name] += 1
+                    self.learned += 1
                     if self._losses[name] >= _LOSSES.get(name, 1):
                         self._suspected[name] = words
 

@@ -141,6 +141,7 @@ class ImapSession:
             separator=(home.separator if home else None) or next((found for found in separators if found), None),
             folders=folders,
             namespaces=tuple(named),
+            utf8="IMAP4REV2" in self._talk.enabled,
         )
 
     def _note(self, name: str, ended: Tagged) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 import shared.mail.forms
+from shared.folder_names import encode_name
 from shared.mail.extensions import PIPELINING, TABLE
 from shared.model import Options
 from tests.integration.stage import LOGIN, Stage, Wires, plain
@@ -265,6 +266,67 @@ def test_nobody_is_told_where_id_is_not_announced(wires: Wires) -> None:
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4}
     assert not [*wires.source.matching(b"^ID"), *wires.destination.matching(b"^ID")]
+
+
+# -- IMAP4rev2
+
+
+def rev2(server: FaultyServer, *more: str) -> None:
+    server.behaviour.capabilities = {"IMAP4rev2", "AUTH=PLAIN", *more}
+
+
+@pytest.mark.parametrize("sides", [("source",), ("destination",), ("source", "destination")])
+def test_a_server_that_speaks_imap4rev2_alone(wires: Wires, sides: tuple[str, ...]) -> None:
+    for side in sides:
+        rev2(server_of(wires, side))
+    named = {True: "Проекты".encode(), False: encode_name("Проекты")}
+    old, new = named["source" in sides], named["destination" in sides]
+    wires.fill(80)
+    wires.fill(3, old, first=100)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 83}
+    assert wires.bodies() == wires.sent()
+    assert wires.bodies(new) == wires.sent(old)
+    assert stage.folders()["Проекты"].note == ""
+    assert stage.left_out == []
+    for side in sides:
+        assert server_of(wires, side).matching(b"^ENABLE IMAP4rev2$")
+    # The names are found again, and what is new is seen.
+    wires.fill(2, old, first=200)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 85}
+    assert set(wires.new.folders) == {b"INBOX", new}
+
+
+def test_its_searches_are_answered_in_its_own_way(wires: Wires) -> None:
+    rev2(wires.source)
+    wires.fill(80)
+    wires.source.behaviour.hollow["ESEARCH"] = BAD
+    stage = Stage(wires.source, wires.destination, options=Options(unseen=True))
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 40, "skipped": 40}
+
+
+@pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
+def test_names_are_utf8_only_where_that_is_enabled(wires: Wires, answer: bytes) -> None:
+    rev2(wires.destination)
+    wires.destination.behaviour.hollow["ENABLE"] = answer
+    wires.fill(3, encode_name("Проекты"))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3}
+    assert encode_name("Проекты") in wires.new.folders
+    assert_told_once(stage, wires.destination, "ENABLE")
+
+
+def test_nothing_is_enabled_where_imap4rev1_is_spoken_too(wires: Wires) -> None:
+    wires.source.behaviour.capabilities.add("IMAP4rev2")
+    wires.fill(3)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3}
+    assert not wires.source.matching(b"^ENABLE")
 
 
 def test_every_row_of_the_table_says_what_is_done_instead() -> None:

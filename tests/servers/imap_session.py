@@ -19,6 +19,11 @@ USUAL_CAPABILITIES = (
     "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE"
 )
 
+#: RFC 9051 appendix E, as far as this server has it.
+IMAP4REV2_BRINGS = frozenset(
+    "ENABLE ESEARCH LIST-EXTENDED LITERAL- NAMESPACE SASL-IR SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT".split()
+)
+
 
 @dataclass
 class Attempt:
@@ -92,8 +97,13 @@ class Session:
             yield b"%b BAD %b\r\n" % (command.tag, str(problem).encode())
 
     def has(self, capability: str) -> bool:
-        """Whether it is announced."""
-        return capability in self._shared.capabilities
+        """Whether it is announced, or comes with what is."""
+        announced = self._shared.capabilities
+        return capability in announced or (capability in IMAP4REV2_BRINGS and "IMAP4rev2" in announced)
+
+    @property
+    def _rev2_only(self) -> bool:
+        return self.has("IMAP4rev2") and not self.has("IMAP4rev1")
 
     # -- any state
 
@@ -156,7 +166,8 @@ class Session:
     # -- signed in
 
     def _enable(self, command: Command, words: list[object]) -> Quiet:
-        known = [as_word(word) for word in words if self.has(as_word(word).decode("latin-1").upper())]
+        there = {capability.upper() for capability in self._shared.capabilities}
+        known = [as_word(word) for word in words if as_word(word).decode("latin-1").upper() in there]
         yield b"* ENABLED" + b"".join(b" " + word for word in known) + b"\r\n"
 
     def _namespace(self, command: Command, words: list[object]) -> Quiet:
@@ -168,6 +179,8 @@ class Session:
         yield from answer_list(self._signed_in(), words)
 
     def _lsub(self, command: Command, words: list[object]) -> Quiet:
+        if self._rev2_only:
+            raise Bad("unknown command")
         yield from answer_lsub(self._signed_in(), words)
 
     def _status(self, command: Command, words: list[object]) -> Quiet:
@@ -222,7 +235,8 @@ class Session:
         yield b"* FLAGS (%b)\r\n" % b" ".join((*SYSTEM_FLAGS, *sorted(keywords)))
         kept = () if self._read_only else folder.flags_kept
         yield b"* OK [PERMANENTFLAGS (%b)] kept\r\n" % b" ".join(kept)
-        yield b"* %d EXISTS\r\n* 0 RECENT\r\n" % len(self._view)
+        yield b"* %d EXISTS\r\n" % len(self._view)
+        yield b"" if self._rev2_only else b"* 0 RECENT\r\n"
         if not folder.without_uidvalidity:
             yield b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity
         yield b"* OK [UIDNEXT %d] next\r\n" % uidnext(folder)
@@ -271,6 +285,8 @@ class Session:
             if not self.has("ESEARCH"):
                 raise Bad("unknown key")
             options, words = [as_word(word) for word in words[1]], words[2:]
+        if self._rev2_only and options is None:
+            options = [b"ALL"]
         yield answer_search(command.tag, search(folder, words), options)
 
     def _uid_store(self, command: Command, words: list[object]) -> Quiet:
