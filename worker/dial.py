@@ -18,7 +18,6 @@ from shared.maildrop import Known
 from shared.model import Mailbox
 from shared.store import Store
 
-
 _log = structlog.get_logger("mailhaul.worker")
 
 

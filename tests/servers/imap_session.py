@@ -21,7 +21,18 @@ USUAL_CAPABILITIES = (
 
 #: RFC 9051 appendix E, as far as this server has it.
 IMAP4REV2_BRINGS = frozenset(
-    "ENABLE ESEARCH LIST-EXTENDED LITERAL- NAMESPACE SASL-IR SPECIAL-USE STATUS=SIZE UIDPLUS UNSELECT".split()
+    [
+        "ENABLE",
+        "ESEARCH",
+        "LIST-EXTENDED",
+        "LITERAL-",
+        "NAMESPACE",
+        "SASL-IR",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
+    ]
 )
 
 
