@@ -10,6 +10,7 @@ from typing import Final
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.model.ledger import COUNTED
 from shared.model.search import Search
 from shared.store import Store
 
@@ -78,8 +79,16 @@ _MESSAGE_TROUBLE: Final = {
         "somebody removed them there, or the server lost them; they are still at the source",
     ),
     "altered": (
-        "messages that the destination changed on storing",
-        "nothing to do unless the report shows more than line ends and dates",
+        "messages at the destination that are not what was copied",
+        "failures.csv of the report names each, and what differs; the originals are still at the source",
+    ),
+    "normalised": (
+        "messages of which the destination normalised line endings or dates (harmless)",
+        "nothing to do; notes.csv of the report names each",
+    ),
+    "dates_changed": (
+        "messages that have another date, since the source tells none that can be used",
+        "nothing to do; notes.csv of the report names each",
     ),
     "keywords_lost": (
         "messages with keywords that the destination folder cannot hold",
@@ -90,6 +99,11 @@ _MESSAGE_TROUBLE: Final = {
         "see what the server says; when it is mended: mailhaul retry IMPORT",
     ),
 }
+
+#: Notes of messages that are not as they should be; all others are worth knowing, and nothing is wrong.
+AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
+#: Codes that stand behind all others.
+HARMLESS: Final = ("normalised", "dates_changed", "keywords_lost")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -102,7 +116,7 @@ def troubled(mailbox: Mailbox) -> Failure | None:
 def trouble(
     store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
 ) -> list[ErrorGroup]:
-    """Of these mailboxes: parked ones first, then what is tried again by itself, then single messages. Without `folders`
+    """Of these mailboxes: parked ones first, what is harmless last. Without `folders`
     nothing more is read, so that it costs nothing: for a live display."""
     groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
@@ -130,8 +144,12 @@ def trouble(
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
-        for (parked, code, server), found in sorted(groups.items(), key=lambda group: (not group[0][0], *group[0][1:]))
+        for (parked, code, server), found in sorted(groups.items(), key=lambda group: _urgency(*group[0]))
     ]
+
+
+def _urgency(parked: bool, code: str, server: str) -> tuple[object, ...]:
+    return not parked, code in HARMLESS, code, server
 
 
 def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:
@@ -187,12 +205,14 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "refused": own[Outcome.REFUSED],
             "missing": own.missing,
             "altered": own.altered,
+            "normalised": own.normalised,
+            "dates_changed": own.dates_changed,
             "keywords_lost": own.keywords_lost,
         }
         reasons: dict[str, str] = {}
         if any(numbers.values()):
             for note in store.notes(folder.folder_id):
-                reasons.setdefault(note.what, note.reason)
+                reasons.setdefault(COUNTED.get(note.what, note.what), note.reason)
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
 
 

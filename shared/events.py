@@ -107,7 +107,7 @@ class DuplicatesRemoved:
 class VerifyMismatch:
     """Verification found the destination not to be what the ledger says."""
 
-    #: "altered" or "missing".
+    #: "altered" (other content), "normalised" (another form) or "missing".
     what: str
     #: Messages.
     messages: int

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -108,9 +109,16 @@ class Canonical:
         self._begun, self._in_header = False, True
         #: Replacement → the hash of a message whose header had 8-bit bytes; empty until one is seen.
         self._replaced: dict[int, Any] = {}
+        #: NUL bytes so far: the digest does not tell them from 0x80.
+        self.nuls = 0
+        #: CRC-32 of the bytes as they came: the digest does not tell line ends apart.
+        self.checksum = 0
 
     def update(self, chunk: bytes) -> None:
         """Adds bytes; a line end that may go on in the next chunk is held back."""
+        self.checksum = zlib.crc32(chunk, self.checksum)
+        if b"\x00" in chunk:
+            self.nuls += bytes(chunk).count(b"\x00")
         data = self._held + bytes(chunk)
         keep = len(data) - len(data.rstrip(b"\r"))
         self._held = data[len(data) - keep :] if keep else b""

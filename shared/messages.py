@@ -168,6 +168,10 @@ class Sighting:
     in_ascii: bytes = b""
     #: With `full`: whether what was read tells it from an edited version: all of it, or the header of a delivered message.
     certain: bool = False
+    #: NUL bytes, which the digest does not tell from 0x80; only with `full`.
+    nuls: int = 0
+    #: CRC-32 of the bytes as they came, which tells line ends apart; only with `full`.
+    checksum: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import (
     AnswerUnreadable,
@@ -33,8 +33,9 @@ from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
+from shared.watching import Passing, seen_in
 from worker.closing import Closing, SettleLater
-from worker.decide import Sent, kept_flags, remembered, without_copy
+from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
 from worker.oversize import set_aside
@@ -251,14 +252,21 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
-            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
+            seen = seen_in(message.body) if message.body is not None else ""
+            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept), seen))
         self._flying.stop_when_full()
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
         if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
+        passing = None
+        if group[0].stream is not None:
+            passing = Passing(group[0].stream)
+            group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
+        if passing and passing.seen:
+            self._flying.note_sent(token, watched(group[0].uid, passing.seen))
         self._read_answers(self._outstanding)
 
     def _read_answers(self, outstanding: int) -> None:

@@ -56,8 +56,13 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int) -> Note | Non
     return Note(uid=uid, what=what, reason=reason, internaldate=internaldate, size_bytes=size_bytes)
 
 
-def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -> Sent:
-    """The part of `message` that is needed until its answer comes."""
+def watched(uid: Uid, seen: str) -> Note:
+    """That a message is to be read back whole, for what was seen of it (`shared.watching`)."""
+    return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
+
+
+def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, seen: str = "") -> Sent:
+    """The part of `message` that is needed until its answer comes. `seen`: as `shared.watching` says."""
     notes: list[Note] = []
     sent_date = None if message.internaldate is None else clamp(message.internaldate)
     if (dated := date_note(message.uid, message.internaldate, message.size_bytes)) is not None:
@@ -76,6 +81,8 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -
 
     if lost_keywords:
         note("keywords_lost", "the destination folder cannot hold: " + " ".join(lost_keywords))
+    if seen:
+        notes.append(watched(message.uid, seen))
     if message.oddities:
         note("odd", "; ".join(message.oddities))
     return Sent(

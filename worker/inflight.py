@@ -7,14 +7,14 @@ intents share one round trip.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
 from shared.events import GroupSettled, Listener
 from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
 from shared.mail import Appended, KnownStatus
-from shared.model import Intent, Lease, Settled
+from shared.model import Intent, Lease, Note, Settled
 from shared.rates import Due
 from shared.store import WorkStore
 from shared.uids import Record, UidSet
@@ -85,6 +85,11 @@ class InFlight:
         self._tell_store([intent])
         self._flying[intent.intent_id] = (intent, group)
         return intent.intent_id
+
+    def note_sent(self, token: str, note: Note) -> None:
+        """Adds to what is said of a message that was sent alone, when its answer comes."""
+        group = self._flying[token][1]
+        group[0] = replace(group[0], notes=(*group[0].notes, note))
 
     def enter(self, answer: Appended) -> None:
         """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""

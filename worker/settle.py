@@ -17,7 +17,7 @@ from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import UidSet
-from worker.decide import Sent, pair, settled_group
+from worker.decide import Sent, pair, settled_group, watched
 from worker.likeness import sent_date
 from worker.recognise import Recognition
 
@@ -44,6 +44,9 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
             known.extend(record.destination.ranges)
     return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
 
+
+#: Why a message that is found is read back: whoever sent it is gone, with what was seen of it.
+UNSEEN = "found after the connection broke"
 
 #: A window of UIDs wider than this is listed first: servers may jump ahead with their UIDs.
 WIDE = 50_000
@@ -101,7 +104,13 @@ def look(
         missing |= absent
         if here:
             group = [
-                Sent(uid=s.uid, size_bytes=s.size_bytes, internaldate=sent_date(s), fingerprint=s.fingerprint)
+                Sent(
+                    uid=s.uid,
+                    size_bytes=s.size_bytes,
+                    internaldate=sent_date(s),
+                    fingerprint=s.fingerprint,
+                    notes=(watched(s.uid, UNSEEN),),
+                )
                 for s in (found.original for found in here)
             ]
             settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))

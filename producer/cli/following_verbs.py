@@ -64,7 +64,7 @@ def report(
     which: ImportArgument = "",
     state_dir: StateOption = None,
 ) -> int:
-    """Write results.csv, failures.csv, folders.csv and summary.json."""
+    """Write results.csv, failures.csv, notes.csv, folders.csv and summary.json."""
     from producer.cli import following
 
     return following.run_report(which, out, state_dir=state_dir)

@@ -176,9 +176,9 @@ def _eta(known: Progress, window: Window) -> float | None:
 
 
 def exit_code(known: Progress) -> int:
-    """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand
-    in the report and are no fault; what is not at the destination although it should be, is."""
+    """How a finished import ended. What the destination normalised, lost keywords and messages that vanished from the source
+    stand in the report and are no fault; what is not at the destination although it should be, or is not what was copied, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
-    amiss += known.unreadable_folders
+    amiss += known.tally.altered + known.unreadable_folders
     settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

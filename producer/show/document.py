@@ -26,6 +26,8 @@ def counts(tally: Tally) -> dict[str, int]:
         "pending": tally.pending,
         "done_bytes": tally.done_bytes,
         "altered": tally.altered,
+        "normalised": tally.normalised,
+        "dates_changed": tally.dates_changed,
         "missing": tally.missing,
         "keywords_lost": tally.keywords_lost,
     }

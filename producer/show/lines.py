@@ -105,16 +105,31 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     if copied_now is not None and (request.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
     for name, number in (
-        ("altered", tally.altered),
         ("missing", tally.missing),
         ("keywords lost", tally.keywords_lost),
     ):
         if number:
             yield f"  {name}: {number:,}"
+    yield from (f"  {line}" for line in difference_lines(tally))
     yield from (f"  {line}" for line in waiting_lines(progress))
     if groups:
         yield ""
         yield from error_lines(groups)
+
+
+def difference_lines(tally: Tally) -> Iterator[str]:
+    """How copies differ from their originals: what is wrong first, then what is harmless."""
+    if tally.altered:
+        are = "messages at the destination are" if tally.altered > 1 else "message at the destination is"
+        yield f"{tally.altered:,} {are} not what was copied (failures.csv of the report)"
+    if tally.normalised:
+        yield f"{_messages(tally.normalised)}: the destination normalised line endings or dates (harmless)"
+    if tally.dates_changed:
+        yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used (notes.csv of the report)"
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'s' if number > 1 else ''}"
 
 
 def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iterator[str]:

@@ -95,7 +95,9 @@ def _sum(tallies: list[Tally]) -> Tally:
     for tally in tallies:
         for outcome, number in tally.outcomes.items():
             outcomes[outcome] = outcomes.get(outcome, 0) + number
-    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
+    names = (
+        "messages", "size_bytes", "done_bytes", "altered", "normalised", "dates_changed", "watched", "keywords_lost", "missing",
+    )  # fmt: skip
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 

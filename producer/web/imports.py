@@ -46,7 +46,7 @@ from shared.model.search import Search
 from shared.store.principals import Principal
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
-ReportFile = Literal["results.csv", "failures.csv", "folders.csv", "summary.json", "failed-rows.csv"]
+ReportFile = Literal["results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"]
 
 
 @routes.get("")

@@ -299,4 +299,6 @@ def _sighting(
         alike=canonical.alike() if canonical else (),
         in_ascii=in_ascii(fields),
         certain=certain,
+        nuls=canonical.nuls if canonical else 0,
+        checksum=canonical.checksum if canonical else 0,
     )

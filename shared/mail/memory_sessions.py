@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -146,6 +147,8 @@ class _MemorySession:
                 alike=canonical.alike() if full else (),
                 in_ascii=in_ascii(fields),
                 certain=full and (len(read) == len(stored.body) or delivered(header)),
+                nuls=stored.body.count(b"\0") if full else 0,
+                checksum=zlib.crc32(stored.body) if full else 0,
             )
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:

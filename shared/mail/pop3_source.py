@@ -235,6 +235,8 @@ class Pop3Source:
                     alike=canonical.alike() if canonical else (),
                     in_ascii=in_ascii(fields),
                     certain=full and (not text_bytes or size == len(beginning(start, text_bytes)) or delivered(head)),
+                    nuls=canonical.nuls if canonical else 0,
+                    checksum=canonical.checksum if canonical else 0,
                 ),
             )
         raise_first(list(refused.values()))

@@ -106,7 +106,10 @@ class WorkerMetrics(ProcessMetrics):
             "mailhaul_duplicates_removed", "Second copies that verification removed.", registry=registry
         )
         self._mismatch = Counter(
-            "mailhaul_verify_mismatch", "Messages that verification found amiss.", ["what"], registry=registry
+            "mailhaul_verify_mismatch",
+            "Messages that verification found missing, with other content (altered) or in another form (normalised).",
+            ["what"],
+            registry=registry,
         )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
@@ -152,7 +155,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._logins.labels(side, result)
         for found in ("found", "absent"):
             self._doubts.labels(found)
-        for what in ("altered", "missing"):
+        for what in ("altered", "normalised", "missing"):
             self._mismatch.labels(what)
 
     def watch_lanes(self, lanes: int, busy: Callable[[], float]) -> None:

@@ -21,8 +21,14 @@ class Tally:
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
-    #: Messages that the destination holds, but not exactly as they were sent (bytes or date altered).
+    #: Messages of which the destination holds other content than was sent.
     altered: int = 0
+    #: Messages of which the destination changed the form only: line ends, a final line end, the date.
+    normalised: int = 0
+    #: Messages that have another internal date than the source tells, since it tells none or one that cannot be held.
+    dates_changed: int = 0
+    #: Messages that are to be read back whole, since servers are known to change what is in them.
+    watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
@@ -147,6 +147,9 @@ def decode_tally(row: Hash) -> Tally:
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
         done_bytes=number(row, "done_bytes"),
         altered=number(row, "altered"),
+        normalised=number(row, "normalised"),
+        dates_changed=number(row, "dates_changed"),
+        watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
     )
@@ -279,6 +282,10 @@ def decode_due(answer: Sequence[bytes]) -> Due | None:
     return Due(name=name.decode(), seconds=int(wait) / 1000, until=int(until) / 1000, used=int(used), most=int(most))
 
 
+#: Of a store that was written when content and form were not told apart: only the date differed.
+OLD_DATE: Final = "internal date changed by the destination"
+
+
 def note_field(note: Note) -> str:
     return f"{note.uid}:{note.what}"
 
@@ -290,6 +297,8 @@ def encode_note(note: Note) -> str:
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
     reason, message_id, internaldate, size = json.loads(value)
+    if what == "altered" and reason == OLD_DATE:
+        what = "normalised"
     note = Note(uid=int(uid), what=what, reason=reason)
     return dataclasses.replace(note, message_id=message_id, internaldate=internaldate, size_bytes=size)
 

@@ -15,14 +15,12 @@ from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
+from shared.model.ledger import COUNTED
 from shared.store.memory_destinations import Destinations
 from shared.uids import Record, UidSet
 
 #: Where a verification stands among the units of its mailbox: behind everything.
 LAST = 9 * 10**15
-
-#: Notes that have a counter of their own.
-COUNTED = ("altered", "keywords_lost")
 
 
 @dataclass(slots=True)
@@ -354,6 +352,6 @@ class Rows(Destinations):
             whole.set(last_record_at=self.now() / 1000)
         for note in s.notes:
             if note.what in COUNTED and (note.uid, note.what) not in folder.notes:
-                folder.counts[note.what] += 1
+                folder.counts[COUNTED[note.what]] += 1
             folder.notes[note.uid, note.what] = note
         row.intents.pop(s.intent_id, None)

@@ -20,6 +20,7 @@ from shared.model import (
     Unit,
     UnitKind,
 )
+from shared.model.ledger import AUDITED
 from shared.store import SCOPES
 from shared.store.memory_identity import Identity
 from shared.store.memory_requests import atomic
@@ -289,9 +290,10 @@ class Work(Identity):
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)
         folder.checked |= set(audit.checked) & set(folder.ledger)
-        folder.counts.update(
-            altered=audit.altered - folder.counts["altered"], missing=audit.missing - folder.counts["missing"]
-        )
+        counts = {what: getattr(audit, what) for what in AUDITED}
+        if any(folder.counts[what] for what in counts):
+            folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
+        folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
 

@@ -23,6 +23,7 @@ from shared.model import (
     Settled,
     Unit,
 )
+from shared.model.ledger import AUDITED
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
@@ -224,7 +225,7 @@ class Work(Scripts):
             audit.folder_id,
             audit.verified,
             json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
-            json.dumps({"altered": audit.altered, "missing": audit.missing}),
+            json.dumps({what: getattr(audit, what) for what in AUDITED}),
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
             json.dumps(list(audit.checked)),
         )

@@ -133,6 +133,15 @@ CASES = (
         fires={"MailhaulVerifyMismatch": {"what": "missing"}},
     ),
     Case(
+        what="verification finds other content",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="altered"}': "0x30 3x150"},
+        fires={"MailhaulVerifyMismatch": {"what": "altered"}},
+    ),
+    Case(
+        what="a destination normalises line ends",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="normalised"}': "0x30 77x150"},
+    ),
+    Case(
         what="verification missed messages long ago",
         series={'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x5 2x175"},
         minutes=120,

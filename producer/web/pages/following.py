@@ -27,7 +27,7 @@ from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
-_FILES: Final = ("results.csv", "failures.csv", "folders.csv", "failed-rows.csv", "summary.json")
+_FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
 #: Codes that a new password mends.
 _PASSWORD: Final = ("source_auth_refused", "destination_auth_refused", "credentials_missing")
 

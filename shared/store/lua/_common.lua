@@ -425,8 +425,11 @@ local function new_of(u, folder, list, fresh)
   return new
 end
 
--- Notes that are counted, once a message.
-local COUNTED = {altered = true, keywords_lost = true}
+-- Notes that are counted, once a message, and where (`shared.model.ledger.COUNTED`).
+local COUNTED = {
+  altered = 'altered', normalised = 'normalised', watched = 'watched', keywords_lost = 'keywords_lost',
+  date_clamped = 'dates_changed', date_unusable = 'dates_changed',
+}
 
 -- Enters what became of some messages; `new_of` said that it may.
 local function settle(u, folder, mailbox, import, s)
@@ -458,7 +461,7 @@ local function settle(u, folder, mailbox, import, s)
   for field, note in pairs(s.notes) do
     local new = redis.call('HSET', folder_key(folder) .. ':notes', field, note) == 1
     local what = string.match(field, ':(.*)$')
-    if new and COUNTED[what] then count(folder, mailbox, import, what, 1) end
+    if new and COUNTED[what] then count(folder, mailbox, import, COUNTED[what], 1) end
   end
   if s.intent ~= '' then redis.call('HDEL', unit_key(u) .. ':intents', s.intent) end
 end

@@ -37,7 +37,8 @@ if reset then
   for n = 1, #all, 2 do
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
-      or field == 'altered' or field == 'missing' or field == 'keywords_lost' then
+      or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
+      or field == 'keywords_lost' or field == 'dates_changed' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
       redis.call('HINCRBY', mailbox_key(m), field, less)
       redis.call('HINCRBY', import_key(import), field, less)

@@ -89,7 +89,13 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
         (_tally(100), {M.COMPLETE: 1, M.CANCELLED: 1}, 0, 3),
         (_tally(100), {M.COMPLETE: 2}, 1, 3),
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, missing=1), {M.COMPLETE: 1}, 0, 3),
-        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1, keywords_lost=1), {M.COMPLETE: 1}, 0, 0),
+        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1), {M.COMPLETE: 1}, 0, 3),
+        (
+            Tally(messages=1, outcomes={Outcome.COPIED: 1}, normalised=1, dates_changed=1, keywords_lost=1),
+            {M.COMPLETE: 1},
+            0,
+            0,
+        ),
         (Tally(), {M.COMPLETE: 1}, 0, 0),
     ],
 )
