@@ -142,6 +142,8 @@ class Message:
     body: bytes | None
     #: The body in chunks, when it is large.
     stream: Iterator[bytes] | None = None
+    #: Why the date is not just what the source tells, in words; "" where it is, or where there is none.
+    date_doubt: str = ""
     #: What was odd about it ("flag not an atom, dropped: …"); already cleaned for display.
     oddities: tuple[str, ...] = ()
 

@@ -44,13 +44,16 @@ class Sent:
     notes: tuple[Note, ...] = ()
 
 
-def date_note(uid: Uid, internaldate: int | None, size_bytes: int) -> Note | None:
-    """What to tell of the internal date that a message's copy gets; None where it is the message's own."""
+def date_note(uid: Uid, internaldate: int | None, size_bytes: int, doubt: str = "") -> Note | None:
+    """What to tell of the internal date that a message's copy gets; None where it is the message's own. `doubt`: as in
+    `Message.date_doubt`."""
     if internaldate is None:
         what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
     elif clamp(internaldate) != internaldate:
         what = "date_clamped"
         reason = "INTERNALDATE is outside of what servers can hold; the nearest possible date was set"
+    elif doubt:
+        what, reason = "date_unusable", doubt
     else:
         return None
     return Note(uid=uid, what=what, reason=reason, internaldate=internaldate, size_bytes=size_bytes)
@@ -65,7 +68,7 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, s
     """The part of `message` that is needed until its answer comes. `seen`: as `shared.watching` says."""
     notes: list[Note] = []
     sent_date = None if message.internaldate is None else clamp(message.internaldate)
-    if (dated := date_note(message.uid, message.internaldate, message.size_bytes)) is not None:
+    if (dated := date_note(message.uid, message.internaldate, message.size_bytes, message.date_doubt)) is not None:
         notes.append(dated)
 
     def note(what: str, reason: str) -> None:

@@ -44,7 +44,7 @@ def unlike(original: Sighting, copy: Sighting) -> bool:
 def difference(original: Sighting, copy: Sighting) -> Difference | None:
     """None when nothing that matters differs. The bytes of both were read, unless they are not `unlike`."""
     text = _text(original, copy)
-    date = "internal date changed by the destination" if _other_date(original, copy) else ""
+    date = "the internal date is not that of the source" if _other_date(original, copy) else ""
     if text is None:
         return Difference(what=FORM, reason=date) if date else None
     return Difference(what=text.what, reason="; ".join(filter(None, (text.reason, date))))

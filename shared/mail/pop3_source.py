@@ -6,8 +6,6 @@ What the server holds is seen once, when it is first asked for: in a POP3 sessio
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -26,6 +24,7 @@ from shared.fingerprint import (
 )
 from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
 from shared.mail.grammar import clean_text
+from shared.mail.header_date import received_at
 from shared.mail.imap import raise_first
 from shared.mail.pop3 import Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
@@ -37,7 +36,6 @@ INBOX: Final = b"INBOX"
 #: What was read of so many messages, or of so many bytes, is kept in one go: about as much as the ledger lags behind.
 _SAID_AT_ONCE: Final = 50
 _SAID_BYTES: Final = 512 * 1024
-_FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,20 +319,3 @@ class _Said:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)
             self._new, self._bytes = {}, 0
-
-
-def received_at(header: bytes) -> tuple[int | None, int]:
-    """When a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321 §4.4), else of
-    Date; (None, 0) where neither can be read."""
-    found: dict[bytes, bytes] = {}
-    for name, value in _FIELD.findall(header):
-        found.setdefault(name.lower(), value)
-    for text in (found.get(b"received", b"").rpartition(b";")[2], found.get(b"date", b"")):
-        parsed = email.utils.parsedate_tz(" ".join(text.decode("latin-1").split()))
-        if parsed is None:
-            continue
-        try:
-            return email.utils.mktime_tz(parsed), (parsed[9] or 0) // 60
-        except (ValueError, OverflowError):
-            continue
-    return None, 0
