@@ -32,11 +32,11 @@ class Adoption:
         self._source, self._destination = source, destination
 
     def adopt(
-        self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS
+        self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS, low: int = 1
     ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds beside the `known`
-        ones of the ledger: for the ledger, and their source UIDs."""
-        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, known)
+        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds from UID `low` on beside
+        the `known` ones of the ledger: for the ledger, and their source UIDs."""
+        ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
         pairs = Recognition(self._source, self._destination).among(UidSet.of(uid for uid, _ in sizes), ours)
         here = {int(seen.uid): seen for seen in ours}
         same: list[Recognised] = []

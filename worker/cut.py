@@ -20,11 +20,16 @@ from shared.selection import GONE, Selection, merged, summary, union, without
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet
 from worker.adopt import Adoption
+from worker.closing import SettleLater
 from worker.settle import known_destinations
 
 #: Messages of a batch where the newest go first: within a batch, servers send the oldest first. As many as are read back
 #: at once (`worker.copy.READ_BACK_MESSAGES`).
 NEWEST_AT_ONCE = 200
+
+
+#: So many of the newest messages at the destination tell whether another run has just been at work there.
+NEWEST_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,8 +74,16 @@ class Cutting:
     """Between two signed-in sessions, with the source folder open."""
 
     def __init__(
-        self, store: WorkStore, source: MailSource, destination: MailDestination, options: Options, rules: PlanRules
+        self,
+        store: WorkStore,
+        source: MailSource,
+        destination: MailDestination,
+        options: Options,
+        rules: PlanRules,
+        unsettled_seconds: float = 0.0,
     ) -> None:
+        """For so long, what an earlier run of which no record is left had on the line may still arrive at the destination."""
+        self._unsettled_seconds = unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
         self._newest_first = options.newest_first
         self._selection = Selection.of(options)
@@ -125,7 +138,12 @@ class Cutting:
             whole = list(sizes)
             candidates = whole if here is not None else [(uid, size) for uid, size in whole if uid in revived]
             known = known_destinations(self._store, folder.folder_id) if here is None else UidSet()
-            adopted, taken = Adoption(self._source, self._destination).adopt(folder, candidates, known)
+            adoption = Adoption(self._source, self._destination)
+            if here is not None and self._unsettled_seconds > 0:
+                _, ours = adoption.adopt(folder, candidates, known, low=max(1, here.uidnext - NEWEST_LOOKED_AT))
+                if ours:
+                    raise SettleLater(self._unsettled_seconds)
+            adopted, taken = adoption.adopt(folder, candidates, known)
             sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)

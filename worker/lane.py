@@ -185,13 +185,18 @@ class Lane:
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
             source, destination = sessions.both(lease.mailbox)
-            lanes = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
+            unsettled = self._unsettled_seconds(lease)
+            planning = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules, unsettled)
+            lanes = planning.run(known)
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.VERIFY:
             mode = self._options(lease).verify
             folders = place.store.folders(unit.mailbox_id)
-            MailboxVerification(lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell).run(folders)
+            settle = place.copy_rules.settle_seconds
+            MailboxVerification(
+                lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell, settle_seconds=settle
+            ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
             # Failed too often: halved, so that only the guilty message suffers.
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
@@ -211,6 +216,13 @@ class Lane:
             finally:
                 self._progressed = copying.progressed
         return Closing()
+
+    def _unsettled_seconds(self, lease: Lease) -> float:
+        """How long what a run before this import had on the line may still arrive: workers of a store that was lost go on until
+        they notice, and leave no record."""
+        request = self._place.store.import_(lease.mailbox.import_id)
+        opened_at = request.created_at if request is not None else 0.0
+        return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
         """A server that said OK and asked to be asked less is asked for nothing more when this unit is done: no lane claims

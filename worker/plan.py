@@ -51,10 +51,12 @@ class MailboxPlan:
         destination: MailDestination,
         options: Options,
         rules: PlanRules,
+        unsettled_seconds: float = 0.0,
     ) -> None:
+        """`unsettled_seconds` as for `Cutting`."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
-        self._cutting = Cutting(store, source, destination, options, rules)
+        self._cutting = Cutting(store, source, destination, options, rules, unsettled_seconds)
         self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, KnownStatus] | None = None
@@ -63,7 +65,7 @@ class MailboxPlan:
 
     def run(self, known: Sequence[Folder]) -> int:
         """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
-        worth, at most one a folder; 0 for nothing. Raises what the ports raise."""
+        worth, at most one a folder; 0 for nothing. Raises what the ports raise, and `SettleLater`."""
         before = {folder.folder_id: folder for folder in known}
         made = make_folders(self._source, self._destination, self._options, known)
         apart, mailbox = made.left_out, self._lease.mailbox
@@ -196,6 +198,7 @@ class MailboxPlan:
             destination_uidvalidity=here.uidvalidity or 0,
             remade=before.remade + 1 if before is not None and moved else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
+            destination_messages=here.messages if fresh or before is None else before.destination_messages,
         )
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
@@ -210,7 +213,9 @@ class MailboxPlan:
             if fresh and not modseq:
                 self._flags.keep(snapshot)
         elif (
-            before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet(), unchecked=0)
+            before is not None
+            and not reset
+            and snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0)
         ):
             return None
         return plan

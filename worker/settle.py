@@ -116,6 +116,6 @@ def look(
             settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))
         else:
             withdrawn.append(intent.intent_id)
-    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids).word
+    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=missing).word
     found = UidSet.of(uid for s in settled for record in s.records for uid in record.source)
     return Looked(found=found, absent=missing, wait_seconds=wait, wanted=word)

@@ -6,8 +6,7 @@ while the folder is open (`worker.copy`); here the folders are counted, and what
 sums differ are both sides compared message by message. "anew" reads every folder again; "full" reads every message on
 both sides and compares SHA-256 of the canonical bytes.
 
-The only thing ever removed is a second copy that is proved to be ours: its source message was once in doubt, it is not
-in the ledger, it came after the import began, and its bytes and date are those of the copy that is in the ledger.
+The only thing ever removed is a second copy that is proved to be ours (`worker.doubles`).
 """
 
 from __future__ import annotations
@@ -26,11 +25,15 @@ from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.model.ledger import AUDITED
 from shared.store import Store
 from shared.uids import Uid, UidSet
+from worker.closing import SettleLater
 from worker.copy import MOST_REMADE
 from worker.difference import CONTENT, FORM, Told, difference, unlike
+from worker.doubles import doubles, notes_of
 from worker.inflight import stop_on
 from worker.sessions import Sessions
-from worker.settle import arrived
+
+#: So many settle times after a message was sent again, its first copy is no longer waited for.
+LATE_TIMES = 4
 
 #: What of it is told and counted in the metrics.
 MISMATCHES: Final = (CONTENT, FORM, "missing")
@@ -48,14 +51,22 @@ class MailboxVerification:
         mode: str,
         wish: Callable[[], str],
         tell: Listener,
+        settle_seconds: float = 30.0,
     ) -> None:
-        """`mode` is `Options.verify`."""
+        """`mode` is `Options.verify`; `settle_seconds` as in `CopyRules`."""
         self._lease, self._store, self._sessions = lease, store, sessions
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
+        self._settle_seconds = settle_seconds
+        #: Whether an earlier run had brought mail of which no record is left.
+        self._lost = False
+        #: What is to be told of second copies in the folder at hand.
+        self._doubles: list[Note] = []
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
         """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
         folders = [(folder, tally) for folder, tally in planned if folder.destination_uidvalidity]
+        self._wait_for_late_arrivals([folder for folder, _ in folders])
+        self._lost = any(tally[Outcome.ALREADY_PRESENT] for _, tally in folders)
         audits = []
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
@@ -71,17 +82,28 @@ class MailboxVerification:
                     continue
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
                 told = tally.altered or tally.normalised or tally.missing or tally.watched
-                if self._mode != "default" or folder.unchecked or folder.doubts or status.messages < ours or told:
+                # More than ours came since it was planned: delivered, or second copies.
+                more = status.messages > folder.destination_messages + tally[Outcome.COPIED]
+                looked = folder.unchecked or folder.doubts or status.messages < ours or more
+                if self._mode != "default" or looked or told:
                     # Fewer than the ledger says, and nobody knows which: all are looked at.
                     thorough = self._mode != "default" or status.messages < ours
                     notes = self._store.notes(folder.folder_id) if told else []
-                    audits.append(self._folder(destination, folder, thorough, notes))
+                    audits.append(self._folder(destination, folder, thorough, more, notes))
                 else:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
         self._store.audit(self._lease, audits)
 
-    def _folder(self, destination: MailDestination, folder: Folder, thorough: bool, kept: Sequence[Note]) -> Audit:
-        """`kept`: what an earlier pass noted of its messages."""
+    def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
+        """What was sent again since it was not found may still arrive a first time: nothing is verified before that is over."""
+        late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
+        if late > self._lease.claimed_at and any(folder.doubts for folder in folders):
+            raise SettleLater(late - self._lease.claimed_at)
+
+    def _folder(
+        self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
+    ) -> Audit:
+        """`more`: it holds more messages than it should; `kept`: what an earlier pass noted of its messages."""
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
@@ -101,7 +123,8 @@ class MailboxVerification:
                 # What differs is noted, and looked at again for that.
                 digests |= {entry.name: digest} if digest != entry.digest else {}
                 checked.append(entry.name)
-        if folder.doubts:
+        self._doubles = []
+        if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
         numbers = {what: sum(note.what == what for note in notes) for what in AUDITED}
         known = {(note.uid, note.what) for note in kept}
@@ -113,7 +136,7 @@ class MailboxVerification:
             verified=_seen(folder, status),
             digests=digests,
             checked=tuple(checked),
-            notes=tuple(notes),
+            notes=(*notes, *self._doubles),
             **numbers,
         )
 
@@ -181,22 +204,15 @@ class MailboxVerification:
     def _remove_second_copies(
         self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
     ) -> KnownStatus:
-        """Removes what is proved to be a second copy of ours; the folder's status afterwards."""
+        """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
-        ledger = UidSet.of(pairs.values())
-        mine = UidSet.of(pairs[uid] for uid in folder.doubts if uid in pairs)
-        extras = arrived(destination, status, folder.destination_uidnext, ledger) if mine else []
-        if not extras:
+        found = doubles(destination, status, folder, pairs, lost=self._lost)
+        ours = UidSet.of(double.extra for double in found if double.ours)
+        removed = bool(ours) and destination.remove(ours)
+        self._doubles += notes_of(found, removed=removed)
+        if not removed:
             return status
-        keys = {(s.fingerprint, s.size_bytes, s.internaldate) for s in destination.sightings(mine)}
-        suspects = UidSet.of(s.uid for s in extras if (s.fingerprint, s.size_bytes, s.internaldate) in keys)
-        if not suspects:
-            return status
-        ours = {s.digest for s in destination.sightings(mine, full=True)}
-        proved = UidSet.of(s.uid for s in destination.sightings(suspects, full=True) if s.digest in ours)
-        if not proved or not destination.remove(proved):
-            return status
-        self._tell(DuplicatesRemoved(messages=len(proved)))
+        self._tell(DuplicatesRemoved(messages=len(ours)))
         return destination.open(folder.destination_name)
 
 

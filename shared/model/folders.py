@@ -73,14 +73,19 @@ class Folder:
     destination_uidvalidity: int = 0
     #: UIDNEXT of the destination folder when it was first planned: lower UIDs are not ours, unless adopted.
     destination_uidnext: int = 1
+    #: Messages that the destination folder held then.
+    destination_messages: int = 0
     #: How many plans in a row found another destination folder than the plan before (another UIDVALIDITY).
     remade: int = 0
     #: Why it was renamed or left out; "" when neither.
     note: str = ""
     #: Why messages of it were skipped, and how many, for people; "" when none were.
     skipped: str = ""
-    #: Source UIDs whose append was once in doubt: verification looks for second copies of just these.
+    #: Source UIDs that were sent again since the first append was in doubt and they were not found: verification looks for
+    #: second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()
+    #: When `doubts` last grew, by the store's clock, seconds since the epoch; 0 before.
+    doubted_at: float = 0.0
     #: Ledger entries that the destination was not yet seen to hold.
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.

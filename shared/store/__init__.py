@@ -183,8 +183,8 @@ class WorkStore(Protocol):
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
     ) -> Progress:
-        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
-        (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
+        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs that were not found after their append
+        was in doubt (`Folder.doubts`, only ever added to, and when), and writes new intents, in one round trip. When the
         word is not `Control.RUN`, the new intents were not written and nothing may be appended. New intents are charged
         to the rates of the mailbox's accounts and hosts, once however often this is repeated."""
 

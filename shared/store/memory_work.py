@@ -77,7 +77,9 @@ class Work(Identity):
                 raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
         for one in new:
             rows.settle(row, folder, one)
-        folder.folder = replace(folder.folder, doubts=folder.folder.doubts | doubts)
+        if doubts:
+            known = folder.folder.doubts | doubts
+            folder.folder = replace(folder.folder, doubts=known, doubted_at=rows.now() / 1000)
         for intent_id in withdrawn:
             row.intents.pop(intent_id, None)
         m = rows.mailboxes[row.unit.mailbox_id]
@@ -230,14 +232,16 @@ class Work(Identity):
         chosen = plan.skipped is None or plan.skipped == folder.skipped
         again = known and not plan.reset and chosen and folder.folder.uidnext == plan.folder.uidnext
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
-        doubts, verified = folder.folder.doubts, folder.folder.verified
+        doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, verified = UidSet(), ""
-        folder.folder = replace(plan.folder, doubts=doubts, verified=verified, mailbox_id=m.mailbox.mailbox_id)
+            doubts, doubted_at, verified = UidSet(), 0.0, ""
+        folder.folder = replace(
+            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id
+        )
         folder.order, folder.planned = order, call
         rows.folders[name] = folder
         if not known:

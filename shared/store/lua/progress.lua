@@ -27,6 +27,7 @@ if ARGV[7] ~= '' then
   if not (old and string.find(',' .. old .. ',', ',' .. ARGV[7] .. ',', 1, true)) then
     redis.call('HSET', folder_key(folder), 'doubts', (old and old .. ',' or '') .. ARGV[7])
   end
+  redis.call('HSET', folder_key(folder), 'doubted_at', clock())
 end
 for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) end
 local word = wish(mailbox)
