@@ -86,16 +86,11 @@ def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
     for double in found:
         by_message[double.uid, double.ours and removed].append(double)
     for (uid, undone), group in by_message.items():
-        extras = UidSet.of(double.extra for double in group)
+        extras, copy = UidSet.of(double.extra for double in group), group[0].copy
         if undone:
-            reason = f"a second copy of ours (UID {extras} at the destination, beside {group[0].copy}) was removed"
+            reason = f"a second copy of ours (UID {extras} at the destination, beside UID {copy}) was removed"
+        elif group[0].ours:
+            reason = f"UID {extras} at the destination is a second copy of UID {copy}; the server cannot remove single messages"
         else:
-            reason = (
-                f"UID {extras} at the destination holds the same as UID {group[0].copy}: perhaps a second copy; it was left, "
-                + (
-                    "since the server cannot remove single messages"
-                    if group[0].ours
-                    else "since nothing proves that it is ours"
-                )
-            )
+            reason = f"UID {extras} at the destination is the same as UID {copy}; it was left, since it may be somebody else's copy"
         yield Note(uid=uid, what="undone" if undone else "doubled", reason=reason)

@@ -64,7 +64,7 @@ def _groups(seen: Sighting) -> Iterator[Hashable]:
     if seen.internaldate is not None:
         yield from {seen.internaldate, clamp(seen.internaldate)}
     if seen.fingerprint == NO_FINGERPRINT:
-        yield "no header"
+        yield NO_FINGERPRINT
 
 
 def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:

@@ -28,7 +28,7 @@ class Note:
 
     #: UID at the source.
     uid: int
-    #: An `Outcome`, one of `COUNTED` or `AUDITED`, or "odd".
+    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", or "undone" (a second copy was removed).
     what: str
     #: Why, in words for a person.
     reason: str

@@ -297,15 +297,21 @@ def test_a_ledger_entry_may_be_kept_in_less_room(store: Store) -> None:
     assert store.ledger(folder.folder_id) == [LedgerEntry(name=lease.unit.unit_id, records=merged, digest=10)]
 
 
-def test_doubts_are_only_ever_added_to(store: Store) -> None:
+def test_doubts_are_only_ever_added_to(store: Store, clock: Clock) -> None:
     _, _, folder = planned(store, (1, 20))
     lease = take(store)
+    assert folder.doubted_at == 0
     store.progress(lease, doubts=UidSet.span(1, 3))
+    first = store.folder(folder.folder_id)
+    assert first is not None
+    clock.forward(5)
     store.progress(lease, doubts=UidSet.span(7, 8))
-    store.progress(lease)
     found = store.folder(folder.folder_id)
+    store.progress(lease)
     assert found is not None
+    assert found == store.folder(folder.folder_id)
     assert found.doubts == UidSet.parse("1:3,7:8")
+    assert found.doubted_at > first.doubted_at > 0
 
 
 def test_notes_are_counted_once_a_message(store: Store) -> None:

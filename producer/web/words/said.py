@@ -94,6 +94,8 @@ NOTES: Final[Mapping[str, str]] = {
     "date_clamped": "date moved to the nearest that servers know",
     "date_unusable": "no usable date",
     "odd": "oddity",
+    "undone": "second copy removed",
+    "doubled": "perhaps twice at the destination",
 }
 #: What may ask to be left alone.
 SCOPES: Final[Mapping[str, str]] = {
