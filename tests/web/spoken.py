@@ -143,7 +143,7 @@ NOT_SHOWN: Final = (
     "give that CA's certificate as --{}-ca FILE; or, {}", ": let the super admin delegate {} to the client id {}",
     "(own); then run the import command again", "; the last: {}", "the destination folder cannot hold: ",
     "a batch has a folder", "opened first",
-    'ID ("name" "mailhaul" "version" {})', "one command", "no header",
+    'ID ("name" "mailhaul" "version" {})', "one command",
     "the manifest has {}, nothing was started:",
     "Correct it and run the same command again; `mailhaul template` prints an example.",
     "{} fits {} imports", "no import is called {}", "{}-ca: the path holds a control character",
