@@ -149,13 +149,13 @@ def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: Dovecot
             inbox.add(body, internaldate=date)
         stage = Stage(source, destination, logins=(login,))
         assert copied(stage) == {"copied": 4}
-        told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("altered").keys()
+        told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("normalised").keys()
         assert told == ({1, 2}, {4}, {1})  # Dovecot has no date after today
         for _ in range(2):
             again = Stage(source, destination, logins=(login,))
             assert copied(again) == {"already_present": 4}
             assert (
-                again.noted("date_clamped").keys(), again.noted("date_unusable").keys(), again.noted("altered").keys()
+                again.noted("date_clamped").keys(), again.noted("date_unusable").keys(), again.noted("normalised").keys()
             ) == told  # fmt: skip
 
 
@@ -166,4 +166,4 @@ def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair)
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), when)]})
     stage = Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
     assert copied(stage) == {"already_present": 1}
-    assert "internal date" in stage.noted("altered")[1]
+    assert "internal date" in stage.noted("normalised")[1]
