@@ -126,7 +126,7 @@ NOT_SHOWN: Final = (
     "refused {} before; it is not tried again",
     "{}: {}, which is not tried for any other mailbox now", "a record needs as many UIDs on both sides: {}",
     "the administrator's login {}", "what {} signs in with",
-    "cannot be read at the source", "no header", "another secret", "the same there", "from elsewhere", "the file",
+    "cannot be read at the source", "another secret", "the same there", "from elsewhere", "the file",
     "text/csv; charset=utf-8",
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
