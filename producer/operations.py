@@ -143,7 +143,8 @@ def retry(store: Store, ring: Ring, request: Import, login: str = "", code: str 
     for mailbox, counts in chosen:
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
-        if batches or parked or (mailbox.state is MailboxState.COMPLETE and unreadable_folders(store, mailbox)):
+        complete = mailbox.state is MailboxState.COMPLETE
+        if batches or parked or (complete and (counts.withheld or unreadable_folders(store, mailbox))):
             again.append((mailbox, batches))
     need_passwords(store, request, [mailbox for mailbox, _ in again])
     store.forgive_logins(request.import_id)

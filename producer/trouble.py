@@ -9,7 +9,7 @@ from typing import Final
 
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Tally, short
 from shared.model.ledger import COUNTED
 from shared.model.search import Search
 from shared.store import Store
@@ -64,6 +64,9 @@ _GOING_ON: Final = (
     MailboxState.PARKED, MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING,
 )  # fmt: skip
 
+#: Trouble with folders that the source is the cause of.
+_OF_THE_SOURCE: Final = ("unreadable_folder", "withheld")
+
 #: Code of what happened to single messages → sentence, advice.
 _MESSAGE_TROUBLE: Final = {
     "failed": (
@@ -98,6 +101,10 @@ _MESSAGE_TROUBLE: Final = {
         "folders that cannot be read at the source",
         "see what the server says; when it is mended: mailhaul retry IMPORT",
     ),
+    "withheld": (
+        "messages that the source counts and does not show",
+        "ask its operator for the limit on what IMAP shows, and have it lifted; then run the import command again",
+    ),
 }
 
 #: Notes of messages that are not as they should be; all others are worth knowing, and nothing is wrong.
@@ -111,6 +118,13 @@ def troubled(mailbox: Mailbox) -> Failure | None:
     failure = mailbox.failure
     waits = failure is not None and failure.code.endswith(_WAITING)
     return None if waits or mailbox.state is MailboxState.COMPLETE else failure
+
+
+def word(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
+    """What a person calls its state: "incomplete" where it came to its end, and the source shows less than it counts or did not let
+    `unreadable` folders be read."""
+    short_of = mailbox.state is MailboxState.COMPLETE and (tally.withheld or unreadable)
+    return "incomplete" if short_of else mailbox.state.value
 
 
 def trouble(
@@ -176,7 +190,7 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
 def _server(code: str, mailbox: Mailbox, request: Import) -> str:
     """What a group of errors has apart: one server's words and advice are not those of another."""
     url = mailbox.source.endpoint.url
-    return url if url != request.source.url and (code.startswith("source_") or code == "unreadable_folder") else ""
+    return url if url != request.source.url and (code.startswith("source_") or code in _OF_THE_SOURCE) else ""
 
 
 def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
@@ -200,6 +214,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
     for folder, own in store.folders(mailbox.mailbox_id):
         if folder.unreadable:
             yield "unreadable_folder", folder, 0, folder.note
+        if own.withheld:
+            yield "withheld", folder, own.withheld, short(folder, own)
         numbers = {
             "failed": own[Outcome.FAILED],
             "refused": own[Outcome.REFUSED],

@@ -113,6 +113,14 @@ class VerifyMismatch:
     messages: int
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessagesWithheld:
+    """A source counts messages in a folder that it does not show."""
+
+    #: Messages.
+    messages: int
+
+
 Event = (
     GroupSettled
     | CommandEnded
@@ -124,6 +132,7 @@ Event = (
     | RateWaited
     | DuplicatesRemoved
     | VerifyMismatch
+    | MessagesWithheld
 )
 
 Listener = Callable[[Event], None]

@@ -321,12 +321,24 @@ class BatchCopy:
                 there[sighting.uid] = sighting
         gone = silent - UidSet.of(there)
         if gone:
-            gone -= self._source.existing()
-        if gone:
-            notes = [Note(uid=uid, what=Outcome.VANISHED, reason="no longer at the source") for uid in gone]
-            self._flying.add(without_copy(Outcome.VANISHED, gone, notes))
+            gone, why = self._gone(gone)
+            outcome = Outcome.FAILED if why else Outcome.VANISHED
+            notes = [Note(uid=uid, what=outcome, reason=why or "no longer at the source") for uid in gone]
+            self._flying.add(without_copy(outcome, gone, notes))
         for uid in silent - gone:
             self._copy_alone(uid, there.get(uid))
+
+    def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
+        """Which of these messages the source does not list any more, and why they cannot be called vanished; "" when they can: it
+        shows as many messages as it counts."""
+        every = self._source.existing()
+        beside, withheld = self._source.look_again(every)
+        every |= UidSet.of(uid for uid, _ in beside)
+        count = len(every) + withheld
+        return (
+            silent - every,
+            f"the source shows {len(every):,} of {count:,} messages, and not this one" if withheld else "",
+        )
 
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """A message that is listed but did not come with the others."""

@@ -48,15 +48,18 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
 #: Why a message that is found is read back: whoever sent it is gone, with what was seen of it.
 UNSEEN = "found after the connection broke"
 
-#: A window of UIDs wider than this is listed first: servers may jump ahead with their UIDs.
+#: A window of UIDs wider than this, or than the folder has messages, is listed first: servers may jump ahead with their UIDs.
 WIDE = 50_000
 
 
 def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
     """What stands in the folder now open from UID `low` on and is not in `known`. `status` is of a fresh SELECT."""
     window = UidSet.span(low, status.uidnext - 1)
-    if len(window) > WIDE:
-        window = UidSet.of(uid for uid, _ in destination.sizes(status) if uid >= low)
+    if len(window - known) > min(WIDE, status.messages):
+        listed = UidSet.of(uid for uid, _ in destination.sizes(status))
+        if len(listed) < status.messages:
+            listed |= UidSet.of(uid for uid, _ in destination.look_again(listed)[0])
+        window = window & listed
     return list(destination.sightings(window - known))
 
 

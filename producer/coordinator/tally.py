@@ -113,7 +113,7 @@ class Progress:
     @property
     def done_messages(self) -> int:
         """Messages with an outcome."""
-        return self.tally.messages - self.tally.pending
+        return sum(self.tally.outcomes.values())
 
     @property
     def share_messages(self) -> float | None:
@@ -122,11 +122,11 @@ class Progress:
 
     @property
     def share_bytes(self) -> float | None:
-        """0 … 1 of the bytes; never 1 while a message is pending, whatever sizes the servers told."""
+        """0 … 1 of the bytes; never 1 while a message is pending or withheld, whatever sizes the servers told."""
         if not self.tally.size_bytes:
             return self.share_messages
         share = min(1.0, self.tally.done_bytes / self.tally.size_bytes)
-        return min(share, 0.999) if self.tally.pending else 1.0
+        return min(share, 0.999) if self.tally.pending or self.tally.withheld else 1.0
 
     @property
     def finished(self) -> bool:
@@ -179,6 +179,6 @@ def exit_code(known: Progress) -> int:
     """How a finished import ended. What the destination normalised, lost keywords and messages that vanished from the source
     stand in the report and are no fault; what is not at the destination although it should be, or is not what was copied, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
-    amiss += known.tally.altered + known.unreadable_folders
+    amiss += known.tally.altered + known.tally.withheld + known.unreadable_folders
     settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

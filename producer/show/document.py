@@ -10,19 +10,20 @@ from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.naming import is_renamed, left_out_of
 from producer.show.waiting import wait_fields
-from producer.trouble import addressed, troubled
+from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Options, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, short
 from shared.store import Store
 
 
 def counts(tally: Tally) -> dict[str, int]:
-    """copied + already_present + skipped + refused + vanished + failed + pending = messages."""
+    """copied + already_present + skipped + refused + vanished + failed + withheld + pending = messages."""
     return {
         "messages": tally.messages,
         "bytes": tally.size_bytes,
         **{outcome.value: tally[outcome] for outcome in Outcome},
+        "withheld": tally.withheld,
         "pending": tally.pending,
         "done_bytes": tally.done_bytes,
         "altered": tally.altered,
@@ -101,7 +102,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "login": mailbox.source.login,
         "server": mailbox.source.endpoint.url,
         "destination_login": mailbox.destination.login,
-        "state": mailbox.state.value,
+        "state": word(mailbox, tally, sum(not f["readable"] for f in folders)),
         "control": mailbox.control.value,
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
@@ -127,6 +128,7 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
         "renamed": is_renamed(folder),
         "note": folder.note,
         "skipped_why": folder.skipped,
+        "shown": short(folder, tally),
         "readable": not folder.unreadable,
         **counts(tally),
     }

@@ -8,6 +8,7 @@ from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
 from producer.operations import ErrorGroup
 from producer.show.waiting import full, room_of, waiting_for, waiting_lines
+from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -64,7 +65,7 @@ def progress_line(progress: Progress) -> str:
     parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
-    parts += filter(None, [folders_not_read(progress.unreadable_folders)])
+    parts += filter(None, [withheld(tally), folders_not_read(progress.unreadable_folders)])
     return "; ".join(parts)
 
 
@@ -88,6 +89,7 @@ def outcome_words(tally: Tally) -> str:
         "refused": tally[Outcome.REFUSED],
         "vanished": tally[Outcome.VANISHED],
         "failed": tally[Outcome.FAILED],
+        "withheld by the source": tally.withheld,
         "pending": tally.pending,
     }
     said = [f"{number:,} {name}" for name, number in names.items() if number]
@@ -152,6 +154,13 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             yield f"    → {clean(group.advice)}"
 
 
+def withheld(tally: Tally) -> str:
+    """How many messages the source counts and does not show, in words; "" for none."""
+    return (
+        f"the source shows {tally.messages - tally.withheld:,} of {tally.messages:,} messages" if tally.withheld else ""
+    )
+
+
 def folders_not_read(number: int) -> str:
     """How many folders cannot be read at the source, in words; "" for none."""
     return f"{number:,} folder{'s' if number != 1 else ''} cannot be read at the source" if number else ""
@@ -161,11 +170,9 @@ def mailbox_line(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
     """One mailbox in a table of few; `unreadable` of its folders cannot be read at the source."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
-    word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
+    word = word_of(mailbox, tally, unreadable) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
-    if unreadable and mailbox.state is MailboxState.COMPLETE:
-        word = "incomplete"
     if mailbox.behind:
         word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE

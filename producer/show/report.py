@@ -17,15 +17,15 @@ from typing import Any
 
 from producer.trouble import AMISS, troubled
 from shared.errors import UsageError
-from shared.model import Mailbox, Note
+from shared.model import Mailbox, Note, short
 from shared.store import Store
 
 #: What begins a formula somewhere, the full-width forms included (they are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
     "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
-    "refused", "vanished", "failed", "pending", "altered", "normalised", "dates_changed", "missing", "keywords_lost",
-    "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
+    "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
+    "keywords_lost", "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
 )  # fmt: skip
 FOLDERS = ("row", "login", "destination_login", "folder", "destination", "why")
 #: Columns of failures.csv and notes.csv.
@@ -61,7 +61,7 @@ def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mai
 
 def _results(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for mailbox in whole["mailboxes"]:
-        failure = mailbox["failure"] or _not_read(whole, mailbox)
+        failure = mailbox["failure"] or _not_read(whole, mailbox) or _withheld(whole, mailbox)
         words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
         number = len(mailbox["renamed_folders"])
         yield {**mailbox, "failure": failure.get("code", ""), **words, "renamed_folders": number}
@@ -83,15 +83,31 @@ def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str,
     return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": details[0]}
 
 
+def _withheld(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
+    """The failure of a mailbox of which the source shows less than it counts."""
+    details = [f"{folder['folder']}: {folder['shown']}" for folder in mailbox["folders"] if folder["shown"]]
+    group = next((group for group in whole["errors"] if group["code"] == "withheld"), None)
+    if not details or group is None:
+        return {}
+    return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": "; ".join(details[:5])}
+
+
 def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
     for mailbox in mailboxes:
         who = _who(mailbox)
         if failure := troubled(mailbox):
             reason = ": ".join(filter(None, (failure.sentence, failure.detail)))
             yield {**who, "folder": failure.folder, "what": mailbox.state.value, "reason": reason}
-        for folder, _ in store.folders(mailbox.mailbox_id):
+        for folder, own in store.folders(mailbox.mailbox_id):
             if folder.unreadable:
                 yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
+            if own.withheld:
+                yield {
+                    **who,
+                    "folder": folder.display,
+                    "what": "withheld",
+                    "reason": f"the source {short(folder, own)}",
+                }
             for note in store.notes(folder.folder_id):
                 if note.what in AMISS:
                     yield {**who, "folder": folder.display, **_note(note)}

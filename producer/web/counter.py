@@ -96,7 +96,8 @@ def _sum(tallies: list[Tally]) -> Tally:
         for outcome, number in tally.outcomes.items():
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     names = (
-        "messages", "size_bytes", "done_bytes", "altered", "normalised", "dates_changed", "watched", "keywords_lost", "missing",
+        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
+        "keywords_lost", "missing",
     )  # fmt: skip
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 

@@ -51,6 +51,8 @@ class Conversation:
         self.asked: Asked = "command"
         #: What was asked for beside an OK: to be asked less. Whoever minds it takes it away.
         self.slowed: Throttled | None = None
+        #: Messages of the open folder, as untagged EXISTS and EXPUNGE tell; and how many EXPUNGE there were.
+        self.exists = self.expunged = 0
         self._count = 0
         self._pending: dict[bytes, Tagged | None] = {}
         #: Tags to which a BAD is no more than a NO.
@@ -283,7 +285,7 @@ class Conversation:
         if line[:2] not in (b"* ", b"*\t"):
             self._take_tagged(line)
             return None
-        word, _, at = head_of(line)
+        word, number, at = head_of(line)
         if word == b"BYE":
             self.wire.abort()
             raise failure(self.side, "BYE", line[at:].strip(), secrets=self.secrets)
@@ -293,6 +295,10 @@ class Conversation:
             self.enabled |= set(line[at:].upper().decode("latin-1").split())
         if word == b"BAD":  # not told which command it means: nothing after it could be trusted
             raise self._bad(line[at:])
+        if word == b"EXISTS" and number.isdigit():
+            self.exists = int(number)
+        elif word == b"EXPUNGE":
+            self.exists, self.expunged = max(0, self.exists - 1), self.expunged + 1
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:

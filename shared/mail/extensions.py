@@ -51,6 +51,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "STATUS=SIZE": _row("sizes are added up message by message", rb"\ASTATUS .* SIZE\)\Z", "size"),
     "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", rb"\ASTATUS .*APPENDLIMIT"),
     "ESEARCH": _row("searches are answered in full", rb"\AUID SEARCH RETURN ", "return"),
+    "PARTIAL": _row("messages are not listed page by page", rb"\AUID SEARCH RETURN \(PARTIAL", "partial"),
     "LITERAL+": _row("the server is asked before each message is sent", b"", "literal"),
     "LITERAL-": _row("the server is asked before each message is sent", b"", "literal"),
     "MULTIAPPEND": _row("messages are appended one by one"),

@@ -19,11 +19,13 @@ from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefu
 from shared.folder_tree import selectable
 from shared.mail import Appended, KnownStatus, Message, Quota
 from shared.mail.conversation import Tagged
+from shared.mail.flights import PIECE
 from shared.mail.grammar import flag_list, system_flag
-from shared.mail.imap import PIECE, shown
+from shared.mail.imap import shown
 from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
 from shared.mail.limits import APPENDLIMIT, append_limit, too_large
+from shared.mail.message_limit import cut_short
 from shared.mail.quota import storage_of
 from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
@@ -53,6 +55,10 @@ class _Group:
     refused: dict[int, Exception] = field(default_factory=dict)
 
 
+#: A command before its UIDs, the UIDs, and what follows them.
+_Change = tuple[bytes, UidSet, bytes]
+
+
 class ImapDestination(LookingSession):
     """The side that is written to. See `shared.mail.MailDestination`."""
 
@@ -71,7 +77,7 @@ class ImapDestination(LookingSession):
         self._date_proved = False
         self._proved: set[str] = set()
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
-        self._into = b""
+        self._into = self._opened = b""
         self._unanswered: deque[_Group] = deque()
 
     @property
@@ -103,9 +109,12 @@ class ImapDestination(LookingSession):
             self._limit = self._limit_of(name)
         selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
         self._talk.broken.done_without([APPENDLIMIT])
-        self._into = self._folder(name)
+        self._into, self._opened = self._folder(name), name
         self._proved = selected.keywords()
         return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
+
+    def _reopen(self) -> None:
+        self.open(self._opened)
 
     def _limit_of(self, name: bytes) -> int | None:
         """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""
@@ -188,7 +197,9 @@ class ImapDestination(LookingSession):
         if not positions:
             return
         if self._has("MULTIAPPEND"):
-            self._send_command(group, flags, tuple(positions), state)
+            most = self._most or len(positions)
+            for at in range(0, len(positions), most):
+                self._send_command(group, flags, tuple(positions[at : at + most]), state)
         else:
             self._send_singly(group, flags, positions, state)
 
@@ -357,10 +368,8 @@ class ImapDestination(LookingSession):
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
         """As `MailDestination.copy`."""
         uidvalidity, copies = 0, dict[int, int]()
-        target = self._folder(into)
-        for ended in self._talk.run(
-            [b"UID COPY %b " % str(piece).encode("ascii") + target for piece in uids.pieces(PIECE)]
-        ):
+        # What an OK says that it left out is not copied, and COPYUID does not name it.
+        for ended in self._in_pieces([(b"UID COPY ", uids, b" " + self._folder(into))], repeatable=False):
             if ended.status != "OK":
                 if not copies:
                     raise self._talk.refusal(ended, asked="append", what="would not copy messages")
@@ -372,29 +381,42 @@ class ImapDestination(LookingSession):
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT, pipelined. The first refusal is raised when all have been answered."""
-        commands = [
-            b"UID STORE %b FLAGS.SILENT %b" % (str(piece).encode("ascii"), flag_list(flags))
-            for uids, flags in changes
-            for piece in uids.pieces(PIECE)
-        ]
-        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
+        self._insist(
+            [(b"UID STORE ", uids, b" FLAGS.SILENT " + flag_list(flags)) for uids, flags in changes],
+            "would not change flags",
+        )
+
+    def _insist(self, changes: Iterable[_Change], what: str) -> None:
+        refused = [ended for ended in self._in_pieces(changes) if ended.status != "OK"]
         if refused:
-            raise self._talk.refusal(refused[0], what="would not change flags")
+            raise self._talk.refusal(refused[0], what=what)
+
+    def _in_pieces(self, changes: Iterable[_Change], *, repeatable: bool = True) -> list[Tagged]:
+        """The ends of all commands, each for no more messages than the server takes. Where it says that one was too much, smaller
+        ones follow; after an OK only if the change may be made twice."""
+        todo, ends = list(changes), list[Tagged]()
+        while todo:
+            pieces = [(a, piece, b) for a, uids, b in todo for piece in uids.pieces(min(PIECE, self._most or PIECE))]
+            todo = []
+            answers = self._talk.run([a + str(piece).encode("ascii") + b for a, piece, b in pieces])
+            for change, ended in zip(pieces, answers, strict=True):
+                size = len(change[1])
+                limit = cut_short(ended.text) if repeatable or ended.status != "OK" else None
+                if limit is None or size < 2:
+                    ends.append(ended)
+                else:
+                    self._take_at_most(limit if 0 < limit < size else size // 2)
+                    todo.append(change)
+        return ends
 
     def quota(self) -> Quota | None:
         """GETQUOTAROOT INBOX."""
         return storage_of(self.session)
 
     def remove(self, uids: UidSet) -> bool:
-        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is
-        touched."""
+        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1); without UIDPLUS nothing is touched."""
         if not self._has("UIDPLUS"):
             return False
-        commands = []
-        for piece in uids.pieces(PIECE):
-            text = str(piece).encode("ascii")
-            commands += [b"UID STORE %b +FLAGS.SILENT (\\Deleted)" % text, b"UID EXPUNGE %b" % text]
-        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
-        if refused:
-            raise self._talk.refusal(refused[0], what="would not remove messages")
+        self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], "would not remove messages")
+        self._insist([(b"UID EXPUNGE ", uids, b"")], "would not remove messages")
         return True

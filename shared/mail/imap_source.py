@@ -18,11 +18,11 @@ from shared.mail import KnownStatus, Message
 from shared.mail.bounds import most_body
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
+from shared.mail.flights import DEPTH, PIECE, fetch, raise_first, written
 from shared.mail.grammar import clean_flags, clean_text
 from shared.mail.header_date import received_at
-from shared.mail.imap import DEPTH, PIECE, fetch, raise_first, shown, written
+from shared.mail.imap import shown
 from shared.mail.imap_choosing import ChoosingSession
-from shared.mail.imap_looking import FIRST_SIZES
 from shared.mail.internaldate import odd_zone, parse_internaldate
 from shared.mail.session import Session
 from shared.mail.tokens import Text, Value
@@ -90,9 +90,11 @@ class ImapSource(ChoosingSession):
         if b"\r\n" in examine or examine in self._ahead:
             return  # a literal in a command may be read as one, so a BAD would not be harmless
         if uids is None:
-            fetches = [FIRST_SIZES]
+            fetches = [self._first_sizes]
         else:
-            fetches = [fetch(asked, self._items) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
+            fetches = [
+                fetch(asked, self._items) for asked, _ in islice(self._fitting(written(uids.pieces(PIECE))), DEPTH)
+            ]
         self._ahead.ask([examine, *fetches])
 
     def caution(self) -> str:
@@ -128,11 +130,11 @@ class ImapSource(ChoosingSession):
         late: dict[Uid, _About] = {}
         refused: list[MailError] = []
         whole = False
-        pieces = list(written(uids.pieces(PIECE)))
+        pieces = list(self._fitting(written(uids.pieces(PIECE))))
         if pieces:
             self._stay(fetch(pieces[0][0], self._items))
         try:
-            for tag, _ in self._flights(pieces, self._items, missing, refused):
+            for tag, _ in self._flights(pieces, self._items, missing, refused, all_exist=True):
                 yield from self._messages(tag, missing, late, refused)
             for uid, about in late.items():
                 yield from self._again(uid, about, refused)

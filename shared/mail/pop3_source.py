@@ -23,9 +23,9 @@ from shared.fingerprint import (
     message_id_of,
 )
 from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail.flights import raise_first
 from shared.mail.grammar import clean_text
 from shared.mail.header_date import received_at
-from shared.mail.imap import raise_first
 from shared.mail.pop3 import Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
 from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
@@ -149,9 +149,14 @@ class Pop3Source:
             if uid < status.uidnext and (among is None or uid in among):
                 yield Uid(uid), size
 
-    def existing(self) -> UidSet:
-        """Every UID."""
-        return UidSet.of(self._drop.numbers)
+    def existing(self, among: UidSet | None = None) -> UidSet:
+        """Every UID, or those `among` these."""
+        every = UidSet.of(self._drop.numbers)
+        return every if among is None else every & among
+
+    def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
+        """LIST is all that a maildrop counts by."""
+        return [], 0
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """POP3 has none."""

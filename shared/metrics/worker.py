@@ -13,6 +13,7 @@ from shared.events import (
     Event,
     GroupSettled,
     HeldBack,
+    MessagesWithheld,
     RateWaited,
     SessionEnded,
     SignedIn,
@@ -102,6 +103,11 @@ class WorkerMetrics(ProcessMetrics):
             registry=registry,
         )
         self._lost = Counter("mailhaul_lease_lost", "Leases that were lost.", registry=registry)
+        self._withheld = Counter(
+            "mailhaul_withheld_messages",
+            "Messages that sources count and do not show, as often as planned.",
+            registry=registry,
+        )
         self._removed = Counter(
             "mailhaul_duplicates_removed", "Second copies that verification removed.", registry=registry
         )
@@ -194,3 +200,5 @@ class WorkerMetrics(ProcessMetrics):
                 self._removed.inc(event.messages)
             case VerifyMismatch():
                 self._mismatch.labels(event.what).inc(event.messages)
+            case MessagesWithheld():
+                self._withheld.inc(event.messages)

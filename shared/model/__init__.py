@@ -1,7 +1,7 @@
 """The frozen nouns that both planes agree on. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import UNREADABLE, Folder, Tally
+from shared.model.folders import UNREADABLE, Folder, Tally, short
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -55,5 +55,6 @@ __all__ = [
     "part_id",
     "route_id",
     "server_key",
+    "short",
     "source_key",
 ]

@@ -11,14 +11,17 @@ from shared.uids import UidSet
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + pending = messages`."""
+    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + withheld + pending =
+    messages`."""
 
-    #: Source messages of the snapshot.
+    #: Source messages of the snapshot, as many as the server counts.
     messages: int = 0
     #: Their size in bytes, as the source says.
     size_bytes: int = 0
     #: Messages by outcome.
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    #: Messages that the source counts and did not show in the last pass: nobody knows what they are.
+    withheld: int = 0
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
     #: Messages of which the destination holds other content than was sent.
@@ -37,7 +40,7 @@ class Tally:
     @property
     def pending(self) -> int:
         """Messages without an outcome yet."""
-        return self.messages - sum(self.outcomes.values())
+        return self.messages - self.withheld - sum(self.outcomes.values())
 
     def __getitem__(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)
@@ -81,6 +84,9 @@ class Folder:
     note: str = ""
     #: Why messages of it were skipped, and how many, for people; "" when none were.
     skipped: str = ""
+    #: Source UIDs below `uidnext` that the source did not show although it counts more messages: they are looked for again in each
+    #: pass. Empty where it shows what it counts.
+    hidden: UidSet = UidSet()
     #: Source UIDs that were sent again since the first append was in doubt and they were not found: verification looks for
     #: second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()
@@ -95,3 +101,10 @@ class Folder:
     def unreadable(self) -> bool:
         """Whether the source listed it and did not let it be read in the last pass."""
         return self.note.startswith(UNREADABLE)
+
+
+def short(folder: Folder, tally: Tally) -> str:
+    """How much of a folder the source shows, in words; "" where it shows what it counts."""
+    if not tally.withheld:
+        return ""
+    return f"shows {folder.source_messages - tally.withheld:,} of {folder.source_messages:,} messages"

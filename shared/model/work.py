@@ -185,5 +185,7 @@ class FolderPlan:
     skipped: Mapping[str, UidSet] | None = None
     #: Bytes of what is now skipped and was not before, less those of what was and is no longer.
     skipped_bytes: int = 0
+    #: Messages that the source counts and does not show, now; None: as in the last pass.
+    withheld: int | None = None
     #: The ledger so far is void (UIDVALIDITY changed on a side): forget it, and its counts.
     reset: bool = False

@@ -145,6 +145,7 @@ def decode_tally(row: Hash) -> Tally:
         messages=number(row, "messages"),
         size_bytes=number(row, "size_bytes"),
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
+        withheld=number(row, "withheld"),
         done_bytes=number(row, "done_bytes"),
         altered=number(row, "altered"),
         normalised=number(row, "normalised"),
@@ -177,6 +178,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "note": _printable(folder.note),
         "skipped": _printable(folder.skipped),
         "remade": folder.remade,
+        "hidden": encode_uids(folder.hidden),
     }
 
 
@@ -197,6 +199,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         note=text(row, "note"),
         skipped=text(row, "skipped"),
         remade=number(row, "remade"),
+        hidden=decode_uids(text(row, "hidden")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
         unchecked=number(row, "unchecked"),

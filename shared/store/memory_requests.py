@@ -50,7 +50,8 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     for one in counts:
         total.update(one)
     names = (
-        "messages", "size_bytes", "done_bytes", "altered", "normalised", "dates_changed", "watched", "keywords_lost", "missing",
+        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
+        "keywords_lost", "missing",
     )  # fmt: skip
     named = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)

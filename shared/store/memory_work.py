@@ -230,7 +230,8 @@ class Work(Identity):
         if folder.planned == call:
             return
         chosen = plan.skipped is None or plan.skipped == folder.skipped
-        again = known and not plan.reset and chosen and folder.folder.uidnext == plan.folder.uidnext
+        same = folder.folder.uidnext == plan.folder.uidnext and folder.folder.hidden == plan.folder.hidden
+        again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         if plan.reset:
@@ -246,6 +247,9 @@ class Work(Identity):
         rows.folders[name] = folder
         if not known:
             m.folders.append(name)
+        if plan.withheld is not None:
+            more = plan.withheld - folder.counts["withheld"]
+            folder.counts.update(withheld=more, messages=more)
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)

@@ -207,6 +207,7 @@ class Work(Scripts):
             codec.encode_sets(plan.skipped) if plan.skipped is not None else b"",
             sum(map(len, (plan.skipped or {}).values())),
             plan.skipped_bytes,
+            "" if plan.withheld is None else plan.withheld,
         )
 
     def folder(self, folder_id: str) -> Folder | None:

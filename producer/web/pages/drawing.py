@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
 from producer.web.words.telling import Telling
@@ -87,6 +88,7 @@ def _environment(language: str) -> Environment:
     env.globals.update(
         lang=language, say=say, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
         hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
+        word=word,
     )  # fmt: skip
     return env
 

@@ -132,6 +132,7 @@ CAUSES: Final[Mapping[str, str]] = {
     "dates_changed": "Messages have another date, since the source tells none that can be used.",
     "keywords_lost": "The destination folder cannot hold these messages' keywords.",
     "unreadable_folder": "These folders cannot be read at the source.",
+    "withheld": "The source counts messages that it does not show.",
 }
 #: Code of a failure → what to do about it on the page.
 ADVICE: Final[Mapping[str, str]] = {
@@ -156,4 +157,5 @@ ADVICE: Final[Mapping[str, str]] = {
     "dates_changed": "Nothing; notes.csv of the report names each.",
     "keywords_lost": "Nothing; the messages themselves are there.",
     "unreadable_folder": "See what the server says; when it is mended, try again.",
+    "withheld": "Ask the operator of the source for the limit on what IMAP shows, and have it lifted; then begin again.",
 }
