@@ -185,8 +185,8 @@ class Lane:
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
             source, destination = sessions.both(lease.mailbox)
-            unsettled, rules, tell = self._unsettled_seconds(lease), place.plan_rules, place.tell
-            planning = MailboxPlan(lease, place.store, source, destination, options, rules, tell, unsettled)
+            unsettled, tell = self._unsettled_seconds(lease), place.tell
+            planning = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules, tell, unsettled)
             lanes = planning.run(known)
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
