@@ -132,6 +132,16 @@ class FolderChanged(MailError):
 class MessagesRefused(MailError):
     """The destination refused these messages (NO to APPEND). Whose fault it is, a bisection finds out."""
 
+    #: Whether its code says that the message is at fault.
+    of_itself = False
+    #: Whether its code says that the server is.
+    of_the_server = False
+
+
+class NothingTaken(OverQuota):
+    """The destination refuses one message after the other in the same words, none of which is about a message, and took such
+    before: as for want of room, it is waited for."""
+
 
 class ServerRefused(MailError):
     """A NO that none of the others covers."""

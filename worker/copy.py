@@ -34,6 +34,7 @@ from shared.model import Folder, Intent, Lease, LedgerEntry, Note
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from shared.watching import Passing, seen_in
+from worker.alike import Alike
 from worker.closing import Closing, SettleLater
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.dues import wait_out
@@ -79,12 +80,14 @@ class BatchCopy:
         tell: Listener,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
+        took_before: Callable[[], bool] = lambda: True,
     ) -> None:
         """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
         asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
         many seconds for what is owed."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
+        self._took_before = took_before
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: KnownStatus | None = None
@@ -276,20 +279,32 @@ class BatchCopy:
                 self._shared.tell()
 
     def _copy_refused(self) -> None:
-        """Halves what was refused until single messages are left; those are tried once more without keywords."""
+        """Halves what was refused until single messages are left; those are tried once more without keywords, where the refusal
+        may be about them. What is refused alone waits for the next answer: where all are refused in the same words, it is not
+        the messages (`worker.alike`)."""
+        alike = Alike(self._took_before, self._lease.mailbox.failure)
+        taken = self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             if not isinstance(error, MessagesRefused | ServerRefused):
                 raise error
+            if self._flying.taken > taken:
+                self._refuse(alike.clear())
+                taken = self._flying.taken
             uids = UidSet.of(sent.uid for sent in group)
             if len(group) > 1:
                 for half in uids.take((len(group) + 1) // 2):
                     if half:
                         self._copy(half, most=len(half))
-            elif group[0].keywords:
+            elif group[0].keywords and not getattr(error, "of_the_server", False):
                 self._copy(uids, most=1, keywords=False)
             else:
-                self._give_outcome(Outcome.REFUSED, group, error.detail or error.what)
+                alike.note(group[0], error)
+        self._refuse(alike.clear())
+
+    def _refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
+        for sent, error in refused:
+            self._give_outcome(Outcome.REFUSED, [sent], error.detail or error.what)
 
     def _give_outcome(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
         uids = UidSet.of(sent.uid for sent in group)

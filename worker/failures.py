@@ -107,6 +107,15 @@ TABLE: tuple[Row, ...] = (
         advice="{own}; then run the import command again",
     ),
     Row(
+        error=errors.NothingTaken,
+        code="{side}_takes_nothing",
+        how="park",
+        scope="mailbox",
+        again=ROOM_SECONDS,
+        advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
+        "at once by: mailhaul retry IMPORT",
+    ),
+    Row(
         error=errors.OverQuota,
         code="{side}_over_quota",
         how="park",

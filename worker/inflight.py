@@ -57,6 +57,8 @@ class InFlight:
     refused: list[tuple[list[Sent], MailError]] = field(init=False, default_factory=list)
     #: Messages that the server took with OK and does not show.
     unseen: list[Sent] = field(init=False, default_factory=list)
+    #: Messages that the destination took.
+    taken: int = field(init=False, default=0)
     #: Whether anything was entered: an attempt with progress is not counted.
     progressed: bool = field(init=False, default=False)
     #: What is owed for what was moved, as the store said last: to be waited for before more is.
@@ -108,6 +110,7 @@ class InFlight:
             uids = list(map(int, answer.uids or ()))
         if uids:
             self.uidnext = max(self.uidnext, max(uids) + 1)
+        self.taken += len(stored)
         self.add(settled_group(intent.intent_id, stored, uids))
         refused: dict[int, tuple[list[Sent], MailError]] = {}
         for position, error in answer.refused.items():

@@ -210,7 +210,9 @@ class Lane:
             source, destination = sessions.both(lease.mailbox)
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
-            copying = BatchCopy(lease, place.store, source, destination, rules, wish, tell, labels, sleep)
+            copying = BatchCopy(
+                lease, place.store, source, destination, rules, wish, tell, labels, sleep, lambda: self._took(lease)
+            )
             try:
                 return copying.run()
             finally:
@@ -255,6 +257,10 @@ class Lane:
         notes = [Note(uid=uid, what=Outcome.FAILED, reason=reason) for uid in uids]
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
+
+    def _took(self, lease: Lease) -> bool:
+        """Whether the destination took messages of this mailbox."""
+        return any(tally[Outcome.COPIED] for _, tally in self._place.store.folders(lease.mailbox.mailbox_id))
 
     def _missing(self, lease: Lease, error: Exception) -> int:
         """Bytes of room that what is still to be copied lacks; 0 where that is not the matter, or nobody says."""

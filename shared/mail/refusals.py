@@ -25,9 +25,15 @@ from shared.mail.hints import CODES, hint_in, hint_of
 Asked = Literal["greeting", "login", "folder", "append", "fetch", "command"]
 
 _CODE = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9-]*)")
+# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", ENOSPC and EDQUOT as they are written
 _FULL = re.compile(
-    rb"over\s?quota|quota (?:has been )?exceeded|mailbox (?:is )?full|exceeds? .{0,40}quota|no space left", re.I
+    rb"over\s?quota|quota (?:has been |is )?exceeded|(?:mailbox|mail ?box|disk|storage|file ?system) (?:is )?full|"
+    rb"exceeds? .{0,40}quota|no space left|(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
+    rb"(?:space|storage|quota)|ENOSPC|EDQUOT|disk quota",
+    re.I,
 )
+#: Codes by which a server says that the message itself is at fault, or the folder: whatever words follow, it is not the room.
+_ABOUT_THE_MESSAGE = frozenset({"TOOBIG", "CANNOT", "BADCHARSET", "UNKNOWN-CTE"})
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
 #: A BAD that refuses the credentials all the same: shown again, they may lock the account.
 _CREDENTIALS = re.compile(
@@ -86,7 +92,8 @@ def failure(
         if hint and b"throttl" in text.lower():
             return throttled("asked to wait")
         return ProtocolViolation(side, what or "did not understand a command", detail)
-    if code == "OVERQUOTA" or (side == "destination" and not code and _FULL.search(text)):
+    named = code in _ABOUT_THE_MESSAGE | _NO_FOLDER
+    if code == "OVERQUOTA" or (side == "destination" and not named and _FULL.search(text)):
         if side == "destination":
             return OverQuota(side, what or "the mailbox is full", detail)
         return throttled("the traffic allowance is used up")  # Gmail says so of bandwidth
@@ -117,4 +124,7 @@ def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:
         return FolderRefused(side, what or "takes no message into this folder", detail)
     # [LIMIT] and [TOOBIG] say that the message is too big, [CANNOT] that it or a keyword can never be stored
-    return MessagesRefused(side, what or "refused", detail)
+    refused = MessagesRefused(side, what or "refused", detail)
+    refused.of_itself = code in _ABOUT_THE_MESSAGE or code == "LIMIT"
+    refused.of_the_server = code in ("SERVERBUG", "CONTACTADMIN")
+    return refused

@@ -1,0 +1,148 @@
+"""A destination whose disk is full: parked as a full mailbox is, and the same command brings the rest once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.mail import make_mailbox, populate
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.faulty import FaultyServer, Incoming
+from worker import alike
+
+MESSAGES = 60
+
+
+def mounted(where: Path, size: str) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(where)]
+    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+@pytest.fixture
+def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk of its own, of 2 MB."""
+    where = tmp_path_factory.mktemp("disk")
+    if not mounted(where, "2m"):
+        pytest.skip("needs root and a file system of its own")
+    yield where
+    subprocess.run(["umount", "-l", str(where)], check=False)
+
+
+@pytest.mark.skipif(not available(), reason="needs Dovecot")
+def test_a_full_disk_that_has_room_again_gets_the_rest(disk: Path) -> None:
+    with Dovecot() as source, Dovecot(disk) as destination:
+        for server in (source, destination):
+            server.add_user(LOGIN, PASSWORD)
+        mail = make_mailbox(5, {"INBOX": MESSAGES}, size=60_000)
+        populate(source.host, source.port, LOGIN, PASSWORD, mail)
+        stage = Stage(source, destination)
+        stage.to_the_end()
+        failure = stage.mailbox().failure
+        assert stage.mailbox().state == "parked", stage.outcomes()
+        assert failure is not None
+        assert failure.code in ("destination_over_quota", "destination_takes_nothing"), failure
+        assert "refused" not in stage.outcomes()
+        assert 0 < stage.outcomes()["copied"] < MESSAGES
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        stage.to_the_end()
+        assert stage.mailbox().state == "complete"
+        assert stage.outcomes() == {"copied": MESSAGES}
+        assert stage.held("destination") == stage.held("source"), "flags and keywords too"
+
+
+@pytest.fixture
+def faulty() -> Iterator[tuple[FaultyServer, FaultyServer]]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        for server in (source, destination):
+            server.add_account(LOGIN, PASSWORD)
+        inbox = source.behaviour.accounts[LOGIN].folder("INBOX")
+        for message in make_mailbox(5, {"INBOX": MESSAGES}, size=300)["INBOX"]:
+            inbox.add(message.body, (b"\\Seen", b"work"))
+        yield source, destination
+
+
+WORDS = [
+    b"[SERVERBUG] Internal error occurred. Refer to server log for more information.",
+    b"[SERVERBUG] Not enough disk space",
+    b"[UNAVAILABLE] Not enough disk space",
+    b"could not write the message",
+    b"Over quota",
+]
+
+
+class Disk:
+    """Takes so many messages, and then none, in these words."""
+
+    def __init__(self, destination: FaultyServer, words: bytes, room: int) -> None:
+        self.words, self.room = words, room
+        self.destination = destination
+        destination.behaviour.append.refuse = self
+
+    def __call__(self, message: Incoming) -> bytes | None:
+        held = len(self.destination.behaviour.accounts[LOGIN].folder("INBOX").uids)
+        return self.words if held >= self.room else None
+
+
+@pytest.mark.parametrize("multi", [True, False])
+@pytest.mark.parametrize("words", WORDS)
+def test_what_is_refused_for_want_of_room_comes_later(
+    words: bytes, multi: bool, faulty: tuple[FaultyServer, FaultyServer]
+) -> None:
+    source, destination = faulty
+    if not multi:
+        destination.behaviour.capabilities.discard("MULTIAPPEND")
+    disk = Disk(destination, words, 23)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.mailbox().state == "parked"
+    assert stage.mailbox().again_at > stage.time
+    assert "refused" not in stage.outcomes()
+    disk.room = MESSAGES
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES}
+    copies = destination.behaviour.accounts[LOGIN].folder("INBOX").messages
+    assert all(set(message.flags) == {b"\\Seen", b"work"} for message in copies)
+
+
+def test_without_it_they_would_be_refused_for_good(
+    faulty: tuple[FaultyServer, FaultyServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    source, destination = faulty
+    monkeypatch.setattr(alike, "IN_A_ROW", 10_000)
+    disk = Disk(destination, WORDS[0], 23)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    disk.room = MESSAGES
+    stage.to_the_end()
+    assert stage.outcomes()["refused"] > 0
+
+
+def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServer]) -> None:
+    source, destination = faulty
+    odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
+    destination.behaviour.append.refuse = lambda message: b"[CANNOT] forbidden content" if message.body in odd else None
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    assert stage.mailbox().state == "complete"
+
+
+def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_end(
+    faulty: tuple[FaultyServer, FaultyServer],
+) -> None:
+    """Without a code it looks like a full disk at first: looked at again, and then believed."""
+    source, destination = faulty
+    odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
+    destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
+    stage = Stage(source, destination)
+    for _ in range(8):
+        stage.to_the_end()
+        if stage.mailbox().state == "complete":
+            break
+    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
