@@ -80,14 +80,14 @@ class BatchCopy:
         tell: Listener,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
-        took_before: Callable[[], bool] = lambda: True,
+        believed: Callable[[], bool] = lambda: False,
     ) -> None:
         """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
         asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
         many seconds for what is owed."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
-        self._took_before = took_before
+        self._alike = Alike(believed)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: KnownStatus | None = None
@@ -274,6 +274,9 @@ class BatchCopy:
 
     def _read_answers(self, outstanding: int) -> None:
         for answer in self._destination.answers(outstanding=outstanding):
+            if answer.stored:
+                self._alike.passed_over(error for _, error in self._flying.refused)
+                self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
             self._flying.enter(answer)
             if self._shared:
                 self._shared.tell()
@@ -282,14 +285,13 @@ class BatchCopy:
         """Halves what was refused until single messages are left; those are tried once more without keywords, where the refusal
         may be about them. What is refused alone waits for the next answer: where all are refused in the same words, it is not
         the messages (`worker.alike`)."""
-        alike = Alike(self._took_before, self._lease.mailbox.failure)
-        taken = self._flying.taken
+        alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             if not isinstance(error, MessagesRefused | ServerRefused):
                 raise error
             if self._flying.taken > taken:
-                self._refuse(alike.clear())
+                self._refuse(alike.taken())
                 taken = self._flying.taken
             uids = UidSet.of(sent.uid for sent in group)
             if len(group) > 1:
@@ -300,7 +302,7 @@ class BatchCopy:
                 self._copy(uids, most=1, keywords=False)
             else:
                 alike.note(group[0], error)
-        self._refuse(alike.clear())
+        self._refuse(alike.taken() if self._flying.taken > taken else alike.ended())
 
     def _refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
         for sent, error in refused:

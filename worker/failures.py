@@ -30,6 +30,10 @@ ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
 THROTTLE_SECONDS = 60.0
 
 
+#: Code of a destination that refuses one message after the other.
+TAKES_NOTHING = "destination_takes_nothing"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """What is done about one error."""
@@ -108,7 +112,7 @@ TABLE: tuple[Row, ...] = (
     ),
     Row(
         error=errors.NothingTaken,
-        code="{side}_takes_nothing",
+        code=TAKES_NOTHING,
         how="park",
         scope="mailbox",
         again=ROOM_SECONDS,

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 
 import structlog
 
@@ -22,11 +23,12 @@ from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import Accounts
+from worker.alike import LOOKS
 from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
-from worker.failures import ATTEMPTS, UNIT_ATTEMPTS, describe, judge
+from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
 from worker.plan import MailboxPlan, PlanRules
 from worker.sessions import Dialer, Sessions
 from worker.verify import MailboxVerification
@@ -211,7 +213,7 @@ class Lane:
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(
-                lease, place.store, source, destination, rules, wish, tell, labels, sleep, lambda: self._took(lease)
+                lease, place.store, source, destination, rules, wish, tell, labels, sleep, lambda: self._believed(lease)
             )
             try:
                 return copying.run()
@@ -258,9 +260,13 @@ class Lane:
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
-    def _took(self, lease: Lease) -> bool:
-        """Whether the destination took messages of this mailbox."""
-        return any(tally[Outcome.COPIED] for _, tally in self._place.store.folders(lease.mailbox.mailbox_id))
+    def _believed(self, lease: Lease) -> bool:
+        """Whether a destination that refuses every message is believed to mean the messages: it never took any of this mailbox, or
+        looking again some times brought nothing else."""
+        store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
+        took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
+        looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
+        return not took or looks >= LOOKS
 
     def _missing(self, lease: Lease, error: Exception) -> int:
         """Bytes of room that what is still to be copied lacks; 0 where that is not the matter, or nobody says."""

@@ -2,69 +2,62 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from shared.errors import MailError, MessagesRefused, NothingTaken
+from shared.errors import MailError, NothingTaken
 from shared.mail.refusals import failure
-from shared.model import Failure
 from shared.uids import Uid
-from worker.alike import IN_A_ROW, LOOKS, Alike
+from worker.alike import IN_A_ROW, UNCODED_IN_A_ROW, Alike
 from worker.decide import Sent
 
-LAST = Failure(code="destination_takes_nothing", sentence="", detail="", advice="", at=0.0, folder="", times=LOOKS)
+BUG = b"[SERVERBUG] Internal error occurred"
 
 
 def refusal(text: bytes) -> MailError:
     return failure("destination", "NO", text, asked="append")
 
 
-def sent(uid: int) -> Sent:
-    return Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b"")
-
-
-def notes(alike: Alike, *texts: bytes) -> None:
+def noted(texts: list[bytes], *, believed: bool = False) -> Alike:
+    alike = Alike(lambda: believed)
     for uid, text in enumerate(texts, start=1):
-        alike.note(sent(uid), refusal(text))
+        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(text))
+    return alike
 
 
-@pytest.mark.parametrize(
-    "text", [b"[SERVERBUG] Internal error occurred", b"Unable to write", b"[CONTACTADMIN] see log"]
-)
-def test_one_after_the_other_in_the_same_words_is_the_destination(text: bytes) -> None:
-    alike = Alike(lambda: True, None)
-    notes(alike, *[text] * (IN_A_ROW - 1))
+@pytest.mark.parametrize(("text", "most"), [(BUG, IN_A_ROW), (b"Unable to write", UNCODED_IN_A_ROW)])
+def test_one_after_the_other_in_the_same_words_is_the_destination(text: bytes, most: int) -> None:
+    noted([text] * (most - 1))
     with pytest.raises(NothingTaken, match="takes no message"):
-        alike.note(sent(9), refusal(text))
+        noted([text] * most)
+
+
+@pytest.mark.parametrize("text", [BUG, b"Unable to write"])
+def test_so_it_is_when_nothing_else_is_left_to_be_tried(text: bytes) -> None:
+    assert len(noted([text] * (IN_A_ROW - 1)).ended()) == IN_A_ROW - 1
+    with pytest.raises(NothingTaken):
+        noted([text] * IN_A_ROW).ended()
 
 
 @pytest.mark.parametrize("text", [b"[TOOBIG] no", b"[LIMIT] Message is too big", b"[CANNOT] bad header"])
 def test_a_code_that_names_the_message_is_about_it(text: bytes) -> None:
-    alike = Alike(lambda: True, None)
-    notes(alike, *[text] * 20)
-    assert len(alike.clear()) == 20
-    assert alike.clear() == []
+    alike = noted([text] * 99)
+    assert len(alike.ended()) == 99
+    assert alike.ended() == []
 
 
 def test_other_words_in_between_are_about_messages() -> None:
-    alike = Alike(lambda: True, None)
-    notes(alike, *[b"virus A", b"virus B"] * 10)
-    assert len(alike.clear()) == 20
+    assert len(noted([b"virus A", b"virus B"] * 40).ended()) == 80
 
 
-def test_who_never_took_any_refuses_these() -> None:
-    alike = Alike(lambda: False, None)
-    notes(alike, *[b"not wanted here"] * 10)
-    assert len(alike.clear()) == 10
-    assert isinstance(refusal(b"not wanted here"), MessagesRefused)
+def test_words_that_others_did_not_get_are_about_messages() -> None:
+    alike = noted([b"content rejected"])
+    assert len(alike.taken()) == 1
+    for uid in range(2, 99):
+        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(b"content rejected"))
+    assert len(alike.ended()) == 97
 
 
-def test_after_some_looks_a_refusal_without_a_code_is_believed() -> None:
-    alike = Alike(lambda: True, LAST)
-    notes(alike, *[b"content rejected"] * 10)
-    assert len(alike.clear()) == 10
+def test_what_is_believed_without_a_code_is_not_with_one() -> None:
+    assert len(noted([b"content rejected"] * 99, believed=True).ended()) == 99
     with pytest.raises(NothingTaken):
-        notes(Alike(lambda: True, LAST), *[b"[SERVERBUG] x"] * 10)
-    with pytest.raises(NothingTaken):
-        notes(Alike(lambda: True, replace(LAST, times=LOOKS - 1)), *[b"content rejected"] * 10)
+        noted([BUG] * IN_A_ROW, believed=True)
