@@ -148,7 +148,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "destination_connection_lost": "Nothing: it is tried again by itself.",
     "source_unreachable": "Check the server and the firewall; it is tried again by itself.",
     "destination_unreachable": "Check the server and the firewall; it is tried again by itself.",
-    "destination_takes_nothing": "See what the server says, and make room: it goes on by itself then, or at once when you try again.",
+    "destination_takes_nothing": "See what the server says, and make room: it goes on by itself then, or at once when you try "
+    "again.",
     "destination_over_quota": "Give the mailbox more room: it goes on by itself then, or at once when you try again.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
