@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,27 +19,24 @@ from worker import alike
 MESSAGES = 60
 
 
-def mounted(where: Path, size: str) -> bool:
-    command = ["mount", "-t", "tmpfs", "-o", f"size={size},mode=755", "tmpfs", str(where)]
-    return os.geteuid() == 0 and subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """A disk of its own, of 2 MB, that the server's user may reach."""
-    where = Path(tempfile.mkdtemp(prefix="disk-"))
-    where.chmod(0o755)
-    if not mounted(where, "2m"):
-        where.rmdir()
+@contextlib.contextmanager
+def disk_of(destination: Dovecot, size: str) -> Iterator[Path]:
+    """A disk of its own for the server's mail."""
+    where = destination.home / "mail"
+    owner = where.stat()
+    options = f"size={size},mode=755,uid={owner.st_uid},gid={owner.st_gid}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(where)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
         pytest.skip("needs root and a file system of its own")
-    yield where
-    subprocess.run(["umount", "-l", str(where)], check=False)
-    where.rmdir()
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "-l", str(where)], check=False)
 
 
 @pytest.mark.skipif(not available(), reason="needs Dovecot")
-def test_a_full_disk_that_has_room_again_gets_the_rest(disk: Path) -> None:
-    with Dovecot() as source, Dovecot(disk) as destination:
+def test_a_full_disk_that_has_room_again_gets_the_rest() -> None:
+    with Dovecot() as source, Dovecot() as destination, disk_of(destination, "2m") as disk:
         for server in (source, destination):
             server.add_user(LOGIN, PASSWORD)
         mail = make_mailbox(5, {"INBOX": MESSAGES}, size=60_000)
