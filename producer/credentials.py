@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, renewed
 from producer.intake.submit import Ring, ring_some
-from shared.credentials import Credentials, Secret, Vault
+from shared.credentials import Credentials, EndsChanged, Secret, Vault
 from shared.errors import CredentialsError, UsageError
 from shared.lifecycle import MailboxState
 from shared.model import AccountState, Import, Mailbox
+from shared.model.binding import bound_to
 from shared.model.sign_in import Way
 from shared.store import Store
 
@@ -46,14 +47,18 @@ def replace_credentials(
         if mailbox is None:
             unknown.append(row.line)
             continue
+        _refuse_changed(store, vault, request, mailbox)
         sealed = {"source": (mailbox.source.login, row.password)}
-        if (both_given and row.new_password != row.password) or _were_alike(store, vault, mailbox):
+        if (both_given and row.new_password != row.password) or _were_alike(store, vault, request, mailbox):
             sealed["destination"] = (mailbox.destination.login, row.new_password)
         store.seal(
             request.import_id,
             {
                 (mailbox.mailbox_id, side): vault.seal(
-                    mailbox.mailbox_id, side, Credentials(login=name, password=password)
+                    mailbox.mailbox_id,
+                    side,
+                    Credentials(login=name, password=password),
+                    bound=bound_to(request, mailbox),
                 )
                 for side, (name, password) in sealed.items()
             },
@@ -70,12 +75,16 @@ def replace_passwords(
     store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
 ) -> bool:
     """Seals new passwords of one mailbox, by side, and leaves the other side's alone; whether it was parked and goes on."""
+    _refuse_changed(store, vault, request, mailbox)
     logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
     store.seal(
         request.import_id,
         {
             (mailbox.mailbox_id, side): vault.seal(
-                mailbox.mailbox_id, side, Credentials(login=logins[side], password=password)
+                mailbox.mailbox_id,
+                side,
+                Credentials(login=logins[side], password=password),
+                bound=bound_to(request, mailbox),
             )
             for side, password in given.items()
         },
@@ -107,7 +116,7 @@ def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, give
         if mailbox.state is MailboxState.PARKED
         and mailbox.failure is not None
         and mailbox.failure.code in codes
-        and not _own(store, vault, mailbox, mailbox.failure.code.partition("_")[0])
+        and not _own(store, vault, request, mailbox, mailbox.failure.code.partition("_")[0])
     ]
     need_passwords(store, request, waiting)
     sign_ins = {"source": request.options.source_sign_in, "destination": request.options.destination_sign_in}
@@ -120,13 +129,27 @@ def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, give
     return queued
 
 
-def _own(store: Store, vault: Vault, mailbox: Mailbox, side: str) -> bool:
+def _own(store: Store, vault: Vault, request: Import, mailbox: Mailbox, side: str) -> bool:
     """Whether the mailbox signs in with a password of its own there."""
     sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
     try:
-        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed).own
+        return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox)).own
     except CredentialsError:
         return True
+
+
+def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> None:
+    """Raises `UsageError` when the store names other ends than the passwords stored so far were given for: a new password would
+    be sealed for whoever was put there."""
+    for side in ("source", "destination"):
+        sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
+        try:
+            if sealed is not None:
+                vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
+        except EndsChanged as error:
+            raise UsageError(str(error)) from None
+        except CredentialsError:
+            continue  # sealed by a lost key or an older version: there is nothing to compare with
 
 
 def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
@@ -146,14 +169,14 @@ def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], M
     return meant
 
 
-def _were_alike(store: Store, vault: Vault, mailbox: Mailbox) -> bool:
+def _were_alike(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> bool:
     """Whether both sides had one password; so too when neither is stored any more and the logins are one."""
     found: list[Secret] = []
     for side in ("source", "destination"):
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
             if sealed is not None:
-                given = vault.open(mailbox.mailbox_id, side, sealed)
+                given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
                 if not given.own:
                     return False
                 found.append(given.password)
@@ -170,11 +193,12 @@ def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -
     for mailbox in mailboxes:
         sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
         known = store.mailbox(mailbox.mailbox_id) if all(sealed) else None
-        if known is None:
+        request = store.import_(mailbox.import_id) if known else None
+        if known is None or request is None:
             continue
         try:
             theirs, ours = (
-                vault.open(mailbox.mailbox_id, side, one).password
+                vault.open(mailbox.mailbox_id, side, one, bound=bound_to(request, known)).password
                 for side, one in zip(("source", "destination"), sealed, strict=True)
                 if one is not None
             )
@@ -194,7 +218,7 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
             sealed = store.sealed(request.import_id, mailbox.mailbox_id, side)
             if sealed is None:
                 raise UsageError(f"the passwords of import {request.name} are no longer stored: give them again")
-            given = vault.open(mailbox.mailbox_id, side, sealed)
+            given = vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
             found.append(given.password if given.own else Secret(""))
         rows.append(
             Row(

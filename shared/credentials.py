@@ -1,12 +1,14 @@
 """Secrets at rest and in memory.
 
 In memory a password is a `Secret`, which prints as `***` and cannot be pickled or turned into JSON by accident. At rest
-it is sealed by a `Vault` and bound to its mailbox and side: Fernet knows no associated data, so both are put inside and
-compared on opening, and a sealed password that is copied to another mailbox's key does not open there.
+it is sealed by a `Vault` and bound to its mailbox, its side and its ends (`shared.model.binding`): Fernet knows no associated
+data, so they are put inside and compared on opening. A sealed password that is copied to another mailbox's key does not open
+there, nor does one whose server or login was changed in the state store.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import json
 import os
@@ -63,6 +65,10 @@ class Secret:
         return self._text.encode("utf-8", "surrogatepass")
 
 
+class EndsChanged(CredentialsError):
+    """What is sealed was sealed for other ends than the store names now."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credentials:
     """What is shown to a server to sign in."""
@@ -81,19 +87,21 @@ class Vault:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._fernet = MultiFernet([Fernet(key) for key in keys])
+        self._signing = tuple(hashlib.blake2b(b"mailhaul rows that give rights", key=key).digest() for key in keys)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """With the keys that `load_keys` finds."""
         return cls(load_keys(settings))
 
-    def seal(self, mailbox_id: str, side: str, credentials: Credentials) -> bytes:
-        """For this mailbox and side ("source" or "destination") only."""
-        bound = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own]
-        return self._fernet.encrypt(json.dumps(bound).encode())
+    def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
+        """For this mailbox and side ("source" or "destination"), with these ends (`bound_to`), only."""
+        held = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own, bound]
+        return self._fernet.encrypt(json.dumps(held).encode())
 
-    def open(self, mailbox_id: str, side: str, sealed: bytes) -> Credentials:
-        """Raises `CredentialsError` when no key fits, or when it was sealed for another mailbox or side."""
+    def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
+        """Raises `CredentialsError` when no key fits, or when it was sealed for another mailbox or side; `EndsChanged` when the
+        ends are others than those that it was sealed for."""
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
@@ -107,7 +115,26 @@ class Vault:
                 f"what is stored as the {side} credentials of mailbox {mailbox_id} was sealed for another: the state "
                 "store has been tampered with or mixed up; run the import again with its manifest to store them anew"
             )
+        if bound and len(more) < 2:
+            raise CredentialsError(
+                f"the {side} credentials of mailbox {mailbox_id} were stored by an older version, which did not bind them to "
+                "their servers: run the import again with its manifest to store them anew"
+            )
+        if len(more) > 1 and more[1] != bound:
+            raise EndsChanged(
+                f"the state store names another server, TLS mode, certificate, login or destination for mailbox {mailbox_id} "
+                "than its passwords were given for, so nothing was sent: find out who can write to Redis, then run the import "
+                "again with its manifest"
+            )
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
+
+    def sign(self, text: str) -> str:
+        """A signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
+        return _signature(self._signing[0], text)
+
+    def signed(self, text: str, signature: str) -> bool:
+        """Whether any key made this signature of this text."""
+        return any(hmac.compare_digest(_signature(key, text), signature) for key in self._signing)
 
     def rotate(self, sealed: bytes) -> bytes:
         """The same, sealed by the first key, so that an old key can be dropped."""
@@ -118,6 +145,10 @@ class Vault:
                 "sealed credentials do not open with any key of this process: keep the old key in MAILHAUL_SECRET_KEY, "
                 "after the new one, until all have been rotated"
             ) from None
+
+
+def _signature(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def load_keys(settings: Settings) -> tuple[bytes, ...]:

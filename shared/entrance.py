@@ -12,6 +12,7 @@ from shared.mail.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.maildrop import Identities
 from shared.model import Mailbox
+from shared.model.binding import bound_to
 from shared.model.sign_in import SignIn
 from shared.reach import reach_of
 from shared.store import Store
@@ -50,10 +51,10 @@ class Entrance:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         if sealed is None:
             raise CredentialsError(f"the {side} credentials are no longer stored")
-        given = self._vault.open(mailbox.mailbox_id, side, sealed)
         request = self._store.import_(mailbox.import_id)
         if request is None:
             raise CredentialsError("the import is no longer stored")
+        given = self._vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
         how = request.options.source_sign_in if side == "source" else request.options.destination_sign_in
         if given.own:
             how = how.own

@@ -27,6 +27,7 @@ from shared.errors import (
 )
 from shared.model import AccountState, Lease, Mailbox
 from shared.model.accounts import Created, Ensured, Rejected, Retry
+from shared.model.binding import bound_to
 from shared.store import Store
 from worker.sessions import Sessions
 
@@ -136,12 +137,14 @@ class Accounts:
 
     def _wanted(self, mailbox: Mailbox) -> NewAccount:
         sealed = self._store.sealed(mailbox.import_id, mailbox.mailbox_id, "destination")
-        if sealed is None:
+        request = self._store.import_(mailbox.import_id)
+        if sealed is None or request is None:
             raise CredentialsError("the destination credentials are no longer stored")
+        given = self._vault.open(mailbox.mailbox_id, "destination", sealed, bound=bound_to(request, mailbox))
         endpoint, login, profile = mailbox.destination.endpoint, mailbox.destination.login, mailbox.profile
         return NewAccount(
             login=login,
-            password=self._vault.open(mailbox.mailbox_id, "destination", sealed).password,
+            password=given.password,
             first_name=profile.first_name,
             last_name=profile.last_name,
             quota_bytes=profile.quota_bytes,

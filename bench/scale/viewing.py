@@ -16,6 +16,8 @@ import httpx2
 
 from bench.scale.page import Section
 from bench.scale.rig import ROOT, Rig
+from shared.config import load_settings
+from shared.credentials import Vault
 from shared.lifecycle import MailboxState
 from shared.model import Failure, Import
 from shared.model.search import ORDERS, Search
@@ -117,7 +119,9 @@ def _page(rig: Rig) -> Iterator[httpx2.Client]:
         base = f"http://127.0.0.1:{port}"
         try:
             await_ready(lambda: _answers(f"{base}/readyz"), 30, "the page")
-            _, token = Principals(connect(rig.redis.url(1))).make_token("bench", Role.OPERATOR)
+            _, token = Principals(
+                connect(rig.redis.url(1)), Vault.from_settings(load_settings(state_dir=Path(home)))
+            ).make_token("bench", Role.OPERATOR)
             with httpx2.Client(base_url=base, timeout=60, headers={"Origin": base}) as client:
                 client.post("/sign-in", data={"token": token})
                 yield client

@@ -19,7 +19,7 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
     wanted = role_of(role)
     with open_ground(state_dir) as ground:
         note(ground, "token made", name=name, role=wanted.word)
-        made, text = Principals(connect(ground.urls[1])).make_token(name, wanted)
+        made, text = Principals(connect(ground.urls[1]), ground.vault).make_token(name, wanted)
     say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}; it is shown this once:")
     print(text, flush=True)
     return COMPLETE
@@ -28,7 +28,7 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
 def run_list(*, state_dir: Path | None) -> int:
     """A line each."""
     with open_ground(state_dir) as ground:
-        for one in Principals(connect(ground.urls[1])).tokens():
+        for one in Principals(connect(ground.urls[1]), ground.vault).tokens():
             made = datetime.fromtimestamp(one.created_at, UTC)
             print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}")
     return COMPLETE
@@ -38,7 +38,7 @@ def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     """No request with it is answered from now on."""
     with open_ground(state_dir) as ground:
         note(ground, "token revoked", token_id=token_id[:100])
-        if not Principals(connect(ground.urls[1])).revoke(token_id):
+        if not Principals(connect(ground.urls[1]), ground.vault).revoke(token_id):
             raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
     say(f"token {token_id} has ended")
     return COMPLETE

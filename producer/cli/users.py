@@ -29,7 +29,7 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
     password = checked(_from_file(password_file) if password_file else _asked(name))
     with open_ground(state_dir) as ground:
         note(ground, "user set", name=name, role=wanted.word)
-        Principals(connect(ground.urls[1])).set_user(name, wanted, hashed(password))
+        Principals(connect(ground.urls[1]), ground.vault).set_user(name, wanted, hashed(password))
     say(f"{clean(name)} signs in to the page as {wanted.word} with this password from now on")
     return COMPLETE
 
@@ -37,7 +37,7 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
 def run_list(*, state_dir: Path | None) -> int:
     """A line each."""
     with open_ground(state_dir) as ground:
-        for one in Principals(connect(ground.urls[1])).users():
+        for one in Principals(connect(ground.urls[1]), ground.vault).users():
             print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
     return COMPLETE
 
@@ -46,7 +46,7 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
     """Their sessions end with them."""
     with open_ground(state_dir) as ground:
         note(ground, "user removed", name=name[:80])
-        if not Principals(connect(ground.urls[1])).remove_user(name):
+        if not Principals(connect(ground.urls[1]), ground.vault).remove_user(name):
             raise UsageError(f"no user is called {name[:80]!r}; mailhaul user list shows them")
     say(f"{clean(name)} signs in no more, and is signed out everywhere")
     return COMPLETE
@@ -55,7 +55,7 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
 def run_sessions(*, state_dir: Path | None) -> int:
     """Browsers that are signed in, a line each."""
     with open_ground(state_dir) as ground:
-        for one in Sessions(connect(ground.urls[1])).all():
+        for one in Sessions(connect(ground.urls[1]), ground.vault).all():
             who = one.principal
             print(
                 f"{one.session_id}  {who.role.word:<8}  {_moment(one.began_at)}  {clean(who.name)} ({who.principal_id})"
@@ -67,7 +67,7 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
     """By id or name."""
     with open_ground(state_dir) as ground:
         note(ground, "sessions ended", of=which[:200])
-        ended = Sessions(connect(ground.urls[1])).end_of(which)
+        ended = Sessions(connect(ground.urls[1]), ground.vault).end_of(which)
     if not ended:
         raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
     say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
@@ -89,7 +89,7 @@ def make_link(ground: Ground) -> str:
     """For whoever may run this command: they hold the store and the key already."""
     user = user_name() or f"uid {os.getuid()}"
     note(ground, "link made", name=user)
-    text = Sessions(connect(ground.urls[1])).make_link(user, Role.ADMIN)
+    text = Sessions(connect(ground.urls[1]), ground.vault).make_link(user, Role.ADMIN)
     return f"{page_url(ground.settings)}enter/{text}"
 
 

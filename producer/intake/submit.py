@@ -23,6 +23,7 @@ from shared.errors import UsageError
 from shared.hours import ALWAYS, Hours
 from shared.lifecycle import ImportState
 from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Profile, Unit, import_id, mailbox_id
+from shared.model.binding import bound_to
 from shared.store import Store
 
 #: Rings once for this unit of this import.
@@ -113,7 +114,7 @@ def submit(
             {
                 (mailbox.mailbox_id, side): sealed
                 for mailbox, row in part
-                for side, sealed in _sealed(vault, mailbox, row, sides, accounts=bool(request.options.accounts)).items()
+                for side, sealed in _sealed(vault, request, mailbox, row, sides).items()
             },
         )
     if not hold:
@@ -152,14 +153,14 @@ def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
 
 
 def _sealed(
-    vault: Vault, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked], *, accounts: bool
+    vault: Vault, request: Import, mailbox: Mailbox, row: Row, sides: Mapping[str, SignInAsked]
 ) -> Mapping[str, bytes]:
-    sealed = {}
+    sealed, bound = {}, bound_to(request, mailbox)
     for side, asked in sides.items():
         own = asked.own(side, row)
         # Of an account that is to be made the password is needed, whoever signs in to it.
-        spare = row.new_password if accounts and side == "destination" else Secret("")
+        spare = row.new_password if request.options.accounts and side == "destination" else Secret("")
         login = mailbox.source.login if side == "source" else mailbox.destination.login
         credentials = Credentials(login=login, password=own or spare, own=own is not None)
-        sealed[side] = vault.seal(mailbox.mailbox_id, side, credentials)
+        sealed[side] = vault.seal(mailbox.mailbox_id, side, credentials, bound=bound)
     return sealed

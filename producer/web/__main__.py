@@ -65,7 +65,7 @@ def _show(settings: Settings, metrics: WebMetrics, pulse: Pulse) -> None:
 def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
     settings = ground.settings
     state = connect(ground.urls[1])
-    principals = Principals(state)
+    principals = Principals(state, ground.vault)
     if settings.web_first_token:
         principals.admit_first(settings.web_first_token.get_secret_value())
     vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
@@ -84,7 +84,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         ring=ground.ring,
         desk=Desk(state),
         principals=principals,
-        sessions=Sessions(state),
+        sessions=Sessions(state, ground.vault),
         shelf=Shelf(state),
         reach=reach,
         roles=roles_of(settings.web_roles or ""),

@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, cast
 
+import redis
+
 from shared.errors import UsageError
 from shared.store import keys
 from shared.store.asking import Asking
+from shared.store.signed import Signer, row_of, signed_row
 
 #: What a token begins with, so that scanners find one that leaked.
 MARK: Final = "mh"
@@ -101,7 +103,13 @@ class User:
 
 
 class Principals(Asking):
-    """On the state database. Thread-safe. Raises `StoreError` while it is away."""
+    """On the state database. Thread-safe. Raises `StoreError` while it is away.
+
+    Every row is signed: one that was written without the key gives no right (`shared.store.signed`)."""
+
+    def __init__(self, client: redis.Redis, signer: Signer) -> None:
+        super().__init__(client)
+        self._signer = signer
 
     # -- tokens
 
@@ -126,12 +134,12 @@ class Principals(Asking):
 
     def _write_token(self, token: Token, secret: str) -> None:
         row = {"name": token.name, "role": token.role.word, "hash": _hash(secret), "created_at": token.created_at}
-        self._do("hset", keys.TOKENS, token.token_id, json.dumps(row))
+        self._write(keys.TOKENS, token.token_id, row)
 
     def tokens(self) -> list[Token]:
         """All, oldest first."""
         rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TOKENS))
-        found = [_token(token_id.decode(), json.loads(row)) for token_id, row in rows.items()]
+        found = [_token(name, row) for name, row in self._signed(keys.TOKENS, rows)]
         return sorted(found, key=lambda token: token.created_at)
 
     def by_token(self, text: str) -> Principal | None:
@@ -155,13 +163,13 @@ class Principals(Asking):
         """A new one, or a new password and role; sessions by the old password have ended. Raises `UsageError`."""
         user = User(name=checked_name(name), role=role, password_hash=password_hash, set_at=time.time())
         row = {"role": role.word, "hash": password_hash, "set_at": user.set_at}
-        self._do("hset", keys.USERS, user.name, json.dumps(row))
+        self._write(keys.USERS, user.name, row)
         return user
 
     def users(self) -> list[User]:
         """All, by name."""
         rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.USERS))
-        return sorted((_user(name.decode(), json.loads(row)) for name, row in rows.items()), key=lambda user: user.name)
+        return sorted((_user(name, row) for name, row in self._signed(keys.USERS, rows)), key=lambda user: user.name)
 
     def user(self, name: str) -> User | None:
         """The one of this name."""
@@ -187,8 +195,16 @@ class Principals(Asking):
         raise KeyError(principal_id)
 
     def _row(self, key: str, name: str) -> dict[str, Any] | None:
-        row = self._do("hget", key, name)
-        return cast(dict[str, Any], json.loads(row)) if row else None
+        return row_of(self._signer, f"{key}:{name}", self._do("hget", key, name))
+
+    def _write(self, key: str, name: str, row: Mapping[str, Any]) -> None:
+        self._do("hset", key, name, signed_row(self._signer, f"{key}:{name}", row))
+
+    def _signed(self, key: str, rows: Mapping[bytes, bytes]) -> Iterator[tuple[str, dict[str, Any]]]:
+        for field, text in rows.items():
+            name = field.decode("utf-8", "replace")
+            if row := row_of(self._signer, f"{key}:{name}", text):
+                yield name, row
 
 
 def checked_name(name: str) -> str:

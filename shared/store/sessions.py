@@ -7,18 +7,18 @@ a while, when its time is over, or with what it began with, the token or the pas
 from __future__ import annotations
 
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import redis
 
 from shared.store import keys
 from shared.store.asking import Asking
 from shared.store.principals import Principal, Principals, Role, role_of
+from shared.store.signed import Signer, row_of, signed_row
 
 #: A link that signs in works so long, seconds.
 LINK_SECONDS: Final = 3600
@@ -41,11 +41,20 @@ class Session:
 
 
 class Sessions(Asking):
-    """On the state database. Thread-safe. Raises `StoreError` while it is away."""
+    """On the state database. Thread-safe. Raises `StoreError` while it is away.
 
-    def __init__(self, client: redis.Redis) -> None:
+    Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
+
+    def __init__(self, client: redis.Redis, signer: Signer) -> None:
         super().__init__(client)
-        self._principals = Principals(client)
+        self._signer = signer
+        self._principals = Principals(client, signer)
+
+    def _keep(self, key: str, row: Mapping[str, Any], seconds: int) -> None:
+        self._do("set", key, signed_row(self._signer, key, row), ex=seconds)
+
+    def _kept(self, key: str, command: str = "get") -> dict[str, Any] | None:
+        return row_of(self._signer, key, self._do(command, key))
 
     # -- sessions
 
@@ -60,17 +69,16 @@ class Sessions(Asking):
         place = _hash(text)
         self._do("zremrangebyscore", keys.SESSIONS, "-inf", now)
         self._do("zadd", keys.SESSIONS, {place: row["until"]})
-        self._do("set", keys.session(place), json.dumps(row), ex=max(1, int(min(idle, most))))
+        self._keep(keys.session(place), row, max(1, int(min(idle, most))))
         return text
 
     def find(self, text: str, *, touch: bool = True) -> Principal | None:
         """Whose session this is; None once it has ended, or what it began with. `touch`: somebody is there (and not only a
         page that was left open)."""
         place = _hash(text)
-        known = self._do("get", keys.session(place)) if text else None
-        if known is None:
+        row, now = self._kept(keys.session(place)) if text else None, time.time()
+        if row is None:
             return None
-        row, now = json.loads(known), time.time()
         principal = self._still(row)
         if principal is None or row["until"] <= now:
             return None
@@ -88,8 +96,7 @@ class Sessions(Asking):
         """Those that have not ended, newest first."""
         found = []
         for place in self._do("zrange", keys.SESSIONS, 0, -1):
-            known = self._do("get", keys.session(place.decode()))
-            row = json.loads(known) if known else None
+            row = self._kept(keys.session(place.decode()))
             if row and (principal := self._still(row)):
                 session_id = place.decode()[:12]
                 found.append(Session(session_id=session_id, principal=principal, began_at=row["began_at"]))
@@ -118,16 +125,15 @@ class Sessions(Asking):
     def make_link(self, name: str, role: Role) -> str:
         """What signs its first user in as `name`, within the hour."""
         text = secrets.token_urlsafe(24)
-        row = json.dumps({"id": f"link:{name}", "name": name, "role": role.word})
-        self._do("set", keys.link(_hash(text)), row, ex=LINK_SECONDS)
+        row = {"id": f"link:{name}", "name": name, "role": role.word}
+        self._keep(keys.link(_hash(text)), row, LINK_SECONDS)
         return text
 
     def by_link(self, text: str) -> Principal | None:
         """Whom it signs in; from now on nobody any more."""
-        known = self._do("getdel", keys.link(_hash(text)))
-        if known is None:
+        row = self._kept(keys.link(_hash(text)), "getdel")
+        if row is None:
             return None
-        row = json.loads(known)
         return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
 
     # -- ways to an identity provider
@@ -135,13 +141,12 @@ class Sessions(Asking):
     def keep_way(self, what: Mapping[str, Any]) -> str:
         """What must be known when the browser is back; the number by which it will be found, once."""
         text = secrets.token_urlsafe(24)
-        self._do("set", keys.way(_hash(text)), json.dumps(what), ex=WAY_SECONDS)
+        self._keep(keys.way(_hash(text)), what, WAY_SECONDS)
         return text
 
     def way(self, text: str) -> dict[str, Any]:
         """As kept; empty when it was used, is over, or another browser's."""
-        known = self._do("getdel", keys.way(_hash(text))) if text else None
-        return cast(dict[str, Any], json.loads(known)) if known else {}
+        return (self._kept(keys.way(_hash(text)), "getdel") if text else None) or {}
 
     # -- guesses
 

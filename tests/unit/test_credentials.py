@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Settings
-from shared.credentials import Credentials, Secret, Vault, load_keys
+from shared.credentials import Credentials, EndsChanged, Secret, Vault, load_keys
 from shared.errors import CredentialsError, UsageError
 
 CREDENTIALS = Credentials(login="ann@example.org", password=Secret("hunter2"))
@@ -149,3 +149,27 @@ def test_an_empty_key_file_and_a_link_are_refused(tmp_path: Path) -> None:
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UsageError, match="cannot be read"):
         load_keys(settings)
+
+
+def test_a_password_opens_only_for_the_ends_that_it_was_sealed_for() -> None:
+    vault = _vault()
+    sealed = vault.seal("m1", "source", CREDENTIALS, bound="as given")
+    assert vault.open("m1", "source", sealed, bound="as given") == CREDENTIALS
+    for other in ("as changed", ""):
+        with pytest.raises(EndsChanged, match="nothing was sent"):
+            vault.open("m1", "source", sealed, bound=other)
+
+
+def test_what_an_older_version_sealed_asks_for_the_manifest() -> None:
+    key = Fernet.generate_key()
+    sealed = Fernet(key).encrypt(json.dumps(["m1", "source", "anna", "pw", True]).encode())
+    with pytest.raises(CredentialsError, match="older version"):
+        Vault([key]).open("m1", "source", sealed, bound="ends")
+
+
+def test_a_signature_is_of_one_text_and_one_key() -> None:
+    old, new, stranger = (Fernet.generate_key() for _ in range(3))
+    signature = Vault([old]).sign("row")
+    assert Vault([new, old]).signed("row", signature)
+    assert not Vault([old]).signed("another row", signature)
+    assert not Vault([stranger]).signed("row", signature)

@@ -15,6 +15,8 @@ from typing import Any
 import httpx2
 import pytest
 
+from shared.config import load_settings
+from shared.credentials import Vault
 from shared.store.desk import Desk
 from shared.store.principals import Principals, role_of
 from shared.store.redis import RedisStore, connect
@@ -57,7 +59,12 @@ class House:
     @property
     def principals(self) -> Principals:
         """Tokens and users."""
-        return Principals(connect(self.state_url))
+        return Principals(connect(self.state_url), self.vault)
+
+    @property
+    def vault(self) -> Vault:
+        """With the key of the processes."""
+        return Vault.from_settings(load_settings(state_dir=self.home))
 
     @property
     def store(self) -> RedisStore:

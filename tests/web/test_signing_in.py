@@ -163,7 +163,7 @@ def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted
                 state.delete(*state.scan_iter("*desk:tries:*"), "nothing")
             return getattr(state, name)
 
-    Sessions(cast(Redis, Ends())).missed("192.0.2.7")
+    Sessions(cast(Redis, Ends()), house.vault).missed("192.0.2.7")
     (key,) = list(state.scan_iter("*desk:tries:*"))
     assert state.ttl(key) > 0  # else nobody from there is ever let in again
 
@@ -183,7 +183,10 @@ def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> Non
 
 
 def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: House) -> None:
-    sessions, anna = Sessions(connect(house.state_url)), Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN)
+    sessions, anna = (
+        Sessions(connect(house.state_url), house.vault),
+        Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN),
+    )
     state = connect(house.state_url)
 
     def left() -> int:

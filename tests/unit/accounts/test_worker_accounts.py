@@ -12,6 +12,7 @@ from shared.credentials import Credentials, Secret, Vault
 from shared.errors import AccountDelayed, AccountRejected, AuthenticationRefused, MailhaulError, Unreachable
 from shared.model import AccountState, Lease, Options
 from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
+from shared.model.binding import bound_to
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
 from worker.accounts import Accounts
@@ -32,9 +33,10 @@ class Desk:
         vault = Vault([KEY])
         self.store.open_import(self.whole, [self.row], 14)
         i, m = self.whole.import_id, self.row.mailbox_id
-        for bound, side, password in ((m, "destination", "pw"), (i, "accounts", "token")):
-            sealed = vault.seal(bound, side, Credentials(login=URL, password=Secret(password)))
-            self.store.seal(i, {(bound, side): sealed})
+        ends = bound_to(self.whole, self.row)
+        for owner, side, password, bound in ((m, "destination", "pw", ends), (i, "accounts", "token", "")):
+            sealed = vault.seal(owner, side, Credentials(login=URL, password=Secret(password)), bound=bound)
+            self.store.seal(i, {(owner, side): sealed})
         self.store.submit(i)
         #: What the service does, one a call; the last again and again.
         self.answers: list[Ensured | Exception] = [Created()]

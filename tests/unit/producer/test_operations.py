@@ -15,6 +15,7 @@ from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
 from shared.lifecycle import Control, MailboxState
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
+from shared.model.binding import bound_to
 from shared.model.search import Search
 from shared.model.sign_in import SignIn, Way
 from shared.store.memory import MemoryStore
@@ -55,7 +56,7 @@ class Desk:
         ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
         sealed = self.store.sealed(request.import_id, mailbox.mailbox_id, side)
         assert sealed is not None
-        return self.vault.open(mailbox.mailbox_id, side, sealed)
+        return self.vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox))
 
 
 def _row(line: int, login: str, password: str = "", new_password: str = "") -> Row:

@@ -1,0 +1,202 @@
+"""A role of the shipped ACL that writes to Redis without the key gets no password, no other person's mail and no right."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import redis
+from redis.exceptions import NoPermissionError
+
+from producer.intake.manifest import Row
+from producer.intake.submit import prepare_import, submit
+from shared.config import load_settings
+from shared.credentials import EndsChanged, Secret, Vault
+from shared.entrance import Entrance
+from shared.model import Endpoint, Mailbox, Options, Tls
+from shared.store import keys
+from shared.store.principals import Principals, Role
+from shared.store.redis import RedisStore, connect
+from shared.store.sessions import Sessions
+from shared.store.signed import signed_row
+from tests.deploy.farm import Farm
+
+_KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
+_OTHERS_KEY = b"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
+
+
+@dataclass
+class Listener:
+    """A server of the attacker: greets as IMAP and keeps what it is told."""
+
+    #: All that came.
+    heard: bytearray = field(default_factory=bytearray)
+    #: How often somebody connected.
+    visits: int = 0
+
+    def __post_init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                visitor, _ = self._socket.accept()
+            except OSError:
+                return
+            self.visits += 1
+            with visitor:
+                visitor.sendall(b"* OK IMAP4rev1 ready\r\n")
+                while data := visitor.recv(4096):
+                    self.heard += data
+                    tag = data.split()[0]
+                    visitor.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n" + tag + b" OK done\r\n")
+
+    def close(self) -> None:
+        """Ends it."""
+        self._socket.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
+    with Farm(tmp_path_factory.mktemp("rights")) as farm:
+        yield farm
+
+
+def _opened(farm: Farm, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
+    """An import as the producer opens it, and the way in as a worker has it."""
+    place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
+    row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
+    request, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
+    store = RedisStore(connect(f"{farm.url('producer')}/1"))
+    submit(store, Vault([_KEY]), lambda *_: None, request, mailboxes, [row], 14, hold=True)
+    settings = load_settings(state_dir=tmp_path, connect_timeout_seconds=5, command_timeout_seconds=5)
+    worker = RedisStore(connect(f"{farm.url('worker')}/1"))
+    return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
+
+
+def _enters(entrance: Entrance, farm: Farm, mailbox: Mailbox, side: str) -> None:
+    """As a lane does: with the mailbox as the store tells it now."""
+    known = RedisStore(connect(f"{farm.url('worker')}/1")).mailbox(mailbox.mailbox_id)
+    assert known is not None
+    if side == "source":
+        entrance.source(known, None)  # type: ignore[arg-type]
+    else:
+        entrance.destination(known)
+
+
+def _turn(client: redis.Redis, mailbox: Mailbox, what: str, port: int) -> None:
+    """What an attacker writes."""
+    import_, row = keys.import_(mailbox.import_id), keys.mailbox(mailbox.mailbox_id)
+    elsewhere = json.dumps({"host": "127.0.0.2", "port": port, "tls": "none"})
+    match what:
+        case "source" | "destination":
+            client.hset(import_, what, elsewhere)
+        case "row's source":
+            client.hset(row, "source", elsewhere)
+        case "source_login" | "destination_login":
+            client.hset(row, what, "ceo")
+        case "guard":
+            told = json.loads(client.hget(import_, "source") or b"")
+            client.hset(import_, "source", json.dumps({**told, "guarded": True}))
+
+
+@pytest.mark.parametrize("role", ["worker", "coordinator", "producer"])
+@pytest.mark.parametrize("side", ["source", "destination"])
+@pytest.mark.parametrize(
+    "what", ["source", "destination", "row's source", "source_login", "destination_login", "guard"]
+)
+def test_a_password_is_shown_to_nobody_else_whatever_a_role_writes(
+    shipped: Farm, listener: Listener, tmp_path: Path, role: str, side: str, what: str
+) -> None:
+    mailbox, entrance = _opened(shipped, listener, tmp_path)
+    with shipped.client(role) as client:
+        _turn(client, mailbox, what, listener.port)
+    with pytest.raises(EndsChanged, match="nothing was sent"):
+        _enters(entrance, shipped, mailbox, side)
+    assert listener.visits == 0
+
+
+def test_without_the_binding_the_password_would_be_shown(
+    shipped: Farm, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: the listener does hear a password that is sent to it."""
+    monkeypatch.setattr("shared.entrance.bound_to", lambda *_: "")
+    monkeypatch.setattr("producer.intake.submit.bound_to", lambda *_: "")
+    mailbox, entrance = _opened(shipped, listener, tmp_path)
+    with shipped.client("coordinator") as client:
+        _turn(client, mailbox, "source_login", listener.port)
+    _enters(entrance, shipped, mailbox, "source")
+    assert base64.b64encode(b"\0ceo\0CANARY-77") in listener.heard
+
+
+def test_what_nobody_changed_opens(shipped: Farm, listener: Listener, tmp_path: Path) -> None:
+    mailbox, entrance = _opened(shipped, listener, tmp_path)
+    _enters(entrance, shipped, mailbox, "source")
+    assert base64.b64encode(b"\0anna\0CANARY-77") in listener.heard
+
+
+@pytest.mark.parametrize("role", ["worker", "coordinator"])
+@pytest.mark.parametrize("command", [("HSET", "a", "b"), ("DEL",), ("HGETALL",), ("SET", "x"), ("EXPIRE", "1")])
+@pytest.mark.parametrize("key", ["tokens", "users", "audit", "session:x", "sessions", "link:x", "way:x", "draft:x"])
+def test_workers_and_the_coordinator_reach_nothing_of_the_page(
+    shipped: Farm, role: str, command: tuple[str, ...], key: str
+) -> None:
+    with shipped.client(role) as client, pytest.raises(NoPermissionError):
+        client.execute_command(command[0], f"{keys.PREFIX}desk:{key}", *command[1:])
+
+
+def _signed_by_a_stranger(place: str, row: dict[str, object]) -> str:
+    return signed_row(Vault([_OTHERS_KEY]), place, row)
+
+
+def test_a_token_that_was_written_without_the_key_lets_nobody_in(shipped: Farm) -> None:
+    state = connect(f"{shipped.url('producer')}/1")
+    principals = Principals(state, Vault([_KEY]))
+    token, text = principals.make_token("ours", Role.VIEWER)
+    known = principals.by_token(text)
+    assert known is not None
+    row = json.loads(state.hget(keys.TOKENS, token.token_id) or b"")
+    forged = {**row, "role": "admin"}
+    for written in (forged, {key: value for key, value in forged.items() if key != "signature"}):
+        state.hset(keys.TOKENS, token.token_id, json.dumps(written))
+        assert principals.by_token(text) is None
+    state.hset(keys.TOKENS, token.token_id, _signed_by_a_stranger(f"{keys.TOKENS}:{token.token_id}", forged))
+    assert principals.by_token(text) is None
+    assert principals.tokens() == []
+    # A row of one token counts for no other, though it is signed.
+    other, other_text = principals.make_token("another", Role.ADMIN)
+    state.hset(keys.TOKENS, token.token_id, state.hget(keys.TOKENS, other.token_id) or b"")
+    assert principals.by_token(f"mh_{token.token_id}_{other_text.rpartition('_')[2]}") is None
+
+
+def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobody(shipped: Farm) -> None:
+    state = connect(f"{shipped.url('producer')}/1")
+    ours, strangers = Vault([_KEY]), Vault([_OTHERS_KEY])
+    Principals(state, strangers).set_user("eve", Role.ADMIN, "hash")
+    assert Principals(state, ours).user("eve") is None
+    assert Principals(state, ours).users() == []
+    sessions = Sessions(state, ours)
+    link = Sessions(state, strangers).make_link("eve", Role.ADMIN)
+    assert sessions.by_link(link) is None
+    from shared.store.principals import Principal
+
+    eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
+    session = Sessions(state, strangers).begin(eve, idle=100, most=100)
+    assert sessions.find(session) is None
+    assert [one.principal.name for one in sessions.all()] == []
+    assert sessions.find(sessions.begin(eve, idle=100, most=100)) == eve
