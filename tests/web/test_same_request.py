@@ -29,6 +29,10 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--allow-plaintext": ((), True),  # the second row's server needs it
     "--encoding": (("cp1251",), "cp1251"),
     "--separator": (("semicolon",), "semicolon"),
+    "--ignore-column": (("shade",), ["shade"]),
+    "--share-destination": ((), True),
+    "--case-sensitive-logins": ((), True),
+    "--same-mailbox": ((), True),
     "--name": (("office",), "office"),
     "--include": (("Work*",), ["Work*"]),
     "--exclude": (("Work/Old",), ["Work/Old"]),
@@ -54,7 +58,9 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--destination-admin": (("boss",), "boss"),
     "--destination-password-file": (("destination.txt",), "the boss's"),
 }
-SHEET: Final = "login;password;new_login;new_password;server\nанна;a;b;c;\nbert;d;e;f;imap://192.0.2.3:143\n"
+SHEET: Final = (
+    "login;password;new_login;new_password;server;shade\nанна;a;b;c;;red\nbert;d;e;f;imap://192.0.2.3:143;blue\n"
+)
 
 
 def _by_command(
@@ -92,8 +98,21 @@ def _told(*ends: Endpoint) -> list[Endpoint]:
 
 def test_every_option_that_has_a_field_is_tried() -> None:
     fields = {option for option, there in TABLE["import"].options.items() if not isinstance(there, Why)}
-    # A service is named by its URL there and by its name here: tests/web/test_making.py.
-    assert set(SAID) == fields - {"manifest", "--accounts"}
+    # A service is named by its URL there and by its name here: tests/web/test_making.py. A list without a header has no
+    # headings to ignore: the option is tried below.
+    assert set(SAID) == fields - {"manifest", "--accounts", "--no-header"}
+
+
+def test_a_list_without_a_header_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    sheet = "login;password\nanna;b\n"
+    monkeypatch.setattr(f"{__name__}.SHEET", sheet)
+    ends = {option: SAID[option] for option in ("--source", "--destination", "--allow-plaintext", "--name")}
+    command = _by_command(monkeypatch, tmp_path, {**ends, "--no-header": ((), True)})
+    body = _by_api({**ends, "--no-header": ((), True)})
+    rows = body.sift(_REACH, allow_plaintext=True)[0].rows
+    assert [row.login for row in rows] == ["login", "anna"]
+    assert rows == command.manifest.rows
+    assert len(_by_api(ends).sift(_REACH, allow_plaintext=True)[0].rows) == 1
 
 
 def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -121,8 +140,8 @@ def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op
 
     def meant(body: ImportBody) -> list[object]:
         ends = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
-        faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)[1]
         try:
+            faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)[1]
             return [*ends, body.options({ends[0]}), body.hours(), body.sign_ins(), faults]
         except UsageError as error:
             return [str(error)]
