@@ -26,6 +26,7 @@ _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\
 _RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
+_REPLACEABLE = re.compile(rb"[\x80-\xffX?]")
 _NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
 #: NUL, and what Dovecot makes of it, count as blanks.
 _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
@@ -77,7 +78,9 @@ def header_fingerprint(header: bytes) -> bytes:
 
 def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
     """8 bytes that a copy shares whose 8-bit bytes were replaced: the letters and digits of ASCII in the four fields, without
-    what servers put in place of others."""
+    what servers put in place of others. b"" where nothing was replaced, nor is to be."""
+    if not any(_REPLACEABLE.search(value) for _, value in fields):
+        return b""
     return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
 
 

@@ -57,6 +57,7 @@ def _marks(seen: Sighting) -> Iterator[Hashable]:
         yield "id", seen.message_id
     if seen.fingerprint != NO_FINGERPRINT:
         yield "header", seen.fingerprint
+    if seen.in_ascii:
         yield "ascii", seen.in_ascii
 
 

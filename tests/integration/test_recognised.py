@@ -138,6 +138,19 @@ def test_what_only_looks_alike_is_copied(dovecot_pair: DovecotPair, name: str, t
     assert stage.held("destination") == stage.held("source") + before
 
 
+def test_without_the_bytes_it_is_left_out(dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: equal headers, size and date as proof."""
+    login = dovecot_pair.account()
+    monkeypatch.setattr(
+        likeness, "_LADDER", [(lambda s: (s.fingerprint, s.size_bytes), lambda s: (s.fingerprint, s.size_bytes))]
+    )
+    for server, body in zip(
+        (dovecot_pair.source, dovecot_pair.destination), LOOK_ALIKES["without Message-ID"], strict=True
+    ):
+        populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), WHEN)]})
+    assert copied(Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))) == {"already_present": 1}
+
+
 def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: DovecotPair) -> None:
     login, destination = dovecot_pair.account(), dovecot_pair.destination
     bodies = [HEAD % n + b"\r\ntext\r\n" for n in range(4)]
