@@ -30,7 +30,7 @@ from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from shared.watching import Passing, seen_in
@@ -93,6 +93,8 @@ class BatchCopy:
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: Shared | None = None
+        #: What the source said of the size of all messages of the batch, together; 0 where it did not say.
+        self._announced = 0
 
     @property
     def progressed(self) -> bool:
@@ -109,6 +111,7 @@ class BatchCopy:
         try:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
+            self._announced = self._lease.unit.size_bytes if self._planned(folder) else self._sizes(there, remaining)
             for part in self._shared.parts(remaining) if self._shared else [remaining]:
                 self._bring(part)
         except BaseException as error:
@@ -143,7 +146,8 @@ class BatchCopy:
     def _open(self, folder: Folder) -> KnownStatus:
         lease = self._lease
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
-        if not (lease.intents or doubtful or self._labels) and (remaining := self._remaining()):
+        unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
+        if not unclear and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
         here = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
@@ -173,6 +177,18 @@ class BatchCopy:
                 if error is not None:
                     raise error from None
         return self._destination.open(name)
+
+    def _planned(self, folder: Folder) -> bool:
+        """Whether the batch is as it was planned, so that its size is the sum of what the source said. That of a half is an
+        estimate, and that of what is tried again may be unknown."""
+        unit = self._lease.unit
+        return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
+
+    def _sizes(self, there: KnownStatus, uids: UidSet) -> int:
+        sizes: dict[int, int] = {}
+        with contextlib.suppress(ServerRefused):
+            sizes.update((int(uid), size) for uid, size in self._source.sizes(there, uids))
+        return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
 
     def _remaining(self) -> UidSet:
         """UIDs of the batch that had no outcome when it was claimed."""
@@ -242,7 +258,7 @@ class BatchCopy:
     def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
         """What comes of `uids`; a NO at the end goes into `refused`, since all that came is to be copied first."""
         try:
-            yield from self._source.fetch(uids, size_bytes=self._lease.unit.size_bytes)
+            yield from self._source.fetch(uids, size_bytes=self._announced)
         except ServerRefused as error:
             refused.append(error)
 

@@ -35,10 +35,11 @@ def counts(tally: Tally) -> dict[str, int]:
 
 
 def since(tally: Tally, before: Tally) -> dict[str, int]:
-    """What this run added."""
+    """What this run did. An outcome that was taken back meanwhile, by a retry or with a folder that was planned anew, was one
+    of an earlier run: so nothing is ever below zero."""
     return {
-        **{outcome.value: tally[outcome] - before[outcome] for outcome in Outcome},
-        "done_bytes": tally.done_bytes - before.done_bytes,
+        **{outcome.value: tally.ever.get(outcome, 0) - before.ever.get(outcome, 0) for outcome in Outcome},
+        "done_bytes": tally.ever_bytes - before.ever_bytes,
     }
 
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from shared.errors import MailError, ServerRefused, Throttled
 from shared.mail import KnownStatus
-from shared.mail.bounds import MOST_RANGES
+from shared.mail.bounds import MOST_MESSAGES, MOST_RANGES
 from shared.mail.conversation import Tagged
 from shared.mail.fetch_answer import uid_of
 from shared.mail.flights import PIECE, Asked, fetch, raise_first, written
@@ -176,10 +176,10 @@ class ListingSession(ImapSession):
     def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
         """Gives `take` each answer to a search: the tag that it names, and its UIDs. One that makes no sense breaks everything
         off, and so does more than fits into memory."""
-        left = MOST_RANGES
+        left, messages = MOST_RANGES, MOST_MESSAGES
 
         def taken(pieces: list[bytes]) -> None:
-            nonlocal left
+            nonlocal left, messages
             try:
                 uids = searched_uids(pieces)
                 tag = None if uids is None else search_tag(pieces)
@@ -188,8 +188,11 @@ class ListingSession(ImapSession):
                 raise self._talk.violation(what, pieces[0][:1000]) from None
             if uids is not None:
                 left -= len(uids.ranges)
-                if left < 0:
-                    raise self._talk.violation(f"answered a search with more than {MOST_RANGES} ranges of UIDs")
+                messages -= len(uids)
+                if left < 0 or messages < 0:
+                    raise self._talk.violation(
+                        f"answered a search with more than {MOST_MESSAGES} UIDs, or {MOST_RANGES} ranges of them"
+                    )
                 take(tag, uids)
 
         return taken

@@ -36,6 +36,11 @@ class Tally:
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.
     missing: int = 0
+    #: Of an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a retry, or
+    #: when a folder is planned anew.
+    ever: Mapping[Outcome, int] = field(default_factory=dict)
+    #: Their bytes.
+    ever_bytes: int = 0
 
     @property
     def pending(self) -> int:

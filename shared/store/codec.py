@@ -153,6 +153,8 @@ def decode_tally(row: Hash) -> Tally:
         watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
+        ever={o: n for o in Outcome if (n := number(row, f"ever:o:{o}"))},
+        ever_bytes=number(row, "ever:done_bytes"),
     )
 
 

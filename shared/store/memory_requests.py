@@ -53,7 +53,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
         "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
         "keywords_lost", "missing",
     )  # fmt: skip
-    named = {name: total[name] for name in names}
+    named: dict[str, Any] = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
@@ -172,7 +172,9 @@ class Requests:
         if whole is None:
             return Tally(), {}
         states = Counter(self._rows.mailboxes[m].mailbox.state for m in whole.rows)
-        return self._tally(whole.rows), {state: states[state] for state in MailboxState if states[state]}
+        ever = {outcome: whole.ever[outcome] for outcome in Outcome if whole.ever[outcome]}
+        counts = replace(self._tally(whole.rows), ever=ever, ever_bytes=whole.ever["done_bytes"])
+        return counts, {state: states[state] for state in MailboxState if states[state]}
 
     @atomic
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:

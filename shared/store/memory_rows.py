@@ -103,6 +103,8 @@ class ImportRow:
     request: Import
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
+    #: What ever came to each outcome, and its bytes.
+    ever: Counter[str] = field(default_factory=Counter)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
@@ -114,6 +116,11 @@ class ImportRow:
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
         self.request = replace(self.request, **changes)
+
+    def reach(self, what: str, n: int) -> None:
+        """So many more came to an outcome; what is taken off is not counted."""
+        if n > 0:
+            self.ever[what] += n
 
 
 class Rows(Destinations):
@@ -335,20 +342,23 @@ class Rows(Destinations):
         """Enters what became of some messages; `new_of` said that it may."""
         name = row.unit.unit_id
         copied = sum(len(record.source) for record in s.records)
+        whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
         if s.records:
             folder.ledger[name] = folder.ledger.get(name, ()) + s.records
             folder.digests[name] = (folder.digests.get(name, 0) + s.digest) % MODULUS
             folder.counts[s.outcome] += copied
+            whole.reach(s.outcome, copied)
         for record in s.records:
             folder.taken |= record.destination
         for outcome, uids in s.others.items():
             folder.counts[outcome] += len(uids)
+            whole.reach(outcome, len(uids))
             row.others |= uids
         done = copied + sum(map(len, s.others.values()))
         row.done += done
         if done:
             folder.counts["done_bytes"] += s.size_bytes
-            whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
+            whole.reach("done_bytes", s.size_bytes)
             whole.set(last_record_at=self.now() / 1000)
         for note in s.notes:
             if note.what in COUNTED and (note.uid, note.what) not in folder.notes:

@@ -256,6 +256,9 @@ class Work(Identity):
         if plan.skipped is not None:
             before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
             folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
+            whole = rows.imports[rows.mailboxes[folder.folder.mailbox_id].mailbox.import_id]
+            whole.reach(Outcome.SKIPPED, now - before)
+            whole.reach("done_bytes", plan.skipped_bytes)
             folder.skipped = dict(plan.skipped)
         for settled in new:
             rows.settle(row, folder, settled)

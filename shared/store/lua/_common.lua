@@ -22,12 +22,16 @@ local function mailbox_key(m) return P .. 'mailbox:' .. m end
 local function folder_key(f) return P .. 'folder:' .. f end
 local function unit_key(u) return P .. 'unit:' .. u end
 
--- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment.
+-- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment. What comes to an
+-- outcome is counted once more where nothing is ever taken off, so that a run can be told by what it did.
 local function count(folder, mailbox, import, field, n)
   if n == 0 then return end
   if folder ~= '' then redis.call('HINCRBY', folder_key(folder), field, n) end
   redis.call('HINCRBY', mailbox_key(mailbox), field, n)
   redis.call('HINCRBY', import_key(import), field, n)
+  if n > 0 and (string.sub(field, 1, 2) == 'o:' or field == 'done_bytes') then
+    redis.call('HINCRBY', import_key(import), 'ever:' .. field, n)
+  end
 end
 
 -- Whether an import's hours are over, or not yet there. They are renewed by the coordinator: without one they stay shut.
