@@ -31,7 +31,7 @@ from producer.limits import read_limit, set_limit
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
 from shared.errors import UsageError
 from shared.hours import Hours
-from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import Store
 from shared.uids import UidSet
@@ -41,6 +41,7 @@ __all__ = [
     "Replaced",
     "Sufferer",
     "accounts_secret_of",
+    "close",
     "control",
     "errors",
     "find_import",
@@ -188,6 +189,16 @@ def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, 
     store.submit(request.import_id)
     ring_some(store, ring, request.import_id)
     return queued
+
+
+def close(store: Store, request: Import) -> bool:
+    """Forgets the import and its ledger. Raises `UsageError` while it is under way."""
+    found = store.import_(request.import_id)
+    if found is not None and found.state is ImportState.RUNNING:
+        raise UsageError(
+            f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
+        )
+    return store.close(request.import_id)
 
 
 def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:

@@ -37,7 +37,11 @@ class Adoption:
         """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds from UID `low` on beside
         the `known` ones of the ledger: for the ledger, and their source UIDs."""
         ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
-        pairs = Recognition(self._source, self._destination).among(UidSet.of(uid for uid, _ in sizes), ours)
+        return self.among(UidSet.of(uid for uid, _ in sizes), ours)
+
+    def among(self, uids: UidSet, ours: Sequence[Sighting]) -> tuple[tuple[Settled, ...], UidSet]:
+        """Of the source messages `uids`, those of which a copy is among `ours`: for the ledger, and their source UIDs."""
+        pairs = Recognition(self._source, self._destination).among(uids, ours)
         here = {int(seen.uid): seen for seen in ours}
         same: list[Recognised] = []
         other: list[Recognised] = []

@@ -28,17 +28,19 @@ from shared.errors import (
 from shared.events import DoubtResolved, Listener
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
-from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
 from shared.watching import Passing, seen_in
 from worker.alike import Alike
+from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
+from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
 from worker.settle import just_stored, look
 from worker.share import Shared
@@ -78,6 +80,7 @@ class BatchCopy:
         rules: CopyRules,
         wish: Callable[[], str],
         tell: Listener,
+        neighbours: Neighbours,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
@@ -88,6 +91,8 @@ class BatchCopy:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
+        self._neighbours = neighbours
+        self._arrivals = Arrivals(lease, store, source, destination, neighbours)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: KnownStatus | None = None
@@ -198,14 +203,41 @@ class BatchCopy:
         return self._lease.unit.uids - done
 
     def _done(self) -> UidSet:
-        """UIDs that have an outcome; intents of an earlier holder are settled first."""
+        """UIDs that have an outcome; intents of an earlier holder are settled first, and what neighbours brought is entered."""
         lease = self._lease
         done = lease.unit.uids - self._remaining()
-        if not lease.intents:
-            return done
+        beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
+        if lease.intents:
+            done |= self._looked(beside.taken)
+        assert self._status is not None
+        if beside.ledgers:
+            each = lease.unit.size_bytes // max(1, len(lease.unit.uids))
+            inherited, taken = beside.inherited(dict.fromkeys(lease.unit.uids - done, each))
+            for settled in inherited:
+                self._flying.add(settled)
+            done |= taken
+        if not self._labels:
+            brought, taken, late = self._arrivals.before(self._status, lease.unit.uids - done, beside)
+            for settled in brought:
+                self._flying.add(settled)
+            done |= taken
+            if late:
+                raise foreign_writer(late)
+        return done
+
+    def _looked(self, theirs: UidSet) -> UidSet:
+        """Source UIDs of earlier intents that turned out to be there."""
+        lease = self._lease
         assert self._status is not None
         looked = look(
-            lease, self._store, self._source, self._destination, self._status, lease.intents, self._rules.settle_seconds
+            lease,
+            self._store,
+            self._source,
+            self._destination,
+            self._status,
+            lease.intents,
+            self._rules.settle_seconds,
+            theirs,
         )
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
         if looked.found:
@@ -214,7 +246,7 @@ class BatchCopy:
         stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
-        return done | looked.found
+        return looked.found
 
     def _bring(self, uids: UidSet) -> None:
         """An outcome for each."""
@@ -289,13 +321,38 @@ class BatchCopy:
         self._read_answers(self._outstanding)
 
     def _read_answers(self, outstanding: int) -> None:
-        for answer in self._destination.answers(outstanding=outstanding):
-            if answer.stored:
-                self._alike.passed_over(error for _, error in self._flying.refused)
-                self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
+        answers = self._destination.answers(outstanding=outstanding)
+        for answer in answers:
+            self._weigh(answer)
+            stored = [] if self._labels else self._flying.stored(answer)
+            if stored and self._arrivals.unlike(self._flying.uidnext, stored):
+                rest = [*answers, *self._destination.answers(outstanding=0)]
+                for other in rest:
+                    self._weigh(other)
+                self._disentangle([answer, *rest])
+                return
             self._flying.enter(answer)
             if self._shared:
                 self._shared.tell()
+
+    def _weigh(self, answer: Appended) -> None:
+        """What was taken says of what was refused before it that the messages are to blame."""
+        if answer.stored:
+            self._alike.passed_over(error for _, error in self._flying.refused)
+            self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
+
+    def _disentangle(self, answers: Sequence[Appended]) -> None:
+        """Enters what was answered while somebody else wrote too; of what both brought the later copy goes."""
+        stored = [pair for answer in answers for pair in self._flying.stored(answer)]
+        second = self._arrivals.between(self._flying.uidnext, stored)
+        for answer in answers:
+            uids = None if answer.uids is None else tuple(Uid(second.get(uid, uid)) for uid in answer.uids)
+            self._flying.enter(replace(answer, uids=uids))
+        if stored:
+            self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
+        # What was once in doubt may have come late, and is nobody else's.
+        if foreign := sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored):
+            raise foreign_writer(foreign)
 
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left; those are tried once more without keywords, where the refusal

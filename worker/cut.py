@@ -21,6 +21,7 @@ from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
 from worker.closing import SettleLater
 from worker.listing import Listing, shortfall
+from worker.neighbours import Neighbours
 from worker.settle import known_destinations
 
 #: Messages of a batch where the newest go first: within a batch, servers send the oldest first. As many as are read back
@@ -81,11 +82,13 @@ class Cutting:
         options: Options,
         rules: PlanRules,
         tell: Listener,
+        neighbours: Neighbours,
         unsettled_seconds: float = 0.0,
     ) -> None:
         """For so long, what an earlier run of which no record is left had on the line may still arrive at the destination."""
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
+        self._neighbours = neighbours
         self._newest_first = options.newest_first
         self._selection = Selection.of(options)
         #: What Gmail's labels say; None elsewhere.
@@ -139,17 +142,27 @@ class Cutting:
             revived, new = (again & there) - dropped, dropped - again
             sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
         adopted: tuple[Settled, ...] = ()
+        beside = self._neighbours.beside(folder)
+        if beside.ledgers:
+            whole = list(sizes)
+            adopted, taken = beside.inherited(dict(whole))
+            sizes = [(uid, size) for uid, size in whole if uid not in taken]
         if (here is not None and here.messages) or revived:
             whole = sorted([*sizes, *listing.late()])
             candidates = whole if here is not None else [(uid, size) for uid, size in whole if uid in revived]
-            known = known_destinations(self._store, folder.folder_id) if here is None else UidSet()
+            known = beside.taken
+            if here is None:
+                known |= known_destinations(self._store, folder.folder_id)
             adoption = Adoption(self._source, self._destination)
-            if here is not None and self._unsettled_seconds > 0:
+            if candidates and here is not None and self._unsettled_seconds > 0:
                 _, ours = adoption.adopt(folder, candidates, known, low=max(1, here.uidnext - NEWEST_LOOKED_AT))
                 if ours:
                     raise SettleLater(self._unsettled_seconds)
-            adopted, taken = adoption.adopt(folder, candidates, known)
-            sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+            if candidates:
+                found, taken = adoption.adopt(folder, candidates, known)
+                adopted += found
+                whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+            sizes = whole
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)
         # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 from worker.settle import arrived
 
 
@@ -37,12 +37,18 @@ class Double:
 
 
 def doubles(
-    destination: MailDestination, status: KnownStatus, folder: Folder, pairs: Mapping[int, int], *, lost: bool
+    destination: MailDestination,
+    status: KnownStatus,
+    folder: Folder,
+    pairs: Mapping[int, int],
+    *,
+    lost: bool,
+    theirs: UidSet = NO_UIDS,
 ) -> list[Double]:
     """Every second copy in the folder now open. `pairs` is its ledger, source UID → destination UID; `lost` says that records
-    of an earlier run were lost."""
+    of an earlier run were lost; `theirs` are UIDs that neighbours brought."""
     ledger = UidSet.of(pairs.values())
-    extras = arrived(destination, status, folder.destination_uidnext, ledger)
+    extras = arrived(destination, status, folder.destination_uidnext, ledger | theirs)
     if not extras:
         return []
     sizes = {seen.size_bytes for seen in extras}

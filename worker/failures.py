@@ -26,6 +26,10 @@ UNREACHABLE_TIMES = 14
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
 
+#: While it is waited for what others show; judged after so many looks.
+PERHAPS_SWAPPED = "perhaps_swapped"
+SWAPPED_LOOKS = 4
+
 #: Seconds to leave a server alone that asks to wait without saying how long.
 THROTTLE_SECONDS = 60.0
 
@@ -128,6 +132,16 @@ TABLE: tuple[Row, ...] = (
         advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
         "once by: mailhaul retry IMPORT",
     ),
+    Row(
+        error=errors.ForeignWriter,
+        code="destination_foreign_writer",
+        how="park",
+        scope="mailbox",
+        advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
+        "then: mailhaul retry IMPORT. What it brought is not copied again",
+    ),
+    Row(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
+    Row(error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
     Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),

@@ -93,6 +93,11 @@ class InFlight:
         group = self._flying[token][1]
         group[0] = replace(group[0], notes=(*group[0].notes, note))
 
+    def stored(self, answer: Appended) -> list[tuple[Sent, int]]:
+        """Which messages an answer says were stored, and under which destination UIDs; [] where it does not say."""
+        _, group = self._flying[str(answer.token)]
+        return list(zip((group[n] for n in answer.stored), map(int, answer.uids or ()), strict=False))
+
     def enter(self, answer: Appended) -> None:
         """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""
         intent, group = self._flying.pop(str(answer.token))

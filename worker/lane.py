@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import takewhile
 
 import structlog
@@ -28,7 +29,9 @@ from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
+from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
+from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
 from worker.sessions import Dialer, Sessions
 from worker.verify import MailboxVerification
@@ -182,22 +185,37 @@ class Lane:
                 "it may kill its workers, see their logs"
             )
         if unit.kind is UnitKind.PLAN:
-            known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
+            planned = place.store.folders(unit.mailbox_id)
+            known = [folder for folder, _ in planned]
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
             source, destination = sessions.both(lease.mailbox)
-            unsettled, tell = self._unsettled_seconds(lease), place.tell
-            planning = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules, tell, unsettled)
-            lanes = planning.run(known)
+            neighbours = Neighbours(lease, place.store, lambda: options)
+            ends = None
+            if not (options.same_mailbox or known):
+                counted = partial(place.store.import_tally, lease.mailbox.import_id)
+                ends = Ends(lease, source, destination, counted)
+            planning = MailboxPlan(
+                lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
+                unsettled_seconds=self._unsettled_seconds(lease),
+            )  # fmt: skip
+            lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.VERIFY:
-            mode = self._options(lease).verify
+            options = self._options(lease)
             folders = place.store.folders(unit.mailbox_id)
-            settle = place.copy_rules.settle_seconds
+            neighbours = Neighbours(lease, place.store, lambda: options)
             MailboxVerification(
-                lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell, settle_seconds=settle
+                lease,
+                place.store,
+                sessions,
+                neighbours,
+                mode=options.verify,
+                wish=wish,
+                tell=place.tell,
+                settle_seconds=place.copy_rules.settle_seconds,
             ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
             # Failed too often: halved, so that only the guilty message suffers.
@@ -210,11 +228,13 @@ class Lane:
             )
         else:
             source, destination = sessions.both(lease.mailbox)
+            neighbours = Neighbours(lease, place.store, lambda: self._options(lease))
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
             copying = BatchCopy(
-                lease, place.store, source, destination, rules, wish, tell, labels, sleep, lambda: self._believed(lease)
-            )
+                lease, place.store, source, destination, rules, wish, tell, neighbours, labels, sleep,
+                lambda: self._believed(lease),
+            )  # fmt: skip
             try:
                 return copying.run()
             finally:

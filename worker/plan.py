@@ -6,7 +6,7 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
@@ -23,8 +23,10 @@ from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.carry import FlagCarrying
 from worker.cut import Cutting, PlanRules, Skipped
+from worker.ends import Ends
 from worker.folder_making import make_folders
 from worker.listing import stated_more
+from worker.neighbours import Neighbours
 from worker.sessions import together
 
 __all__ = ["MailboxPlan", "PlanRules"]
@@ -54,12 +56,18 @@ class MailboxPlan:
         options: Options,
         rules: PlanRules,
         tell: Listener,
+        neighbours: Neighbours,
+        ends: Ends | None = None,
+        *,
         unsettled_seconds: float = 0.0,
     ) -> None:
-        """`unsettled_seconds` as for `Cutting`."""
+        """`ends`: what a mailbox that was never planned is looked at for; None where a person said that it is right.
+        `unsettled_seconds` as for `Cutting`."""
+        self._ends = ends
+        self._pending: Collection[str] = ()
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
-        self._cutting = Cutting(store, source, destination, options, rules, tell, unsettled_seconds)
+        self._cutting = Cutting(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
         self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, KnownStatus] | None = None
@@ -68,15 +76,17 @@ class MailboxPlan:
         #: What was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
-    def run(self, known: Sequence[Folder]) -> int:
-        """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
-        worth, at most one a folder; 0 for nothing. Raises what the ports raise, and `SettleLater`."""
+    def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
+        """Enters every folder; `known` is what an earlier pass planned, of which `pending` have messages without an outcome.
+        Returns how many lanes what is to be copied is worth, at most one a folder; 0 for nothing. Raises what the ports raise,
+        and `SettleLater`."""
         before = {folder.folder_id: folder for folder in known}
         made = make_folders(self._source, self._destination, self._options, known)
         apart, mailbox = made.left_out, self._lease.mailbox
         if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
+        self._pending = pending
         # Last those that could not be opened: some servers close the connection at one.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
@@ -85,6 +95,7 @@ class MailboxPlan:
         )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
+        filled = False
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
             folder, untold = self._folder(one), 0
             try:
@@ -103,11 +114,16 @@ class MailboxPlan:
                 continue
             if isinstance(destination, Exception):
                 destination = NOT_THERE
+            if self._ends and source.messages and not filled:
+                filled = True
+                self._ends.look(mapped, source, here, order - 1)
             plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
             if plan is not None:
                 plans.append((plan, order))
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
                 self._enter(plans)
+        if self._ends and not filled:
+            self._ends.look_at_all(here)
         self._enter(plans)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
@@ -219,6 +235,7 @@ class MailboxPlan:
             remade=before.remade + 1 if before is not None and moved else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
             destination_messages=here.messages if fresh or before is None else before.destination_messages,
+            accounted=here.uidnext or 0,
         )
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
@@ -234,12 +251,11 @@ class MailboxPlan:
             plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
             if fresh and not modseq:
                 self._flags.keep(snapshot)
-        elif (
-            before is not None
-            and not reset
-            and snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0)
-        ):
-            return None
+        elif before is not None and not reset:
+            # What arrived at the destination counts where a batch still has to be told what is no reason to stop.
+            same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
+            if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
+                return None
         return plan
 
     def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:

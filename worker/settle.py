@@ -16,7 +16,7 @@ from shared.lifecycle import Control
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 from worker.decide import Sent, pair, settled_group, watched
 from worker.likeness import sent_date
 from worker.recognise import Recognition
@@ -87,11 +87,13 @@ def look(
     status: KnownStatus,
     intents: Sequence[Intent],
     settle_seconds: float,
+    theirs: UidSet = NO_UIDS,
 ) -> Looked:
-    """Settles the intents that an earlier holder left. Both folders are open. Raises what the ports raise."""
+    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought. Both folders are
+    open. Raises what the ports raise."""
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
-    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id))
+    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)
     pairs = Recognition(source, destination).among(wanted_uids, candidates)
 
     settled, withdrawn, missing = [], [], UidSet()

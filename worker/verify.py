@@ -30,6 +30,7 @@ from worker.copy import MOST_REMADE
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
 from worker.inflight import stop_on
+from worker.neighbours import Neighbours
 from worker.sessions import Sessions
 
 #: So many settle times after a message was sent again, its first copy is no longer waited for.
@@ -47,6 +48,7 @@ class MailboxVerification:
         lease: Lease,
         store: Store,
         sessions: Sessions,
+        neighbours: Neighbours,
         *,
         mode: str,
         wish: Callable[[], str],
@@ -54,7 +56,7 @@ class MailboxVerification:
         settle_seconds: float = 30.0,
     ) -> None:
         """`mode` is `Options.verify`; `settle_seconds` as in `CopyRules`."""
-        self._lease, self._store, self._sessions = lease, store, sessions
+        self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
         self._settle_seconds = settle_seconds
         #: Whether an earlier run had brought mail of which no record is left.
@@ -206,7 +208,8 @@ class MailboxVerification:
     ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
-        found = doubles(destination, status, folder, pairs, lost=self._lost)
+        theirs = self._neighbours.beside(folder).taken
+        found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
         self._doubles += notes_of(found, removed=removed)

@@ -74,6 +74,11 @@ class Acts:
         self._note("credentials deleted", request)
         return operations.forget(self._ground.store, request)
 
+    def close(self, request: Import) -> bool:
+        """As `operations.close`."""
+        self._note("import closed", request, name=request.name)
+        return operations.close(self._ground.store, request)
+
     def set_window(self, request: Import, hours: Hours) -> None:
         """As `operations.set_window`, from now on."""
         self._note("hours set", request, window=hours.text)

@@ -16,8 +16,9 @@ from producer.intake.accounts import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.plan import spoken_size
-from producer.intake.scan import Checked, Scan, Side
+from producer.intake.scan import Checked, Scan, Side, swapped
 from shared.config import Settings, load_settings
+from shared.errors import SameMailbox
 from shared.logs import clean
 from shared.model import import_id
 
@@ -29,6 +30,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
     settings = load_settings(state_dir=state_dir)
     found = _scan(request, settings).check(_rows(request, settings), request.options)
     broken = [one for one in found if not one.ok]
+    backwards = swapped(found) and not request.options.same_mailbox
     if as_json:
         _print(
             {
@@ -37,6 +39,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
                 "mailboxes": [_fields(one) for one in found],
                 "ok": len(found) - len(broken),
                 "broken": len(broken),
+                "swapped": backwards,
                 "messages": sum(one.source.messages for one in found),
                 "bytes": sum(one.source.size_bytes or 0 for one in found),
             }
@@ -49,7 +52,9 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
             f"{len(found) - len(broken)} of {len(found)} mailboxes work at both ends; "
             f"{sum(one.source.messages for one in found):,} messages, {spoken_size(total)} at the source"
         )
-    return INCOMPLETE if broken else COMPLETE
+        if backwards:
+            print(f"{SameMailbox.SWAPPED} {SameMailbox.advice}")
+    return INCOMPLETE if broken or backwards else COMPLETE
 
 
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
@@ -63,7 +68,7 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
         for line in dry.lines():
             if line not in said:
                 print(clean(line))
-    return INCOMPLETE if dry.totals.problems else COMPLETE
+    return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
 
 
 def _scan(request: Request, settings: Settings) -> Scan:

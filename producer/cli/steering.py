@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
@@ -132,6 +133,35 @@ def run_forget(which: str, *, state_dir: Path | None) -> int:
         there = Acts(ground).forget(request)
     say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
     return COMPLETE
+
+
+def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
+    """Forget an import, its ledger and its report."""
+    with open_ground(state_dir, make=False) as ground:
+        request = operations.find_import(ground.store, which)
+        counts, mailboxes = ground.store.import_tally(request.import_id)
+        say(
+            f"import {clean(request.name)} ({request.import_id[:8]}): what goes is what mailhaul knows of "
+            f"{spoken_mailboxes(sum(mailboxes.values()))} and {counts.messages:,} messages: the ledger, the report, the stored "
+            "passwords; mail stays as it is on both sides"
+        )
+        say(
+            "another pass of the same list then has to compare what is at the destination; take the report first, if you want it"
+        )
+        if not sure and not _confirmed():
+            say("nothing was closed")
+            return INCOMPLETE
+        there = Acts(ground).close(request)
+    say(f"import {clean(request.name)}: {'closed' if there else 'was closed meanwhile'}")
+    return COMPLETE
+
+
+def _confirmed() -> bool:
+    """Whether a person at a terminal says yes. Raises `UsageError` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError("close: nobody can be asked here; give --yes")
+    print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def run_window(which: str, text: str, *, state_dir: Path | None) -> int:

@@ -22,7 +22,7 @@ from producer.intake.columns import Reading
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for function in (pause, resume, cancel, retry, verify, credentials, forget, limits, window):
+    for function in (pause, resume, cancel, retry, verify, credentials, forget, close, limits, window):
         app.command(function.__name__)(verb(function))
 
 
@@ -97,6 +97,17 @@ def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:
     from producer.cli import steering
 
     return steering.run_forget(which, state_dir=state_dir)
+
+
+def close(
+    which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Forget a finished import: its ledger, report and passwords. Mail stays."""
+    from producer.cli import steering
+
+    return steering.run_close(which, sure=yes, state_dir=state_dir)
 
 
 def limits(

@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
 from producer.intake.accounts import AccountsSeen
@@ -28,6 +28,7 @@ from shared.errors import (
     FolderRefused,
     MailError,
     ProtocolViolation,
+    SameMailbox,
     Unreachable,
 )
 from shared.folder_tree import is_inbox
@@ -37,12 +38,13 @@ from shared.mail.extensions import sentence
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
 from shared.mail.numbers import known_statuses
+from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
 from shared.mail.pop3_reading import Readings
 from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
 from shared.maildrop import Glance
-from shared.model import Endpoint, Options
+from shared.model import Account, Endpoint, Options
 
 #: What an account shows that is not there yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
@@ -136,6 +138,23 @@ class Checked:
         return ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """An account, and what both ends are compared by."""
+
+    #: What it showed.
+    side: Side
+    #: Its folders by name.
+    statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)
+    #: The session, which may be over; None where there was none.
+    mail: Looking | None = None
+
+
+def swapped(found: Sequence[Checked]) -> bool:
+    """Whether every source mailbox is empty and every destination is not."""
+    return bool(found) and all(one.ok and not one.source.messages and one.destination.messages for one in found)
+
+
 #: Told how many rows are done, of how many.
 Told = Callable[[int, int], None]
 _T = TypeVar("_T")
@@ -164,7 +183,7 @@ class Scan:
 
     def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
         """Every row, in the manifest's order."""
-        return self._each(rows, lambda row: self._check(row, shared=options.shared_folders == "copy"))
+        return self._each(rows, lambda row: self._check(row, options))
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """What an import of these rows would do."""
@@ -174,6 +193,9 @@ class Scan:
             source=self._source.url,
             destination=self._destination.url,
             mailboxes=tuple(lines),
+            swapped=bool(lines)
+            and all(line.backwards and not line.problem for line in lines)
+            and not options.same_mailbox,
             warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
             connections=self.connections,
         )
@@ -198,15 +220,33 @@ class Scan:
 
     # -- one row
 
-    def _check(self, row: Row, *, shared: bool) -> Checked:
+    def _check(self, row: Row, options: Options) -> Checked:
+        there = self._look("source", row.server or self._source, row, shared=options.shared_folders == "copy")
+        here = _Seen(side=new) if (new := self._new_account(row)) else None
+        here = here or self._look("destination", self._destination, row, shared=False)
+        if not options.same_mailbox and self._one_mailbox(row, there, here):
+            here = _Seen(side=Side(failure=f"destination: {SameMailbox.ONE}", advice=SameMailbox.advice))
         return Checked(
             row=row.line,
             login=row.login,
             destination_login=row.new_login,
             server=row.server.url if row.server else "",
-            source=self._look("source", row.server or self._source, row, shared=shared),
-            destination=self._new_account(row) or self._look("destination", self._destination, row, shared=False),
+            source=there.side,
+            destination=here.side,
         )
+
+    def _one_mailbox(self, row: Row, there: _Seen, here: _Seen) -> bool:
+        """Whether both ends are one mailbox, as far as they tell."""
+        source = row.server or self._source
+        if there.mail is None or here.mail is None or not may_be_one(source, self._destination):
+            return False
+        if same_folders(there.statuses, here.statuses):
+            return True
+        theirs, ours = there.statuses.get(b"INBOX"), here.statuses.get(b"INBOX")
+        if not isinstance(theirs, KnownStatus) or not isinstance(ours, KnownStatus):
+            return False
+        ends = Account(endpoint=source, login=row.login), Account(endpoint=self._destination, login=row.new_login)
+        return same_maildrop(cast(MailSource, there.mail), theirs, ours, ends)
 
     def _new_account(self, row: Row) -> Side | None:
         """What is to be said of the destination without signing in: the account would be created, or would not."""
@@ -217,11 +257,11 @@ class Scan:
             return Side(ok=True, would_create=True)
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
-    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
+    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         try:
             return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
-            return _refused(error, endpoint, row.login if side == "source" else row.new_login)
+            return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
 
     def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
         """`look`, and once more each time that a connection was lost at an extension: the next one does without."""
@@ -235,7 +275,7 @@ class Scan:
                     raise
         return look()
 
-    def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
+    def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         with self._session(side, endpoint, row) as mail:
             names, apart = readable(mail.listing(), shared=shared)
             # Some servers tell the numbers of a folder that they do not open.
@@ -244,7 +284,7 @@ class Scan:
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
             size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
             quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
-            return Side(
+            found = Side(
                 ok=True,
                 folders=len(known),
                 other_folders=apart.other,
@@ -257,6 +297,7 @@ class Scan:
                 caution=cast(MailSource, mail).caution() if side == "source" else "",
                 refuses="; ".join(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
             )
+            return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
@@ -279,7 +320,19 @@ class Scan:
                 opened = self._session("destination", self._destination, row)
                 destination = stack.enter_context(opened)
                 here, most = destination.listing(), append_limit(destination.capabilities)
+                theirs, ours = (self._seen(mail) for mail in (source, destination))
+                if not options.same_mailbox and self._one_mailbox(row, theirs, ours):
+                    return replace(line, problem=f"{SameMailbox.ONE}; {SameMailbox.advice}")
+                line = replace(line, backwards=not theirs.side.messages and ours.side.messages > 0)
             return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
+
+    @staticmethod
+    def _seen(mail: Looking) -> _Seen:
+        """The folders of a session that is open, for comparing both ends."""
+        names, _ = readable(mail.listing(), shared=False)
+        statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+        counted = sum(one.messages for one in statuses.values() if not isinstance(one, Exception))
+        return _Seen(side=Side(ok=True, messages=counted), statuses=statuses, mail=mail)
 
     @contextlib.contextmanager
     def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:

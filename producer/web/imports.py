@@ -191,6 +191,16 @@ def added(known: Counter, who: Principal, request: Request, import_id: str, rows
     )  # fmt: skip
 
 
+@routes.delete("/{import_id}")
+def close(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Forgets an import that is not under way: its ledger, report and passwords. Mail stays as it is."""
+    found = known.import_(import_id)
+    if found.state is ImportState.RUNNING:
+        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first")
+    note(known, request, who, "import closed", import_id=import_id, name=found.name)
+    return {"closed": operations.close(known.store, found)}
+
+
 @routes.post("/{import_id}/start")
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
     """Sets it going; again changes nothing."""

@@ -62,6 +62,7 @@ class Pop3Source:
         self._session, self._identities = session, identities
         self._whole = WholeMessages(session, reading or ServerReading())
         self._seen: _Drop | None = None
+        self._ids: tuple[bytes, ...] = ()
 
     # -- the folder
 
@@ -73,6 +74,11 @@ class Pop3Source:
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
         """Of INBOX; others are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
+
+    def names_uidvalidity(self, uidvalidity: int) -> bool:
+        """See `shared.mail.one_mailbox.NamesUids`: Dovecot's ids hold it in hexadecimal, Cyrus's and Courier's as a number."""
+        spelled = (b"%d" % uidvalidity, b"%08x" % uidvalidity)
+        return bool(self._ids) and all(any(text in one.lower() for text in spelled) for one in self._ids)
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Nothing has to be opened."""
@@ -104,6 +110,7 @@ class Pop3Source:
     def _look(self) -> _Drop:
         listed, ids = self._session.listing()
         numbers = [one for one, _ in listed]
+        self._ids = tuple(ids.values())
         unique = [ids.get(one) for one in numbers]
         if positional(numbers, unique):
             unique = [None] * len(unique)

@@ -12,7 +12,6 @@ from shared.model.ids import (
     part_id,
     route_id,
     server_key,
-    source_key,
 )
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
@@ -56,5 +55,4 @@ __all__ = [
     "route_id",
     "server_key",
     "short",
-    "source_key",
 ]

@@ -85,6 +85,9 @@ class Folder:
     destination_messages: int = 0
     #: How many plans in a row found another destination folder than the plan before (another UIDVALIDITY).
     remade: int = 0
+    #: UIDNEXT of the destination folder when this pass was planned: what somebody else brings from here on is a reason to stop.
+    #: 0 where an older version planned it.
+    accounted: int = 0
     #: Why it was renamed or left out; "" when neither.
     note: str = ""
     #: Why messages of it were skipped, and how many, for people; "" when none were.

@@ -100,6 +100,8 @@ class Lease:
     intents: tuple[Intent, ...] = ()
     #: What a batch's accounts or hosts owe: to be waited for before anything is moved.
     due: Due | None = None
+    #: The last of the ranges of destination UIDs that the folder's ledger has; (0, 0) for none.
+    last_taken: tuple[int, int] = (0, 0)
     #: Who else put mail into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
 

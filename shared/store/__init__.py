@@ -143,6 +143,11 @@ class RequestStore(Protocol):
     def forget(self, import_id: str) -> bool:
         """Deletes all credentials of an import now."""
 
+    def close(self, import_id: str) -> bool:
+        """Forgets an import that is not under way, with all that it knows: requests, ledger, notes, credentials. Nothing else does:
+        a ledger lives until a person closes its import. Broken off, the same call goes on. False when there is none; `StoreError`
+        while it runs."""
+
     def set_limit(self, scope: str, most: int | None) -> None:
         """Most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None: default.
         So are rates set, by their names in `shared.rates` ("source_account.bytes_per_day")."""

@@ -22,7 +22,7 @@
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
-|                                   |      | destination_key, source_key (`shared.model.ids`); behind: who has the destination |
+|                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |

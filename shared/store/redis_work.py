@@ -59,7 +59,8 @@ class Work(Scripts):
         if not answer:
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
-        due, neighbours = last
+        due, neighbours, last_taken = last
+        first_taken, _, end_taken = last_taken.partition(b":")
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
         return Lease(
@@ -76,6 +77,7 @@ class Work(Scripts):
             digest=int(digest),
             intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
             due=codec.decode_due(due),
+            last_taken=(int(first_taken), int(end_taken)),
             neighbours=tuple(
                 Neighbour(mailbox_id=other.decode(), same_source=same == b"1")
                 for other, same in zip(neighbours[::2], neighbours[1::2], strict=True)

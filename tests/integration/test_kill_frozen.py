@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.office import WORKER, Gate, Office, folders_of, marked
+from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of, marked
 
 FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the second one stops --"
 
@@ -93,7 +93,7 @@ def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotP
         source.await_waiting()
         frozen.freeze()
         source.pattern = SECOND_STOP
-        office.start_worker()
+        office.start_worker(BLIND + WORKER if len(spoilt) == 2 else WORKER)
         source.await_waiting(2)
         office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
         ended = len(frozen.said(event="unit_ended"))

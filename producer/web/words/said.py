@@ -71,6 +71,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
+    "import closed": "closed: the ledger and the report are gone",
     "refused messages kept": "refused messages kept as files",
 }
 #: State of a mailbox, an import or a rehearsal.
@@ -123,6 +124,8 @@ CAUSES: Final[Mapping[str, str]] = {
     "destination_unreachable": "The destination cannot be reached.",
     "destination_over_quota": "The mailbox at the destination is full.",
     "destination_takes_nothing": "The destination takes no message any more: its disk may be full.",
+    "destination_foreign_writer": "Somebody else brings the same mail into this mailbox.",
+    "perhaps_swapped": "The source is empty and the destination is not: it is looked whether that is so of all.",
     "account_waiting": "The account at the destination is being made.",
     "account_rejected": "The account at the destination could not be made.",
     "failed": "Messages could not be copied after all attempts.",
@@ -151,6 +154,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "destination_takes_nothing": "See what the server says, and make room: it goes on by itself then, or at once when you try "
     "again.",
     "destination_over_quota": "Give the mailbox more room: it goes on by itself then, or at once when you try again.",
+    "destination_foreign_writer": "Stop whatever else writes there, or let it end, then try again. What it brought is not "
+    "copied again.",
+    "perhaps_swapped": "Nothing: it goes on by itself.",
+    "same_mailbox": "Check both servers and the logins. Where it is meant, make the import anew and say so.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
