@@ -46,6 +46,8 @@ class MailError(MailhaulError):
     advice: str = ""
     #: Whether the form of the command may have been refused, and not what it asks for: a BAD, a NO without a reason.
     form: bool = False
+    #: Whether a refused message may be taken now, in another form.
+    again: bool = False
 
     def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail

@@ -23,6 +23,10 @@ class Owner(StrEnum):
     PUBLIC = "public"
 
 
+#: Stands in an oddity that tells of a flag or keyword of the source that no destination could be given.
+DROPPED = ", dropped: "
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Namespace:
     """One namespace of a server."""

@@ -371,6 +371,8 @@ class BatchCopy:
                 for half in uids.take((len(group) + 1) // 2):
                     if half:
                         self._copy(half, most=len(half))
+            elif error.again:
+                self._copy(uids, most=1)
             elif group[0].keywords and not getattr(error, "of_the_server", False):
                 self._copy(uids, most=1, keywords=False)
             else:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.dates import clamp
 from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.lifecycle import Outcome
-from shared.messages import Message, Sighting
+from shared.messages import DROPPED, Message, Sighting
 from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
 from shared.uids import Uid, UidSet, records_of
 
@@ -82,8 +82,9 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, s
             )
         )
 
-    if lost_keywords:
-        note("keywords_lost", "the destination folder cannot hold: " + " ".join(lost_keywords))
+    lost = ["the destination folder cannot hold: " + " ".join(lost_keywords)] if lost_keywords else []
+    if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
+        note("keywords_lost", "; ".join(lost))
     if seen:
         notes.append(watched(message.uid, seen))
     if message.oddities:

@@ -89,7 +89,7 @@ _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
 
 #: Extension → connections that are lost at it before the next session does without. Of what makes copying fast more than
 #: one: connections are lost for other reasons too.
-_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2}
+_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+": 2, "LITERAL-": 2}
 
 #: Told of an extension that is left out, and what the server said.
 Told = Callable[[str, str], object]
@@ -139,7 +139,10 @@ class Broken:
 
     def keeps(self, name: str) -> None:
         """The server did it."""
-        self._kept.add(name)
+        if name not in self._kept:
+            with self._lock:
+                self._kept.add(name)
+                self._suspected.pop(name, None)
 
     def leave_out(self, name: str, words: str) -> None:
         """The server refused it with these words, and did without it what was asked."""

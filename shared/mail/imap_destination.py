@@ -4,7 +4,8 @@ THE RULE. When a server refuses a command whose literal was sent without waiting
 commands*. So a literal waits for `+` unless everything before it has been proved on this connection: the first
 literal of a connection always waits (that proves the folder and the form of dates), and so does one whose flags
 hold a keyword that the folder does not list and no literal has been let through with. After any BAD the socket
-is reset at once.
+is reset at once. That the server takes such literals at all, and several messages at once, is proved too
+(`shared.mail.append_forms`).
 """
 
 from __future__ import annotations
@@ -13,12 +14,11 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 
-from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.folder_tree import selectable
 from shared.mail import Appended, KnownStatus, Message, Quota
-from shared.mail.conversation import Tagged
+from shared.mail.append_forms import AppendForms
 from shared.mail.flights import PIECE
 from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import shown
@@ -30,15 +30,6 @@ from shared.mail.quota import storage_of
 from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
-
-MULTIAPPEND: Final = "MULTIAPPEND"
-#: Asks for nothing, with an empty literal that does not wait: whoever does not know that form reads an empty line.
-HARMLESS: Final = b'LIST "" {0+}\r\n'
-#: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
-SHORT_LITERAL: Final = 4096
-#: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not
-#: the upload.
-WAITING_LITERAL: Final = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -64,12 +55,7 @@ class ImapDestination(LookingSession):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        #: Whether this server was seen on this connection to take a literal without being asked.
-        self._literals_proved = False
-        #: Messages of a refused group that are still to be taken one by one before MULTIAPPEND is known to be the cause.
-        self._to_see = 0
-        if self._may_wait_less:
-            session.talk.precede(self._may_wait_less[0], HARMLESS, self._prove_literals, first=True)
+        self._forms = AppendForms(session.talk, session.offer)
         #: Bytes of the largest message that the folder now open takes; None where nothing is said.
         self._limit = append_limit(self.capabilities)
         self._limits: dict[bytes, int | None] = {}
@@ -81,26 +67,8 @@ class ImapDestination(LookingSession):
         self._unanswered: deque[_Group] = deque()
 
     @property
-    def _may_wait_less(self) -> tuple[str, int] | None:
-        """The extension by which a literal need not wait for `+`, and up to which size."""
-        if self._has("LITERAL+"):
-            return "LITERAL+", WAITING_LITERAL
-        return ("LITERAL-", SHORT_LITERAL) if self._has("LITERAL-") else None
-
-    def _prove_literals(self, ended: Tagged) -> None:
-        self._literals_proved = ended.status == "OK"
-        for name in ("LITERAL+", "LITERAL-"):
-            if self._has(name):
-                self._note(name, ended)
-
-    @property
-    def _no_wait(self) -> int:
-        """Bytes of the largest literal that may go without waiting."""
-        return self._may_wait_less[1] if self._literals_proved and self._may_wait_less else 0
-
-    @property
     def _may_send_literals(self) -> bool:
-        return self._literals_proved
+        return self._forms.literals_proved
 
     def open(self, name: bytes) -> KnownStatus:
         """SELECT. Keywords have to be proved again: another folder may know others."""
@@ -196,12 +164,22 @@ class ImapDestination(LookingSession):
                 positions.append(position)
         if not positions:
             return
-        if self._has("MULTIAPPEND"):
-            most = self._most or len(positions)
-            for at in range(0, len(positions), most):
-                self._send_command(group, flags, tuple(positions[at : at + most]), state)
-        else:
-            self._send_singly(group, flags, positions, state)
+        try:
+            if self._forms.several:
+                most = self._most or len(positions)
+                for at in range(0, len(positions), most):
+                    self._send_command(group, flags, tuple(positions[at : at + most]), state)
+            else:
+                self._send_singly(group, flags, positions, state)
+        except MailError as error:
+            self._blame(error)
+            raise
+
+    def _blame(self, error: MailError) -> None:
+        """Where the connection came to its end, a form of APPEND may have been the cause."""
+        if self._wire.shut:
+            several = any(len(positions) > 1 for state in self._unanswered for _, positions in state.commands)
+            self._forms.blame(error, several=several)
 
     def _send_singly(
         self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], positions: Sequence[int], state: _Group
@@ -227,26 +205,10 @@ class ImapDestination(LookingSession):
         state.commands.append((tag, positions))
         parts = [tag + b" APPEND " + self._into]
         for number, position in enumerate(positions):
-            try:
-                if not self._literal(tag, group[position], flags[position], parts, second=number == 1):
-                    return  # refused where `+` was due: the server reads commands again
-            except (ConnectionLost, ProtocolViolation) as error:
-                if number == 1:
-                    self._cannot_take_many(error)
-                raise
+            if not self._literal(tag, group[position], flags[position], parts, second=number == 1):
+                return  # refused where `+` was due: the server reads commands again
         parts.append(b"\r\n")
         self._wire.send(parts)
-
-    def _cannot_take_many(self, error: MailError) -> None:
-        """A connection came to its end at the second message of an APPEND, or at the answer to several."""
-        broken = self._talk.broken
-        if self._talk.abandoned or broken.kept(MULTIAPPEND):
-            return
-        words = error.detail or error.what
-        if isinstance(error, ConnectionLost):
-            broken.lost([MULTIAPPEND], words, several=False)
-        else:
-            broken.leave_out(MULTIAPPEND, words)
 
     def _literal(
         self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes], *, second: bool = False
@@ -258,8 +220,9 @@ class ImapDestination(LookingSession):
         date = message.internaldate
         when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
         proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
-        proved = proved and not (second and not self._talk.broken.kept(MULTIAPPEND))
-        if proved and size <= self._no_wait:
+        proved = proved and (self._forms.several_proved or not second)
+        if proved and size <= self._forms.no_wait_bytes:
+            self._forms.hurries(tag)
             parts.append(b" %b%b {%d+}\r\n" % (text, when, size))
         else:
             parts.append(b" %b%b {%d}\r\n" % (text, when, size))
@@ -320,13 +283,13 @@ class ImapDestination(LookingSession):
         for tag, positions in state.commands:
             try:
                 ended = self._talk.finish(tag)
-            except (ConnectionLost, ProtocolViolation) as lost:
-                if len(positions) > 1:
-                    self._cannot_take_many(lost)
+            except MailError as lost:
+                self._blame(lost)
                 raise
-            self._see_many(len(positions), ended)
+            again = self._forms.see(tag, len(positions), ended)
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
+                error.again = again
                 refused.update(dict.fromkeys(positions, error))
                 continue
             stored += positions
@@ -343,25 +306,6 @@ class ImapDestination(LookingSession):
             refused=refused,
             stored=tuple(stored),
         )
-
-    def _see_many(self, count: int, ended: Tagged) -> None:
-        """Whether the server takes several messages in one APPEND: known from an OK, or when a group that it refused is taken
-        message by message. Where one of them is refused alone, that one was the cause."""
-        broken = self._talk.broken
-        if ended.status == "OK":
-            if count > 1:
-                broken.keeps(MULTIAPPEND)
-            else:
-                self._to_see -= 1
-                if self._to_see <= 0:
-                    broken.done_without([MULTIAPPEND])
-        elif count == 1:
-            broken.clear(MULTIAPPEND)
-        elif not broken.kept(MULTIAPPEND):
-            error = self._talk.refusal(ended, asked="append")
-            if error.form:
-                broken.suspect(MULTIAPPEND, error.detail)
-                self._to_see = count
 
     # -- changing what is there
 

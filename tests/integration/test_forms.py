@@ -12,7 +12,8 @@ from shared.mail.extensions import PIPELINING, TABLE
 from shared.model import Options
 from tests.integration.stage import LOGIN, Stage, Wires, plain
 from tests.servers.faulty import FaultyServer
-from tests.servers.hollow import CLOSE, DROP, uses
+from tests.servers.hollow import AFTER_ALL, CLOSE, DROP, uses
+from worker.copy import CopyRules
 
 BAD = b"BAD I do not know what you want"
 NO = b"NO I do not want to"
@@ -169,12 +170,29 @@ def test_no_byte_of_a_body_is_read_as_a_command(wires: Wires, name: str, answer:
     assert name in {extension for *_, extension, _ in stage.left_out}
 
 
+@pytest.mark.parametrize("multi", [True, False])
+@pytest.mark.parametrize("count", [2, 12])
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_a_literal_that_only_append_refuses(wires: Wires, answer: bytes, count: int, multi: bool) -> None:
+    wires.fill(count)
+    if not multi:
+        wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
+    wires.destination.behaviour.hollow[AFTER_ALL] = answer
+    stage = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=1 if count == 2 else 10))
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": count}
+    assert copied(wires, b"INBOX")
+    # Several in one command: one of the two is left out, and which one does not matter. Two losses make a cause.
+    if not multi and (count, answer) != (2, CLOSE):
+        assert_told_once(stage, wires.destination, "LITERAL+")
+
+
 def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     def believed(self: object) -> int:
         return 1_000_000
 
-    monkeypatch.setattr("shared.mail.imap_destination.ImapDestination._no_wait", property(believed))
-    monkeypatch.setattr("shared.mail.imap_destination.HARMLESS", b"NOOP")
+    monkeypatch.setattr("shared.mail.append_forms.AppendForms.no_wait_bytes", property(believed))
+    monkeypatch.setattr("shared.mail.append_forms.HARMLESS", b"NOOP")
     for number in range(12):
         wires.old.folder(b"INBOX").add(plain(number) + HOSTILE)
     wires.destination.behaviour.hollow["LITERAL+"] = BAD

@@ -16,6 +16,9 @@ CLOSE = b"* BYE"
 #: Of commands that came too early: they are thrown away.
 DROP = b"(thrown away)"
 
+#: A literal that does not wait, which LIST takes and APPEND, once it has read it, refuses.
+AFTER_ALL = "LITERAL+ of APPEND"
+
 #: Extension → how a command is known that uses it. Literals are refused line by line: see `Connection`.
 _USES = {
     "SASL-IR": rb"^AUTHENTICATE \S+ \S",
@@ -38,6 +41,8 @@ _USES = {
 
 def uses(name: str, command: Command) -> bool:
     """Whether the command uses this extension."""
+    if name == AFTER_ALL:
+        return command.name == b"APPEND" and bool(command.hurried)
     if name in ("LITERAL+", "LITERAL-"):
         return bool(command.hurried)
     if name == "MULTIAPPEND":
@@ -48,6 +53,6 @@ def uses(name: str, command: Command) -> bool:
 def refusal(hollow: dict[str, bytes], command: Command) -> bytes | None:
     """The answer to a command that uses one of these; None for any other."""
     for name, answer in hollow.items():
-        if name in _USES and uses(name, command):
+        if (name in _USES or name == AFTER_ALL) and uses(name, command):
             return answer
     return None
