@@ -53,7 +53,9 @@ class AppendForms:
     @property
     def no_wait_bytes(self) -> int:
         """Size of the largest literal that may go without waiting."""
-        return dict(_LITERALS).get(self._literal_name, 0) if self.literals_proved else 0
+        if not self.literals_proved:
+            return 0
+        return next((most for name, most in _LITERALS if self._offer.has(name)), 0)
 
     @property
     def several(self) -> bool:

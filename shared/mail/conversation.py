@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
@@ -32,6 +33,9 @@ class Tagged(NamedTuple):
     #: What follows it, response code included.
     text: bytes
 
+
+#: How long a server may be silent that was not yet seen to take several commands in one flight: some throw the others away.
+SILENCE_SECONDS: Final = 30.0
 
 #: Told how a command ended that nobody waits for.
 Then = Callable[[Tagged], object]
@@ -188,7 +192,7 @@ class Conversation:
         self, tag: bytes, take: Callable[[list[bytes]], object] | None = None, *, line_limit: int = LINE_LIMIT
     ) -> Tagged:
         """Reads until `tag` is answered; every untagged answer on the way is given to `take`."""
-        self.wire.begin()
+        self.wire.begin(SILENCE_SECONDS if self._flown else math.inf)
         left = ANSWER_LIMIT
         while (ended := self._pending[tag]) is None:
             pieces = self.next_answer(line_limit)

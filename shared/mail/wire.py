@@ -62,7 +62,7 @@ class Wire:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._moved = 0
-        self._idle = self._whole = timeout_seconds
+        self._idle = self._whole = self._most_idle = timeout_seconds
         #: Seconds of waiting that are left for the body that is being read.
         self._body = math.inf
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -80,15 +80,16 @@ class Wire:
 
     # -- budgets
 
-    def begin(self) -> None:
-        """A command begins: both budgets are full."""
-        self._idle = self.timeout_seconds
+    def begin(self, most_seconds: float = math.inf) -> None:
+        """A command begins: both budgets are full; the other end may be silent for `most_seconds` at most."""
+        self._most_idle = min(self.timeout_seconds, most_seconds)
+        self._idle = self._most_idle
         self._whole = self.timeout_seconds * WHOLE_FACTOR
         self._moved = 0
 
     def progress(self) -> None:
         """Something useful is complete: the idle budget is full again."""
-        self._idle = self.timeout_seconds
+        self._idle = self._most_idle
         self._moved = 0
 
     def _account(self, count: int) -> None:

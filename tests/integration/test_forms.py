@@ -8,7 +8,7 @@ import pytest
 
 import shared.mail.forms
 from shared.folder_names import encode_name
-from shared.mail.extensions import PIPELINING, TABLE
+from shared.mail.extensions import PIPELINING
 from shared.model import Options
 from tests.integration.stage import LOGIN, Stage, Wires, plain
 from tests.servers.faulty import FaultyServer
@@ -347,5 +347,24 @@ def test_nothing_is_enabled_where_imap4rev1_is_spoken_too(wires: Wires) -> None:
     assert not wires.source.matching(b"^ENABLE")
 
 
-def test_every_row_of_the_table_says_what_is_done_instead() -> None:
-    assert all(row.without and all(word == word.lower() for word in row.words) for row in TABLE.values())
+def test_a_server_that_throws_commands_away_is_not_waited_for_long(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.mail.conversation.SILENCE_SECONDS", 0.5)
+    wires.fill(5)
+    wires.source.behaviour.one_at_a_time = DROP
+    stage = Stage(wires.source, wires.destination, timeout_seconds=300)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 5}
+
+
+def test_a_password_that_needs_a_literal_waits_where_literals_have_to(wires: Wires) -> None:
+    wires.fill(5)
+    wires.destination.behaviour.capabilities -= {"AUTH=PLAIN", "SASL-IR"}
+    wires.new.password = "pässword"
+    wires.destination.behaviour.hollow["LITERAL+"] = BAD
+    stage = Stage(wires.source, wires.destination)
+    stage.passwords["destination"] = "pässword"
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 5}
+    assert wires.destination.logins(LOGIN, accepted=False) == 0
