@@ -19,6 +19,7 @@ from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolVio
 from shared.folder_tree import selectable
 from shared.mail import Appended, KnownStatus, Message, Quota
 from shared.mail.append_forms import AppendForms
+from shared.mail.conversation import Tagged
 from shared.mail.flights import PIECE
 from shared.mail.grammar import flag_list, system_flag
 from shared.mail.imap import shown
