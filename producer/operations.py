@@ -6,12 +6,14 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from producer.coordinator import tally
-from producer.coordinator.tally import Progress, Window
+from producer.coordinator.estimate import NO_CAPS, Caps
+from producer.coordinator.pace import Window
+from producer.coordinator.tally import Progress
 from producer.credentials import (
     Replaced,
     accounts_secret_of,
@@ -72,6 +74,8 @@ __all__ = [
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
 #: Messages of one batch that is tried again.
 _RETRY_BATCH = 500
+#: Mailboxes of an import of which each one at work is looked at for the progress.
+_WEIGHED: Final = 100
 #: Candidates named when a text fits several imports.
 _NAMED = 8
 
@@ -114,7 +118,20 @@ def progress_of(store: Store, request: Import, window: Window | None = None) -> 
     """Where the import stands."""
     counts, mailboxes = store.import_tally(request.import_id)
     stranded, waits = store.stranded(request.import_id), store.waits(request.import_id)
-    return tally.progress(request, counts, mailboxes, window, stranded, waits)
+    rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
+    caps = caps_of(store) if window is not None else NO_CAPS
+    return tally.progress(request, counts, mailboxes, window, stranded, waits, rows, caps)
+
+
+def weighed(request: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
+    """Whether the part that is done of each mailbox at work counts: in a larger import it hardly shows, and costs a reading of
+    every row."""
+    return request.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
+
+
+def caps_of(store: Store) -> Caps:
+    """The rates that are set, for an estimate."""
+    return Caps(given=store.limits(), usual=store.usual())
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:

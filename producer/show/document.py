@@ -54,6 +54,10 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "mailboxes_total": progress.mailboxes_total,
         "messages_per_second": round(progress.messages_per_second, 1),
         "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+        "eta_low_seconds": None if progress.eta_range is None else round(progress.eta_range[0]),
+        "eta_high_seconds": None if progress.eta_range is None else round(progress.eta_range[1]),
+        "share": None if progress.share is None else round(progress.share, 4),
+        "counted": progress.counted,
         "window": request.window,
         "waits": wait_fields(progress.waits),
         "waiting_for_lost_worker": {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
@@ -31,9 +32,10 @@ def eta(progress: Progress) -> str:
     """How long still, in words."""
     if progress.finished:
         return "finished"
-    if progress.eta_seconds is None:
+    if progress.eta_range is None:
         return "too early to say how long"
-    return f"about {spoken_duration(progress.eta_seconds)} left"
+    low, high = map(spoken_duration, progress.eta_range)
+    return f"about {low} left" if low == high else f"{low} to {high} left"
 
 
 def lost_worker(progress: Progress) -> str:
@@ -49,14 +51,11 @@ def lost_worker(progress: Progress) -> str:
 def progress_line(progress: Progress) -> str:
     """Everything in one line."""
     tally = progress.tally
-    counting = "" if progress.counted else " so far"
-    parts = [f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}"]
+    parts = [f"{progress.word}: {percent(progress.share)}"]
     if not progress.finished:
         parts += waiting_lines(progress)[:1]
-    if progress.share_bytes is not None:
-        sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
-        parts.append(f"{sizes} ({percent(progress.share_bytes)})")
-    parts.append(f"{progress.mailboxes_complete} of {spoken_mailboxes(progress.mailboxes_total)}")
+    parts.append(f"{progress.mailboxes_complete:,} of {spoken_mailboxes(progress.mailboxes_total)}")
+    parts += known_part(progress)
     if not progress.finished and progress.request.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
@@ -67,6 +66,40 @@ def progress_line(progress: Progress) -> str:
         parts.append(f"{amiss:,} messages refused or failed")
     parts += filter(None, [withheld(tally), folders_not_read(progress.unreadable_folders)])
     return "; ".join(parts)
+
+
+def known_part(progress: Progress) -> list[str]:
+    """Messages and bytes, of what is counted so far: where mailboxes are still to be counted, this is not the import."""
+    tally, counting = progress.tally, "" if progress.counted else " counted so far"
+    if not tally.messages:
+        return [] if progress.finished else ["no message counted yet"]
+    said = f"{progress.done_messages:,} of {tally.messages:,} messages{counting}"
+    return [said, f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"]
+
+
+#: How a mailbox's state is drawn in a bar of text, in the order of the bar.
+BAR: Final = {
+    MailboxState.COMPLETE: "#", MailboxState.VERIFYING: "=", MailboxState.COPYING: ">", MailboxState.PLANNING: "-",
+    MailboxState.QUEUED: ".", MailboxState.PARKED: "!", MailboxState.CANCELLED: "x",
+}  # fmt: skip
+
+
+def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[MailboxState, int]]:
+    """A bar of so many cells cut by state: at least one for each state that occurs, and the others by their share."""
+    there = [(state, mailboxes.get(state, 0)) for state in BAR if mailboxes.get(state)]
+    total, free = sum(number for _, number in there), max(0, width - len(there))
+    found = {state: 1 + number * free // total for state, number in there}
+    if found:
+        largest = max(there, key=lambda pair: pair[1])[0]
+        found[largest] += max(0, width - sum(found.values()))
+    return list(found.items())
+
+
+def state_bar(mailboxes: Mapping[MailboxState, int], width: int = 40) -> str:
+    """The bar with what its signs mean: "[####>>..] # 4 complete, > 2 copying, . 2 queued"."""
+    bar = "".join(BAR[state] * count for state, count in cells(mailboxes, width))
+    legend = ", ".join(f"{BAR[state]} {mailboxes[state]:,} {state}" for state in BAR if mailboxes.get(state))
+    return f"[{bar}] {legend}"
 
 
 def mailbox_words(progress: Progress) -> list[str]:
