@@ -22,7 +22,7 @@ from shared.store.principals import Principal, Role
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 #: Width of a bar of mailboxes, in its own units.
-_CELLS: Final = 400
+CELLS: Final = 400
 _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
@@ -72,17 +72,13 @@ class Saying(Telling):
         """What asked to be left alone."""
         return self.word(SCOPES.get(name, name))
 
-    def state_bar(self, mailboxes: Mapping[MailboxState, int]) -> Markup:
-        """A bar of mailboxes cut by state, with what it shows in words."""
-        found, at = cells(mailboxes, _CELLS), 0
-        parts = []
-        for state, count in found:
-            parts.append(Markup('<rect class="{}" x="{}" width="{}" height="8"/>').format(state.value, at, count))
+    def states(self, mailboxes: Mapping[MailboxState, int]) -> list[tuple[str, int, int, int]]:
+        """A bar of mailboxes cut by state: each state with where its piece begins, how long it is, and its mailboxes."""
+        found, at = [], 0
+        for state, count in cells(mailboxes, CELLS):
+            found.append((state.value, at, count, mailboxes[state]))
             at += count
-        told = ", ".join(f"{self.word(state.value)} {self.number(mailboxes[state])}" for state, _ in found)
-        label = f"{self.word('Mailboxes')}: {told}"
-        drawn = Markup('<svg class="states" viewBox="0 0 {} 8" preserveAspectRatio="none" role="img" aria-label="{}">')
-        return drawn.format(_CELLS, label) + Markup("").join(parts) + Markup("</svg>") if found else Markup("")
+        return found
 
     def cause(self, code: str, sentence: str) -> Markup:
         """What a failure means, by its code where the language knows it, else as it was written down."""
@@ -103,7 +99,7 @@ def _environment(language: str) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
-        lang=language, say=say, state_bar=say.state_bar, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
+        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
         hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
         word=word,
     )  # fmt: skip
