@@ -30,6 +30,7 @@ from producer.credentials import (
 )
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
+from producer.outages import waits_of
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
 from shared.errors import UsageError
 from shared.hours import Hours
@@ -43,6 +44,7 @@ __all__ = [
     "Replaced",
     "Sufferer",
     "accounts_secret_of",
+    "caps_of",
     "close",
     "control",
     "errors",
@@ -68,6 +70,8 @@ __all__ = [
     "stored_passwords",
     "submit",
     "verify",
+    "waits_of",
+    "weighed",
 ]
 
 #: Outcomes that a person may want tried again.
@@ -117,7 +121,7 @@ def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mail
 def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
     """Where the import stands."""
     counts, mailboxes = store.import_tally(request.import_id)
-    stranded, waits = store.stranded(request.import_id), store.waits(request.import_id)
+    stranded, waits = store.stranded(request.import_id), waits_of(store, request)
     rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
     caps = caps_of(store) if window is not None else NO_CAPS
     return tally.progress(request, counts, mailboxes, window, stranded, waits, rows, caps)

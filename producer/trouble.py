@@ -35,6 +35,12 @@ class Sufferer:
     missing_bytes: int = 0
     #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: not before a person acts.
     again_at: float = 0.0
+    #: When the first of these failures in a row happened, seconds since the epoch; 0 where that is not known.
+    since: float = 0.0
+    #: When it is tried again by itself, seconds since the epoch; 0: not before a person acts, or it is over.
+    next_at: float = 0.0
+    #: Since when it is over, seconds since the epoch; 0: it is not.
+    over_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +144,8 @@ def trouble(
             who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,
-                again_at=mailbox.again_at,
+                again_at=mailbox.again_at, since=trouble.since, over_at=mailbox.over_at,
+                next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )  # fmt: skip
             key = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request))
             groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
@@ -158,12 +165,18 @@ def trouble(
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
-        for (parked, code, server), found in sorted(groups.items(), key=lambda group: _urgency(*group[0]))
+        for (parked, code, server), found in sorted(groups.items(), key=_gravity)
     ]
 
 
-def _urgency(parked: bool, code: str, server: str) -> tuple[object, ...]:
-    return not parked, code in HARMLESS, code, server
+def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
+    """What waits for a person first, then what keeps whole mailboxes from going on, then what is over, then single messages;
+    what needs nobody last."""
+    (parked, code, server), found = group
+    rank = 2 if all(who.over_at for _, _, who in found) else 1
+    if code in _MESSAGE_TROUBLE:
+        rank = 4 if code in HARMLESS else 3
+    return not parked, rank, code, server
 
 
 def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:

@@ -225,8 +225,18 @@ def describe(
     else:
         # The text of an unknown exception may hold anything, a password included; its type is enough here.
         sentence, detail = f"unexpected {type(error).__name__}", ""
+    alike = before is not None and (before.code == verdict.code or {before.code, verdict.code} <= _outage(verdict.code))
     times = before.times + 1 if before and before.code == verdict.code else 1
+    going_on = verdict.how in ("again", "wait", "replan") or bool(verdict.again_seconds)
     return Failure(
         code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times,
+        since=(before.since or before.at) if before and alike else at,
+        next_at=at + (verdict.again_seconds or verdict.delay_seconds) if going_on else 0.0,
         missing_bytes=missing_bytes,
     )  # fmt: skip
+
+
+def _outage(code: str) -> set[str]:
+    """Codes that tell of one and the same outage: the connection breaks first, and then no other can be opened."""
+    side = code.partition("_")[0]
+    return {f"{side}_connection_lost", f"{side}_unreachable"}

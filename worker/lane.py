@@ -301,7 +301,7 @@ class Lane:
     def _failed(self, lease: Lease, error: Exception, missing_bytes: int = 0) -> str:
         """Does what the table says about `error`; returns its code."""
         # What got on in between did not fail in a row.
-        place, before = self._place, None if self._progressed else lease.mailbox.failure
+        place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
         wish = place.attendant.wish(lease)
         if wish == "lost" and isinstance(error, ConnectionLost):
             error = LeaseLost("the lease ran out, and the sessions were shut")

@@ -78,9 +78,9 @@ class Watch:
             at=time.monotonic(), messages=done, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
-        self._window = self._window.with_sample(sample, moving=may_move(request, self._waits))
+        self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
-            self._stranded, self._waits = store.stranded(self._import_id), store.waits(self._import_id)
+            self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
         rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
         progress = tallying.progress(
             request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
@@ -90,7 +90,7 @@ class Watch:
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = store.waits(self._import_id)
+            self._waits = operations.waits_of(store, request)
             self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         self._shown.show(progress, self._rows, self._groups)

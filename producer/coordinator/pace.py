@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from shared.lifecycle import Control, ImportState
 from shared.model import Import, Wait
@@ -58,6 +59,11 @@ class Window:
         """From the first to the last sample."""
         return self.samples[-1].at - self.samples[0].at if len(self.samples) > 1 else 0.0
 
+    def still(self, at: float) -> float:
+        """Seconds until `at` in which no message got an outcome, as far back as the window goes."""
+        last = next((s for s in self.samples if s.messages == self.samples[-1].messages), None)
+        return at - last.at if last else 0.0
+
     @property
     def messages_per_second(self) -> float:
         """Average over the window."""
@@ -76,7 +82,20 @@ class Window:
         return max(0, self.samples[-1].mailboxes - self.samples[0].mailboxes) / self.seconds
 
 
-def may_move(request: Import, waits: Iterable[Wait]) -> bool:
-    """Whether workers could copy now: it was started, nobody paused it, and it does not wait for its hours."""
-    running = request.state is ImportState.RUNNING and request.control is Control.RUN
-    return running and not any(wait.what == "window" for wait in waits)
+#: Without a message for so long while a server is away, nothing moves, seconds.
+_STILL_SECONDS: Final = 5.0
+#: Waits under which nothing at all moves.
+STOPPING: Final = ("window", "store")
+#: Waits under which nothing may move: other mailboxes may go to other servers.
+OUTAGES: Final = ("source_server", "destination_server", "rate")
+
+
+def may_move(request: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
+    """Whether workers can copy now: it was started, nobody paused it, it does not wait for its hours or the store; and while
+    a server is away, whether other mailboxes still moved lately (`window`, at this moment)."""
+    if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
+        return False
+    causes = {wait.what for wait in waits}
+    if causes & set(STOPPING):
+        return False
+    return not (causes & set(OUTAGES) and window and window.still(at) > _STILL_SECONDS)

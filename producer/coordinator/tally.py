@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
-from producer.coordinator.pace import Window
+from producer.coordinator.pace import OUTAGES, Window
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Stranded, Tally, Wait
 
@@ -117,6 +117,11 @@ class Progress:
         if self.request.control is not Control.RUN:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.request.control]
         return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
+
+    @property
+    def outage(self) -> bool:
+        """Whether a server or the store keeps it from going on: silent workers wait for the same, and are not lost."""
+        return any(wait.what in (*OUTAGES, "store") for wait in self.waits)
 
 
 def progress(

@@ -160,7 +160,8 @@ class Coordinator:
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )  # fmt: skip
             waits = self.store.waits(request.import_id)
-            known = self._windows.get(request.import_id, Window()).with_sample(sample, moving=may_move(request, waits))
+            before = self._windows.get(request.import_id, Window())
+            known = before.with_sample(sample, moving=may_move(request, waits, before, now))
             windows[request.import_id] = known
             stranded = self.store.stranded(request.import_id)
             left.append(progress(request, tally, phases, known, stranded, waits, caps=caps).eta_seconds)

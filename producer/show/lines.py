@@ -7,8 +7,8 @@ from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
-from producer.operations import ErrorGroup
-from producer.show.waiting import full, room_of, waiting_for, waiting_lines
+from producer.operations import ErrorGroup, Sufferer
+from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
@@ -38,10 +38,15 @@ def eta(progress: Progress) -> str:
     return f"about {low} left" if low == high else f"{low} to {high} left"
 
 
+def time_left(progress: Progress) -> list[str]:
+    """How long still; nothing while a cause stands there why nothing moves."""
+    return [] if progress.outage and progress.eta_range is None else [eta(progress)]
+
+
 def lost_worker(progress: Progress) -> str:
     """What waits for a worker that is silent, in words; "" when nothing does."""
     stranded = progress.stranded
-    if not stranded.units:
+    if not stranded.units or progress.outage:
         return ""
     what = f"{stranded.messages:,} message{'s' if stranded.messages != 1 else ''}" if stranded.messages else "work"
     wait = "wait" if stranded.messages > 1 else "waits"
@@ -60,7 +65,7 @@ def progress_line(progress: Progress) -> str:
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)
-        parts += [*filter(None, [lost_worker(progress)]), eta(progress)]
+        parts += [*filter(None, [lost_worker(progress)]), *time_left(progress)]
     parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
@@ -179,7 +184,7 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             count = f", {who.messages:,} message{'s' if who.messages != 1 else ''}" if who.messages else ""
             said = f": {clean(who.detail)}" if who.detail else ""
             to = f" → {clean(who.destination_login)}" if group.code.startswith("destination") else ""
-            room = full(who.missing_bytes, who.again_at)
+            room = full(who.missing_bytes, who.again_at) or times_of(who)
             yield f"    row {who.row}, {clean(who.login)}{to}{folder}{count}{said}{room and f' ({room})'}"
         if times > len(shown):
             yield f"    … and {times - len(shown)} more: mailhaul errors"
@@ -192,6 +197,14 @@ def withheld(tally: Tally) -> str:
     return (
         f"the source shows {tally.messages - tally.withheld:,} of {tally.messages:,} messages" if tally.withheld else ""
     )
+
+
+def times_of(who: Sufferer) -> str:
+    """Since when it is so and when it is tried next, or since when it is over; "" where neither is known."""
+    if who.over_at:
+        return f"over since {moment(who.over_at)}"
+    then = next_try(who.next_at) if who.next_at else ""
+    return ", ".join(filter(None, [since(who.since).strip() if then else "", then]))
 
 
 def folders_not_read(number: int) -> str:

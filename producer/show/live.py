@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
-from producer.show.lines import BAR, cells, error_lines, eta, known_part, lost_worker, percent, progress_line
+from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
 from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
@@ -149,7 +149,7 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     if progress.request.control is Control.RUN and progress.word != "waiting":
         if progress.messages_per_second:
             heads.append(f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s")
-        heads += [*filter(None, [lost_worker(progress)]), eta(progress)]
+        heads += [*filter(None, [lost_worker(progress)]), *time_left(progress)]
     head = "; ".join(heads)
     known = "; ".join(known_part(progress))
     legend = ", ".join(f"{number:,} {state}" for state in BAR if (number := progress.mailboxes.get(state)))

@@ -84,9 +84,10 @@ class Counter:
             at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
-        moving = may_move(request, self.store.waits(import_id))
+        waits = operations.waits_of(self.store, request)
         with self._lock:
-            window = self._windows.get(import_id, Window()).with_sample(sample, moving=moving)
+            before = self._windows.get(import_id, Window())
+            window = before.with_sample(sample, moving=may_move(request, waits, before, sample.at))
             self._windows[import_id] = window
         return operations.progress_of(self.store, request, window)
 

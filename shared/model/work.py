@@ -133,12 +133,16 @@ class Wait:
     """Something that an import waits for, and that is over by itself: no failure."""
 
     #: "window" (its hours), "room" (full mailboxes), "destination" (another has the destination mailbox; "destination_paused"
-    #: where that one is paused), or the scope that a server asked to leave alone: "source_account" …
+    #: where that one is paused), "store" (the state store takes no writes), "source_server" or "destination_server" (it does
+    #: not answer), "rate" (one that is set is used up), or the scope that a server asked to leave alone: "source_account" …
     what: str
-    #: Which host, which account ("imaps://host:993/login"), or which destination login; "" for the others.
+    #: Which host ("mail.example.org:993" of a server that does not answer), which account ("imaps://host:993/login"), or
+    #: which destination login; "" for the others.
     key: str = ""
-    #: Until when, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
+    #: Until when, or when it is tried next, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
     until: float = 0.0
+    #: Since when, seconds since the epoch; 0 where nobody knows.
+    since: float = 0.0
     #: Why: the hours as given, what the server said, or who has the destination (`Mailbox.behind`).
     why: str = ""
     #: Mailboxes of which this is known; 0 where it is about all that go there.

@@ -356,6 +356,10 @@ class CoordinationStore(Protocol):
     def workers(self) -> int:
         """Worker processes that were heard of lately, as `overview` counts them, which asks for more."""
 
+    def refusing(self) -> str:
+        """Why the store takes no writes just now although it answers (its disk is full, it is out of memory, it is a replica), as
+        it says; "" when it takes them."""
+
     def ready_mailboxes(self) -> dict[str, float]:
         """Mailboxes that could be served now, with their place in the queue, which changes when one is given work."""
 

@@ -123,6 +123,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         again_at=number(row, "again_at") / 1000,
         other_folders=number(row, "other_folders"),
         public_folders=number(row, "public_folders"),
+        over_at=number(row, "over_at") / 1000,
         behind=text(row, "behind"),
     )
 

@@ -23,6 +23,7 @@
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
+|                                   |      | over_at: since when it gets on again after `failure`, ms |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
@@ -94,6 +95,7 @@ PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
 IMPORTS: Final = f"{PREFIX}imports"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
+PROBE: Final = f"{PREFIX}probe"
 LIMITS: Final = f"{PREFIX}limits"
 RATES: Final = f"{PREFIX}rates"
 #: What stands before the scope where a preset's limit is meant.

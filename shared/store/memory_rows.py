@@ -93,6 +93,8 @@ class MailboxRow:
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
+        if "failure" in changes:
+            changes.setdefault("over_at", 0.0)
         self.mailbox = replace(self.mailbox, **changes)
 
 
@@ -300,6 +302,11 @@ class Rows(Destinations):
             mailbox_id = m.mailbox.mailbox_id
             unit = Unit(unit_id=f"{mailbox_id}.verify", kind=UnitKind.VERIFY, mailbox_id=mailbox_id)
             self.make_ready(self.add_unit(unit, LAST))
+
+    def get_on(self, m: MailboxRow) -> None:
+        """What went wrong with it last is over since now, unless it is already."""
+        if m.mailbox.failure and not m.mailbox.over_at:
+            m.set(over_at=self.now() / 1000)
 
     def settle_import(self, whole: ImportRow) -> None:
         """An import is settled when every mailbox is."""

@@ -75,6 +75,8 @@ class Work(Identity):
         for intent in intents:
             if intent.intent_id in row.intents and row.intents[intent.intent_id].uids != intent.uids:
                 raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
+        if new:
+            rows.get_on(rows.mailboxes[row.unit.mailbox_id])
         for one in new:
             rows.settle(row, folder, one)
         if doubts:
@@ -102,6 +104,7 @@ class Work(Identity):
         m = rows.mailboxes[unit.mailbox_id]
         folder = rows.folders.get(unit.folder_id)
         rows.drop_unit(unit.unit_id)
+        rows.get_on(m)
         if folder:
             if records:
                 folder.ledger[unit.unit_id] = tuple(records[0].records)

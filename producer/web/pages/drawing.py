@@ -99,7 +99,8 @@ def _environment(language: str) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
-        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
+        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
+        duration=say.duration, moment=say.moment,
         hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
         word=word,
     )  # fmt: skip

@@ -227,7 +227,14 @@ local function set_failure(m, text)
       redis.call('HINCRBY', codes, after, 1)
     end
   end
+  redis.call('HDEL', key, 'over_at')
   if text ~= '' then redis.call('HSET', key, 'failure', text) else redis.call('HDEL', key, 'failure') end
+end
+
+-- The mailbox gets on again: what went wrong with it last is over since now, unless it is already.
+local function get_on(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'failure', 'over_at')
+  if h[1] and not h[2] then redis.call('HSET', mailbox_key(m), 'over_at', clock()) end
 end
 
 local function move_mailbox(m, event)

@@ -21,6 +21,7 @@ for _, intent in ipairs(wanted) do
   end
 end
 
+if #new > 0 then get_on(mailbox) end
 for _, s in ipairs(new) do settle(u, folder, mailbox, import, s) end
 if ARGV[7] ~= '' then
   local old = redis.call('HGET', folder_key(folder), 'doubts')
