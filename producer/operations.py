@@ -6,7 +6,7 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -139,7 +139,14 @@ def caps_of(store: Store) -> Caps:
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
-    """Pause, resume or cancel the import or one mailbox; how many mailboxes it concerns."""
+    """Pause, resume or cancel the import or one mailbox; how many mailboxes it changes. What was cancelled goes on as by
+    `retry`. 0: it was so already, or there is nothing left that it could change."""
+    if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
+        return went_on
+    if not login and word is request.control and word is not Control.CANCEL:
+        apart = [m for m, _ in find_mailboxes(store, request, "") if m.control is not word and m.state not in SETTLED]
+        if not apart:
+            return 0
     if login:
         concerned = sum(
             store.control(request.import_id, mailbox.mailbox_id, word)
@@ -152,15 +159,28 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
     return concerned
 
 
-def retry(store: Store, ring: Ring, request: Import, login: str = "", code: str = "") -> tuple[int, int]:
+def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
+    """Mailboxes that were cancelled and are queued again: of a cancelled import all, else the one that is named."""
+    if not login and request.control is not Control.CANCEL:
+        return 0
+    cancelled = {m.mailbox_id for m, _ in find_mailboxes(store, request, login) if m.state is MailboxState.CANCELLED}
+    return retry(store, ring, request, login, only=cancelled)[0] if cancelled else 0
+
+
+def retry(
+    store: Store, ring: Ring, request: Import, login: str = "", code: str = "", *, only: Collection[str] | None = None
+) -> tuple[int, int]:
     """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
-    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is."""
+    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is; `only`: only
+    these."""
     chosen = [
         pair
         for pair in find_mailboxes(store, request, login)
-        if not code or (pair[0].failure is not None and pair[0].failure.code == code)
+        if (not code or (pair[0].failure is not None and pair[0].failure.code == code))
+        and (only is None or pair[0].mailbox_id in only)
     ]
-    whole = not code and all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    everyone = all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    whole = not code and (request.control is Control.CANCEL or everyone)
     again: list[tuple[Mailbox, list[tuple[Unit, Sequence[Note]]]]] = []
     for mailbox, counts in chosen:
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []

@@ -106,10 +106,16 @@ def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGr
     return progress, tallying.exit_code(progress), groups
 
 
+def progress_at(ground: Ground, request: Import) -> Progress:
+    """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
+    progress = operations.progress_of(ground.store, request)
+    return replace(progress, interrupted=bool(ground.owner and request.state is ImportState.RUNNING))
+
+
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """All imports."""
     with open_ground(state_dir, make=False) as ground:
-        found = [operations.progress_of(ground.store, request) for request in ground.store.imports()]
+        found = [progress_at(ground, request) for request in ground.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
@@ -130,7 +136,7 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
     with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
-        progress = operations.progress_of(store, request)
+        progress = progress_at(ground, request)
         rows = operations.find_mailboxes(store, request, login)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])

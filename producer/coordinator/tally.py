@@ -46,6 +46,8 @@ class Progress:
     eta_seconds: float | None = None
     #: Seconds left, at least and at most; None: too early to say.
     eta_range: tuple[float, float] | None = None
+    #: Whether nobody is left who works on it: the command that did was broken off.
+    interrupted: bool = False
     #: Mailboxes' worth of what is done, those at work with their part; None where only complete ones are counted.
     worth: float | None = None
     #: What waits for a worker that is silent.
@@ -111,11 +113,16 @@ class Progress:
 
     @property
     def word(self) -> str:
-        """What a person calls it: "running", "waiting" (for its hours), "paused", "cancelling", "complete", "incomplete", …"""
+        """What a person calls it: "running", "waiting" (for its hours), "paused", "interrupted" (nobody is left who works on it),
+        "cancelling", "complete", "incomplete", "cancelled", …"""
         if self.finished:
+            if self.request.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
+                return "cancelled"
             return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
         if self.request.control is not Control.RUN:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.request.control]
+        if self.interrupted:
+            return "interrupted"
         return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
 
     @property

@@ -61,7 +61,11 @@ def progress_line(progress: Progress) -> str:
         parts += waiting_lines(progress)[:1]
     parts.append(f"{progress.mailboxes_complete:,} of {spoken_mailboxes(progress.mailboxes_total)}")
     parts += known_part(progress)
-    if not progress.finished and progress.request.control is Control.RUN and progress.word != "waiting":
+    if (
+        not progress.finished
+        and progress.request.control is Control.RUN
+        and progress.word not in ("waiting", "interrupted")
+    ):
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)

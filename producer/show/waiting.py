@@ -61,7 +61,7 @@ def said(wait: Wait, now: float | None = None) -> str:
     at = moment(wait.until, now)
     if wait.what == "room":
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
-        return f"{full}: looked at again at {at}"
+        return f"{full}: next attempt at {at}, while workers run"
     place = _WHERE.get(wait.what, wait.what)
     where = (
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))
@@ -124,9 +124,9 @@ def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[st
 
 
 def full(missing_bytes: int, again_at: float, now: float | None = None) -> str:
-    """What is known of a full mailbox: "12 MB of room are missing, looked at again at 14:20"; "" for nothing."""
-    missing = f"{spoken_size(missing_bytes)} of room are missing" if missing_bytes else ""
-    return ", ".join(filter(None, [missing, f"looked at again at {moment(again_at, now)}" if again_at else ""]))
+    """What is known of a full mailbox: "it needs 12 MB more, next attempt at 14:20"; "" for nothing."""
+    missing = f"it needs {spoken_size(missing_bytes)} more" if missing_bytes else ""
+    return ", ".join(filter(None, [missing, f"next attempt at {moment(again_at, now)}" if again_at else ""]))
 
 
 def room_of(mailbox: Mailbox, now: float | None = None) -> str:

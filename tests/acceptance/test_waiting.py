@@ -48,8 +48,10 @@ def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(smal
     (wait,) = found["import"]["waits"]
     assert (wait["what"], wait["mailboxes"]) == ("room", 1)
     said = small.run("status").out
-    assert "1 mailbox is full: looked at again at " in said
-    assert "kB of room are missing, looked at again at " in said
+    assert "1 mailbox is full: next attempt at " in said
+    assert ", while workers run" in said
+    assert "it needs " in said
+    assert " kB more, next attempt at " in said
 
     small.destination.set_quota(10 << 20)
     up = small.start("up", "--workers", "1")

@@ -107,7 +107,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
-    "Start", "Cancel", "Pause", "Resume", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
+    "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
 #: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. What is not here is said as it was written
