@@ -32,28 +32,34 @@ _DONE = {
 }
 
 
-def run_control(word: str, which: str, login: str, *, sure: bool = True, state_dir: Path | None) -> int:
-    """Pause, resume or cancel. Who is not `sure` is asked first, where somebody sits there to answer."""
+def run_control(
+    word: str, which: str, login: str, *, sure: bool = True, detach: bool = False, state_dir: Path | None
+) -> int:
+    """Pause, resume or cancel. Who is not `sure` is asked first, where somebody sits there to answer. What goes on is worked on
+    here, where nobody else does."""
     wish = Control(word)
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if wish is Control.CANCEL and not sure and not agreed(_question(ground, request, login)):
             say("nothing was changed")
             return COMPLETE
+        before = ground.store.import_tally(request.import_id)[0]
+        interrupted = ground.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
         concerned = Acts(ground).control(request, wish, login)
-        lonely = ground.nobody_works() if wish is Control.RUN and concerned else ""
-    what = f"mailbox {clean(login)} of import" if login else "import"
-    name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
-    say(
-        f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})"
-        if concerned
-        else f"{name} {_unchanged(request, wish, login)}"
-    )
-    if login and wish is Control.RUN and request.control is Control.PAUSE:
-        say("the import as a whole is paused: mailhaul resume")
-    elif lonely:
-        say(lonely)
-    return COMPLETE
+        what = f"mailbox {clean(login)} of import" if login else "import"
+        name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
+        if concerned:
+            say(f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})")
+        elif wish is Control.RUN and interrupted:
+            say(f"{name} was interrupted: it goes on")
+        else:
+            say(f"{name} {_unchanged(request, wish, login)}")
+        if wish is not Control.RUN or not (concerned or interrupted):
+            return COMPLETE
+        if login and request.control is Control.PAUSE:
+            say("the import as a whole is paused: mailhaul resume")
+            return COMPLETE
+        return _worked_on(ground, request, before, detach=detach)
 
 
 def _unchanged(request: Import, wish: Control, login: str) -> str:

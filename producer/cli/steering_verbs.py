@@ -35,11 +35,13 @@ def pause(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: St
     return steering.run_control("pause", which, mailbox, state_dir=state_dir)
 
 
-def resume(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
-    """Go on after a pause."""
+def resume(
+    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+) -> int:
+    """Go on after a pause, a cancel or an interruption."""
     from producer.cli import steering
 
-    return steering.run_control("run", which, mailbox, state_dir=state_dir)
+    return steering.run_control("run", which, mailbox, detach=detach, state_dir=state_dir)
 
 
 def cancel(
