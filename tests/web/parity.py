@@ -40,7 +40,9 @@ _HERE: Final = "runs processes of this machine"
 _STORE: Final = Why("says where the store of this machine is")
 _JSON: Final = Why("every answer is JSON")
 #: Options that all verbs share, where a verb does not say otherwise.
-EVERYWHERE: Final[Mapping[str, Why]] = {"--state-dir": _STORE, "--json": _JSON}
+EVERYWHERE: Final[Mapping[str, Why]] = {
+    "--state-dir": _STORE, "--json": _JSON, "--yes": Why("asks who sits at a terminal"), "--detach": Why(_HERE),
+}  # fmt: skip
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
