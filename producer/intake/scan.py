@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
 from producer.intake.accounts import AccountsSeen
+from producer.intake.brake import ADVICE, STOPPED, Brake
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.plan import DryRun, MailboxLine
@@ -24,6 +25,7 @@ from producer.intake.wanted import unmatched
 from shared.config import Settings
 from shared.errors import (
     AuthenticationRefused,
+    AuthorizationRefused,
     ConnectionLost,
     FolderRefused,
     MailError,
@@ -117,19 +119,35 @@ class Checked:
 
     @property
     def ok(self) -> bool:
+        """Whether both ends work and the destination can hold the mail."""
+        return self.works and not self.overfull
+
+    @property
+    def works(self) -> bool:
         """Whether both ends work."""
         return self.source.ok and self.destination.ok
 
     @property
+    def overfull(self) -> str:
+        """Why the destination cannot hold the source's mail; "" where it can, or where mail that is there already may be part of
+        it."""
+        quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
+        size = self.source.size_bytes
+        if not self.works or quota is None or size is None or used + size <= quota:
+            return ""
+        return OVERFULL if size > quota or not self.destination.messages else ""
+
+    @property
     def warning(self) -> str:
         """What to look at although both ends work; "" for nothing."""
-        return "; ".join(filter(None, (self._room, self.source.caution if self.ok else "")))
+        return "; ".join(filter(None, (self._room, self.source.caution if self.works else "")))
 
     @property
     def _room(self) -> str:
         quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
         if (
-            self.ok
+            self.works
+            and not self.overfull
             and quota is not None
             and self.source.size_bytes is not None
             and used + self.source.size_bytes > quota
@@ -152,9 +170,11 @@ class _Seen:
 
 def swapped(found: Sequence[Checked]) -> bool:
     """Whether every source mailbox is empty and every destination is not."""
-    return bool(found) and all(one.ok and not one.source.messages and one.destination.messages for one in found)
+    return bool(found) and all(one.works and not one.source.messages and one.destination.messages for one in found)
 
 
+#: What is said where the mail cannot fit.
+OVERFULL: Final = "destination: the quota cannot hold the source's mail"
 #: Told how many rows are done, of how many.
 Told = Callable[[int, int], None]
 _T = TypeVar("_T")
@@ -167,6 +187,7 @@ class Scan:
         accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     ) -> None:  # fmt: skip
         self._sign_ins = sign_ins or {}
+        self._brake = Brake()
         self._admission = admission(settings.connect_timeout_seconds, settings.command_timeout_seconds)
         self._accounts = accounts
         self._source, self._destination = source, destination
@@ -258,10 +279,17 @@ class Scan:
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
     def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
+        server = f"{side} {endpoint.url}"
+        if not self._brake.may_try(server):
+            return _Seen(side=Side(failure=f"{side}: {STOPPED}", advice=ADVICE))
+        refused = False
         try:
             return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
+            refused = isinstance(error, AuthenticationRefused) and not isinstance(error, AuthorizationRefused)
             return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
+        finally:
+            self._brake.ended(server, refused=refused)
 
     def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
         """`look`, and once more each time that a connection was lost at an extension: the next one does without."""

@@ -117,7 +117,26 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
         return ProtocolViolation(side, what or "did not understand the login", detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
         return AuthorizationRefused(side, what or "refused the login for this account", detail)
-    return AuthenticationRefused(side, what or "refused the login", detail)
+    refused = AuthenticationRefused(side, what or _BEYOND.get(code, ("refused the login", ""))[0], detail)
+    refused.advice = _BEYOND.get(code, ("", ""))[1]
+    return refused
+
+
+#: Refusals that another password does not mend (RFC 5530), with what to do.
+_BEYOND = {
+    "CONTACTADMIN": (
+        "does not let this account in until its administrator acts",
+        "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
+    ),
+    "WEBALERT": (
+        "does not let this account in until its owner has signed in on the web",
+        "let the owner sign in once on the provider's web page and do what it asks",
+    ),
+    "PRIVACYREQUIRED": (
+        "does not take this login without TLS",
+        "use imaps:// or imap+starttls:// for this server",
+    ),
+}
 
 
 def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
