@@ -65,6 +65,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "import cancel": "cancelled",
     "import retried": "tried again",
     "import verified": "begun again, to bring what is new",
+    "act refused": "asked for, and refused",
+    "act changed nothing": "it changed nothing",
     "import check": "accounts checked",
     "import plan": "rehearsed",
     "hours set": "hours set",
