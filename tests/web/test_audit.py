@@ -58,7 +58,8 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     entries = [entry for entry in house.desk.audit() if entry["who"] == ME]
     assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
         ("import pause", import_id), ("import run", import_id), ("import retried", import_id),
-        ("act changed nothing", import_id), ("credentials replaced", import_id), ("hours set", import_id), ("refused messages kept", import_id),
+        ("act changed nothing", import_id), ("credentials replaced", import_id),
+        ("hours set", import_id), ("refused messages kept", import_id),
         ("limit set", ""), ("import cancel", import_id), ("credentials deleted", import_id),
         ("import verified", import_id), ("act refused", import_id),
     ]  # fmt: skip
