@@ -131,7 +131,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     return COMPLETE
 
 
-def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
+def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
     """Where it stands."""
     with open_ground(state_dir, make=False) as ground:
         store = ground.store
@@ -156,11 +156,13 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
         else:
             unreadable = {mailbox.mailbox_id: unreadable_folders(store, mailbox) for mailbox, _ in rows}
             progress = replace(progress, unreadable_folders=sum(unreadable.values()))
-            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works())
+            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works(), failed=failed)
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str) -> None:
+def _print_status(
+    progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str, *, failed: bool
+) -> None:
     """`unreadable`: folders that cannot be read at the source, by mailbox id."""
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
@@ -174,10 +176,12 @@ def _print_status(progress: Progress, rows: Rows, unreadable: Mapping[str, int],
     if nobody_works:
         print(f"  {nobody_works}")
     amiss = [pair for pair in rows if troubled(pair[0]) or unreadable[pair[0].mailbox_id]]
-    shown = rows if len(rows) <= _NAMED else amiss[:_NAMED]
+    shown = amiss if failed else rows if len(rows) <= _NAMED else amiss[:_NAMED]
     for mailbox, own in shown:
         print(mailbox_line(mailbox, own, unreadable[mailbox.mailbox_id]))
-    if len(shown) < len(rows):
+    if failed and not amiss:
+        print("  no mailbox has trouble")
+    elif len(shown) < len(rows):
         print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
     if amiss:
         print("  what to do: mailhaul errors")

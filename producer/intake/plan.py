@@ -163,7 +163,7 @@ class DryRun:
             + (f", accounts to be created: {sums.new_accounts}" if sums.new_accounts else "")
         )
         if sums.problems == sums.mailboxes:
-            yield "expected: nobody knows, since no mailbox could be looked into"
+            yield "no estimate: no mailbox could be opened"
             return
         low, high = self.seconds
         yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"

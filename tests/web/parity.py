@@ -108,7 +108,11 @@ TABLE: Final[Mapping[str, Verb]] = {
     "list": Verb(at=("GET /imports",)),
     "status": Verb(
         at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
-        options={**_WHICH, "--mailbox": f"GET {_IMPORT}/mailboxes query.text"},
+        options={
+            **_WHICH,
+            "--mailbox": f"GET {_IMPORT}/mailboxes query.text",
+            "--failed": f"GET {_IMPORT}/mailboxes query.state",
+        },
     ),
     "watch": Verb(at=(f"GET {_IMPORT}/events",), options=_WHICH),
     "errors": Verb(at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login"}),
