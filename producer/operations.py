@@ -144,8 +144,8 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
     if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
         return went_on
     if not login and word is request.control and word is not Control.CANCEL:
-        apart = [m for m, _ in find_mailboxes(store, request, "") if m.control is not word and m.state not in SETTLED]
-        if not apart:
+        rows = find_mailboxes(store, request, "") if word is Control.RUN else []
+        if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
             return 0
     if login:
         concerned = sum(
