@@ -18,6 +18,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from shared.errors import ForeignWriter
+from shared.lifecycle import MailboxState
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.model import Lease, Settled
 from shared.store import WorkStore
@@ -26,6 +27,9 @@ from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
 from worker.settle import arrived, known_destinations
+
+#: States in which `Folder.accounted` may be that of an earlier pass.
+_BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
 
 
 def foreign_writer(messages: int) -> ForeignWriter:
@@ -70,6 +74,9 @@ class Arrivals:
         if not seen or self._neighbours.merges(self._folder):
             return (), NO_UIDS, 0
         settled, taken = Adoption(self._source, self._destination).among(remaining, seen)
+        if self._lease.mailbox.state in _BEING_PLANNED:
+            # The batch is of an earlier pass, and this one's plan has not come to the folder yet.
+            return settled, taken, 0
         planned = self._folder.accounted or status.uidnext
         late = sum(
             to >= planned and uid not in self.doubts

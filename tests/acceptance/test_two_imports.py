@@ -73,17 +73,20 @@ def test_two_at_once_in_one_state_folder(
     office: Office, people: dict[str, tuple[Box, Box]], second: str, *, protected: bool
 ) -> None:
     if not protected:
-        _unprotected(office, NO_LEASE)
+        _unprotected(office, NO_LEASE + NO_LOOK)
     spans = (slice(0, 3), slice(0, 3)) if second == "the same" else (slice(0, 2), slice(1, 3))
     lists = [_list(office, people, name, span) for name, span in zip(("pilot", "accounts"), spans, strict=True)]
     running = [office.start("import", one, *office.ends) for one in lists]
-    ended = [office.ended(one) for one in running]
+    ended = [office.ended(one, code=0 if protected else None) for one in running]
     more = _doubles(*people.values())
     if not protected:
         assert more > 0, "the control is dead: nothing would be found without the protection"
         return
     assert more == 0
     assert all("complete" in one.said for one in ended)
+    for span, one in zip(spans, ended, strict=True):
+        counted = (span.stop - span.start) * sum(FOLDERS.values())
+        assert f"messages:  {counted:,} (" in one.said, "each message is counted once"
 
 
 def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
@@ -200,8 +203,9 @@ def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, 
     for one in ended:
         assert one.code == 0 or "somebody else writes into this mailbox" in one.said
     for one in (office, other):  # one after the other now: each takes what the other brought for what it is
-        one.import_(listed)
+        whole = one.import_(listed)
         assert _doubles(*people.values()) == 0
+        assert whole["import"]["messages"] == len(people) * sum(FOLDERS.values()), "each is counted once"
 
 
 def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
