@@ -151,7 +151,7 @@ def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[
         RowError(
             line=line,
             column=names[at].text if at < len(names) and names[at].text else f"column {at + 1}",
-            what=f"this heading is not known, and {_held(rows, at)} rows hold a value under it: rename it, or leave the column out",
+            what="this heading is not known, and values stand under it: rename it, or leave the column out",
         )
         for at, column in enumerate(columns.fields)
         if column == UNKNOWN

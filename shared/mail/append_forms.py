@@ -35,6 +35,8 @@ class AppendForms:
         self.literals_proved = False
         #: Commands that are unanswered and hold such a literal.
         self._hurried: set[bytes] = set()
+        #: Commands that hold several messages, until one of them is seen to be taken.
+        self._grouped: list[bytes] = []
         #: Messages of a refused group that are still to be taken in another form before the form is known to be the cause.
         self._to_see = 0
         if name := self._literal_name:
@@ -64,8 +66,17 @@ class AppendForms:
 
     @property
     def several_proved(self) -> bool:
-        """Whether this server was seen to take them."""
+        """Whether this server was seen to take them. The answers to earlier commands count as soon as they were read, so that
+        only the groups before the first answer wait."""
+        if self._grouped and any(map(self._talk.accepted, self._grouped)):
+            self._talk.broken.keeps(MULTIAPPEND)
+            self._grouped.clear()
         return self._talk.broken.kept(MULTIAPPEND)
+
+    def groups(self, tag: bytes) -> None:
+        """This command holds several messages."""
+        if not self._talk.broken.kept(MULTIAPPEND):
+            self._grouped.append(tag)
 
     def hurries(self, tag: bytes) -> None:
         """This command holds a literal that does not wait."""

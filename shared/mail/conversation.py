@@ -250,6 +250,11 @@ class Conversation:
         ended = self._pending[tag]
         return ended is not None and ended.status == "BAD"
 
+    def accepted(self, tag: bytes) -> bool:
+        """Whether `tag` has got an OK that nobody has taken yet."""
+        ended = self._pending.get(tag)
+        return ended is not None and ended.status == "OK"
+
     def answered(self, tag: bytes) -> bool:
         """Whether `tag` has been answered already."""
         return self._pending[tag] is not None

@@ -221,7 +221,9 @@ class ImapDestination(LookingSession):
         date = message.internaldate
         when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
         proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
-        proved = proved and (self._forms.several_proved or not second)
+        if second:
+            proved = self._forms.several_proved and proved
+            self._forms.groups(tag)
         if proved and size <= self._forms.no_wait_bytes:
             self._forms.hurries(tag)
             parts.append(b" %b%b {%d+}\r\n" % (text, when, size))

@@ -24,8 +24,8 @@ import os, sys
 from shared.mail.imap_source import ImapSource
 from worker.__main__ import main
 fetch = ImapSource.fetch
-def fatal(self, uids):
-    for message in fetch(self, uids):
+def fatal(self, uids, **known):
+    for message in fetch(self, uids, **known):
         if b"this kills its reader" in (message.body or b""):
             os._exit(9)
         yield message

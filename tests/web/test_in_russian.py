@@ -140,10 +140,14 @@ SHEETS = {
         b"n@a.example,x,,,imaps://a.example:99999\n",
         "повторяет строку 4: оставьте одну из них",
     ),
+    "a question": (
+        b"login;password;colour\nanna@a.example;x;red\n",
+        "этот заголовок неизвестен, а под ним стоят значения",
+    ),
     "warnings": (
-        'login;password;colour;new_login\nИванов@a.example;" x ";red;Ivan@b.example\nanna@a.example;«x»;red;ivan@B.example\n'
+        'login;password;department;new_login\nИванов@a.example;" x ";red;Ivan@b.example\nanna@a.example;«x»;red;ivan@B.example\n'
         "olga@a.example;x\u00a0y;red;\n".encode(),
-        "эти столбцы здесь ничего не значат",
+        "эти столбцы не берутся",
     ),
     "a Windows code page": (
         "login;password;имя\nivan@a.example;x;Иван Петров\n".encode("cp1251"),

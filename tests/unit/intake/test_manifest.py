@@ -183,8 +183,8 @@ class TestForms:
 
     def test_an_unknown_heading_over_values_is_a_question(self) -> None:
         data = b"shade;login;password;;quux\nh;a@x;b;w;\nh;c@x;d;;\n"
-        known = "this heading is not known, and {} rows hold a value under it: rename it, or leave the column out"
-        assert errors(data) == [(1, "shade", known.format(2)), (1, "column 4", known.format(1))]
+        known = "this heading is not known, and values stand under it: rename it, or leave the column out"
+        assert errors(data) == [(1, "shade", known), (1, "column 4", known)]
         ((where, _, _),) = errors(data, reading=Reading(ignored=("SHADE",)))
         assert where == 1
 
