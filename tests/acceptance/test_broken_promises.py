@@ -88,7 +88,8 @@ def test_check_finds_an_inbox_that_cannot_be_opened(
     said = office.run("check", manifest, *office.ends, code=3).out
     assert said.startswith("BAD row 2  anna@example.org")
     side = ("source", "destination")[at]
-    assert f"{side}: cannot open INBOX: Unsafe Login. Please contact the provider → see what the server says" in said
+    assert f"{side}: cannot open INBOX\n" in said
+    assert "Unsafe Login. Please contact the provider" in said
 
 
 def test_every_report_says_that_a_folder_was_not_read(office: Office, ends: tuple[FaultyServer, FaultyServer]) -> None:

@@ -64,7 +64,8 @@ class House:
     @property
     def vault(self) -> Vault:
         """With the key of the processes."""
-        return Vault.from_settings(load_settings(state_dir=self.home))
+        key = self.variables.get("MAILHAUL_SECRET_KEY")
+        return Vault([key.encode()]) if key else Vault.from_settings(load_settings(state_dir=self.home))
 
     @property
     def store(self) -> RedisStore:
