@@ -1,20 +1,6 @@
 """`python -m producer`: the command line."""
 
-from __future__ import annotations
-
-import sys
-
-
-def run() -> None:
-    """Ends without a traceback when it is interrupted while its modules are still being read."""
-    try:
-        from producer.cli import main
-
-        main()
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        sys.exit(4)
-
+from producer.cli import main
 
 if __name__ == "__main__":
-    run()
+    main()

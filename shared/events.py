@@ -107,16 +107,8 @@ class DuplicatesRemoved:
 class VerifyMismatch:
     """Verification found the destination not to be what the ledger says."""
 
-    #: "altered" (other content), "normalised" (another form) or "missing".
+    #: "altered" or "missing".
     what: str
-    #: Messages.
-    messages: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MessagesWithheld:
-    """A source counts messages in a folder that it does not show."""
-
     #: Messages.
     messages: int
 
@@ -132,7 +124,6 @@ Event = (
     | RateWaited
     | DuplicatesRemoved
     | VerifyMismatch
-    | MessagesWithheld
 )
 
 Listener = Callable[[Event], None]
