@@ -1,6 +1,20 @@
 """`python -m producer`: the command line."""
 
-from producer.cli import main
+from __future__ import annotations
+
+import sys
+
+
+def run() -> None:
+    """Ends without a traceback when it is interrupted while its modules are still being read."""
+    try:
+        from producer.cli import main
+
+        main()
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        sys.exit(4)
+
 
 if __name__ == "__main__":
-    main()
+    run()

@@ -6,12 +6,14 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from producer.coordinator import tally
-from producer.coordinator.tally import Progress, Window
+from producer.coordinator.estimate import NO_CAPS, Caps
+from producer.coordinator.pace import Window
+from producer.coordinator.tally import Progress
 from producer.credentials import (
     Replaced,
     accounts_secret_of,
@@ -28,10 +30,11 @@ from producer.credentials import (
 )
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
+from producer.outages import waits_of
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
 from shared.errors import UsageError
 from shared.hours import Hours
-from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
 from shared.store import Store
 from shared.uids import UidSet
@@ -41,6 +44,8 @@ __all__ = [
     "Replaced",
     "Sufferer",
     "accounts_secret_of",
+    "caps_of",
+    "close",
     "control",
     "errors",
     "find_import",
@@ -65,12 +70,16 @@ __all__ = [
     "stored_passwords",
     "submit",
     "verify",
+    "waits_of",
+    "weighed",
 ]
 
 #: Outcomes that a person may want tried again.
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
 #: Messages of one batch that is tried again.
 _RETRY_BATCH = 500
+#: Mailboxes of an import of which each one at work is looked at for the progress.
+_WEIGHED: Final = 100
 #: Candidates named when a text fits several imports.
 _NAMED = 8
 
@@ -112,12 +121,32 @@ def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mail
 def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
     """Where the import stands."""
     counts, mailboxes = store.import_tally(request.import_id)
-    stranded, waits = store.stranded(request.import_id), store.waits(request.import_id)
-    return tally.progress(request, counts, mailboxes, window, stranded, waits)
+    stranded, waits = store.stranded(request.import_id), waits_of(store, request)
+    rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
+    caps = caps_of(store) if window is not None else NO_CAPS
+    return tally.progress(request, counts, mailboxes, window, stranded, waits, rows, caps)
+
+
+def weighed(request: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
+    """Whether the part that is done of each mailbox at work counts: in a larger import it hardly shows, and costs a reading of
+    every row."""
+    return request.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
+
+
+def caps_of(store: Store) -> Caps:
+    """The rates that are set, for an estimate."""
+    return Caps(given=store.limits(), usual=store.usual())
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
-    """Pause, resume or cancel the import or one mailbox; how many mailboxes it concerns."""
+    """Pause, resume or cancel the import or one mailbox; how many mailboxes it changes. What was cancelled goes on as by
+    `retry`. 0: it was so already, or there is nothing left that it could change."""
+    if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
+        return went_on
+    if not login and word is request.control and word is not Control.CANCEL:
+        rows = find_mailboxes(store, request, "") if word is Control.RUN else []
+        if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
+            return 0
     if login:
         concerned = sum(
             store.control(request.import_id, mailbox.mailbox_id, word)
@@ -130,20 +159,34 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
     return concerned
 
 
-def retry(store: Store, ring: Ring, request: Import, login: str = "", code: str = "") -> tuple[int, int]:
+def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
+    """Mailboxes that were cancelled and are queued again: of a cancelled import all, else the one that is named."""
+    if not login and request.control is not Control.CANCEL:
+        return 0
+    cancelled = {m.mailbox_id for m, _ in find_mailboxes(store, request, login) if m.state is MailboxState.CANCELLED}
+    return retry(store, ring, request, login, only=cancelled)[0] if cancelled else 0
+
+
+def retry(
+    store: Store, ring: Ring, request: Import, login: str = "", code: str = "", *, only: Collection[str] | None = None
+) -> tuple[int, int]:
     """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
-    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is."""
+    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is; `only`: only
+    these."""
     chosen = [
         pair
         for pair in find_mailboxes(store, request, login)
-        if not code or (pair[0].failure is not None and pair[0].failure.code == code)
+        if (not code or (pair[0].failure is not None and pair[0].failure.code == code))
+        and (only is None or pair[0].mailbox_id in only)
     ]
-    whole = not code and all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    everyone = all(mailbox.state is MailboxState.CANCELLED for mailbox, _ in chosen)
+    whole = not code and (request.control is Control.CANCEL or everyone)
     again: list[tuple[Mailbox, list[tuple[Unit, Sequence[Note]]]]] = []
     for mailbox, counts in chosen:
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
-        if batches or parked or (mailbox.state is MailboxState.COMPLETE and unreadable_folders(store, mailbox)):
+        complete = mailbox.state is MailboxState.COMPLETE
+        if batches or parked or (complete and (counts.withheld or unreadable_folders(store, mailbox))):
             again.append((mailbox, batches))
     need_passwords(store, request, [mailbox for mailbox, _ in again])
     store.forgive_logins(request.import_id)
@@ -187,6 +230,16 @@ def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, 
     store.submit(request.import_id)
     ring_some(store, ring, request.import_id)
     return queued
+
+
+def close(store: Store, request: Import) -> bool:
+    """Forgets the import and its ledger. Raises `UsageError` while it is under way."""
+    found = store.import_(request.import_id)
+    if found is not None and found.state is ImportState.RUNNING:
+        raise UsageError(
+            f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
+        )
+    return store.close(request.import_id)
 
 
 def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:

@@ -9,7 +9,8 @@ from typing import Final
 
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Tally, short
+from shared.model.ledger import COUNTED
 from shared.model.search import Search
 from shared.store import Store
 
@@ -34,6 +35,12 @@ class Sufferer:
     missing_bytes: int = 0
     #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: not before a person acts.
     again_at: float = 0.0
+    #: When the first of these failures in a row happened, seconds since the epoch; 0 where that is not known.
+    since: float = 0.0
+    #: When it is tried again by itself, seconds since the epoch; 0: not before a person acts, or it is over.
+    next_at: float = 0.0
+    #: Since when it is over, seconds since the epoch; 0: it is not.
+    over_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +70,9 @@ _GOING_ON: Final = (
     MailboxState.PARKED, MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING,
 )  # fmt: skip
 
+#: Trouble with folders that the source is the cause of.
+_OF_THE_SOURCE: Final = ("unreadable_folder", "withheld")
+
 #: Code of what happened to single messages → sentence, advice.
 _MESSAGE_TROUBLE: Final = {
     "failed": (
@@ -78,8 +88,16 @@ _MESSAGE_TROUBLE: Final = {
         "somebody removed them there, or the server lost them; they are still at the source",
     ),
     "altered": (
-        "messages that the destination changed on storing",
-        "nothing to do unless the report shows more than line ends and dates",
+        "messages at the destination that are not what was copied",
+        "failures.csv of the report names each, and what differs; the originals are still at the source",
+    ),
+    "normalised": (
+        "messages of which the destination normalised line endings or dates (harmless)",
+        "nothing to do; notes.csv of the report names each",
+    ),
+    "dates_changed": (
+        "messages that have another date, since the source tells none that can be used",
+        "nothing to do; notes.csv of the report names each",
     ),
     "keywords_lost": (
         "messages with keywords that the destination folder cannot hold",
@@ -89,7 +107,16 @@ _MESSAGE_TROUBLE: Final = {
         "folders that cannot be read at the source",
         "see what the server says; when it is mended: mailhaul retry IMPORT",
     ),
+    "withheld": (
+        "messages that the source counts and does not show",
+        "ask its operator for the limit on what IMAP shows, and have it lifted; then run the import command again",
+    ),
 }
+
+#: Notes of messages that are not as they should be; all others are worth knowing, and nothing is wrong.
+AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
+#: Codes that stand behind all others.
+HARMLESS: Final = ("normalised", "dates_changed", "keywords_lost")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -99,10 +126,17 @@ def troubled(mailbox: Mailbox) -> Failure | None:
     return None if waits or mailbox.state is MailboxState.COMPLETE else failure
 
 
+def word(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
+    """What a person calls its state: "incomplete" where it came to its end, and the source shows less than it counts or did not let
+    `unreadable` folders be read."""
+    short_of = mailbox.state is MailboxState.COMPLETE and (tally.withheld or unreadable)
+    return "incomplete" if short_of else mailbox.state.value
+
+
 def trouble(
     store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
 ) -> list[ErrorGroup]:
-    """Of these mailboxes: parked ones first, then what is tried again by itself, then single messages. Without `folders`
+    """Of these mailboxes: parked ones first, what is harmless last. Without `folders`
     nothing more is read, so that it costs nothing: for a live display."""
     groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
@@ -110,7 +144,8 @@ def trouble(
             who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,
-                again_at=mailbox.again_at,
+                again_at=mailbox.again_at, since=trouble.since, over_at=mailbox.over_at,
+                next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )  # fmt: skip
             key = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request))
             groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
@@ -130,8 +165,18 @@ def trouble(
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
-        for (parked, code, server), found in sorted(groups.items(), key=lambda group: (not group[0][0], *group[0][1:]))
+        for (parked, code, server), found in sorted(groups.items(), key=_gravity)
     ]
+
+
+def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
+    """What waits for a person first, then what keeps whole mailboxes from going on, then what is over, then single messages;
+    what needs nobody last."""
+    (parked, code, server), found = group
+    rank = 2 if all(who.over_at for _, _, who in found) else 1
+    if code in _MESSAGE_TROUBLE:
+        rank = 4 if code in HARMLESS else 3
+    return not parked, rank, code, server
 
 
 def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:
@@ -158,7 +203,7 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
 def _server(code: str, mailbox: Mailbox, request: Import) -> str:
     """What a group of errors has apart: one server's words and advice are not those of another."""
     url = mailbox.source.endpoint.url
-    return url if url != request.source.url and (code.startswith("source_") or code == "unreadable_folder") else ""
+    return url if url != request.source.url and (code.startswith("source_") or code in _OF_THE_SOURCE) else ""
 
 
 def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
@@ -182,17 +227,21 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
     for folder, own in store.folders(mailbox.mailbox_id):
         if folder.unreadable:
             yield "unreadable_folder", folder, 0, folder.note
+        if own.withheld:
+            yield "withheld", folder, own.withheld, short(folder, own)
         numbers = {
             "failed": own[Outcome.FAILED],
             "refused": own[Outcome.REFUSED],
             "missing": own.missing,
             "altered": own.altered,
+            "normalised": own.normalised,
+            "dates_changed": own.dates_changed,
             "keywords_lost": own.keywords_lost,
         }
         reasons: dict[str, str] = {}
         if any(numbers.values()):
             for note in store.notes(folder.folder_id):
-                reasons.setdefault(note.what, note.reason)
+                reasons.setdefault(COUNTED.get(note.what, note.what), note.reason)
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
 
 

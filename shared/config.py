@@ -138,7 +138,9 @@ class Settings(WebSettings):
         default=128 * 1024**2, description="Bytes of one batch; a larger message is a batch of its own."
     )
     retention_days: Annotated[int, Field(ge=1, le=3650)] = Field(
-        default=14, description="How long a finished import and its sealed passwords are kept."
+        default=14,
+        description="How long the sealed passwords of a finished import are kept. "
+        "Its ledger and report live until `mailhaul close`.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: this and worse."

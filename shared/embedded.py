@@ -90,7 +90,8 @@ class EmbeddedRedis:
         except OSError as error:
             raise UsageError(
                 f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
-                "make it yours, or choose another with --state-dir or MAILHAUL_STATE_DIR"
+                "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
+                "MAILHAUL_STATE_DIR"
             ) from None
 
     def _start(self) -> None:

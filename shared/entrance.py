@@ -7,6 +7,7 @@ from shared.config import Settings
 from shared.credentials import Credentials, Vault
 from shared.errors import CredentialsError
 from shared.mail import MailDestination, MailSource
+from shared.mail.extensions import LeftOut, Servers
 from shared.mail.pop3_reading import Readings
 from shared.mail.ways import Ways
 from shared.maildrop import Identities
@@ -20,13 +21,15 @@ from shared.store import Store
 class Entrance:
     """Thread-safe; one per process."""
 
-    def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
+    def __init__(self, store: Store, vault: Vault, settings: Settings, left_out: LeftOut | None = None) -> None:
+        """`left_out` is told of each extension that a server announces and refuses: once a server."""
         self._store, self._vault = store, vault
         self._admission = Admission(store, vault, settings.connect_timeout_seconds)
         self._ways = Ways(
             connect_timeout_seconds=settings.connect_timeout_seconds,
             command_timeout_seconds=settings.command_timeout_seconds,
             allowed=reach_of(settings.web_allow or "", settings.web_ports).addresses,
+            servers=Servers(left_out),
             readings=Readings(settings.pop3_read),
         )
 

@@ -46,9 +46,12 @@ class MailError(MailhaulError):
     advice: str = ""
     #: Whether the form of the command may have been refused, and not what it asks for: a BAD, a NO without a reason.
     form: bool = False
+    #: Whether a refused message may be taken now, in another form.
+    again: bool = False
 
-    def __init__(self, side: str, what: str, detail: str = "") -> None:
+    def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
         self.side, self.what, self.detail = side, what, detail
+        self.advice = advice or type(self).advice
         super().__init__(f"{side}: {what}" + (f" (the server said: {detail})" if detail else ""))
 
 
@@ -105,6 +108,23 @@ class OverQuota(MailError):
     """The destination mailbox is full (RFC 9208 OVERQUOTA)."""
 
 
+class ForeignWriter(MailError):
+    """Somebody else brings the same messages into the destination mailbox: to go on would be to guess."""
+
+
+class SameMailbox(MailError):
+    """Both ends are one mailbox, or look as if they were given the wrong way round."""
+
+    #: What a person is told of one mailbox, and of a whole list.
+    ONE = "source and destination are the same mailbox"
+    SWAPPED = "every source mailbox is empty and every destination is not: were source and destination swapped?"
+    advice = "check --source, --destination and the logins; where it is meant, give --same-mailbox"
+
+
+class MaybeSwapped(MailError):
+    """The source is empty and the destination is not: it is waited for what the import's other mailboxes show."""
+
+
 class AccountDelayed(MailError):
     """The account at the destination is not to be had yet: somebody asked to wait, or it is not its turn."""
 
@@ -131,6 +151,16 @@ class FolderChanged(MailError):
 
 class MessagesRefused(MailError):
     """The destination refused these messages (NO to APPEND). Whose fault it is, a bisection finds out."""
+
+    #: Whether its code says that the message is at fault.
+    of_itself = False
+    #: Whether its code says that the server is.
+    of_the_server = False
+
+
+class NothingTaken(OverQuota):
+    """The destination refuses one message after the other in the same words, none of which is about a message, and took such
+    before: as for want of room, it is waited for."""
 
 
 class ServerRefused(MailError):

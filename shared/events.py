@@ -107,8 +107,16 @@ class DuplicatesRemoved:
 class VerifyMismatch:
     """Verification found the destination not to be what the ledger says."""
 
-    #: "altered" or "missing".
+    #: "altered" (other content), "normalised" (another form) or "missing".
     what: str
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MessagesWithheld:
+    """A source counts messages in a folder that it does not show."""
+
     #: Messages.
     messages: int
 
@@ -124,6 +132,7 @@ Event = (
     | RateWaited
     | DuplicatesRemoved
     | VerifyMismatch
+    | MessagesWithheld
 )
 
 Listener = Callable[[Event], None]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\
 _RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
+_REPLACEABLE = re.compile(rb"[\x80-\xffX?]")
 _NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
 #: NUL, and what Dovecot makes of it, count as blanks.
 _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
@@ -76,7 +78,9 @@ def header_fingerprint(header: bytes) -> bytes:
 
 def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
     """8 bytes that a copy shares whose 8-bit bytes were replaced: the letters and digits of ASCII in the four fields, without
-    what servers put in place of others."""
+    what servers put in place of others. b"" where nothing was replaced, nor is to be."""
+    if not any(_REPLACEABLE.search(value) for _, value in fields):
+        return b""
     return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
 
 
@@ -108,9 +112,16 @@ class Canonical:
         self._begun, self._in_header = False, True
         #: Replacement → the hash of a message whose header had 8-bit bytes; empty until one is seen.
         self._replaced: dict[int, Any] = {}
+        #: NUL bytes so far: the digest does not tell them from 0x80.
+        self.nuls = 0
+        #: CRC-32 of the bytes as they came: the digest does not tell line ends apart.
+        self.checksum = 0
 
     def update(self, chunk: bytes) -> None:
         """Adds bytes; a line end that may go on in the next chunk is held back."""
+        self.checksum = zlib.crc32(chunk, self.checksum)
+        if b"\x00" in chunk:
+            self.nuls += bytes(chunk).count(b"\x00")
         data = self._held + bytes(chunk)
         keep = len(data) - len(data.rstrip(b"\r"))
         self._held = data[len(data) - keep :] if keep else b""

@@ -48,6 +48,19 @@ def encode_name(text: str) -> bytes:
     return "".join(map(_shift, _PARTS.findall(text))).encode("ascii")
 
 
+def encode_utf8(text: str) -> bytes:
+    """UTF-8, as servers take names that speak IMAP4rev2 alone."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half of a surrogate pair, which modified UTF-7 can hold
+        return text.encode("utf-8", "replace")
+
+
+def text_of_utf8(raw: bytes) -> str:
+    """What a raw name in UTF-8 says; octets that are none become lone surrogates (PEP 383)."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
 def text_of(raw: bytes) -> str:
     """What a raw name says. Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit
     names means UTF-8; octets that are neither become lone surrogates (PEP 383)."""

@@ -10,7 +10,7 @@ from hashlib import blake2b
 from itertools import count
 
 from shared.errors import ProtocolViolation
-from shared.folder_names import encode_name, escape, shown, text_of, written
+from shared.folder_names import escape, shown, written
 from shared.folder_tree import INBOX, ListedFolder, Path, Tree
 from shared.messages import Owner
 
@@ -153,7 +153,7 @@ class Places:
     def find(self, folder: ListedFolder) -> None:
         """Gives it its own name below its parent's place, or the nearest to it that is free and that the destination takes."""
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
-        odd = encode_name(text) != levels[-1]
+        odd = self._there.raw(text) != levels[-1]
         why = ["its name is not valid modified UTF-7: written anew"] if odd else []
         self._settle(folder, self._parent(levels), text, why)
 
@@ -263,7 +263,7 @@ class Places:
             return self.root
         if above not in self._homes:
             home = self._parent(above)
-            implied = (*home, self._outside(home, self._written(text_of(above[-1]))))
+            implied = (*home, self._outside(home, self._written(self._there.text(above[-1]))))
             self._homes[above] = INBOX if above == (b"INBOX",) and not self.root else implied
         place = self._homes[above]
         return () if place == INBOX and self._here.inbox_is_root else place
@@ -286,7 +286,7 @@ class Places:
         return raw if raw in self._raws else self._spelled.get(self.key(path), raw)
 
     def _wire(self, path: Path) -> bytes:
-        return b"INBOX" if path == INBOX else self._here.prefix + self._joiner.encode().join(map(encode_name, path))
+        return b"INBOX" if path == INBOX else self._here.prefix + self._joiner.encode().join(map(self._here.raw, path))
 
 
 def display(path: Path) -> str:

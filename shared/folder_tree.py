@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from shared.folder_names import decode_name, split, text_of
+from shared.folder_names import encode_name, encode_utf8, shown, split, text_of, text_of_utf8
 from shared.messages import Namespace, Owner
 
 #: A folder's place: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and what is below it.
@@ -40,6 +40,8 @@ class FolderListing(Protocol):
     def folders(self) -> Sequence[ListedFolder]: ...
     @property
     def namespaces(self) -> Sequence[Namespace]: ...
+    @property
+    def utf8(self) -> bool: ...
 
 
 def is_inbox(name: bytes) -> bool:
@@ -59,6 +61,8 @@ class Tree:
         self.prefix = listing.prefix
         self.separator = listing.separator or None
         self._in_inbox = self.prefix[:5].upper() == b"INBOX"
+        #: What a raw level says, and how a level is written.
+        self.text, self.raw = (text_of_utf8, encode_utf8) if listing.utf8 else (text_of, encode_name)
         self._paths: dict[bytes, Path] = {}
         self._owners = _Owners(listing.namespaces)
         self.folders = _once(listing.folders)
@@ -98,20 +102,20 @@ class Tree:
     def path(self, folder: ListedFolder) -> Path:
         """`levels`, decoded."""
         if folder.name not in self._paths:
-            self._paths[folder.name] = tuple(map(text_of, self.levels(folder)))
+            self._paths[folder.name] = tuple(map(self.text, self.levels(folder)))
         return self._paths[folder.name]
 
     def path_of(self, name: bytes) -> Path:
         """The place that a name leads to, listed or not."""
-        return tuple(map(text_of, self._levels(name, self.separator)))
+        return tuple(map(self.text, self._levels(name, self.separator)))
 
     def display(self, folder: ListedFolder) -> str:
         """For people: "/" between levels."""
         inside, levels = self._below_prefix(folder.name, folder.separator)
-        shown = [decode_name(level) for level in levels]
+        names = [shown(self.text(level)) for level in levels]
         if is_inbox(levels[0]):
-            shown[:1] = ["INBOX", "INBOX"] if inside and self._in_inbox else ["INBOX"]
-        return "/".join(shown)
+            names[:1] = ["INBOX", "INBOX"] if inside and self._in_inbox else ["INBOX"]
+        return "/".join(names)
 
 
 class _Owners:

@@ -324,7 +324,7 @@ def _give(
 
 def _order(there: Tree, places: Places, folder: ListedFolder) -> tuple[int, bool, bool, bytes]:
     levels = there.levels(folder)
-    odd = any(encode_name(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
+    odd = any(there.raw(text) != raw for text, raw in zip(there.path(folder), levels, strict=True))
     return len(levels), places.changes(folder), odd, folder.name
 
 

@@ -23,6 +23,10 @@ class Owner(StrEnum):
     PUBLIC = "public"
 
 
+#: Stands in an oddity that tells of a flag or keyword of the source that no destination could be given.
+DROPPED = ", dropped: "
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Namespace:
     """One namespace of a server."""
@@ -59,6 +63,8 @@ class FolderListing:
     separator: str | None
     #: All folders that LIST shows, those of other people and public ones included.
     folders: tuple[ListedFolder, ...]
+    #: Whether names are UTF-8 (IMAP4rev2, once it is enabled: RFC 9051 §5.1), and not modified UTF-7.
+    utf8: bool = False
     #: Every namespace that the server names; empty where it names none, so that all folders are the account's own.
     namespaces: tuple[Namespace, ...] = ()
 
@@ -140,6 +146,8 @@ class Message:
     body: bytes | None
     #: The body in chunks, when it is large.
     stream: Iterator[bytes] | None = None
+    #: Why the date is not just what the source tells, in words; "" where it is, or where there is none.
+    date_doubt: str = ""
     #: What was odd about it ("flag not an atom, dropped: …"); already cleaned for display.
     oddities: tuple[str, ...] = ()
 
@@ -166,6 +174,10 @@ class Sighting:
     in_ascii: bytes = b""
     #: With `full`: whether what was read tells it from an edited version: all of it, or the header of a delivered message.
     certain: bool = False
+    #: NUL bytes, which the digest does not tell from 0x80; only with `full`.
+    nuls: int = 0
+    #: CRC-32 of the bytes as they came, which tells line ends apart; only with `full`.
+    checksum: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -54,7 +54,8 @@ def cut_batches(
 ) -> Iterator[Unit]:
     """Batches of at most `batch_messages` messages and `batch_bytes` bytes; a larger message is a batch of its own.
 
-    `sizes` ascend by UID; they are read as batches are asked for, and no more than one batch is held. The same UIDs
+    A message of unknown size (0) is only among such: so the sum is a bound for each message of a batch, or 0. `sizes` ascend
+    by UID; they are read as batches are asked for, and no more than one batch is held. The same UIDs
     cut by the same limits give the same ids. Raises ValueError when UIDs do not ascend: a UID in two batches would be
     counted twice.
     """
@@ -76,7 +77,8 @@ def cut_batches(
         if uid <= last:
             raise ValueError(f"UID {uid} after {last}: UIDs must ascend")
         size, last = max(0, size), uid
-        if uids and (len(uids) >= batch_messages or held + size > batch_bytes):
+        unlike = bool(size) != bool(held)
+        if uids and (unlike or len(uids) >= batch_messages or held + size > batch_bytes):
             yield unit()
             uids, held = [], 0
         uids.append(uid)

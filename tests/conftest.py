@@ -16,7 +16,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.servers import cyrus as cyrus_server
 from tests.servers import dovecot as dovecot_server
+from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
 from tests.servers.proxy import FaultProxy
@@ -77,6 +79,16 @@ def dovecot_pair() -> Iterator[DovecotPair]:
     _need_dovecot()
     with Dovecot() as source, Dovecot() as destination:
         yield DovecotPair(source, destination)
+
+
+@pytest.fixture
+def cyrus() -> Iterator[Cyrus]:
+    """A Cyrus without accounts, as its defaults are."""
+    if not cyrus_server.available():
+        given_up = (cyrus_server.UNPACKED.parent / "no-cyrus").exists()
+        pytest.skip("Cyrus cannot be had here" if given_up else "needs Cyrus (tests/install-servers)")
+    with Cyrus() as server:
+        yield server
 
 
 @pytest.fixture

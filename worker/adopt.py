@@ -13,13 +13,16 @@ from shared.lifecycle import Outcome
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
 from shared.uids import NO_UIDS, UidSet, records_of
-from worker.decide import date_note
+from worker.decide import date_note, watched
 from worker.likeness import sent_date
 from worker.recognise import Recognised, Recognition
 from worker.settle import arrived
 
 #: Messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000
+
+#: Why an adopted message is read back.
+UNLIKE = "found at the destination, and not just as it is at the source"
 
 
 class Adoption:
@@ -29,12 +32,16 @@ class Adoption:
         self._source, self._destination = source, destination
 
     def adopt(
-        self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS
+        self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS, low: int = 1
     ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds beside the `known`
-        ones of the ledger: for the ledger, and their source UIDs."""
-        ours = arrived(self._destination, self._destination.open(folder.destination_name), 1, known)
-        pairs = Recognition(self._source, self._destination).among(UidSet.of(uid for uid, _ in sizes), ours)
+        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds from UID `low` on beside
+        the `known` ones of the ledger: for the ledger, and their source UIDs."""
+        ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
+        return self.among(UidSet.of(uid for uid, _ in sizes), ours)
+
+    def among(self, uids: UidSet, ours: Sequence[Sighting]) -> tuple[tuple[Settled, ...], UidSet]:
+        """Of the source messages `uids`, those of which a copy is among `ours`: for the ledger, and their source UIDs."""
+        pairs = Recognition(self._source, self._destination).among(uids, ours)
         here = {int(seen.uid): seen for seen in ours}
         same: list[Recognised] = []
         other: list[Recognised] = []
@@ -42,8 +49,8 @@ class Adoption:
             (same if _as_sent(pair, here[pair.copy.uid]) else other).append(pair)
         settled = (
             *(_settled(part, [_mark(here[p.copy.uid]) for p in part]) for part in _parts(same)),
-            # With the marks that exact copies would have: verification looks at these, and tells what is different.
-            *(_settled(part, [_mark_as_sent(p) for p in part]) for part in _parts(other)),
+            # With the marks that exact copies would have, and to be read back: verification tells what is different.
+            *(_settled(part, [_mark_as_sent(p) for p in part], UNLIKE) for part in _parts(other)),
         )
         return settled, UidSet.of(pairs)
 
@@ -57,14 +64,16 @@ def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
         yield pairs[at : at + ADOPTED_AT_ONCE]
 
 
-def _settled(pairs: Sequence[Recognised], marks: Iterable[int]) -> Settled:
+def _settled(pairs: Sequence[Recognised], marks: Iterable[int], why: str = "") -> Settled:
+    """`why`: these are to be read back whole."""
+    notes = [watched(p.original.uid, why) for p in pairs] if why else []
     dates = [date_note(p.original.uid, p.original.internaldate, p.original.size_bytes) for p in pairs]
     return Settled(
         records=tuple(records_of((p.original.uid, p.copy.uid) for p in pairs)),
         outcome=Outcome.ALREADY_PRESENT,
         size_bytes=sum(p.copy.size_bytes for p in pairs),
         digest=sum(marks) % MODULUS,
-        notes=tuple(note for note in dates if note is not None),
+        notes=(*notes, *(note for note in dates if note is not None)),
     )
 
 

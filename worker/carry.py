@@ -3,12 +3,15 @@ else against what was kept of them."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
+from collections.abc import Iterator
 
+from shared.errors import AnswerUnreadable
 from shared.mail import MailDestination, MailSource
 from shared.model import Folder, Lease
 from shared.store import WorkStore
-from shared.uids import UidSet
+from shared.uids import Uid, UidSet
 from worker.decide import kept_flags
 
 
@@ -24,9 +27,14 @@ class FlagCarrying:
 
     def _now(self, folder: Folder) -> dict[str, UidSet]:
         seen: dict[str, list[int]] = defaultdict(list)
-        for uid, flags in self._source.flags(UidSet.span(1, max(1, folder.uidnext - 1))):
+        for uid, flags in self._read(UidSet.span(1, max(1, folder.uidnext - 1))):
             seen[" ".join(sorted(flags))].append(uid)
         return {flags: UidSet.of(uids) for flags, uids in seen.items()}
+
+    def _read(self, uids: UidSet, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
+        # One message whose flags make no sense does not keep those of the others back; copying it tells what is wrong.
+        with contextlib.suppress(AnswerUnreadable):
+            yield from self._source.flags(uids, changed_since=changed_since)
 
     def carry(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         """Flags that changed at the source since the last pass are set at the destination. `changed_since` is the mod-sequence
@@ -35,7 +43,7 @@ class FlagCarrying:
         seen: dict[str, UidSet] | None = None
         changed: dict[str, list[int]] = defaultdict(list)
         if changed_since is not None:
-            for uid, flags in self._source.flags(old, changed_since=changed_since):
+            for uid, flags in self._read(old, changed_since):
                 changed[" ".join(sorted(flags))].append(uid)
         else:
             seen = self._now(folder)

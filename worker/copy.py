@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.errors import (
     AnswerUnreadable,
@@ -28,15 +28,19 @@ from shared.errors import (
 from shared.events import DoubtResolved, Listener
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
-from shared.mail import KnownStatus, MailDestination, MailSource, Message, Sighting
+from shared.mail import Appended, KnownStatus, MailDestination, MailSource, Message, Sighting
 from shared.mail.limits import may_be_too_large
-from shared.model import Folder, Intent, Lease, LedgerEntry, Note
+from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
+from shared.watching import Passing, seen_in
+from worker.alike import Alike
+from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
-from worker.decide import Sent, kept_flags, remembered, without_copy
+from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
+from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
 from worker.settle import just_stored, look
 from worker.share import Shared
@@ -76,19 +80,26 @@ class BatchCopy:
         rules: CopyRules,
         wish: Callable[[], str],
         tell: Listener,
+        neighbours: Neighbours,
         labels: bool = False,
         sleep: Callable[[float], object] = time.sleep,
+        believed: Callable[[], bool] = lambda: False,
     ) -> None:
         """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
         asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
         many seconds for what is owed."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
+        self._alike = Alike(believed)
+        self._neighbours = neighbours
+        self._arrivals = Arrivals(lease, store, source, destination, neighbours)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: Shared | None = None
+        #: What the source said of the size of all messages of the batch, together; 0 where it did not say.
+        self._announced = 0
 
     @property
     def progressed(self) -> bool:
@@ -105,6 +116,7 @@ class BatchCopy:
         try:
             done = self._done()
             remaining = set_aside(self._source, there, self._flying, self._lease.unit.uids - done)
+            self._announced = self._lease.unit.size_bytes if self._planned(folder) else self._sizes(there, remaining)
             for part in self._shared.parts(remaining) if self._shared else [remaining]:
                 self._bring(part)
         except BaseException as error:
@@ -139,7 +151,8 @@ class BatchCopy:
     def _open(self, folder: Folder) -> KnownStatus:
         lease = self._lease
         doubtful = may_be_too_large(self._destination.capabilities, lease.unit.size_bytes)
-        if not (lease.intents or doubtful or self._labels) and (remaining := self._remaining()):
+        unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
+        if not unclear and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
         here = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
@@ -170,6 +183,18 @@ class BatchCopy:
                     raise error from None
         return self._destination.open(name)
 
+    def _planned(self, folder: Folder) -> bool:
+        """Whether the batch is as it was planned, so that its size is the sum of what the source said. That of a half is an
+        estimate, and that of what is tried again may be unknown."""
+        unit = self._lease.unit
+        return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
+
+    def _sizes(self, there: KnownStatus, uids: UidSet) -> int:
+        sizes: dict[int, int] = {}
+        with contextlib.suppress(ServerRefused):
+            sizes.update((int(uid), size) for uid, size in self._source.sizes(there, uids))
+        return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
+
     def _remaining(self) -> UidSet:
         """UIDs of the batch that had no outcome when it was claimed."""
         done = self._lease.others
@@ -178,14 +203,41 @@ class BatchCopy:
         return self._lease.unit.uids - done
 
     def _done(self) -> UidSet:
-        """UIDs that have an outcome; intents of an earlier holder are settled first."""
+        """UIDs that have an outcome; intents of an earlier holder are settled first, and what neighbours brought is entered."""
         lease = self._lease
         done = lease.unit.uids - self._remaining()
-        if not lease.intents:
-            return done
+        beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
+        if lease.intents:
+            done |= self._looked(beside.taken)
+        assert self._status is not None
+        if beside.ledgers:
+            each = lease.unit.size_bytes // max(1, len(lease.unit.uids))
+            inherited, taken = beside.inherited(dict.fromkeys(lease.unit.uids - done, each))
+            for settled in inherited:
+                self._flying.add(settled)
+            done |= taken
+        if not self._labels:
+            brought, taken, late = self._arrivals.before(self._status, lease.unit.uids - done, beside)
+            for settled in brought:
+                self._flying.add(settled)
+            done |= taken
+            if late:
+                raise foreign_writer(late)
+        return done
+
+    def _looked(self, theirs: UidSet) -> UidSet:
+        """Source UIDs of earlier intents that turned out to be there."""
+        lease = self._lease
         assert self._status is not None
         looked = look(
-            lease, self._store, self._source, self._destination, self._status, lease.intents, self._rules.settle_seconds
+            lease,
+            self._store,
+            self._source,
+            self._destination,
+            self._status,
+            lease.intents,
+            self._rules.settle_seconds,
+            theirs,
         )
         self._tell(DoubtResolved(found=len(looked.found), absent=len(looked.absent)))
         if looked.found:
@@ -194,7 +246,7 @@ class BatchCopy:
         stop_on(looked.wanted)
         if looked.wait_seconds:
             raise SettleLater(looked.wait_seconds)
-        return done | looked.found
+        return looked.found
 
     def _bring(self, uids: UidSet) -> None:
         """An outcome for each."""
@@ -238,7 +290,7 @@ class BatchCopy:
     def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
         """What comes of `uids`; a NO at the end goes into `refused`, since all that came is to be copied first."""
         try:
-            yield from self._source.fetch(uids, size_bytes=self._lease.unit.size_bytes)
+            yield from self._source.fetch(uids, size_bytes=self._announced)
         except ServerRefused as error:
             refused.append(error)
 
@@ -251,37 +303,85 @@ class BatchCopy:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
-            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept)))
+            seen = seen_in(message.body) if message.body is not None else ""
+            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept), seen))
         self._flying.stop_when_full()
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
         if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
+        passing = None
+        if group[0].stream is not None:
+            passing = Passing(group[0].stream)
+            group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
+        if passing and passing.seen:
+            self._flying.note_sent(token, watched(group[0].uid, passing.seen))
         self._read_answers(self._outstanding)
 
     def _read_answers(self, outstanding: int) -> None:
-        for answer in self._destination.answers(outstanding=outstanding):
+        answers = self._destination.answers(outstanding=outstanding)
+        for answer in answers:
+            self._weigh(answer)
+            stored = [] if self._labels else self._flying.stored(answer)
+            if stored and self._arrivals.unlike(self._flying.uidnext, stored):
+                rest = [*answers, *self._destination.answers(outstanding=0)]
+                for other in rest:
+                    self._weigh(other)
+                self._disentangle([answer, *rest])
+                return
             self._flying.enter(answer)
             if self._shared:
                 self._shared.tell()
 
+    def _weigh(self, answer: Appended) -> None:
+        """What was taken says of what was refused before it that the messages are to blame."""
+        if answer.stored:
+            self._alike.passed_over(error for _, error in self._flying.refused)
+            self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
+
+    def _disentangle(self, answers: Sequence[Appended]) -> None:
+        """Enters what was answered while somebody else wrote too; of what both brought the later copy goes."""
+        stored = [pair for answer in answers for pair in self._flying.stored(answer)]
+        second = self._arrivals.between(self._flying.uidnext, stored)
+        for answer in answers:
+            uids = None if answer.uids is None else tuple(Uid(second.get(uid, uid)) for uid in answer.uids)
+            self._flying.enter(replace(answer, uids=uids))
+        if stored:
+            self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
+        # What was once in doubt may have come late, and is nobody else's.
+        if foreign := sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored):
+            raise foreign_writer(foreign)
+
     def _copy_refused(self) -> None:
-        """Halves what was refused until single messages are left; those are tried once more without keywords."""
+        """Halves what was refused until single messages are left; those are tried once more without keywords, where the refusal
+        may be about them. What is refused alone waits for the next answer: where all are refused in the same words, it is not
+        the messages (`worker.alike`)."""
+        alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             if not isinstance(error, MessagesRefused | ServerRefused):
                 raise error
+            if self._flying.taken > taken:
+                self._refuse(alike.taken())
+                taken = self._flying.taken
             uids = UidSet.of(sent.uid for sent in group)
             if len(group) > 1:
                 for half in uids.take((len(group) + 1) // 2):
                     if half:
                         self._copy(half, most=len(half))
-            elif group[0].keywords:
+            elif error.again:
+                self._copy(uids, most=1)
+            elif group[0].keywords and not getattr(error, "of_the_server", False):
                 self._copy(uids, most=1, keywords=False)
             else:
-                self._give_outcome(Outcome.REFUSED, group, error.detail or error.what)
+                alike.note(group[0], error)
+        self._refuse(alike.taken() if self._flying.taken > taken else alike.ended())
+
+    def _refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
+        for sent, error in refused:
+            self._give_outcome(Outcome.REFUSED, [sent], error.detail or error.what)
 
     def _give_outcome(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
         uids = UidSet.of(sent.uid for sent in group)
@@ -313,12 +413,24 @@ class BatchCopy:
                 there[sighting.uid] = sighting
         gone = silent - UidSet.of(there)
         if gone:
-            gone -= self._source.existing()
-        if gone:
-            notes = [Note(uid=uid, what=Outcome.VANISHED, reason="no longer at the source") for uid in gone]
-            self._flying.add(without_copy(Outcome.VANISHED, gone, notes))
+            gone, why = self._gone(gone)
+            outcome = Outcome.FAILED if why else Outcome.VANISHED
+            notes = [Note(uid=uid, what=outcome, reason=why or "no longer at the source") for uid in gone]
+            self._flying.add(without_copy(outcome, gone, notes))
         for uid in silent - gone:
             self._copy_alone(uid, there.get(uid))
+
+    def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
+        """Which of these messages the source does not list any more, and why they cannot be called vanished; "" when they can: it
+        shows as many messages as it counts."""
+        every = self._source.existing()
+        beside, withheld = self._source.look_again(every)
+        every |= UidSet.of(uid for uid, _ in beside)
+        count = len(every) + withheld
+        return (
+            silent - every,
+            f"the source shows {len(every):,} of {count:,} messages, and not this one" if withheld else "",
+        )
 
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """A message that is listed but did not come with the others."""

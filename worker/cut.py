@@ -5,12 +5,11 @@ A folder of which everything is wanted is streamed; where something is chosen, U
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from shared.errors import ServerRefused
+from shared.events import Listener, MessagesWithheld
 from shared.gmail import LabelView
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import kept_elsewhere, left_out
@@ -18,13 +17,20 @@ from shared.model import Folder, FolderPlan, Options, Settled, Unit
 from shared.plan import Worth, cut_batches
 from shared.selection import GONE, Selection, merged, summary, union, without
 from shared.store import WorkStore
-from shared.uids import Uid, UidSet
+from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
+from worker.closing import SettleLater
+from worker.listing import Listing, shortfall
+from worker.neighbours import Neighbours
 from worker.settle import known_destinations
 
 #: Messages of a batch where the newest go first: within a batch, servers send the oldest first. As many as are read back
 #: at once (`worker.copy.READ_BACK_MESSAGES`).
 NEWEST_AT_ONCE = 200
+
+
+#: So many of the newest messages at the destination tell whether another run has just been at work there.
+NEWEST_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,9 +75,20 @@ class Cutting:
     """Between two signed-in sessions, with the source folder open."""
 
     def __init__(
-        self, store: WorkStore, source: MailSource, destination: MailDestination, options: Options, rules: PlanRules
+        self,
+        store: WorkStore,
+        source: MailSource,
+        destination: MailDestination,
+        options: Options,
+        rules: PlanRules,
+        tell: Listener,
+        neighbours: Neighbours,
+        unsettled_seconds: float = 0.0,
     ) -> None:
+        """For so long, what an earlier run of which no record is left had on the line may still arrive at the destination."""
+        self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
+        self._neighbours = neighbours
         self._newest_first = options.newest_first
         self._selection = Selection.of(options)
         #: What Gmail's labels say; None elsewhere.
@@ -91,27 +108,31 @@ class Cutting:
         )
 
     def cut(
-        self, plan: FolderPlan, opened: KnownStatus, low: int, here: KnownStatus | None, skipped: Skipped
+        self,
+        plan: FolderPlan,
+        opened: KnownStatus,
+        low: int,
+        here: KnownStatus | None,
+        skipped: Skipped,
+        *,
+        hidden: UidSet = NO_UIDS,
+        untold: int = 0,
     ) -> FolderPlan:
-        """The plan with the batches of the folder from UID `low` on, and of what is wanted after all; what `here`, a
-        destination folder never planned before, holds already is adopted first."""
+        """The plan with the batches of the folder from UID `low` on, of what is wanted after all, and of what was `hidden` so far;
+        what `here`, a destination folder never planned before, holds already is adopted first. `untold`: so many more messages
+        does STATUS state than the folder was opened with."""
         folder, again = plan.folder, skipped.again
-        listed = 0
-
-        def listing() -> Iterator[tuple[Uid, int]]:
-            nonlocal listed
-            with contextlib.suppress(ServerRefused):  # what it keeps back is counted below
-                for uid, size in self._source.sizes(replace(opened, uidnext=folder.uidnext)):
-                    listed += 1
-                    if uid >= low or uid in again:
-                        yield uid, size
-
-        sizes: Iterable[tuple[Uid, int]] = listing()
+        listing = Listing(
+            self._source,
+            replace(opened, uidnext=folder.uidnext, messages=opened.messages + untold),
+            lambda uid: uid >= low or uid in again or uid in hidden,
+        )
+        sizes: Iterable[tuple[Uid, int]] = listing.stream()
         record = skipped.known
         revived = new = UidSet()
         kept = _Listed()
         if self.chooses(folder.source_name) or again:
-            for uid, size in sizes:
+            for uid, size in listing.sized():
                 kept.uids.append(uid)
                 kept.sizes.append(size)
             out = self._left_out(folder, kept)
@@ -121,34 +142,55 @@ class Cutting:
             revived, new = (again & there) - dropped, dropped - again
             sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
         adopted: tuple[Settled, ...] = ()
-        if (here is not None and here.messages) or revived:
+        beside = self._neighbours.beside(folder)
+        if beside.ledgers:
             whole = list(sizes)
+            adopted, taken = beside.inherited(dict(whole))
+            sizes = [(uid, size) for uid, size in whole if uid not in taken]
+        if (here is not None and here.messages) or revived:
+            whole = sorted([*sizes, *listing.late()])
             candidates = whole if here is not None else [(uid, size) for uid, size in whole if uid in revived]
-            known = known_destinations(self._store, folder.folder_id) if here is None else UidSet()
-            adopted, taken = Adoption(self._source, self._destination).adopt(folder, candidates, known)
-            sizes = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+            known = beside.taken
+            if here is None:
+                known |= known_destinations(self._store, folder.folder_id)
+            adoption = Adoption(self._source, self._destination)
+            if candidates and here is not None and self._unsettled_seconds > 0:
+                _, ours = adoption.adopt(folder, candidates, known, low=max(1, here.uidnext - NEWEST_LOOKED_AT))
+                if ours:
+                    raise SettleLater(self._unsettled_seconds)
+            if candidates:
+                found, taken = adoption.adopt(folder, candidates, known)
+                adopted += found
+                whole = [(uid, size) for uid, size in whole if uid not in taken] if taken else whole
+            sizes = whole
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)
-        if listed < opened.messages:
-            # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
-            done = union(record.values()) | UidSet.of(uid for s in adopted for r in s.records for uid in r.source)
-            for batch in batches:
-                done |= batch.uids
-            silent = [uid for uid in self._source.existing() - done if uid >= low]
-            batches += self._batches(folder, [(uid, 0) for uid in silent])
-            folder = replace(folder, uidnext=max([folder.uidnext, *(uid + 1 for uid in silent)]))
+        # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
+        batches += self._batches(folder, listing.late())
+        shown = listing.shown
+        uidnext = max(folder.uidnext, shown.high + 1 if shown else 1)
+        short = shortfall(listing.missing(untold), shown, low, uidnext, hidden, fresh=here is not None)
+        if short.withheld:
+            self._tell(MessagesWithheld(messages=short.withheld))
         new_bytes, revived_bytes = kept.size_of(new), kept.size_of(revived)
         planned = sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records)
         planned_bytes = sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted)
         return replace(
             plan,
-            folder=replace(folder, skipped=summary(record)),
+            folder=replace(
+                folder,
+                uidnext=uidnext,
+                skipped=summary(record),
+                hidden=short.hidden,
+                source_messages=len(shown) + short.withheld if short.withheld else folder.source_messages,
+            ),
             batches=batches[::-1] if self._newest_first else batches,
             adopted=adopted,
             messages=planned + len(new) - len(revived),
             size_bytes=planned_bytes + new_bytes - revived_bytes,
             skipped=record if record != skipped.known else None,
             skipped_bytes=new_bytes - revived_bytes,
+            withheld=short.withheld,
         )
 
     def _left_out(self, folder: Folder, kept: _Listed) -> dict[str, UidSet]:

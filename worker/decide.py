@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from shared.dates import clamp
 from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.lifecycle import Outcome
-from shared.messages import Message, Sighting
+from shared.messages import DROPPED, Message, Sighting
 from shared.model import Intent, Note, Settled, Unit, UnitKind, part_id
 from shared.uids import Uid, UidSet, records_of
 
@@ -44,23 +44,31 @@ class Sent:
     notes: tuple[Note, ...] = ()
 
 
-def date_note(uid: Uid, internaldate: int | None, size_bytes: int) -> Note | None:
-    """What to tell of the internal date that a message's copy gets; None where it is the message's own."""
+def date_note(uid: Uid, internaldate: int | None, size_bytes: int, doubt: str = "") -> Note | None:
+    """What to tell of the internal date that a message's copy gets; None where it is the message's own. `doubt`: as in
+    `Message.date_doubt`."""
     if internaldate is None:
         what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
     elif clamp(internaldate) != internaldate:
         what = "date_clamped"
         reason = "INTERNALDATE is outside of what servers can hold; the nearest possible date was set"
+    elif doubt:
+        what, reason = "date_unusable", doubt
     else:
         return None
     return Note(uid=uid, what=what, reason=reason, internaldate=internaldate, size_bytes=size_bytes)
 
 
-def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -> Sent:
-    """The part of `message` that is needed until its answer comes."""
+def watched(uid: Uid, seen: str) -> Note:
+    """That a message is to be read back whole, for what was seen of it (`shared.watching`)."""
+    return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
+
+
+def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, seen: str = "") -> Sent:
+    """The part of `message` that is needed until its answer comes. `seen`: as `shared.watching` says."""
     notes: list[Note] = []
     sent_date = None if message.internaldate is None else clamp(message.internaldate)
-    if (dated := date_note(message.uid, message.internaldate, message.size_bytes)) is not None:
+    if (dated := date_note(message.uid, message.internaldate, message.size_bytes, message.date_doubt)) is not None:
         notes.append(dated)
 
     def note(what: str, reason: str) -> None:
@@ -74,8 +82,11 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool) -
             )
         )
 
-    if lost_keywords:
-        note("keywords_lost", "the destination folder cannot hold: " + " ".join(lost_keywords))
+    lost = ["the destination folder cannot hold: " + " ".join(lost_keywords)] if lost_keywords else []
+    if lost := [*lost, *(oddity for oddity in message.oddities if DROPPED in oddity)]:
+        note("keywords_lost", "; ".join(lost))
+    if seen:
+        notes.append(watched(message.uid, seen))
     if message.oddities:
         note("odd", "; ".join(message.oddities))
     return Sent(

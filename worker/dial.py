@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import structlog
+
 from shared.config import Settings
 from shared.credentials import Vault
 from shared.entrance import Entrance
@@ -11,9 +13,12 @@ from shared.errors import ControlRequested
 from shared.gmail import LabelMode
 from shared.lifecycle import SETTLED, MailboxState
 from shared.mail import MailDestination, MailSource
+from shared.mail.extensions import TABLE
 from shared.maildrop import Known
 from shared.model import Mailbox
 from shared.store import Store
+
+_log = structlog.get_logger("mailhaul.worker")
 
 
 class NetworkDialer:
@@ -21,7 +26,7 @@ class NetworkDialer:
 
     def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
         self._store = store
-        self._entrance = Entrance(store, vault, settings)
+        self._entrance = Entrance(store, vault, settings, _left_out)
 
     def source(self, mailbox: Mailbox) -> MailSource:
         """Signs in at the source."""
@@ -42,6 +47,11 @@ class NetworkDialer:
         now = self._store.mailbox(mailbox.mailbox_id)
         if now is None or now.state in SETTLED:
             raise ControlRequested(now.state if now else MailboxState.CANCELLED)
+
+
+def _left_out(host: str, port: int, extension: str, said: str) -> None:
+    without = TABLE[extension].without
+    _log.info("extension_left_out", server=f"{host}:{port}", extension=extension, without=without, said=said)
 
 
 class _Maildrop:

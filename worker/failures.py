@@ -26,8 +26,16 @@ UNREACHABLE_TIMES = 14
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
 
+#: While it is waited for what others show; judged after so many looks.
+PERHAPS_SWAPPED = "perhaps_swapped"
+SWAPPED_LOOKS = 4
+
 #: Seconds to leave a server alone that asks to wait without saying how long.
 THROTTLE_SECONDS = 60.0
+
+
+#: Code of a destination that refuses one message after the other.
+TAKES_NOTHING = "destination_takes_nothing"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,6 +115,15 @@ TABLE: tuple[Row, ...] = (
         advice="{own}; then run the import command again",
     ),
     Row(
+        error=errors.NothingTaken,
+        code=TAKES_NOTHING,
+        how="park",
+        scope="mailbox",
+        again=ROOM_SECONDS,
+        advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
+        "at once by: mailhaul retry IMPORT",
+    ),
+    Row(
         error=errors.OverQuota,
         code="{side}_over_quota",
         how="park",
@@ -115,6 +132,16 @@ TABLE: tuple[Row, ...] = (
         advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
         "once by: mailhaul retry IMPORT",
     ),
+    Row(
+        error=errors.ForeignWriter,
+        code="destination_foreign_writer",
+        how="park",
+        scope="mailbox",
+        advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
+        "then: mailhaul retry IMPORT. What it brought is not copied again",
+    ),
+    Row(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
+    Row(error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
     Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
@@ -198,8 +225,18 @@ def describe(
     else:
         # The text of an unknown exception may hold anything, a password included; its type is enough here.
         sentence, detail = f"unexpected {type(error).__name__}", ""
+    alike = before is not None and (before.code == verdict.code or {before.code, verdict.code} <= _outage(verdict.code))
     times = before.times + 1 if before and before.code == verdict.code else 1
+    going_on = verdict.how in ("again", "wait", "replan") or bool(verdict.again_seconds)
     return Failure(
         code=verdict.code, sentence=sentence, detail=detail, advice=verdict.advice, at=at, folder=folder, times=times,
+        since=(before.since or before.at) if before and alike else at,
+        next_at=at + (verdict.again_seconds or verdict.delay_seconds) if going_on else 0.0,
         missing_bytes=missing_bytes,
     )  # fmt: skip
+
+
+def _outage(code: str) -> set[str]:
+    """Codes that tell of one and the same outage: the connection breaks first, and then no other can be opened."""
+    side = code.partition("_")[0]
+    return {f"{side}_connection_lost", f"{side}_unreachable"}

@@ -7,14 +7,14 @@ intents share one round trip.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
 from shared.events import GroupSettled, Listener
 from shared.fingerprint import MODULUS
 from shared.lifecycle import Control
 from shared.mail import Appended, KnownStatus
-from shared.model import Intent, Lease, Settled
+from shared.model import Intent, Lease, Note, Settled
 from shared.rates import Due
 from shared.store import WorkStore
 from shared.uids import Record, UidSet
@@ -57,6 +57,8 @@ class InFlight:
     refused: list[tuple[list[Sent], MailError]] = field(init=False, default_factory=list)
     #: Messages that the server took with OK and does not show.
     unseen: list[Sent] = field(init=False, default_factory=list)
+    #: Messages that the destination took.
+    taken: int = field(init=False, default=0)
     #: Whether anything was entered: an attempt with progress is not counted.
     progressed: bool = field(init=False, default=False)
     #: What is owed for what was moved, as the store said last: to be waited for before more is.
@@ -86,6 +88,16 @@ class InFlight:
         self._flying[intent.intent_id] = (intent, group)
         return intent.intent_id
 
+    def note_sent(self, token: str, note: Note) -> None:
+        """Adds to what is said of a message that was sent alone, when its answer comes."""
+        group = self._flying[token][1]
+        group[0] = replace(group[0], notes=(*group[0].notes, note))
+
+    def stored(self, answer: Appended) -> list[tuple[Sent, int]]:
+        """Which messages an answer says were stored, and under which destination UIDs; [] where it does not say."""
+        _, group = self._flying[str(answer.token)]
+        return list(zip((group[n] for n in answer.stored), map(int, answer.uids or ()), strict=False))
+
     def enter(self, answer: Appended) -> None:
         """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""
         intent, group = self._flying.pop(str(answer.token))
@@ -103,6 +115,7 @@ class InFlight:
             uids = list(map(int, answer.uids or ()))
         if uids:
             self.uidnext = max(self.uidnext, max(uids) + 1)
+        self.taken += len(stored)
         self.add(settled_group(intent.intent_id, stored, uids))
         refused: dict[int, tuple[list[Sent], MailError]] = {}
         for position, error in answer.refused.items():

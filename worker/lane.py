@@ -10,6 +10,8 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 
 import structlog
 
@@ -22,11 +24,14 @@ from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import Accounts
+from worker.alike import LOOKS
 from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
-from worker.failures import ATTEMPTS, UNIT_ATTEMPTS, describe, judge
+from worker.ends import Ends
+from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
+from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
 from worker.sessions import Dialer, Sessions
 from worker.verify import MailboxVerification
@@ -180,18 +185,38 @@ class Lane:
                 "it may kill its workers, see their logs"
             )
         if unit.kind is UnitKind.PLAN:
-            known = [folder for folder, _ in place.store.folders(unit.mailbox_id)]
+            planned = place.store.folders(unit.mailbox_id)
+            known = [folder for folder, _ in planned]
             options = self._options(lease)
             if options.accounts and place.accounts:
                 place.accounts.prepare(lease, options.accounts, sessions)
             source, destination = sessions.both(lease.mailbox)
-            lanes = MailboxPlan(lease, place.store, source, destination, options, place.plan_rules).run(known)
+            neighbours = Neighbours(lease, place.store, lambda: options)
+            ends = None
+            if not (options.same_mailbox or known):
+                counted = partial(place.store.import_tally, lease.mailbox.import_id)
+                ends = Ends(lease, source, destination, counted)
+            planning = MailboxPlan(
+                lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
+                unsettled_seconds=self._unsettled_seconds(lease),
+            )  # fmt: skip
+            lanes = planning.run(known, {folder.folder_id for folder, tally in planned if tally.pending})
             for _ in range(min(lanes - 1, 7)):
                 place.ring(UnitKind.COPY, lease.mailbox.import_id, "")
         elif unit.kind is UnitKind.VERIFY:
-            mode = self._options(lease).verify
+            options = self._options(lease)
             folders = place.store.folders(unit.mailbox_id)
-            MailboxVerification(lease, place.store, sessions, mode=mode, wish=wish, tell=place.tell).run(folders)
+            neighbours = Neighbours(lease, place.store, lambda: options)
+            MailboxVerification(
+                lease,
+                place.store,
+                sessions,
+                neighbours,
+                mode=options.verify,
+                wish=wish,
+                tell=place.tell,
+                settle_seconds=place.copy_rules.settle_seconds,
+            ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
             # Failed too often: halved, so that only the guilty message suffers.
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
@@ -203,14 +228,25 @@ class Lane:
             )
         else:
             source, destination = sessions.both(lease.mailbox)
+            neighbours = Neighbours(lease, place.store, lambda: self._options(lease))
             labels = EXTENSION in source.capabilities and self._options(lease).gmail_labels == LabelMode.FOLDERS
             rules, tell, sleep = place.copy_rules, place.tell, place.sleep
-            copying = BatchCopy(lease, place.store, source, destination, rules, wish, tell, labels, sleep)
+            copying = BatchCopy(
+                lease, place.store, source, destination, rules, wish, tell, neighbours, labels, sleep,
+                lambda: self._believed(lease),
+            )  # fmt: skip
             try:
                 return copying.run()
             finally:
                 self._progressed = copying.progressed
         return Closing()
+
+    def _unsettled_seconds(self, lease: Lease) -> float:
+        """How long what a run before this import had on the line may still arrive: workers of a store that was lost go on until
+        they notice, and leave no record."""
+        request = self._place.store.import_(lease.mailbox.import_id)
+        opened_at = request.created_at if request is not None else 0.0
+        return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
         """A server that said OK and asked to be asked less is asked for nothing more when this unit is done: no lane claims
@@ -244,6 +280,14 @@ class Lane:
         size = lease.unit.size_bytes * len(uids) // max(1, len(lease.unit.uids))
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
+    def _believed(self, lease: Lease) -> bool:
+        """Whether a destination that refuses every message is believed to mean the messages: it never took any of this mailbox, or
+        looking again some times brought nothing else."""
+        store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
+        took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
+        looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
+        return not took or looks >= LOOKS
+
     def _missing(self, lease: Lease, error: Exception) -> int:
         """Bytes of room that what is still to be copied lacks; 0 where that is not the matter, or nobody says."""
         if not isinstance(error, OverQuota):
@@ -257,7 +301,7 @@ class Lane:
     def _failed(self, lease: Lease, error: Exception, missing_bytes: int = 0) -> str:
         """Does what the table says about `error`; returns its code."""
         # What got on in between did not fail in a row.
-        place, before = self._place, None if self._progressed else lease.mailbox.failure
+        place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
         wish = place.attendant.wish(lease)
         if wish == "lost" and isinstance(error, ConnectionLost):
             error = LeaseLost("the lease ran out, and the sessions were shut")

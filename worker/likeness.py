@@ -57,6 +57,7 @@ def _marks(seen: Sighting) -> Iterator[Hashable]:
         yield "id", seen.message_id
     if seen.fingerprint != NO_FINGERPRINT:
         yield "header", seen.fingerprint
+    if seen.in_ascii:
         yield "ascii", seen.in_ascii
 
 
@@ -64,7 +65,7 @@ def _groups(seen: Sighting) -> Iterator[Hashable]:
     if seen.internaldate is not None:
         yield from {seen.internaldate, clamp(seen.internaldate)}
     if seen.fingerprint == NO_FINGERPRINT:
-        yield "no header"
+        yield NO_FINGERPRINT
 
 
 def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:

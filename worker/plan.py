@@ -6,11 +6,12 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
 from shared.errors import ConnectionLost, FolderRefused
+from shared.events import Listener
 from shared.folders import MappedFolder
 from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
@@ -19,10 +20,13 @@ from shared.mail.numbers import known_statuses
 from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.plan import Change, delta
 from shared.store import WorkStore
-from shared.uids import UidSet
+from shared.uids import NO_UIDS, UidSet
 from worker.carry import FlagCarrying
 from worker.cut import Cutting, PlanRules, Skipped
+from worker.ends import Ends
 from worker.folder_making import make_folders
+from worker.listing import stated_more
+from worker.neighbours import Neighbours
 from worker.sessions import together
 
 __all__ = ["MailboxPlan", "PlanRules"]
@@ -51,25 +55,38 @@ class MailboxPlan:
         destination: MailDestination,
         options: Options,
         rules: PlanRules,
+        tell: Listener,
+        neighbours: Neighbours,
+        ends: Ends | None = None,
+        *,
+        unsettled_seconds: float = 0.0,
     ) -> None:
+        """`ends`: what a mailbox that was never planned is looked at for; None where a person said that it is right.
+        `unsettled_seconds` as for `Cutting`."""
+        self._ends = ends
+        self._pending: Collection[str] = ()
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
-        self._cutting = Cutting(store, source, destination, options, rules)
+        self._cutting = Cutting(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
         self._flags = FlagCarrying(lease, store, source, destination)
         #: The source folder that is open, and how it was then.
         self._open: tuple[bytes, KnownStatus] | None = None
+        #: Source folder → messages that STATUS states.
+        self._stated: dict[bytes, int] = {}
         #: What was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
-    def run(self, known: Sequence[Folder]) -> int:
-        """Enters every folder; `known` is what an earlier pass planned. Returns how many lanes what is to be copied is
-        worth, at most one a folder; 0 for nothing. Raises what the ports raise."""
+    def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
+        """Enters every folder; `known` is what an earlier pass planned, of which `pending` have messages without an outcome.
+        Returns how many lanes what is to be copied is worth, at most one a folder; 0 for nothing. Raises what the ports raise,
+        and `SettleLater`."""
         before = {folder.folder_id: folder for folder in known}
         made = make_folders(self._source, self._destination, self._options, known)
         apart, mailbox = made.left_out, self._lease.mailbox
         if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
+        self._pending = pending
         # Last those that could not be opened: some servers close the connection at one.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
@@ -78,12 +95,14 @@ class MailboxPlan:
         )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
+        filled = False
         for order, (one, source, destination) in enumerate(zip(mapped, there, here, strict=True), start=1):
-            folder = self._folder(one)
+            folder, untold = self._folder(one), 0
             try:
                 for coming in takewhile(lambda n: plain[n], range(order - 1, min(order - 1 + FORESEEN, len(mapped)))):
                     self._source.foresee(mapped[coming].source_name)
-                source = source or self._opened(folder.source_name)
+                if source is None:
+                    source, untold = self._opened_fully(folder.source_name)
             except ConnectionLost as error:
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
                 if not self._doubtful(one, before):
@@ -95,11 +114,16 @@ class MailboxPlan:
                 continue
             if isinstance(destination, Exception):
                 destination = NOT_THERE
-            plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id))
+            if self._ends and source.messages and not filled:
+                filled = True
+                self._ends.look(mapped, source, here, order - 1)
+            plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
             if plan is not None:
                 plans.append((plan, order))
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
                 self._enter(plans)
+        if self._ends and not filled:
+            self._ends.look_at_all(here)
         self._enter(plans)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
@@ -107,16 +131,17 @@ class MailboxPlan:
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
     ) -> list[KnownStatus | Exception | None]:
         """STATUS of what was planned before, to see whether it changed; None for what has to be opened: the others, what STATUS
-        leaves a number out of, and where it tells a lower UIDNEXT than was told before."""
+        leaves a number out of, and where it tells a lower UIDNEXT than was told before. All are asked for, while the
+        destination is: EXAMINE must not tell of fewer messages than STATUS."""
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
-        known = [
-            m.source_name
-            for m in mapped
-            if self._folder(m).folder_id in before and not alone and not self._doubtful(m, before)
-        ]
-        asked = dict(zip(known, self._source.statuses(known), strict=True))
-        return [_sure(asked.get(m.source_name), before.get(self._folder(m).folder_id)) for m in mapped]
+        names = [m.source_name for m in mapped if not alone and not self._doubtful(m, before)]
+        asked = dict(zip(names, self._source.statuses(names), strict=True))
+        for name, told in asked.items():
+            if not isinstance(told, Exception):
+                self._stated[name] = told.messages or 0
+        known = [(asked.get(m.source_name), before.get(self._folder(m).folder_id)) for m in mapped]
+        return [None if folder is None else _sure(told, folder) for told, folder in known]
 
     def _plain(
         self,
@@ -150,6 +175,19 @@ class MailboxPlan:
                 return error
         return self._open[1]
 
+    def _opened_fully(self, name: bytes) -> tuple[KnownStatus | Exception, int]:
+        """The same, opened again where STATUS stated more messages; and how many more it states after all."""
+        opened, stated = self._opened(name), self._stated.pop(name, 0)
+        if isinstance(opened, Exception) or stated <= opened.messages:
+            return opened, 0
+        try:
+            opened, untold = stated_more(self._source, name, opened, stated)
+        except FolderRefused as error:
+            self._open = None
+            return error, 0
+        self._open = (name, opened)
+        return opened, untold
+
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
         """Enters what was planned; other lanes may begin with it while the rest is listed."""
         self._store.plan_folders(self._lease, plans)
@@ -178,7 +216,7 @@ class MailboxPlan:
         )
 
     def _plan_folder(
-        self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None
+        self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None, untold: int
     ) -> FolderPlan | None:
         found = delta(there, before)
         moved = before is not None and not here.same_uids(before.destination_uidvalidity)
@@ -196,23 +234,28 @@ class MailboxPlan:
             destination_uidvalidity=here.uidvalidity or 0,
             remade=before.remade + 1 if before is not None and moved else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
+            destination_messages=here.messages if fresh or before is None else before.destination_messages,
+            accounted=here.uidnext or 0,
         )
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self._cutting.skipped(before)
-        plan = FolderPlan(folder=snapshot, reset=reset)
-        if there.messages and (fresh or found.change is Change.CHANGED or skipped.again):
-            opened = self._opened(folder.source_name)
+        hidden = NO_UIDS if fresh or before is None else before.hidden
+        plan = FolderPlan(folder=snapshot, reset=reset, withheld=0)
+        if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
+            opened, more = self._opened_fully(folder.source_name)
             if isinstance(opened, Exception):
                 raise opened
-            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped)
+            untold = max(untold, more)
+            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
             if fresh and not modseq:
                 self._flags.keep(snapshot)
-        elif (
-            before is not None and not reset and snapshot == replace(before, verified="", doubts=UidSet(), unchecked=0)
-        ):
-            return None
+        elif before is not None and not reset:
+            # What arrived at the destination counts where a batch still has to be told what is no reason to stop.
+            same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
+            if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
+                return None
         return plan
 
     def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
@@ -228,7 +271,10 @@ def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> Kno
     if status is None or isinstance(status, Exception):
         return status
     known = status.known()
-    return known if known is not None and before is not None and known.uidnext >= before.uidnext else None
+    if known is None or before is None or known.uidnext < before.uidnext:
+        return None
+    # What told a mod-sequence before and does not now may tell it when it is opened.
+    return None if before.highestmodseq and not known.highestmodseq else known
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:

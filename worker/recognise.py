@@ -32,7 +32,8 @@ class Recognised:
     @property
     def exact(self) -> bool:
         """Whether nothing of it is known to differ, as far as it was read."""
-        return (self.original.digest, self.original.size_bytes) == (self.copy.digest, self.copy.size_bytes)
+        one, other = self.original, self.copy
+        return (one.digest, one.size_bytes, one.nuls) == (other.digest, other.size_bytes, other.nuls)
 
 
 class Recognition:

@@ -16,8 +16,8 @@ from shared.lifecycle import Control
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
-from shared.uids import UidSet
-from worker.decide import Sent, pair, settled_group
+from shared.uids import NO_UIDS, UidSet
+from worker.decide import Sent, pair, settled_group, watched
 from worker.likeness import sent_date
 from worker.recognise import Recognition
 
@@ -45,15 +45,21 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
     return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
 
 
-#: A window of UIDs wider than this is listed first: servers may jump ahead with their UIDs.
+#: Why a message that is found is read back: whoever sent it is gone, with what was seen of it.
+UNSEEN = "found after the connection broke"
+
+#: A window of UIDs wider than this, or than the folder has messages, is listed first: servers may jump ahead with their UIDs.
 WIDE = 50_000
 
 
 def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
     """What stands in the folder now open from UID `low` on and is not in `known`. `status` is of a fresh SELECT."""
     window = UidSet.span(low, status.uidnext - 1)
-    if len(window) > WIDE:
-        window = UidSet.of(uid for uid, _ in destination.sizes(status) if uid >= low)
+    if len(window - known) > min(WIDE, status.messages):
+        listed = UidSet.of(uid for uid, _ in destination.sizes(status))
+        if len(listed) < status.messages:
+            listed |= UidSet.of(uid for uid, _ in destination.look_again(listed)[0])
+        window = window & listed
     return list(destination.sightings(window - known))
 
 
@@ -81,11 +87,13 @@ def look(
     status: KnownStatus,
     intents: Sequence[Intent],
     settle_seconds: float,
+    theirs: UidSet = NO_UIDS,
 ) -> Looked:
-    """Settles the intents that an earlier holder left. Both folders are open. Raises what the ports raise."""
+    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought. Both folders are
+    open. Raises what the ports raise."""
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
-    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id))
+    candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)
     pairs = Recognition(source, destination).among(wanted_uids, candidates)
 
     settled, withdrawn, missing = [], [], UidSet()
@@ -101,12 +109,18 @@ def look(
         missing |= absent
         if here:
             group = [
-                Sent(uid=s.uid, size_bytes=s.size_bytes, internaldate=sent_date(s), fingerprint=s.fingerprint)
+                Sent(
+                    uid=s.uid,
+                    size_bytes=s.size_bytes,
+                    internaldate=sent_date(s),
+                    fingerprint=s.fingerprint,
+                    notes=(watched(s.uid, UNSEEN),),
+                )
                 for s in (found.original for found in here)
             ]
             settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))
         else:
             withdrawn.append(intent.intent_id)
-    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=wanted_uids).word
+    word = store.progress(lease, settled=settled, withdrawn=withdrawn, doubts=missing).word
     found = UidSet.of(uid for s in settled for record in s.records for uid in record.source)
     return Looked(found=found, absent=missing, wait_seconds=wait, wanted=word)

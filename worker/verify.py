@@ -6,26 +6,38 @@ while the folder is open (`worker.copy`); here the folders are counted, and what
 sums differ are both sides compared message by message. "anew" reads every folder again; "full" reads every message on
 both sides and compares SHA-256 of the canonical bytes.
 
-The only thing ever removed is a second copy that is proved to be ours: its source message was once in doubt, it is not
-in the ledger, it came after the import began, and its bytes and date are those of the copy that is in the ledger.
+The only thing ever removed is a second copy that is proved to be ours (`worker.doubles`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Final
 
-from shared.dates import clamp
+from shared.errors import FolderChanged, FolderRefused
 from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
+from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.mail.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
-from shared.store import WorkStore
-from shared.uids import UidSet
+from shared.model.ledger import AUDITED
+from shared.store import Store
+from shared.uids import Uid, UidSet
+from worker.closing import SettleLater
+from worker.copy import MOST_REMADE
+from worker.difference import CONTENT, FORM, Told, difference, unlike
+from worker.doubles import doubles, notes_of
 from worker.inflight import stop_on
+from worker.neighbours import Neighbours
 from worker.sessions import Sessions
-from worker.settle import arrived
+
+#: So many settle times after a message was sent again, its first copy is no longer waited for.
+LATE_TIMES = 4
+
+#: What of it is told and counted in the metrics.
+MISMATCHES: Final = (CONTENT, FORM, "missing")
 
 
 class MailboxVerification:
@@ -34,157 +46,189 @@ class MailboxVerification:
     def __init__(
         self,
         lease: Lease,
-        store: WorkStore,
+        store: Store,
         sessions: Sessions,
+        neighbours: Neighbours,
         *,
         mode: str,
         wish: Callable[[], str],
         tell: Listener,
+        settle_seconds: float = 30.0,
     ) -> None:
-        """`mode` is `Options.verify`."""
-        self._lease, self._store, self._sessions = lease, store, sessions
+        """`mode` is `Options.verify`; `settle_seconds` as in `CopyRules`."""
+        self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
+        self._settle_seconds = settle_seconds
+        #: Whether an earlier run had brought mail of which no record is left.
+        self._lost = False
+        #: What is to be told of second copies in the folder at hand.
+        self._doubles: list[Note] = []
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
         """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
         folders = [(folder, tally) for folder, tally in planned if folder.destination_uidvalidity]
+        self._wait_for_late_arrivals([folder for folder, _ in folders])
+        self._lost = any(tally[Outcome.ALREADY_PRESENT] for _, tally in folders)
         audits = []
         if folders:
             destination = self._sessions.destination(self._lease.mailbox)
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
+                if folder.remade < MOST_REMADE and _is_another(destination, folder, status):
+                    raise FolderChanged("destination", f"{folder.display} is no longer the folder that was filled")
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
                 if seen == folder.verified and self._mode == "default":
                     continue
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
-                if (
-                    self._mode != "default"
-                    or folder.unchecked
-                    or folder.doubts
-                    or status.messages < ours
-                    or tally.altered
-                ):
+                told = tally.altered or tally.normalised or tally.missing or tally.watched
+                # More than ours came since it was planned: delivered, or second copies.
+                more = status.messages > folder.destination_messages + tally[Outcome.COPIED]
+                looked = folder.unchecked or folder.doubts or status.messages < ours or more
+                if self._mode != "default" or looked or told:
                     # Fewer than the ledger says, and nobody knows which: all are looked at.
                     thorough = self._mode != "default" or status.messages < ours
-                    audits.append(self._folder(destination, folder, thorough))
+                    notes = self._store.notes(folder.folder_id) if told else []
+                    audits.append(self._folder(destination, folder, thorough, more, notes))
                 else:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
         self._store.audit(self._lease, audits)
 
-    def _folder(self, destination: MailDestination, folder: Folder, thorough: bool) -> Audit:
+    def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
+        """What was sent again since it was not found may still arrive a first time: nothing is verified before that is over."""
+        late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
+        if late > self._lease.claimed_at and any(folder.doubts for folder in folders):
+            raise SettleLater(late - self._lease.claimed_at)
+
+    def _folder(
+        self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
+    ) -> Audit:
+        """`more`: it holds more messages than it should; `kept`: what an earlier pass noted of its messages."""
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
+        told = Told.of(kept)
         digests: dict[str, int] = {}
         notes: list[Note] = []
         checked = []
         for entry in entries:
             stop_on(self._wish())
+            pairs = [pair for record in entry.records for pair in record.pairs()]
             if entry.checked and not thorough:
+                pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
+                notes += self._compared(destination, folder, pairs, told) if pairs else []
                 continue
-            digest, found = self._entry(destination, folder, entry)
+            digest, found = self._entry(destination, folder, entry, pairs, told)
             notes += found
-            if not found:
+            if not any(note.what == "missing" for note in found):
+                # What differs is noted, and looked at again for that.
                 digests |= {entry.name: digest} if digest != entry.digest else {}
                 checked.append(entry.name)
-        if folder.doubts:
+        self._doubles = []
+        if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
-        altered, missing = (sum(note.what == what for note in notes) for what in ("altered", "missing"))
-        for what, n in (("altered", altered), ("missing", missing)):
-            if n:
-                self._tell(VerifyMismatch(what=what, messages=n))
+        numbers = {what: sum(note.what == what for note in notes) for what in AUDITED}
+        known = {(note.uid, note.what) for note in kept}
+        for what in MISMATCHES:
+            if new := sum(note.what == what and (note.uid, what) not in known for note in notes):
+                self._tell(VerifyMismatch(what=what, messages=new))
         return Audit(
             folder_id=folder.folder_id,
             verified=_seen(folder, status),
             digests=digests,
             checked=tuple(checked),
-            altered=altered,
-            missing=missing,
-            notes=tuple(notes),
+            notes=(*notes, *self._doubles),
+            **numbers,
         )
 
-    def _entry(self, destination: MailDestination, folder: Folder, entry: LedgerEntry) -> tuple[int, list[Note]]:
-        """The digest of what the destination shows, and what differs from the source."""
-        wanted = UidSet.of(uid for record in entry.records for uid in record.destination)
+    def _entry(
+        self,
+        destination: MailDestination,
+        folder: Folder,
+        entry: LedgerEntry,
+        pairs: Sequence[tuple[Uid, Uid]],
+        told: Told,
+    ) -> tuple[int, list[Note]]:
+        """The digest of what the destination shows of a whole entry, and what differs from the source."""
+        here, digest = self._here(destination, UidSet.of(to for _, to in pairs))
+        if digest == entry.digest and len(here) == len(pairs) and not self._full:
+            pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
+        return digest, list(self._differences(folder, pairs, here, told)) if pairs else []
+
+    def _compared(
+        self, destination: MailDestination, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], told: Told
+    ) -> list[Note]:
+        """What differs of just these."""
+        here, _ = self._here(destination, UidSet.of(to for _, to in pairs))
+        return list(self._differences(folder, pairs, here, told))
+
+    def _here(self, destination: MailDestination, wanted: UidSet) -> tuple[dict[int, Sighting], int]:
         here: dict[int, Sighting] = {}
         digest = 0
         for s in destination.sightings(wanted, full=self._full):
             here[s.uid] = s
             digest += mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint)
-        digest %= MODULUS
-        if digest == entry.digest and len(here) == len(wanted) and not self._full:
-            return digest, []
-        return digest, list(self._differences(folder, entry, here))
+        return here, digest % MODULUS
 
-    def _differences(self, folder: Folder, entry: LedgerEntry, here: dict[int, Sighting]) -> Iterator[Note]:
+    def _differences(
+        self, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], here: dict[int, Sighting], told: Told
+    ) -> Iterator[Note]:
+        settled = {} if self._full else told.settled
         source = self._sessions.source(self._lease.mailbox)
-        status = source.open(folder.source_name)
-        if not status.same_uids(folder.uidvalidity):
-            return  # planned anew with the next pass; nothing can be said of the old UIDs
-        uids = UidSet.of(uid for record in entry.records for uid in record.source)
-        there = {s.uid: s for s in source.sightings(uids, full=self._full)}
-        pairs = [pair for record in entry.records for pair in record.pairs()]
-        if not self._full:
-            # Some sources tell sizes that are not those of the bytes they send (Exchange): the bytes are counted.
-            unsure = UidSet.of(
-                uid for uid, to in pairs if uid in there and to in here and _unlike(there[uid], here[to])
-            )
-            there |= {s.uid: s for s in source.sightings(unsure, full=True)} if unsure else {}
-            # Servers cut odd headers up in different ways: where only that differs, the bytes decide.
-            odd = UidSet.of(
-                to for uid, to in pairs if uid in unsure and there[uid].size_bytes == here[to].size_bytes
-            )  # fmt: skip
-            destination = self._sessions.destination(self._lease.mailbox)
-            here |= {s.uid: s for s in destination.sightings(odd, full=True)} if odd else {}
+        there: dict[int, Sighting] = {}
+        open_ = [(uid, to) for uid, to in pairs if to in here and uid not in settled]
+        # With another UIDVALIDITY nothing can be said of the old UIDs: it is planned anew with the next pass.
+        if pairs and source.open(folder.source_name).uidvalidity == folder.uidvalidity:
+            uids = UidSet.of(uid for uid, to in pairs if uid not in settled)
+            there = {s.uid: s for s in source.sightings(uids, full=self._full)}
+            if not self._full:
+                # Some sources tell sizes that are not those of the bytes they send (Exchange), servers cut odd headers up in
+                # different ways, and what was watched may be changed where neither shows: the bytes decide.
+                deep = [
+                    (uid, to)
+                    for uid, to in open_
+                    if uid in there and (uid in told.deep or unlike(there[uid], here[to]))
+                ]
+                if deep:
+                    destination = self._sessions.destination(self._lease.mailbox)
+                    there |= {s.uid: s for s in source.sightings(UidSet.of(uid for uid, _ in deep), full=True)}
+                    here |= {s.uid: s for s in destination.sightings(UidSet.of(to for _, to in deep), full=True)}
         for uid, to in pairs:
             original, copy = there.get(uid), here.get(to)
             if copy is None:
                 yield _note(uid, "missing", f"UID {to} is no longer in the destination folder", original)
-            elif original is not None and (reason := self._difference(original, copy)):
-                yield _note(uid, "altered", reason, original)
-
-    @staticmethod
-    def _difference(original: Sighting, copy: Sighting) -> str:
-        """What the destination changed, in words; "" when nothing that matters."""
-        said = []
-        if original.internaldate is not None and copy.internaldate != clamp(original.internaldate):
-            said.append("internal date changed by the destination")
-        if original.digest and copy.digest and original.digest != copy.digest:
-            said.append("content differs (SHA-256 of canonical bytes)")
-        elif original.size_bytes != copy.size_bytes:
-            said.append(f"stored as {copy.size_bytes} bytes instead of {original.size_bytes}")
-        return "; ".join(said)
+            elif original is None:
+                yield from told.of_uid(uid)  # it was compared before, or cannot be any more
+            elif found := difference(original, copy):
+                yield _note(uid, found.what, found.reason, original)
 
     def _remove_second_copies(
         self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
     ) -> KnownStatus:
-        """Removes what is proved to be a second copy of ours; the folder's status afterwards."""
+        """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
-        ledger = UidSet.of(pairs.values())
-        mine = UidSet.of(pairs[uid] for uid in folder.doubts if uid in pairs)
-        extras = arrived(destination, status, folder.destination_uidnext, ledger) if mine else []
-        if not extras:
+        theirs = self._neighbours.beside(folder).taken
+        found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
+        ours = UidSet.of(double.extra for double in found if double.ours)
+        removed = bool(ours) and destination.remove(ours)
+        self._doubles += notes_of(found, removed=removed)
+        if not removed:
             return status
-        keys = {(s.fingerprint, s.size_bytes, s.internaldate) for s in destination.sightings(mine)}
-        suspects = UidSet.of(s.uid for s in extras if (s.fingerprint, s.size_bytes, s.internaldate) in keys)
-        if not suspects:
-            return status
-        ours = {s.digest for s in destination.sightings(mine, full=True)}
-        proved = UidSet.of(s.uid for s in destination.sightings(suspects, full=True) if s.digest in ours)
-        if not proved or not destination.remove(proved):
-            return status
-        self._tell(DuplicatesRemoved(messages=len(proved)))
+        self._tell(DuplicatesRemoved(messages=len(ours)))
         return destination.open(folder.destination_name)
+
+
+def _is_another(destination: MailDestination, folder: Folder, status: KnownStatus | Exception) -> bool:
+    """Whether the folder that was filled is gone: removed, or removed and made again by somebody."""
+    if isinstance(status, Exception):
+        there = {one.name for one in destination.listing().folders if selectable(one)}
+        return isinstance(status, FolderRefused) and folder.destination_name not in there
+    return not status.same_uids(folder.destination_uidvalidity)
 
 
 def _seen(folder: Folder, status: KnownStatus) -> str:
     return f"{folder.uidvalidity}:{folder.uidnext}/{status.uidvalidity}:{status.uidnext}:{status.messages}"
-
-
-def _unlike(original: Sighting, copy: Sighting) -> bool:
-    return original.size_bytes != copy.size_bytes or original.fingerprint != copy.fingerprint
 
 
 def _note(uid: int, what: str, reason: str, seen: Sighting | None) -> Note:

@@ -17,10 +17,10 @@ EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad 
 
 app = typer.Typer(
     name="mailhaul",
-    help="Moves mailboxes from any IMAP server into your own: nothing lost, nothing twice, nothing changed.",
+    help="Moves mailboxes from any IMAP or POP3 server into your own: nothing lost, nothing twice, nothing changed.",
     epilog=EPILOG,
     no_args_is_help=True,
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
@@ -30,7 +30,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     if version:
         from importlib.metadata import PackageNotFoundError

@@ -7,7 +7,8 @@ happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time as now
 
 from producer import operations
@@ -16,6 +17,7 @@ from producer.cli.noting import note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
 from shared.credentials import Secret
+from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import Control
 from shared.model import Import, Mailbox
@@ -41,19 +43,21 @@ class Acts:
 
     def control(self, request: Import, word: Control, login: str) -> int:
         """As `operations.control`."""
-        self._note(f"import {word.value}", request, login=login)
-        return operations.control(self._ground.store, self._ground.ring, request, word, login)
+        with self._noted(f"import {word.value}", request, login) as told:
+            return told(operations.control(self._ground.store, self._ground.ring, request, word, login))
 
     def retry(self, request: Import, login: str) -> tuple[int, int]:
         """As `operations.retry`."""
-        self._note("import retried", request, login=login)
-        return operations.retry(self._ground.store, self._ground.ring, request, login)
+        with self._noted("import retried", request, login) as told:
+            found = operations.retry(self._ground.store, self._ground.ring, request, login)
+            told(found[0])
+            return found
 
     def verify(self, request: Import, login: str, *, full: bool) -> int:
         """As `operations.verify`."""
-        self._note("import verified", request, login=login, full=full)
         days = self._ground.settings.retention_days
-        return operations.verify(self._ground.store, self._ground.ring, request, days, full=full, login=login)
+        with self._noted("import verified", request, login, full=full) as told:
+            return told(operations.verify(self._ground.store, self._ground.ring, request, days, full=full, login=login))
 
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
         """As `operations.replace_credentials`."""
@@ -74,6 +78,11 @@ class Acts:
         self._note("credentials deleted", request)
         return operations.forget(self._ground.store, request)
 
+    def close(self, request: Import) -> bool:
+        """As `operations.close`."""
+        self._note("import closed", request, name=request.name)
+        return operations.close(self._ground.store, request)
+
     def set_window(self, request: Import, hours: Hours) -> None:
         """As `operations.set_window`, from now on."""
         self._note("hours set", request, window=hours.text)
@@ -87,6 +96,24 @@ class Acts:
     def spool(self, request: Import, login: str) -> None:
         """Messages of the source are about to be kept as files of this machine."""
         self._note("refused messages kept", request, login=login)
+
+    @contextlib.contextmanager
+    def _noted(self, what: str, request: Import, login: str, **detail: object) -> Iterator[Callable[[int], int]]:
+        """Notes an act on mailboxes that are there (`UsageError` before it where there is none), and how it ended where nothing
+        was done: refused, with the reason, or without effect. The act is told how many mailboxes it changed."""
+        operations.find_mailboxes(self._ground.store, request, login)
+        self._note(what, request, login=login, **detail)
+
+        def told(mailboxes: int) -> int:
+            if not mailboxes:
+                self._note("act changed nothing", request, act=what, login=login)
+            return mailboxes
+
+        try:
+            yield told
+        except UsageError as error:
+            self._note("act refused", request, act=what, login=login, why=str(error))
+            raise
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:
         about = {"import_id": request.import_id} if request else {}

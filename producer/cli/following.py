@@ -13,11 +13,13 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INTERRUPTED, say
 from producer.coordinator import tally as tallying
-from producer.coordinator.tally import Progress, Sample, Window
+from producer.coordinator.estimate import NO_CAPS
+from producer.coordinator.pace import Sample, Window, may_move
+from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_size
 from producer.operations import ErrorGroup
 from producer.show import document
-from producer.show.lines import error_lines, mailbox_line, outcome_words, progress_line, summary
+from producer.show.lines import error_lines, mailbox_line, outcome_words, percent, progress_line, state_bar, summary
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
@@ -25,7 +27,7 @@ from producer.show.waiting import waiting_lines
 from producer.trouble import troubled, unreadable_folders
 from shared.errors import StoreError, UsageError
 from shared.folder_names import visible
-from shared.lifecycle import ImportState
+from shared.lifecycle import ImportState, MailboxState
 from shared.logs import clean
 from shared.model import Import, Stranded, Wait
 from shared.store import Store
@@ -48,6 +50,7 @@ class Watch:
         self._groups: Sequence[ErrorGroup] = ()
         self._stranded = Stranded()
         self._waits: Sequence[Wait] = ()
+        self._caps = NO_CAPS
         self._rows_due = 0.0
         self._last: Progress | None = None
         #: How long to wait before the next look.
@@ -71,18 +74,24 @@ class Watch:
             raise UsageError(f"import {self._import_id} is no longer in the store")
         counts, mailboxes = store.import_tally(self._import_id)
         done = sum(counts.outcomes.values())
-        self._window = self._window.with_sample(
-            Sample(at=time.monotonic(), messages=done, size_bytes=counts.done_bytes)
-        )
+        sample = Sample(
+            at=time.monotonic(), messages=done, size_bytes=counts.done_bytes,
+            mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
+        )  # fmt: skip
+        self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
-            self._stranded, self._waits = store.stranded(self._import_id), store.waits(self._import_id)
-        progress = tallying.progress(request, counts, mailboxes, self._window, self._stranded, self._waits)
+            self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
+        rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
+        progress = tallying.progress(
+            request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
+        )
         if time.monotonic() >= self._rows_due and not progress.finished:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = store.waits(self._import_id)
+            self._waits = operations.waits_of(store, request)
+            self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         self._shown.show(progress, self._rows, self._groups)
         self._last, self.pause_seconds = progress, LOOK_SECONDS
@@ -97,10 +106,16 @@ def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGr
     return progress, tallying.exit_code(progress), groups
 
 
+def progress_at(ground: Ground, request: Import) -> Progress:
+    """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
+    progress = operations.progress_of(ground.store, request)
+    return replace(progress, interrupted=bool(ground.owner and request.state is ImportState.RUNNING))
+
+
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """All imports."""
     with open_ground(state_dir, make=False) as ground:
-        found = [operations.progress_of(ground.store, request) for request in ground.store.imports()]
+        found = [progress_at(ground, request) for request in ground.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
@@ -108,7 +123,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
         for progress in [] if as_json else found:
             request = progress.request
             print(
-                f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  "
+                f"{request.import_id[:8]}  {clean(request.name)}  {progress.word}  {percent(progress.share)}  "
                 f"{progress.mailboxes_complete}/{progress.mailboxes_total} mailboxes  "
                 f"{progress.done_messages:,}/{progress.tally.messages:,} messages  "
                 f"{request.source.url} → {request.destination.url}"
@@ -116,12 +131,12 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     return COMPLETE
 
 
-def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
+def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
     """Where it stands."""
     with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
-        progress = operations.progress_of(store, request)
+        progress = progress_at(ground, request)
         rows = operations.find_mailboxes(store, request, login)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
@@ -141,15 +156,19 @@ def run_status(which: str, login: str, *, as_json: bool, state_dir: Path | None)
         else:
             unreadable = {mailbox.mailbox_id: unreadable_folders(store, mailbox) for mailbox, _ in rows}
             progress = replace(progress, unreadable_folders=sum(unreadable.values()))
-            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works())
+            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works(), failed=failed)
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str) -> None:
+def _print_status(
+    progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str, *, failed: bool
+) -> None:
     """`unreadable`: folders that cannot be read at the source, by mailbox id."""
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
+    if progress.mailboxes_total:
+        print(f"  {state_bar(progress.mailboxes)}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     for line in waiting_lines(progress):
@@ -157,10 +176,12 @@ def _print_status(progress: Progress, rows: Rows, unreadable: Mapping[str, int],
     if nobody_works:
         print(f"  {nobody_works}")
     amiss = [pair for pair in rows if troubled(pair[0]) or unreadable[pair[0].mailbox_id]]
-    shown = rows if len(rows) <= _NAMED else amiss[:_NAMED]
+    shown = amiss if failed else rows if len(rows) <= _NAMED else amiss[:_NAMED]
     for mailbox, own in shown:
         print(mailbox_line(mailbox, own, unreadable[mailbox.mailbox_id]))
-    if len(shown) < len(rows):
+    if failed and not amiss:
+        print("  no mailbox has trouble")
+    elif len(shown) < len(rows):
         print(f"  … {len(rows)} mailboxes in all: mailhaul status --json, or --mailbox LOGIN")
     if amiss:
         print("  what to do: mailhaul errors")

@@ -31,13 +31,14 @@ def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
 def status(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    failed: Annotated[bool, typer.Option("--failed", help="Only mailboxes with trouble, all of them.")] = False,
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Where an import stands, by mailbox. With --mailbox: by folder."""
     from producer.cli import following
 
-    return following.run_status(which, mailbox, as_json=as_json, state_dir=state_dir)
+    return following.run_status(which, mailbox, failed=failed, as_json=as_json, state_dir=state_dir)
 
 
 def watch(which: ImportArgument = "", as_json: JsonOption = False, state_dir: StateOption = None) -> int:
@@ -64,7 +65,7 @@ def report(
     which: ImportArgument = "",
     state_dir: StateOption = None,
 ) -> int:
-    """Write results.csv, failures.csv, folders.csv and summary.json."""
+    """Write results.csv, failures.csv, notes.csv, folders.csv and summary.json."""
     from producer.cli import following
 
     return following.run_report(which, out, state_dir=state_dir)
@@ -76,7 +77,7 @@ def spool(
     mailbox: MailboxOption = "",
     state_dir: StateOption = None,
 ) -> int:
-    """Keep what the destination did not take as .eml files, with an index.csv. Exit 3 when one could not be had."""
+    """Save messages rejected by the destination as .eml files. Exit 3 when one could not be had."""
     from producer.cli import spooling
 
     return spooling.run_spool(which, out, mailbox, state_dir=state_dir)

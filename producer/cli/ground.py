@@ -71,7 +71,7 @@ class Ground:
         if not self.owner and self.store.workers():
             return ""
         if self.embedded:
-            return "no worker is running: run the import command again, or `mailhaul up`"
+            return "nothing is running: `mailhaul up` starts workers; the import command does too"
         return "no worker is running: start `mailhaul worker` and `mailhaul coordinator`, or `mailhaul up`"
 
     @property

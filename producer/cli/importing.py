@@ -31,9 +31,10 @@ from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.show import document
 from producer.show.destinations import destination_lines
-from producer.show.lines import spoken_mailboxes, summary
+from producer.show.lines import known_part, mailbox_words, spoken_mailboxes, summary
 from producer.show.live import Display, display
 from producer.show.naming import naming_lines
+from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
 
@@ -52,6 +53,7 @@ def run_import(
 ) -> int:
     """The exit code."""
     began = time.monotonic()
+    seen: list[Progress] = []
     with (
         interruptible() as interrupted,
         shelf_for(spool, "--spool-refused") as shelf,
@@ -68,24 +70,50 @@ def run_import(
             if request.accounts.generate:
                 rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
-            if ground.store.import_(wanted.import_id) is None:
+            known = ground.store.import_(wanted.import_id)
+            if known is None:
                 for line in destination_lines(rows):
                     say(line)
+            elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
+                say(f"import {clean(known.name)} was paused; this command resumes it")
             Acts(ground).begin(request, wanted, mailboxes, rows)
             opened = operations.find_import(ground.store, wanted.import_id)
             with display() as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
                 shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
-                progress = _wait(ground, staff, opened, interrupted, shown)
+                progress = _wait(ground, staff, opened, interrupted, shown, seen)
             if progress is None:
                 say("stopping …")
             else:
                 if shelf is not None:
                     keep_refused(ground, opened, shelf, interrupted)
                 return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
-    say("interrupted; run the same command to go on")
+    say(f"{_how_far(seen)}; run the same command to go on")
     return INTERRUPTED
+
+
+def follow(ground: Ground, request: Import, before: Tally) -> int:
+    """Works on an import that something was queued for, and waits for its end, as `import` does; the exit code. For who owns
+    the ground: elsewhere others work on it."""
+    began, seen = time.monotonic(), [operations.progress_of(ground.store, request)]
+    with interruptible() as interrupted, _staffed(ground, ground.settings.workers, asked=False) as staff:
+        with display() as shown:
+            progress = _wait(ground, staff, request, interrupted, shown, seen)
+        if progress is not None:
+            return _finish(ground, progress, before, time.monotonic() - began, as_json=False)
+        say("stopping …")
+    say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(request.name)}")
+    return INTERRUPTED
+
+
+def _how_far(seen: Sequence[Progress]) -> str:
+    """The last line of who was interrupted: "interrupted with 38 of 40 mailboxes complete, 1 full"."""
+    if not seen:
+        return "interrupted"
+    last = seen[-1]
+    done = f"{last.mailboxes_complete:,} of {spoken_mailboxes(last.mailboxes_total)} complete"
+    return ", ".join([f"interrupted with {done}", *mailbox_words(last), *known_part(last)[:1]])
 
 
 def _with_passwords(
@@ -149,14 +177,15 @@ def _before(ground: Ground, request: Import) -> Tally:
 
 
 def _wait(
-    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display
+    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress]
 ) -> Progress | None:
-    """Until it is finished; None when interrupted."""
+    """Until it is finished; None when interrupted. `seen` holds how far it was at the last look."""
     watch = Watch(ground, request.import_id, shown)
     while not interrupted.is_set():
         ground.ensure()
         staff.see_to(shown)
         progress = watch.look()
+        seen[:] = [progress]
         if progress.finished:
             return progress
         interrupted.wait(watch.pause_seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ from producer.intake.accounts import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
 from producer.intake.plan import spoken_size
-from producer.intake.scan import Checked, Scan, Side
+from producer.intake.scan import Checked, Scan, Side, swapped
+from producer.show.lines import spoken_mailboxes
 from shared.config import Settings, load_settings
+from shared.errors import SameMailbox
 from shared.logs import clean
 from shared.model import import_id
 
 _TOLD_SECONDS = 5.0
+#: Mailboxes named under one kind of trouble.
+_NAMED = 5
 
 
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
@@ -29,6 +33,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
     settings = load_settings(state_dir=state_dir)
     found = _scan(request, settings).check(_rows(request, settings), request.options)
     broken = [one for one in found if not one.ok]
+    backwards = swapped(found) and not request.options.same_mailbox
     if as_json:
         _print(
             {
@@ -37,6 +42,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
                 "mailboxes": [_fields(one) for one in found],
                 "ok": len(found) - len(broken),
                 "broken": len(broken),
+                "swapped": backwards,
                 "messages": sum(one.source.messages for one in found),
                 "bytes": sum(one.source.size_bytes or 0 for one in found),
             }
@@ -44,12 +50,17 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
     else:
         for one in found:
             _print_row(one)
+        for line in _grouped(broken):
+            print(line)
         total = sum(one.source.size_bytes or 0 for one in found)
         print(
-            f"{len(found) - len(broken)} of {len(found)} mailboxes work at both ends; "
+            f"{sum(one.works for one in found)} of {len(found)} mailboxes work at both ends"
+            f"{_beside(broken)}; "
             f"{sum(one.source.messages for one in found):,} messages, {spoken_size(total)} at the source"
         )
-    return INCOMPLETE if broken else COMPLETE
+        if backwards:
+            print(f"{SameMailbox.SWAPPED} {SameMailbox.advice}")
+    return INCOMPLETE if broken or backwards else COMPLETE
 
 
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
@@ -63,7 +74,7 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
         for line in dry.lines():
             if line not in said:
                 print(clean(line))
-    return INCOMPLETE if dry.totals.problems else COMPLETE
+    return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
 
 
 def _scan(request: Request, settings: Settings) -> Scan:
@@ -93,22 +104,43 @@ class _Told:
 
 
 def _fields(one: Checked) -> dict[str, Any]:
-    return {**asdict(one), "ok": one.ok, "warning": one.warning}
+    return {**asdict(one), "ok": one.ok, "warning": one.overfull or one.warning}
 
 
 def _print_row(one: Checked) -> None:
     to = "" if one.destination_login == one.login else f" → {clean(one.destination_login)}"
     print(f"{'ok ' if one.ok else 'BAD'} row {one.row}  {clean(one.login)}{to}")
     for name, side in (("source", one.source), ("destination", one.destination)):
-        print(f"      {_side(name, side)}")
+        print(f"      {_side(name, side) if side.ok else clean(side.failure)}")
+        if side.refuses:
+            print(f"      note: the {name} {clean(side.refuses)}")
     if one.warning:
         print(f"      note: {one.warning}")
 
 
+def _grouped(broken: Sequence[Checked]) -> Iterator[str]:
+    """What is bad once more, at the end: the same trouble once, with those who have it, what the server says and what to do."""
+    groups: dict[tuple[str, str, str], list[Checked]] = {}
+    for one in broken:
+        for side in (one.source, one.destination):
+            if not side.ok:
+                groups.setdefault((side.failure, side.detail, side.advice), []).append(one)
+        if one.overfull:
+            groups.setdefault((one.overfull, "", "raise the quota, or leave something out"), []).append(one)
+    for (what, detail, advice), rows in groups.items():
+        named = ", ".join(f"row {one.row} {clean(one.login)}" for one in rows[:_NAMED])
+        more = f" and {len(rows) - _NAMED:,} more" if len(rows) > _NAMED else ""
+        yield f"BAD {clean(what)}{': ' if detail else ''}{clean(detail)} ({spoken_mailboxes(len(rows))}: {named}{more})"
+        yield f"    → {advice}"
+
+
+def _beside(broken: Sequence[Checked]) -> str:
+    """Those that work and cannot take the mail all the same."""
+    number = sum(bool(one.overfull) for one in broken)
+    return f", and {number:,} that do not have the room for their mail" if number else ""
+
+
 def _side(name: str, side: Side) -> str:
-    if not side.ok:
-        said = f": {clean(side.detail)}" if side.detail else ""
-        return f"{clean(side.failure)}{said} → {side.advice}"
     if side.would_create:
         return f"{name}: the account would be created"
     size = f", {spoken_size(side.size_bytes)}" if side.size_bytes is not None else ""

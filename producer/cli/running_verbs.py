@@ -55,7 +55,7 @@ def coordinator(state_dir: StateOption = None) -> int:
 
 
 def doctor(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
-    """Look whether everything that mailhaul needs is there."""
+    """Check that everything mailhaul needs is installed and working."""
     from producer.cli import doctor as looking
 
     return looking.run_doctor(as_json=as_json, state_dir=state_dir)

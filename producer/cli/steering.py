@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
-from producer.cli.verb import COMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
@@ -19,64 +20,110 @@ from producer.show.lines import spoken_mailboxes
 from producer.show.waiting import waiting_lines
 from shared.errors import UsageError
 from shared.hours import read_hours
-from shared.lifecycle import Control
+from shared.lifecycle import Control, ImportState, MailboxState
 from shared.logs import clean
-from shared.model import Import
+from shared.model import Import, Tally
 from shared.store import SCOPES
 
 _DONE = {
     Control.PAUSE: "paused; go on with: mailhaul resume",
     Control.RUN: "goes on",
-    Control.CANCEL: "cancelled; what was copied stays",
+    Control.CANCEL: "cancelled; what was copied stays; go on with: mailhaul resume",
 }
 
 
-def run_control(word: str, which: str, login: str, *, state_dir: Path | None) -> int:
-    """Pause, resume or cancel."""
+def run_control(
+    word: str, which: str, login: str, *, sure: bool = True, detach: bool = False, state_dir: Path | None
+) -> int:
+    """Pause, resume or cancel. Who is not `sure` is asked first, where somebody sits there to answer. What goes on is worked on
+    here, where nobody else does."""
     wish = Control(word)
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
+        if wish is Control.CANCEL and not sure and not agreed(_question(ground, request, login)):
+            say("nothing was changed")
+            return COMPLETE
+        before = ground.store.import_tally(request.import_id)[0]
+        interrupted = ground.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
         concerned = Acts(ground).control(request, wish, login)
-        lonely = ground.nobody_works() if wish is Control.RUN and concerned else ""
-    what = f"mailbox {clean(login)} of import" if login else "import"
-    done = f"{_DONE[wish]} ({spoken_mailboxes(concerned)})" if concerned else "nothing there that this could change"
-    say(f"{what} {clean(request.name)} ({request.import_id[:8]}): {done}")
-    if login and wish is Control.RUN and request.control is Control.PAUSE:
-        say("the import as a whole is paused: mailhaul resume")
-    elif lonely:
-        say(lonely)
-    return COMPLETE
+        what = f"mailbox {clean(login)} of import" if login else "import"
+        name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
+        if concerned:
+            say(f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})")
+        elif wish is Control.RUN and interrupted:
+            say(f"{name} was interrupted: it goes on")
+        else:
+            say(f"{name} {_unchanged(request, wish, login)}")
+        if wish is not Control.RUN or not (concerned or interrupted):
+            return COMPLETE
+        if login and request.control is Control.PAUSE:
+            say("the import as a whole is paused: mailhaul resume")
+            return COMPLETE
+        return _worked_on(ground, request, before, detach=detach)
 
 
-def run_retry(which: str, login: str, *, state_dir: Path | None) -> int:
+def _unchanged(request: Import, wish: Control, login: str) -> str:
+    """Why an act changed nothing."""
+    if not login and wish is Control.PAUSE and request.control is Control.PAUSE:
+        return "is paused already"
+    if request.state is ImportState.FINISHED or login:
+        return "has nothing under way: nothing was changed"
+    return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
+
+
+def _question(ground: Ground, request: Import, login: str) -> str:
+    rows = [mailbox for mailbox, _ in operations.find_mailboxes(ground.store, request, login)]
+    complete = sum(mailbox.state is MailboxState.COMPLETE for mailbox in rows)
+    open_ = sum(mailbox.state not in (MailboxState.COMPLETE, MailboxState.CANCELLED) for mailbox in rows)
+    kept = f"; {complete:,} that are complete stay so" if complete else ""
+    return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
+
+
+def agreed(question: str) -> bool:
+    """Whether a person says yes. Where nobody sits there to answer (no terminal), the command was meant."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return True
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def run_retry(which: str, login: str, *, detach: bool = False, state_dir: Path | None) -> int:
     """Try again."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
+        before = ground.store.import_tally(request.import_id)[0]
         mailboxes, messages = Acts(ground).retry(request, login)
-        lonely = ground.nobody_works() if mailboxes else ""
-    again = f"{spoken_mailboxes(mailboxes)} queued again"
-    if messages:
-        again += f", with {messages:,} message{'s' if messages != 1 else ''} that were refused or failed"
-    say(f"import {clean(request.name)}: {again if mailboxes else 'nothing is parked, refused or failed'}")
-    if lonely:
-        say(lonely)
-    return COMPLETE
+        again = f"{spoken_mailboxes(mailboxes)} queued again"
+        if messages:
+            again += f", with {messages:,} message{'s' if messages != 1 else ''} that were refused or failed"
+        nothing = "nothing is parked, refused, failed or cancelled: nothing was changed"
+        say(f"import {clean(request.name)}: {again if mailboxes else nothing}")
+        return _worked_on(ground, request, before, detach=detach) if mailboxes else COMPLETE
 
 
-def run_verify(which: str, login: str, *, full: bool, state_dir: Path | None) -> int:
+def run_verify(which: str, login: str, *, full: bool, detach: bool = False, state_dir: Path | None) -> int:
     """Another pass."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
+        before = ground.store.import_tally(request.import_id)[0]
         queued = Acts(ground).verify(request, login, full=full)
-        lonely = ground.nobody_works()
-    say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued; see mailhaul watch")
-    if lonely:
-        say(lonely)
+        say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
+        return _worked_on(ground, request, before, detach=detach)
+
+
+def _worked_on(ground: Ground, request: Import, before: Tally, *, detach: bool) -> int:
+    """Does what was queued, where nobody else does; elsewhere says where to look. The exit code."""
+    if ground.owner and not detach:
+        from producer.cli.importing import follow
+
+        return follow(ground, request, before)
+    say(ground.nobody_works() or "see: mailhaul watch")
     return COMPLETE
 
 
 def run_credentials(
     which: str, file: Path | None, secret_files: Mapping[str, str], *, encoding: str, separator: str, reading: Reading,
+    detach: bool = False,
     state_dir: Path | None,
 ) -> int:  # fmt: skip
     """New passwords: `file` of mailboxes, `secret_files` by side of what signs in for all."""
@@ -91,6 +138,7 @@ def run_credentials(
     )
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
+        before = ground.store.import_tally(request.import_id)[0]
         if manifest:
             _fits(ground, request, manifest)
         files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
@@ -102,15 +150,12 @@ def run_credentials(
         if manifest:
             done = acts.replace_credentials(request, manifest)
             going_on += done.queued
-            told.append(f"{spoken_mailboxes(done.mailboxes)} with new passwords")
-        lonely = ground.nobody_works() if going_on else ""
-    goes_on = "1 goes on" if going_on == 1 else f"{going_on} go on"
-    say(f"import {clean(request.name)}: {', '.join(told)}; {goes_on}")
-    if lonely:
-        say(
-            f"{lonely} (the import command reads its own CSV again: correct the password there too)" if file else lonely
-        )
-    return COMPLETE
+            told.append(f"passwords updated for {spoken_mailboxes(done.mailboxes)}")
+        again = f"{spoken_mailboxes(going_on)} queued again" if going_on else "no parked mailbox was waiting for it"
+        say(f"import {clean(request.name)}: {', '.join(told)}; {again}")
+        if file:
+            say("the import command reads its own CSV again: correct the password there too")
+        return _worked_on(ground, request, before, detach=detach) if going_on else COMPLETE
 
 
 def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
@@ -125,13 +170,45 @@ def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
         )
 
 
-def run_forget(which: str, *, state_dir: Path | None) -> int:
+def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Delete passwords."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
+        if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
+            say("nothing was changed")
+            return COMPLETE
         there = Acts(ground).forget(request)
     say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
     return COMPLETE
+
+
+def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
+    """Forget an import, its ledger and its report."""
+    with open_ground(state_dir, make=False) as ground:
+        request = operations.find_import(ground.store, which)
+        counts, mailboxes = ground.store.import_tally(request.import_id)
+        say(
+            f"import {clean(request.name)} ({request.import_id[:8]}): what goes is what mailhaul knows of "
+            f"{spoken_mailboxes(sum(mailboxes.values()))} and {counts.messages:,} messages: the ledger, the report, the stored "
+            "passwords; mail stays as it is on both sides"
+        )
+        say(
+            "another pass of the same list then has to compare what is at the destination; take the report first, if you want it"
+        )
+        if not sure and not _confirmed():
+            say("nothing was closed")
+            return INCOMPLETE
+        there = Acts(ground).close(request)
+    say(f"import {clean(request.name)}: {'closed' if there else 'was closed meanwhile'}")
+    return COMPLETE
+
+
+def _confirmed() -> bool:
+    """Whether a person at a terminal says yes. Raises `UsageError` where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise UsageError("close: nobody can be asked here; give --yes")
+    print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def run_window(which: str, text: str, *, state_dir: Path | None) -> int:

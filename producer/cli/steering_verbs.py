@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from producer.cli.verb import (
+    DetachOption,
     EncodingOption,
     IgnoreColumnOption,
     ImportArgument,
@@ -15,6 +16,7 @@ from producer.cli.verb import (
     NoHeaderOption,
     SeparatorOption,
     StateOption,
+    YesOption,
     verb,
 )
 from producer.intake.columns import Reading
@@ -22,7 +24,7 @@ from producer.intake.columns import Reading
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for function in (pause, resume, cancel, retry, verify, credentials, forget, limits, window):
+    for function in (pause, resume, cancel, retry, verify, credentials, forget, close, limits, window):
         app.command(function.__name__)(verb(function))
 
 
@@ -33,37 +35,44 @@ def pause(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: St
     return steering.run_control("pause", which, mailbox, state_dir=state_dir)
 
 
-def resume(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
-    """Go on after a pause."""
+def resume(
+    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+) -> int:
+    """Go on after a pause, a cancel or an interruption."""
     from producer.cli import steering
 
-    return steering.run_control("run", which, mailbox, state_dir=state_dir)
+    return steering.run_control("run", which, mailbox, detach=detach, state_dir=state_dir)
 
 
-def cancel(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+def cancel(
+    which: ImportArgument = "", mailbox: MailboxOption = "", yes: YesOption = False, state_dir: StateOption = None
+) -> int:
     """Give up what is not finished. What was copied stays."""
     from producer.cli import steering
 
-    return steering.run_control("cancel", which, mailbox, state_dir=state_dir)
+    return steering.run_control("cancel", which, mailbox, sure=yes, state_dir=state_dir)
 
 
-def retry(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
-    """Try again what is parked, refused or failed."""
+def retry(
+    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+) -> int:
+    """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    return steering.run_retry(which, mailbox, state_dir=state_dir)
+    return steering.run_retry(which, mailbox, detach=detach, state_dir=state_dir)
 
 
 def verify(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
     full: Annotated[bool, typer.Option("--full", help="Read every message on both sides and compare SHA-256.")] = False,
+    detach: DetachOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """Another pass that copies what is new and compares both sides."""
+    """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    return steering.run_verify(which, mailbox, full=full, state_dir=state_dir)
+    return steering.run_verify(which, mailbox, full=full, detach=detach, state_dir=state_dir)
 
 
 def credentials(
@@ -74,11 +83,12 @@ def credentials(
     source_password_file: Annotated[
         str, typer.Option(metavar="FILE", help="A new administrator's password, token or key of the source.")
     ] = "",
-    destination_password_file: Annotated[str, typer.Option(metavar="FILE", help="The same of the destination.")] = "",
+    destination_password_file: Annotated[str, typer.Option(metavar="FILE", help="The same for the destination.")] = "",
     encoding: EncodingOption = "",
     separator: SeparatorOption = "",
     ignore_column: IgnoreColumnOption = None,
     no_header: NoHeaderOption = False,
+    detach: DetachOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Give new passwords: rows of a file, or what signs in for all. Parked mailboxes go on."""
@@ -88,15 +98,26 @@ def credentials(
     given = {side: path for side, path in files.items() if path}
     reading = Reading(ignored=tuple(ignore_column or ()), no_header=no_header)
     return steering.run_credentials(
-        which, file, given, encoding=encoding, separator=separator, reading=reading, state_dir=state_dir
+        which, file, given, encoding=encoding, separator=separator, reading=reading, detach=detach, state_dir=state_dir
     )
 
 
-def forget(which: ImportArgument = "", state_dir: StateOption = None) -> int:
+def forget(which: ImportArgument = "", yes: YesOption = False, state_dir: StateOption = None) -> int:
     """Delete the stored passwords of an import now."""
     from producer.cli import steering
 
-    return steering.run_forget(which, state_dir=state_dir)
+    return steering.run_forget(which, sure=yes, state_dir=state_dir)
+
+
+def close(
+    which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Forget a finished import: its ledger, report and passwords. Mail stays."""
+    from producer.cli import steering
+
+    return steering.run_close(which, sure=yes, state_dir=state_dir)
 
 
 def limits(

@@ -113,7 +113,7 @@ DestinationAuthOption = Annotated[
     typer.Option(
         "--destination-auth",
         metavar="WAY",
-        help="How to sign in at the destination; as --source-auth.",
+        help="How to sign in at the destination, as for --source-auth.",
     ),
 ]
 DestinationAdminOption = Annotated[
@@ -131,10 +131,10 @@ DestinationPasswordOption = Annotated[
     ),
 ]
 EncodingOption = Annotated[
-    str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; found out without it.")
+    str, typer.Option("--encoding", help="Of the manifest: utf-8, utf-16, cp1251, cp1252; detected if omitted.")
 ]
 SeparatorOption = Annotated[
-    str, typer.Option("--separator", help="Of the manifest: comma, semicolon or tab; found out without it.")
+    str, typer.Option("--separator", help="Of the manifest: comma, semicolon or tab; detected if omitted.")
 ]
 IgnoreColumnOption = Annotated[
     list[str] | None,
@@ -145,6 +145,13 @@ NoHeaderOption = Annotated[
 ]
 ThreadsOption = Annotated[
     int | None, typer.Option("--threads", min=1, max=10_000, help="Batches that one worker copies at the same time.")
+]
+
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask first.")]
+DetachOption = Annotated[
+    bool,
+    typer.Option("--detach", help="Only queue it, for workers that run elsewhere or later; do not work on it here."),
 ]
 
 

@@ -3,19 +3,21 @@ Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
+from producer.coordinator.pace import OUTAGES, Window
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Import, Stranded, Tally, Wait
+from shared.model import Import, Mailbox, Stranded, Tally, Wait
 
-#: Rates are averages over this time.
-WINDOW_SECONDS = 60.0
-#: An estimate from less than this says nothing.
-EARLY_SECONDS = 5.0
 #: States before the mailbox's messages are counted.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)
+#: States in which they are.
+_COUNTED = (MailboxState.COPYING, MailboxState.VERIFYING, MailboxState.COMPLETE)
+#: The largest share of what is not complete.
+_ALMOST = 0.999
 
 #: As it should be.
 NOTHING_STRANDED = Stranded()
@@ -24,52 +26,6 @@ NOTHING_STRANDED = Stranded()
 EXIT_COMPLETE = 0
 #: Finished, but something is parked, cancelled, refused, failed or missing.
 EXIT_INCOMPLETE = 3
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Sample:
-    """What was done at one moment."""
-
-    #: Seconds, by a clock that never goes back.
-    at: float
-    #: Messages with an outcome.
-    messages: int
-    #: Their bytes.
-    size_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """The samples that a rate is taken from."""
-
-    #: Ascending by time.
-    samples: tuple[Sample, ...] = ()
-
-    def with_sample(self, sample: Sample) -> Window:
-        """With one more, and without those that are too old. Counts that went back (a retry, a reset) begin anew."""
-        last = self.samples[-1] if self.samples else None
-        if last and (sample.messages < last.messages or sample.size_bytes < last.size_bytes):
-            return Window(samples=(sample,))
-        kept = tuple(s for s in self.samples if sample.at - s.at <= WINDOW_SECONDS)
-        # Near samples add nothing to a rate over a minute.
-        if len(kept) > 1 and sample.at - kept[-2].at < WINDOW_SECONDS / 120:
-            kept = kept[:-1]
-        return Window(samples=(*kept, sample))
-
-    @property
-    def seconds(self) -> float:
-        """From the first to the last sample."""
-        return self.samples[-1].at - self.samples[0].at if len(self.samples) > 1 else 0.0
-
-    @property
-    def messages_per_second(self) -> float:
-        """Average over the window."""
-        return (self.samples[-1].messages - self.samples[0].messages) / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def bytes_per_second(self) -> float:
-        """Average over the window."""
-        return (self.samples[-1].size_bytes - self.samples[0].size_bytes) / self.seconds if self.seconds > 0 else 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,6 +44,12 @@ class Progress:
     bytes_per_second: float = 0.0
     #: Seconds that are probably left; None: too early to say.
     eta_seconds: float | None = None
+    #: Seconds left, at least and at most; None: too early to say.
+    eta_range: tuple[float, float] | None = None
+    #: Whether nobody is left who works on it: the command that did was broken off.
+    interrupted: bool = False
+    #: Mailboxes' worth of what is done, those at work with their part; None where only complete ones are counted.
+    worth: float | None = None
     #: What waits for a worker that is silent.
     stranded: Stranded = Stranded()
     #: What it waits for that is over by itself.
@@ -111,22 +73,38 @@ class Progress:
         return not any(self.mailboxes.get(state) for state in _UNCOUNTED)
 
     @property
+    def mailboxes_counted(self) -> int:
+        """Mailboxes that have said in this pass how much there is."""
+        return sum(self.mailboxes.get(state, 0) for state in _COUNTED)
+
+    @property
+    def share(self) -> float | None:
+        """0 … 1 of the import: mailboxes, those at work by the part of them that is done. It does not depend on how many were
+        counted so far, and is 1 only when the import is complete. None while there is no mailbox."""
+        if not self.mailboxes_total:
+            return None
+        if self.finished and self.word == "complete":
+            return 1.0
+        worth = max(float(self.mailboxes_complete), self.worth or 0.0)
+        return min(_ALMOST, worth / self.mailboxes_total)
+
+    @property
     def done_messages(self) -> int:
         """Messages with an outcome."""
-        return self.tally.messages - self.tally.pending
+        return sum(self.tally.outcomes.values())
 
     @property
     def share_messages(self) -> float | None:
-        """0 … 1 of the messages; None while nothing is known of any."""
+        """0 … 1 of the messages counted so far; None while nothing is known of any."""
         return self.done_messages / self.tally.messages if self.tally.messages else None
 
     @property
     def share_bytes(self) -> float | None:
-        """0 … 1 of the bytes; never 1 while a message is pending, whatever sizes the servers told."""
+        """0 … 1 of the bytes counted so far; never 1 while a message is pending or withheld, whatever sizes the servers told."""
         if not self.tally.size_bytes:
             return self.share_messages
         share = min(1.0, self.tally.done_bytes / self.tally.size_bytes)
-        return min(share, 0.999) if self.tally.pending else 1.0
+        return min(share, 0.999) if self.tally.pending or self.tally.withheld else 1.0
 
     @property
     def finished(self) -> bool:
@@ -135,12 +113,22 @@ class Progress:
 
     @property
     def word(self) -> str:
-        """What a person calls it: "running", "waiting" (for its hours), "paused", "cancelling", "complete", "incomplete", …"""
+        """What a person calls it: "running", "waiting" (for its hours), "paused", "interrupted" (nobody is left who works on it),
+        "cancelling", "complete", "incomplete", "cancelled", …"""
         if self.finished:
+            if self.request.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
+                return "cancelled"
             return "complete" if exit_code(self) == EXIT_COMPLETE else "incomplete"
         if self.request.control is not Control.RUN:
             return {Control.PAUSE: "paused", Control.CANCEL: "cancelling"}[self.request.control]
+        if self.interrupted:
+            return "interrupted"
         return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
+
+    @property
+    def outage(self) -> bool:
+        """Whether a server or the store keeps it from going on: silent workers wait for the same, and are not lost."""
+        return any(wait.what in (*OUTAGES, "store") for wait in self.waits)
 
 
 def progress(
@@ -150,35 +138,46 @@ def progress(
     window: Window | None = None,
     stranded: Stranded = NOTHING_STRANDED,
     waits: Sequence[Wait] = (),
+    rows: Sequence[tuple[Mailbox, Tally]] | None = None,
+    caps: Caps = NO_CAPS,
 ) -> Progress:
-    """What the numbers say; `window` of the samples seen so far, for rates and the estimate."""
-    known = Progress(request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits))
+    """What the numbers say; `window` of the samples seen so far, for rates and the estimate. With `rows` (all of the import's)
+    the share counts what is done of mailboxes at work, and the estimate minds the `caps` of single accounts."""
+    worth = None if rows is None else worth_of(rows, request.passes)
+    known = Progress(
+        request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
+    )
     if window is None:
         return known
-    rates = replace(known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second)
-    return replace(rates, eta_seconds=_eta(rates, window))
+    left = Left(
+        messages=tally.pending, size_bytes=max(0, tally.size_bytes - tally.done_bytes), known_messages=tally.messages,
+        known_bytes=tally.size_bytes, counted=known.mailboxes_counted,
+        uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
+        at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
+        first_pass=request.passes <= 1, stranded=stranded, floor_seconds=caps.seconds(request, tally, rows or ()),
+    )  # fmt: skip
+    return replace(
+        known, messages_per_second=window.messages_per_second, bytes_per_second=window.bytes_per_second,
+        eta_seconds=eta(left, window), eta_range=eta_range(left, window),
+    )  # fmt: skip
 
 
-def _eta(known: Progress, window: Window) -> float | None:
-    """By bytes or by messages, whichever takes longer: many small messages wait on the server, few large ones on the
-    line. Nothing is done before the leases that a silent worker holds have run out; where all that is left waits for them,
-    the copying comes after that."""
-    left_messages, left_bytes = known.tally.pending, max(0, known.tally.size_bytes - known.tally.done_bytes)
-    if not known.counted or window.seconds < EARLY_SECONDS or window.messages_per_second <= 0:
-        return None
-    if not left_messages:
-        return known.stranded.seconds
-    working = left_messages / window.messages_per_second
-    if window.bytes_per_second > 0:
-        working = max(working, left_bytes / window.bytes_per_second)
-    waiting = known.stranded.seconds
-    return working + waiting if known.stranded.messages >= left_messages else max(working, waiting)
+def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int) -> float:
+    """How many mailboxes' worth is done: 1 for each complete one, and of the others the part of their messages with an outcome.
+    What an earlier pass did of a mailbox that this one has not looked into is not counted."""
+    worth = 0.0
+    for mailbox, tally in rows:
+        if mailbox.state is MailboxState.COMPLETE:
+            worth += 1.0
+        elif tally.messages and (passes <= 1 or mailbox.state in _COUNTED or tally.pending):
+            worth += min(_ALMOST, (tally.messages - tally.pending) / tally.messages)
+    return worth
 
 
 def exit_code(known: Progress) -> int:
-    """How a finished import ended. Altered messages, lost keywords and messages that vanished from the source stand
-    in the report and are no fault; what is not at the destination although it should be, is."""
+    """How a finished import ended. What the destination normalised, lost keywords and messages that vanished from the source
+    stand in the report and are no fault; what is not at the destination although it should be, or is not what was copied, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
-    amiss += known.unreadable_folders
+    amiss += known.tally.altered + known.tally.withheld + known.unreadable_folders
     settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from producer.coordinator.estimate import Caps
+from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.rescue import bells, wanted
-from producer.coordinator.tally import Sample, Window, progress
+from producer.coordinator.tally import progress
 from producer.coordinator.waiting import Waiting
 from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
@@ -143,6 +145,7 @@ class Coordinator:
         messages = size_bytes = 0
         windows: dict[str, Window] = {}
         left: list[float | None] = []
+        caps = Caps(given=self.store.limits(), usual=self.store.usual())
         for request in self.store.imports():
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
@@ -152,10 +155,16 @@ class Coordinator:
             mailboxes.update(phases)
             messages += tally.pending
             size_bytes += max(0, tally.size_bytes - tally.done_bytes)
-            sample = Sample(at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes)
-            known = self._windows.get(request.import_id, Window()).with_sample(sample)
+            sample = Sample(
+                at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
+                mailboxes=phases.get(MailboxState.COMPLETE, 0),
+            )  # fmt: skip
+            waits = self.store.waits(request.import_id)
+            before = self._windows.get(request.import_id, Window())
+            known = before.with_sample(sample, moving=may_move(request, waits, before, now))
             windows[request.import_id] = known
-            left.append(progress(request, tally, phases, known, self.store.stranded(request.import_id)).eta_seconds)
+            stranded = self.store.stranded(request.import_id)
+            left.append(progress(request, tally, phases, known, stranded, waits, caps=caps).eta_seconds)
         self._windows = windows
         # Unknown for one is unknown for all; with nothing to do there is nothing left.
         known_all = [seconds for seconds in left if seconds is not None]

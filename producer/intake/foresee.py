@@ -8,6 +8,7 @@ from dataclasses import replace
 from producer.intake.plan import FolderLine, folder_lines
 from shared.errors import FolderRefused
 from shared.folder_names import natural_order
+from shared.folder_tree import is_inbox
 from shared.folders import FOREIGN, ONLY_SUBFOLDERS, MappedFolder, map_wanted
 from shared.gmail import EXTENSION, LabelMode, narrowed
 from shared.mail import FolderListing, KnownStatus, MailSource
@@ -34,6 +35,12 @@ def foresee(
     # What other people keep in folders that are left out is nobody's business.
     names = [one.source_name for one in mapped if one.skip not in (ONLY_SUBFOLDERS, *FOREIGN.values())]
     statuses = dict(zip(names, known_statuses(source, names), strict=True))
+    for name in filter(is_inbox, names):
+        if not isinstance(statuses[name], Exception):
+            try:  # some servers tell the numbers of a folder that they do not open
+                source.open(name)
+            except FolderRefused as error:
+                statuses[name] = error
     selection = Selection.of(options)
     skipped: dict[bytes, tuple[int, str]] = {}
     large: dict[bytes, str] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from shared.errors import SameMailbox
 from shared.folder_names import visible
 from shared.folders import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
 from shared.messages import Owner
@@ -65,6 +66,8 @@ class MailboxLine:
     problem: str = ""
     #: Whether its account at the destination would be created.
     would_create: bool = False
+    #: Whether the source is empty and the destination is not.
+    backwards: bool = False
 
     @property
     def left_out(self) -> LeftOut:
@@ -116,6 +119,8 @@ class DryRun:
     warnings: tuple[str, ...] = ()
     #: Connections that work at the same time: for the estimate.
     connections: int = 1
+    #: Whether every source mailbox is empty and every destination is not.
+    swapped: bool = False
 
     @property
     def totals(self) -> Totals:
@@ -148,6 +153,8 @@ class DryRun:
             yield f"note: {warning}"
         for box in self.mailboxes:
             yield from _mailbox(box, folders)
+        if self.swapped:
+            yield f"{SameMailbox.SWAPPED} {SameMailbox.advice}"
         sums = self.totals
         yield (
             f"{_count(sums.mailboxes, 'mailbox', 'mailboxes')}, {_load(sums)}; "
@@ -156,7 +163,7 @@ class DryRun:
             + (f", accounts to be created: {sums.new_accounts}" if sums.new_accounts else "")
         )
         if sums.problems == sums.mailboxes:
-            yield "expected: nobody knows, since no mailbox could be looked into"
+            yield "no estimate: no mailbox could be opened"
             return
         low, high = self.seconds
         yield f"expected: {spoken_duration(low)} to {spoken_duration(high)}, over {self.connections} connections"

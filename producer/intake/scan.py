@@ -10,10 +10,11 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
 from producer.intake.accounts import AccountsSeen
+from producer.intake.brake import ADVICE, STOPPED, Brake
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.plan import DryRun, MailboxLine
@@ -22,23 +23,37 @@ from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
 from shared.config import Settings
-from shared.errors import AuthenticationRefused, FolderRefused, MailError, Unreachable
+from shared.errors import (
+    AuthenticationRefused,
+    AuthorizationRefused,
+    ConnectionLost,
+    FolderRefused,
+    MailError,
+    ProtocolViolation,
+    SameMailbox,
+    Unreachable,
+)
+from shared.folder_tree import is_inbox
 from shared.folders import readable
 from shared.mail import FolderListing, KnownStatus, MailDestination, MailSource
+from shared.mail.extensions import sentence
 from shared.mail.imap import ImapSession
 from shared.mail.limits import append_limit
 from shared.mail.numbers import known_statuses
+from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop
 from shared.mail.pop3_reading import Readings
 from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
 from shared.maildrop import Glance
-from shared.model import Endpoint, Options
+from shared.model import Account, Endpoint, Options
 
 #: What an account shows that is not there yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
 #: Mailboxes looked into at the same time, at most; no provider allows less to one host.
 MOST_AT_ONCE: Final = 16
+#: Connections that may be lost at an extension of one account's server, one after the other.
+_TRIES: Final = 6
 _ADVICE: Final = (
     (AuthenticationRefused, "correct login and password in the file"),
     (Unreachable, "check host, port and firewall"),
@@ -77,6 +92,8 @@ class Side:
     quota_bytes: int | None = None
     #: Of that, used.
     quota_used_bytes: int | None = None
+    #: What the server announces and refuses, and what is done instead; "" for nothing.
+    refuses: str = ""
     #: Whether the account is not there and would be created.
     would_create: bool = False
     #: What a person should know before anything is read; "" for nothing.
@@ -102,19 +119,35 @@ class Checked:
 
     @property
     def ok(self) -> bool:
+        """Whether both ends work and the destination can hold the mail."""
+        return self.works and not self.overfull
+
+    @property
+    def works(self) -> bool:
         """Whether both ends work."""
         return self.source.ok and self.destination.ok
 
     @property
+    def overfull(self) -> str:
+        """Why the destination cannot hold the source's mail; "" where it can, or where mail that is there already may be part of
+        it."""
+        quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
+        size = self.source.size_bytes
+        if not self.works or quota is None or size is None or used + size <= quota:
+            return ""
+        return OVERFULL if size > quota or not self.destination.messages else ""
+
+    @property
     def warning(self) -> str:
         """What to look at although both ends work; "" for nothing."""
-        return "; ".join(filter(None, (self._room, self.source.caution if self.ok else "")))
+        return "; ".join(filter(None, (self._room, self.source.caution if self.works else "")))
 
     @property
     def _room(self) -> str:
         quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
         if (
-            self.ok
+            self.works
+            and not self.overfull
             and quota is not None
             and self.source.size_bytes is not None
             and used + self.source.size_bytes > quota
@@ -123,6 +156,25 @@ class Checked:
         return ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Seen:
+    """An account, and what both ends are compared by."""
+
+    #: What it showed.
+    side: Side
+    #: Its folders by name.
+    statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)
+    #: The session, which may be over; None where there was none.
+    mail: Looking | None = None
+
+
+def swapped(found: Sequence[Checked]) -> bool:
+    """Whether every source mailbox is empty and every destination is not."""
+    return bool(found) and all(one.works and not one.source.messages and one.destination.messages for one in found)
+
+
+#: What is said where the mail cannot fit.
+OVERFULL: Final = "destination: the quota cannot hold the source's mail"
 #: Told how many rows are done, of how many.
 Told = Callable[[int, int], None]
 _T = TypeVar("_T")
@@ -135,6 +187,7 @@ class Scan:
         accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     ) -> None:  # fmt: skip
         self._sign_ins = sign_ins or {}
+        self._brake = Brake()
         self._admission = admission(settings.connect_timeout_seconds, settings.command_timeout_seconds)
         self._accounts = accounts
         self._source, self._destination = source, destination
@@ -151,7 +204,7 @@ class Scan:
 
     def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
         """Every row, in the manifest's order."""
-        return self._each(rows, lambda row: self._check(row, shared=options.shared_folders == "copy"))
+        return self._each(rows, lambda row: self._check(row, options))
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """What an import of these rows would do."""
@@ -161,6 +214,9 @@ class Scan:
             source=self._source.url,
             destination=self._destination.url,
             mailboxes=tuple(lines),
+            swapped=bool(lines)
+            and all(line.backwards and not line.problem for line in lines)
+            and not options.same_mailbox,
             warnings=(*warnings, *(f"--folder-map: no mailbox has a folder {name!r}" for name in strange)),
             connections=self.connections,
         )
@@ -185,15 +241,33 @@ class Scan:
 
     # -- one row
 
-    def _check(self, row: Row, *, shared: bool) -> Checked:
+    def _check(self, row: Row, options: Options) -> Checked:
+        there = self._look("source", row.server or self._source, row, shared=options.shared_folders == "copy")
+        here = _Seen(side=new) if (new := self._new_account(row)) else None
+        here = here or self._look("destination", self._destination, row, shared=False)
+        if not options.same_mailbox and self._one_mailbox(row, there, here):
+            here = _Seen(side=Side(failure=f"destination: {SameMailbox.ONE}", advice=SameMailbox.advice))
         return Checked(
             row=row.line,
             login=row.login,
             destination_login=row.new_login,
             server=row.server.url if row.server else "",
-            source=self._look("source", row.server or self._source, row, shared=shared),
-            destination=self._new_account(row) or self._look("destination", self._destination, row, shared=False),
+            source=there.side,
+            destination=here.side,
         )
+
+    def _one_mailbox(self, row: Row, there: _Seen, here: _Seen) -> bool:
+        """Whether both ends are one mailbox, as far as they tell."""
+        source = row.server or self._source
+        if there.mail is None or here.mail is None or not may_be_one(source, self._destination):
+            return False
+        if same_folders(there.statuses, here.statuses):
+            return True
+        theirs, ours = there.statuses.get(b"INBOX"), here.statuses.get(b"INBOX")
+        if not isinstance(theirs, KnownStatus) or not isinstance(ours, KnownStatus):
+            return False
+        ends = Account(endpoint=source, login=row.login), Account(endpoint=self._destination, login=row.new_login)
+        return same_maildrop(cast(MailSource, there.mail), theirs, ours, ends)
 
     def _new_account(self, row: Row) -> Side | None:
         """What is to be said of the destination without signing in: the account would be created, or would not."""
@@ -204,48 +278,89 @@ class Scan:
             return Side(ok=True, would_create=True)
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
-    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> Side:
+    def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
+        server = f"{side} {endpoint.url}"
+        if not self._brake.may_try(server):
+            return _Seen(side=Side(failure=f"{side}: {STOPPED}", advice=ADVICE))
+        refused = False
         try:
-            with self._session(side, endpoint, row) as mail:
-                names, apart = readable(mail.listing(), shared=shared)
-                statuses = dict(zip(names, known_statuses(mail, names), strict=True))
-                known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
-                size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
-                quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
-                return Side(
-                    ok=True,
-                    folders=len(known),
-                    other_folders=apart.other,
-                    public_folders=apart.public,
-                    left_out=apart.note() if side == "source" else apart.untouched(),
-                    messages=sum(status.messages for status in known.values()),
-                    size_bytes=size,
-                    quota_bytes=quota.limit_bytes if quota else None,
-                    quota_used_bytes=quota.used_bytes if quota else None,
-                    caution=cast(MailSource, mail).caution() if side == "source" else "",
-                )
+            return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
-            return _refused(error, endpoint, row.login if side == "source" else row.new_login)
+            refused = isinstance(error, AuthenticationRefused) and not isinstance(error, AuthorizationRefused)
+            return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
+        finally:
+            self._brake.ended(server, refused=refused)
+
+    def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
+        """`look`, and once more each time that a connection was lost at an extension: the next one does without."""
+        known = [self._ways.servers.of(end.host, end.port) for end in ends]
+        for _ in range(_TRIES):
+            before = sum(broken.learned for broken in known)
+            try:
+                return look()
+            except (ConnectionLost, ProtocolViolation, Unreachable):
+                if sum(broken.learned for broken in known) == before:
+                    raise
+        return look()
+
+    def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
+        with self._session(side, endpoint, row) as mail:
+            names, apart = readable(mail.listing(), shared=shared)
+            # Some servers tell the numbers of a folder that they do not open.
+            mail.open(next(filter(is_inbox, names), b"INBOX"))
+            statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+            known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
+            size = sum(_size(mail, name, status) for name, status in known.items()) if side == "source" else None
+            quota = storage_of(mail.session) if isinstance(mail, ImapSession) else None
+            found = Side(
+                ok=True,
+                folders=len(known),
+                other_folders=apart.other,
+                public_folders=apart.public,
+                left_out=apart.note() if side == "source" else apart.untouched(),
+                messages=sum(status.messages for status in known.values()),
+                size_bytes=size,
+                quota_bytes=quota.limit_bytes if quota else None,
+                quota_used_bytes=quota.used_bytes if quota else None,
+                caution=cast(MailSource, mail).caution() if side == "source" else "",
+                refuses="; ".join(map(sentence, self._ways.servers.of(endpoint.host, endpoint.port).left_out)),
+            )
+            return _Seen(side=found, statuses=statuses, mail=mail)
 
     def _plan(self, row: Row, options: Options) -> MailboxLine:
         line = MailboxLine(row=row.line, login=row.login, destination_login=row.new_login)
         if (new := self._new_account(row)) and not new.ok:
             return replace(line, problem=f"{new.failure}; {new.advice}")
         line = replace(line, would_create=new is not None)
+        theirs = row.server or self._source
         try:
-            with contextlib.ExitStack() as stack:
-                source = stack.enter_context(self._session("source", row.server or self._source, row))
-                here, most = _EMPTY, None
-                if not line.would_create:
-                    opened = self._session("destination", self._destination, row)
-                    destination = stack.enter_context(opened)
-                    here, most = destination.listing(), append_limit(destination.capabilities)
-                return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
+            return self._again([theirs, self._destination], lambda: self._foreseen(row, options, line))
         except MailError as error:
             ours = error.side == "source"
-            place = row.server or self._source if ours else self._destination
-            side = _refused(error, place, row.login if ours else row.new_login)
+            side = _refused(error, theirs if ours else self._destination, row.login if ours else row.new_login)
             return replace(line, problem=f"{error}; {side.advice}")
+
+    def _foreseen(self, row: Row, options: Options, line: MailboxLine) -> MailboxLine:
+        with contextlib.ExitStack() as stack:
+            source = stack.enter_context(self._session("source", row.server or self._source, row))
+            here, most = _EMPTY, None
+            if not line.would_create:
+                opened = self._session("destination", self._destination, row)
+                destination = stack.enter_context(opened)
+                here, most = destination.listing(), append_limit(destination.capabilities)
+                theirs, ours = (self._seen(mail) for mail in (source, destination))
+                if not options.same_mailbox and self._one_mailbox(row, theirs, ours):
+                    return replace(line, problem=f"{SameMailbox.ONE}; {SameMailbox.advice}")
+                line = replace(line, backwards=not theirs.side.messages and ours.side.messages > 0)
+            return replace(line, folders=foresee(cast(MailSource, source), here, options, most))
+
+    @staticmethod
+    def _seen(mail: Looking) -> _Seen:
+        """The folders of a session that is open, for comparing both ends."""
+        names, _ = readable(mail.listing(), shared=False)
+        statuses = dict(zip(names, known_statuses(mail, names), strict=True))
+        counted = sum(one.messages for one in statuses.values() if not isinstance(one, Exception))
+        return _Seen(side=Side(ok=True, messages=counted), statuses=statuses, mail=mail)
 
     @contextlib.contextmanager
     def _session(self, side: str, endpoint: Endpoint, row: Row) -> Iterator[Looking]:

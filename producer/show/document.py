@@ -10,32 +10,36 @@ from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.naming import is_renamed, left_out_of
 from producer.show.waiting import wait_fields
-from producer.trouble import addressed, troubled
+from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Options, Tally
+from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, short
 from shared.store import Store
 
 
 def counts(tally: Tally) -> dict[str, int]:
-    """copied + already_present + skipped + refused + vanished + failed + pending = messages."""
+    """copied + already_present + skipped + refused + vanished + failed + withheld + pending = messages."""
     return {
         "messages": tally.messages,
         "bytes": tally.size_bytes,
         **{outcome.value: tally[outcome] for outcome in Outcome},
+        "withheld": tally.withheld,
         "pending": tally.pending,
         "done_bytes": tally.done_bytes,
         "altered": tally.altered,
+        "normalised": tally.normalised,
+        "dates_changed": tally.dates_changed,
         "missing": tally.missing,
         "keywords_lost": tally.keywords_lost,
     }
 
 
 def since(tally: Tally, before: Tally) -> dict[str, int]:
-    """What this run added."""
+    """What this run did. An outcome that was taken back meanwhile, by a retry or with a folder that was planned anew, was one
+    of an earlier run: so nothing is ever below zero."""
     return {
-        **{outcome.value: tally[outcome] - before[outcome] for outcome in Outcome},
-        "done_bytes": tally.done_bytes - before.done_bytes,
+        **{outcome.value: tally.ever.get(outcome, 0) - before.ever.get(outcome, 0) for outcome in Outcome},
+        "done_bytes": tally.ever_bytes - before.ever_bytes,
     }
 
 
@@ -50,6 +54,10 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "mailboxes_total": progress.mailboxes_total,
         "messages_per_second": round(progress.messages_per_second, 1),
         "eta_seconds": None if progress.eta_seconds is None else round(progress.eta_seconds),
+        "eta_low_seconds": None if progress.eta_range is None else round(progress.eta_range[0]),
+        "eta_high_seconds": None if progress.eta_range is None else round(progress.eta_range[1]),
+        "share": None if progress.share is None else round(progress.share, 4),
+        "counted": progress.counted,
         "window": request.window,
         "waits": wait_fields(progress.waits),
         "waiting_for_lost_worker": {
@@ -99,7 +107,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "login": mailbox.source.login,
         "server": mailbox.source.endpoint.url,
         "destination_login": mailbox.destination.login,
-        "state": mailbox.state.value,
+        "state": word(mailbox, tally, sum(not f["readable"] for f in folders)),
         "control": mailbox.control.value,
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
@@ -125,6 +133,7 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
         "renamed": is_renamed(folder),
         "note": folder.note,
         "skipped_why": folder.skipped,
+        "shown": short(folder, tally),
         "readable": not folder.unreadable,
         **counts(tally),
     }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
-from producer.operations import ErrorGroup
-from producer.show.waiting import full, room_of, waiting_for, waiting_lines
+from producer.operations import ErrorGroup, Sufferer
+from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
+from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -30,15 +32,21 @@ def eta(progress: Progress) -> str:
     """How long still, in words."""
     if progress.finished:
         return "finished"
-    if progress.eta_seconds is None:
+    if progress.eta_range is None:
         return "too early to say how long"
-    return f"about {spoken_duration(progress.eta_seconds)} left"
+    low, high = map(spoken_duration, progress.eta_range)
+    return f"about {low} left" if low == high else f"{low} to {high} left"
+
+
+def time_left(progress: Progress) -> list[str]:
+    """How long still; nothing while a cause stands there why nothing moves."""
+    return [] if progress.outage and progress.eta_range is None else [eta(progress)]
 
 
 def lost_worker(progress: Progress) -> str:
     """What waits for a worker that is silent, in words; "" when nothing does."""
     stranded = progress.stranded
-    if not stranded.units:
+    if not stranded.units or progress.outage:
         return ""
     what = f"{stranded.messages:,} message{'s' if stranded.messages != 1 else ''}" if stranded.messages else "work"
     wait = "wait" if stranded.messages > 1 else "waits"
@@ -48,24 +56,59 @@ def lost_worker(progress: Progress) -> str:
 def progress_line(progress: Progress) -> str:
     """Everything in one line."""
     tally = progress.tally
-    counting = "" if progress.counted else " so far"
-    parts = [f"{progress.word}: {progress.done_messages:,} of {tally.messages:,} messages{counting}"]
+    parts = [f"{progress.word}: {percent(progress.share)}"]
     if not progress.finished:
         parts += waiting_lines(progress)[:1]
-    if progress.share_bytes is not None:
-        sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
-        parts.append(f"{sizes} ({percent(progress.share_bytes)})")
-    parts.append(f"{progress.mailboxes_complete} of {spoken_mailboxes(progress.mailboxes_total)}")
-    if not progress.finished and progress.request.control is Control.RUN and progress.word != "waiting":
+    parts.append(f"{progress.mailboxes_complete:,} of {spoken_mailboxes(progress.mailboxes_total)}")
+    parts += known_part(progress)
+    if (
+        not progress.finished
+        and progress.request.control is Control.RUN
+        and progress.word not in ("waiting", "interrupted")
+    ):
         if progress.messages_per_second:
             rate = f"{progress.messages_per_second:,.0f} messages/s, {spoken_size(round(progress.bytes_per_second))}/s"
             parts.append(rate)
-        parts += [*filter(None, [lost_worker(progress)]), eta(progress)]
+        parts += [*filter(None, [lost_worker(progress)]), *time_left(progress)]
     parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
-    parts += filter(None, [folders_not_read(progress.unreadable_folders)])
+    parts += filter(None, [withheld(tally), folders_not_read(progress.unreadable_folders)])
     return "; ".join(parts)
+
+
+def known_part(progress: Progress) -> list[str]:
+    """Messages and bytes, of what is counted so far: where mailboxes are still to be counted, this is not the import."""
+    tally, counting = progress.tally, "" if progress.counted else " counted so far"
+    if not tally.messages:
+        return [] if progress.finished else ["no message counted yet"]
+    said = f"{progress.done_messages:,} of {tally.messages:,} messages{counting}"
+    return [said, f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"]
+
+
+#: How a mailbox's state is drawn in a bar of text, in the order of the bar.
+BAR: Final = {
+    MailboxState.COMPLETE: "#", MailboxState.VERIFYING: "=", MailboxState.COPYING: ">", MailboxState.PLANNING: "-",
+    MailboxState.QUEUED: ".", MailboxState.PARKED: "!", MailboxState.CANCELLED: "x",
+}  # fmt: skip
+
+
+def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[MailboxState, int]]:
+    """A bar of so many cells cut by state: at least one for each state that occurs, and the others by their share."""
+    there = [(state, mailboxes.get(state, 0)) for state in BAR if mailboxes.get(state)]
+    total, free = sum(number for _, number in there), max(0, width - len(there))
+    found = {state: 1 + number * free // total for state, number in there}
+    if found:
+        largest = max(there, key=lambda pair: pair[1])[0]
+        found[largest] += max(0, width - sum(found.values()))
+    return list(found.items())
+
+
+def state_bar(mailboxes: Mapping[MailboxState, int], width: int = 40) -> str:
+    """The bar with what its signs mean: "[####>>..] # 4 complete, > 2 copying, . 2 queued"."""
+    bar = "".join(BAR[state] * count for state, count in cells(mailboxes, width))
+    legend = ", ".join(f"{BAR[state]} {mailboxes[state]:,} {state}" for state in BAR if mailboxes.get(state))
+    return f"[{bar}] {legend}"
 
 
 def mailbox_words(progress: Progress) -> list[str]:
@@ -88,6 +131,7 @@ def outcome_words(tally: Tally) -> str:
         "refused": tally[Outcome.REFUSED],
         "vanished": tally[Outcome.VANISHED],
         "failed": tally[Outcome.FAILED],
+        "withheld by the source": tally.withheld,
         "pending": tally.pending,
     }
     said = [f"{number:,} {name}" for name, number in names.items() if number]
@@ -105,16 +149,31 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     if copied_now is not None and (request.passes > 1 or copied_now != tally[Outcome.COPIED]):
         yield f"  this run:  {copied_now:,} copied"
     for name, number in (
-        ("altered", tally.altered),
         ("missing", tally.missing),
         ("keywords lost", tally.keywords_lost),
     ):
         if number:
             yield f"  {name}: {number:,}"
+    yield from (f"  {line}" for line in difference_lines(tally))
     yield from (f"  {line}" for line in waiting_lines(progress))
     if groups:
         yield ""
         yield from error_lines(groups)
+
+
+def difference_lines(tally: Tally) -> Iterator[str]:
+    """How copies differ from their originals: what is wrong first, then what is harmless."""
+    if tally.altered:
+        are = "messages at the destination are" if tally.altered > 1 else "message at the destination is"
+        yield f"{tally.altered:,} {are} not what was copied (failures.csv of the report)"
+    if tally.normalised:
+        yield f"{_messages(tally.normalised)}: the destination normalised line endings or dates (harmless)"
+    if tally.dates_changed:
+        yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used (notes.csv of the report)"
+
+
+def _messages(number: int) -> str:
+    return f"{number:,} message{'s' if number > 1 else ''}"
 
 
 def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iterator[str]:
@@ -129,12 +188,27 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
             count = f", {who.messages:,} message{'s' if who.messages != 1 else ''}" if who.messages else ""
             said = f": {clean(who.detail)}" if who.detail else ""
             to = f" → {clean(who.destination_login)}" if group.code.startswith("destination") else ""
-            room = full(who.missing_bytes, who.again_at)
+            room = full(who.missing_bytes, who.again_at) or times_of(who)
             yield f"    row {who.row}, {clean(who.login)}{to}{folder}{count}{said}{room and f' ({room})'}"
         if times > len(shown):
             yield f"    … and {times - len(shown)} more: mailhaul errors"
         if group.advice:
             yield f"    → {clean(group.advice)}"
+
+
+def withheld(tally: Tally) -> str:
+    """How many messages the source counts and does not show, in words; "" for none."""
+    return (
+        f"the source shows {tally.messages - tally.withheld:,} of {tally.messages:,} messages" if tally.withheld else ""
+    )
+
+
+def times_of(who: Sufferer) -> str:
+    """Since when it is so and when it is tried next, or since when it is over; "" where neither is known."""
+    if who.over_at:
+        return f"over since {moment(who.over_at)}"
+    then = next_try(who.next_at) if who.next_at else ""
+    return ", ".join(filter(None, [since(who.since).strip() if then else "", then]))
 
 
 def folders_not_read(number: int) -> str:
@@ -146,11 +220,9 @@ def mailbox_line(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
     """One mailbox in a table of few; `unreadable` of its folders cannot be read at the source."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
-    word = mailbox.state if settled else f"{mailbox.state} ({mailbox.control} wanted)"
+    word = word_of(mailbox, tally, unreadable) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
-    if unreadable and mailbox.state is MailboxState.COMPLETE:
-        word = "incomplete"
     if mailbox.behind:
         word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
-from producer.show.lines import error_lines, eta, lost_worker, percent, progress_line
+from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
 from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
@@ -18,12 +18,20 @@ from shared.model import Mailbox, Tally
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 #: Between two plain lines.
 PLAIN_SECONDS = 5.0
 #: The same line again only after this.
 _SAME_SECONDS = 60.0
 _ACTIVE_SHOWN = 8
+#: Width of a bar.
+_BAR = 40
+_COLOURS = {
+    MailboxState.COMPLETE: "green", MailboxState.VERIFYING: "cyan", MailboxState.COPYING: "blue",
+    MailboxState.PLANNING: "magenta", MailboxState.QUEUED: "bright_black", MailboxState.PARKED: "red",
+    MailboxState.CANCELLED: "yellow",
+}  # fmt: skip
 _WORKED_ON = (MailboxState.COPYING, MailboxState.PLANNING, MailboxState.VERIFYING)
 
 Rows = Sequence[tuple[Mailbox, Tally]]
@@ -93,7 +101,7 @@ class PlainDisplay:
 
 
 class LiveDisplay:
-    """Bars by messages and bytes, rate, time left, mailboxes at work, errors by kind."""
+    """A bar of the import and one of its mailboxes by state, rate, time left, mailboxes at work, errors by kind."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -118,32 +126,33 @@ class LiveDisplay:
         self._live.update(_drawn(progress, rows, groups))
 
 
+def _states(progress: Progress) -> Text:
+    from rich.text import Text
+
+    bar = Text()
+    for state, count in cells(progress.mailboxes, _BAR):
+        bar.append("━" * count, style=_COLOURS[state])
+    return bar
+
+
 def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
     from rich.table import Table
     from rich.text import Text
 
-    tally = progress.tally
     bars = Table.grid(padding=(0, 1))
-    for name, share, done, total in (
-        ("messages", progress.share_messages, progress.done_messages, tally.messages),
-        ("bytes", progress.share_bytes, tally.done_bytes, tally.size_bytes),
-        (
-            "mailboxes",
-            progress.mailboxes_complete / max(1, progress.mailboxes_total),
-            progress.mailboxes_complete,
-            progress.mailboxes_total,
-        ),
-    ):
-        bar = ProgressBar(total=1.0, completed=share or 0.0, width=40)
-        bars.add_row(name, bar, percent(share), f"{done:,} of {total:,}")
-    head = f"{clean(progress.request.name)}: {progress.word}"
+    bars.add_row("import", ProgressBar(total=1.0, completed=progress.share or 0.0, width=_BAR), percent(progress.share))
+    done = f"{progress.mailboxes_complete:,} of {progress.mailboxes_total:,} complete"
+    bars.add_row("mailboxes", _states(progress), done)
+    heads = [f"{clean(progress.request.name)}: {progress.word}"]
     if progress.request.control is Control.RUN and progress.word != "waiting":
-        rate = f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s"
-        head += "; ".join(filter(None, ["", rate, lost_worker(progress), eta(progress)]))
-    if not progress.counted:
-        head += "; still counting"
+        if progress.messages_per_second:
+            heads.append(f"{progress.messages_per_second:,.0f} messages/s, {progress.bytes_per_second / 1e6:,.1f} MB/s")
+        heads += [*filter(None, [lost_worker(progress)]), *time_left(progress)]
+    head = "; ".join(heads)
+    known = "; ".join(known_part(progress))
+    legend = ", ".join(f"{number:,} {state}" for state in BAR if (number := progress.mailboxes.get(state)))
     waits = [f"  {line}" for line in waiting_lines(progress)]
     active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]
     active.sort(key=lambda pair: -pair[1].pending)
@@ -153,4 +162,4 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     ]
     if len(active) > _ACTIVE_SHOWN:
         lines.append(f"  … and {len(active) - _ACTIVE_SHOWN} more at work")
-    return Group(Text(head), bars, *map(Text, [*waits, *lines, *error_lines(groups)]))
+    return Group(Text(head), bars, *map(Text, [f"  {legend}", f"  {known}", *waits, *lines, *error_lines(groups)]))

@@ -19,8 +19,8 @@ _MOST_MAILBOXES: Final = 1000
 
 
 def is_renamed(folder: Folder) -> bool:
-    """Whether it has another name at the destination for a reason; another separator is none."""
-    return folder.destination_name != folder.source_name and bool(folder.note)
+    """Whether people see another name at the destination; another separator alone is none."""
+    return any(part.startswith("called ") for part in folder.note.split("; "))
 
 
 def left_out_of(mailbox: Mailbox) -> LeftOut:

@@ -1,5 +1,6 @@
-"""The report as files: results.csv (a line a mailbox), failures.csv (a line a message or mailbox), folders.csv (a line a folder
-that is called differently at the destination), summary.json.
+"""The report as files: results.csv (a line a mailbox), failures.csv (a line a message or mailbox that is not as it should be),
+notes.csv (a line a message of which something is worth knowing, and nothing is wrong), folders.csv (a line a folder that is
+called differently at the destination), summary.json.
 
 Whoever opens them does so in a spreadsheet, and folder names, Message-IDs and servers' words come from outside: a cell
 that a spreadsheet would take for a formula gets an apostrophe in front.
@@ -14,20 +15,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from producer.trouble import troubled
+from producer.trouble import AMISS, troubled
 from shared.errors import UsageError
-from shared.model import Mailbox, Note
+from shared.model import Mailbox, Note, short
 from shared.store import Store
 
 #: What begins a formula somewhere, the full-width forms included (they are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
     "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
-    "refused", "vanished", "failed", "pending", "altered", "missing", "keywords_lost", "unreadable_folders", "failure",
-    "sentence", "detail", "advice", "renamed_folders", "left_out",
+    "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
+    "keywords_lost", "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
 )  # fmt: skip
 FOLDERS = ("row", "login", "destination_login", "folder", "destination", "why")
-FAILURES = (
+#: Columns of failures.csv and notes.csv.
+MESSAGES = (
     "row", "login", "destination_login", "folder", "uid", "message_id", "date", "size_bytes", "what", "reason",
 )  # fmt: skip
 
@@ -43,22 +45,23 @@ def safe_cell(value: object) -> str:
 
 
 def write_report(store: Store, whole: Mapping[str, Any], mailboxes: Sequence[Mailbox], folder: Path) -> list[Path]:
-    """Writes the four files, each whole or not at all; `whole` is `document.whole`. Raises `UsageError`."""
+    """Writes the five files, each whole or not at all; `whole` is `document.whole`. Raises `UsageError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         results = _csv(folder / "results.csv", RESULTS, _results(whole))
-        failures = _csv(folder / "failures.csv", FAILURES, _failures(store, mailboxes))
+        failures = _csv(folder / "failures.csv", MESSAGES, _failures(store, mailboxes))
+        notes = _csv(folder / "notes.csv", MESSAGES, _notes(store, mailboxes))
         folders = _csv(folder / "folders.csv", FOLDERS, _renamed(whole))
         text = json.dumps(whole, ensure_ascii=False, indent=2) + "\n"
         summary = _replaced(folder / "summary.json", text.encode(errors="backslashreplace"))
     except OSError as error:
         raise UsageError(f"--out: {folder} cannot be written ({error.strerror})") from None
-    return [results, failures, folders, summary]
+    return [results, failures, notes, folders, summary]
 
 
 def _results(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for mailbox in whole["mailboxes"]:
-        failure = mailbox["failure"] or _not_read(whole, mailbox)
+        failure = mailbox["failure"] or _not_read(whole, mailbox) or _withheld(whole, mailbox)
         words = {name: failure.get(name, "") for name in ("sentence", "detail", "advice")}
         number = len(mailbox["renamed_folders"])
         yield {**mailbox, "failure": failure.get("code", ""), **words, "renamed_folders": number}
@@ -80,21 +83,46 @@ def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str,
     return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": details[0]}
 
 
+def _withheld(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
+    """The failure of a mailbox of which the source shows less than it counts."""
+    details = [f"{folder['folder']}: {folder['shown']}" for folder in mailbox["folders"] if folder["shown"]]
+    group = next((group for group in whole["errors"] if group["code"] == "withheld"), None)
+    if not details or group is None:
+        return {}
+    return {**{name: group[name] for name in ("code", "sentence", "advice")}, "detail": "; ".join(details[:5])}
+
+
 def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
     for mailbox in mailboxes:
-        who = {
-            "row": mailbox.row,
-            "login": mailbox.source.login,
-            "destination_login": mailbox.destination.login,
-        }
+        who = _who(mailbox)
         if failure := troubled(mailbox):
             reason = ": ".join(filter(None, (failure.sentence, failure.detail)))
             yield {**who, "folder": failure.folder, "what": mailbox.state.value, "reason": reason}
-        for folder, _ in store.folders(mailbox.mailbox_id):
+        for folder, own in store.folders(mailbox.mailbox_id):
             if folder.unreadable:
                 yield {**who, "folder": folder.display, "what": "unreadable_folder", "reason": folder.note}
+            if own.withheld:
+                yield {
+                    **who,
+                    "folder": folder.display,
+                    "what": "withheld",
+                    "reason": f"the source {short(folder, own)}",
+                }
             for note in store.notes(folder.folder_id):
-                yield {**who, "folder": folder.display, **_note(note)}
+                if note.what in AMISS:
+                    yield {**who, "folder": folder.display, **_note(note)}
+
+
+def _notes(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
+    for mailbox in mailboxes:
+        for folder, _ in store.folders(mailbox.mailbox_id):
+            for note in store.notes(folder.folder_id):
+                if note.what not in AMISS:
+                    yield {**_who(mailbox), "folder": folder.display, **_note(note)}
+
+
+def _who(mailbox: Mailbox) -> dict[str, Any]:
+    return {"row": mailbox.row, "login": mailbox.source.login, "destination_login": mailbox.destination.login}
 
 
 def _note(note: Note) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from shared.logs import clean
 from shared.model import Mailbox, Wait
 
 _FAR_SECONDS: Final = 20 * 3600
+_NEAR_SECONDS: Final = 90
 #: What is waited for where another has the destination mailbox.
 DESTINATION_WAITS: Final = ("destination", "destination_paused")
 _WHERE: Final = {
@@ -32,7 +33,7 @@ def moment(until: float, now: float | None = None) -> str:
 
 
 def _far(until: float, now: float | None) -> bool:
-    return until - (time.time() if now is None else now) >= _FAR_SECONDS
+    return abs(until - (time.time() if now is None else now)) >= _FAR_SECONDS
 
 
 def waiting_lines(progress: Progress, now: float | None = None) -> list[str]:
@@ -48,15 +49,42 @@ def said(wait: Wait, now: float | None = None) -> str:
         return f"waiting{when}: its hours are {clean(wait.why)}"
     if wait.what in DESTINATION_WAITS:
         return _destination(wait)
+    if wait.what == "store":
+        return f"the state store takes no writes: {clean(wait.why)}; work goes on when it does"
+    if wait.what in ("source_server", "destination_server"):
+        then = next_try(wait.until, now)
+        return "; ".join(
+            filter(None, [f"waiting for {clean(wait.key)}: {clean(wait.why)}{since(wait.since, now)}", then])
+        )
+    if wait.what == "rate":
+        return f"{clean(wait.why)} ({spoken_number(wait.mailboxes)})"
     at = moment(wait.until, now)
     if wait.what == "room":
         full = "1 mailbox is full" if wait.mailboxes == 1 else f"{wait.mailboxes:,} mailboxes are full"
-        return f"{full}: looked at again at {at}"
+        return f"{full}: next attempt at {at}, while workers run"
     place = _WHERE.get(wait.what, wait.what)
     where = (
         f"{wait.mailboxes:,} of {place}s" if wait.mailboxes > 1 else " ".join(filter(None, [place, clean(wait.key)]))
     )
     return f"waiting until {at}: {clean(wait.why) or 'the server asked to wait'} ({where})"
+
+
+def since(at: float, now: float | None = None) -> str:
+    """ " since 23:41"; "" where that is not known."""
+    return f" since {moment(at, now)}" if at else ""
+
+
+def next_try(at: float, now: float | None = None) -> str:
+    """ "next try in 40 s", "next try at 23:42"; "" where that is not known or is just happening."""
+    left = at - (time.time() if now is None else now)
+    if not at or left < 1:
+        return "trying again now" if at else ""
+    return f"next try in {round(left)} s" if left < _NEAR_SECONDS else f"next try at {moment(at, now)}"
+
+
+def spoken_number(mailboxes: int) -> str:
+    """So many mailboxes, in words."""
+    return f"{mailboxes:,} mailbox{'es' if mailboxes != 1 else ''}"
 
 
 def _destination(wait: Wait) -> str:
@@ -86,6 +114,7 @@ def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[st
             "what": wait.what,
             "key": wait.key,
             "until": wait.until or None,
+            "since": wait.since or None,
             "why": wait.why,
             "mailboxes": wait.mailboxes,
             "said": said(wait, now),
@@ -95,9 +124,9 @@ def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[st
 
 
 def full(missing_bytes: int, again_at: float, now: float | None = None) -> str:
-    """What is known of a full mailbox: "12 MB of room are missing, looked at again at 14:20"; "" for nothing."""
-    missing = f"{spoken_size(missing_bytes)} of room are missing" if missing_bytes else ""
-    return ", ".join(filter(None, [missing, f"looked at again at {moment(again_at, now)}" if again_at else ""]))
+    """What is known of a full mailbox: "it needs 12 MB more, next attempt at 14:20"; "" for nothing."""
+    missing = f"it needs {spoken_size(missing_bytes)} more" if missing_bytes else ""
+    return ", ".join(filter(None, [missing, f"next attempt at {moment(again_at, now)}" if again_at else ""]))
 
 
 def room_of(mailbox: Mailbox, now: float | None = None) -> str:

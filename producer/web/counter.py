@@ -10,13 +10,15 @@ from time import monotonic
 from fastapi import Request
 
 from producer import operations
-from producer.coordinator.tally import Progress, Sample, Window
+from producer.coordinator.pace import Sample, Window, may_move
+from producer.coordinator.tally import Progress
 from producer.intake.accounts import AccountsAsked
 from producer.intake.submit import Ring
 from producer.web.problems import Refused
 from producer.web.roles import Roles
 from shared.config import Settings
 from shared.credentials import Vault
+from shared.lifecycle import MailboxState
 from shared.model import Import, Mailbox, Tally
 from shared.reach import Reach
 from shared.store import Store
@@ -77,17 +79,17 @@ class Counter:
     def progress(self, import_id: str) -> Progress:
         """With a rate and an estimate from what was seen here in the last minute, whoever looked."""
         request = self.import_(import_id)
-        counts = self.store.import_tally(import_id)[0]
-        sample = Sample(at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes)
+        counts, mailboxes = self.store.import_tally(import_id)
+        sample = Sample(
+            at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes,
+            mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
+        )  # fmt: skip
+        waits = operations.waits_of(self.store, request)
         with self._lock:
-            window = self._windows.get(import_id, Window()).with_sample(sample)
+            before = self._windows.get(import_id, Window())
+            window = before.with_sample(sample, moving=may_move(request, waits, before, sample.at))
             self._windows[import_id] = window
         return operations.progress_of(self.store, request, window)
-
-    def window(self, import_id: str) -> Window:
-        """What was seen of it here in the last minute."""
-        with self._lock:
-            return self._windows.get(import_id, Window())
 
 
 def _sum(tallies: list[Tally]) -> Tally:
@@ -95,7 +97,10 @@ def _sum(tallies: list[Tally]) -> Tally:
     for tally in tallies:
         for outcome, number in tally.outcomes.items():
             outcomes[outcome] = outcomes.get(outcome, 0) + number
-    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
+    names = (
+        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
+        "keywords_lost", "missing",
+    )  # fmt: skip
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 

@@ -46,7 +46,7 @@ from shared.model.search import Search
 from shared.store.principals import Principal
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
-ReportFile = Literal["results.csv", "failures.csv", "folders.csv", "summary.json", "failed-rows.csv"]
+ReportFile = Literal["results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"]
 
 
 @routes.get("")
@@ -189,6 +189,16 @@ def added(known: Counter, who: Principal, request: Request, import_id: str, rows
         known.store, known.vault, known.ring, found, mailboxes, rows,
         known.settings.retention_days, most=known.own_limits, hold=found.state is ImportState.OPENING,
     )  # fmt: skip
+
+
+@routes.delete("/{import_id}")
+def close(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
+    """Forgets an import that is not under way: its ledger, report and passwords. Mail stays as it is."""
+    found = known.import_(import_id)
+    if found.state is ImportState.RUNNING:
+        raise Refused(409, "the import is under way: wait until it is finished, or cancel it first")
+    note(known, request, who, "import closed", import_id=import_id, name=found.name)
+    return {"closed": operations.close(known.store, found)}
 
 
 @routes.post("/{import_id}/start")

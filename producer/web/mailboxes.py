@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request
 
 from producer import operations
 from producer.show import document
-from producer.trouble import troubled
+from producer.trouble import troubled, word
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.asked import PasswordsBody
 from producer.web.problems import Refused
@@ -52,7 +52,7 @@ def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "login": mailbox.source.login,
         "server": mailbox.source.endpoint.url,
         "destination_login": mailbox.destination.login,
-        "state": mailbox.state.value,
+        "state": word(mailbox, tally),
         "control": mailbox.control.value,
         "failure": document.failure_fields(troubled(mailbox), mailbox.import_id),
         **document.counts(tally),

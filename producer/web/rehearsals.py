@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 
 from producer import operations
 from producer.intake.accounts import AccountsAsked, AccountsSeen
-from producer.intake.scan import Checked, Scan
+from producer.intake.scan import Checked, Scan, swapped
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.asked import RehearsalBody
 from producer.web.counter import Counter
@@ -113,6 +113,7 @@ class _Run:
             "mailboxes": [_checked(one) for one in found],
             "ok": sum(one.ok for one in found),
             "broken": sum(not one.ok for one in found),
+            "swapped": swapped(found) and not request.options.same_mailbox,
             "messages": sum(one.source.messages for one in found),
             "bytes": sum(one.source.size_bytes or 0 for one in found),
         }

@@ -74,8 +74,13 @@ class MailSession(Protocol):
 
         Copes with a million messages: asked for in windows of UIDs, read as a stream."""
 
-    def existing(self) -> UidSet:
-        """Of the folder now open: every UID, by SEARCH; for when FETCH and the number of messages do not agree."""
+    def existing(self, among: UidSet | None = None) -> UidSet:
+        """Of the folder now open: every UID, or which of these there are, by SEARCH."""
+
+    def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
+        """Of the folder now open, for when `sizes` listed fewer messages than there were at its opening: (UID, size) of what stands
+        there beside `listed`, the size 0 where the server does not tell; and how many messages it counts and shows by no
+        means. Mail that comes or goes meanwhile is not taken for such."""
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """Of the folder now open: (UID, flags), of all or (CONDSTORE) of those changed since a mod-sequence."""

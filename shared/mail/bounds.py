@@ -13,10 +13,12 @@ NAME_BYTES: Final = 4096
 MOST_FOLDERS: Final = 20_000
 #: Bytes of names that one account lists, answers that name nothing new included: 20,000 names of 800 bytes.
 LISTING_BYTES: Final = 16 * 1024 * 1024
-#: Messages in one folder. Servers get slow at one million; at ten, a list of sizes takes minutes and still little memory.
-MOST_MESSAGES: Final = 10_000_000
+#: Messages in one folder. Servers get slow at one million; the UIDs of three take 120 MB where they are held one by one.
+MOST_MESSAGES: Final = 3_000_000
 #: Ranges of UIDs in one answer to a search: a million messages none of which stands beside another, 140 MB while they are held.
 MOST_RANGES: Final = 1_000_000
+#: Bytes that a server may send before somebody is signed in, and in answer to a question about the quota.
+OPENING_BYTES: Final = 4 * 1024 * 1024
 #: FETCH answers that make no sense, to one request: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
 #: What a message may be larger than announced: Exchange is wrong by a third, and a small one by its whole header.

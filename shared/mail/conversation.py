@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
 from shared.errors import MailError, ProtocolViolation, Throttled
 from shared.mail.bounds import NAME_BYTES
-from shared.mail.extensions import PIPELINING, Broken
+from shared.mail.extensions import PIPELINING, Broken, used_in
 from shared.mail.grammar import clean_text
 from shared.mail.hints import hint_of, slows_down
 from shared.mail.refusals import Asked, about_the_form, failure
@@ -33,6 +34,9 @@ class Tagged(NamedTuple):
     text: bytes
 
 
+#: How long a server may be silent that was not yet seen to take several commands in one flight: some throw the others away.
+SILENCE_SECONDS: Final = 30.0
+
 #: Told how a command ended that nobody waits for.
 Then = Callable[[Tagged], object]
 
@@ -51,6 +55,8 @@ class Conversation:
         self.asked: Asked = "command"
         #: What was asked for beside an OK: to be asked less. Whoever minds it takes it away.
         self.slowed: Throttled | None = None
+        #: Messages of the open folder, as untagged EXISTS and EXPUNGE tell; and how many EXPUNGE there were.
+        self.exists = self.expunged = 0
         self._count = 0
         self._pending: dict[bytes, Tagged | None] = {}
         #: Tags to which a BAD is no more than a NO.
@@ -71,10 +77,14 @@ class Conversation:
         self.serial_on_trial = False
         #: Tags that were sent before others were answered, while it is not known whether the server takes that.
         self._flown: set[bytes] = set()
+        #: What was sent, by tag, until it is answered: for what it uses.
+        self._texts: dict[bytes, bytes] = {}
         #: What is sent in front of the next command, by the extension that it is for.
         self._leading: list[tuple[str, bytes, Then]] = []
         #: The same once it is sent: nobody waits for its answer.
         self._unawaited: dict[bytes, tuple[str, Then]] = {}
+        #: Ends of such commands that count once it is known that the server takes several commands.
+        self._unsure: list[tuple[Then, Tagged]] = []
 
     @property
     def serial(self) -> bool:
@@ -89,15 +99,22 @@ class Conversation:
         return len(open_ones) > 1 or not self._flown.isdisjoint(open_ones)
 
     @property
-    def unawaited_names(self) -> list[str]:
-        """The extensions of the commands that are unanswered and that nobody waits for."""
-        return [name for name, _ in self._unawaited.values()]
+    def unanswered(self) -> list[str]:
+        """The extensions that the first command uses which is unanswered and uses any."""
+        for tag in [tag for tag, ended in self._pending.items() if ended is None]:
+            if tag in self._unawaited:
+                return [self._unawaited[tag][0]]
+            if names := used_in(self._texts.get(tag, b"")):
+                return names
+        return []
 
-    def precede(self, name: str, text: bytes, then: Then) -> None:
+    def precede(self, name: str, text: bytes, then: Then, *, first: bool = False) -> None:
         """Sends `text` in one flight with the next command, and in front of it; `name` is the extension that it is for.
+        `first`: in front of all others.
 
-        `then` is told how it ended. A NO or BAD does no harm; after a BAD to a literal the connection is shut."""
-        self._leading.append((name, text, then))
+        `then` is told how it ended, where that says something of the extension. A NO or BAD does no harm; after a BAD to a
+        literal the connection is shut."""
+        self._leading.insert(0 if first else len(self._leading), (name, text, then))
 
     def new_tag(self) -> bytes:
         """A tag not used before; the answer to it is waited for. Where the server takes one command at a time, all before
@@ -132,6 +149,7 @@ class Conversation:
         return b"".join(parts)
 
     def _line(self, tag: bytes, text: bytes) -> bytes:
+        self._texts[tag] = text
         if b"\r\n" in text:
             self._literals.add(tag)
         return b"%b %b\r\n" % (tag, text)
@@ -174,7 +192,7 @@ class Conversation:
         self, tag: bytes, take: Callable[[list[bytes]], object] | None = None, *, line_limit: int = LINE_LIMIT
     ) -> Tagged:
         """Reads until `tag` is answered; every untagged answer on the way is given to `take`."""
-        self.wire.begin()
+        self.wire.begin(SILENCE_SECONDS if self._flown else math.inf)
         left = ANSWER_LIMIT
         while (ended := self._pending[tag]) is None:
             pieces = self.next_answer(line_limit)
@@ -259,11 +277,11 @@ class Conversation:
     def _one_by_one(
         self, texts: Sequence[bytes], ends: list[Tagged], take: Callable[[int, list[bytes]], object] | None
     ) -> None:
-        """Asks again, alone, what got a BAD in a flight with others from a server that was not yet seen to take that."""
+        """Asks again, alone, what was refused in a flight with others by a server that was not yet seen to take that."""
         for place, ended in enumerate(ends):
-            if ended.status == "BAD":
+            if ended.status != "OK" and self.refusal(ended).form:
                 ends[place] = self.finish(self.send(texts[place]), partial(take, place) if take else None)
-                if ends[place].status != "BAD":
+                if ends[place].status == "OK":
                     self.broken.leave_out(PIPELINING, self.refusal(ended).detail)
         self.flew = False
 
@@ -276,7 +294,7 @@ class Conversation:
         if line[:2] not in (b"* ", b"*\t"):
             self._take_tagged(line)
             return None
-        word, _, at = head_of(line)
+        word, number, at = head_of(line)
         if word == b"BYE":
             self.wire.abort()
             raise failure(self.side, "BYE", line[at:].strip(), secrets=self.secrets)
@@ -286,6 +304,10 @@ class Conversation:
             self.enabled |= set(line[at:].upper().decode("latin-1").split())
         if word == b"BAD":  # not told which command it means: nothing after it could be trusted
             raise self._bad(line[at:])
+        if word == b"EXISTS" and number.isdigit():
+            self.exists = int(number)
+        elif word == b"EXPUNGE":
+            self.exists, self.expunged = max(0, self.exists - 1), self.expunged + 1
         pieces = [line]
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
@@ -306,9 +328,12 @@ class Conversation:
         flown = tag in self._flown
         if flown:
             self._flown.discard(tag)
-            if status != "BAD":
+            if status == "OK":
                 self.broken.keeps(PIPELINING)
                 self._flown.clear()
+                for then, ended in self._unsure:
+                    then(ended)
+                self._unsure.clear()
         if status == "BAD" and (tag in self._literals or (tag not in self._forgiven and not self.lenient)):
             self.cut_at_literal = tag in self._literals
             error = self._bad(text)
@@ -319,11 +344,18 @@ class Conversation:
             raise error
         if status == "OK" and slows_down(text):
             self._slow(text)
+        asked = self._texts.pop(tag, b"")
+        if status == "OK" and self.lenient:
+            for name in used_in(asked):
+                self.broken.keeps(name)
         if (unawaited := self._unawaited.pop(tag, None)) is not None:
             del self._pending[tag]
             self._forgiven.discard(tag)
             self._literals.discard(tag)
-            unawaited[1](Tagged(status, text))
+            if status == "OK" or not flown or self.broken.kept(PIPELINING):
+                unawaited[1](Tagged(status, text))
+            else:  # a server that takes one command at a time may have refused it for coming too early
+                self._unsure.append((unawaited[1], Tagged(status, text)))
         else:
             self._pending[tag] = Tagged(status, text)
 

@@ -6,6 +6,7 @@ the connection. `Broken` remembers that for one server, `Servers` for all of the
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -20,32 +21,54 @@ PIPELINING: Final = "PIPELINING"
 class Extension:
     """One row of the table."""
 
-    #: What of it stands in commands: a refusal that repeats one of these words is about it.
-    asked: tuple[str, ...]
     #: How the same is done without it.
     without: str
+    #: What stands in a command that uses it; None where no command shows it.
+    asked: re.Pattern[bytes] | None = None
+    #: Words of a refusal that is about it, in lower case, beside its name.
+    words: tuple[str, ...] = ()
 
 
-#: Every extension that mailhaul asks for and can do without.
+def _row(without: str, asked: bytes = b"", *words: str) -> Extension:
+    return Extension(without, re.compile(asked) if asked else None, words)
+
+
+#: Every extension that mailhaul asks for and can do without. Each use that a server may refuse by itself has a row.
 TABLE: Final[Mapping[str, Extension]] = {
-    PIPELINING: Extension(("pipelin", "one command"), "one command is sent at a time"),
-    "SASL-IR": Extension(("sasl-ir", "initial"), "credentials are sent when the server asks for them"),
-    "ID": Extension(("id",), "the server is not told which program signs in"),
-    "ENABLE": Extension(("enable",), "folder names stay in modified UTF-7"),
-    "NAMESPACE": Extension(("namespace",), "every folder is taken for the account's own"),
-    "SPECIAL-USE": Extension(("special-use", "special"), "special folders are told by their attributes or names"),
-    "CHILDREN": Extension(("children",), "nothing is asked about children of folders"),
-    "LIST-EXTENDED": Extension(("return", "subscribed"), "subscriptions are listed apart"),
-    "CONDSTORE": Extension(("condstore", "modseq", "changedsince"), "a later pass compares all flags"),
-    "STATUS=SIZE": Extension(("size",), "sizes are added up message by message"),
-    "APPENDLIMIT": Extension(("appendlimit",), "a message that is too large is refused only once it is sent"),
-    "ESEARCH": Extension(("return", "esearch"), "searches are answered in full"),
-    "LITERAL+": Extension(("literal",), "the server is asked before each message is sent"),
-    "LITERAL-": Extension(("literal",), "the server is asked before each message is sent"),
-    "MULTIAPPEND": Extension(("multiappend",), "messages are appended one by one"),
-    "X-GM-EXT-1": Extension(("x-gm", "labels"), "Gmail's labels are not looked at"),
-    "QUOTA": Extension(("quota",), "nothing is known of the quota"),
+    PIPELINING: _row("one command is sent at a time", b"", "pipelin", "one command"),
+    "SASL-IR": _row("credentials are sent when the server asks for them", b"", "initial"),
+    "ID": _row("the server is not told which program signs in", rb"\AID \("),
+    "ENABLE": _row("folder names stay in modified UTF-7", rb"\AENABLE "),
+    "NAMESPACE": _row("every folder is taken for the account's own", rb"\ANAMESPACE\Z"),
+    "SPECIAL-USE": _row(
+        "special folders are told by their attributes or names", rb"\ALIST .*RETURN .*SPECIAL-USE", "special"
+    ),
+    "CHILDREN": _row("nothing is asked about children of folders", rb"\ALIST .*RETURN .*CHILDREN"),
+    "LIST-EXTENDED": _row("subscriptions are listed apart", rb"\ALIST .*RETURN ", "return", "subscribed"),
+    "CONDSTORE": _row("a later pass compares all flags", rb"\AEXAMINE .*\(CONDSTORE\)\Z"),
+    "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", rb"\ASTATUS .*HIGHESTMODSEQ", "modseq"),
+    "CHANGEDSINCE": _row("a later pass reads all flags", rb"\(CHANGEDSINCE ", "modifier"),
+    "STATUS=SIZE": _row("sizes are added up message by message", rb"\ASTATUS .* SIZE\)\Z", "size"),
+    "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", rb"\ASTATUS .*APPENDLIMIT"),
+    "ESEARCH": _row("searches are answered in full", rb"\AUID SEARCH RETURN ", "return"),
+    "PARTIAL": _row("messages are not listed page by page", rb"\AUID SEARCH RETURN \(PARTIAL", "partial"),
+    "LITERAL+": _row("the server is asked before each message is sent", b"", "literal"),
+    "LITERAL-": _row("the server is asked before each message is sent", b"", "literal"),
+    "MULTIAPPEND": _row("messages are appended one by one"),
+    "X-GM-EXT-1": _row("Gmail's labels are not looked at", rb"X-GM-", "x-gm"),
+    "QUOTA": _row("nothing is known of the quota", rb"\AGETQUOTA"),
 }
+
+
+def used_in(command: bytes) -> list[str]:
+    """The extensions that a command uses."""
+    return [name for name, row in TABLE.items() if row.asked and row.asked.search(command)]
+
+
+def named_in(words: str, name: str) -> bool:
+    """Whether a refusal names the extension."""
+    said = words.lower()
+    return name.lower() in said or any(word in said for word in TABLE[name].words)
 
 
 def sentence(name: str) -> str:
@@ -60,15 +83,18 @@ _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
         "SPECIAL-USE", "STATUS=SIZE", "UIDPLUS", "UNSELECT",
     ),
     "QRESYNC": ("CONDSTORE",),
+    "CONDSTORE": ("HIGHESTMODSEQ", "CHANGEDSINCE"),
     "LIST-EXTENDED": ("CHILDREN",),
 }  # fmt: skip
 
 #: Extension → connections that are lost at it before the next session does without. Of what makes copying fast more than
 #: one: connections are lost for other reasons too.
-_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2}
+_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+": 2, "LITERAL-": 2}
 
 #: Told of an extension that is left out, and what the server said.
 Told = Callable[[str, str], object]
+#: The same with the server's host and port in front.
+LeftOut = Callable[[str, int, str, str], object]
 
 
 def offered(announced: Iterable[str]) -> frozenset[str]:
@@ -94,6 +120,8 @@ class Broken:
         self._suspected: dict[str, str] = {}
         self._kept: set[str] = set()
         self._losses: Counter[str] = Counter()
+        #: Grows with all that is learned: whoever lost a connection may try again when it did.
+        self.learned = 0
 
     @property
     def left_out(self) -> Mapping[str, str]:
@@ -111,7 +139,10 @@ class Broken:
 
     def keeps(self, name: str) -> None:
         """The server did it."""
-        self._kept.add(name)
+        if name not in self._kept:
+            with self._lock:
+                self._kept.add(name)
+                self._suspected.pop(name, None)
 
     def leave_out(self, name: str, words: str) -> None:
         """The server refused it with these words, and did without it what was asked."""
@@ -119,6 +150,7 @@ class Broken:
             self._suspected.pop(name, None)
             news = name not in self._left_out
             self._left_out.setdefault(name, words)
+            self.learned += news
         if news and self._told:
             self._told(name, words)
 
@@ -145,6 +177,7 @@ class Broken:
 
         The next session does without. Where it is lost all the same, that was not the cause."""
         with self._lock:
+            self.learned += PIPELINING in self._suspected
             cleared = [name for name in (*names, PIPELINING) if name in self._suspected]
             for name in cleared:
                 del self._suspected[name]
@@ -153,6 +186,7 @@ class Broken:
             for name in (PIPELINING,) if pipelined else names:
                 if name not in self._kept and name not in self._left_out:
                     self._losses[name] += 1
+                    self.learned += 1
                     if self._losses[name] >= _LOSSES.get(name, 1):
                         self._suspected[name] = words
 
@@ -160,8 +194,7 @@ class Broken:
 class Servers:
     """`Broken` by host and port: for one process. Thread-safe."""
 
-    def __init__(self, told: Callable[[str, int, str, str], object] | None = None) -> None:
-        """`told`: host, port, extension, what the server said."""
+    def __init__(self, told: LeftOut | None = None) -> None:
         self._told = told
         self._lock = threading.Lock()
         self._servers: dict[tuple[str, int], Broken] = {}

@@ -12,7 +12,7 @@ from typing import Final, NoReturn, TypeVar
 
 from shared.errors import ConnectionLost, MailError, ProtocolViolation
 from shared.mail.conversation import Conversation
-from shared.mail.extensions import PIPELINING, TABLE, offered
+from shared.mail.extensions import PIPELINING, named_in, offered
 from shared.uids import UidSet
 
 _T = TypeVar("_T")
@@ -95,15 +95,12 @@ class _Trial:
         self._offer.without = self._before
 
     def succeeded(self) -> None:
-        """What was left out in this attempt was what the server refuses; the rest it does."""
+        """What was left out in this attempt was what the server refuses."""
         broken = self._talk.broken
         words = _words(self._first) if self._first else ""
         for name in self._offer.without - self._before:
             if not broken.kept(name):
                 broken.leave_out(name, words)
-        for name in self._uses:
-            if self._offer.has(name):
-                broken.keeps(name)
         broken.done_without((*self._uses, *_LED, PIPELINING) if self._talk.serial else (*self._uses, *_LED))
 
     def failed(self, error: MailError) -> None:
@@ -128,17 +125,17 @@ class _Trial:
     def _lost(self, error: MailError) -> NoReturn:
         talk = self._talk
         if isinstance(error, ConnectionLost) or error.form:
-            names = ("LITERAL+", "LITERAL-") if talk.cut_at_literal else (*talk.unawaited_names, *self._uses)
-            used = [name for name in names if name in self._offer.announced]
-            talk.broken.lost(used, _words(error), several=talk.several)
+            names = ["LITERAL+", "LITERAL-"] if talk.cut_at_literal else talk.unanswered
+            without = [name for name in self._uses if name in self._offer.announced and talk.broken.lacks(name)]
+            talk.broken.lost([*names, *without], _words(error), several=talk.several)
         raise error
 
     def _others(self, error: MailError) -> list[frozenset[str]]:
         """What to leave out, in this order: what the server's words name, each by itself, all together."""
-        said = error.detail.lower()
-        singles = [frozenset({name}) for name in self._uses if self._offer.has(name)]
-        singles.sort(key=lambda names: not any(word in said for name in names for word in TABLE[name].asked))
-        named = sum(any(word in said for name in names for word in TABLE[name].asked) for names in singles)
+        used = [name for name in self._uses if self._offer.has(name)]
+        said = [name for name in used if named_in(error.detail, name)]
+        singles = [frozenset({name}) for name in (*said, *(name for name in used if name not in said))]
+        named = len(said)
         together = [frozenset().union(*singles)] if len(singles) > 1 else []
         if not self._talk.flew or self._talk.broken.kept(PIPELINING) or self._talk.serial:
             return [*singles, *together]

@@ -1,5 +1,4 @@
-"""What every IMAP session can do whichever side it is on: folders, and several FETCH commands at once (RFC
-3501, RFC 9051).
+"""What every IMAP session can do whichever side it is on: folders, and reading FETCH answers (RFC 3501, RFC 9051).
 
 `imap_looking` adds looking into a folder; `imap_source` and `imap_destination` are the two sides. Everything is
 asked for in as few flights as the protocol allows, and read as a stream.
@@ -8,18 +7,16 @@ asked for in as few flights as the protocol allows, and read as a stream.
 from __future__ import annotations
 
 import contextlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Final
 
 from shared.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
-from shared.mail.ahead import Ahead
 from shared.mail.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS, UNSIZED_BYTES
-from shared.mail.conversation import ANSWER_LIMIT, Conversation, Tagged
+from shared.mail.conversation import ANSWER_LIMIT, Tagged
 from shared.mail.fetch_answer import FETCH, UNFINISHED, FetchAnswer, uid_of
+from shared.mail.flights import FlyingSession
 from shared.mail.grammar import clean_text, quoted_folder
 from shared.mail.namespaces import namespaces
 from shared.mail.responses import Selected, listed_folder, status_answer
@@ -28,28 +25,18 @@ from shared.mail.tokens import LITERAL, Unreadable, Value, head_of
 from shared.mail.wire import LINE_LIMIT
 from shared.uids import UidSet
 
-#: FETCH commands in flight.
-DEPTH: Final = 3
-#: Messages of one FETCH that brings bytes.
-PIECE: Final = 500
-
 #: Extension → what STATUS tells with it.
-_STATUS_ITEMS: Final = {"CONDSTORE": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
+_STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
 
 
-class ImapSession:
+class ImapSession(FlyingSession):
     """One signed-in connection with at most one folder open. See `shared.mail.MailSession` for what each method
     promises."""
 
     def __init__(self, session: Session) -> None:
-        self.side = session.side
-        self.session = session
-        self.offer = session.offer
-        self._talk: Conversation = session.talk
-        self._wire = session.wire
-        self._ahead = Ahead(session.talk)
+        super().__init__(session)
         #: Bytes of a body that is not refused.
         self._most_body = UNSIZED_BYTES
 
@@ -126,6 +113,7 @@ class ImapSession:
         ends = self._talk.run(commands, self._understood(take, "listed its folders in a way that makes no sense"))
         if ends[0].status != "OK":
             raise self._talk.refusal(ends[0], asked="folder", what="would not list its folders")
+        self._talk.broken.done_without(["NAMESPACE"])
         for command, ended in zip(commands, ends, strict=True):
             if command == b"NAMESPACE":
                 self._note("NAMESPACE", ended)
@@ -140,6 +128,7 @@ class ImapSession:
             separator=(home.separator if home else None) or next((found for found in separators if found), None),
             folders=folders,
             namespaces=tuple(named),
+            utf8="IMAP4REV2" in self._talk.enabled,
         )
 
     def _note(self, name: str, ended: Tagged) -> None:
@@ -162,9 +151,6 @@ class ImapSession:
                 zip(left, self._statuses(left, b" ".join((b"MESSAGES UIDNEXT UIDVALIDITY", *items))), strict=True)
             )
             left = [name for name in left if getattr(found[name], "form", False)]
-            if len(left) < len(found):
-                for extension in filter(self._has, _STATUS_ITEMS):
-                    self._talk.broken.keeps(extension)
             for error in map(found.get, left):
                 if isinstance(error, MailError):
                     raise error
@@ -177,6 +163,7 @@ class ImapSession:
         return [found[name] for name in names]
 
     def _statuses(self, names: Sequence[bytes], items: bytes) -> list[FolderStatus | Exception]:
+        self._ahead.settle()  # what is on its way would be taken for answers to this
         asked = b" (" + items + b")"
         results: list[FolderStatus | Exception | None] = [None] * len(names)
         places: list[int] = []
@@ -266,70 +253,7 @@ class ImapSession:
             uidnext = highest + 1
         return selected.status(messages=messages, uidnext=uidnext, uidvalidity=uidvalidity)
 
-    # -- several FETCH commands at once
-
-    def _flights(
-        self, sets: Iterable[tuple[bytes, UidSet]], items: bytes, missing: set[int], refused: list[MailError]
-    ) -> Iterator[tuple[bytes, UidSet]]:
-        """UID FETCH of each set, `DEPTH` of them in flight; gives each tag, in order, for the caller to read up to. A set
-        is what is asked for, as text, and the UIDs of it that are expected. What is on its way already is not sent again.
-
-        `missing` holds the UIDs that are in flight and have not been seen yet: the caller takes out what it
-        gets, whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does:
-        RFC 9051 §5.5). A NO is added to `refused` with its unseen UIDs as `uids`; after a Throttled nothing
-        more is asked for. Left before its end, it shuts the connection: what is still to come would be taken
-        for answers to something else."""
-        ahead = iter(sets)
-        flying: deque[tuple[bytes, UidSet]] = deque()
-        depth = 1 if self._talk.serial else DEPTH
-        try:
-            while True:
-                if len(flying) < depth:
-                    batch = list(islice(ahead, depth - len(flying)))
-                    for _, piece in batch:
-                        missing.update(piece)
-                    tags = self._asked([fetch(text, items) for text, _ in batch])
-                    flying.extend((tag, piece) for tag, (_, piece) in zip(tags, batch, strict=True))
-                if not flying:
-                    return
-                tag, piece = flying[0]
-                yield tag, piece
-                ended = self._talk.finish(tag)
-                flying.popleft()
-                unseen = UidSet.of(missing.intersection(piece))
-                missing.difference_update(unseen)
-                if ended.status != "OK":
-                    error = self._talk.refusal(ended, asked="fetch", what="could not give all messages")
-                    if isinstance(error, Throttled) or ended.status == "BAD":  # asking on would only make it worse
-                        unseen = UidSet.of(uid for rest in (unseen, *(piece for _, piece in ahead)) for uid in rest)
-                    error.uids = unseen
-                    refused.append(error)
-        finally:
-            if flying:
-                self._wire.abort()
-
-    def _asked(self, commands: Sequence[bytes]) -> list[bytes]:
-        """The tags of these commands, of which the first may have been sent ahead, in order."""
-        tags: list[bytes] = []
-        for command in commands:
-            if (tag := self._ahead.take(command)) is None:
-                break
-            tags.append(tag)
-        rest = commands[len(tags) :]
-        if rest and self._ahead:
-            raise self._talk.violation("mailhaul's own fault: a command for a folder that is open no longer")
-        return tags + self._talk.send_all(rest)
-
-    def _stay(self, command: bytes = b"") -> None:
-        """To be called before `command`, or any, is sent about the open folder: where another one was opened ahead of its
-        turn, this one is opened again."""
-        if self._ahead and not self._ahead.leads_to(command):
-            self._ahead.settle()
-            self._reopen()
-
-    def _reopen(self) -> None:
-        """Opens the folder again that was open. Raises `FolderChanged` when it is another by now."""
-        raise NotImplementedError
+    # -- reading FETCH answers
 
     def _lines_until(self, tag: bytes) -> Iterator[bytes]:
         """Lines as they come, until `tag` is answered, which is then to be finished."""
@@ -468,27 +392,6 @@ def _joined(before: ListedFolder | None, found: ListedFolder) -> ListedFolder:
     return replace(
         found, attributes=before.attributes | found.attributes, subscribed=before.subscribed or found.subscribed
     )
-
-
-def fetch(asked: bytes, items: bytes) -> bytes:
-    """UID FETCH of the sequence set `asked`."""
-    return b"UID FETCH %b %b" % (asked, items)
-
-
-def written(sets: Iterable[UidSet]) -> Iterator[tuple[bytes, UidSet]]:
-    """Each set as `ImapSession._flights` takes it: all of it asked for, all of it expected."""
-    for uids in sets:
-        yield str(uids).encode("ascii"), uids
-
-
-def raise_first(refused: list[MailError]) -> None:
-    """The first of them, with the unseen UIDs of all."""
-    if refused:
-        unseen = UidSet()
-        for error in refused:
-            unseen |= error.uids
-        refused[0].uids = unseen
-        raise refused[0]
 
 
 def shown(name: bytes) -> str:

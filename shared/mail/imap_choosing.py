@@ -10,8 +10,9 @@ from shared.errors import MailError, Throttled
 from shared.gmail import EXTENSION
 from shared.mail import Labels, Traits
 from shared.mail.fetch_answer import flags_of, split_flags, uid_of
-from shared.mail.imap import raise_first, written
-from shared.mail.imap_looking import WINDOW, LookingSession
+from shared.mail.flights import raise_first, written
+from shared.mail.imap_listing import WINDOW
+from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import parse_internaldate
 from shared.mail.wire import LONG_LINE_LIMIT
 from shared.uids import Uid, UidSet
@@ -78,7 +79,7 @@ class ChoosingSession(LookingSession):
         missing: set[int] = set()
         refused: list[MailError] = []
         self._stay()
-        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _TRAITS, missing, refused):
+        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _TRAITS, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
                 if usual := _USUAL.fullmatch(line):
                     uid, date, raw = int(usual[1]), usual[2], usual[3]
@@ -109,7 +110,7 @@ class ChoosingSession(LookingSession):
         missing: set[int] = set()
         refused: list[MailError] = []
         self._stay()
-        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _LABELS, missing, refused):
+        for tag, _ in self._flights(written(uids.pieces(WINDOW)), _LABELS, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
                 items = self._small_items(line, refused)
                 if items is None:

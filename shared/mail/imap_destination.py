@@ -4,7 +4,8 @@ THE RULE. When a server refuses a command whose literal was sent without waiting
 commands*. So a literal waits for `+` unless everything before it has been proved on this connection: the first
 literal of a connection always waits (that proves the folder and the form of dates), and so does one whose flags
 hold a keyword that the folder does not list and no literal has been let through with. After any BAD the socket
-is reset at once.
+is reset at once. That the server takes such literals at all, and several messages at once, is proved too
+(`shared.mail.append_forms`).
 """
 
 from __future__ import annotations
@@ -13,30 +14,23 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Final
 
-from shared.errors import ConnectionLost, FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.folder_tree import selectable
 from shared.mail import Appended, KnownStatus, Message, Quota
+from shared.mail.append_forms import AppendForms
 from shared.mail.conversation import Tagged
+from shared.mail.flights import PIECE
 from shared.mail.grammar import flag_list, system_flag
-from shared.mail.imap import PIECE, shown
+from shared.mail.imap import shown
 from shared.mail.imap_looking import LookingSession
 from shared.mail.internaldate import render_internaldate
 from shared.mail.limits import APPENDLIMIT, append_limit, too_large
+from shared.mail.message_limit import cut_short
 from shared.mail.quota import storage_of
 from shared.mail.responses import appended_uids, copied_uids, status_answer
 from shared.mail.session import Session
 from shared.uids import Uid, UidSet
-
-MULTIAPPEND: Final = "MULTIAPPEND"
-#: Asks for nothing, with an empty literal that does not wait: whoever does not know that form reads an empty line.
-HARMLESS: Final = b'LIST "" {0+}\r\n'
-#: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
-SHORT_LITERAL: Final = 4096
-#: A literal larger than this always waits: a refusal for its size or the quota then costs one round trip, not
-#: the upload.
-WAITING_LITERAL: Final = 4 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -53,19 +47,16 @@ class _Group:
     refused: dict[int, Exception] = field(default_factory=dict)
 
 
+#: A command before its UIDs, the UIDs, and what follows them.
+_Change = tuple[bytes, UidSet, bytes]
+
+
 class ImapDestination(LookingSession):
     """The side that is written to. See `shared.mail.MailDestination`."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        #: Whether this server was seen on this connection to take a literal without being asked.
-        self._literals_proved = False
-        #: Commands that hold several messages, until one of them is seen to be taken.
-        self._grouped: list[bytes] = []
-        #: Messages of a refused group that are still to be taken one by one before MULTIAPPEND is known to be the cause.
-        self._to_see = 0
-        if self._may_wait_less:
-            session.talk.precede(self._may_wait_less[0], HARMLESS, self._prove_literals)
+        self._forms = AppendForms(session.talk, session.offer)
         #: Bytes of the largest message that the folder now open takes; None where nothing is said.
         self._limit = append_limit(self.capabilities)
         self._limits: dict[bytes, int | None] = {}
@@ -73,30 +64,12 @@ class ImapDestination(LookingSession):
         self._date_proved = False
         self._proved: set[str] = set()
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
-        self._into = b""
+        self._into = self._opened = b""
         self._unanswered: deque[_Group] = deque()
 
     @property
-    def _may_wait_less(self) -> tuple[str, int] | None:
-        """The extension by which a literal need not wait for `+`, and up to which size."""
-        if self._has("LITERAL+"):
-            return "LITERAL+", WAITING_LITERAL
-        return ("LITERAL-", SHORT_LITERAL) if self._has("LITERAL-") else None
-
-    def _prove_literals(self, ended: Tagged) -> None:
-        self._literals_proved = ended.status == "OK"
-        for name in ("LITERAL+", "LITERAL-"):
-            if self._has(name):
-                self._note(name, ended)
-
-    @property
-    def _no_wait(self) -> int:
-        """Bytes of the largest literal that may go without waiting."""
-        return self._may_wait_less[1] if self._literals_proved and self._may_wait_less else 0
-
-    @property
     def _may_send_literals(self) -> bool:
-        return self._literals_proved
+        return self._forms.literals_proved
 
     def open(self, name: bytes) -> KnownStatus:
         """SELECT. Keywords have to be proved again: another folder may know others."""
@@ -104,9 +77,13 @@ class ImapDestination(LookingSession):
         if APPENDLIMIT in self.capabilities:
             self._limit = self._limit_of(name)
         selected = self.offer.ask((), lambda: self._open(b"SELECT", name))
-        self._into = self._folder(name)
+        self._talk.broken.done_without([APPENDLIMIT])
+        self._into, self._opened = self._folder(name), name
         self._proved = selected.keywords()
         return replace(self._status_of(name, selected), append_limit_bytes=self._limit)
+
+    def _reopen(self) -> None:
+        self.open(self._opened)
 
     def _limit_of(self, name: bytes) -> int | None:
         """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""
@@ -188,10 +165,22 @@ class ImapDestination(LookingSession):
                 positions.append(position)
         if not positions:
             return
-        if self._has("MULTIAPPEND"):
-            self._send_command(group, flags, tuple(positions), state)
-        else:
-            self._send_singly(group, flags, positions, state)
+        try:
+            if self._forms.several:
+                most = self._most or len(positions)
+                for at in range(0, len(positions), most):
+                    self._send_command(group, flags, tuple(positions[at : at + most]), state)
+            else:
+                self._send_singly(group, flags, positions, state)
+        except MailError as error:
+            self._blame(error)
+            raise
+
+    def _blame(self, error: MailError) -> None:
+        """Where the connection came to its end, a form of APPEND may have been the cause."""
+        if self._wire.shut:
+            several = any(len(positions) > 1 for state in self._unanswered for _, positions in state.commands)
+            self._forms.blame(error, several=several)
 
     def _send_singly(
         self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], positions: Sequence[int], state: _Group
@@ -217,34 +206,10 @@ class ImapDestination(LookingSession):
         state.commands.append((tag, positions))
         parts = [tag + b" APPEND " + self._into]
         for number, position in enumerate(positions):
-            try:
-                if not self._literal(tag, group[position], flags[position], parts, second=number == 1):
-                    return  # refused where `+` was due: the server reads commands again
-            except (ConnectionLost, ProtocolViolation) as error:
-                if number == 1:
-                    self._cannot_take_many(error)
-                raise
+            if not self._literal(tag, group[position], flags[position], parts, second=number == 1):
+                return  # refused where `+` was due: the server reads commands again
         parts.append(b"\r\n")
         self._wire.send(parts)
-
-    def _cannot_take_many(self, error: MailError) -> None:
-        """A connection came to its end at the second message of an APPEND, or at the answer to several."""
-        broken = self._talk.broken
-        if self._talk.abandoned or broken.kept(MULTIAPPEND):
-            return
-        words = error.detail or error.what
-        if isinstance(error, ConnectionLost):
-            broken.lost([MULTIAPPEND], words, several=False)
-        else:
-            broken.leave_out(MULTIAPPEND, words)
-
-    def _several_proved(self) -> bool:
-        """Whether this server was seen to take several messages in one APPEND: an answer counts as soon as it was read."""
-        if self._grouped and any(map(self._talk.accepted, self._grouped)):
-            self._talk.broken.keeps(MULTIAPPEND)
-        if self._talk.broken.kept(MULTIAPPEND):
-            self._grouped.clear()
-        return self._talk.broken.kept(MULTIAPPEND)
 
     def _literal(
         self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes], *, second: bool = False
@@ -257,9 +222,10 @@ class ImapDestination(LookingSession):
         when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
         proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
         if second:
-            proved = self._several_proved() and proved
-            self._grouped.append(tag)
-        if proved and size <= self._no_wait:
+            proved = self._forms.several_proved and proved
+            self._forms.groups(tag)
+        if proved and size <= self._forms.no_wait_bytes:
+            self._forms.hurries(tag)
             parts.append(b" %b%b {%d+}\r\n" % (text, when, size))
         else:
             parts.append(b" %b%b {%d}\r\n" % (text, when, size))
@@ -320,13 +286,13 @@ class ImapDestination(LookingSession):
         for tag, positions in state.commands:
             try:
                 ended = self._talk.finish(tag)
-            except (ConnectionLost, ProtocolViolation) as lost:
-                if len(positions) > 1:
-                    self._cannot_take_many(lost)
+            except MailError as lost:
+                self._blame(lost)
                 raise
-            self._see_many(len(positions), ended)
+            again = self._forms.see(tag, len(positions), ended)
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
+                error.again = again
                 refused.update(dict.fromkeys(positions, error))
                 continue
             stored += positions
@@ -344,34 +310,13 @@ class ImapDestination(LookingSession):
             stored=tuple(stored),
         )
 
-    def _see_many(self, count: int, ended: Tagged) -> None:
-        """Whether the server takes several messages in one APPEND: known from an OK, or when a group that it refused is taken
-        message by message. Where one of them is refused alone, that one was the cause."""
-        broken = self._talk.broken
-        if ended.status == "OK":
-            if count > 1:
-                broken.keeps(MULTIAPPEND)
-            else:
-                self._to_see -= 1
-                if self._to_see <= 0:
-                    broken.done_without([MULTIAPPEND])
-        elif count == 1:
-            broken.clear(MULTIAPPEND)
-        elif not broken.kept(MULTIAPPEND):
-            error = self._talk.refusal(ended, asked="append")
-            if error.form:
-                broken.suspect(MULTIAPPEND, error.detail)
-                self._to_see = count
-
     # -- changing what is there
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
         """As `MailDestination.copy`."""
         uidvalidity, copies = 0, dict[int, int]()
-        target = self._folder(into)
-        for ended in self._talk.run(
-            [b"UID COPY %b " % str(piece).encode("ascii") + target for piece in uids.pieces(PIECE)]
-        ):
+        # What an OK says that it left out is not copied, and COPYUID does not name it.
+        for ended in self._in_pieces([(b"UID COPY ", uids, b" " + self._folder(into))], repeatable=False):
             if ended.status != "OK":
                 if not copies:
                     raise self._talk.refusal(ended, asked="append", what="would not copy messages")
@@ -383,29 +328,42 @@ class ImapDestination(LookingSession):
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
         """UID STORE FLAGS.SILENT, pipelined. The first refusal is raised when all have been answered."""
-        commands = [
-            b"UID STORE %b FLAGS.SILENT %b" % (str(piece).encode("ascii"), flag_list(flags))
-            for uids, flags in changes
-            for piece in uids.pieces(PIECE)
-        ]
-        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
+        self._insist(
+            [(b"UID STORE ", uids, b" FLAGS.SILENT " + flag_list(flags)) for uids, flags in changes],
+            "would not change flags",
+        )
+
+    def _insist(self, changes: Iterable[_Change], what: str) -> None:
+        refused = [ended for ended in self._in_pieces(changes) if ended.status != "OK"]
         if refused:
-            raise self._talk.refusal(refused[0], what="would not change flags")
+            raise self._talk.refusal(refused[0], what=what)
+
+    def _in_pieces(self, changes: Iterable[_Change], *, repeatable: bool = True) -> list[Tagged]:
+        """The ends of all commands, each for no more messages than the server takes. Where it says that one was too much, smaller
+        ones follow; after an OK only if the change may be made twice."""
+        todo, ends = list(changes), list[Tagged]()
+        while todo:
+            pieces = [(a, piece, b) for a, uids, b in todo for piece in uids.pieces(min(PIECE, self._most or PIECE))]
+            todo = []
+            answers = self._talk.run([a + str(piece).encode("ascii") + b for a, piece, b in pieces])
+            for change, ended in zip(pieces, answers, strict=True):
+                size = len(change[1])
+                limit = cut_short(ended.text) if repeatable or ended.status != "OK" else None
+                if limit is None or size < 2:
+                    ends.append(ended)
+                else:
+                    self._take_at_most(limit if 0 < limit < size else size // 2)
+                    todo.append(change)
+        return ends
 
     def quota(self) -> Quota | None:
         """GETQUOTAROOT INBOX."""
         return storage_of(self.session)
 
     def remove(self, uids: UidSet) -> bool:
-        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1), in one flight; without UIDPLUS nothing is
-        touched."""
+        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1); without UIDPLUS nothing is touched."""
         if not self._has("UIDPLUS"):
             return False
-        commands = []
-        for piece in uids.pieces(PIECE):
-            text = str(piece).encode("ascii")
-            commands += [b"UID STORE %b +FLAGS.SILENT (\\Deleted)" % text, b"UID EXPUNGE %b" % text]
-        refused = [ended for ended in self._talk.run(commands) if ended.status != "OK"]
-        if refused:
-            raise self._talk.refusal(refused[0], what="would not remove messages")
+        self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], "would not remove messages")
+        self._insist([(b"UID EXPUNGE ", uids, b"")], "would not remove messages")
         return True

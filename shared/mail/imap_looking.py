@@ -1,4 +1,4 @@
-"""Looking into the folder that is open: sizes, flags, sightings (RFC 9051 §6.4.4, §6.4.5, RFC 4731, RFC 7162).
+"""Looking at the messages of the folder that is open: flags, sightings (RFC 9051 §6.4.5, RFC 7162).
 
 A million messages are asked for in windows of UIDs and read as a stream: what is held is one window, one line,
 one header.
@@ -7,8 +7,7 @@ one header.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, TypeVar
 
 from shared.errors import AnswerUnreadable, MailError
@@ -24,29 +23,20 @@ from shared.fingerprint import (
     message_id_of,
 )
 from shared.gmail import EXTENSION, keywords
-from shared.mail import KnownStatus, Sighting
-from shared.mail.bounds import MOST_RANGES, most_body
+from shared.mail import Sighting
+from shared.mail.bounds import most_body
 from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
+from shared.mail.flights import PIECE, raise_first, written
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import PIECE, ImapSession, fetch, raise_first, written
+from shared.mail.imap_listing import WINDOW, ListingSession
 from shared.mail.internaldate import parse_internaldate
-from shared.mail.responses import search_tag, searched_uids
-from shared.mail.tokens import LITERAL, Unreadable, Value
-from shared.mail.wire import LINE_LIMIT, LONG_LINE_LIMIT
+from shared.mail.tokens import LITERAL, Value
+from shared.mail.wire import LINE_LIMIT
 from shared.uids import Uid, UidSet
 
 _T = TypeVar("_T")
 
-#: UIDs asked for by one FETCH of sizes or flags, as one range.
-WINDOW: Final = 10_000
-
-_SIZES: Final = b"(UID RFC822.SIZE)"
-#: The beginning of any list of sizes: known before the folder is open.
-FIRST_SIZES: Final = fetch(b"1:%d" % WINDOW, _SIZES)
 _HEADER_LIMIT: Final = 16 * 1024 * 1024
-_SIZE = re.compile(
-    rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
-)
 _FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
 #: How nearly every server answers to `sightings` without bodies.
 _SIGHTING = re.compile(
@@ -56,7 +46,7 @@ _SIGHTING = re.compile(
 _HEADER = b"BODY.PEEK[HEADER.FIELDS (%b)]" % " ".join(FIELDS).encode("ascii")
 
 
-class LookingSession(ImapSession):
+class LookingSession(ListingSession):
     """The part of both sides that looks at what a folder holds. See `shared.mail.MailSession`."""
 
     #: Whether labels come as keywords (`shared.mail.MailSource.labels_as_keywords`).
@@ -84,66 +74,15 @@ class LookingSession(ImapSession):
         labels = [label for label in found if isinstance(label, bytes)] if isinstance(found, list) else []
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
-    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
-        """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
-        last = status.uidnext - 1
-        if not status.messages or last < 1:
-            return
-        refused: list[MailError] = []
-        if among is not None:
-            self._stay()
-            yield from self._sizes(written(among.pieces(PIECE)), refused)
-        elif last <= 4 * status.messages + WINDOW:
-            windows = (
-                (b"%d:%d" % (low, low + WINDOW - 1), UidSet.span(low, min(last, low + WINDOW - 1)))
-                for low in range(1, last + 1, WINDOW)
-            )
-            self._stay(FIRST_SIZES)
-            yield from self._sizes(islice(windows, 1), refused)
-            if last > WINDOW:
-                self._stay()
-                yield from self._sizes(windows, refused)
-        else:
-            everything = self.existing() & UidSet.span(1, last)
-            yield from self._sizes(written(everything.pieces(WINDOW)), refused)
-        raise_first(refused)
-
-    def _sizes(self, windows: Iterable[tuple[bytes, UidSet]], refused: list[MailError]) -> Iterator[tuple[Uid, int]]:
-        found: dict[int, int] = {}
-        unsized: set[int] = set()
-        missing: set[int] = set()
-        for tag, window in self._flights(windows, _SIZES, missing, refused):
-            for line in self._lines_until(tag):
-                if usual := _SIZE.fullmatch(line):
-                    uid, size = int(usual[1] or usual[4]), int(usual[2] or usual[3])
-                else:
-                    items = self._small_items(line, refused)
-                    if items is None:
-                        continue
-                    uid, value = uid_of(items), items.get(b"RFC822.SIZE")
-                    if not isinstance(value, bytes) or not value.isdigit() or len(value) > 20:
-                        unsized.add(uid)
-                        continue
-                    size = int(value)
-                if uid in missing:
-                    missing.discard(uid)
-                    found[uid] = size
-            for uid in [uid for uid in unsized if uid in missing and uid in window]:
-                missing.discard(uid)  # shown, and nothing said of its size
-                found[uid] = 0
-            # the next window's answers may be among them already
-            for uid in sorted(uid for uid in found if uid <= window.high):
-                yield Uid(uid), found.pop(uid)
-
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
-        since = ("CONDSTORE",) if changed_since is not None and self._has("CONDSTORE") else ()
+        since = ("CHANGEDSINCE",) if changed_since is not None and self._has("CHANGEDSINCE") else ()
         uses = (*since, *self._labels_in_use)
         return self._streamed_in_forms(uses, lambda left: self._flags(left, changed_since), uids)
 
     def _flags(self, uids: UidSet, changed_since: int | None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         asked = b"(UID FLAGS%b)" % self._labelled
-        if changed_since is not None and self._has("CONDSTORE"):
+        if changed_since is not None and self._has("CHANGEDSINCE"):
             asked += b" (CHANGEDSINCE %d)" % changed_since
         cache: dict[bytes, tuple[str, ...]] = {}
         missing: set[int] = set()
@@ -175,7 +114,7 @@ class LookingSession(ImapSession):
         refused: list[MailError] = []
         items = b"(UID RFC822.SIZE INTERNALDATE %b)" % body
         self._stay()
-        for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused):
+        for tag, _ in self._flights(written(uids.pieces(PIECE)), items, missing, refused, all_exist=True):
             for line in self._lines_until(tag):
                 seen = self._sight(line, refused, full=full, part=bool(text_bytes))
                 if seen is not None and seen.uid in missing:
@@ -244,40 +183,6 @@ class LookingSession(ImapSession):
             certain,
         )
 
-    def existing(self) -> UidSet:
-        """Every UID of the open folder."""
-        return self.offer.ask(("ESEARCH",), self._existing)
-
-    def _existing(self) -> UidSet:
-        extended = self._has("ESEARCH")
-        ranges: list[tuple[int, int]] = []
-        self._stay()
-        tag = self._talk.send(b"UID SEARCH RETURN (ALL) ALL" if extended else b"UID SEARCH ALL")
-        take = self._searches(lambda _, uids: ranges.extend(uids.ranges))
-        self._talk.expect(tag, take, asked="fetch", line_limit=LONG_LINE_LIMIT)
-        return UidSet.joined(ranges)
-
-    def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
-        """Gives `take` each answer to a search: the tag that it names, and its UIDs. One that makes no sense breaks everything
-        off, and so does more than fits into memory."""
-        left = MOST_RANGES
-
-        def taken(pieces: list[bytes]) -> None:
-            nonlocal left
-            try:
-                uids = searched_uids(pieces)
-                tag = None if uids is None else search_tag(pieces)
-            except Unreadable:
-                what = "answered a search with something that makes no sense"
-                raise self._talk.violation(what, pieces[0][:1000]) from None
-            if uids is not None:
-                left -= len(uids.ranges)
-                if left < 0:
-                    raise self._talk.violation(f"answered a search with more than {MOST_RANGES} ranges of UIDs")
-                take(tag, uids)
-
-        return taken
-
 
 def _told_size(items: dict[bytes, Value]) -> int:
     """RFC822.SIZE; 0 where the answer does not tell it."""
@@ -299,4 +204,6 @@ def _sighting(
         alike=canonical.alike() if canonical else (),
         in_ascii=in_ascii(fields),
         certain=certain,
+        nuls=canonical.nuls if canonical else 0,
+        checksum=canonical.checksum if canonical else 0,
     )

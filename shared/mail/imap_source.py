@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Final
 
@@ -18,11 +18,12 @@ from shared.mail import KnownStatus, Message
 from shared.mail.bounds import most_body
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
+from shared.mail.flights import DEPTH, PIECE, fetch, raise_first, written
 from shared.mail.grammar import clean_flags, clean_text
-from shared.mail.imap import DEPTH, PIECE, fetch, raise_first, shown, written
+from shared.mail.header_date import received_at
+from shared.mail.imap import shown
 from shared.mail.imap_choosing import ChoosingSession
-from shared.mail.imap_looking import FIRST_SIZES
-from shared.mail.internaldate import parse_internaldate
+from shared.mail.internaldate import odd_zone, parse_internaldate
 from shared.mail.session import Session
 from shared.mail.tokens import Text, Value
 from shared.mail.wire import LINE_LIMIT
@@ -50,6 +51,8 @@ class _About:
     internaldate: int | None = None
     #: Minutes east of UTC.
     zone_minutes: int = 0
+    #: As in `Message`.
+    date_doubt: str = ""
     #: What was odd.
     oddities: tuple[str, ...] = ()
 
@@ -87,9 +90,11 @@ class ImapSource(ChoosingSession):
         if b"\r\n" in examine or examine in self._ahead:
             return  # a literal in a command may be read as one, so a BAD would not be harmless
         if uids is None:
-            fetches = [FIRST_SIZES]
+            fetches = [self._first_sizes]
         else:
-            fetches = [fetch(asked, self._items) for asked, _ in islice(written(uids.pieces(PIECE)), DEPTH)]
+            fetches = [
+                fetch(asked, self._items) for asked, _ in islice(self._fitting(written(uids.pieces(PIECE))), DEPTH)
+            ]
         self._ahead.ask([examine, *fetches])
 
     def caution(self) -> str:
@@ -125,11 +130,11 @@ class ImapSource(ChoosingSession):
         late: dict[Uid, _About] = {}
         refused: list[MailError] = []
         whole = False
-        pieces = list(written(uids.pieces(PIECE)))
+        pieces = list(self._fitting(written(uids.pieces(PIECE))))
         if pieces:
             self._stay(fetch(pieces[0][0], self._items))
         try:
-            for tag, _ in self._flights(pieces, self._items, missing, refused):
+            for tag, _ in self._flights(pieces, self._items, missing, refused, all_exist=True):
                 yield from self._messages(tag, missing, late, refused)
             for uid, about in late.items():
                 yield from self._again(uid, about, refused)
@@ -178,7 +183,7 @@ class ImapSource(ChoosingSession):
             progress()
             flags, oddities = self._flag_cache.get(found[2]) or self._clean(found[2])
             date, zone = parse_internaldate(found[3])
-            yield Message(
+            message = Message(
                 uid=uid,
                 flags=flags,
                 internaldate=date,
@@ -186,8 +191,10 @@ class ImapSource(ChoosingSession):
                 size_bytes=size,
                 fingerprint=header_fingerprint(header_of(body)),
                 body=body,
+                date_doubt="" if zone or date is None else _zone_doubt(found[3]),
                 oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
             )
+            yield message if date is not None else _dated(message, body)
 
     def _clean(self, raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if len(self._flag_cache) >= _FLAG_CACHE_LIMIT:
@@ -258,7 +265,7 @@ class ImapSource(ChoosingSession):
         missing.discard(uid)
         self._wire.progress()
         about = about or self._about(items)
-        yield Message(
+        message = Message(
             uid=uid,
             flags=about.flags,
             internaldate=about.internaldate,
@@ -266,8 +273,10 @@ class ImapSource(ChoosingSession):
             size_bytes=len(body),
             fingerprint=header_fingerprint(header_of(body)),
             body=bytes(body),
+            date_doubt=about.date_doubt,
             oddities=about.oddities,
         )
+        yield _dated(message, body)
 
     def _about(self, items: dict[bytes, Value]) -> _About:
         told = flags_of(items)
@@ -282,7 +291,8 @@ class ImapSource(ChoosingSession):
         date, zone = parse_internaldate(text)
         if date is None:
             oddities = (*oddities, _no_date(text))
-        return _About(flags=flags, internaldate=date, zone_minutes=zone, oddities=oddities)
+        doubt = "" if date is None else _zone_doubt(text)
+        return _About(flags=flags, internaldate=date, zone_minutes=zone, date_doubt=doubt, oddities=oddities)
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
         if size > self._most_body:
@@ -302,7 +312,7 @@ class ImapSource(ChoosingSession):
             yield start
             yield from chunks
 
-        yield Message(
+        message = Message(
             uid=uid,
             flags=about.flags,
             internaldate=about.internaldate,
@@ -311,8 +321,10 @@ class ImapSource(ChoosingSession):
             fingerprint=header_fingerprint(header_of(start)),
             body=None,
             stream=stream(),
+            date_doubt=about.date_doubt,
             oddities=about.oddities,
         )
+        yield _dated(message, start)
         for _ in chunks:
             pass  # the caller did not want it: the next answer begins after it
         self._wire.progress()
@@ -343,6 +355,22 @@ class ImapSource(ChoosingSession):
             else:
                 yield from self._whole(answer.items(), missing, about)
         self._talk.expect(tag, asked="fetch")
+
+
+def _dated(message: Message, start: bytes) -> Message:
+    """With the date of the header, as POP3 has it, where INTERNALDATE tells none. `start`: of its bytes."""
+    if message.internaldate is not None:
+        return message
+    when, zone = received_at(header_of(start))
+    if when is None:
+        return message
+    doubt = "the source gives no usable INTERNALDATE; the date of the header was set"
+    return replace(message, internaldate=when, zone_minutes=zone, date_doubt=doubt)
+
+
+def _zone_doubt(text: bytes | None) -> str:
+    zone = odd_zone(text)
+    return f"the zone {clean_text(zone)} of the source's INTERNALDATE means nothing; it was read as UTC" if zone else ""
 
 
 def _no_date(text: bytes | None) -> str:

@@ -1,8 +1,8 @@
 """INTERNALDATE, read with tolerance and written without any (RFC 9051 §9 date-time).
 
-Servers send one-digit days, missing zones, RFC 2822 dates, NIL and `00-Jan-0000`; what cannot be read is None,
-never a guess. Written dates are all of one form and within `shared.dates`, so that one accepted date proves
-them all.
+Servers send one-digit days, zones that are missing, named or none at all, RFC 2822 dates, long names of months, NIL and
+`00-Jan-0000`. A zone that means nothing counts as UTC (`odd_zone` tells); any other part that cannot be read makes it None.
+Written dates are all of one form and within `shared.dates`, so that one accepted date proves them all.
 """
 
 from __future__ import annotations
@@ -23,10 +23,17 @@ _ZONE_LIMIT_MINUTES: Final = 14 * 60
 
 _USUAL = re.compile(rb"([ \d]\d-[A-Za-z]{3}-\d{4}) (\d\d):(\d\d):(\d\d) ([+-]\d{4})")
 _ODD = re.compile(
-    rb"\s*(?:[A-Za-z]{3},\s*)?(\d{1,2}[-\s][A-Za-z]{3}[-\s]\d{2,4})\s+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d+)?"
-    rb"(?:\s*([+-]\d{4}|GMT|UTC?|Z))?\s*(?:\(.*\))?\s*"
+    rb"\s*(?:[A-Za-z]{3,9}\.?,\s*)?(\d{1,2}[-\s][A-Za-z]{3,9}\.?[-\s]\d{2,4})\s+(\d{1,2}):(\d\d)(?::(\d\d))?(?:\.\d{1,9})?"
+    rb"(?:\s*([+-]\d{1,2}:?\d\d|[A-Za-z]{1,9}))?\s*(?:\([^()]{0,80}\))?\s*"
 )
-_DAY = re.compile(rb"\s*(\d{1,2})[-\s]([A-Za-z]{3})[-\s](\d{2}|\d{4})")
+_DAY = re.compile(rb"\s*(\d{1,2})[-\s]([A-Za-z]{3})[A-Za-z]{0,6}\.?[-\s](\d{2}|\d{4})")
+_OFFSET = re.compile(rb"([+-])(\d{1,2}):?(\d\d)")
+#: Hours east of UTC of zones that go by name (RFC 5322 §4.3), and of some that servers use beside them.
+_NAMED: Final = {
+    b"Z": 0, b"UT": 0, b"UTC": 0, b"GMT": 0, b"WET": 0, b"EST": -5, b"EDT": -4, b"CST": -6, b"CDT": -5, b"MST": -7, b"MDT": -6,
+    b"PST": -8, b"PDT": -7, b"BST": 1, b"CET": 1, b"MEZ": 1, b"CEST": 2, b"MESZ": 2, b"EET": 2, b"EEST": 3, b"MSK": 3,
+    b"MSD": 4, b"JST": 9,
+}  # fmt: skip
 
 _days: dict[bytes, int | None] = {}
 _zones: dict[bytes, int | None] = {}
@@ -43,11 +50,19 @@ def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
         return None, 0
     day, hour, minute, second, zone_text = found.groups()
     midnight = _days.get(day) or _midnight(day)
-    zone = _zones[zone_text] if zone_text in _zones else _zone(zone_text)
+    zone = (_zones[zone_text] if zone_text in _zones else _zone(zone_text)) or 0
     hours, minutes, seconds = int(hour), int(minute), int(second or 0)
-    if midnight is None or zone is None or hours > 23 or minutes > 59 or seconds > 60:
+    if midnight is None or hours > 23 or minutes > 59 or seconds > 60:
         return None, 0
     return midnight + hours * 3600 + minutes * 60 + seconds - zone * 60, zone
+
+
+def odd_zone(text: bytes | None) -> str:
+    """The zone of a date that could be read, where it means nothing; "" where all is well."""
+    if not text or text.endswith(b"+0000"):
+        return ""
+    found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
+    return found[5].decode() if found and found[5] and _zone(found[5]) is None else ""
 
 
 def render_internaldate(epoch_seconds: int, zone_minutes: int) -> bytes:
@@ -88,14 +103,16 @@ def _midnight(day: bytes) -> int | None:
 
 
 def _zone(text: bytes | None) -> int | None:
-    if text is None or text[:1] not in b"+-":
+    """Minutes east of UTC; None for what is no zone. No zone means UTC."""
+    if text is None:
         return 0
-    hours, minutes = int(text[1:3]), int(text[3:5])
-    minutes_east: int | None = hours * 60 + minutes
-    if hours > 23 or minutes > 59 or minutes_east is None:
-        minutes_east = None
-    elif text[:1] == b"-":
-        minutes_east = -minutes_east
+    if found := _OFFSET.fullmatch(text):
+        hours, minutes = int(found[2]), int(found[3])
+        east = None if hours > 23 or minutes > 59 else hours * 60 + minutes
+        minutes_east = -east if east is not None and found[1] == b"-" else east
+    else:
+        named = _NAMED.get(text.upper())
+        minutes_east = None if named is None else named * 60
     if len(_zones) >= _CACHE_LIMIT:
         _zones.clear()
     _zones[text] = minutes_east

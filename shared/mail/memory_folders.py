@@ -69,6 +69,8 @@ class MemoryFolder:
     highestmodseq: int = 1
     #: By UID, ascending.
     messages: dict[int, Stored] = field(default_factory=dict)
+    #: UIDs that the server counts and does not show.
+    withheld: set[int] = field(default_factory=set)
     #: LIST attributes, lower case, no backslash.
     attributes: frozenset[str] = frozenset()
     #: Whether subscribed.

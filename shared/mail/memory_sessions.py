@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -126,7 +127,7 @@ class _MemorySession:
 
     def _those(self, uids: UidSet) -> list[Stored]:
         with self._server.lock:
-            return [stored for uid, stored in self._here().messages.items() if uid in uids]
+            return [stored for uid, stored in self._shown(self._here()).items() if uid in uids]
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         self._step("sightings", self._here().name)
@@ -146,6 +147,8 @@ class _MemorySession:
                 alike=canonical.alike() if full else (),
                 in_ascii=in_ascii(fields),
                 certain=full and (len(read) == len(stored.body) or delivered(header)),
+                nuls=stored.body.count(b"\0") if full else 0,
+                checksum=zlib.crc32(stored.body) if full else 0,
             )
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
@@ -153,9 +156,22 @@ class _MemorySession:
         for stored in self._those(UidSet.span(1, status.uidnext - 1) if among is None else among):
             yield Uid(stored.uid), len(stored.body)
 
-    def existing(self) -> UidSet:
+    def existing(self, among: UidSet | None = None) -> UidSet:
         self._step("existing", self._here().name)
-        return UidSet.of(self._here().messages)
+        with self._server.lock:
+            every = UidSet.of(self._shown(self._here()))
+        return every if among is None else every & among
+
+    def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
+        self._step("look_again", self._here().name)
+        with self._server.lock:
+            shown = self._shown(self._here())
+            found = [(Uid(uid), len(stored.body)) for uid, stored in shown.items() if uid not in listed]
+            return found, len(self._here().messages) - len(shown)
+
+    def _shown(self, folder: MemoryFolder) -> dict[int, Stored]:
+        """What the server tells of: what it holds, less what it keeps back."""
+        return {uid: stored for uid, stored in folder.messages.items() if uid not in folder.withheld}
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         self._step("flags", self._here().name)

@@ -6,8 +6,6 @@ What the server holds is seen once, when it is first asked for: in a POP3 sessio
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -25,8 +23,9 @@ from shared.fingerprint import (
     message_id_of,
 )
 from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail.flights import raise_first
 from shared.mail.grammar import clean_text
-from shared.mail.imap import raise_first
+from shared.mail.header_date import received_at
 from shared.mail.pop3 import Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
 from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
@@ -37,7 +36,6 @@ INBOX: Final = b"INBOX"
 #: What was read of so many messages, or of so many bytes, is kept in one go: about as much as the ledger lags behind.
 _SAID_AT_ONCE: Final = 50
 _SAID_BYTES: Final = 512 * 1024
-_FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,6 +62,7 @@ class Pop3Source:
         self._session, self._identities = session, identities
         self._whole = WholeMessages(session, reading or ServerReading())
         self._seen: _Drop | None = None
+        self._ids: tuple[bytes, ...] = ()
 
     # -- the folder
 
@@ -75,6 +74,11 @@ class Pop3Source:
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
         """Of INBOX; others are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
+
+    def names_uidvalidity(self, uidvalidity: int) -> bool:
+        """See `shared.mail.one_mailbox.NamesUids`: Dovecot's ids hold it in hexadecimal, Cyrus's and Courier's as a number."""
+        spelled = (b"%d" % uidvalidity, b"%08x" % uidvalidity)
+        return bool(self._ids) and all(any(text in one.lower() for text in spelled) for one in self._ids)
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Nothing has to be opened."""
@@ -106,6 +110,7 @@ class Pop3Source:
     def _look(self) -> _Drop:
         listed, ids = self._session.listing()
         numbers = [one for one, _ in listed]
+        self._ids = tuple(ids.values())
         unique = [ids.get(one) for one in numbers]
         if positional(numbers, unique):
             unique = [None] * len(unique)
@@ -151,9 +156,14 @@ class Pop3Source:
             if uid < status.uidnext and (among is None or uid in among):
                 yield Uid(uid), size
 
-    def existing(self) -> UidSet:
-        """Every UID."""
-        return UidSet.of(self._drop.numbers)
+    def existing(self, among: UidSet | None = None) -> UidSet:
+        """Every UID, or those `among` these."""
+        every = UidSet.of(self._drop.numbers)
+        return every if among is None else every & among
+
+    def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
+        """LIST is all that a maildrop counts by."""
+        return [], 0
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """POP3 has none."""
@@ -235,6 +245,8 @@ class Pop3Source:
                     alike=canonical.alike() if canonical else (),
                     in_ascii=in_ascii(fields),
                     certain=full and (not text_bytes or size == len(beginning(start, text_bytes)) or delivered(head)),
+                    nuls=canonical.nuls if canonical else 0,
+                    checksum=canonical.checksum if canonical else 0,
                 ),
             )
         raise_first(list(refused.values()))
@@ -319,20 +331,3 @@ class _Said:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)
             self._new, self._bytes = {}, 0
-
-
-def received_at(header: bytes) -> tuple[int | None, int]:
-    """When a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321 §4.4), else of
-    Date; (None, 0) where neither can be read."""
-    found: dict[bytes, bytes] = {}
-    for name, value in _FIELD.findall(header):
-        found.setdefault(name.lower(), value)
-    for text in (found.get(b"received", b"").rpartition(b";")[2], found.get(b"date", b"")):
-        parsed = email.utils.parsedate_tz(" ".join(text.decode("latin-1").split()))
-        if parsed is None:
-            continue
-        try:
-            return email.utils.mktime_tz(parsed), (parsed[9] or 0) // 60
-        except (ValueError, OverflowError):
-            continue
-    return None, 0

@@ -25,10 +25,22 @@ from shared.mail.hints import CODES, hint_in, hint_of
 Asked = Literal["greeting", "login", "folder", "append", "fetch", "command"]
 
 _CODE = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9-]*)")
+# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", ENOSPC and EDQUOT as they are written
 _FULL = re.compile(
-    rb"over\s?quota|quota (?:has been )?exceeded|mailbox (?:is )?full|exceeds? .{0,40}quota|no space left", re.I
+    rb"over\s?quota|quota (?:has been |is )?exceeded|(?:mailbox|mail ?box|disk|storage|file ?system) (?:is )?full|"
+    rb"exceeds? .{0,40}quota|no space left|(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
+    rb"(?:space|storage|quota)|ENOSPC|EDQUOT|disk quota",
+    re.I,
 )
+#: Codes by which a server says that the message itself is at fault, or the folder: whatever words follow, it is not the room.
+_ABOUT_THE_MESSAGE = frozenset({"TOOBIG", "CANNOT", "BADCHARSET", "UNKNOWN-CTE"})
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
+#: A BAD that refuses the credentials all the same: shown again, they may lock the account.
+_CREDENTIALS = re.compile(
+    rb"(?:authenticat\w+|login|logon|sign[ -]?in) (?:has |was )?(?:failed|failure|denied|incorrect|rejected)|"
+    rb"(?:invalid|incorrect|wrong|bad) (?:user|login|account|password|credential)|password (?:is )?(?:invalid|incorrect|wrong)",
+    re.IGNORECASE,
+)
 # Dovecot ends its texts with how long it took: the same refusal should read the same
 _TIMING = re.compile(rb" ?\(\d+\.\d+(?: \+ \d+\.\d+)+ secs\)\.?\s*\Z")
 
@@ -80,7 +92,8 @@ def failure(
         if hint and b"throttl" in text.lower():
             return throttled("asked to wait")
         return ProtocolViolation(side, what or "did not understand a command", detail)
-    if code == "OVERQUOTA" or (side == "destination" and not code and _FULL.search(text)):
+    named = code in _ABOUT_THE_MESSAGE | _NO_FOLDER
+    if code == "OVERQUOTA" or (side == "destination" and not named and _FULL.search(text)):
         if side == "destination":
             return OverQuota(side, what or "the mailbox is full", detail)
         return throttled("the traffic allowance is used up")  # Gmail says so of bandwidth
@@ -99,15 +112,38 @@ def failure(
 
 
 def _login_failure(side: str, status: str, code: str, text: bytes, what: str, detail: str) -> MailError:
-    if status == "BAD" and code not in _NAMED and not _NOT_CONNECTED.search(text):
+    refuses = code in _NAMED or _NOT_CONNECTED.search(text) or _CREDENTIALS.search(text)
+    if status == "BAD" and not refuses:
         return ProtocolViolation(side, what or "did not understand the login", detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
         return AuthorizationRefused(side, what or "refused the login for this account", detail)
-    return AuthenticationRefused(side, what or "refused the login", detail)
+    refused = AuthenticationRefused(side, what or _BEYOND.get(code, ("refused the login", ""))[0], detail)
+    refused.advice = _BEYOND.get(code, ("", ""))[1]
+    return refused
+
+
+#: Refusals that another password does not mend (RFC 5530), with what to do.
+_BEYOND = {
+    "CONTACTADMIN": (
+        "does not let this account in until its administrator acts",
+        "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
+    ),
+    "WEBALERT": (
+        "does not let this account in until its owner has signed in on the web",
+        "let the owner sign in once on the provider's web page and do what it asks",
+    ),
+    "PRIVACYREQUIRED": (
+        "does not take this login without TLS",
+        "use imaps:// or imap+starttls:// for this server",
+    ),
+}
 
 
 def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:
         return FolderRefused(side, what or "takes no message into this folder", detail)
     # [LIMIT] and [TOOBIG] say that the message is too big, [CANNOT] that it or a keyword can never be stored
-    return MessagesRefused(side, what or "refused", detail)
+    refused = MessagesRefused(side, what or "refused", detail)
+    refused.of_itself = code in _ABOUT_THE_MESSAGE or code == "LIMIT"
+    refused.of_the_server = code in ("SERVERBUG", "CONTACTADMIN")
+    return refused

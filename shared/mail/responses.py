@@ -18,6 +18,7 @@ from shared.uids import MAX_UID, Uid, UidSet
 
 _LISTS: Final = frozenset((b"LIST", b"LSUB", b"XLIST"))
 _LONG: Final = (1 << 63) - 1
+_SEPARATORS: Final = b"/.\\:|^"
 #: What STATUS tells, and the largest number that it can be.
 _STATUS_MOST: Final = {
     b"MESSAGES": MAX_UID,
@@ -62,8 +63,11 @@ def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
     words = Words(pieces, at)
     attributes = _attributes(words)
     separator = _separator(words)
+    name = _listed_name(words)
+    if separator is None and len(name) == 1 and name in _SEPARATORS:
+        raise Unreadable("a separator, and no folder name")
     return ListedFolder(
-        name=_listed_name(words)[: NAME_BYTES + 1],
+        name=name[: NAME_BYTES + 1],
         separator=separator,
         attributes=attributes,
         subscribed=kind == b"LSUB" or "subscribed" in attributes,

@@ -17,6 +17,7 @@ from importlib import metadata
 import imapclient
 
 from shared.errors import AuthenticationRefused, ConnectionLost, ProtocolViolation, TlsFailed, Unreachable
+from shared.mail.bounds import OPENING_BYTES
 from shared.mail.conversation import Conversation, Tagged
 from shared.mail.dialing import connect
 from shared.mail.extensions import Broken
@@ -34,11 +35,17 @@ except metadata.PackageNotFoundError:  # run from a folder that was never instal
     _VERSION = "NIL"
 _WHO = f'ID ("name" "mailhaul" "version" {_VERSION})'.encode("ascii")
 
+#: The words before the text of an untagged answer, which imaplib wants in capitals, with one blank before each.
+_UNTAGGED = re.compile(rb"\A\*[ \t]+([^\s(\[]+)(?:[ \t]+|(?=\r?\n))")
 _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
 
 # only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object
 # does nothing
 imaplib._MAXLINE = max(imaplib._MAXLINE, LONG_LINE_LIMIT)  # type: ignore[attr-defined]
+
+
+def _usual_head(found: re.Match[bytes]) -> bytes:
+    return b"* " + found[1].upper() + b" "
 
 
 class _Lines(imaplib.IMAP4):
@@ -49,16 +56,28 @@ class _Lines(imaplib.IMAP4):
 
     def __init__(self, wire: Wire, host: str, port: int) -> None:
         self._wire = wire
+        self._room = OPENING_BYTES
         super().__init__(host, port)
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
         self.host, self.port, self.sock = host, port, self._wire.sock
 
     def read(self, size: int) -> bytes:
+        self._take(size)
         return self._wire.read(size, LITERAL_LIMIT)
 
+    def _take(self, size: int) -> None:
+        """imaplib keeps every untagged answer, so that they are counted."""
+        self._room -= size
+        if self._room < 0:
+            self._wire.abort()
+            raise ProtocolViolation(
+                self._wire.side, f"sent more than {OPENING_BYTES} bytes where a few hundred are usual"
+            )
+
     def readline(self) -> bytes:
-        line = self._wire.readline(LINE_LIMIT)
+        line = _UNTAGGED.sub(_usual_head, self._wire.readline(LINE_LIMIT))
+        self._take(len(line))
         # imaplib gives up on "a1 OK" without a text and on bare LF; both are seen
         if bare := _BARE_TAGGED.fullmatch(line):
             return bare[1] + b" \r\n"

@@ -80,7 +80,7 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
         if not _unavailable(ended, last, shown):
             raise last
     if clear:
-        return talk.expect(_send_login(talk, proof, "LITERAL+" in offered), take)
+        return _log_in(talk, proof, take, announced="LITERAL+" in offered)
     raise last or _nothing_fits(talk.side, offered, proof, sasl, encrypted=encrypted)
 
 
@@ -204,10 +204,26 @@ def _nothing_fits(
     return AuthenticationRefused(side, f"takes no password on this connection (LOGINDISABLED){offers}{hint}")
 
 
+def _log_in(talk: Conversation, proof: Proof, take: _Take, *, announced: bool) -> bytes:
+    """LOGIN; the text of the OK. `announced`: whether literals need not wait (LITERAL+). Where the server does not understand
+    that, those of the next session wait."""
+    hurried = announced and not talk.broken.lacks("LITERAL+")
+    try:
+        return talk.expect(_send_login(talk, proof, hurried), take)
+    except ProtocolViolation as error:
+        if hurried and not all(map(_PLAIN_ASTRING.fullmatch, _shown_by(proof))):
+            talk.broken.suspect("LITERAL+", error.detail)
+        raise
+
+
+def _shown_by(proof: Proof) -> tuple[bytes, bytes]:
+    return proof.login.encode(), proof.secret.reveal().encode()
+
+
 def _send_login(talk: Conversation, proof: Proof, literal_plus: bool) -> bytes:
     tag = talk.new_tag()
     parts = [tag + b" LOGIN"]
-    for value in (proof.login.encode(), proof.secret.reveal().encode()):
+    for value in _shown_by(proof):
         if _PLAIN_ASTRING.fullmatch(value):
             parts.append(b" " + quoted_string(value))
         elif literal_plus:

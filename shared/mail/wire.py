@@ -13,6 +13,7 @@ that both write never wait for each other.
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 import select
 import socket
@@ -24,6 +25,7 @@ from time import monotonic
 from typing import Final
 
 from shared.errors import ConnectionLost, MailError, ProtocolViolation
+from shared.mail.bounds import MESSAGE_SECONDS
 from shared.mail.grammar import clean_text
 
 #: Bytes of the receive buffer; a FETCH of small messages costs one system call for each of these.
@@ -60,7 +62,9 @@ class Wire:
         self._view = memoryview(self._buffer)
         self._start = self._end = 0
         self._moved = 0
-        self._idle = self._whole = timeout_seconds
+        self._idle = self._whole = self._most_idle = timeout_seconds
+        #: Seconds of waiting that are left for the body that is being read.
+        self._body = math.inf
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._adopt(sock)
@@ -76,15 +80,16 @@ class Wire:
 
     # -- budgets
 
-    def begin(self) -> None:
-        """A command begins: both budgets are full."""
-        self._idle = self.timeout_seconds
+    def begin(self, most_seconds: float = math.inf) -> None:
+        """A command begins: both budgets are full; the other end may be silent for `most_seconds` at most."""
+        self._most_idle = min(self.timeout_seconds, most_seconds)
+        self._idle = self._most_idle
         self._whole = self.timeout_seconds * WHOLE_FACTOR
         self._moved = 0
 
     def progress(self) -> None:
         """Something useful is complete: the idle budget is full again."""
-        self._idle = self.timeout_seconds
+        self._idle = self._most_idle
         self._moved = 0
 
     def _account(self, count: int) -> None:
@@ -94,7 +99,7 @@ class Wire:
             self.progress()
 
     def _wait(self, poll: select.poll) -> int:
-        allowed = min(self._idle, self._whole)
+        allowed = min(self._idle, self._whole, self._body)
         if allowed <= 0:
             raise self._lost("too slow: gave up waiting")
         started = monotonic()
@@ -102,6 +107,7 @@ class Wire:
         spent = monotonic() - started
         self._idle -= spent
         self._whole -= spent
+        self._body -= spent
         if self._aborted:
             raise self._lost("")
         if not found:
@@ -193,15 +199,19 @@ class Wire:
         return bytes(whole)
 
     def read_chunks(self, size: int) -> Iterator[bytes]:
-        """`size` bytes as they come, in pieces no larger than the buffer."""
-        while size:
-            if self._start == self._end:
-                self._receive()
-            start = self._start
-            count = min(size, self._end - start)
-            self._start = start + count
-            size -= count
-            yield bytes(self._view[start : start + count])
+        """`size` bytes as they come, in pieces no larger than the buffer. They may be waited for `MESSAGE_SECONDS` in all."""
+        self._body = MESSAGE_SECONDS
+        try:
+            while size:
+                if self._start == self._end:
+                    self._receive()
+                start = self._start
+                count = min(size, self._end - start)
+                self._start = start + count
+                size -= count
+                yield bytes(self._view[start : start + count])
+        finally:
+            self._body = math.inf
 
     def comes(self, wanted: bytes) -> bool:
         """Whether `wanted` comes next; nothing is read."""

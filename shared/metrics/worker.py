@@ -13,6 +13,7 @@ from shared.events import (
     Event,
     GroupSettled,
     HeldBack,
+    MessagesWithheld,
     RateWaited,
     SessionEnded,
     SignedIn,
@@ -27,13 +28,14 @@ from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "tls", "over_quota", "throttled", "unreachable", "connection_lost", "protocol", "folder_changed",
-    "folder_refused", "refused",
+    "auth_refused", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost", "protocol",
+    "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (
     "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
     "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
+    "same_mailbox", "perhaps_swapped", "destination_foreign_writer",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )  # fmt: skip
 #: How a login may end; the keys are the error types of `shared.errors`.
@@ -102,11 +104,19 @@ class WorkerMetrics(ProcessMetrics):
             registry=registry,
         )
         self._lost = Counter("mailhaul_lease_lost", "Leases that were lost.", registry=registry)
+        self._withheld = Counter(
+            "mailhaul_withheld_messages",
+            "Messages that sources count and do not show, as often as planned.",
+            registry=registry,
+        )
         self._removed = Counter(
             "mailhaul_duplicates_removed", "Second copies that verification removed.", registry=registry
         )
         self._mismatch = Counter(
-            "mailhaul_verify_mismatch", "Messages that verification found amiss.", ["what"], registry=registry
+            "mailhaul_verify_mismatch",
+            "Messages that verification found missing, with other content (altered) or in another form (normalised).",
+            ["what"],
+            registry=registry,
         )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
@@ -152,7 +162,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._logins.labels(side, result)
         for found in ("found", "absent"):
             self._doubts.labels(found)
-        for what in ("altered", "missing"):
+        for what in ("altered", "normalised", "missing"):
             self._mismatch.labels(what)
 
     def watch_lanes(self, lanes: int, busy: Callable[[], float]) -> None:
@@ -191,3 +201,5 @@ class WorkerMetrics(ProcessMetrics):
                 self._removed.inc(event.messages)
             case VerifyMismatch():
                 self._mismatch.labels(event.what).inc(event.messages)
+            case MessagesWithheld():
+                self._withheld.inc(event.messages)

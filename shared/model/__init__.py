@@ -1,7 +1,7 @@
 """The frozen nouns that both planes agree on. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import UNREADABLE, Folder, Tally
+from shared.model.folders import UNREADABLE, Folder, Tally, short
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -12,7 +12,6 @@ from shared.model.ids import (
     part_id,
     route_id,
     server_key,
-    source_key,
 )
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
@@ -55,5 +54,5 @@ __all__ = [
     "part_id",
     "route_id",
     "server_key",
-    "source_key",
+    "short",
 ]

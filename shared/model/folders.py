@@ -11,27 +11,41 @@ from shared.uids import UidSet
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + pending = messages`."""
+    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + withheld + pending =
+    messages`."""
 
-    #: Source messages of the snapshot.
+    #: Source messages of the snapshot, as many as the server counts.
     messages: int = 0
     #: Their size in bytes, as the source says.
     size_bytes: int = 0
     #: Messages by outcome.
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
+    #: Messages that the source counts and did not show in the last pass: nobody knows what they are.
+    withheld: int = 0
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
-    #: Messages that the destination holds, but not exactly as they were sent (bytes or date altered).
+    #: Messages of which the destination holds other content than was sent.
     altered: int = 0
+    #: Messages of which the destination changed the form only: line ends, a final line end, the date.
+    normalised: int = 0
+    #: Messages that have another internal date than the source tells, since it tells none or one that cannot be held.
+    dates_changed: int = 0
+    #: Messages that are to be read back whole, since servers are known to change what is in them.
+    watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.
     missing: int = 0
+    #: Of an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a retry, or
+    #: when a folder is planned anew.
+    ever: Mapping[Outcome, int] = field(default_factory=dict)
+    #: Their bytes.
+    ever_bytes: int = 0
 
     @property
     def pending(self) -> int:
         """Messages without an outcome yet."""
-        return self.messages - sum(self.outcomes.values())
+        return self.messages - self.withheld - sum(self.outcomes.values())
 
     def __getitem__(self, outcome: Outcome) -> int:
         return self.outcomes.get(outcome, 0)
@@ -67,14 +81,25 @@ class Folder:
     destination_uidvalidity: int = 0
     #: UIDNEXT of the destination folder when it was first planned: lower UIDs are not ours, unless adopted.
     destination_uidnext: int = 1
+    #: Messages that the destination folder held then.
+    destination_messages: int = 0
     #: How many plans in a row found another destination folder than the plan before (another UIDVALIDITY).
     remade: int = 0
+    #: UIDNEXT of the destination folder when this pass was planned: what somebody else brings from here on is a reason to stop.
+    #: 0 where an older version planned it.
+    accounted: int = 0
     #: Why it was renamed or left out; "" when neither.
     note: str = ""
     #: Why messages of it were skipped, and how many, for people; "" when none were.
     skipped: str = ""
-    #: Source UIDs whose append was once in doubt: verification looks for second copies of just these.
+    #: Source UIDs below `uidnext` that the source did not show although it counts more messages: they are looked for again in each
+    #: pass. Empty where it shows what it counts.
+    hidden: UidSet = UidSet()
+    #: Source UIDs that were sent again since the first append was in doubt and they were not found: verification looks for
+    #: second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()
+    #: When `doubts` last grew, by the store's clock, seconds since the epoch; 0 before.
+    doubted_at: float = 0.0
     #: Ledger entries that the destination was not yet seen to hold.
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.
@@ -84,3 +109,10 @@ class Folder:
     def unreadable(self) -> bool:
         """Whether the source listed it and did not let it be read in the last pass."""
         return self.note.startswith(UNREADABLE)
+
+
+def short(folder: Folder, tally: Tally) -> str:
+    """How much of a folder the source shows, in words; "" where it shows what it counts."""
+    if not tally.withheld:
+        return ""
+    return f"shows {folder.source_messages - tally.withheld:,} of {folder.source_messages:,} messages"

@@ -48,11 +48,6 @@ def account_key(account: Account, *, case_sensitive: bool = False) -> str:
     return _digest("account", server_key(account.endpoint), login)
 
 
-def source_key(account: Account, *, case_sensitive: bool = False) -> str:
-    """The same for a source: by POP3, messages have other numbers than by IMAP."""
-    return _digest("source", account.endpoint.protocol, account_key(account, case_sensitive=case_sensitive))
-
-
 def folder_id(mailbox: str, source_name: bytes) -> str:
     """The same folder always gets the same id."""
     return _digest("folder", mailbox, source_name)

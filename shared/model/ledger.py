@@ -4,9 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.lifecycle import Outcome
 from shared.uids import Record, UidSet
+
+#: What a note says → the counter of messages that have it.
+COUNTED: Final = {
+    "altered": "altered",
+    "normalised": "normalised",
+    "watched": "watched",
+    "keywords_lost": "keywords_lost",
+    "date_clamped": "dates_changed",
+    "date_unusable": "dates_changed",
+}
+#: What verification finds anew each time that it reads a folder.
+AUDITED: Final = ("altered", "normalised", "missing", "watched")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -15,7 +28,7 @@ class Note:
 
     #: UID at the source.
     uid: int
-    #: An `Outcome`, or "altered", "keywords_lost", "missing", "date_clamped".
+    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", or "undone" (a second copy was removed).
     what: str
     #: Why, in words for a person.
     reason: str
@@ -73,9 +86,13 @@ class Audit:
     digests: Mapping[str, int] = field(default_factory=dict)
     #: Names of ledger entries that the destination was seen to hold as they stand.
     checked: tuple[str, ...] = ()
-    #: Messages that the destination holds altered.
+    #: Messages of which the destination holds other content.
     altered: int = 0
+    #: Messages of which the destination changed the form only.
+    normalised: int = 0
+    #: Messages that are still to be read back whole.
+    watched: int = 0
     #: Messages of the ledger that the destination does not show.
     missing: int = 0
-    #: What a person should know of single messages.
+    #: What a person should know of single messages; of what is `AUDITED`, all there is to say of the folder.
     notes: tuple[Note, ...] = ()

@@ -170,6 +170,10 @@ class Failure:
     folder: str = ""
     #: How often it happened in a row.
     times: int = 1
+    #: When the first of these failures in a row happened, seconds since the epoch; 0 where that was not written down.
+    since: float = 0.0
+    #: When it is tried again by itself, seconds since the epoch; 0: not before a person acts, or at once.
+    next_at: float = 0.0
     #: Room that is missing for what is still to be copied, bytes; 0 where that is not known, or not what is wrong.
     missing_bytes: int = 0
 
@@ -206,5 +210,7 @@ class Mailbox:
     other_folders: int = 0
     #: Public folders that its last plan left out.
     public_folders: int = 0
+    #: Since when it gets on again after `failure`, by the store's clock, seconds since the epoch; 0: it does not.
+    over_at: float = 0.0
     #: Who has the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import; "" for nobody.
     behind: str = ""

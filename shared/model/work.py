@@ -100,6 +100,8 @@ class Lease:
     intents: tuple[Intent, ...] = ()
     #: What a batch's accounts or hosts owe: to be waited for before anything is moved.
     due: Due | None = None
+    #: The last of the ranges of destination UIDs that the folder's ledger has; (0, 0) for none.
+    last_taken: tuple[int, int] = (0, 0)
     #: Who else put mail into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
 
@@ -131,12 +133,16 @@ class Wait:
     """Something that an import waits for, and that is over by itself: no failure."""
 
     #: "window" (its hours), "room" (full mailboxes), "destination" (another has the destination mailbox; "destination_paused"
-    #: where that one is paused), or the scope that a server asked to leave alone: "source_account" …
+    #: where that one is paused), "store" (the state store takes no writes), "source_server" or "destination_server" (it does
+    #: not answer), "rate" (one that is set is used up), or the scope that a server asked to leave alone: "source_account" …
     what: str
-    #: Which host, which account ("imaps://host:993/login"), or which destination login; "" for the others.
+    #: Which host ("mail.example.org:993" of a server that does not answer), which account ("imaps://host:993/login"), or
+    #: which destination login; "" for the others.
     key: str = ""
-    #: Until when, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
+    #: Until when, or when it is tried next, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
     until: float = 0.0
+    #: Since when, seconds since the epoch; 0 where nobody knows.
+    since: float = 0.0
     #: Why: the hours as given, what the server said, or who has the destination (`Mailbox.behind`).
     why: str = ""
     #: Mailboxes of which this is known; 0 where it is about all that go there.
@@ -185,5 +191,7 @@ class FolderPlan:
     skipped: Mapping[str, UidSet] | None = None
     #: Bytes of what is now skipped and was not before, less those of what was and is no longer.
     skipped_bytes: int = 0
+    #: Messages that the source counts and does not show, now; None: as in the last pass.
+    withheld: int | None = None
     #: The ledger so far is void (UIDVALIDITY changed on a side): forget it, and its counts.
     reset: bool = False

@@ -143,6 +143,11 @@ class RequestStore(Protocol):
     def forget(self, import_id: str) -> bool:
         """Deletes all credentials of an import now."""
 
+    def close(self, import_id: str) -> bool:
+        """Forgets an import that is not under way, with all that it knows: requests, ledger, notes, credentials. Nothing else does:
+        a ledger lives until a person closes its import. Broken off, the same call goes on. False when there is none; `StoreError`
+        while it runs."""
+
     def set_limit(self, scope: str, most: int | None) -> None:
         """Most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None: default.
         So are rates set, by their names in `shared.rates` ("source_account.bytes_per_day")."""
@@ -183,8 +188,8 @@ class WorkStore(Protocol):
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
     ) -> Progress:
-        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs whose append was in doubt
-        (`Folder.doubts`, only ever added to), and writes new intents, in one round trip. When the
+        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs that were not found after their append
+        was in doubt (`Folder.doubts`, only ever added to, and when), and writes new intents, in one round trip. When the
         word is not `Control.RUN`, the new intents were not written and nothing may be appended. New intents are charged
         to the rates of the mailbox's accounts and hosts, once however often this is repeated."""
 
@@ -350,6 +355,10 @@ class CoordinationStore(Protocol):
 
     def workers(self) -> int:
         """Worker processes that were heard of lately, as `overview` counts them, which asks for more."""
+
+    def refusing(self) -> str:
+        """Why the store takes no writes just now although it answers (its disk is full, it is out of memory, it is a replica), as
+        it says; "" when it takes them."""
 
     def ready_mailboxes(self) -> dict[str, float]:
         """Mailboxes that could be served now, with their place in the queue, which changes when one is given work."""

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
 from shared.model import (
@@ -123,6 +123,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         again_at=number(row, "again_at") / 1000,
         other_folders=number(row, "other_folders"),
         public_folders=number(row, "public_folders"),
+        over_at=number(row, "over_at") / 1000,
         behind=text(row, "behind"),
     )
 
@@ -145,10 +146,16 @@ def decode_tally(row: Hash) -> Tally:
         messages=number(row, "messages"),
         size_bytes=number(row, "size_bytes"),
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
+        withheld=number(row, "withheld"),
         done_bytes=number(row, "done_bytes"),
         altered=number(row, "altered"),
+        normalised=number(row, "normalised"),
+        dates_changed=number(row, "dates_changed"),
+        watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
+        ever={o: n for o in Outcome if (n := number(row, f"ever:o:{o}"))},
+        ever_bytes=number(row, "ever:done_bytes"),
     )
 
 
@@ -170,9 +177,12 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "source_messages": folder.source_messages,
         "destination_uidvalidity": folder.destination_uidvalidity,
         "destination_uidnext": folder.destination_uidnext,
+        "destination_messages": folder.destination_messages,
+        "accounted": folder.accounted,
         "note": _printable(folder.note),
         "skipped": _printable(folder.skipped),
         "remade": folder.remade,
+        "hidden": encode_uids(folder.hidden),
     }
 
 
@@ -189,10 +199,14 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         source_messages=number(row, "source_messages"),
         destination_uidvalidity=number(row, "destination_uidvalidity"),
         destination_uidnext=number(row, "destination_uidnext"),
+        destination_messages=number(row, "destination_messages"),
+        accounted=number(row, "accounted"),
         note=text(row, "note"),
         skipped=text(row, "skipped"),
         remade=number(row, "remade"),
+        hidden=decode_uids(text(row, "hidden")),
         doubts=UidSet.parse(text(row, "doubts")),
+        doubted_at=number(row, "doubted_at") / 1000,
         unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
     )
@@ -279,6 +293,10 @@ def decode_due(answer: Sequence[bytes]) -> Due | None:
     return Due(name=name.decode(), seconds=int(wait) / 1000, until=int(until) / 1000, used=int(used), most=int(most))
 
 
+#: Of a store that was written when content and form were not told apart: only the date differed.
+OLD_DATE: Final = "internal date changed by the destination"
+
+
 def note_field(note: Note) -> str:
     return f"{note.uid}:{note.what}"
 
@@ -290,6 +308,8 @@ def encode_note(note: Note) -> str:
 def decode_note(name: bytes, value: bytes) -> Note:
     uid, _, what = name.decode().partition(":")
     reason, message_id, internaldate, size = json.loads(value)
+    if what == "altered" and reason == OLD_DATE:
+        what = "normalised"
     note = Note(uid=int(uid), what=what, reason=reason)
     return dataclasses.replace(note, message_id=message_id, internaldate=internaldate, size_bytes=size)
 

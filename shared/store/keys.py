@@ -22,7 +22,8 @@
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
-|                                   |      | destination_key, source_key (`shared.model.ids`); behind: who has the destination |
+|                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
+|                                   |      | over_at: since when it gets on again after `failure`, ms |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
@@ -80,8 +81,8 @@
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
 
-Counters: messages, size_bytes, done_bytes, o:<outcome>, altered, keywords_lost, missing; of an import also mailboxes
-and s:<mailbox state>. Times are milliseconds by the server's clock.
+Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, altered, normalised, dates_changed, watched, keywords_lost,
+missing; of an import also mailboxes and s:<mailbox state>. Times are milliseconds by the server's clock.
 """
 
 from __future__ import annotations
@@ -94,6 +95,7 @@ PREFIX: Final = f"mailhaul:{LAYOUT_VERSION}:"
 IMPORTS: Final = f"{PREFIX}imports"
 DELAYED: Final = f"{PREFIX}delayed"
 LEASES: Final = f"{PREFIX}leases"
+PROBE: Final = f"{PREFIX}probe"
 LIMITS: Final = f"{PREFIX}limits"
 RATES: Final = f"{PREFIX}rates"
 #: What stands before the scope where a preset's limit is meant.

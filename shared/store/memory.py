@@ -18,6 +18,9 @@ from shared.store.memory_waits import Waits
 class MemoryStore(Waits):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
+    #: What `refusing` says: memory takes every write unless a test says otherwise.
+    refusal: str = ""
+
     @atomic
     def lead(self, holder: str, ttl_seconds: float) -> int:
         now = self._rows.now()
@@ -98,6 +101,9 @@ class MemoryStore(Waits):
     @atomic
     def workers(self) -> int:
         return sum(heard >= self._rows.now() - 30_000 for heard in self._workers.values())
+
+    def refusing(self) -> str:
+        return self.refusal
 
     @atomic
     def ready_mailboxes(self) -> dict[str, float]:

@@ -99,6 +99,7 @@ class Claims(SignIns):
             digest=folder.digests.get(name, 0) if folder else 0,
             intents=tuple(sorted(row.intents.values(), key=lambda i: (i.at, i.uids.ranges))),
             due=self._owed_now(m) if row.unit.kind is UnitKind.COPY else None,
+            last_taken=folder.taken.ranges[-1] if folder and folder.taken else (0, 0),
             neighbours=rows.neighbours(m),
         )
 

@@ -22,7 +22,6 @@ from shared.model import (
     UnitKind,
     account_key,
     route_id,
-    source_key,
 )
 from shared.model.search import Search
 from shared.store import other_options
@@ -49,8 +48,11 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
-    names = ("messages", "size_bytes", "done_bytes", "altered", "keywords_lost", "missing")
-    named = {name: total[name] for name in names}
+    names = (
+        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
+        "keywords_lost", "missing",
+    )  # fmt: skip
+    named: dict[str, Any] = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
@@ -108,7 +110,7 @@ class Requests:
         exact = request.options.case_sensitive_logins
         there = replace(mailbox.destination, endpoint=request.destination)
         m.destination_key = account_key(there, case_sensitive=exact)
-        m.source_key = source_key(mailbox.source, case_sensitive=exact)
+        m.source_key = account_key(mailbox.source, case_sensitive=exact)
         if opened:
             m.set(state=MailboxState.QUEUED, control=Control.RUN, failure=None)
         if m.mailbox.state is MailboxState.QUEUED:
@@ -169,7 +171,9 @@ class Requests:
         if whole is None:
             return Tally(), {}
         states = Counter(self._rows.mailboxes[m].mailbox.state for m in whole.rows)
-        return self._tally(whole.rows), {state: states[state] for state in MailboxState if states[state]}
+        ever = {outcome: whole.ever[outcome] for outcome in Outcome if whole.ever[outcome]}
+        counts = replace(self._tally(whole.rows), ever=ever, ever_bytes=whole.ever["done_bytes"])
+        return counts, {state: states[state] for state in MailboxState if states[state]}
 
     @atomic
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
@@ -328,6 +332,27 @@ class Requests:
         had = bool(whole.credentials)
         whole.credentials.clear()
         return had
+
+    @atomic
+    def close(self, import_id: str) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None:
+            return False
+        if whole.request.state is ImportState.RUNNING:
+            raise StoreError(f"the state store refused close: import {import_id} is under way")
+        for mailbox_id in whole.rows:
+            m = rows.mailboxes[mailbox_id]
+            for unit_id in list(m.open):
+                rows.drop_unit(unit_id)
+            for folder_id in m.folders:
+                del rows.folders[folder_id]
+            rows.queues.get(m.route, {}).pop(mailbox_id, None)
+            del rows.mailboxes[mailbox_id]
+            if rows.destinations.get(m.destination_key) == mailbox_id:
+                rows.free_destination(m.destination_key)
+        del rows.imports[import_id]
+        return True
 
     @atomic
     def set_limit(self, scope: str, most: int | None) -> None:

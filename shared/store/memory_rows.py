@@ -15,14 +15,12 @@ from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
+from shared.model.ledger import COUNTED
 from shared.store.memory_destinations import Destinations
 from shared.uids import Record, UidSet
 
 #: Where a verification stands among the units of its mailbox: behind everything.
 LAST = 9 * 10**15
-
-#: Notes that have a counter of their own.
-COUNTED = ("altered", "keywords_lost")
 
 
 @dataclass(slots=True)
@@ -95,6 +93,8 @@ class MailboxRow:
 
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
+        if "failure" in changes:
+            changes.setdefault("over_at", 0.0)
         self.mailbox = replace(self.mailbox, **changes)
 
 
@@ -105,6 +105,8 @@ class ImportRow:
     request: Import
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
+    #: What ever came to each outcome, and its bytes.
+    ever: Counter[str] = field(default_factory=Counter)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
@@ -116,6 +118,11 @@ class ImportRow:
     def set(self, **changes: Any) -> None:
         """Replaces fields of the noun."""
         self.request = replace(self.request, **changes)
+
+    def reach(self, what: str, n: int) -> None:
+        """So many more came to an outcome; what is taken off is not counted."""
+        if n > 0:
+            self.ever[what] += n
 
 
 class Rows(Destinations):
@@ -296,6 +303,11 @@ class Rows(Destinations):
             unit = Unit(unit_id=f"{mailbox_id}.verify", kind=UnitKind.VERIFY, mailbox_id=mailbox_id)
             self.make_ready(self.add_unit(unit, LAST))
 
+    def get_on(self, m: MailboxRow) -> None:
+        """What went wrong with it last is over since now, unless it is already."""
+        if m.mailbox.failure and not m.mailbox.over_at:
+            m.set(over_at=self.now() / 1000)
+
     def settle_import(self, whole: ImportRow) -> None:
         """An import is settled when every mailbox is."""
         settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
@@ -337,23 +349,26 @@ class Rows(Destinations):
         """Enters what became of some messages; `new_of` said that it may."""
         name = row.unit.unit_id
         copied = sum(len(record.source) for record in s.records)
+        whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
         if s.records:
             folder.ledger[name] = folder.ledger.get(name, ()) + s.records
             folder.digests[name] = (folder.digests.get(name, 0) + s.digest) % MODULUS
             folder.counts[s.outcome] += copied
+            whole.reach(s.outcome, copied)
         for record in s.records:
             folder.taken |= record.destination
         for outcome, uids in s.others.items():
             folder.counts[outcome] += len(uids)
+            whole.reach(outcome, len(uids))
             row.others |= uids
         done = copied + sum(map(len, s.others.values()))
         row.done += done
         if done:
             folder.counts["done_bytes"] += s.size_bytes
-            whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]
+            whole.reach("done_bytes", s.size_bytes)
             whole.set(last_record_at=self.now() / 1000)
         for note in s.notes:
             if note.what in COUNTED and (note.uid, note.what) not in folder.notes:
-                folder.counts[note.what] += 1
+                folder.counts[COUNTED[note.what]] += 1
             folder.notes[note.uid, note.what] = note
         row.intents.pop(s.intent_id, None)

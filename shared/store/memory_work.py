@@ -20,6 +20,7 @@ from shared.model import (
     Unit,
     UnitKind,
 )
+from shared.model.ledger import AUDITED
 from shared.store import SCOPES
 from shared.store.memory_identity import Identity
 from shared.store.memory_requests import atomic
@@ -74,9 +75,13 @@ class Work(Identity):
         for intent in intents:
             if intent.intent_id in row.intents and row.intents[intent.intent_id].uids != intent.uids:
                 raise StoreError(f"the state store refused progress: intent {intent.intent_id} stands for others")
+        if new:
+            rows.get_on(rows.mailboxes[row.unit.mailbox_id])
         for one in new:
             rows.settle(row, folder, one)
-        folder.folder = replace(folder.folder, doubts=folder.folder.doubts | doubts)
+        if doubts:
+            known = folder.folder.doubts | doubts
+            folder.folder = replace(folder.folder, doubts=known, doubted_at=rows.now() / 1000)
         for intent_id in withdrawn:
             row.intents.pop(intent_id, None)
         m = rows.mailboxes[row.unit.mailbox_id]
@@ -99,6 +104,7 @@ class Work(Identity):
         m = rows.mailboxes[unit.mailbox_id]
         folder = rows.folders.get(unit.folder_id)
         rows.drop_unit(unit.unit_id)
+        rows.get_on(m)
         if folder:
             if records:
                 folder.ledger[unit.unit_id] = tuple(records[0].records)
@@ -227,26 +233,35 @@ class Work(Identity):
         if folder.planned == call:
             return
         chosen = plan.skipped is None or plan.skipped == folder.skipped
-        again = known and not plan.reset and chosen and folder.folder.uidnext == plan.folder.uidnext
+        same = folder.folder.uidnext == plan.folder.uidnext and folder.folder.hidden == plan.folder.hidden
+        again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
-        doubts, verified = folder.folder.doubts, folder.folder.verified
+        doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, verified = UidSet(), ""
-        folder.folder = replace(plan.folder, doubts=doubts, verified=verified, mailbox_id=m.mailbox.mailbox_id)
+            doubts, doubted_at, verified = UidSet(), 0.0, ""
+        folder.folder = replace(
+            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id
+        )
         folder.order, folder.planned = order, call
         rows.folders[name] = folder
         if not known:
             m.folders.append(name)
+        if plan.withheld is not None:
+            more = plan.withheld - folder.counts["withheld"]
+            folder.counts.update(withheld=more, messages=more)
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
         if plan.skipped is not None:
             before, now = (sum(map(len, sets.values())) for sets in (folder.skipped or {}, plan.skipped))
             folder.counts.update({Outcome.SKIPPED: now - before, "done_bytes": plan.skipped_bytes})
+            whole = rows.imports[rows.mailboxes[folder.folder.mailbox_id].mailbox.import_id]
+            whole.reach(Outcome.SKIPPED, now - before)
+            whole.reach("done_bytes", plan.skipped_bytes)
             folder.skipped = dict(plan.skipped)
         for settled in new:
             rows.settle(row, folder, settled)
@@ -289,9 +304,10 @@ class Work(Identity):
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)
         folder.checked |= set(audit.checked) & set(folder.ledger)
-        folder.counts.update(
-            altered=audit.altered - folder.counts["altered"], missing=audit.missing - folder.counts["missing"]
-        )
+        counts = {what: getattr(audit, what) for what in AUDITED}
+        if any(folder.counts[what] for what in counts):
+            folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
+        folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
+
+import redis
 
 from shared.lifecycle import ImportState
 from shared.model import Overview, Unit
 from shared.store import codec, keys, process_of
-from shared.store.redis_scripts import Scripts
+from shared.store.redis_scripts import Scripts, refusal, unreachable
+
+#: The client takes these codes off the words.
+_CODES: Final = {
+    redis.OutOfMemoryError: "OOM", redis.ReadOnlyError: "READONLY", redis.exceptions.MasterDownError: "MASTERDOWN",
+}  # fmt: skip
 
 
 class Coordination(Scripts):
@@ -45,6 +53,15 @@ class Coordination(Scripts):
 
     def workers(self) -> int:
         return int(self._run("overview", "workers"))
+
+    def refusing(self) -> str:
+        try:
+            self._redis.set(keys.PROBE, b"", px=1000)
+        except redis.ResponseError as error:
+            return refusal(f"{_CODES.get(type(error), '')} {error}".lstrip())
+        except redis.RedisError as error:
+            raise unreachable(error) from error
+        return ""
 
     def ready_mailboxes(self) -> dict[str, float]:
         routes = self._read("zrange", keys.ROUTES, 0, -1)

@@ -21,7 +21,6 @@ from shared.model import (
     Wait,
     account_key,
     route_id,
-    source_key,
 )
 from shared.model.search import ORDERS, Search
 from shared.rates import is_rate
@@ -51,7 +50,7 @@ class Requests(Scripts):
                 "destination_key": account_key(
                     replace(m.destination, endpoint=request.destination), case_sensitive=exact
                 ),
-                "source_key": source_key(m.source, case_sensitive=exact),
+                "source_key": account_key(m.source, case_sensitive=exact),
             }
             for m in mailboxes
         ]
@@ -168,6 +167,11 @@ class Requests(Scripts):
     def forget(self, import_id: str) -> bool:
         self._read("delete", keys.import_(import_id, "tokens"))
         return bool(self._read("delete", keys.import_(import_id, "credentials")))
+
+    def close(self, import_id: str) -> bool:
+        for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):
+            self._run("close", import_id, m.decode())
+        return bool(self._run("close", import_id, ""))
 
     def set_limit(self, scope: str, most: int | None) -> None:
         where = keys.RATES if is_rate(scope) else keys.LIMITS

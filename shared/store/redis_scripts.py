@@ -31,15 +31,32 @@ def connect(url: str) -> redis.Redis:
     )
 
 
-def _unreachable(error: redis.RedisError) -> StoreError:
+def unreachable(error: redis.RedisError) -> StoreError:
+    """A store that does not answer, as an error."""
     return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
+
+
+def refusal(said: str) -> str:
+    """What a server's answer to a write means for a person; "" where it is no refusal of all writes."""
+    word, _, rest = said.partition(" ")
+    if word == "MISCONF":
+        reason = rest.partition(": ")[2] if "AOF" in rest else ""
+        return f"it cannot write to its disk: {reason or rest}"
+    meaning = {
+        "OOM": "it is out of memory (maxmemory): raise it",
+        "READONLY": "it is a replica, which takes no writes: give the master's address",
+        "NOREPLICAS": "it has too few replicas to take writes (min-replicas-to-write)",
+        "MASTERDOWN": "it is a replica whose master is away",
+        "LOADING": "it is still reading its file",
+    }
+    return meaning.get(word, "")
 
 
 def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
     """What a failed script call means to a worker."""
     said = str(error)
     if not isinstance(error, redis.ResponseError):
-        return _unreachable(error)
+        return unreachable(error)
     if said.startswith("FENCED"):
         return LeaseLost("another worker holds this now")
     if said.startswith("TAKEN"):
@@ -113,7 +130,7 @@ class Scripts:
         try:
             return getattr(self._redis, method)(*args, **kwargs)
         except redis.RedisError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def ping(self) -> None:
         """Raises `StoreError` when the store is not there."""
@@ -126,7 +143,7 @@ class Scripts:
         try:
             return list(pipeline.execute())
         except redis.RedisError as error:
-            raise _unreachable(error) from error
+            raise unreachable(error) from error
 
     def _fence(self, lease: Lease) -> tuple[str, int, str]:
         return lease.unit.unit_id, lease.term, lease.holder

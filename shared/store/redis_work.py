@@ -23,6 +23,7 @@ from shared.model import (
     Settled,
     Unit,
 )
+from shared.model.ledger import AUDITED
 from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
@@ -58,7 +59,8 @@ class Work(Scripts):
         if not answer:
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
-        due, neighbours = last
+        due, neighbours, last_taken = last
+        first_taken, _, end_taken = last_taken.partition(b":")
         unit = codec.decode_unit(unit_id.decode(), pairs := codec.pairs(unit_row))
         source, destination = (codec.decode_endpoint(value.decode()) for value in ends)
         return Lease(
@@ -75,6 +77,7 @@ class Work(Scripts):
             digest=int(digest),
             intents=tuple(sorted(map(codec.decode_intent, intents), key=lambda i: (i.at, i.uids.ranges))),
             due=codec.decode_due(due),
+            last_taken=(int(first_taken), int(end_taken)),
             neighbours=tuple(
                 Neighbour(mailbox_id=other.decode(), same_source=same == b"1")
                 for other, same in zip(neighbours[::2], neighbours[1::2], strict=True)
@@ -206,6 +209,7 @@ class Work(Scripts):
             codec.encode_sets(plan.skipped) if plan.skipped is not None else b"",
             sum(map(len, (plan.skipped or {}).values())),
             plan.skipped_bytes,
+            "" if plan.withheld is None else plan.withheld,
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -224,7 +228,7 @@ class Work(Scripts):
             audit.folder_id,
             audit.verified,
             json.dumps({name: str(digest) for name, digest in audit.digests.items()}),
-            json.dumps({"altered": audit.altered, "missing": audit.missing}),
+            json.dumps({what: getattr(audit, what) for what in AUDITED}),
             json.dumps({codec.note_field(note): codec.encode_note(note) for note in audit.notes}),
             json.dumps(list(audit.checked)),
         )

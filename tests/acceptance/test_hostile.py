@@ -203,7 +203,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
             cells = [cell for line in csv.reader(file) for cell in line]
         assert not [cell for cell in cells if cell.lstrip().startswith(("=", "+", "-", "@", "|"))]
         assert all(map(safe, cells))
-    assert "'=cmd" in (office.home / "report" / "failures.csv").read_text()
+    assert "'=cmd" in (office.home / "report" / "notes.csv").read_text()
 
     # At the source nothing was done but reading, and nobody was refused twice in one run.
     for server in (street.imap, street.refusing):

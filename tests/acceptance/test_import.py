@@ -69,7 +69,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Off
     assert parked["failure"]["detail"] in errors.out
 
     report = office.run("report", "people", "--out", office.home / "report")
-    assert len(report.out.splitlines()) == 4
+    assert len(report.out.splitlines()) == 5
     rows_of = list(csv.DictReader((office.home / "report" / "failures.csv").open()))
     assert [(row["row"], row["login"], row["what"]) for row in rows_of] == [("4", "wrong", "parked")]
 
@@ -83,7 +83,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Off
 
     # The right password, and the same mailbox goes on.
     fixed = office.manifest({"wrong": "canary-9e2c-wrong"}, name="fixed.csv")
-    assert "1 mailbox with new passwords; 1 goes on" in office.run("credentials", "people", fixed).said
+    assert "passwords updated for 1 mailbox; 1 mailbox queued again" in office.run("credentials", "people", fixed).said
     done = office.import_(office.manifest(rows | {"wrong": "canary-9e2c-wrong"}))
     assert done["import"]["mailboxes"]["complete"] == 3
     assert boxes["wrong"][1].seen() == boxes["wrong"][0].seen()

@@ -156,6 +156,43 @@ def test_a_pop3_import_leaves_the_source_unread(office: Office, maildrops: Dovec
     assert source.uids() != before
 
 
+#: What POP3 gives otherwise than IMAP, or cannot tell: no line end at the end, line ends of Unix, no header, one like another.
+_HEAD = b"From: bank@example.org\r\nSubject: Your code\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
+UNEQUAL = [
+    b"From: a@example.org\r\nMessage-ID: <n@e>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n\r\nno final line end",
+    b"Received: from a by b\rX-Mac: 1\r\rtext\r",
+    b"Subject: unix\n\none\ntwo\n",
+    b"Subject: blank lines\r\n\r\none\r\n\r\n\r\n",
+    _HEAD + b"To: a@example.org\r\n\r\nCode: 1234\r\n",
+    _HEAD + b"To: a@example.org\r\n\r\nCode: 9876\r\n",
+    _HEAD + b"To: a@example.org\r\n\r\nCode: 9876",
+    "Subject: Привет\r\n\r\nraw\r\n".encode("koi8-r"),
+    b"no header at all",
+]
+
+
+@pytest.mark.parametrize("order", [("pop3", "imap", "pop3"), ("imap", "pop3", "imap")])
+def test_whichever_protocol_comes_next_and_whatever_is_forgotten_nothing_comes_twice(
+    office: Office, maildrops: Dovecot, order: tuple[str, ...]
+) -> None:
+    bodies = [*UNEQUAL, UNEQUAL[0], UNEQUAL[-1], *(make_message(seed, 1_500).rstrip(b"\r\n") for seed in range(12))]
+    source, destination = stand(office, maildrops, f"{'-'.join(order)}@pop.example", bodies)
+    manifest = office.manifest({source.login: source.password})
+    ports = {"pop3": maildrops.pop3_port, "imap": maildrops.port}
+    office.variables |= {"MAILHAUL_SETTLE_SECONDS": "0.2"}
+    for number, protocol in enumerate(order):
+        office.variables |= {"MAILHAUL_STATE_DIR": str(office.home / f"state{number}")}  # each time without a ledger
+        ends = [
+            "--source",
+            f"{protocol}://127.0.0.1:{ports[protocol]}",
+            "--destination",
+            f"imap://127.0.0.1:{office.destination.port}",
+        ]
+        told = json.loads(office.run("import", manifest, *ends, "--json", code=None).out)["import"]
+        assert told["copied" if number == 0 else "already_present"] == len(bodies), told
+        assert sum(destination.seen().values()) == len(bodies)
+
+
 def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Dovecot, tmp_path: Path) -> None:
     source, destination = stand(office, maildrops, "looked@pop.example", [make_message(1)])
     manifest = office.manifest({source.login: source.password})

@@ -69,3 +69,19 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
     assert not Box(destination, "checked20", "pw-20").seen()
     refused = source.login_attempts() - attempts[0], destination.login_attempts() - attempts[1]
     assert refused == (0, 4), "one refused login for each of two accounts and two runs"
+
+
+def test_check_stops_asking_a_server_that_refuses_everybody(office: Office) -> None:
+    names = [f"shut-{n}" for n in range(12)]
+    for name in names:
+        office.source.add_user(name, "right")
+        office.destination.add_user(name, "right")
+    manifest = office.manifest(dict.fromkeys(names, "wrong"))
+    said = office.run("check", manifest, *office.ends, code=3).out
+    assert sum(office.source.login_attempts(name) for name in names) == 5
+    assert "0 of 12 mailboxes work at both ends" in said
+    # The same trouble once, at the end, with all who have it.
+    last = said[said.index("row 13  shut-11") :]
+    assert last.count("source: refused the login") == 1
+    assert "(7 mailboxes: " in last
+    assert "is it the wrong column" in last

@@ -133,7 +133,7 @@ def test_the_right_password_of_an_administrator_is_given_later(desk: Office) -> 
     given, there = ["--source-password-file", secret(desk)], ["--destination-password-file", secret(desk)]
     assert "give FILE.csv" in desk.run("credentials", "later", code=2).said
     assert "nothing to be given for all" in desk.run("credentials", "later", *there, code=2).said
-    assert "new at the source; 2 go on" in desk.run("credentials", "later", *given).said
+    assert "new at the source; 2 mailboxes queued again" in desk.run("credentials", "later", *given).said
     found = desk.import_(manifest, *options[:4], *given)
     assert found["import"]["copied"] == 12
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from typing import Any
 
 import pytest
@@ -134,3 +135,69 @@ def test_who_only_looks_leaves_nothing_behind(office: Office, verb: str) -> None
     else:
         assert "there is no import yet" in ended.said
     assert not (office.home / "state").exists()
+
+
+def test_what_was_cancelled_is_called_so_and_goes_on_when_resumed(office: Office, fault_proxy: Any) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
+    ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    source, destination = office.accounts("given-up")["given-up"]
+    source.fill({"INBOX": 300})
+    running = office.start("import", office.manifest({"given-up": "pw-given-up"}), *ends)
+    until(lambda: (office.home / "state" / "redis.sock").exists(), "the embedded Redis")
+    until(lambda: _copied(office) > 0, "the first message")
+    assert "is not paused" in office.run("resume", "people").said, "an act that changed nothing says so"
+    office.run("pause", "people")
+    assert "is paused already" in office.run("pause", "people").said
+    # Without a terminal nobody can be asked.
+    assert "cancelled; what was copied stays" in office.run("cancel", "people").said
+    assert "import people" in office.ended(running, code=3).said
+    assert _status(office)["import"]["status"] == "cancelled"
+    assert "  cancelled  " in office.run("list").out
+
+    slow.delay_seconds = 0.0
+    resumed = office.run("resume", "people")  # nobody else works here: it is done in the foreground
+    assert "goes on (1 mailbox)" in resumed.said
+    assert ": complete after" in resumed.said
+    assert destination.seen() == source.seen()
+    assert "nothing was changed" in office.run("resume", "people").said
+
+
+def test_verify_and_retry_work_in_the_foreground_unless_detached(office: Office) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    source, destination = office.accounts("looked-at")["looked-at"]
+    source.fill({"INBOX": 5})
+    office.import_(office.manifest({"looked-at": "pw-looked-at"}))
+    source.fill({"INBOX": 3}, seed=2)
+    verified = office.run("verify", "people")
+    assert "1 mailbox queued for verification" in verified.said
+    assert ": complete after" in verified.said
+    assert destination.seen() == source.seen()
+    assert "nothing was changed" in office.run("retry", "people").said
+    detached = office.run("verify", "people", "--detach")
+    assert "mailhaul up" in detached.said
+    assert _status(office)["import"]["status"] == "interrupted"
+    assert ": complete after" in office.run("resume", "people").said
+    assert _status(office)["import"]["status"] == "complete"
+
+
+def test_an_interrupted_import_says_how_far_it_came(office: Office, fault_proxy: Any) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
+    ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    source, destination = office.accounts("broken")["broken"]
+    source.fill({"INBOX": 300})
+    manifest = office.manifest({"broken": "pw-broken"})
+    running = office.start("import", manifest, *ends)
+    until(lambda: (office.home / "state" / "redis.sock").exists(), "the embedded Redis")
+    until(lambda: _copied(office) > 0, "the first message")
+    running.send_signal(signal.SIGINT)
+    said = office.ended(running, code=4).said
+    assert "interrupted with 0 of 1 mailbox complete, " in said
+    assert "  interrupted  " in office.run("list").out
+    assert "interrupted: " in office.run("status").out
+    # A pause is not overridden in silence.
+    office.run("pause", "people")
+    slow.delay_seconds = 0.0
+    assert "import people was paused; this command resumes it" in office.run("import", manifest, *ends).said
+    assert destination.seen() == source.seen()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,8 +48,10 @@ def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(smal
     (wait,) = found["import"]["waits"]
     assert (wait["what"], wait["mailboxes"]) == ("room", 1)
     said = small.run("status").out
-    assert "1 mailbox is full: looked at again at " in said
-    assert "kB of room are missing, looked at again at " in said
+    assert "1 mailbox is full: next attempt at " in said
+    assert ", while workers run" in said
+    assert "it needs " in said
+    assert " kB more, next attempt at " in said
 
     small.destination.set_quota(10 << 20)
     up = small.start("up", "--workers", "1")
@@ -84,3 +89,50 @@ def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(offi
     ended = office.ended(running)
     assert json.loads(ended.out)["import"]["copied"] == 5
     assert destination.seen() == source.seen()
+
+
+def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: Office) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
+    boxes = office.accounts("stalled")
+    boxes["stalled"][0].fill({"INBOX": 5})
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets the port
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        ends = ["--source", office.ends[1], "--destination", f"imap://{place}"]
+        running = office.start("import", office.manifest({"stalled": "pw-stalled"}), *ends)
+        until(lambda: (office.home / "state" / "redis.sock").exists(), "the embedded Redis")
+        said = f"waiting for {place}: Connection refused since "
+        until(lambda: said in office.run("status", code=None).out, "the cause in status")
+        status = office.run("status").out
+        assert "next try in " in status or "trying again now" in status
+        assert "messages/s" not in status
+        assert "100%" not in status
+        assert office.run("errors").out.startswith(said)
+        (wait,) = json.loads(office.run("status", "--json").out)["import"]["waits"]
+        assert (wait["what"], wait["key"]) == ("destination_server", place)
+        assert wait["since"] <= wait["until"]
+        running.send_signal(signal.SIGINT)
+        ended = office.ended(running, code=4)
+    assert said in ended.said, "and on the screen of who waits for it"
+
+
+def test_a_store_that_takes_no_writes_is_named(office: Office, fault_proxy: Any) -> None:
+    office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
+    slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
+    boxes = office.accounts("unwritten")
+    boxes["unwritten"][0].fill({"INBOX": 300})
+    ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
+    running = office.start("import", office.manifest({"unwritten": "pw-unwritten"}), *ends)
+    path = office.home / "state" / "redis.sock"
+    until(path.exists, "the embedded Redis")
+    until(lambda: "1 copying" in office.run("status", code=None).out, "the first batch")
+    store = connect(f"unix://{path}?db=1")
+    store.config_set("maxmemory", "1")
+    said = "the state store takes no writes: it is out of memory"
+    assert said in office.run("status").out
+    assert "lost worker" not in office.run("status").out
+    store.config_set("maxmemory", "0")
+    assert said not in office.run("status").out
+    slow.delay_seconds = 0.0
+    office.ended(running, code=0)
+    assert boxes["unwritten"][1].seen() == boxes["unwritten"][0].seen()

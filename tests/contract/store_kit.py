@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -226,11 +226,11 @@ def planned(store: Store, *spans: tuple[int, int], name: str = "move") -> tuple[
     return whole, mailbox, plan.folder
 
 
-def copy(store: Store, lease: Lease, first: int) -> int:
+def copy(store: Store, lease: Lease, first: int, notes: tuple[Note, ...] = ()) -> int:
     """Copies a whole batch as a worker would; returns the next destination UID."""
     uids = lease.unit.uids
     store.progress(lease, intents=[intent(f"{lease.term}.1", uids, first)])
-    store.progress(lease, settled=[copied(uids, first, f"{lease.term}.1")])
+    store.progress(lease, settled=[replace(copied(uids, first, f"{lease.term}.1"), notes=notes)])
     store.finish(lease)
     return first + len(uids)
 
@@ -261,6 +261,9 @@ def flat(tally: Tally) -> dict[str, int]:
         "size_bytes": tally.size_bytes,
         "done_bytes": tally.done_bytes,
         "altered": tally.altered,
+        "normalised": tally.normalised,
+        "dates_changed": tally.dates_changed,
+        "watched": tally.watched,
         "keywords_lost": tally.keywords_lost,
         "missing": tally.missing,
         **{str(outcome): tally[outcome] for outcome in Outcome},

@@ -438,6 +438,7 @@ def test_a_server_that_speaks_something_else_is_named() -> None:
         (b"Received: no date here\r\nDate: Wed, 17 Jul 1996 02:44:25 -0700", 837_596_665, -420),
         (b"Received: a;\r\n\tThu, 18 Jul 1996\r\n 02:44:25 +0300 (MSK)", 837_647_065, 180),
         (b"Date: Thu, 99 Xyz 1996 02:44:25 +0300", None, 0),
+        (b"Date: Wed, 17 Jul 1996 09:44:25 +9900", 837_596_665, 0),
         (b"Subject: none", None, 0),
     ],
 )  # fmt: skip

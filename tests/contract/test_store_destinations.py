@@ -20,7 +20,6 @@ from shared.model import (
     Wait,
     account_key,
     mailbox_id,
-    source_key,
 )
 from shared.store import Store
 from shared.uids import UidSet
@@ -238,7 +237,6 @@ def test_keys_are_of_the_account_and_ids_of_the_row() -> None:
     a = Account(endpoint=SOURCE, login="Anna@Old.example")
     by_pop3 = replace(a, endpoint=replace(SOURCE, protocol="pop3", port=995))
     assert account_key(a) == account_key(replace(a, login="anna@old.example")) == account_key(by_pop3)
-    assert source_key(a) != source_key(by_pop3), "POP3 numbers messages in its own way"
     assert account_key(a, case_sensitive=True) != account_key(replace(a, login="anna@old.example"), case_sensitive=True)
     local = [Endpoint(host=host, port=993, tls=Tls.IMPLICIT) for host in ("127.0.0.1", "LOCALHOST", "::1")]
     assert len({account_key(Account(endpoint=end, login="x")) for end in local}) == 1

@@ -297,15 +297,21 @@ def test_a_ledger_entry_may_be_kept_in_less_room(store: Store) -> None:
     assert store.ledger(folder.folder_id) == [LedgerEntry(name=lease.unit.unit_id, records=merged, digest=10)]
 
 
-def test_doubts_are_only_ever_added_to(store: Store) -> None:
+def test_doubts_are_only_ever_added_to(store: Store, clock: Clock) -> None:
     _, _, folder = planned(store, (1, 20))
     lease = take(store)
+    assert folder.doubted_at == 0
     store.progress(lease, doubts=UidSet.span(1, 3))
+    first = store.folder(folder.folder_id)
+    assert first is not None
+    clock.forward(5)
     store.progress(lease, doubts=UidSet.span(7, 8))
-    store.progress(lease)
     found = store.folder(folder.folder_id)
+    store.progress(lease)
     assert found is not None
+    assert found == store.folder(folder.folder_id)
     assert found.doubts == UidSet.parse("1:3,7:8")
+    assert found.doubted_at > first.doubted_at > 0
 
 
 def test_notes_are_counted_once_a_message(store: Store) -> None:
@@ -528,6 +534,28 @@ def test_a_batch_that_is_done_already_is_split_into_nothing(store: Store) -> Non
 # -- verification
 
 
+def test_an_audit_replaces_what_was_found_before_and_nothing_else(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    kinds = ("watched", "keywords_lost", "date_clamped", "date_unusable", "odd")
+    notes = tuple(Note(uid=uid, what=what, reason="") for uid, what in enumerate(kinds, start=1))
+    copy(store, lease, 1, notes=(*notes, Note(uid=7, what="watched", reason="")))
+    lease = take(store)
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.watched, tally.keywords_lost, tally.dates_changed) == (2, 1, 2)
+    amiss = (Note(uid=1, what="altered", reason="other bytes"), Note(uid=8, what="normalised", reason="line ends"))
+    audit = Audit(folder_id=folder.folder_id, verified="x", altered=1, normalised=1, notes=amiss)
+    for _ in range(2):
+        store.audit(lease, [audit])
+        assert {(n.uid, n.what) for n in store.notes(folder.folder_id)} == {
+            (1, "altered"), (8, "normalised"), *((n.uid, n.what) for n in notes[1:])
+        }  # fmt: skip
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally.altered, tally.normalised, tally.watched) == (1, 1, 0)
+        assert (tally.keywords_lost, tally.dates_changed) == (1, 2)
+        sums_agree(store, whole.import_id)
+
+
 def test_what_verification_found_is_absolute(store: Store) -> None:
     whole, _, folder = planned(store, (1, 10))
     lease = take(store)
@@ -549,6 +577,7 @@ def test_what_verification_found_is_absolute(store: Store) -> None:
     store.audit(lease, [replace(found, altered=0, missing=0, notes=(), verified="later")])
     tally, _ = store.import_tally(whole.import_id)
     assert (tally.altered, tally.missing) == (0, 0)
+    assert not store.notes(folder.folder_id), "what is no longer so is not reported"
     sums_agree(store, whole.import_id)
 
 

@@ -84,16 +84,22 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
 
 def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: intents that are believed to have failed make duplicates."""
-    from worker import copy
+    from shared.uids import NO_UIDS
+    from worker import arrivals, copy
     from worker.settle import Looked
 
-    def blind(lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any) -> Looked:
+    def blind(
+        lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any
+    ) -> Looked:
         from shared.uids import UidSet
 
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)
 
     monkeypatch.setattr(copy, "look", blind)
+    # What is not looked for would be seen as somebody else's, and be a reason to stop.
+    monkeypatch.setattr(arrivals.Arrivals, "before", lambda *_: ((), NO_UIDS, 0))
+    monkeypatch.setattr(arrivals.Arrivals, "unlike", lambda *_: False)
     broken = 0
     for kill_at in range(_length()):
         stage = _staged()

@@ -20,6 +20,7 @@ WELL = {
     'mailhaul_mailboxes{instance="c1",state="parked"}': "0x180",
     'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x180",
     'mailhaul_duplicates_removed_total{instance="w1"}': "0x180",
+    'mailhaul_withheld_messages_total{instance="w1"}': "0x180",
     'mailhaul_lease_lost_total{instance="w1"}': "0x180",
     'mailhaul_imap_logins_total{instance="w1",side="source",result="ok"}': "0+10x180",
     'mailhaul_imap_logins_total{instance="w1",side="source",result="auth_refused"}': "0x180",
@@ -133,8 +134,27 @@ CASES = (
         fires={"MailhaulVerifyMismatch": {"what": "missing"}},
     ),
     Case(
+        what="verification finds other content",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="altered"}': "0x30 3x150"},
+        fires={"MailhaulVerifyMismatch": {"what": "altered"}},
+    ),
+    Case(
+        what="a destination normalises line ends",
+        series={'mailhaul_verify_mismatch_total{instance="w1",what="normalised"}': "0x30 77x150"},
+    ),
+    Case(
         what="verification missed messages long ago",
         series={'mailhaul_verify_mismatch_total{instance="w1",what="missing"}': "0x5 2x175"},
+        minutes=120,
+    ),
+    Case(
+        what="a source shows fewer messages than it counts",
+        series={'mailhaul_withheld_messages_total{instance="w1"}': "0x30 1500x150"},
+        fires={"MailhaulSourceWithholds": {}},
+    ),
+    Case(
+        what="a source showed fewer messages than it counted long ago",
+        series={'mailhaul_withheld_messages_total{instance="w1"}': "0x5 1500x175"},
         minutes=120,
     ),
     Case(

@@ -23,7 +23,7 @@ SCRIPTS = {
     "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
     "producer": frozenset(
         {
-            "open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
+            "open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits", "close",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),

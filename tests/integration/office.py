@@ -61,6 +61,12 @@ QUICK: Mapping[str, str] = {
     "MAILHAUL_CONNECT_TIMEOUT_SECONDS": "10",
 }
 WORKER = "import sys; from worker.__main__ import main; sys.exit(main())"
+#: A worker that does not look for what others write beside it, which would notice what these tests spoil.
+BLIND = """
+from worker import arrivals
+arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
+arrivals.Arrivals.unlike = lambda self, *_: False
+"""
 COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.exit(main())"
 
 _numbers = itertools.count(1)

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,7 +104,8 @@ class Stage:
         self.time = 1_700_000_000.0
         self.store = MemoryStore(clock=lambda: self.time, monotonic=lambda: self.time)
         self.source, self.destination = source, destination
-        self.logins, self.options = tuple(logins), options or Options()
+        # Two test servers on loopback whose folders were made in the same second may look like one.
+        self.logins, self.options = tuple(logins), replace(options or Options(), same_mailbox=True)
         #: Side → password; spoil one to have it refused.
         self.passwords = {"source": password, "destination": password}
         self.timeout_seconds = timeout_seconds

@@ -234,7 +234,9 @@ def test_what_is_somebody_elses_is_told(tmp_path: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(os, "open", denied)
     for how in ("start", "ensure"):
-        with pytest.raises(UsageError, match=r"state/lock: Permission denied\): make it yours, or choose another"):
+        with pytest.raises(
+            UsageError, match=r"state/lock: Permission denied\): you need write permission .*, or choose another"
+        ):
             getattr(EmbeddedRedis(tmp_path / "state"), how)()
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from shared.errors import MessagesRefused
+from shared.model import Options
 from tests.integration.stage import Stage, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import FaultyServer, Incoming, Quirk
@@ -108,15 +109,21 @@ def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wi
     assert not refused, "it was asked for all the same"
 
 
+#: The date of the header of every message here.
+HEADER_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 DATES = {
-    b"00-Jan-0000 00:00:00 +0000": None,
+    b"00-Jan-0000 00:00:00 +0000": HEADER_DATE,
     b"01-Jan-1900 00:00:00 +0000": datetime(1970, 1, 2, tzinfo=UTC),
     b"31-Dec-9999 23:59:59 +0000": datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC),
     b" 3-Mar-2021 04:05:06 +0530": datetime(2021, 3, 2, 22, 35, 6, tzinfo=UTC),
     b"3-Mar-2021 04:05:06 -1200": datetime(2021, 3, 3, 16, 5, 6, tzinfo=UTC),
     b"03-Mar-2021 04:05:06 +1400": datetime(2021, 3, 2, 14, 5, 6, tzinfo=UTC),
-    b"rubbish": None,
-    None: None,
+    b"rubbish": HEADER_DATE,
+    None: HEADER_DATE,
+    b"Tue, 31 Dec 2024 23:00:02 +9900": datetime(2024, 12, 31, 23, 0, 2, tzinfo=UTC),
+    b"31-Dec-2024 23:00:02 +05:30": datetime(2024, 12, 31, 17, 30, 2, tzinfo=UTC),
+    b"31-Dec-2024 23:00:02 EST": datetime(2025, 1, 1, 4, 0, 2, tzinfo=UTC),
+    b"01 sept 2024 23:00:02 GMT": datetime(2024, 9, 1, 23, 0, 2, tzinfo=UTC),
 }
 
 
@@ -127,14 +134,34 @@ def test_dates_that_no_server_holds_are_clamped_and_noted(wires: Wires) -> None:
     stage.to_the_end()
     assert stage.outcomes() == {"copied": len(DATES)}
     assert stage.noted("date_clamped").keys() == {2, 3}
-    assert stage.noted("date_unusable").keys() == {1, 7, 8}
+    assert stage.noted("date_unusable").keys() == {1, 7, 8, 9}
+    assert "the date of the header was set" in stage.noted("date_unusable")[7]
+    assert "+9900" in stage.noted("date_unusable")[9]
+    assert stage.tally().dates_changed == 6
     assert "rubbish" in stage.noted("odd")[7]
     got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
     for number, wanted in enumerate(DATES.values(), start=1):
-        if wanted is not None:
-            text = (got[plain(number)] or b"").decode().strip()
-            assert datetime.strptime(text, "%d-%b-%Y %H:%M:%S %z") == wanted
+        text = (got[plain(number)] or b"").decode().strip()
+        assert datetime.strptime(text, "%d-%b-%Y %H:%M:%S %z") == wanted
     assert b"+0530" in (got[plain(4)] or b""), "the zone is kept"
+    assert not stage.noted("normalised")
+
+
+@pytest.mark.parametrize("verify", ["default", "full"])
+def test_a_message_without_any_date_gets_that_of_its_header_or_none(wires: Wires, verify: str) -> None:
+    received = "Received: by here; Thu, 18 Jul 1996 02:44:25 +0300\r\n"
+    inbox = wires.old.folder(b"INBOX")
+    large = plain(1, head=received, text="x" * 78 + "\r\n" + ("y" * 78 + "\r\n") * 8000)
+    for body in (large, plain(2, head=received), b"Subject: none\r\n\r\ntext\r\n"):
+        inbox.add(body, internaldate=None)
+    stage = stage_of(wires, options=Options(verify=verify))
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3}
+    got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
+    assert got[large] == got[plain(2, head=received)] == b"18-Jul-1996 02:44:25 +0300"
+    assert stage.noted("date_unusable").keys() == {1, 2, 3}
+    assert "the destination sets its own" in stage.noted("date_unusable")[3]
+    assert (stage.tally().altered, stage.tally().normalised, stage.tally().dates_changed) == (0, 0, 3)
 
 
 def test_a_destination_that_alters_dates_or_bytes_is_reported(wires: Wires) -> None:
@@ -147,11 +174,11 @@ def test_a_destination_that_alters_dates_or_bytes_is_reported(wires: Wires) -> N
     stage = stage_of(wires)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 8}
-    altered = stage.noted("altered")
-    assert altered.keys() == {3, 5}
-    assert "date" in altered[3]
-    assert "bytes instead of" in altered[5]
-    assert stage.tally().altered == 2
+    assert stage.noted("normalised").keys() == {3}
+    assert "date" in stage.noted("normalised")[3]
+    assert stage.noted("altered").keys() == {5}
+    assert "content differs" in stage.noted("altered")[5]
+    assert (stage.tally().altered, stage.tally().normalised) == (1, 1)
 
 
 @pytest.mark.parametrize("uidplus", [True, False])

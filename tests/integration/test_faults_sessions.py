@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import worker.arrivals
 import worker.copy
 import worker.recognise
+from shared.lifecycle import MailboxState
 from shared.uids import UidSet
 from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
@@ -153,12 +155,14 @@ def test_broken_off_and_resumed_each_message_is_there_once(wires: Wires, name: s
 
 
 def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    def blind(lease, store, source, destination, status, intents, settle_seconds):  # type: ignore[no-untyped-def]
+    def blind(lease, store, source, destination, status, intents, settle_seconds, theirs):  # type: ignore[no-untyped-def]
         uids = UidSet.of(uid for intent in intents for uid in intent.uids)
         word = store.progress(lease, withdrawn=[intent.intent_id for intent in intents]).word
         return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)
 
     monkeypatch.setattr(worker.copy, "look", blind)
+    # What is not looked for would be seen as somebody else's, and be a reason to stop.
+    monkeypatch.setattr(worker.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
     wires.fill(15)
     BREAKS["lost OK"](wires)
     stage = stage_of(wires)
@@ -250,6 +254,7 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
 ) -> None:
     if not protected:
         monkeypatch.setattr(MailboxVerification, "_remove_second_copies", lambda self, d, f, e, status: status)
+        monkeypatch.setattr(worker.arrivals.Arrivals, "unlike", lambda *_: False)
     wires.fill(10)
     for _ in range(2):
         wires.old.folder(b"INBOX").add(plain(500))
@@ -266,6 +271,7 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
     stage = stage_of(wires, copy_rules=ONE_GROUP)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
+    assert stage.mailbox().state is MailboxState.COMPLETE, "a late copy of ours is nobody else's"
     once = wires.sent() + Counter([foreign.body])
     assert wires.bodies() == (once if protected else once + wires.sent())
     assert foreign.uid in {message.uid for message in wires.new.folder(b"INBOX").messages}

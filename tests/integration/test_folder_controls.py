@@ -9,6 +9,7 @@ import pytest
 
 import worker.copy
 import worker.folder_making
+import worker.verify
 from shared.folder_places import Places
 from shared.folder_tree import Tree
 from shared.messages import Owner
@@ -79,6 +80,8 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
 def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
         monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: self._destination.open(name))
+        # Verification makes it again as well.
+        monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1)
     stage = Stage(wires.source, wires.destination)

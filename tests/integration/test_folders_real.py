@@ -285,6 +285,31 @@ class TestAFolderThatIsRemovedMeanwhile:
         assert stage.outcomes() == {"copied": 2, "failed": 4}
         assert len(wires.destination.matching(rb'^CREATE "?Work"?')) < 20
 
+    def test_one_that_goes_after_it_was_filled_is_filled_again(self, wires: Wires) -> None:
+        wires.fill(4, b"Work")
+        wires.fill(2)
+        stage = Stage(wires.source, wires.destination)
+        removed: list[bytes] = []
+
+        def removing(session: Any) -> Any:
+            asking = session.statuses
+
+            def asked(names: Any) -> Any:
+                if stage.outcomes().get("copied") == 6 and not removed:
+                    removed.append(b"Work")
+                    wires.new.folders.pop(b"Work")
+                return asking(names)
+
+            session.statuses = asked
+            return session
+
+        stage.spoil = removing
+        stage.to_the_end()
+        assert removed
+        assert stage.outcomes() == {"copied": 6}
+        assert stage.mailbox().state == "complete"
+        assert len(wires.new.folder(b"Work").messages) == 4
+
     @staticmethod
     def remove_when(wires: Wires, command: bytes, *, times: int, after: int = 0) -> None:
         """The folder is gone when so many of these commands have come: NO [TRYCREATE], as RFC 9051 §6.3.12 says."""

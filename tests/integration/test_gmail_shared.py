@@ -180,7 +180,7 @@ def test_without_looking_at_what_was_copied_dates_would_change(
     scripted.behaviour.append.copy_dates = False
     stage = moved(faulty_server, scripted)
     stage.to_the_end()
-    assert stage.noted("altered")
+    assert stage.noted("normalised")
 
 
 def test_a_copy_that_is_refused_is_fetched(faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer) -> None:

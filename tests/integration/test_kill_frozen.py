@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.office import WORKER, Gate, Office, folders_of, marked
+from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of, marked
 
 FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the second one stops --"
 
@@ -80,7 +80,8 @@ def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotP
     folders = folders_of(22, {"INBOX": 100}, twins=8)
     folders["INBOX"][29] = marked(folders["INBOX"][29], FIRST_STOP)
     folders["INBOX"][69] = marked(folders["INBOX"][69], SECOND_STOP)
-    program = "".join({"clock": CLOCK_OFF, "fence": FENCE_OFF}[name] for name in spoilt) + WORKER
+    whatever_else = BLIND if len(spoilt) == 2 else ""
+    program = "".join({"clock": CLOCK_OFF, "fence": FENCE_OFF}[name] for name in spoilt) + whatever_else + WORKER
     with (
         Gate(dovecot_pair.source, "s2c", FIRST_STOP) as source,
         Office(dovecot_pair.source, dovecot_pair.destination) as office,
@@ -93,7 +94,7 @@ def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotP
         source.await_waiting()
         frozen.freeze()
         source.pattern = SECOND_STOP
-        office.start_worker()
+        office.start_worker(whatever_else + WORKER)
         source.await_waiting(2)
         office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
         ended = len(frozen.said(event="unit_ended"))

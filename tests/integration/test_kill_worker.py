@@ -6,7 +6,7 @@ import pytest
 
 from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
-from tests.integration.office import MIDDLE, Gate, Office, folders_of, large, marked
+from tests.integration.office import BLIND, MIDDLE, WORKER, Gate, Office, folders_of, large, marked
 
 #: Forgets to write its intents down: the protection whose absence must be seen.
 WITHOUT_INTENTS = """
@@ -78,7 +78,7 @@ def test_killed_after_the_servers_ok_and_before_the_record(dovecot_pair: Dovecot
         first.kill()
         assert office.held_at(person) >= 20
         gate.pattern = b""
-        office.start_worker()
+        office.start_worker(BLIND + WORKER if program == "without intents" else WORKER)
         office.await_finished(whole)
         if program == "whole":
             office.assert_exactly_once(whole)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from producer.show import document
 from shared.mail import KnownStatus
 from shared.mail.imap_source import ImapSource
 from shared.mail.numbers import known_statuses
@@ -138,3 +139,21 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
     assert isinstance(found[2], Exception)
     asked = Counter(command.name for command in wires.source.commands)
     assert asked[b"EXAMINE"] == 1, "only what STATUS did not tell is opened"
+
+
+def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:
+    """A UIDVALIDITY that changed: everything is planned anew and recognised, and nothing was copied by that run."""
+    wires.fill(5)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    first = stage.tally()
+    wires.old.folder(b"INBOX").uidvalidity += 1
+    wires.fill(2, first=6)
+    stage.later(3600)
+    stage.to_the_end()
+    did = document.since(stage.tally(), first)
+    assert stage.outcomes() == {"already_present": 5, "copied": 2}, (
+        "of the first run nothing is counted as copied any more"
+    )
+    assert (did["copied"], did["already_present"]) == (2, 5)
+    assert min(did.values()) >= 0

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable
 
 from tests.servers.faults import Action, Fault, FaultTable
+from tests.servers.hollow import CLOSE, DROP, refusal
 from tests.servers.imap_append import AppendPolicy
 from tests.servers.imap_fetch import Hang
 from tests.servers.imap_session import Behaviour, Session
@@ -56,6 +57,9 @@ class Connection:
         self._session = Session(behaviour, number, self._ask)
         #: Bytes that came before the `+` that they had to wait for.
         self.hasty = 0
+        #: Commands that came before the one ahead of them was answered; counted where they are not taken.
+        self.early = 0
+        self._too_early = False
 
     def serve(self, greeting: bytes, numbers: Callable[[], int]) -> None:
         """Talk until it is over."""
@@ -65,11 +69,30 @@ class Connection:
                 command = self._read(numbers)
                 if command is not None:
                     self._record(command)
-                    self._answer(command)
+                    self._answer_in_turn(command)
         except (Over, OSError):
             pass
         finally:
             shut(self._sock, rst=False)
+
+    def _answer_in_turn(self, command: Command) -> None:
+        """Answers, or does what becomes of a command that came before the one ahead of it was answered."""
+        rule, too_early = self._behaviour.one_at_a_time, self._too_early
+        self._too_early = bool(rule) and self._more_came()
+        self.early += self._too_early
+        if too_early and rule not in (CLOSE, DROP):
+            return self._reply(command, rule)
+        if self._too_early and rule == CLOSE:
+            self._end(rst=False)
+        if self._too_early and rule == DROP:
+            self._buffer.clear()
+            self._too_early = False
+        self._answer(command)
+
+    def _more_came(self) -> bool:
+        if not self._buffer and select.select([self._sock], [], [], 0)[0]:
+            self._more()
+        return bool(self._buffer)
 
     # -- in
 
@@ -113,6 +136,14 @@ class Connection:
             announced = ANNOUNCED.search(line)
             if announced is None:
                 return command
+            if (
+                command.name == b"APPEND"
+                and len(command.parts) > 2
+                and (no := self._behaviour.hollow.get("MULTIAPPEND"))
+            ):
+                self._record(command)
+                self._refuse(command, no)
+                return None
             if not self._welcome(command, int(announced[2]), hurried=announced[3] == b"+"):
                 self._record(command)
                 return None
@@ -122,6 +153,9 @@ class Connection:
         policy: AppendPolicy = self._behaviour.append
         if hurried:
             command.hurried.append(size)
+            if (no := self._behaviour.hollow.get("LITERAL+") or self._behaviour.hollow.get("LITERAL-")) is not None:
+                self._refuse(command, no)
+                return False
             if self._session.has("LITERAL+") or (self._session.has("LITERAL-") and size <= _LITERAL_MINUS_BYTES):
                 return True
             if self._session.has("LITERAL-"):
@@ -151,7 +185,14 @@ class Connection:
             raise Over
         self._send(b"%b %b\r\n" % (command.tag, text))
 
+    def _refuse(self, command: Command, answer: bytes) -> None:
+        if answer == CLOSE:
+            self._end(rst=False)
+        self._reply(command, answer)
+
     def _answer(self, command: Command) -> None:
+        if (no := refusal(self._behaviour.hollow, command)) is not None:
+            return self._refuse(command, no)
         fault = self._faults.strike(command, line_only=False)
         if fault is None:
             return self._send_all(self._session.execute(command))

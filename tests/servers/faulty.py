@@ -134,6 +134,11 @@ class FaultyServer:
         """How many times a client did not wait for the `+` that it had to wait for."""
         return sum(connection.hasty for connection in self._connections)
 
+    @property
+    def early(self) -> int:
+        """How many commands came before the one ahead of them was answered, while `one_at_a_time` forbade it."""
+        return sum(connection.early for connection in self._connections)
+
     # -- serving
 
     def _start(self, target: object, *args: object) -> None:

@@ -19,6 +19,22 @@ USUAL_CAPABILITIES = (
     "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE"
 )
 
+#: RFC 9051 appendix E, as far as this server has it.
+IMAP4REV2_BRINGS = frozenset(
+    [
+        "ENABLE",
+        "ESEARCH",
+        "LIST-EXTENDED",
+        "LITERAL-",
+        "NAMESPACE",
+        "SASL-IR",
+        "SPECIAL-USE",
+        "STATUS=SIZE",
+        "UIDPLUS",
+        "UNSELECT",
+    ]
+)
+
 
 @dataclass
 class Attempt:
@@ -41,6 +57,12 @@ class Behaviour:
     #: A refused sign-in repeats login and password in its text.
     echo_password: bool = False
     attempts: list[Attempt] = field(default_factory=list)
+    #: Extension that is announced → the answer when it is used (`tests.servers.hollow`).
+    hollow: dict[str, bytes] = field(default_factory=dict)
+    #: The answer to a command that came before the one ahead of it was answered; b"": they are taken.
+    one_at_a_time: bytes = b""
+    #: The text of the NO to SELECT and EXAMINE of whoever has not sent ID; b"": they are let in.
+    wants_id: bytes = b""
     #: Logins that may turn into others by PROXYAUTH.
     admins: set[str] = field(default_factory=set)
 
@@ -65,6 +87,7 @@ class Session:
         self.account: Account | None = None
         self.folder: Folder | None = None
         self._read_only = True
+        self._introduced = False
         self._view: list[int] = []
         self.over = False
 
@@ -85,8 +108,13 @@ class Session:
             yield b"%b BAD %b\r\n" % (command.tag, str(problem).encode())
 
     def has(self, capability: str) -> bool:
-        """Whether it is announced."""
-        return capability in self._shared.capabilities
+        """Whether it is announced, or comes with what is."""
+        announced = self._shared.capabilities
+        return capability in announced or (capability in IMAP4REV2_BRINGS and "IMAP4rev2" in announced)
+
+    @property
+    def _rev2_only(self) -> bool:
+        return self.has("IMAP4rev2") and not self.has("IMAP4rev1")
 
     # -- any state
 
@@ -99,6 +127,7 @@ class Session:
     _check = _noop
 
     def _id(self, command: Command, words: list[object]) -> Quiet:
+        self._introduced = True
         yield b'* ID ("name" "scripted")\r\n'
 
     def _logout(self, command: Command, words: list[object]) -> Quiet:
@@ -148,7 +177,8 @@ class Session:
     # -- signed in
 
     def _enable(self, command: Command, words: list[object]) -> Quiet:
-        known = [as_word(word) for word in words if self.has(as_word(word).decode("latin-1").upper())]
+        there = {capability.upper() for capability in self._shared.capabilities}
+        known = [as_word(word) for word in words if as_word(word).decode("latin-1").upper() in there]
         yield b"* ENABLED" + b"".join(b" " + word for word in known) + b"\r\n"
 
     def _namespace(self, command: Command, words: list[object]) -> Quiet:
@@ -160,6 +190,8 @@ class Session:
         yield from answer_list(self._signed_in(), words)
 
     def _lsub(self, command: Command, words: list[object]) -> Quiet:
+        if self._rev2_only:
+            raise Bad("unknown command")
         yield from answer_lsub(self._signed_in(), words)
 
     def _status(self, command: Command, words: list[object]) -> Quiet:
@@ -205,6 +237,8 @@ class Session:
 
     def _select(self, command: Command, words: list[object]) -> Telling:
         self.folder = None
+        if self._shared.wants_id and not self._introduced:
+            raise No(self._shared.wants_id)
         folder = self._named(words[0])
         self.folder, self._read_only = folder, command.name == b"EXAMINE"
         self._view = list(folder.uids)
@@ -212,7 +246,8 @@ class Session:
         yield b"* FLAGS (%b)\r\n" % b" ".join((*SYSTEM_FLAGS, *sorted(keywords)))
         kept = () if self._read_only else folder.flags_kept
         yield b"* OK [PERMANENTFLAGS (%b)] kept\r\n" % b" ".join(kept)
-        yield b"* %d EXISTS\r\n* 0 RECENT\r\n" % len(self._view)
+        yield b"* %d EXISTS\r\n" % len(self._view)
+        yield b"" if self._rev2_only else b"* 0 RECENT\r\n"
         if not folder.without_uidvalidity:
             yield b"* OK [UIDVALIDITY %d] valid\r\n" % folder.uidvalidity
         yield b"* OK [UIDNEXT %d] next\r\n" % uidnext(folder)
@@ -261,6 +296,8 @@ class Session:
             if not self.has("ESEARCH"):
                 raise Bad("unknown key")
             options, words = [as_word(word) for word in words[1]], words[2:]
+        if self._rev2_only and options is None:
+            options = [b"ALL"]
         yield answer_search(command.tag, search(folder, words), options)
 
     def _uid_store(self, command: Command, words: list[object]) -> Quiet:

@@ -40,7 +40,9 @@ _HERE: Final = "runs processes of this machine"
 _STORE: Final = Why("says where the store of this machine is")
 _JSON: Final = Why("every answer is JSON")
 #: Options that all verbs share, where a verb does not say otherwise.
-EVERYWHERE: Final[Mapping[str, Why]] = {"--state-dir": _STORE, "--json": _JSON}
+EVERYWHERE: Final[Mapping[str, Why]] = {
+    "--state-dir": _STORE, "--json": _JSON, "--yes": Why("asks who sits at a terminal"), "--detach": Why(_HERE),
+}  # fmt: skip
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
@@ -106,7 +108,11 @@ TABLE: Final[Mapping[str, Verb]] = {
     "list": Verb(at=("GET /imports",)),
     "status": Verb(
         at=(f"GET {_IMPORT}", f"GET {_IMPORT}/mailboxes", f"GET {_IMPORT}/mailboxes/{{mailbox_id}}"),
-        options={**_WHICH, "--mailbox": f"GET {_IMPORT}/mailboxes query.text"},
+        options={
+            **_WHICH,
+            "--mailbox": f"GET {_IMPORT}/mailboxes query.text",
+            "--failed": f"GET {_IMPORT}/mailboxes query.state",
+        },
     ),
     "watch": Verb(at=(f"GET {_IMPORT}/events",), options=_WHICH),
     "errors": Verb(at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login"}),
@@ -134,6 +140,7 @@ TABLE: Final[Mapping[str, Verb]] = {
         },
     ),
     "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
+    "close": Verb(at=(f"DELETE {_IMPORT}",), options={**_WHICH, "--yes": Why("whoever calls it is sure")}),
     "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
     "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),
     "doctor": Verb(at=("GET /doctor",)),

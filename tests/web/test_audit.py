@@ -51,18 +51,20 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
         ("forget",),
     ):  # fmt: skip
         house.command(*arguments)
-    house.command("verify", code=2)  # its passwords are gone; that it was asked for stands there too
+    house.command("verify", code=2)  # its passwords are gone; that it was asked for and refused stands there
+    # There is no such mailbox, so nothing was done to it.
     house.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
 
     entries = [entry for entry in house.desk.audit() if entry["who"] == ME]
     assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
         ("import pause", import_id), ("import run", import_id), ("import retried", import_id),
-        ("credentials replaced", import_id), ("hours set", import_id), ("refused messages kept", import_id),
+        ("act changed nothing", import_id), ("credentials replaced", import_id),
+        ("hours set", import_id), ("refused messages kept", import_id),
         ("limit set", ""), ("import cancel", import_id), ("credentials deleted", import_id),
-        ("import verified", import_id), ("import pause", import_id),
+        ("import verified", import_id), ("act refused", import_id),
     ]  # fmt: skip
     assert entries[1]["detail"]["login"] == "anna"
-    assert entries[6]["detail"] | {"scope": "source_host", "most": 3} == entries[6]["detail"]
+    assert entries[7]["detail"] | {"scope": "source_host", "most": 3} == entries[7]["detail"]
     assert PASSWORD not in json.dumps(entries)
     assert "s3cret" not in json.dumps(entries)
     # The import's own story shows them beside what page and API did.

@@ -140,7 +140,7 @@ def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityPr
         }  # fmt: skip
         blanks = {
             "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
-            "file": ("results.csv", "failures.csv", "folders.csv", "summary.json", "failed-rows.csv"),
+            "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"),
             "link": ("nothing",), "name": ("gmail",),
         }  # fmt: skip
         assert [name for answer in told for name in leaks(known, answer.content)] == []

@@ -8,6 +8,7 @@ import pytest
 
 from producer.cli.wanting import _asked
 from producer.web.asked import ImportBody, WantedBody
+from producer.web.pages.form import form_of
 from shared.errors import UsageError
 from shared.model import Endpoint, Tls
 
@@ -28,6 +29,15 @@ def test_what_is_said_is_what_is_opened() -> None:
     assert (options.since, options.larger, options.unseen) == (1706745600, 10_000, True)
     assert (set(options.skip_special), options.into, options.gmail_labels) == ({"junk", "trash"}, "Old", "primary")
     assert options.folder_map == (("from", "to"), ('A;"b"', "C,d"))
+
+
+def test_folders_of_others_are_left_out_unless_asked_for_by_api_and_page() -> None:
+    assert _body().options(()).shared_folders == "leave"
+    assert _body(shared_folders="copy").options(()).shared_folders == "copy"
+    assert form_of({}).options(()).shared_folders == "leave"
+    asked = form_of({"shared_folders": "1"})
+    assert asked.special, "the section is shown open"
+    assert asked.options(()).shared_folders == "copy"
 
 
 def test_faults_come_together_and_by_the_names_of_the_body() -> None:

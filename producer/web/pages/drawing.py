@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from babel.numbers import format_decimal, format_percent
@@ -10,13 +11,18 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from producer.show.lines import cells
+from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
 from producer.web.words.telling import Telling
+from shared.lifecycle import MailboxState
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
+#: Width of a bar of mailboxes, in its own units.
+CELLS: Final = 400
 _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
@@ -66,6 +72,14 @@ class Saying(Telling):
         """What asked to be left alone."""
         return self.word(SCOPES.get(name, name))
 
+    def states(self, mailboxes: Mapping[MailboxState, int]) -> list[tuple[str, int, int, int]]:
+        """A bar of mailboxes cut by state: each state with where its piece begins, how long it is, and its mailboxes."""
+        found, at = [], 0
+        for state, count in cells(mailboxes, CELLS):
+            found.append((state.value, at, count, mailboxes[state]))
+            at += count
+        return found
+
     def cause(self, code: str, sentence: str) -> Markup:
         """What a failure means, by its code where the language knows it, else as it was written down."""
         return escape(self.word(CAUSES[code])) if code in CAUSES else self.sentence(sentence)
@@ -85,8 +99,10 @@ def _environment(language: str) -> Environment:
     env.install_gettext_translations(translations(language), newstyle=False)  # type: ignore[attr-defined]
     say = Saying(language)
     env.globals.update(
-        lang=language, say=say, number=say.number, size=say.size, duration=say.duration, moment=say.moment,
+        lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
+        duration=say.duration, moment=say.moment,
         hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
+        word=word,
     )  # fmt: skip
     return env
 

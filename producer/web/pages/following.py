@@ -27,7 +27,7 @@ from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
-_FILES: Final = ("results.csv", "failures.csv", "folders.csv", "failed-rows.csv", "summary.json")
+_FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
 #: Codes that a new password mends.
 _PASSWORD: Final = ("source_auth_refused", "destination_auth_refused", "credentials_missing")
 
@@ -86,21 +86,23 @@ Shown = Annotated[Table, Depends()]
 def _values(known: Known, glance: Glance, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
     request = glance.request
-    incomplete = glance.progress.word == "incomplete"
+    word = glance.progress.word
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
-        "count": _COUNT, "actions": _actions(request.state, request.control, incomplete=incomplete),
+        "count": _COUNT, "actions": _actions(request.state, request.control, word),
         "password_codes": _PASSWORD, "who": who,
         "here": table.link(),
     }  # fmt: skip
 
 
-def _actions(state: ImportState, control: Control, *, incomplete: bool) -> list[tuple[str, str]]:
+def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str, str]]:
     if state is ImportState.OPENING:
         return [("start", "Start"), ("cancel", "Cancel")]
     if state is ImportState.FINISHED:
-        again = [("retry", "Retry"), ("verify", "Bring what is new")]
-        return again if incomplete else again[:0:-1]
+        again = [("verify", "Bring what is new")]
+        if word == "cancelled":
+            return [("resume", "Go on"), *again]
+        return [("retry", "Retry"), *again] if word == "incomplete" else again
     return [("resume", "Resume") if control is Control.PAUSE else ("pause", "Pause"), ("cancel", "Cancel")]
 
 

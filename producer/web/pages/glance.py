@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from producer import operations
-from producer.coordinator.estimate import eta_range
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
@@ -39,8 +38,6 @@ class Glance:
     request: Import
     #: Numbers.
     progress: Progress
-    #: Seconds left, from and to.
-    eta: tuple[float, float] | None
     #: What went wrong.
     groups: list[ErrorGroup]
     #: Whether there is more than `groups` shows.
@@ -93,7 +90,7 @@ class Glances:
         else:
             groups = trouble_at_a_glance(store, request, _NAMED)
         return Glance(
-            request=request, progress=progress, eta=eta_range(progress, known.window(import_id)), groups=groups,
+            request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
             workers=store.workers(),

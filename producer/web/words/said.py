@@ -65,12 +65,15 @@ EVENTS: Final[Mapping[str, str]] = {
     "import cancel": "cancelled",
     "import retried": "tried again",
     "import verified": "begun again, to bring what is new",
+    "act refused": "asked for, and refused",
+    "act changed nothing": "it changed nothing",
     "import check": "accounts checked",
     "import plan": "rehearsed",
     "hours set": "hours set",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
+    "import closed": "closed: the ledger and the report are gone",
     "refused messages kept": "refused messages kept as files",
 }
 #: State of a mailbox, an import or a rehearsal.
@@ -86,12 +89,16 @@ NOTES: Final[Mapping[str, str]] = {
     "refused": "refused",
     "vanished": "vanished",
     "failed": "failed",
-    "altered": "altered",
+    "altered": "not what was copied",
+    "normalised": "line endings or date normalised",
+    "watched": "to be read back",
     "keywords_lost": "keywords lost",
     "missing": "missing",
     "date_clamped": "date moved to the nearest that servers know",
     "date_unusable": "no usable date",
     "odd": "oddity",
+    "undone": "second copy removed",
+    "doubled": "perhaps twice at the destination",
 }
 #: What may ask to be left alone.
 SCOPES: Final[Mapping[str, str]] = {
@@ -102,7 +109,7 @@ SCOPES: Final[Mapping[str, str]] = {
 }
 #: Labels of buttons, and separators.
 LABELS: Final[tuple[str, ...]] = (
-    "Start", "Cancel", "Pause", "Resume", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
+    "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
 #: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. What is not here is said as it was written
@@ -118,14 +125,20 @@ CAUSES: Final[Mapping[str, str]] = {
     "source_unreachable": "The source cannot be reached.",
     "destination_unreachable": "The destination cannot be reached.",
     "destination_over_quota": "The mailbox at the destination is full.",
+    "destination_takes_nothing": "The destination takes no message any more: its disk may be full.",
+    "destination_foreign_writer": "Somebody else brings the same mail into this mailbox.",
+    "perhaps_swapped": "The source is empty and the destination is not: it is looked whether that is so of all.",
     "account_waiting": "The account at the destination is being made.",
     "account_rejected": "The account at the destination could not be made.",
     "failed": "Messages could not be copied after all attempts.",
     "refused": "The destination does not take these messages.",
     "missing": "Messages were copied, and the destination no longer shows them.",
-    "altered": "The destination changed these messages on storing.",
+    "altered": "Messages at the destination are not what was copied.",
+    "normalised": "The destination normalised line endings or dates of messages (harmless).",
+    "dates_changed": "Messages have another date, since the source tells none that can be used.",
     "keywords_lost": "The destination folder cannot hold these messages' keywords.",
     "unreadable_folder": "These folders cannot be read at the source.",
+    "withheld": "The source counts messages that it does not show.",
 }
 #: Code of a failure → what to do about it on the page.
 ADVICE: Final[Mapping[str, str]] = {
@@ -140,12 +153,21 @@ ADVICE: Final[Mapping[str, str]] = {
     "destination_connection_lost": "Nothing: it is tried again by itself.",
     "source_unreachable": "Check the server and the firewall; it is tried again by itself.",
     "destination_unreachable": "Check the server and the firewall; it is tried again by itself.",
+    "destination_takes_nothing": "See what the server says, and make room: it goes on by itself then, or at once when you try "
+    "again.",
     "destination_over_quota": "Give the mailbox more room: it goes on by itself then, or at once when you try again.",
+    "destination_foreign_writer": "Stop whatever else writes there, or let it end, then try again. What it brought is not "
+    "copied again.",
+    "perhaps_swapped": "Nothing: it goes on by itself.",
+    "same_mailbox": "Check both servers and the logins. Where it is meant, make the import anew and say so.",
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
     "missing": "Somebody removed them there, or the server lost them; they are still at the source.",
-    "altered": "Nothing, unless the report shows more than line ends and dates.",
+    "altered": "failures.csv of the report names each, and what differs; the originals are still at the source.",
+    "normalised": "Nothing; notes.csv of the report names each.",
+    "dates_changed": "Nothing; notes.csv of the report names each.",
     "keywords_lost": "Nothing; the messages themselves are there.",
     "unreadable_folder": "See what the server says; when it is mended, try again.",
+    "withheld": "Ask the operator of the source for the limit on what IMAP shows, and have it lifted; then begin again.",
 }

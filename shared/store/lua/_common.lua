@@ -22,12 +22,16 @@ local function mailbox_key(m) return P .. 'mailbox:' .. m end
 local function folder_key(f) return P .. 'folder:' .. f end
 local function unit_key(u) return P .. 'unit:' .. u end
 
--- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment.
+-- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment. What comes to an
+-- outcome is counted once more where nothing is ever taken off, so that a run can be told by what it did.
 local function count(folder, mailbox, import, field, n)
   if n == 0 then return end
   if folder ~= '' then redis.call('HINCRBY', folder_key(folder), field, n) end
   redis.call('HINCRBY', mailbox_key(mailbox), field, n)
   redis.call('HINCRBY', import_key(import), field, n)
+  if n > 0 and (string.sub(field, 1, 2) == 'o:' or field == 'done_bytes') then
+    redis.call('HINCRBY', import_key(import), 'ever:' .. field, n)
+  end
 end
 
 -- Whether an import's hours are over, or not yet there. They are renewed by the coordinator: without one they stay shut.
@@ -223,7 +227,14 @@ local function set_failure(m, text)
       redis.call('HINCRBY', codes, after, 1)
     end
   end
+  redis.call('HDEL', key, 'over_at')
   if text ~= '' then redis.call('HSET', key, 'failure', text) else redis.call('HDEL', key, 'failure') end
+end
+
+-- The mailbox gets on again: what went wrong with it last is over since now, unless it is already.
+local function get_on(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'failure', 'over_at')
+  if h[1] and not h[2] then redis.call('HSET', mailbox_key(m), 'over_at', clock()) end
 end
 
 local function move_mailbox(m, event)
@@ -425,8 +436,11 @@ local function new_of(u, folder, list, fresh)
   return new
 end
 
--- Notes that are counted, once a message.
-local COUNTED = {altered = true, keywords_lost = true}
+-- Notes that are counted, once a message, and where (`shared.model.ledger.COUNTED`).
+local COUNTED = {
+  altered = 'altered', normalised = 'normalised', watched = 'watched', keywords_lost = 'keywords_lost',
+  date_clamped = 'dates_changed', date_unusable = 'dates_changed',
+}
 
 -- Enters what became of some messages; `new_of` said that it may.
 local function settle(u, folder, mailbox, import, s)
@@ -458,7 +472,7 @@ local function settle(u, folder, mailbox, import, s)
   for field, note in pairs(s.notes) do
     local new = redis.call('HSET', folder_key(folder) .. ':notes', field, note) == 1
     local what = string.match(field, ':(.*)$')
-    if new and COUNTED[what] then count(folder, mailbox, import, what, 1) end
+    if new and COUNTED[what] then count(folder, mailbox, import, COUNTED[what], 1) end
   end
   if s.intent ~= '' then redis.call('HDEL', unit_key(u) .. ':intents', s.intent) end
 end

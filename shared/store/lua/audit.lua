@@ -1,5 +1,6 @@
 -- audit(unit, term, holder, folder, verified, digests_json, counts_json, notes_json, checked_json)
--- Enters what verification found in one folder: absolute counts of altered and missing, notes, corrected digests.
+-- Enters what verification found in one folder: absolute counts of what is audited, notes, corrected digests. Notes of what
+-- is audited that were there before are gone with that: all there is to say was found anew.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -9,8 +10,17 @@ for name, digest in pairs(cjson.decode(ARGV[6])) do
   local old = redis.call('HGET', key .. ':ledger', name .. '#') or ''
   redis.call('HSET', key .. ':ledger', name .. '#', digest .. (string.sub(old, -1) == '!' and '!' or ''))
 end
-for what, n in pairs(cjson.decode(ARGV[7])) do
-  count(f, m, import, what, n - tonumber(redis.call('HGET', key, what) or '0'))
+local counts, stale = cjson.decode(ARGV[7]), false
+for what, n in pairs(counts) do
+  local before = tonumber(redis.call('HGET', key, what) or '0')
+  stale = stale or before > 0
+  count(f, m, import, what, n - before)
+end
+if stale then
+  local notes = redis.call('HGETALL', key .. ':notes')
+  for n = 1, #notes, 2 do
+    if counts[string.match(notes[n], ':(.*)$')] then redis.call('HDEL', key .. ':notes', notes[n]) end
+  end
 end
 for field, note in pairs(cjson.decode(ARGV[8])) do redis.call('HSET', key .. ':notes', field, note) end
 for _, name in ipairs(cjson.decode(ARGV[9])) do mark_checked(f, name) end

@@ -1,11 +1,12 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes)
+--   skipped, skipped_messages, skipped_bytes, withheld)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
 -- packed: the ledger text of what was adopted, all of it, in less room.
 -- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
 -- many bytes they became more or fewer.
+-- withheld: how many messages the source counts and does not show, now; '' for no change.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -16,11 +17,12 @@ local reset = ARGV[11] == '1'
 local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
 
 -- The answer to an earlier call was lost: a second reset would forget what was copied since.
-local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13]}, '\n'))
+local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13], ARGV[16]}, '\n'))
 if redis.call('HGET', key, 'planned') == call then return 0 end
 -- Planned up to this UIDNEXT and with this choice by an earlier holder: there is nothing new but the numbers.
 local chosen = ARGV[13] == '' or redis.call('GET', key .. ':skipped') == ARGV[13]
 local again = not reset and chosen and redis.call('HGET', key, 'uidnext') == tostring(fields.uidnext)
+  and (redis.call('HGET', key, 'hidden') or '') == fields.hidden
 local conflict
 if not again then
   adopted, conflict = new_of(u, f, adopted, reset)
@@ -37,7 +39,8 @@ if reset then
   for n = 1, #all, 2 do
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
-      or field == 'altered' or field == 'missing' or field == 'keywords_lost' then
+      or field == 'withheld' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
+      or field == 'keywords_lost' or field == 'dates_changed' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
       redis.call('HINCRBY', mailbox_key(m), field, less)
       redis.call('HINCRBY', import_key(import), field, less)
@@ -46,12 +49,17 @@ if reset then
   end
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
-  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'unchecked', 'skipped_messages')
+  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages')
 end
 
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
 redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)
+if ARGV[16] ~= '' then
+  local more = tonumber(ARGV[16]) - tonumber(redis.call('HGET', key, 'withheld') or '0')
+  count(f, m, import, 'withheld', more)
+  count(f, m, import, 'messages', more)
+end
 if again then return 0 end
 count(f, m, import, 'messages', tonumber(ARGV[8]))
 count(f, m, import, 'size_bytes', tonumber(ARGV[9]))

@@ -21,12 +21,14 @@ for _, intent in ipairs(wanted) do
   end
 end
 
+if #new > 0 then get_on(mailbox) end
 for _, s in ipairs(new) do settle(u, folder, mailbox, import, s) end
 if ARGV[7] ~= '' then
   local old = redis.call('HGET', folder_key(folder), 'doubts')
   if not (old and string.find(',' .. old .. ',', ',' .. ARGV[7] .. ',', 1, true)) then
     redis.call('HSET', folder_key(folder), 'doubts', (old and old .. ',' or '') .. ARGV[7])
   end
+  redis.call('HSET', folder_key(folder), 'doubted_at', clock())
 end
 for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) end
 local word = wish(mailbox)

@@ -189,6 +189,6 @@ class TestDryRun:
     def test_nothing_is_expected_of_what_was_not_reached(self) -> None:
         box = MailboxLine(row=1, login="a", destination_login="a", problem="nobody answers")
         *_, last = DryRun(source="s", destination="d", mailboxes=(box,)).lines()
-        assert last == "expected: nobody knows, since no mailbox could be looked into"
+        assert last == "no estimate: no mailbox could be opened"
         *_, last = self.dry_run().lines()
         assert re.fullmatch(r"expected: \S+ \S+ to \S+ \S+, over 4 connections", last)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.dates import EARLIEST, LATEST, clamp
-from shared.mail.internaldate import parse_internaldate, render_internaldate
+from shared.mail.internaldate import odd_zone, parse_internaldate, render_internaldate
 
 JULY = calendar.timegm((1996, 7, 17, 9, 44, 25))
 
@@ -40,7 +40,19 @@ JULY = calendar.timegm((1996, 7, 17, 9, 44, 25))
         (b"30-Feb-2020 00:00:00 +0000", (None, 0)),
         (b"17-Xxx-1996 02:44:25 -0700", (None, 0)),
         (b"17-Jul-1996 25:44:25 -0700", (None, 0)),
-        (b"17-Jul-1996 02:44:25 -9999", (None, 0)),
+        (b"17-Jul-1996 09:44:25 -9999", (JULY, 0)),
+        (b"Wed, 17 Jul 1996 09:44:25 +9900", (JULY, 0)),
+        (b"17-Jul-1996 09:44:25 NOWHERE", (JULY, 0)),
+        (b"17-Jul-1996 15:14:25 +05:30", (JULY, 330)),
+        (b"17-Jul-1996 02:44:25 -7:00", (JULY, -420)),
+        (b"17-Jul-1996 02:44:25 -700", (JULY, -420)),
+        (b"17-Jul-1996 04:44:25 EST", (JULY, -300)),
+        (b"17 Jul 1996 05:44:25 edt", (JULY, -240)),
+        (b"17-July-1996 09:44:25 +0000", (JULY, 0)),
+        (b"Wednesday, 17 July 1996 09:44:25 UTC", (JULY, 0)),
+        (b"17 sept 1996 09:44:25 +0000", (JULY + 62 * 86_400, 0)),
+        (b"17-Sept.-1996 09:44:25 +0000", (JULY + 62 * 86_400, 0)),
+        (b"17-Xxxx-1996 09:44:25 +0000", (None, 0)),
         (b"yesterday", (None, 0)),
     ],
 )
@@ -49,9 +61,27 @@ def test_dates_are_read(text: bytes | None, expected: tuple[int | None, int]) ->
     assert parse_internaldate(text) == expected  # and once more, from what is remembered
 
 
+@pytest.mark.parametrize(
+    ("text", "zone"),
+    [
+        (b"17-Jul-1996 09:44:25 +9900", "+9900"),
+        (b"17-Jul-1996 09:44:25 NOWHERE", "NOWHERE"),
+        (b"17-Jul-1996 09:44:25 +0000", ""),
+        (b"17-Jul-1996 09:44:25", ""),
+        (b"17-Jul-1996 09:44:25 gmt", ""),
+        (b"17-Jul-1996 09:44:25 +05:30", ""),
+        (b"rubbish +9900", ""),
+        (None, ""),
+    ],
+)
+def test_a_zone_that_means_nothing_is_told(text: bytes | None, zone: str) -> None:
+    assert odd_zone(text) == zone
+
+
 @given(st.binary(max_size=40))
 def test_reading_never_fails(text: bytes) -> None:
     parse_internaldate(text)
+    odd_zone(text)
 
 
 @given(st.integers(-(10**13), 10**13), st.integers(-3000, 3000))

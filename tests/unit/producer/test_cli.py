@@ -16,7 +16,8 @@ from shared.errors import CredentialsError, StoreError, UsageError
 
 VERBS = (
     "demo", "check", "plan", "import", "list", "status", "watch", "errors", "report", "pause", "resume", "cancel",
-    "retry", "verify", "credentials", "forget", "limits", "worker", "coordinator", "up", "down", "doctor", "template", "providers",
+    "retry", "verify", "credentials", "forget", "close",
+    "limits", "worker", "coordinator", "up", "down", "doctor", "template", "providers",
     "detect",
 )  # fmt: skip
 ENDS = ["--source", "imap://127.0.0.1:1", "--destination", "imap://127.0.0.1:2"]

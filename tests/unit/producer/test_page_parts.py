@@ -9,8 +9,8 @@ from itertools import accumulate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.coordinator.estimate import eta_range
-from producer.coordinator.tally import EARLY_SECONDS, Sample, Window, progress
+from producer.coordinator.pace import EARLY_SECONDS, Sample, Window
+from producer.coordinator.tally import progress
 from producer.intake.endpoints import parse_endpoint
 from producer.web.pages.plot import HEIGHT, MOST, WIDTH, plot, thinned
 from producer.web.pages.sheet import ENCODINGS, FIELDS, Choice, Preview, look, typed
@@ -120,7 +120,7 @@ def test_an_estimate_is_a_range_that_holds_the_mean_and_is_never_negative(
         outcomes={Outcome.COPIED: done}, messages=done + left, size_bytes=(done + left) * 1000, done_bytes=done * 1000
     )
     known = progress(request, counts, {MailboxState.COPYING: 1}, window)
-    found = eta_range(known, window)
+    found = known.eta_range
     assert (found is None) == (known.eta_seconds is None)
     if found:
         assert 0 <= found[0] <= known.eta_seconds <= found[1]  # type: ignore[operator]
@@ -135,6 +135,6 @@ def test_a_steady_rate_is_estimated_within_a_tenth() -> None:
     end = Endpoint(host="h", port=993, tls=Tls.IMPLICIT)
     request = Import(import_id="i", name="n", source=end, destination=end, state=ImportState.RUNNING)
     counts = Tally(outcomes={Outcome.COPIED: 600}, messages=1600, size_bytes=1_600_000, done_bytes=600_000)
-    found = eta_range(progress(request, counts, {MailboxState.COPYING: 1}, window), window)
+    found = progress(request, counts, {MailboxState.COPYING: 1}, window).eta_range
     assert found is not None
     assert 85 <= found[0] <= 100 <= found[1] <= 115

@@ -6,17 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from producer.coordinator.tally import (
-    EARLY_SECONDS,
-    WINDOW_SECONDS,
-    Sample,
-    Window,
-    exit_code,
-    progress,
-)
-from producer.show.lines import progress_line
+from producer.coordinator.estimate import Caps
+from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
+from producer.coordinator.tally import exit_code, progress
+from producer.show.lines import cells, progress_line, state_bar
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Endpoint, Import, Stranded, Tally, Tls
+from shared.model import Account, Endpoint, Import, Mailbox, Stranded, Tally, Tls, Wait
 
 M = MailboxState
 
@@ -46,10 +41,99 @@ def test_percent_is_none_before_anything_is_known_and_never_whole_while_a_messag
     assert progress(_import(), _tally(100, done=900), {M.COMPLETE: 1}).share_bytes == 1.0
 
 
-def test_the_estimate_waits_until_every_mailbox_has_said_how_much_there_is() -> None:
+def test_mailboxes_that_are_not_counted_are_taken_for_as_large_as_the_others() -> None:
     window = _window((0, 0, 0), (10, 50, 500))
-    assert progress(_import(), _tally(50, done=500), {M.PLANNING: 1, M.COPYING: 1}, window).eta_seconds is None
     assert progress(_import(), _tally(50, done=500), {M.COPYING: 2}, window).eta_seconds == pytest.approx(10)
+    half = progress(_import(), _tally(50, done=500), {M.PLANNING: 1, M.COPYING: 1}, window)
+    assert half.eta_seconds == pytest.approx(30), "50 left of this one, and 100 of the other"
+    whole = progress(_import(), _tally(50, done=500), {M.COPYING: 2}, window)
+    assert half.eta_range is not None
+    assert whole.eta_range is not None
+    assert half.eta_range[1] / 30 > whole.eta_range[1] / 10, "the range is wider where less is known"
+    none = progress(_import(), _tally(50, done=500), {M.PLANNING: 99, M.COPYING: 1}, window)
+    assert none.eta_seconds is None, "one of a hundred says nothing of the others"
+
+
+def test_the_share_is_of_the_import_and_not_of_what_was_counted_so_far() -> None:
+    # 28 of 300 mailboxes are complete, and every message counted so far is copied.
+    known = progress(_import(), _tally(100, done=1000), {M.COMPLETE: 28, M.PLANNING: 16, M.QUEUED: 256})
+    assert known.share == pytest.approx(28 / 300)
+    assert "100%" not in progress_line(known)
+    assert "9.3%" in progress_line(known)
+    assert "28 of 300 mailboxes; 100 of 100 messages counted so far" in progress_line(known)
+
+
+def test_the_share_is_whole_only_when_the_import_is_complete() -> None:
+    assert progress(_import(), _tally(100), {M.COMPLETE: 2}).share == 0.999
+    assert progress(_import(ImportState.FINISHED), _tally(100), {M.COMPLETE: 2}).share == 1.0
+    # Finished, with one of 60 complete.
+    assert progress(_import(ImportState.FINISHED), _tally(100), {M.COMPLETE: 1, M.PARKED: 59}).share == 1 / 60
+    assert progress(_import(), Tally(), {}).share is None
+    assert progress(_import(), Tally(), {M.COMPLETE: 1831, M.QUEUED: 18107}).share == pytest.approx(1831 / 19938)
+
+
+def _row(state: M, tally: Tally) -> tuple[Mailbox, Tally]:
+    end = Account(endpoint=Endpoint(host="h", port=993, tls=Tls.IMPLICIT), login="l")
+    return Mailbox(mailbox_id="m", import_id="i", row=1, source=end, destination=end, state=state), tally
+
+
+def test_the_share_never_goes_back_when_more_mailboxes_are_counted() -> None:
+    one = [_row(M.COPYING, _tally(50)), _row(M.QUEUED, Tally())]
+    before = progress(_import(), _tally(50), {M.COPYING: 1, M.QUEUED: 1}, rows=one).share
+    assert before == pytest.approx(0.25)
+    # The other turns out to be a hundred times as large.
+    two = [_row(M.COPYING, _tally(51)), _row(M.COPYING, _tally(0, messages=10_000))]
+    after = progress(_import(), _tally(51, messages=10_100), {M.COPYING: 2}, rows=two).share
+    assert after is not None
+    assert before is not None
+    assert after > before
+    # A later pass begins at 0, whatever the first one did.
+    again = replace(_import(), passes=2)
+    assert progress(again, _tally(100), {M.QUEUED: 1}, rows=[_row(M.QUEUED, _tally(100))]).share == 0
+
+
+def test_time_in_which_nothing_can_move_counts_for_no_rate() -> None:
+    window = _window((0, 0, 0), (10, 100, 100))
+    held = window.with_sample(Sample(at=40, messages=100, size_bytes=100), moving=False)
+    assert held.messages_per_second == 0
+    again = held.with_sample(Sample(at=70, messages=100, size_bytes=100)).with_sample(
+        Sample(at=80, messages=200, size_bytes=200)
+    )
+    assert again.messages_per_second == pytest.approx(10)
+    assert not may_move(_import(ImportState.OPENING), ())
+    assert not may_move(_import(control=Control.PAUSE), ())
+    assert not may_move(_import(), [Wait(what="window")])
+    assert may_move(_import(), [Wait(what="room")])
+
+
+def test_a_pass_with_nothing_new_is_estimated_by_mailboxes() -> None:
+    window = Window()
+    for second in range(11):
+        window = window.with_sample(Sample(at=second, messages=0, size_bytes=0, mailboxes=second))
+    known = progress(replace(_import(), passes=2), Tally(), {M.COMPLETE: 10, M.QUEUED: 50}, window)
+    assert known.eta_seconds == pytest.approx(50)
+
+
+def test_the_rates_that_are_set_are_a_floor_of_the_estimate() -> None:
+    window = _window((0, 0, 0), (10, 50, 500))
+    caps = Caps(given={"source_host.bytes_per_second": 5})
+    known = progress(_import(), _tally(50, done=500), {M.COPYING: 1}, window, caps=caps)
+    assert known.eta_seconds == pytest.approx(100)
+    assert known.eta_range is not None
+    assert known.eta_range[0] >= 100
+    rows = [_row(M.COPYING, _tally(50, done=500))]
+    daily = Caps(given={"source_account.bytes_per_day:imaps://h:993/l": 100})
+    slow = progress(_import(), _tally(50, done=500), {M.COPYING: 1}, window, rows=rows, caps=daily)
+    assert slow.eta_seconds == pytest.approx(4 * 86_400), "500 bytes at 100 a day: today's, and four days more"
+
+
+def test_a_bar_shows_every_state_that_occurs() -> None:
+    mailboxes = {M.COMPLETE: 997, M.COPYING: 2, M.PARKED: 1}
+    found = dict(cells(mailboxes, 40))
+    assert sum(found.values()) == 40
+    assert all(count >= 1 for count in found.values())
+    assert found[M.COMPLETE] == 38
+    assert state_bar(mailboxes).endswith("] # 997 complete, > 2 copying, ! 1 parked")
 
 
 def test_the_estimate_waits_for_some_seconds_of_copying() -> None:
@@ -89,7 +173,13 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
         (_tally(100), {M.COMPLETE: 1, M.CANCELLED: 1}, 0, 3),
         (_tally(100), {M.COMPLETE: 2}, 1, 3),
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, missing=1), {M.COMPLETE: 1}, 0, 3),
-        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1, keywords_lost=1), {M.COMPLETE: 1}, 0, 0),
+        (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1), {M.COMPLETE: 1}, 0, 3),
+        (
+            Tally(messages=1, outcomes={Outcome.COPIED: 1}, normalised=1, dates_changed=1, keywords_lost=1),
+            {M.COMPLETE: 1},
+            0,
+            0,
+        ),
         (Tally(), {M.COMPLETE: 1}, 0, 0),
     ],
 )

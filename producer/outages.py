@@ -1,0 +1,91 @@
+"""What keeps an import from going on, in one form for every view: the store that takes no writes, servers that do not answer,
+rates that are used up, and what the store itself knows (`Store.waits`).
+
+A server's outage is read from its mailboxes' last failures: since when, why, and when the next try is. It is over as soon
+as the import has recorded anything later; a source that rows name themselves, as soon as one of its mailboxes gets on.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Final
+
+from shared.lifecycle import SETTLED, ImportState
+from shared.model import Endpoint, Failure, Import, Mailbox, Wait
+from shared.model.search import Search
+from shared.store import Store
+
+#: Codes of failures that are an outage of a server.
+_OUTAGES: Final = ("unreachable", "connection_lost")
+_RATES: Final = "rate_waiting"
+#: Mailboxes with one code that are read: enough for since when and until when.
+_READ: Final = 50
+_ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
+
+
+def waits_of(store: Store, request: Import) -> list[Wait]:
+    """The gravest first."""
+    if request.state is ImportState.FINISHED:
+        return store.waits(request.import_id)
+    found = [Wait(what="store", why=why)] if (why := store.refusing()) else []
+    codes = store.failure_codes(request.import_id)
+    for side in ("source", "destination"):
+        alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
+        found += _of_servers(side, request, [pair for code in alike for pair in _failing(store, request, code)], codes)
+    if codes.get(_RATES):
+        due = _failing(store, request, _RATES)
+        if due:
+            until = max(failure.next_at for _, failure in due)
+            why = due[0][1].sentence.partition(": ")[2] or due[0][1].sentence
+            found.append(
+                Wait(what="rate", until=until, since=min(f.since for _, f in due), why=why, mailboxes=codes[_RATES])
+            )
+    return found + store.waits(request.import_id)
+
+
+def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Failure]]:
+    """Mailboxes that go on by themselves after this failure and did not get on since."""
+    _, rows = store.find_mailboxes(request.import_id, Search(code=code, count=_READ))
+    return [
+        (mailbox, mailbox.failure)
+        for mailbox, _ in rows
+        if mailbox.failure and mailbox.state not in SETTLED and not mailbox.over_at
+    ]
+
+
+def _of_servers(
+    side: str, request: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
+) -> list[Wait]:
+    """One wait for each server."""
+    servers: dict[str, list[Failure]] = defaultdict(list)
+    ends: dict[str, Endpoint] = {}
+    for mailbox, failure in failing:
+        end = mailbox.source.endpoint if side == "source" else mailbox.destination.endpoint
+        place = f"{end.host}:{end.port}"
+        servers[place].append(failure)
+        ends[place] = end
+    everyone = sum(codes.get(f"{side}_{end}", 0) for end in _OUTAGES)
+    found = []
+    for place, failures in servers.items():
+        last = max(failures, key=lambda failure: failure.at)
+        only = ends[place].url in (request.source.url, request.destination.url)
+        if only and request.last_record_at > last.at:
+            continue
+        due = [failure.next_at for failure in failures if failure.next_at >= last.at]
+        many = everyone if len(servers) == 1 else len(failures)
+        found.append(
+            Wait(
+                what=f"{side}_server", key=place, since=min(f.since or f.at for f in failures), until=min(due, default=0.0),
+                why=_reason(last, place), mailboxes=many,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _reason(failure: Failure, place: str) -> str:
+    """What happened there, without saying again where."""
+    said = failure.sentence.partition(": ")[2] or failure.sentence
+    _, there, rest = said.partition(f"{place}: ")
+    told = _ERRNO.sub("", rest if there else said)
+    return ": ".join(filter(None, (told, failure.detail)))

@@ -1,0 +1,48 @@
+"""What of a message servers are known to store as something else without another size, seen as the message passes by. Pure.
+
+Dovecot stores NUL as 0x80, Cyrus 8-bit bytes of the header as X (measured). Neither shows in what a folder tells of its
+messages, so messages that have such bytes are read back whole. What changes the size shows without that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from shared.fingerprint import header_of
+
+NUL: Final = "NUL bytes"
+HEADER_8BIT: Final = "8-bit bytes in the header"
+BOTH: Final = "NUL bytes and 8-bit bytes in the header"
+
+
+def seen_in(body: bytes) -> str:
+    """Why the message is to be read back, in words; "" for nearly every message."""
+    # Most messages are ASCII throughout, which is seen at once.
+    return _words(b"\0" in body, not body.isascii() and not header_of(body).isascii())
+
+
+class Passing:
+    """A message that goes by in chunks, unchanged."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._nul, self._header = chunks, False, False
+        self._first = True
+
+    def __iter__(self) -> Iterator[bytes]:
+        for chunk in self._chunks:
+            self._nul = self._nul or b"\0" in chunk
+            if self._first:  # sources hold back until the header is whole
+                self._header, self._first = not header_of(chunk).isascii(), False
+            yield chunk
+
+    @property
+    def seen(self) -> str:
+        """As `seen_in`, of what went by so far."""
+        return _words(self._nul, self._header)
+
+
+def _words(nul: bool, header: bool) -> str:
+    if nul and header:
+        return BOTH
+    return NUL if nul else HEADER_8BIT if header else ""

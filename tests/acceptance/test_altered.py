@@ -1,0 +1,62 @@
+"""What is at the destination is not what was copied: the exit code, the words and the files say so."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from tests.acceptance.conftest import Office
+from tests.mail import make_message
+from tests.servers.faulty import FaultyServer
+
+
+def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
+    """Puts other bytes of the same length into a stored message, behind the server's back."""
+    (path,) = [
+        path
+        for path in Path(office.destination.mail_folder(login)).parent.rglob("*")
+        if path.is_file() and text in path.read_bytes()
+    ]
+    path.write_bytes(path.read_bytes().replace(text, other))
+
+
+def rows(office: Office, file: str) -> list[tuple[str, str]]:
+    """(folder, what) of a file of the report."""
+    return [(row["folder"], row["what"]) for row in csv.DictReader((office.home / "report" / file).open())]
+
+
+def test_messages_overwritten_after_the_copy_are_no_success(office: Office) -> None:
+    office.destination.add_user("ann", "pw-ann")
+    with FaultyServer() as source:
+        inbox = source.add_account("ann", "pw-ann").folder(b"INBOX")
+        for number in range(5):
+            inbox.add(make_message(number) + b"the sum is %03d\r\n" % number)
+        inbox.add(make_message(9) + b"last\r")  # Dovecot drops a final CR, which is harmless
+        tell_the_truth(office, source.port)
+
+
+def tell_the_truth(office: Office, port: int) -> None:
+    manifest = office.manifest({"ann": "pw-ann"})
+    ends = ["--source", f"imap://127.0.0.1:{port}", "--destination", f"imap://127.0.0.1:{office.destination.port}"]
+    first = office.run("import", manifest, *ends)
+    assert "1 message: the destination normalised line endings or dates (harmless)" in first.said + first.out
+    for number in range(3):
+        overwrite(office, "ann", b"the sum is %03d" % number, b"the sum is 99%d" % number)
+    found = office.run("import", manifest, *ends, "--verify", "full", code=3)
+    said = found.said + found.out
+    assert "3 messages at the destination are not what was copied" in said
+    assert "incomplete" in said
+    # The next command does not forget it.
+    whole = json.loads(office.run("import", manifest, *ends, "--json", code=3).out)
+    counted = {name: whole["import"][name] for name in ("copied", "altered", "normalised", "missing")}
+    assert counted == {"copied": 6, "altered": 3, "normalised": 1, "missing": 0}
+    assert [error["code"] for error in whole["errors"]] == ["altered", "normalised"], "what is harmless stands last"
+    office.run("report", "people", "--out", office.home / "report")
+    assert rows(office, "failures.csv") == [("INBOX", "altered")] * 3
+    assert rows(office, "notes.csv") == [("INBOX", "normalised")]
+    assert "altered" in office.run("errors", "people").out
+    # Put right, and seen to be: complete again.
+    for number in range(3):
+        overwrite(office, "ann", b"the sum is 99%d" % number, b"the sum is %03d" % number)
+    office.run("import", manifest, *ends, "--verify", "full")

@@ -1,0 +1,81 @@
+"""Source and destination are one mailbox, by another name or protocol, or were given the wrong way round: noticed by check,
+plan and import, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Box, Office
+from tests.servers.dovecot import Dovecot
+
+SENTENCE = "source and destination are the same mailbox"
+SWAPPED = "were source and destination swapped?"
+
+
+def _people(office: Office, server: Dovecot, *names: str) -> tuple[Path, dict[str, Box]]:
+    """Accounts of one server, and their list."""
+    boxes = {name: Box(server, name, f"pw-{name}") for name in names}
+    for name, box in boxes.items():
+        server.add_user(name, box.password)
+    return office.manifest({name: box.password for name, box in boxes.items()}), boxes
+
+
+@pytest.mark.parametrize("door", ["imap://localhost:{imap}", "pop3://127.0.0.1:{pop3}"])
+def test_into_itself_is_refused_before_anything_is_written(office: Office, door: str) -> None:
+    protocol = door.partition(":")[0]
+    with Dovecot(pop3=True) as server:
+        listed, boxes = _people(office, server, "ivan", "noah")
+        for seed, box in enumerate(boxes.values(), start=1):
+            box.fill({"INBOX": 20, "Work": 5}, seed=seed)
+        before = {name: box.uids() for name, box in boxes.items()}
+        ends = (
+            "--source", door.format(imap=server.port, pop3=server.pop3_port),
+            "--destination", f"imap://127.0.0.1:{server.port}",
+        )  # fmt: skip
+        checked = office.run("check", listed, *ends, code=3)
+        assert checked.out.count(SENTENCE) == 3, checked.out  # of each row, and once more for both at the end
+        assert "0 of 2 mailboxes work" in checked.out
+        assert SENTENCE in office.run("plan", listed, *ends, code=3).out
+        refused = office.run("import", listed, *ends, code=3)
+        assert SENTENCE in refused.said
+        assert "--same-mailbox" in refused.said
+        assert {name: box.uids() for name, box in boxes.items()} == before
+        if protocol == "imap":  # what is meant is done, and finds everything there
+            office.run("check", listed, *ends, "--same-mailbox")
+            office.run("import", listed, *ends, "--same-mailbox")
+
+
+def test_the_wrong_way_round_is_asked_about(office: Office) -> None:
+    with Dovecot() as new, Dovecot() as old:
+        listed, boxes = _people(office, old, "ivan", "noah", "olga")
+        for seed, box in enumerate(boxes.values(), start=1):
+            box.fill({"INBOX": 6, "Work": 2}, seed=seed)
+            new.add_user(box.login, box.password)
+        right = ("--source", f"imap://127.0.0.1:{old.port}", "--destination", f"imap://127.0.0.1:{new.port}")
+        wrong = ("--source", f"imap://127.0.0.1:{new.port}", "--destination", f"imap://127.0.0.1:{old.port}")
+        before = {name: box.uids() for name, box in boxes.items()}
+        for verb in ("check", "plan"):
+            assert SWAPPED in office.run(verb, listed, *wrong, code=3).out
+        assert json.loads(office.run("check", listed, *wrong, "--json", code=3).out)["swapped"] is True
+        refused = office.run("import", listed, *wrong, code=3)
+        assert SWAPPED in refused.said
+        assert {name: box.uids() for name, box in boxes.items()} == before
+        office.run("import", listed, *wrong, "--same-mailbox")
+        office.run("check", listed, *right)
+        office.run("import", listed, *right)
+        one = Box(new, "ivan", boxes["ivan"].password)
+        assert one.seen() == boxes["ivan"].seen()
+
+
+def test_one_that_is_empty_among_others_is_no_reason(office: Office) -> None:
+    """A person without mail, whose new mailbox has a welcome in it, first in the list."""
+    accounts = office.accounts("empty-one", "full-one")
+    accounts["empty-one"][1].fill({"INBOX": 1})
+    accounts["full-one"][0].fill({"INBOX": 30})
+    listed = office.manifest({name: old.password for name, (old, _) in accounts.items()})
+    office.run("check", listed, *office.ends)
+    whole = office.import_(listed)
+    assert whole["import"]["copied"] == 30

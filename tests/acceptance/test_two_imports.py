@@ -1,0 +1,239 @@
+"""Two imports that meet in one destination mailbox, as people start them by mistake: every message arrives once, and it is said
+why one of them waits. Each protection has its control: without it the same test finds doubles."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests import mail
+from tests.acceptance.conftest import ROOT, Box, Office, until
+
+FOLDERS = {"INBOX": 240, "Work": 160, "Work.Old": 60}
+WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
+#: The store as it was: nobody has a destination. The second line is what a worker knew of other imports.
+NO_LEASE = """
+from shared.store import scripts
+from worker import neighbours
+kept = scripts.sources
+scripts.sources = lambda: {name: text.replace("if holder and holder ~= m", "if false") for name, text in kept().items()}
+neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
+"""
+
+#: Whoever writes beside us is not looked for.
+NO_LOOK = """
+from worker import arrivals
+arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
+arrivals.Arrivals.unlike = lambda self, *_: False
+"""
+
+
+def _unprotected(office: Office, text: str) -> None:
+    """Every process of this office begins with these lines."""
+    place = office.home / "unprotected"
+    place.mkdir(exist_ok=True)
+    (place / "sitecustomize.py").write_text(text)
+    office.variables["PYTHONPATH"] = f"{place}:{ROOT}"
+
+
+def _doubles(*boxes: tuple[Box, Box]) -> int:
+    """Messages too many at the destination; asserts that none is missing."""
+    more = 0
+    for old, new in boxes:
+        theirs, ours = old.seen(), new.seen()
+        assert not theirs - ours, "messages are missing"
+        more += (ours - theirs).total()
+    return more
+
+
+@pytest.fixture
+def people(office: Office, request: pytest.FixtureRequest) -> dict[str, tuple[Box, Box]]:
+    """Three people with mail, of names that no other test has."""
+    names = [f"{name}-{request.node.name[5:25]}".replace("_", "-").replace("[", "-").replace("]", "") for name in "abc"]
+    accounts = office.accounts(*names)
+    for seed, (old, _) in enumerate(accounts.values(), start=1):
+        old.fill(FOLDERS, seed=seed)
+    return accounts
+
+
+def _list(office: Office, people: dict[str, tuple[Box, Box]], name: str, picked: slice = slice(None)) -> Path:
+    return office.manifest({login: old.password for login, (old, _) in list(people.items())[picked]}, f"{name}.csv")
+
+
+@pytest.mark.parametrize("protected", [True, False])
+@pytest.mark.parametrize("second", ["the same", "overlapping"])
+def test_two_at_once_in_one_state_folder(
+    office: Office, people: dict[str, tuple[Box, Box]], second: str, *, protected: bool
+) -> None:
+    if not protected:
+        _unprotected(office, NO_LEASE + NO_LOOK)
+    spans = (slice(0, 3), slice(0, 3)) if second == "the same" else (slice(0, 2), slice(1, 3))
+    lists = [_list(office, people, name, span) for name, span in zip(("pilot", "accounts"), spans, strict=True)]
+    running = [office.start("import", one, *office.ends) for one in lists]
+    ended = [office.ended(one, code=0 if protected else None) for one in running]
+    more = _doubles(*people.values())
+    if not protected:
+        assert more > 0, "the control is dead: nothing would be found without the protection"
+        return
+    assert more == 0
+    assert all("complete" in one.said for one in ended)
+    for span, one in zip(spans, ended, strict=True):
+        counted = (span.stop - span.start) * sum(FOLDERS.values())
+        assert f"messages:  {counted:,} (" in one.said, "each message is counted once"
+
+
+def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    first, second = (_list(office, people, name, slice(0, 1)) for name in ("pilot", "accounts"))
+    box = next(iter(people.values()))[1]
+    office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "100"
+    pilot = office.start("import", first, *office.ends)
+    until(lambda: box.seen().total() > 0, "mail")
+    office.run("pause", "pilot")
+    accounts = office.start("import", second, *office.ends)
+
+    def told() -> str:
+        return office.run("status", "accounts", code=None).out
+
+    until(lambda: "import pilot has" in told(), "the cause")
+    said = told()
+    assert "is paused; end that with: mailhaul resume pilot" in said
+    assert f"{box.login}  queued (waits for import pilot)" in said
+    waits = json.loads(office.run("status", "accounts", "--json").out)["import"]["waits"]
+    assert [wait["what"] for wait in waits] == ["destination_paused"]
+    office.run("resume", "pilot")
+    assert office.ended(pilot).code == office.ended(accounts).code == 0
+    assert _doubles(next(iter(people.values()))) == 0
+
+
+def test_the_same_list_under_another_name_finds_the_ledger(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """Also what the destination stored otherwise than it was sent: a final bare CR, which Dovecot drops."""
+    for old, _ in people.values():
+        place = (old.server.host, old.server.port, old.login, old.password)
+        mail.populate(*place, {"INBOX": [mail.Mail(b"a line\r", (), WHEN)]})
+    office.import_(_list(office, people, "pilot", slice(0, 2)))
+    grown = _list(office, people, "accounts")
+    whole = office.import_(grown)
+    total = sum(FOLDERS.values()) + 1
+    assert (whole["import"]["copied"], whole["import"]["already_present"]) == (total, 2 * total)
+    again = office.import_(grown, "--name", "third")
+    assert (again["import"]["copied"], again["import"]["already_present"]) == (0, 3 * total)
+    assert "comparing_bytes" not in office.logs(), "the ledger knows it"
+    held = [new.seen().total() for _, new in people.values()]
+    assert held == [total] * 3, held
+
+
+def test_mail_that_came_between_is_copied_by_one_of_them(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """pilot, then accounts with new mail, then pilot again: its own ledger knows nothing of what accounts brought."""
+    lists = {name: _list(office, people, name) for name in ("pilot", "accounts")}
+    office.import_(lists["pilot"])
+    for old, _ in people.values():
+        old.fill({"INBOX": 7}, seed=50)
+    assert office.import_(lists["accounts"])["import"]["copied"] == 21
+    again = office.import_(lists["pilot"])
+    assert again["import"]["already_present"] == 21
+    assert _doubles(*people.values()) == 0
+
+
+def test_what_was_killed_goes_on_under_another_name(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """The machine dies in the middle, and what is started then has another name; later the first name again."""
+    lists = {name: _list(office, people, name) for name in ("pilot", "accounts")}
+    box = next(iter(people.values()))[1]
+    for name in ("pilot", "accounts"):
+        before = box.seen().total()
+        running = office.start("import", lists[name], *office.ends)
+        until(lambda before=before: box.seen().total() > before, "mail")  # type: ignore[misc]
+        os.killpg(running.pid, signal.SIGKILL)
+        running.communicate()
+    office.import_(lists["accounts"])
+    office.import_(lists["pilot"])
+    assert _doubles(*people.values()) == 0
+
+
+def test_the_same_login_in_other_capitals_is_refused(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    login, (old, new) = next(iter(people.items()))
+    listed = office.manifest([f"{login},{old.password}", f"{login.upper()},{old.password}"], "capitals.csv")
+    for verb in ("check", "plan", "import"):
+        refused = office.run(verb, listed, *office.ends, code=2)
+        assert "row 2" in refused.said or "line 2" in refused.said
+        assert "capital letters" in refused.said
+    assert new.seen() == Counter()
+
+
+def test_several_people_into_one_mailbox_on_purpose(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """Also the mail that all of them have: each gets its own copy, and none is taken for another's."""
+    logins = list(people)
+    shared = mail.make_mailbox(9, {"INBOX": 30}, 400)
+    for old, _ in people.values():
+        mail.populate(old.server.host, old.server.port, old.login, old.password, shared)
+    target = people[logins[0]][1]
+    rows = [f"{login},{people[login][0].password},{logins[0]},{target.password}" for login in logins]
+    listed = office.manifest(rows, "shared.csv")
+    refused = office.run("import", listed, *office.ends, code=2)
+    assert "--share-destination" in refused.said
+    office.import_(listed, "--share-destination")
+    wanted = sum((people[login][0].seen() for login in logins), start=Counter())
+    assert target.seen() == wanted
+    office.import_(listed, "--share-destination")
+    assert target.seen() == wanted, "a second pass changes nothing"
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, Box]], *, protected: bool) -> None:
+    """Neither store knows of the other: whoever comes second sees it by the UIDs, stops, and goes on when a person says so."""
+    if not protected:
+        _unprotected(office, NO_LOOK)
+    listed = _list(office, people, "people")
+    other = replace(office, home=office.home / "other")
+    other.home.mkdir()
+    running = [one.start("import", listed, *office.ends) for one in (office, other)]
+    ended = [office.ended(one, code=None) for one in running]
+    more = _doubles(*people.values()) if not protected else _more(people)
+    if not protected:
+        assert more > 0, "the control is dead: nothing would be found without the protection"
+        return
+    assert more == 0
+    assert {one.code for one in ended} <= {0, 3}
+    for one in ended:
+        assert one.code == 0 or "somebody else writes into this mailbox" in one.said
+    for one in (office, other):  # one after the other now: each takes what the other brought for what it is
+        whole = one.import_(listed)
+        assert _doubles(*people.values()) == 0
+        assert whole["import"]["messages"] == len(people) * sum(FOLDERS.values()), "each is counted once"
+
+
+def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """Also later passes, of which the other's ledger knows nothing."""
+    listed = _list(office, people, "people")
+    other = replace(office, home=office.home / "other")
+    other.home.mkdir()
+    for turn, one in enumerate((office, other, office, other), start=1):
+        one.import_(listed)
+        assert _doubles(*people.values()) == 0
+        for old, _ in people.values():
+            old.fill({"INBOX": 5, "Work": 5}, seed=100 * turn)
+
+
+def test_the_post_delivers_meanwhile_and_nobody_is_alarmed(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+    """New mail at the destination all the while, also into the folders that are being filled, is no reason to stop."""
+    office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "200"
+    running = office.start("import", _list(office, people, "people"), *office.ends)
+    delivered = 0
+    while running.poll() is None:
+        for _, new in people.values():
+            new.fill({"INBOX": 1, "Work": 1}, seed=1000 + delivered)
+        delivered += 2
+    office.ended(running)
+    assert delivered > 4, "too fast to tell"
+    assert _doubles(*people.values()) == delivered * len(people)
+
+
+def _more(people: dict[str, tuple[Box, Box]]) -> int:
+    """Messages too many at the destination; some may be missing still."""
+    return sum((new.seen() - old.seen()).total() for old, new in people.values())

@@ -1,0 +1,86 @@
+"""An import's ledger lives until a person closes the import; then nothing of it is left."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import StoreError
+from shared.lifecycle import Control
+from shared.model import Failure
+from shared.store import Store, keys
+from shared.store.redis import RedisStore
+from tests.contract.store_kit import Clock, planned, run_out, start, take
+
+TEN_YEARS = 10 * 365 * 86_400
+#: What is about all imports.
+SHARED = {"terms", "served", "routes", "ready_units"}
+
+
+def _finished(store: Store) -> str:
+    whole, mailbox, _ = planned(store, (1, 10), (11, 20))
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
+    run_out(store)
+    return whole.import_id
+
+
+def test_the_ledger_outlives_the_passwords(store: Store, clock: Clock) -> None:
+    import_id = _finished(store)
+    ((mailbox, _),) = store.mailboxes(import_id)
+    ((folder, _),) = store.folders(mailbox.mailbox_id)
+    if isinstance(store, RedisStore):
+        expiring = [key for key in store._read("keys", f"{keys.PREFIX}*") if store._read("ttl", key) >= 0]
+        assert [key.decode().rpartition(":")[2] for key in expiring] == ["credentials"]
+    clock.forward(TEN_YEARS)
+    store.reap(5)
+    assert sum(len(record.source) for entry in store.ledger(folder.folder_id) for record in entry.records) == 20
+
+
+@pytest.mark.parametrize("end", ["complete", "parked", "cancelled"])
+def test_what_is_closed_leaves_nothing(store: Store, end: str) -> None:
+    if end == "complete":
+        import_id = _finished(store)
+    else:
+        whole, _, _ = planned(store, (1, 10), (11, 20))
+        import_id = whole.import_id
+        if end == "parked":
+            lease = take(store)
+            store.release(lease, how="park", failure=Failure(code="x", sentence="y"), again_seconds=60)
+            store.leave("lane", lease.mailbox.mailbox_id)
+        else:
+            store.control(import_id, None, Control.CANCEL)
+    assert store.close(import_id)
+    assert store.import_(import_id) is None
+    assert store.imports() == []
+    assert store.claim("lane") is None
+    assert store.overview().ready_units == 0
+    assert not store.close(import_id), "again changes nothing"
+    if isinstance(store, RedisStore):
+        left = {key.decode().removeprefix(keys.PREFIX) for key in store._read("keys", f"{keys.PREFIX}*")}
+        assert left <= SHARED, left - SHARED
+
+
+def test_others_go_on(store: Store) -> None:
+    import_id = _finished(store)
+    other, _ = start(store, name="other")
+    assert store.close(import_id)
+    assert take(store).mailbox.import_id == other.import_id
+
+
+def test_one_that_is_under_way_is_not_closed(store: Store) -> None:
+    whole, _ = start(store)
+    with pytest.raises(StoreError, match="under way"):
+        store.close(whole.import_id)
+    assert store.import_(whole.import_id) is not None
+    run_out(store)
+    assert store.close(whole.import_id)
+
+
+def test_whoever_waited_for_its_destination_goes_on(store: Store, clock: Clock) -> None:
+    whole, _, _ = planned(store, (1, 10))
+    lease = take(store)
+    store.release(lease, how="wait")
+    store.control(whole.import_id, None, Control.CANCEL)
+    assert store.close(whole.import_id)
+    again, _ = start(store)
+    lease = take(store)
+    assert (lease.mailbox.import_id, lease.neighbours) == (again.import_id, ())

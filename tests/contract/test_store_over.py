@@ -1,0 +1,51 @@
+"""Trouble that is over: a mailbox that gets on again keeps its last failure, with the moment since when it is over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.model import Failure
+from shared.store import Store
+from shared.store.redis import RedisStore
+from tests.contract.store_kit import Clock, copy, planned, take
+
+AWAY = Failure(code="destination_unreachable", sentence="destination: nobody answers", at=1.0, since=1.0)
+
+
+def _over(store: Store, mailbox_id: str) -> float:
+    found = store.mailbox(mailbox_id)
+    assert found is not None
+    return found.over_at
+
+
+def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store, clock: Clock) -> None:
+    _, mailbox, _ = planned(store, (1, 10), (11, 20))
+    assert _over(store, mailbox.mailbox_id) == 0
+    store.release(take(store), how="wait", failure=AWAY)
+    clock.forward(5)
+    assert _over(store, mailbox.mailbox_id) == 0
+    lease = take(store)
+    assert _over(store, mailbox.mailbox_id) == 0, "a claim is no success"
+    copy(store, lease, 1)
+    since = _over(store, mailbox.mailbox_id)
+    assert since == pytest.approx(clock())
+    # It fails again: what is told is the new failure, which is not over.
+    clock.forward(5)
+    store.release(take(store), how="wait", failure=replace(AWAY, at=2.0))
+    assert _over(store, mailbox.mailbox_id) == 0
+
+
+def test_a_store_that_takes_writes_says_so(store: Store) -> None:
+    assert store.refusing() == ""
+
+
+def test_a_store_without_memory_says_so(store: Store) -> None:
+    if not isinstance(store, RedisStore):
+        pytest.skip("memory takes every write")
+    store._redis.config_set("maxmemory", "1")
+    try:
+        assert "out of memory" in store.refusing()
+    finally:
+        store._redis.config_set("maxmemory", "0")

@@ -1,0 +1,162 @@
+"""A destination whose disk is full: parked as a full mailbox is, and the same command brings the rest once there is room."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.mail import make_mailbox, populate
+from tests.servers.dovecot import Dovecot, available
+from tests.servers.faulty import FaultyServer, Incoming
+from worker import alike
+
+MESSAGES = 60
+
+
+@contextlib.contextmanager
+def disk_of(destination: Dovecot, size: str) -> Iterator[Path]:
+    """A disk of its own for the server's mail."""
+    where = destination.home / "mail"
+    owner = where.stat()
+    options = f"size={size},mode=755,uid={owner.st_uid},gid={owner.st_gid}"
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(where)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs root and a file system of its own")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "-l", str(where)], check=False)
+
+
+@pytest.mark.skipif(not available(), reason="needs Dovecot")
+def test_a_full_disk_that_has_room_again_gets_the_rest() -> None:
+    with Dovecot() as source, Dovecot() as destination, disk_of(destination, "2m") as disk:
+        for server in (source, destination):
+            server.add_user(LOGIN, PASSWORD)
+        mail = make_mailbox(5, {"INBOX": MESSAGES}, size=60_000)
+        populate(source.host, source.port, LOGIN, PASSWORD, mail)
+        stage = Stage(source, destination)
+        stage.to_the_end()
+        failure = stage.mailbox().failure
+        assert stage.mailbox().state == "parked", stage.outcomes()
+        assert failure is not None
+        assert failure.code in ("destination_over_quota", "destination_takes_nothing"), failure
+        assert "refused" not in stage.outcomes()
+        assert 0 < stage.outcomes()["copied"] < MESSAGES
+        subprocess.run(["mount", "-o", "remount,size=40m", str(disk)], check=True)
+        stage.to_the_end()
+        assert stage.mailbox().state == "complete"
+        assert stage.outcomes() == {"copied": MESSAGES}
+        assert stage.held("destination") == stage.held("source"), "flags and keywords too"
+
+
+@pytest.fixture
+def faulty() -> Iterator[tuple[FaultyServer, FaultyServer]]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        for server in (source, destination):
+            server.add_account(LOGIN, PASSWORD)
+        inbox = source.behaviour.accounts[LOGIN].folder("INBOX")
+        for message in make_mailbox(5, {"INBOX": MESSAGES}, size=300)["INBOX"]:
+            inbox.add(message.body, (b"\\Seen", b"work"))
+        yield source, destination
+
+
+WORDS = [
+    b"[SERVERBUG] Internal error occurred. Refer to server log for more information.",
+    b"[SERVERBUG] Not enough disk space",
+    b"[UNAVAILABLE] Not enough disk space",
+    b"could not write the message",
+    b"Over quota",
+]
+
+
+class Disk:
+    """Takes so many messages, and then none, in these words."""
+
+    def __init__(self, destination: FaultyServer, words: bytes, room: int) -> None:
+        self.words, self.room = words, room
+        self.destination = destination
+        destination.behaviour.append.refuse = self
+
+    def __call__(self, message: Incoming) -> bytes | None:
+        held = len(self.destination.behaviour.accounts[LOGIN].folder("INBOX").uids)
+        return self.words if held >= self.room else None
+
+
+@pytest.mark.parametrize("multi", [True, False])
+@pytest.mark.parametrize("words", WORDS)
+def test_what_is_refused_for_want_of_room_comes_later(
+    words: bytes, multi: bool, faulty: tuple[FaultyServer, FaultyServer]
+) -> None:
+    source, destination = faulty
+    if not multi:
+        destination.behaviour.capabilities.discard("MULTIAPPEND")
+    disk = Disk(destination, words, 23)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.mailbox().state == "parked"
+    assert stage.mailbox().again_at > stage.time
+    assert "refused" not in stage.outcomes()
+    disk.room = MESSAGES
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES}
+    copies = destination.behaviour.accounts[LOGIN].folder("INBOX").messages
+    assert all(set(message.flags) == {b"\\Seen", b"work"} for message in copies)
+
+
+def test_without_it_they_would_be_refused_for_good(
+    faulty: tuple[FaultyServer, FaultyServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    source, destination = faulty
+    monkeypatch.setattr(alike.Alike, "_judge", lambda self, most: None)
+    disk = Disk(destination, WORDS[0], 23)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    disk.room = MESSAGES
+    stage.to_the_end()
+    assert stage.outcomes()["refused"] > 0
+
+
+def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServer]) -> None:
+    source, destination = faulty
+    odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
+    destination.behaviour.append.refuse = lambda message: b"[CANNOT] forbidden content" if message.body in odd else None
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    assert stage.mailbox().state == "complete"
+
+
+def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_end(
+    faulty: tuple[FaultyServer, FaultyServer],
+) -> None:
+    """Others are taken in between: it is no full disk."""
+    source, destination = faulty
+    odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
+    destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+
+
+def test_when_looking_again_brings_nothing_else_the_refusal_is_believed(
+    faulty: tuple[FaultyServer, FaultyServer],
+) -> None:
+    source, destination = faulty
+    odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[40:]}
+    destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
+    stage = Stage(source, destination, batch_messages=20)
+    for _ in range(alike.LOOKS):
+        stage.to_the_end()
+        assert stage.mailbox().state == "parked"
+        assert stage.outcomes() == {"copied": MESSAGES - 20, "pending": 20}
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
+    assert stage.mailbox().state == "complete"

@@ -1,0 +1,131 @@
+"""A source that wants a worker's memory or time gets neither, is told what it did, and costs nobody else's mail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from shared.mail import bounds, wire
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faults import rewrite
+from tests.servers.faulty import FaultyServer
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def ended(wires: Wires, **options: object) -> Stage:
+    """A stage after twenty rounds, finished or not."""
+    stage = Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+    stage.submit()
+    for _ in range(20):
+        stage.work()
+        if stage.finished:
+            break
+        stage.later()
+    return stage
+
+
+def listed_too(line: bytes) -> object:
+    return rewrite(rb'^LIST "" "\*"', lambda answer: line + answer)
+
+
+@pytest.mark.parametrize("literal", [True, False])
+def test_a_folder_name_without_measure_is_told_and_costs_the_others_nothing(wires: Wires, literal: bool) -> None:
+    wires.fill(3)
+    name = b"x" * 50_000
+    spelled = b"{%d}\r\n%b" % (len(name) * 20, name * 20) if literal else b'"%b"' % name
+    wires.source.faults.add(listed_too(b'* LIST () "/" %b\r\n' % spelled))  # type: ignore[arg-type]
+    stage = ended(wires)
+    assert stage.finished
+    assert wires.bodies() == wires.sent()
+    told = next(folder for folder in stage.every_folder() if folder.unreadable)
+    assert f"more than {bounds.NAME_BYTES} bytes" in told.note
+    assert len(told.source_name) <= bounds.NAME_BYTES + 1
+
+
+def test_folders_without_number_are_refused(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    wires.fill(3)
+    monkeypatch.setattr("shared.mail.imap.MOST_FOLDERS", 50)
+    lines = b"".join(b'* LIST () "/" f%d\r\n' % number for number in range(60))
+    wires.source.faults.add(listed_too(lines))  # type: ignore[arg-type]
+    stage = ended(wires)
+    assert "lists more than 50 folders" in str(stage.failures())
+
+
+def test_three_thousand_folders_are_usual(wires: Wires) -> None:
+    wires.fill(1)
+    lines = b"".join(b'* LIST (\\Noselect) "/" "Projects/%04d"\r\n' % number for number in range(3000))
+    wires.source.faults.add(listed_too(lines))  # type: ignore[arg-type]
+    stage = ended(wires)
+    assert stage.finished
+    assert wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize("count", [4_000_000_000, 99_999_999_999])
+def test_messages_without_number_cost_that_folder(wires: Wires, count: int) -> None:
+    wires.fill(3)
+    wires.old.folder(b"Work").add(plain(9))
+    wires.source.faults.add(
+        rewrite(rb"^EXAMINE .?INBOX", lambda answer: re.sub(rb"\* \d+ EXISTS", b"* %d EXISTS" % count, answer))
+    )
+    stage = ended(wires)
+    inbox = next(folder for folder in stage.every_folder() if folder.source_name == b"INBOX")
+    assert inbox.unreadable
+    assert wires.bodies(b"Work") == wires.sent(b"Work")
+
+
+def test_a_search_that_names_every_uid_there_can_be_is_refused(wires: Wires) -> None:
+    wires.fill(3)
+    wires.source.faults.add(
+        rewrite(rb"^EXAMINE", lambda answer: re.sub(rb"\* \d+ EXISTS", b"* 4 EXISTS", answer), times=None)
+    )
+    everything = b"UID ALL 1:4294967295"
+    wires.source.faults.add(
+        rewrite(rb"^UID SEARCH", lambda answer: re.sub(rb"UID(?: ALL \S+)?\r", everything + b"\r", answer))
+    )
+    stage = ended(wires)
+    assert f"more than {bounds.MOST_MESSAGES} UIDs" in str(stage.failures())
+
+
+@pytest.mark.parametrize("literal", [b"{4294967295}\r\n", b"{3000000}\r\n"])
+def test_a_body_far_larger_than_announced_is_not_waited_for(wires: Wires, literal: bytes) -> None:
+    """It drips on for weeks: nothing of it is read. The messages beside it arrive."""
+    wires.fill(6)
+    wires.source.faults.add(
+        rewrite(
+            rb"^UID FETCH .*BODY.PEEK\[\]",
+            lambda answer: re.sub(rb"(UID 4 [^{]*)\{\d+\}\r\n(.|\n)*", rb"\1" + literal + b"beginning\r\n", answer),
+        )
+    )
+    stage = ended(wires)
+    assert stage.outcomes() == {"copied": 5, "failed": 1}
+    assert "for a message of at most" in stage.noted("failed")[4]
+
+
+def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte comes in time; the whole does not."""
+    monkeypatch.setattr(wire, "MESSAGE_SECONDS", 0.05)
+    monkeypatch.setattr("shared.mail.imap_source.WHOLE_BYTES", 100)
+    wires.old.folder(b"INBOX").add(plain(1, text="x" * 3000))
+    wires.source.faults.add(
+        rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: answer[: answer.index(b"}\r\n") + 600], times=None)
+    )
+    stage = ended(wires)
+    assert stage.outcomes() == {"failed": 1}
+    assert "no answer in time" in stage.noted("failed")[1]
+
+
+def test_answers_without_sense_are_not_read_without_end(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.mail.imap.UNREADABLE_ANSWERS", 5)
+    wires.fill(2)
+    wires.source.faults.add(
+        rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", lambda answer: b'* 1 FETCH (FLAGS (")\r\n' * 20 + answer)
+    )
+    stage = ended(wires)
+    assert "makes no sense" in str(stage.failures())

@@ -1,0 +1,166 @@
+"""Sources that count more mail than they show: it arrives whole, or the folder says how much was shown, with exit code 3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from producer.coordinator import tally as tallying
+from producer.show import document
+from producer.trouble import trouble
+from shared.mail.imap_source import ImapSource
+from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.mail import make_mailbox
+from tests.servers.faulty import FaultyServer, Folder
+from tests.servers.faulty_incomplete import DOUBLES, MESSAGES, Double
+from worker import plan as planning
+
+SHOWN = re.compile(r"(?:shows|source shows) (\d+) of (\d+) messages")
+
+
+def make_inbox(server: FaultyServer, messages: int = MESSAGES) -> Folder:
+    inbox = server.add_account(LOGIN, PASSWORD).folder("INBOX")
+    for message in make_mailbox(5, {"INBOX": messages}, size=300)["INBOX"]:
+        inbox.add(message.body)
+    return inbox
+
+
+@pytest.fixture
+def source() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        yield server
+
+
+@pytest.fixture
+def destination() -> Iterator[FaultyServer]:
+    with FaultyServer() as server:
+        server.add_account(LOGIN, PASSWORD)
+        yield server
+
+
+def arrived(destination: FaultyServer) -> list[bytes]:
+    return sorted(message.body for message in destination.behaviour.accounts[LOGIN].folder("INBOX").messages)
+
+
+def exit_code(stage: Stage) -> int:
+    request = stage.store.import_(stage.import_id)
+    assert request is not None
+    return tallying.exit_code(tallying.progress(request, *stage.store.import_tally(stage.import_id)))
+
+
+def told(stage: Stage) -> int:
+    """Messages that are said not to have been copied."""
+    tally = stage.tally()
+    return tally.withheld + sum(tally.outcomes.get(name, 0) for name in tally.outcomes if name in ("failed", "refused"))
+
+
+@pytest.mark.parametrize("double", DOUBLES, ids=lambda double: double.what)
+def test_nothing_is_lost_in_silence(double: Double, source: FaultyServer, destination: FaultyServer) -> None:
+    inbox = make_inbox(source)
+    double.spoil(source, inbox)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    came = arrived(destination)
+    assert len(set(came)) == len(came), "nothing twice"
+    lost = MESSAGES - len(came)
+    if not double.kept:
+        assert not lost
+        assert exit_code(stage) == 0
+        assert stage.mailbox().state == "complete"
+        return
+    assert exit_code(stage) == 3
+    if stage.mailbox().state == "complete":
+        assert told(stage) >= lost
+        assert told(stage) == double.kept
+    else:
+        assert stage.failures()[0].detail, "parked, with what the server said"
+
+
+def test_without_the_identity_mail_is_lost_in_silence(
+    source: FaultyServer, destination: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control."""
+    monkeypatch.setattr(ImapSource, "look_again", lambda self, listed: ([], 0))
+    monkeypatch.setattr(planning, "stated_more", lambda source, name, opened, stated: (opened, 0))
+    double = next(one for one in DOUBLES if one.what == "a gap in the middle")
+    double.spoil(source, make_inbox(source))
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert len(arrived(destination)) == MESSAGES - double.kept
+    assert exit_code(stage) == 0
+
+
+def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
+    source: FaultyServer, destination: FaultyServer
+) -> None:
+    double = next(one for one in DOUBLES if one.what == "a gap in the middle")
+    inbox = make_inbox(source)
+    double.spoil(source, inbox)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    request = stage.store.import_(stage.import_id)
+    assert request is not None
+    rows = list(stage.store.mailboxes(stage.import_id))
+    group = next(group for group in trouble(stage.store, request, rows) if group.code == "withheld")
+    assert (group.sufferers[0].folder, group.sufferers[0].messages) == ("INBOX", 5)
+    assert group.sufferers[0].detail == "shows 7 of 12 messages"
+    fields = document.mailbox_fields(stage.store, *rows[0])
+    assert fields["state"] == "incomplete"
+    assert fields["withheld"] == fields["folders"][0]["withheld"] == 5
+    assert fields["folders"][0]["shown"] == "shows 7 of 12 messages"
+    assert fields["messages"] == 12
+    assert fields["pending"] == 0
+
+    # A pass that sees no more says the same again: nothing is counted twice.
+    stage.to_the_end()
+    assert (stage.tally().messages, stage.tally().withheld) == (12, 5)
+    assert exit_code(stage) == 3
+
+    # Another that sees three more of them brings these.
+    source.faults.clear()
+    inbox.add(b"Subject: new\r\n\r\n")
+    for uid in (4, 5):
+        inbox.remove(uid)
+    stage.to_the_end()
+    assert stage.tally().withheld == 0
+    assert stage.outcomes() == {"copied": 11}
+    assert exit_code(stage) == 0
+    assert stage.folders()["INBOX"].hidden == stage.folders()["INBOX"].hidden.parse("")
+    assert arrived(destination) == sorted(message.body for message in inbox.messages)
+
+
+def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination: FaultyServer) -> None:
+    """Mail that was copied and is shown no longer is not counted as withheld."""
+    inbox = make_inbox(source)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    for message in make_mailbox(6, {"INBOX": 4}, size=300)["INBOX"]:
+        inbox.add(message.body)
+    hidden = Double(what="", spoil=DOUBLES[0].spoil, kept=0)
+    hidden.spoil(source, inbox)  # 8 to 12 are not shown any more; 13 to 16 are
+    stage.to_the_end()
+    assert stage.outcomes()["copied"] == 16
+    assert stage.tally().withheld == 0
+    assert exit_code(stage) == 0
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_destination_with_a_limit_is_read_back_whole(
+    announced: bool, source: FaultyServer, destination: FaultyServer
+) -> None:
+    """Adoption, reading back and verification with servers that answer for five messages at a time."""
+    inbox = make_inbox(source, 60)
+    there = destination.behaviour.accounts[LOGIN].folder("INBOX")
+    for message in inbox.messages[::2]:
+        there.add(message.body)
+    which = "MESSAGELIMIT, announced, in OK" if announced else "FETCH and SEARCH tell the newest alone, without a word"
+    limited = next(double for double in DOUBLES if double.what == which)
+    for server, folder in ((source, inbox), (destination, there)):
+        limited.spoil(server, folder)
+    stage = Stage(source, destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"already_present": 30, "copied": 30}
+    assert arrived(destination) == sorted(message.body for message in inbox.messages)
+    assert exit_code(stage) == 0

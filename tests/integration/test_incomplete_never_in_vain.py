@@ -1,0 +1,112 @@
+"""Mail that comes and goes while a folder is looked at is never taken for mail that the source keeps back."""
+
+from __future__ import annotations
+
+import imaplib
+import random
+import threading
+
+import pytest
+
+from shared.mail.memory import At
+from tests.crash.interruption import LOGIN, Stage
+from tests.integration import stage as wired
+from tests.mail import make_mailbox, populate
+from tests.servers.dovecot import Dovecot, available
+
+#: Passes over folders in which mail comes and goes.
+PASSES = 1_000
+
+
+class Life:
+    """People and deliverers: at each question to the source a message may come and another go."""
+
+    def __init__(self, stage: Stage, seed: int) -> None:
+        self.stage, self.rnd, self.number = stage, random.Random(seed), 0
+
+    def __call__(self, operation: str, at: At) -> None:
+        folder = self.stage.old.folder(LOGIN, b"INBOX")
+        for _ in range(self.rnd.randrange(3)):
+            self.number += 1
+            folder.add(b"Message-ID: <%d@x>\r\n\r\n" % self.number)
+        for _ in range(self.rnd.randrange(3)):
+            if folder.messages:
+                del folder.messages[self.rnd.choice(list(folder.messages))]
+
+
+def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
+    passes = 0
+    for seed in range(PASSES // 10):
+        stage = Stage()
+        life = Life(stage, seed)
+        for _ in range(20):
+            life("", At("", b""))
+        stage.old.fault = life
+        for _ in range(10):
+            stage.submit()
+            stage.to_the_end()
+            tally = stage.store.import_tally(stage.request.import_id)[0]
+            assert tally.withheld == 0, f"seed {seed}"
+            assert tally.pending == 0
+            passes += 1
+    assert passes == PASSES
+
+
+@pytest.mark.parametrize("kept_back", [1, 3])
+def test_what_is_kept_back_while_mail_comes_and_goes_is_told(kept_back: int) -> None:
+    """The same with messages that are never shown: the alarm is right each time."""
+    for seed in range(20):
+        stage = Stage()
+        folder = stage.old.folder(LOGIN, b"INBOX")
+        for number in range(10):
+            folder.add(b"Message-ID: <first%d@x>\r\n\r\n" % number)
+        folder.withheld = set(list(folder.messages)[:kept_back])
+        stage.submit()
+        stage.to_the_end()
+        tally = stage.store.import_tally(stage.request.import_id)[0]
+        assert tally.withheld == kept_back, f"seed {seed}"
+        assert tally.messages == 10
+
+
+class People(threading.Thread):
+    """Delivers to INBOX and expunges from it, as fast as the server lets it."""
+
+    def __init__(self, server: Dovecot) -> None:
+        super().__init__(daemon=True)
+        self.server, self.over, self.rnd, self.changes = server, threading.Event(), random.Random(7), 0
+
+    def run(self) -> None:
+        """Until it is over."""
+        client = imaplib.IMAP4(self.server.host, self.server.port)
+        client.login(wired.LOGIN, wired.PASSWORD)
+        client.select("INBOX")
+        while not self.over.is_set():
+            for _ in range(self.rnd.randrange(1, 4)):
+                client.append("INBOX", "", None, b"Message-ID: <p%d@x>\r\n\r\nhello\r\n" % self.changes)
+                self.changes += 1
+            known = client.uid("SEARCH", "ALL")[1][0].split()
+            for uid in self.rnd.sample(known, min(len(known), self.rnd.randrange(1, 4))):
+                client.uid("STORE", uid.decode(), "+FLAGS.SILENT", "(\\Deleted)")
+            client.expunge()
+        client.logout()
+
+
+@pytest.mark.skipif(not available(), reason="needs Dovecot")
+def test_at_a_real_server_neither() -> None:
+    with Dovecot() as source, Dovecot() as destination:
+        for server in (source, destination):
+            server.add_user(wired.LOGIN, wired.PASSWORD)
+        mail = make_mailbox(5, {"INBOX": 200}, size=300)
+        populate(source.host, source.port, wired.LOGIN, wired.PASSWORD, mail)
+        stage = wired.Stage(source, destination)
+        people = People(source)
+        people.start()
+        try:
+            for _ in range(30):
+                stage.to_the_end()
+                assert stage.tally().withheld == 0
+                assert "failed" not in stage.outcomes()
+        finally:
+            people.over.set()
+            people.join(20)
+        assert people.changes > 50, "something went on"

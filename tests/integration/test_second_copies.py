@@ -1,0 +1,193 @@
+"""What stands twice at the destination after trouble is found, removed where it is proved ours, and told otherwise."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+import worker.cut
+import worker.doubles
+import worker.verify
+from shared.model import Options
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faults import late
+from tests.servers.faulty import FaultyServer
+from worker.copy import CopyRules
+
+ONE_GROUP = CopyRules(group_messages=100, outstanding=1)
+DATE = b" 1-Jan-2015 00:00:00 +0000"
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def stage_of(wires: Wires, **options: object) -> Stage:
+    return Stage(wires.source, wires.destination, copy_rules=ONE_GROUP, **options)  # type: ignore[arg-type]
+
+
+def work_until_verifying(stage: Stage) -> None:
+    """Everything is copied, and the mailbox is still to be verified."""
+    stage.submit()
+    for _ in range(30):
+        stage.work()
+        if not stage.tally().pending and stage.tally().messages:
+            return
+        stage.later()
+    raise AssertionError("not copied")
+
+
+@pytest.mark.parametrize("waits", [True, False])
+def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, waits: bool
+) -> None:
+    if not waits:
+        monkeypatch.setattr(worker.verify, "LATE_TIMES", 0)
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage = stage_of(wires)
+    work_until_verifying(stage)
+    assert stage.finished is not waits, "a first copy may still arrive: not a word of completeness before"
+    held_back.release()
+    held_back.await_done()
+    assert wires.bodies().total() == 20
+    stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"copied": 10}
+    assert (wires.bodies() == wires.sent()) is waits
+    assert len(stage.noted("undone")) == (10 if waits else 0)
+
+
+def test_what_was_all_found_is_not_waited_for(wires: Wires) -> None:
+    wires.fill(10)
+    proxy = wires.destination.faults.add(late(rb"^APPEND"))
+    stage = stage_of(wires)
+    stage.submit()
+    stage.work()
+    proxy.release()
+    proxy.await_done()
+    stage.later(10)
+    stage.work()
+    assert stage.finished
+    assert stage.outcomes() == {"copied": 10}
+    assert wires.bodies() == wires.sent()
+
+
+@pytest.mark.parametrize("mode", ["default", "anew", "full"])
+def test_what_arrives_after_all_was_verified_is_removed_by_the_next_pass_or_verification(
+    wires: Wires, mode: str
+) -> None:
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage = stage_of(wires)
+    stage.to_the_end()
+    assert stage.finished
+    foreign = wires.new.folder(b"INBOX").add(plain(9000))
+    held_back.release()
+    held_back.await_done()
+    assert wires.bodies().total() == 21
+    stage.options = Options(verify=mode)
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent() + Counter([foreign.body])
+    assert set(stage.noted("undone")) == set(range(1, 11))
+    assert stage.outcomes() == {"copied": 10}
+    stage.to_the_end()
+    assert wires.bodies() == wires.sent() + Counter([foreign.body])
+
+
+def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) -> None:
+    for number in range(3):
+        wires.old.folder(b"INBOX").add(plain(number), internaldate=DATE)
+    stage = stage_of(wires)
+    stage.to_the_end()
+    inbox = wires.new.folder(b"INBOX")
+    inbox.add(plain(1), internaldate=DATE)  # a person's, or another program's
+    inbox.add(plain(2, text="this is messagf 2"), internaldate=DATE)  # another message
+    inbox.add(plain(77), internaldate=DATE)
+    stage.to_the_end()
+    assert wires.bodies().total() == 6
+    assert stage.noted("doubled").keys() == {2}
+    assert "UID 4" in stage.noted("doubled")[2]
+    assert not stage.noted("undone")
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, settled: bool
+) -> None:
+    """The first run's store is gone; what its workers had sent arrives while the same command runs again."""
+    if not settled:  # the negative control
+        monkeypatch.setattr("worker.lane.Lane._unsettled_seconds", lambda self, lease: 0.0)
+        monkeypatch.setattr(worker.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
+    wires.fill(40)
+    first = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    on_the_line = wires.destination.faults.add(late(rb"^APPEND", skip=2))
+    first.submit()
+    first.work()
+    assert 0 < wires.bodies().total() < 40
+    again = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    again.submit()
+    again.work()
+    assert again.finished is not settled, "the destination holds what no record tells of: is more on the line?"
+    on_the_line.release()
+    on_the_line.await_done()
+    again.to_the_end(submit=False)
+    again.to_the_end()
+    assert (wires.bodies() == wires.sent()) is settled
+    assert again.tally().messages == 40
+
+
+def test_what_a_lost_run_still_brings_after_that_is_undone_and_told(wires: Wires) -> None:
+    wires.fill(40)
+    first = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    on_the_line = wires.destination.faults.add(late(rb"^APPEND", skip=2))
+    first.submit()
+    first.work()
+    again = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    again.submit()
+    again.time += 3600
+    again.store.reap(5)
+
+    def arrives() -> bool:  # after all was copied again, before it is verified
+        if again.tally().messages and not again.tally().pending and not on_the_line._released.is_set():
+            on_the_line.release()
+            on_the_line.await_done()
+        return False
+
+    again.stopping = arrives
+    again.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+    assert len(again.noted("undone")) == 10
+    assert not again.noted("doubled")
+
+
+def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> None:
+    """Two stores that cannot see each other, both with mail of a third run before them: of two copies one stays."""
+    wires.fill(30)
+    for number in (1, 2, 3):  # what the third run had brought
+        wires.new.folder(b"INBOX").add(plain(number), [b"\\Seen"], b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
+    stages = [Stage(wires.source, wires.destination, copy_rules=ONE_GROUP) for _ in range(2)]
+    for stage in stages:
+        stage.submit()
+        stage.time += 3600  # settled long ago
+        stage.store.reap(5)
+        lease = stage.store.claim("planner")
+        assert lease is not None
+        stage.store.release(lease, how="wait")
+    one, other = stages
+    met = []
+
+    def both() -> bool:  # each has planned before the other copies
+        if one.tally().messages and not met:
+            met.append(True)
+            other.to_the_end(submit=False)
+        return False
+
+    one.stopping = both
+    one.to_the_end(submit=False)
+    for stage in (other, one, other, one):
+        stage.to_the_end()
+    assert not wires.sent() - wires.bodies(), "something is lost"

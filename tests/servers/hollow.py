@@ -1,0 +1,58 @@
+"""Extensions that the scripted server announces and refuses when they are used, each in its own way.
+
+server.behaviour.hollow["CONDSTORE"] = b"BAD Unrecognised option condstore on Examine"
+server.behaviour.hollow["MULTIAPPEND"] = CLOSE
+server.behaviour.one_at_a_time = DROP        # no extension: several commands in one flight
+"""
+
+from __future__ import annotations
+
+import re
+
+from tests.servers.imap_syntax import Command
+
+#: In place of an answer: the connection is closed.
+CLOSE = b"* BYE"
+#: Of commands that came too early: they are thrown away.
+DROP = b"(thrown away)"
+
+#: A literal that does not wait, which LIST takes and APPEND, once it has read it, refuses.
+AFTER_ALL = "LITERAL+ of APPEND"
+
+#: Extension → how a command is known that uses it. Literals are refused line by line: see `Connection`.
+_USES = {
+    "SASL-IR": rb"^AUTHENTICATE \S+ \S",
+    "ID": rb"^ID\b",
+    "ENABLE": rb"^ENABLE\b",
+    "NAMESPACE": rb"^NAMESPACE\b",
+    "LIST-EXTENDED": rb"^LIST .*RETURN",
+    "CHILDREN": rb"^LIST .*RETURN.*CHILDREN",
+    "SPECIAL-USE": rb"^LIST .*RETURN.*SPECIAL-USE",
+    "CONDSTORE": rb"^(?:EXAMINE|SELECT) .*CONDSTORE",
+    "HIGHESTMODSEQ": rb"^STATUS .*HIGHESTMODSEQ",
+    "CHANGEDSINCE": rb"CHANGEDSINCE",
+    "STATUS=SIZE": rb"^STATUS .*\bSIZE",
+    "APPENDLIMIT": rb"^STATUS .*APPENDLIMIT",
+    "ESEARCH": rb"^UID SEARCH RETURN",
+    "X-GM-EXT-1": rb"X-GM-",
+    "QUOTA": rb"^GETQUOTA",
+}
+
+
+def uses(name: str, command: Command) -> bool:
+    """Whether the command uses this extension."""
+    if name == AFTER_ALL:
+        return command.name == b"APPEND" and bool(command.hurried)
+    if name in ("LITERAL+", "LITERAL-"):
+        return bool(command.hurried)
+    if name == "MULTIAPPEND":
+        return command.name == b"APPEND" and len(command.parts) > 3
+    return re.search(_USES[name], command.text, re.IGNORECASE) is not None
+
+
+def refusal(hollow: dict[str, bytes], command: Command) -> bytes | None:
+    """The answer to a command that uses one of these; None for any other."""
+    for name, answer in hollow.items():
+        if (name in _USES or name == AFTER_ALL) and uses(name, command):
+            return answer
+    return None

@@ -1,0 +1,63 @@
+"""When refusals are about the destination and not about messages."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.errors import MailError, NothingTaken
+from shared.mail.refusals import failure
+from shared.uids import Uid
+from worker.alike import IN_A_ROW, UNCODED_IN_A_ROW, Alike
+from worker.decide import Sent
+
+BUG = b"[SERVERBUG] Internal error occurred"
+
+
+def refusal(text: bytes) -> MailError:
+    return failure("destination", "NO", text, asked="append")
+
+
+def noted(texts: list[bytes], *, believed: bool = False) -> Alike:
+    alike = Alike(lambda: believed)
+    for uid, text in enumerate(texts, start=1):
+        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(text))
+    return alike
+
+
+@pytest.mark.parametrize(("text", "most"), [(BUG, IN_A_ROW), (b"Unable to write", UNCODED_IN_A_ROW)])
+def test_one_after_the_other_in_the_same_words_is_the_destination(text: bytes, most: int) -> None:
+    noted([text] * (most - 1))
+    with pytest.raises(NothingTaken, match="takes no message"):
+        noted([text] * most)
+
+
+@pytest.mark.parametrize("text", [BUG, b"Unable to write"])
+def test_so_it_is_when_nothing_else_is_left_to_be_tried(text: bytes) -> None:
+    assert len(noted([text] * (IN_A_ROW - 1)).ended()) == IN_A_ROW - 1
+    with pytest.raises(NothingTaken):
+        noted([text] * IN_A_ROW).ended()
+
+
+@pytest.mark.parametrize("text", [b"[TOOBIG] no", b"[LIMIT] Message is too big", b"[CANNOT] bad header"])
+def test_a_code_that_names_the_message_is_about_it(text: bytes) -> None:
+    alike = noted([text] * 99)
+    assert len(alike.ended()) == 99
+    assert alike.ended() == []
+
+
+def test_other_words_in_between_are_about_messages() -> None:
+    assert len(noted([b"virus A", b"virus B"] * 40).ended()) == 80
+
+
+def test_words_that_others_did_not_get_are_about_messages() -> None:
+    alike = noted([b"content rejected"])
+    assert len(alike.taken()) == 1
+    for uid in range(2, 99):
+        alike.note(Sent(uid=Uid(uid), size_bytes=1, internaldate=None, fingerprint=b""), refusal(b"content rejected"))
+    assert len(alike.ended()) == 97
+
+
+def test_what_is_believed_without_a_code_is_not_with_one() -> None:
+    assert len(noted([b"content rejected"] * 99, believed=True).ended()) == 99
+    with pytest.raises(NothingTaken):
+        noted([BUG] * IN_A_ROW, believed=True)

@@ -1,0 +1,59 @@
+"""What a source counts is what it shows, or it is withheld: the arithmetic of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.mail import KnownStatus
+from shared.uids import UidSet
+from worker.listing import Shortfall, shortfall, stated_more
+
+uids = st.sets(st.integers(1, 40)).map(UidSet.of)
+
+
+@settings(deadline=None)
+@given(withheld=st.integers(-3, 10), shown=uids, before=uids, low=st.integers(1, 41), fresh=st.booleans())
+def test_what_is_withheld_and_what_may_be_its_uids(
+    withheld: int, shown: UidSet, before: UidSet, low: int, fresh: bool
+) -> None:
+    found = shortfall(withheld, shown, low, 41, before, fresh=fresh)
+    assert bool(found.withheld) == bool(found.hidden)
+    assert 0 <= found.withheld <= max(0, withheld)
+    assert not found.hidden & shown & UidSet.span(1, 40)
+    if withheld <= 0:
+        assert found == Shortfall()
+    if fresh and withheld > 0:
+        assert found.withheld == withheld
+
+
+class Source:
+    """Answers with these numbers, in turn."""
+
+    def __init__(self, *numbers: tuple[int, int]) -> None:
+        self._numbers = list(numbers)
+
+    def statuses(self, names: Any) -> list[KnownStatus]:
+        return [KnownStatus(uidnext=9, messages=self._numbers[0][0])]
+
+    def open(self, name: bytes) -> KnownStatus:
+        return KnownStatus(uidnext=9, messages=self._numbers.pop(0)[1])
+
+
+@pytest.mark.parametrize(
+    ("opened", "stated", "numbers", "more"),
+    [
+        (5, 5, [], 0),
+        (5, 6, [(6, 6)], 0),  # one came, and is there by now
+        (5, 6, [(5, 4)], 0),  # one came and two went
+        (5, 6, [(6, 5), (5, 5)], 0),
+        (5, 9, [(9, 5), (9, 5), (9, 5)], 4),
+        (0, 9, [(9, 0), (9, 9)], 0),
+    ],
+)
+def test_status_is_compared_with_examine(opened: int, stated: int, numbers: list[tuple[int, int]], more: int) -> None:
+    source: Any = Source(*numbers)
+    assert stated_more(source, b"f", KnownStatus(uidnext=9, messages=opened), stated)[1] == more

@@ -1,0 +1,128 @@
+"""Somebody else writes into the destination folder: another mailhaul with a state of its own, another program, or the post.
+
+A store knows of its own imports only. What it did not write itself it sees by the UIDs: a copy of ours gets the next one, so a
+number between two of ours is somebody else's. The post's deliveries are none of our messages, and change nothing. Where what
+arrived *is* one of our messages, by its bytes, somebody brings the same mail, and to go on would be to guess:
+
+- Before a batch is copied, what arrived is entered in the ledger, and is not brought again.
+- While it is copied, of two copies of one message the later one, by its UID, is removed by whoever brought it; so two mailhauls
+  that began at the same moment leave each message once. The server named the UID of ours a moment ago in its answer to our APPEND,
+  so nothing else is ever removed.
+
+In both cases the mailbox is parked and a person is told. What had arrived before this pass was planned is no reason to stop.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from shared.errors import ForeignWriter
+from shared.lifecycle import MailboxState
+from shared.mail import KnownStatus, MailDestination, MailSource
+from shared.model import Lease, Settled
+from shared.store import WorkStore
+from shared.uids import NO_UIDS, UidSet
+from worker.adopt import Adoption
+from worker.decide import Sent
+from worker.neighbours import Beside, Neighbours
+from worker.settle import arrived, known_destinations
+
+#: States in which `Folder.accounted` may be that of an earlier pass.
+_BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
+
+
+def foreign_writer(messages: int) -> ForeignWriter:
+    """What a person is told."""
+    return ForeignWriter(
+        "destination",
+        f"somebody else writes into this mailbox: {messages:,} of the messages that arrived are not ours and equal what is still "
+        "to be copied",
+    )
+
+
+class Arrivals:
+    """What arrives beside the messages of one batch under one lease, the destination folder open. Not reused."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        store: WorkStore,
+        source: MailSource,
+        destination: MailDestination,
+        neighbours: Neighbours,
+    ) -> None:
+        assert lease.folder is not None, "a batch has a folder"
+        self._lease, self._store, self._folder = lease, store, lease.folder
+        self._source, self._destination, self._neighbours = source, destination, neighbours
+        #: Source UIDs of which a copy of ours may come late.
+        self.doubts = self._folder.doubts | UidSet.of(uid for intent in lease.intents for uid in intent.uids)
+        #: UIDs of this batch's copies, and of what others brought meanwhile, by fingerprint.
+        self._ours: dict[bytes, list[int]] = defaultdict(list)
+        self._theirs: dict[bytes, list[int]] = defaultdict(list)
+
+    def before(self, status: KnownStatus, remaining: UidSet, beside: Beside) -> tuple[tuple[Settled, ...], UidSet, int]:
+        """Of the source messages `remaining` those that somebody else brought since the folder was first planned: for the
+        ledger, their source UIDs, and how many came since this pass was planned. The source is idle."""
+        first = self._folder.destination_uidnext
+        low, high = self._lease.last_taken
+        ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
+        if ours_alone or not remaining:
+            return (), NO_UIDS, 0
+        known = known_destinations(self._store, self._folder.folder_id) | beside.taken
+        seen = arrived(self._destination, status, first, known)
+        if not seen or self._neighbours.merges(self._folder):
+            return (), NO_UIDS, 0
+        settled, taken = Adoption(self._source, self._destination).among(remaining, seen)
+        if self._lease.mailbox.state in _BEING_PLANNED:
+            # The batch is of an earlier pass, and this one's plan has not come to the folder yet.
+            return settled, taken, 0
+        planned = self._folder.accounted or status.uidnext
+        late = sum(
+            to >= planned and uid not in self.doubts
+            for one in settled
+            for record in one.records
+            for uid, to in record.pairs()
+        )
+        return settled, taken, late
+
+    def unlike(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> bool:
+        """Whether these copies have to be looked at: numbers before or between them are not ours, or somebody else brought the
+        like before. Else they are only remembered."""
+        uids = [uid for _, uid in stored]
+        apart = max(uids) - uidnext + 1 != len(uids)
+        if apart or any(sent.fingerprint in self._theirs for sent, _ in stored):
+            return True
+        for sent, uid in stored:
+            self._ours[sent.fingerprint].append(uid)
+        return False
+
+    def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
+        """What becomes of copies that were just stored (`stored`: message and destination UID; UIDs from `uidnext` on were not
+        seen before): UID of a copy of ours that is removed → UID of the one that was there before it."""
+        ours = UidSet.of(uid for _, uid in stored)
+        if gaps := UidSet.span(uidnext, max(ours)) - ours:
+            for seen in self._destination.sightings(gaps):
+                self._theirs[seen.fingerprint].append(int(seen.uid))
+        for sent, uid in stored:
+            self._ours[sent.fingerprint].append(uid)
+        doubtful = {sent.fingerprint for sent, _ in stored} & self._theirs.keys()
+        if not doubtful or self._neighbours.merges(self._folder):
+            return {}
+        mine = self._by_bytes(uid for fingerprint in doubtful for uid in self._ours[fingerprint])
+        others = self._by_bytes(uid for fingerprint in doubtful for uid in self._theirs[fingerprint])
+        second = {
+            own: other
+            for digest, uids in mine.items()
+            for own, other in zip(uids, others.get(digest, ()), strict=False)
+            if other < own and own in ours
+        }
+        return second if second and self._destination.remove(UidSet.of(second)) else {}
+
+    def _by_bytes(self, uids: Iterable[int]) -> dict[bytes, list[int]]:
+        """Ascending UIDs by digest: the nth copy of ours and the nth of theirs are of the same message."""
+        found: dict[bytes, list[int]] = defaultdict(list)
+        for seen in sorted(self._destination.sightings(UidSet.of(uids), full=True), key=lambda seen: seen.uid):
+            if seen.digest:
+                found[seen.digest].append(int(seen.uid))
+        return found

@@ -1,0 +1,84 @@
+"""Whether a mailbox's two ends are what they should be: not one mailbox, and not the wrong way round.
+
+Looked at before anything of a mailbox is copied for the first time, by numbers that planning has at hand: no round trip more unless
+there is a suspicion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from shared.errors import MaybeSwapped, SameMailbox
+from shared.folders import MappedFolder
+from shared.lifecycle import MailboxState
+from shared.mail import KnownStatus, MailDestination, MailSource
+from shared.mail.one_mailbox import may_be_one, same_folders, same_maildrop, same_numbers
+from shared.model import Lease, Tally
+from shared.uids import UidSet
+from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
+
+#: Messages that are compared where the numbers are the same.
+_SAMPLE = 20
+#: States in which a mailbox may still show mail.
+_UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)
+
+#: What an import holds: its sums, and its mailboxes by state.
+Counted = tuple[Tally, Mapping[MailboxState, int]]
+Statuses = Sequence[KnownStatus | Exception]
+
+
+class Ends:
+    """Of one mailbox that was never planned, both sides signed in to."""
+
+    def __init__(
+        self, lease: Lease, source: MailSource, destination: MailDestination, counted: Callable[[], Counted]
+    ) -> None:
+        """`counted` says what the whole import has shown so far."""
+        self._counted = counted
+        self._mailbox, self._failure = lease.mailbox, lease.mailbox.failure
+        self._source, self._destination = source, destination
+
+    def look(self, mapped: Sequence[MappedFolder], there: KnownStatus, here: Statuses, at: int) -> None:
+        """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the destination's
+        folder, and so are all others. `here` is what the destination said of each."""
+        ours = here[at]
+        if isinstance(ours, Exception) or there.messages != ours.messages or not self._may_be_one():
+            return
+        ends = (self._mailbox.source, self._mailbox.destination)
+        same = same_maildrop(self._source, there, ours, ends)
+        if not same and same_numbers(there, ours):
+            names = [one.source_name for one in mapped]
+            theirs = dict(zip(names, self._source.statuses(names), strict=True))
+            same = same_folders(theirs, dict(zip(names, here, strict=True))) and self._alike(mapped[at], there)
+        if same:
+            raise SameMailbox("source", SameMailbox.ONE)
+
+    def _may_be_one(self) -> bool:
+        return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)
+
+    def _alike(self, folder: MappedFolder, there: KnownStatus) -> bool:
+        """Whether the last messages are the same ones under the same UIDs. Both folders are then open."""
+        window = UidSet.span(max(1, there.uidnext - _SAMPLE), there.uidnext - 1)
+        self._source.open(folder.source_name)
+        self._destination.open(folder.destination_name)
+        shown = [
+            {seen.uid: (seen.size_bytes, seen.internaldate, seen.fingerprint) for seen in side.sightings(window)}
+            for side in (self._source, self._destination)
+        ]
+        return shown[0] == shown[1]
+
+    def look_at_all(self, here: Statuses) -> None:
+        """The source holds nothing. Where the destination does, and no other mailbox of the import has shown mail, both may be
+        given the wrong way round: raises `MaybeSwapped` while others may still show some, then `SameMailbox`."""
+        if not any(not isinstance(one, Exception) and one.messages for one in here):
+            return
+        tally, states = self._counted()
+        if tally.messages:
+            return
+        waited = self._failure.times if self._failure and self._failure.code == PERHAPS_SWAPPED else 0
+        others = sum(states.get(state, 0) for state in _UNCOUNTED) > 1
+        if others and waited < SWAPPED_LOOKS:
+            raise MaybeSwapped(
+                "source", "is empty and the destination is not: whether that is so of all mailboxes is awaited"
+            )
+        raise SameMailbox("source", SameMailbox.SWAPPED)

@@ -1,0 +1,106 @@
+"""One source folder as it is listed, measured by the number of messages that the server counts in it.
+
+Completeness is an identity: what the server counts is what it shows, or the difference stands in the folder's tally as withheld.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from shared.errors import ServerRefused
+from shared.mail import KnownStatus, MailSource
+from shared.uids import Uid, UidSet
+
+#: How often EXAMINE and STATUS are compared before the server is believed to count messages that it does not let be seen.
+LOOKS = 3
+
+
+class Listing:
+    """The messages of the open folder. Not reused."""
+
+    def __init__(self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool]) -> None:
+        """`opened` as the folder was opened, its UIDNEXT as far as it is to be listed; `wanted` says which UIDs are of interest."""
+        self._source, self._opened, self._wanted = source, opened, wanted
+        self._ranges: list[list[int]] = []
+        self._listed = 0
+        self._looked = False
+        self._late: list[tuple[Uid, int]] = []
+        self._withheld = 0
+
+    @property
+    def shown(self) -> UidSet:
+        """Every UID that was listed so far, wanted or not."""
+        return UidSet(tuple((low, high) for low, high in self._ranges))
+
+    def stream(self) -> Iterator[tuple[Uid, int]]:
+        """(UID, size) of the wanted ones, ascending, as they come."""
+        with contextlib.suppress(ServerRefused):  # what it keeps back is counted by `late`
+            for uid, size in self._source.sizes(self._opened):
+                self._note(uid)
+                if self._wanted(uid):
+                    yield uid, size
+
+    def late(self) -> list[tuple[Uid, int]]:
+        """What else there is once `stream` came to its end, and was not given yet: nothing, and without a question, where it listed
+        as many as there are. The size is 0 where the server does not tell."""
+        if not self._looked and self._listed < self._opened.messages:
+            self._looked = True
+            found, self._withheld = self._source.look_again(self.shown)
+            known = self.shown | UidSet.of(uid for uid, _ in found)
+            self._ranges, self._listed = [list(pair) for pair in known.ranges], len(known)
+            self._late = [(uid, size) for uid, size in found if self._wanted(uid)]
+        given, self._late = self._late, []
+        return given
+
+    def missing(self, untold: int) -> int:
+        """Messages that the server counts and shows by no means, after `late`; `untold` of them are in STATUS alone."""
+        return max(self._withheld, self._opened.messages - self._listed if untold else 0)
+
+    def sized(self) -> list[tuple[Uid, int]]:
+        """All whose size is known, ascending; `late` gives the others."""
+        every = [*self.stream(), *self.late()]
+        self._late = [(uid, size) for uid, size in every if not size]
+        return sorted((uid, size) for uid, size in every if size)
+
+    def _note(self, uid: Uid) -> None:
+        self._listed += 1
+        if self._ranges and self._ranges[-1][1] == uid - 1:
+            self._ranges[-1][1] = uid
+        else:
+            self._ranges.append([uid, uid])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shortfall:
+    """What the identity of a folder leaves open."""
+
+    #: Messages that the source counts and does not show.
+    withheld: int = 0
+    #: UIDs that may be theirs: a later pass takes them up when they are shown.
+    hidden: UidSet = UidSet()
+
+
+def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidSet, *, fresh: bool) -> Shortfall:
+    """What is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome. In a later pass no more can be
+    withheld than there are such UIDs that are not shown: the others have their outcome, whether they are shown or not."""
+    hidden = (UidSet.span(low, uidnext - 1) | before) - shown
+    if not fresh:
+        withheld = min(withheld, len(hidden))
+    if withheld <= 0:
+        return Shortfall()
+    # A server whose UIDNEXT is too low may withhold what lies above it.
+    return Shortfall(withheld=withheld, hidden=hidden or UidSet.span(uidnext, uidnext))
+
+
+def stated_more(source: MailSource, name: bytes, opened: KnownStatus, stated: int) -> tuple[KnownStatus, int]:
+    """The folder, opened again where STATUS stated more messages than it was opened with, and how many more it states after all.
+    Mail that comes between the two questions is in the later EXAMINE, mail that goes was in the earlier one."""
+    for _ in range(LOOKS):
+        if stated <= opened.messages:
+            return opened, 0
+        told = source.statuses([name])[0]
+        before, opened = opened, source.open(name)
+        stated = 0 if isinstance(told, Exception) or (told.messages or 0) <= before.messages else told.messages or 0
+    return opened, max(0, stated - opened.messages)

@@ -1,0 +1,124 @@
+"""What other mailboxes brought into the same destination mailbox: other imports of the same people, or several people's mail
+that goes into one mailbox on purpose.
+
+Of the same source account, the neighbour's ledger says where a copy of each source UID stands: that is entered here too, and no
+message is read for it. What a neighbour brought from somebody else's mailbox is its own: it is never taken for a copy of ours, and
+never removed. Where the numbers of the source are no longer those that the neighbour saw (another UIDVALIDITY, POP3), messages are
+recognised by their bytes as if there were no ledger.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from shared.lifecycle import Outcome
+from shared.model import Folder, Lease, LedgerEntry, Mailbox, Neighbour, Options, Settled, Tally, folded
+from shared.uids import NO_UIDS, UidSet, records_of
+
+
+class Ledgers(Protocol):
+    """What is asked of the store."""
+
+    def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
+    def ledger(self, folder_id: str) -> list[LedgerEntry]: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Beside:
+    """What neighbours have in one destination folder."""
+
+    #: Their ledgers, as far as these speak of our source UIDs.
+    ledgers: tuple[LedgerEntry, ...] = ()
+    #: UIDs of the destination folder that are copies of something else than what we look for.
+    taken: UidSet = NO_UIDS
+
+    def inherited(self, sizes: Mapping[int, int]) -> tuple[tuple[Settled, ...], UidSet]:
+        """Of these source messages (UID → bytes) those that a neighbour brought: for the ledger, and their source UIDs. The sum of
+        marks is known where a whole entry is taken; where it is not, verification compares the messages."""
+        found: list[Settled] = []
+        done, used = set[int](), set[int]()
+        for entry in self.ledgers:
+            every = [pair for record in entry.records for pair in record.pairs()]
+            pairs = [(uid, to) for uid, to in every if uid in sizes and uid not in done and to not in used]
+            if not pairs:
+                continue
+            done.update(uid for uid, _ in pairs)
+            used.update(to for _, to in pairs)
+            found.append(
+                Settled(
+                    records=tuple(records_of(pairs)),
+                    outcome=Outcome.ALREADY_PRESENT,
+                    size_bytes=sum(sizes[uid] for uid, _ in pairs),
+                    digest=entry.digest if len(pairs) == len(every) else 0,
+                )
+            )
+        return tuple(found), UidSet.of(done)
+
+
+#: Where there are no neighbours.
+ALONE = Beside()
+
+
+class Neighbours:
+    """Those of one lease. Nothing is asked of the store where there are none."""
+
+    def __init__(self, lease: Lease, store: Ledgers, options: Callable[[], Options]) -> None:
+        self._lease, self._store, self._options = lease, store, options
+        self._merges: bool | None = None
+        self._known: dict[str, tuple[Mailbox | None, Sequence[Folder]]] = {}
+
+    def beside(self, folder: Folder) -> Beside:
+        """What they have in the destination folder of `folder`."""
+        ledgers: list[LedgerEntry] = []
+        taken = NO_UIDS
+        for neighbour in self._lease.neighbours:
+            mailbox, folders = self._of(neighbour)
+            for other in folders:
+                usable = neighbour.same_source and mailbox is not None and self._same_numbers(mailbox, other, folder)
+                if not _same_place(other, folder) or not (usable or self._is_others(mailbox)):
+                    continue
+                entries = [entry for entry in self._store.ledger(other.folder_id) if entry.records]
+                taken |= UidSet.of(uid for e in entries for r in e.records for uid in r.destination)
+                ledgers += entries if usable else ()
+        return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
+
+    def merges(self, folder: Folder) -> bool:
+        """Whether another source folder of the mailbox goes into the same destination folder: then other lanes of ours may write
+        there too."""
+        if self._merges is None:
+            names = Counter(one.destination_name for one, _ in self._store.folders(self._lease.mailbox.mailbox_id))
+            self._merges = names[folder.destination_name] > 1
+        return self._merges
+
+    def _of(self, neighbour: Neighbour) -> tuple[Mailbox | None, Sequence[Folder]]:
+        if neighbour.mailbox_id not in self._known:
+            folders = [folder for folder, _ in self._store.folders(neighbour.mailbox_id)]
+            self._known[neighbour.mailbox_id] = self._store.mailbox(neighbour.mailbox_id), folders
+        return self._known[neighbour.mailbox_id]
+
+    def _same_numbers(self, mailbox: Mailbox, other: Folder, folder: Folder) -> bool:
+        """Whether the UIDs of their source folder are those of ours. POP3 messages are numbered by each mailbox for itself."""
+        protocols = {mailbox.source.endpoint.protocol, self._lease.mailbox.source.endpoint.protocol}
+        same = (other.source_name, other.uidvalidity) == (folder.source_name, folder.uidvalidity)
+        return same and protocols == {"imap"}
+
+    def _is_others(self, mailbox: Mailbox | None) -> bool:
+        """Whether the neighbour's mail is another person's, as far as was said: several rows share the destination on purpose."""
+        options = self._options()
+        if mailbox is None or not options.share_destination:
+            return False
+        exact = options.case_sensitive_logins
+        logins = {
+            folded(one.source.login, case_sensitive=exact) for one in (mailbox, self._lease.mailbox)
+        }  # one login at two servers is one person's: it moved from POP3 to IMAP, or the host has two names
+        return len(logins) > 1
+
+
+def _same_place(other: Folder, folder: Folder) -> bool:
+    return other.destination_name == folder.destination_name and (
+        0 < other.destination_uidvalidity == folder.destination_uidvalidity
+    )
