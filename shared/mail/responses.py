@@ -62,9 +62,11 @@ def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
         return None
     words = Words(pieces, at)
     attributes = _attributes(words)
+    place = words.place()
     separator = _separator(words)
+    silent = words.place() == place
     name = _listed_name(words)
-    if separator is None and len(name) == 1 and name in _SEPARATORS:
+    if silent and len(name) == 1 and name in _SEPARATORS:
         raise Unreadable("a separator, and no folder name")
     return ListedFolder(
         name=name[: NAME_BYTES + 1],
@@ -90,12 +92,24 @@ def _separator(words: Words) -> str | None:
     place = words.place()
     if not words.ended:
         word = words.next()
-        if not words.ended and is_nil(word):
-            return None
-        if not words.ended and isinstance(word, bytes) and len(word) < 2:
-            return word.decode("latin-1") or None
+        if not words.ended and not _extended_next(words):
+            if is_nil(word):
+                return None
+            if isinstance(word, bytes) and len(word) < 2:
+                return word.decode("latin-1") or None
     words.back(place)
     return None
+
+
+def _extended_next(words: Words) -> bool:
+    """Whether only the extended data of LIST is left: the word before it is the folder's name then."""
+    place = words.place()
+    try:
+        return _extended(words.rest())
+    except Unreadable:
+        return False
+    finally:
+        words.back(place)
 
 
 def _name(words: Words) -> tuple[bytes, list[Value]] | None:

@@ -6,7 +6,7 @@ import contextlib
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
@@ -65,6 +65,8 @@ def test_a_folder_however_it_is_listed(
         parts += [b"(", draw(ANY_BLANKS), draw(BLANKS).join(said), draw(ANY_BLANKS), b")", draw(BLANKS)]
     elif draw(st.booleans()):
         parts += [draw(cased(b"NIL")), draw(BLANKS)]
+    # One word that may be a separator, and nothing that stands for one: an error of its own (test_responses.py).
+    assume(separator is not None or name not in {b"/", b".", b"\\", b":", b"|", b"^"})
     if separator is None:
         parts += draw(st.sampled_from([[b"NIL", b" "], [b'""', b"\t"], []]))
     else:

@@ -15,7 +15,7 @@ from shared.mail.responses import (
     searched_uids,
     status_answer,
 )
-from shared.mail.tokens import Text
+from shared.mail.tokens import Text, Unreadable
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,17 @@ def test_a_list_answer() -> None:
     assert listed_folder([b'* LIST () "/" {3}\r\n', b"x\r\n", b"\r\n"]).name == b"x\r\n"  # type: ignore[union-attr]
     assert listed_folder([b'* LSUB () "/" a\r\n']).subscribed  # type: ignore[union-attr]
     assert listed_folder([b"* 3 EXISTS\r\n"]) is None
+
+
+def test_a_name_that_looks_like_a_separator() -> None:
+    extended = listed_folder([b'* LIST NIL "x" ("CHILDINFO" ("SUBSCRIBED"))\r\n'])
+    assert extended is not None
+    assert (extended.name, extended.separator) == (b"x", None), "only the extended data follows: this word is the name"
+    flat = listed_folder([b'* LIST () NIL "."\r\n'])
+    assert flat is not None
+    assert (flat.name, flat.separator) == (b".", None), "NIL stands for the separator"
+    with pytest.raises(Unreadable, match="no folder name"):
+        listed_folder([b'* LIST () "/"\r\n'])
 
 
 def test_a_status_answer() -> None:
