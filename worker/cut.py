@@ -20,7 +20,7 @@ from shared.store import WorkStore
 from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
 from worker.closing import SettleLater
-from worker.listing import Listing, shortfall
+from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.settle import known_destinations
 
@@ -167,9 +167,10 @@ class Cutting:
         batches = self._batches(folder, sizes)
         # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
         batches += self._batches(folder, listing.late())
-        shown = listing.shown
-        uidnext = max(folder.uidnext, shown.high + 1 if shown else 1)
-        short = shortfall(listing.missing(untold), shown, low, uidnext, hidden, fresh=here is not None)
+        uidnext = max(folder.uidnext, listing.highest + 1)
+        short = Shortfall()
+        if withheld := listing.missing(untold):
+            short = shortfall(withheld, listing.shown, low, uidnext, hidden, fresh=here is not None)
         if short.withheld:
             self._tell(MessagesWithheld(messages=short.withheld))
         new_bytes, revived_bytes = kept.size_of(new), kept.size_of(revived)
@@ -182,7 +183,7 @@ class Cutting:
                 uidnext=uidnext,
                 skipped=summary(record),
                 hidden=short.hidden,
-                source_messages=len(shown) + short.withheld if short.withheld else folder.source_messages,
+                source_messages=len(listing.shown) + short.withheld if short.withheld else folder.source_messages,
             ),
             batches=batches[::-1] if self._newest_first else batches,
             adopted=adopted,

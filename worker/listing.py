@@ -6,8 +6,10 @@ Completeness is an identity: what the server counts is what it shows, or the dif
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from shared.errors import ServerRefused
 from shared.mail import KnownStatus, MailSource
@@ -23,7 +25,8 @@ class Listing:
     def __init__(self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool]) -> None:
         """`opened` as the folder was opened, its UIDNEXT as far as it is to be listed; `wanted` says which UIDs are of interest."""
         self._source, self._opened, self._wanted = source, opened, wanted
-        self._ranges: list[list[int]] = []
+        # Lowest and highest UID of each range in turn: 16 octets a range, where a folder may have a hundred thousand of them.
+        self._bounds = array("Q")
         self._listed = 0
         self._looked = False
         self._late: list[tuple[Uid, int]] = []
@@ -32,7 +35,12 @@ class Listing:
     @property
     def shown(self) -> UidSet:
         """Every UID that was listed so far, wanted or not."""
-        return UidSet(tuple((low, high) for low, high in self._ranges))
+        return UidSet(tuple(zip(self._bounds[::2], self._bounds[1::2], strict=True)))
+
+    @property
+    def highest(self) -> int:
+        """The highest UID that was listed so far; 0 for none."""
+        return self._bounds[-1] if self._bounds else 0
 
     def stream(self) -> Iterator[tuple[Uid, int]]:
         """(UID, size) of the wanted ones, ascending, as they come."""
@@ -49,7 +57,8 @@ class Listing:
             self._looked = True
             found, self._withheld = self._source.look_again(self.shown)
             known = self.shown | UidSet.of(uid for uid, _ in found)
-            self._ranges, self._listed = [list(pair) for pair in known.ranges], len(known)
+            self._bounds = array("Q", chain.from_iterable(known.ranges))
+            self._listed = len(known)
             self._late = [(uid, size) for uid, size in found if self._wanted(uid)]
         given, self._late = self._late, []
         return given
@@ -66,10 +75,10 @@ class Listing:
 
     def _note(self, uid: Uid) -> None:
         self._listed += 1
-        if self._ranges and self._ranges[-1][1] == uid - 1:
-            self._ranges[-1][1] = uid
+        if self._bounds and self._bounds[-1] == uid - 1:
+            self._bounds[-1] = uid
         else:
-            self._ranges.append([uid, uid])
+            self._bounds.extend((uid, uid))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
