@@ -8,15 +8,21 @@ Results go to standard output, everything said on the way to standard error. Exi
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+from typer.core import TyperGroup
 
 from producer.cli import finding_verbs, following_verbs, intake_verbs, running_verbs, steering_verbs, web_verbs
+from producer.cli.grouped_help import GroupedHelp
 
 EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
 
 app = typer.Typer(
     name="mailhaul",
+    cls=GroupedHelp,
     help="Moves mailboxes from any IMAP or POP3 server into your own: nothing lost, nothing twice, nothing changed.",
     epilog=EPILOG,
     no_args_is_help=True,
@@ -31,6 +37,12 @@ app = typer.Typer(
 def _root(
     context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", metavar="FILE", help="Options saved in a file; mailhaul.toml in this folder without it."
+        ),
+    ] = None,
 ) -> None:
     if version:
         from importlib.metadata import PackageNotFoundError
@@ -43,6 +55,26 @@ def _root(
         raise typer.Exit(0)
     if context.invoked_subcommand is None:
         raise typer.Exit(2)
+    _take_saved(context, config)
+
+
+def _take_saved(context: typer.Context, config: Path | None) -> None:
+    """Puts the saved options behind those of the command line, and says which these are."""
+    if config is None and not Path("mailhaul.toml").is_file():
+        return
+    from producer.cli.saved import NAME, saved_options
+    from producer.cli.verb import say
+    from shared.errors import UsageError
+
+    path, group = config or Path(NAME), context.command
+    assert isinstance(group, TyperGroup)
+    try:
+        context.default_map = saved_options(path, group.commands)
+    except UsageError as error:
+        say(f"mailhaul: {error}")
+        raise typer.Exit(2) from None
+    if names := context.default_map.get(str(context.invoked_subcommand)):
+        say(f"{path} gives: {', '.join(sorted(name.replace('_', '-') for name in names))}")
 
 
 for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, running_verbs, web_verbs):

@@ -192,10 +192,14 @@ def import_(
     destination_password_file: DestinationPasswordOption = "",
     wanted: Wanted = Wanted(),  # noqa: B008
     allowed: Allowed = NOTHING_ALLOWED,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be done, as plan does; write nothing.")
+    ] = False,
     state_dir: StateOption = None,
 ) -> int:  # fmt: skip
     """Copy every mailbox, and verify it. Run it again to go on, or for what is new."""
     from producer.cli.importing import run_import
+    from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
     request = read_request(
@@ -209,6 +213,8 @@ def import_(
         destination_auth=destination_auth, destination_admin=destination_admin,
         destination_password_file=destination_password_file, allowed=allowed,
     )  # fmt: skip
+    if dry_run:
+        return run_plan(request, as_json=as_json, state_dir=state_dir)
     return run_import(
         request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir
     )

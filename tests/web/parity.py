@@ -100,6 +100,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--workers": Why(_HERE),
             "--threads": Why(_HERE),
             "--spool-refused": Why("POST /imports/I/spool, at the end"),
+            "--dry-run": Why(f"POST {_IMPORT}/rehearsals says the same"),
         },
     ),
     "template": Verb(at=("GET /template",), options={"--separator": "query.separator"}),

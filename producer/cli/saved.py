@@ -1,0 +1,87 @@
+"""Options saved in a small file, so that both servers are typed once: `mailhaul.toml` in the current folder, or `--config`.
+
+A key is the long name of an option without its dashes. At the top it goes for every command that has this option; in a
+table with a command's name it goes for that command alone. What is given on the command line wins.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from typer.core import TyperCommand, TyperOption
+
+from shared.errors import UsageError
+
+NAME: Final = "mailhaul.toml"
+
+#: Options that name nothing worth saving.
+_NEVER: Final = frozenset({"help", "version", "config"})
+
+
+def saved_options(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Command → parameter → value, as `default_map` takes them. Raises `UsageError` with the key that is wrong."""
+    written = _read(path)
+    tables = {name: value for name, value in written.items() if isinstance(value, dict)}
+    for name in tables:
+        if name not in commands:
+            raise UsageError(f"{path}: [{name}] is no command of mailhaul. `mailhaul --help` names them.")
+    found: dict[str, dict[str, Any]] = {}
+    unused = written.keys() - tables.keys()
+    for name, command in commands.items():
+        options = _options(command)
+        own = tables.get(name, {})
+        if unknown := sorted(own.keys() - options.keys()):
+            raise UsageError(f"{path}: [{name}] {unknown[0]}: {name} has no option --{unknown[0]}.")
+        general = {key: value for key, value in written.items() if key not in tables and key in options}
+        unused -= general.keys()
+        found[name] = {
+            str(options[key].name): _value(path, key, value, options[key]) for key, value in (general | own).items()
+        }
+    if unused:
+        key = min(unused)
+        raise UsageError(f"{path}: {key}: no command of mailhaul has an option --{key}.")
+    return found
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            info = os.fstat(file.fileno())
+            # An option can name a program that makes accounts: whoever can write here could run it in our name.
+            if info.st_uid not in {0, os.geteuid()} or stat.S_IMODE(info.st_mode) & stat.S_IWOTH:
+                raise UsageError(
+                    f"{path} belongs to another user, or anybody may write to it: its options are not used. "
+                    f"Make it your own (chmod o-w), or work in another folder."
+                )
+            return tomllib.load(file)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}. Name another file with --config.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f'{path} is no TOML: {error}. A line reads: source = "imaps://mail.old.example"') from error
+
+
+def _options(command: TyperCommand) -> dict[str, TyperOption]:
+    """The long options of a command, without their dashes."""
+    return {
+        text.removeprefix("--"): parameter
+        for parameter in command.params
+        if isinstance(parameter, TyperOption)
+        for text in parameter.opts
+        if text.startswith("--") and text.removeprefix("--") not in _NEVER
+    }
+
+
+def _value(path: Path, key: str, value: Any, option: TyperOption) -> Any:
+    """The value as the option takes it: a list where the option may be repeated."""
+    if option.multiple:
+        return value if isinstance(value, list) else [value]
+    if isinstance(value, list):
+        raise UsageError(f"{path}: {key}: one value is expected, not a list.")
+    if option.is_flag and not isinstance(value, bool):
+        raise UsageError(f"{path}: {key}: true or false is expected, not {value!r}.")
+    return value if isinstance(value, bool | int | float) else str(value)
