@@ -86,7 +86,7 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
         wire.abort()
         if not greeted and door.tls == "none" and door.expects_tls():
             raise Unreachable(
-                side, f"{door.place} speaks TLS from the first byte: give pop3s://{door.place}", error.detail
+                side, f"{door.place} uses implicit TLS: give pop3s://{door.place}", error.detail
             ) from None
         raise Unreachable(side, f"{door.place} closed the connection before signing in", error.detail) from None
     except (ssl.SSLError, OSError) as error:

@@ -112,7 +112,7 @@ class Door:
         )
 
     def expects_tls(self) -> bool:
-        """Whether the port, which said nothing in plain text, speaks TLS from the first byte."""
+        """Whether the port, which said nothing in plain text, uses implicit TLS."""
         try:
             sock = connect(self.host, self.port, timeout=self.timeout_seconds)
             context = blind(ssl.create_default_context())
@@ -125,7 +125,7 @@ class Door:
         """What to say of such a port."""
         return TlsFailed(
             self.side,
-            f"{self.place} speaks TLS from the first byte, not plain {self.protocol.upper()}",
+            f"{self.place} uses implicit TLS, not plain {self.protocol.upper()}",
             advice=f"give --{self.side} {self.protocol}s://{self.place}",
         )
 
@@ -176,7 +176,7 @@ class Door:
         """(what is wrong with it, what to do)."""
         code = error.verify_code
         pin = hashlib.sha256(der).hexdigest() if der else "SHA256"
-        trusted = f"if its owner confirms that it is right as it is, accept it with --{self.side}-fingerprint {pin}"
+        trusted = f"if its administrator confirms this certificate, pin it with --{self.side}-fingerprint {pin}"
         if code == _EXPIRED:
             return "has expired", f"have it renewed on the server; or, {trusted}"
         if code == _NOT_YET:
@@ -187,7 +187,7 @@ class Door:
                 f"give --{self.side} with a name that it holds{self._named(der)}; or, {trusted}",
             )
         if code == _SELF_SIGNED:
-            return "is signed by itself, so nobody vouches for it", f"give it as --{self.side}-ca FILE; or, {trusted}"
+            return "is self-signed and not trusted", f"give it as --{self.side}-ca FILE; or, {trusted}"
         if code in _UNKNOWN_CA:
             whose = f"the CA file {self.ca_file}" if self.ca_file else "this machine"
             return (

@@ -24,7 +24,7 @@ def test_the_same_command_with_the_advised_option_goes_on(office: Office) -> Non
     first = office.run(*command, "--source-ca", str(ca), code=3)
     (group,) = json.loads(first.out)["errors"]
     assert group["code"] == "destination_tls"
-    assert "is signed by itself" in group["sentence"]
+    assert "is self-signed" in group["sentence"]
     pin = fingerprint(office.destination.certificate)
     found = re.search(r"--destination-fingerprint \w+", group["advice"])
     assert found

@@ -96,7 +96,7 @@ def urls(server: Dovecot, host: str = "127.0.0.1") -> tuple[str, str]:
         ("expired", True, "has expired"),
         ("early", True, "is not valid yet"),
         ("wrong name", True, "is not for 127.0.0.1"),
-        ("self-signed", False, "is signed by itself"),
+        ("self-signed", False, "is self-signed"),
         ("good", False, "is signed by a CA that this machine does not know"),
     ],
 )
@@ -202,7 +202,7 @@ def test_tls_to_whatever_else(greeting: bytes, said: str, advice: str) -> None:
 def test_plain_text_to_a_tls_port_says_so(server: _Makes, ca_file: str, scheme: str) -> None:
     dovecot = server("good")
     error = refused(f"{scheme}://127.0.0.1:{dovecot.tls_port}", seconds=0.5)  # type: ignore[arg-type]
-    assert "speaks TLS from the first byte" in error.what
+    assert "uses implicit TLS" in error.what
     advised = f"imaps://127.0.0.1:{dovecot.tls_port}"
     assert advised in error.advice
     enter(advised, ca_file=ca_file)
@@ -229,7 +229,7 @@ def test_check_prints_an_option_that_the_same_command_takes(server: _Makes, ca_f
     command = ["check", str(manifest), "--state-dir", str(tmp_path), *ends]
     first = CliRunner().invoke(app, command)
     assert first.exit_code == 3
-    assert "is signed by itself" in first.output
+    assert "is self-signed" in first.output
     found = re.search(r"--destination-fingerprint \w+", first.output)
     assert found
     again = CliRunner().invoke(app, [*command, *shlex.split(found[0])])

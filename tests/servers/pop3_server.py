@@ -30,7 +30,7 @@ class Pop3Server:
     unreadable: set[int] = field(default_factory=set)
     #: Sent instead of the whole message, as it stands.
     raw: dict[int, bytes] = field(default_factory=dict)
-    #: Certificate and key, where it speaks TLS from the first byte.
+    #: Certificate and key, where it uses implicit TLS.
     secured: tuple[bytes, bytes] | None = None
     #: LIST is refused.
     no_list: bool = False

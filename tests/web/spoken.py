@@ -162,7 +162,7 @@ NOT_SHOWN: Final = (
 _SHOWN_CERTIFICATE: Final = (
     "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"
 )
-_PIN: Final = "if its owner confirms that it is right as it is, accept it with --source-fingerprint 00ff"
+_PIN: Final = "if its administrator confirms this certificate, pin it with --source-fingerprint 00ff"
 #: Sentences as they are put together from parts, and as the form says them of a side.
 COMPOSED: Final = (
     "Mozilla's public database says so (https://autoconfig.example/v1.1/)", "the domain's own autoconfig says so (https://x.example)",
