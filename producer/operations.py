@@ -141,6 +141,8 @@ def caps_of(store: Store) -> Caps:
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
     """Pause, resume or cancel the import or one mailbox; how many mailboxes it changes. What was cancelled goes on as by
     `retry`. 0: it was so already, or there is nothing left that it could change."""
+    # `request` may have been read before somebody else paused or resumed.
+    request = store.import_(request.import_id) or request
     if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
         return went_on
     if not login and word is request.control and word is not Control.CANCEL:

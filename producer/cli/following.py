@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping, Sequence
@@ -67,6 +68,14 @@ class Watch:
             self.pause_seconds = 2.0
             return self._last
 
+    def leave(self) -> None:
+        """Looks for the last time, before the end, and says what the import waits for: the display may not have come to it yet, or
+        takes it away."""
+        with contextlib.suppress(StoreError):
+            self._rows_due = 0.0
+            for line in waiting_lines(self._looked()):
+                self._shown.say(line)
+
     def _looked(self) -> Progress:
         store = self._ground.store
         request = store.import_(self._import_id)
@@ -81,11 +90,7 @@ class Watch:
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
             self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
-        rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
-        progress = tallying.progress(
-            request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
-        )
-        if time.monotonic() >= self._rows_due and not progress.finished:
+        elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
@@ -93,6 +98,10 @@ class Watch:
             self._waits = operations.waits_of(store, request)
             self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
+        rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
+        progress = tallying.progress(
+            request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
+        )
         self._shown.show(progress, self._rows, self._groups)
         self._last, self.pause_seconds = progress, LOOK_SECONDS
         return progress
@@ -202,6 +211,8 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
                 interrupted.wait(watch.pause_seconds)
                 ground.ensure()
                 progress = watch.look()
+            if not progress.finished:
+                watch.leave()
         if not progress.finished:
             say(f"no longer watching; {ground.nobody_works() or 'the import goes on'}")
             return INTERRUPTED

@@ -189,6 +189,7 @@ def _wait(
         if progress.finished:
             return progress
         interrupted.wait(watch.pause_seconds)
+    watch.leave()
     return None
 
 

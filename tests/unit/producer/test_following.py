@@ -8,7 +8,7 @@ from typing import Any, cast
 from producer import operations
 from producer.cli.following import Watch
 from shared.lifecycle import Control
-from shared.model import Stranded
+from shared.model import Stranded, Wait
 from tests.unit.producer.test_operations import Desk
 
 
@@ -25,3 +25,20 @@ def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
     waiting[0] = Stranded()
     ended = watch.look()
     assert (ended.finished, ended.stranded) == (True, Stranded())
+
+
+def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
+    desk = Desk()
+    request = desk.submit("anna")
+    said: list[str] = []
+    ground = SimpleNamespace(store=desk.store)
+    shown = SimpleNamespace(show=lambda *seen: None, say=said.append)
+    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    watch.look()
+    desk.store.refusing = lambda: "it is out of memory"  # type: ignore[method-assign]
+    desk.store.waits = lambda import_id: [Wait(what="rate", why="10 MB a day are used up", mailboxes=1)]  # type: ignore[method-assign]
+    watch.leave()
+    assert said == [
+        "the state store takes no writes: it is out of memory; work goes on when it does",
+        "10 MB a day are used up (1 mailbox)",
+    ]

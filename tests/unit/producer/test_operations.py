@@ -152,6 +152,17 @@ def test_pause_concerns_one_mailbox_or_all() -> None:
         operations.control(desk.store, desk.ring, request, Control.PAUSE, "nobody")
 
 
+def test_what_changed_since_the_import_was_read_counts() -> None:
+    desk = Desk()
+    read_before = desk.submit("a", "b")
+    assert operations.control(desk.store, desk.ring, read_before, Control.PAUSE) == 2
+    assert operations.control(desk.store, desk.ring, read_before, Control.PAUSE) == 0, "it is paused already"
+    assert operations.control(desk.store, desk.ring, read_before, Control.RUN) == 2
+    assert operations.find_import(desk.store, read_before.import_id).control is Control.RUN
+    assert operations.control(desk.store, desk.ring, read_before, Control.CANCEL) == 2
+    assert operations.control(desk.store, desk.ring, read_before, Control.RUN) == 2, "cancelled, they are queued again"
+
+
 def test_limits_have_names() -> None:
     desk = Desk()
     operations.set_limit(desk.store, "source_host:mail.example", 3)
