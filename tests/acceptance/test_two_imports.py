@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import zlib
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -55,10 +56,12 @@ def _doubles(*boxes: tuple[Box, Box]) -> int:
 
 @pytest.fixture
 def people(office: Office, request: pytest.FixtureRequest) -> dict[str, tuple[Box, Box]]:
-    """Three people with mail, of names that no other test has."""
-    names = [f"{name}-{request.node.name[5:25]}".replace("_", "-").replace("[", "-").replace("]", "") for name in "abc"]
+    """Three people with mail, of names that no other test has: the servers keep the mail of earlier tests."""
+    whole = zlib.crc32(request.node.name.encode())  # the first letters are those of each parametrization
+    names = [f"{name}-{request.node.name[5:25]}-{whole:08x}".replace("_", "-") for name in "abc"]
     accounts = office.accounts(*names)
-    for seed, (old, _) in enumerate(accounts.values(), start=1):
+    for seed, (old, new) in enumerate(accounts.values(), start=1):
+        assert not old.seen() + new.seen(), "another test has the name"
         old.fill(FOLDERS, seed=seed)
     return accounts
 
