@@ -30,7 +30,8 @@ neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
 
 #: Whoever writes beside us is not looked for.
 NO_LOOK = """
-from worker import arrivals
+from worker import arrivals, lane
+lane.Lane._unsettled_seconds = lambda self, lease: 0.0
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
 arrivals.Arrivals.unlike = lambda self, *_: False
 """
