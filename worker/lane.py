@@ -154,7 +154,9 @@ class Lane:
             except SettleLater as later:
                 result = "in_doubt"
                 self._sessions.close()
-                self._place.store.release(lease, how="wait", delay_seconds=later.seconds)
+                # Who only waits to verify writes nothing: others need not wait for that.
+                how = "late" if lease.unit.kind is UnitKind.VERIFY else "wait"
+                self._place.store.release(lease, how=how, delay_seconds=later.seconds)
             except _Split:
                 result = "split"
             except Exception as error:

@@ -220,8 +220,9 @@ class WorkStore(Protocol):
         hold_seconds: float = 0,
         again_seconds: float = 0,
     ) -> None:
-        """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "park", "replan". What is parked
-        with `again_seconds` is queued again by `reap` when they are over, unless a person acted before."""
+        """Gives the unit back. `how`: "again" (the attempt counts), "wait" (it does not), "late" (the same, and another
+        mailbox may have the destination meanwhile), "park", "replan". What is parked with `again_seconds` is queued again by
+        `reap` when they are over, unless a person acted before."""
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
         """A server asked to leave "scope:key" alone for so long, in these words. What was said before is never shortened.

@@ -16,7 +16,7 @@
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
-| destinations                      | HASH | destination → the mailbox that has it: from its claim until it is settled |
+| destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |
 | parting                           | ZSET | destination of a settled mailbox that may have something on the wire, until (ms) |
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;

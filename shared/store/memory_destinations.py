@@ -1,5 +1,5 @@
 """The part of the model that says whose a destination mailbox is: one mailbox's at a time, from the claim of its plan until it is
-settled. Plain Python; its callers hold the lock."""
+settled, or only waits to verify. Plain Python; its callers hold the lock."""
 
 from __future__ import annotations
 
@@ -62,7 +62,8 @@ class Destinations:
             self._refresh_others(destination)
 
     def leave_destination(self, m: MailboxRow) -> None:
-        """The mailbox is settled. While a lane is still at it, or something is in doubt, nobody else is let in for a while."""
+        """The mailbox is settled, or only waits to verify. While a lane is still at it, or something is in doubt, nobody else is
+        let in for a while."""
         if self.destinations.get(m.destination_key) != m.mailbox.mailbox_id:
             return
         rows = [self.units[u] for u in m.open]

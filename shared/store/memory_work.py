@@ -164,7 +164,9 @@ class Work(Identity):
             rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
         else:
             rows.make_ready(row)
-        if how == "park":
+        if how == "late":
+            rows.leave_destination(m)
+        elif how == "park":
             rows.move(m, "park")
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])

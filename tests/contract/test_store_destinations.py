@@ -162,6 +162,45 @@ def test_a_lane_at_work_keeps_it_when_its_mailbox_is_cancelled(store: Store, clo
     assert take(store, "b").mailbox.mailbox_id == two.mailbox_id
 
 
+def test_who_only_waits_to_verify_lets_others_in_and_verifies_after_them(store: Store, clock: Clock) -> None:
+    _, one = _open(store, "pilot")
+    _plan(store, take(store, "a"))
+    copy(store, take(store, "a"), 1)
+    second, two = _open(store, "accounts")
+    verification = take(store, "a")
+    assert verification.unit.kind is UnitKind.VERIFY
+    store.release(verification, how="late", delay_seconds=120)
+    assert store.waits(second.import_id) == []
+    assert _behind(store, two) == ""
+    lease = take(store, "b")
+    assert lease.mailbox.mailbox_id == two.mailbox_id
+    assert lease.neighbours == (Neighbour(mailbox_id=one.mailbox_id, same_source=True),)
+    clock.forward(121)
+    store.attend("b", [lease], extend=True)
+    store.reap(100)
+    store.release(lease, how="wait")
+    lease = take(store, "b")
+    assert lease.mailbox.mailbox_id == two.mailbox_id, "its time is over, and the other writes still"
+    assert _behind(store, one) == "import accounts"
+    _plan(store, lease)
+    copy(store, take(store, "b"), 1)
+    store.finish(take(store, "b"))
+    lease = take(store, "a")
+    assert (lease.mailbox.mailbox_id, lease.unit.kind) == (one.mailbox_id, UnitKind.VERIFY)
+    assert lease.unit.attempts == 1, "to wait was no attempt"
+    store.finish(lease)
+    run_out(store)
+
+
+def test_a_verification_that_is_put_off_for_another_reason_keeps_it(store: Store) -> None:
+    _open(store, "pilot")
+    _plan(store, take(store, "a"))
+    copy(store, take(store, "a"), 1)
+    _open(store, "accounts")
+    store.release(take(store, "a"), how="wait", delay_seconds=120)
+    assert store.claim("b") is None
+
+
 def test_a_mailbox_that_is_begun_again_in_that_while_has_it_still(store: Store, clock: Clock) -> None:
     first, one = _open(store, "pilot")
     _plan(store, take(store, "a"))

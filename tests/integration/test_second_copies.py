@@ -61,6 +61,34 @@ def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed
     assert len(stage.noted("undone")) == (10 if waits else 0)
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_another_import_goes_on_meanwhile_and_nothing_stands_twice(wires: Wires, early: bool) -> None:
+    """What was sent twice arrives a first time before the other import begins (`early`), or when it is done."""
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(stage)
+    if early:
+        held_back.release()
+        held_back.await_done()
+    other.store, other.import_id, other.time = stage.store, f"{stage.import_id}2", stage.time
+    wires.fill(1, first=11)
+    other.to_the_end(limit=1)
+    assert not stage.finished, "it waits still"
+    assert other.outcomes() == {"already_present": 10, "copied": 1}
+    if not early:
+        held_back.release()
+        held_back.await_done()
+    assert wires.bodies().total() == 21
+    stage.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+    assert len(stage.noted("undone")) == 10
+    other.to_the_end()
+    assert wires.bodies() == wires.sent()
+    assert other.outcomes() == {"already_present": 10, "copied": 1}
+    assert not other.noted("missing")
+
+
 def test_what_was_all_found_is_not_waited_for(wires: Wires) -> None:
     wires.fill(10)
     proxy = wires.destination.faults.add(late(rb"^APPEND"))

@@ -52,7 +52,7 @@ local function wanted(m)
 end
 
 -- Who has a mailbox's destination, if another has it. It belongs to one mailbox at a time, from the claim of its plan until it is
--- settled; of a mailbox that an older version wrote nobody knows which it is.
+-- settled, or only waits to verify; of a mailbox that an older version wrote nobody knows which it is.
 local function occupant(m, destination)
   local holder = destination and redis.call('HGET', P .. 'destinations', destination)
   if holder and holder ~= m and redis.call('EXISTS', mailbox_key(holder)) == 1 then return holder end
@@ -136,8 +136,8 @@ local function free_destination(destination)
   if redis.call('HDEL', P .. 'destinations', destination) == 1 then refresh_others(destination, '') end
 end
 
--- The mailbox is settled. Where a lane is still at it, or something is in doubt, messages may arrive for a while: so long nobody else
--- is let in.
+-- The mailbox is settled, or only waits to verify. Where a lane is still at it, or something is in doubt, messages may arrive
+-- for a while: so long nobody else is let in.
 local function leave_destination(m)
   local destination = redis.call('HGET', mailbox_key(m), 'destination_key')
   if not destination or redis.call('HGET', P .. 'destinations', destination) ~= m then return end

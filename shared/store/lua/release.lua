@@ -1,5 +1,6 @@
 -- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
+-- 'late' (the same, and nothing is written until then: another mailbox may have the destination meanwhile),
 -- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
@@ -26,7 +27,9 @@ if delay > 0 then
 else
   make_ready(u)
 end
-if how == 'park' then
+if how == 'late' then
+  leave_destination(m)
+elseif how == 'park' then
   move_mailbox(m, 'park')
   set_again(m, tonumber(ARGV[9]))
   settle_import(redis.call('HGET', key, 'import'))
