@@ -38,7 +38,9 @@ def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store,
 
 
 @pytest.mark.parametrize(("folder", "over"), [("INBOX", False), ("", True)])
-def test_a_plan_ends_its_own_trouble_and_not_that_of_a_copy(store: Store, clock: Clock, folder: str, over: bool) -> None:
+def test_a_plan_ends_its_own_trouble_and_not_that_of_a_copy(
+    store: Store, clock: Clock, folder: str, over: bool
+) -> None:
     """Whether a full mailbox has room is not seen by planning it again."""
     whole, mailbox, _ = planned(store, (1, 10))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
