@@ -104,7 +104,9 @@ class Work(Identity):
         m = rows.mailboxes[unit.mailbox_id]
         folder = rows.folders.get(unit.folder_id)
         rows.drop_unit(unit.unit_id)
-        rows.get_on(m)
+        # A plan writes no message: it does not show that what stopped a copy is over, such as a full mailbox.
+        if unit.kind is not UnitKind.PLAN or not (m.mailbox.failure and m.mailbox.failure.folder):
+            rows.get_on(m)
         if folder:
             if records:
                 folder.ledger[unit.unit_id] = tuple(records[0].records)

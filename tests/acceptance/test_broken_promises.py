@@ -89,7 +89,10 @@ def test_check_finds_an_inbox_that_cannot_be_opened(
     assert said.startswith("BAD row 2  anna@example.org")
     side = ("source", "destination")[at]
     assert f"{side}: cannot open INBOX\n" in said
-    assert "Unsafe Login. Please contact the provider" in said
+    group = f"BAD {side}: cannot open INBOX: Unsafe Login. Please contact the provider"
+    lines = said.splitlines()
+    (at_group,) = [at for at, line in enumerate(lines) if line.startswith(group)]
+    assert lines[at_group + 1] == "    → see what the server says", "the advice stands at the server's words"
 
 
 def test_every_report_says_that_a_folder_was_not_read(office: Office, ends: tuple[FaultyServer, FaultyServer]) -> None:

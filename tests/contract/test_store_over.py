@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.model import Failure
+from shared.model import Failure, UnitKind
 from shared.store import Store
 from shared.store.redis import RedisStore
 from tests.contract.store_kit import Clock, copy, planned, take
@@ -35,6 +35,24 @@ def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store,
     clock.forward(5)
     store.release(take(store), how="wait", failure=replace(AWAY, at=2.0))
     assert _over(store, mailbox.mailbox_id) == 0
+
+
+@pytest.mark.parametrize(("folder", "over"), [("INBOX", False), ("", True)])
+def test_a_plan_ends_its_own_trouble_and_not_that_of_a_copy(
+    store: Store, clock: Clock, folder: str, over: bool
+) -> None:
+    """Whether a full mailbox has room is not seen by planning it again."""
+    whole, mailbox, _ = planned(store, (1, 10))
+    store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
+    store.release(take(store), how="park", failure=replace(AWAY, folder=folder), again_seconds=60)
+    clock.forward(61)
+    store.reap(5)
+    lease = take(store)
+    assert lease.unit.kind is UnitKind.PLAN
+    store.finish(lease)
+    assert bool(_over(store, mailbox.mailbox_id)) is over
+    copy(store, take(store), 1)
+    assert _over(store, mailbox.mailbox_id)
 
 
 def test_a_store_that_takes_writes_says_so(store: Store) -> None:

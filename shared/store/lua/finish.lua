@@ -15,7 +15,9 @@ local import = redis.call('HGET', mailbox_key(m), 'import')
 if ARGV[4] ~= '' and folder ~= '' then redis.call('HSET', folder_key(folder) .. ':ledger', u, ARGV[4]) end
 if ARGV[5] == '1' then mark_checked(folder, u) end
 drop_unit(m, u)
-get_on(m)
+-- A plan writes no message: it does not show that what stopped a copy is over, such as a full mailbox.
+local failed = kind == 'plan' and redis.call('HGET', mailbox_key(m), 'failure')
+if not failed or cjson.decode(failed).folder == '' then get_on(m) end
 if folder ~= '' then next_batch(folder) end
 if kind == 'plan' then move_mailbox(m, 'planned') end
 if kind == 'verify' and move_mailbox(m, 'verified') then
