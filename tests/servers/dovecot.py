@@ -227,8 +227,9 @@ class Dovecot:
         root = home / "Maildir"
         return root if folder.upper() == "INBOX" else root / ("." + inner.replace(self._settings.separator, "."))
 
-    def wipe_uidlist(self, login: str, folder: str = "INBOX") -> None:
-        """Lose UIDs and indexes, so that the folder has another UIDVALIDITY when it is next opened. Maildir only."""
+    def wipe_uidlist(self, login: str, folder: str = "INBOX", *, uidvalidity: int = 0) -> None:
+        """Lose UIDs and indexes, so that the folder has this UIDVALIDITY when it is next opened; another one where it is 0.
+        Maildir only."""
         if self._settings.mail_format != "maildir":
             raise ValueError("only a maildir has a uidlist")
         place, root = self.mail_folder(login, folder), self._accounts[login][1] / "Maildir"
@@ -239,7 +240,7 @@ class Dovecot:
         for path in [*place.glob("dovecot.index*"), *root.glob("dovecot.list.index*")]:
             path.unlink()
         # Without the file Dovecot takes the current second, which may be the old value again.
-        uidlist.write_text(f"3 V{int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
+        uidlist.write_text(f"3 V{uidvalidity or int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
 
     def configure(self, *, extra: str) -> None:
         """Other settings beside those of `Settings`, for sessions opened from now on."""
