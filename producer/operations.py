@@ -175,6 +175,7 @@ def retry(
     """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
     only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is; `only`: only
     these."""
+    request = store.import_(request.import_id) or request  # as in `control`
     chosen = [
         pair
         for pair in find_mailboxes(store, request, login)

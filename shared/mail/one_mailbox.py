@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol, runtime_checkable
 
 from shared.mail import FolderStatus, MailSource
@@ -25,6 +25,13 @@ class NamesUids(Protocol):
 
     def names_uidvalidity(self, uidvalidity: int) -> bool:
         """Whether every message's id names this UIDVALIDITY."""
+
+
+def ids_name(ids: Collection[bytes], uidvalidity: int) -> bool:
+    """Whether every unique-id of a maildrop names this UIDVALIDITY: Dovecot's in hexadecimal, Cyrus's and Courier's as a number."""
+    # A number by itself: UIDVALIDITY 1, which some servers give to every folder, stands inside nearly every id.
+    spelled = re.compile(rb"(?<![0-9a-z])%d(?![0-9a-z])|%08x" % (uidvalidity, uidvalidity))
+    return bool(ids) and all(spelled.search(one.lower()) for one in ids)
 
 
 def may_be_one(one: Endpoint, other: Endpoint) -> bool:

@@ -26,6 +26,7 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, Listed
 from shared.mail.flights import raise_first
 from shared.mail.grammar import clean_text
 from shared.mail.header_date import received_at
+from shared.mail.one_mailbox import ids_name
 from shared.mail.pop3 import Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
 from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
@@ -76,9 +77,8 @@ class Pop3Source:
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
 
     def names_uidvalidity(self, uidvalidity: int) -> bool:
-        """See `shared.mail.one_mailbox.NamesUids`: Dovecot's ids hold it in hexadecimal, Cyrus's and Courier's as a number."""
-        spelled = (b"%d" % uidvalidity, b"%08x" % uidvalidity)
-        return bool(self._ids) and all(any(text in one.lower() for text in spelled) for one in self._ids)
+        """See `shared.mail.one_mailbox.NamesUids`."""
+        return ids_name(self._ids, uidvalidity)
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Nothing has to be opened."""
