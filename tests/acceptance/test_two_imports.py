@@ -195,6 +195,8 @@ def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, 
     """Neither store knows of the other: whoever comes second sees it by the UIDs, stops, and goes on when a person says so."""
     if not protected:
         _unprotected(office, NO_LOOK)
+        # Slow enough that the second begins long before the first is done.
+        office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "100"
     listed = _list(office, people, "people")
     other = replace(office, home=office.home / "other")
     other.home.mkdir()
