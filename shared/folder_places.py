@@ -227,17 +227,19 @@ class Places:
             path = (*parent, own)
         if len(self._wire(path)) > self._rules.longest_octets:
             why.append(f"longer than {self._rules.longest_octets} octets: shortened")
-            path = self._nearest(name, parent, own)
+            path = self._nearest(name, parent, own, chosen=chosen)
         elif not self.is_free(path):
             why.append(f"{display(path)} is another folder there")
-            path = self._nearest(name, parent, own)
+            path = self._nearest(name, parent, own, chosen=chosen)
         return path, why
 
-    def _nearest(self, name: bytes, parent: Path, own: str) -> Path:
+    def _nearest(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> Path:
         """`own` with a hash of the source's name behind it, shortened as needed; that depends on nothing else, so it
         is the same in every pass. Further hashes are for names made to collide."""
         while len(parent) > len(self.root) and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
             parent = parent[:-1]
+        if not chosen:  # without the levels that were too long it may lead elsewhere
+            own = self._outside(parent, own)
         for attempt in count():
             digest = blake2b(b"%d " % attempt + name, digest_size=4).hexdigest()
             path = (*parent, self._cut(parent, own, f"{self._sign}{digest}"))

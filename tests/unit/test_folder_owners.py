@@ -109,6 +109,15 @@ class TestAtTheDestination:
         beside = "INBOX.pub_.x" if public else "INBOX.pub.x"
         assert [decode_name(m.destination_name) for m in mapped] == ["INBOX", beside, "INBOX.Work"]
 
+    def test_a_name_that_is_too_long_loses_its_upper_levels_and_stays_the_accounts_own(self) -> None:
+        spaces = (
+            Namespace(prefix=b"", separator=None, owner=Owner.PERSONAL),
+            Namespace(prefix=b"Sent", separator=None, owner=Owner.OTHER),
+        )
+        here = replace(listing(separator=None), namespaces=spaces)
+        (mapped,) = (m for m in map_folders(listing(f"{'x' * 300}/Sent"), here) if not m.skip)
+        assert Tree(here).owner(mapped.destination_name) is Owner.PERSONAL
+
     @given(_listings(), _listings(), st.sets(st.sampled_from([b"shared", b"Sent", b"a", b"A", b"Trash", b"x"])))
     @settings(max_examples=300, deadline=None)
     def test_never_there_by_accident_never_two_in_one_and_the_same_again(
