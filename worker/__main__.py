@@ -14,6 +14,7 @@ import dramatiq
 
 from shared.broker import make_broker, ring
 from shared.config import Settings, load_settings, redis_urls
+from shared.core_dumps import forbid_core_dumps
 from shared.credentials import Vault
 from shared.errors import MailhaulError
 from shared.logs import configure_logging, get_logger
@@ -44,6 +45,7 @@ POLL_MS = 200
 
 def main() -> int:
     """Runs until told to stop; the exit code."""
+    forbid_core_dumps()
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from producer.cli import finding_verbs, following_verbs, intake_verbs, running_verbs, steering_verbs, web_verbs
 from producer.cli.grouped_help import GroupedHelp
+from shared.core_dumps import forbid_core_dumps
 
 EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
@@ -83,4 +84,5 @@ for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, runni
 
 def main() -> None:
     """The console script."""
+    forbid_core_dumps()
     app(prog_name="mailhaul")

@@ -17,6 +17,7 @@ from dramatiq.errors import DramatiqError
 from producer.coordinator.tick import LEAD_SECONDS, Coordinator
 from shared.broker import make_broker, ring
 from shared.config import Settings, load_settings, redis_urls
+from shared.core_dumps import forbid_core_dumps
 from shared.errors import MailhaulError, StoreError
 from shared.jobs import QUEUES
 from shared.logs import configure_logging, get_logger
@@ -93,6 +94,7 @@ class Pulse:
 
 def main() -> int:
     """Runs until told to stop; the exit code."""
+    forbid_core_dumps()
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)

@@ -15,6 +15,7 @@ from producer.web.making import makers_of
 from producer.web.pulse import Counted, Pulse
 from producer.web.roles import roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
+from shared.core_dumps import forbid_core_dumps
 from shared.errors import MailhaulError, UsageError
 from shared.logs import configure_logging, get_logger
 from shared.mail import dialing
@@ -30,6 +31,7 @@ from shared.store.shelf import Shelf
 
 def main() -> int:
     """Runs until told to stop; the exit code."""
+    forbid_core_dumps()
     try:
         settings = load_settings()
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)

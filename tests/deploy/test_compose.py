@@ -28,6 +28,7 @@ def test_every_service_is_hardened(name: str) -> None:
     service = SERVICES[name]
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
+    assert service["ulimits"] == {"core": 0}
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert name.startswith("demo-") or not service["user"].startswith("0"), "only the sample Dovecots begin as root"
     assert "privileged" not in service

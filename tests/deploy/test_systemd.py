@@ -61,6 +61,7 @@ def test_each_runs_as_nobody_in_particular_and_gets_its_own_secrets(path: Path) 
     assert service["ProtectSystem"] == ["strict"]
     assert service["CapabilityBoundingSet"] == [""]
     assert service["Restart"] == ["always"]
+    assert service["LimitCORE"] == ["0"]
     files = {value.split(":")[1] for value in service["LoadCredential"]}
     wanted = {"redis-url"} | ({"secret-key"} if role != "coordinator" else set())
     wanted |= {"web-token"} if role == "producer" else set()

@@ -1,0 +1,58 @@
+"""No process of ours leaves an image of its memory behind: each is started as an operator starts it, and asked as it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks prctl")
+
+#: What every process begins with: at its end it writes down its limit and whether it may be dumped (PR_GET_DUMPABLE).
+ASKS = """
+import atexit, ctypes, json, os, resource
+def _tell():
+    told = [resource.getrlimit(resource.RLIMIT_CORE), ctypes.CDLL(None).prctl(3, 0, 0, 0, 0)]
+    with open(os.environ["TOLD"], "w") as file:
+        json.dump(told, file)
+atexit.register(_tell)
+"""
+#: The same, and the protection does nothing.
+UNPROTECTED = "import shared.core_dumps\nshared.core_dumps.forbid_core_dumps = lambda: None\n"
+
+#: Each ends at once: there is no Redis here, or nothing to do.
+STARTS = [
+    ["-m", "worker"],
+    ["-m", "producer.coordinator"],
+    ["-m", "producer.web"],
+    ["-m", "producer", "list"],
+    ["-c", "from producer.cli import main; main()", "list"],
+]
+
+
+def told_by(arguments: list[str], home: Path, text: str) -> object:
+    """What this process says of itself."""
+    (home / "sitecustomize.py").write_text(text)
+    told = home / "told.json"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
+    environment |= {"PYTHONPATH": f"{home}:{ROOT}", "TOLD": str(told), "MAILHAUL_STATE_DIR": str(home / "state")}
+    subprocess.run(
+        [sys.executable, *arguments], cwd=ROOT, env=environment, capture_output=True, timeout=60, check=False
+    )
+    return json.loads(told.read_text())
+
+
+@pytest.mark.parametrize("arguments", STARTS, ids=lambda arguments: arguments[1].split(";")[0])
+def test_none_can_be_dumped(arguments: list[str], tmp_path: Path) -> None:
+    assert told_by(arguments, tmp_path, ASKS) == [[0, 0], 0]
+
+
+def test_one_without_the_protection_could_be(tmp_path: Path) -> None:
+    """The negative control."""
+    assert told_by(["-m", "worker"], tmp_path, ASKS + UNPROTECTED)[1] == 1  # type: ignore[index]
