@@ -9,6 +9,7 @@ from typing import Any, Final
 from shared.accounts import AccountService
 from shared.accounts.address import SECRETIVE, ServiceUrl
 from shared.accounts.api import Api, http_client
+from shared.accounts.discreet import Discreet
 from shared.credentials import Secret
 from shared.errors import UsageError
 
@@ -28,7 +29,7 @@ def open_service(url: ServiceUrl, secret: Secret) -> AccountService:
     settling = url.number("settle", SETTLING.get(url.kind, 0.0))
     service = _made(url, secret, settling)
     service.settling_seconds = settling
-    return service
+    return Discreet(service, secret)
 
 
 def _made(url: ServiceUrl, secret: Secret, settling: float) -> AccountService:

@@ -11,6 +11,8 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from shared.masking import masked
+
 #: Longest keyword that is passed on. Dovecot takes 50 characters, Cyrus and pymap 300; past this it is not a keyword.
 KEYWORD_LIMIT = 255
 
@@ -87,11 +89,8 @@ def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[
     at most `limit` characters."""
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
-    for secret in hidden:
-        shown = shown.replace(secret, "***")
+    shown = masked(shown[: limit * 40], hidden)
     # categories Cc, Cf (bidi marks), Cs, Co, Cn: nothing a person could read, much that could fool a terminal
     shown = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in shown[: limit * 20])
-    shown = " ".join(shown.split())
-    for secret in hidden:
-        shown = shown.replace(secret, "***")
+    shown = masked(" ".join(shown.split()), hidden)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

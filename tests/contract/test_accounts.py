@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import stat
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ import pytest
 
 from shared.accounts import AccountService, NewAccount
 from shared.accounts.address import parse_service
+from shared.accounts.discreet import Discreet
 from shared.accounts.opening import open_service
 from shared.credentials import Secret
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
@@ -30,7 +32,7 @@ from tests.servers.account_apis import (
     WebhookApi,
     Yandex360Api,
 )
-from tests.servers.http_api import Said
+from tests.servers.http_api import Asked, Said
 from tests.servers.scim import ScimServer
 
 PASSWORD = "pass-canary-5e1f"
@@ -198,6 +200,32 @@ def test_a_wrong_secret_is_told(http: Service) -> None:
     assert isinstance(found, Rejected)
     assert "--accounts-secret-file" in found.advice
     assert http.accounts() == {}
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 409, 422, 500])
+@pytest.mark.parametrize("kind", ["mailcow", "stalwart", "yandex360", "webhook"])
+def test_a_service_that_repeats_what_it_was_given_shows_no_secret(kind: str, status: int, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        found = _service(kind, tmp_path, stack)
+        answer = found.api.answer
+
+        def repeated(asked: Asked) -> Said:
+            if PASSWORD.encode() not in asked.body:
+                return answer(asked)
+            told = f"no {PASSWORD}: {asked.body.decode()} {b64encode(asked.body).decode()} {asked.headers}"
+            return Said(
+                status=status, body={"message": told, "error": told, "msg": told, "reason": told, "detail": told}
+            )
+
+        found.api.answer = repeated
+        said = str(found.adapter.ensure(ANNA, lambda: None))
+        assert PASSWORD not in said
+        assert SECRET not in said
+        assert b64encode(PASSWORD.encode()).decode()[:12] not in said
+        assert isinstance(found.adapter, Discreet)
+        bare = str(found.adapter._service.ensure(ANNA, lambda: None))
+        if status == 500:
+            assert PASSWORD in bare, "the control is dead: the service did not repeat it"
 
 
 def test_a_service_that_is_not_there_is_waited_for() -> None:

@@ -1,0 +1,43 @@
+"""An account service whose words repeat no secret: neither its own nor the new account's password."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+from shared.accounts import AccountService, Intend, NewAccount
+from shared.credentials import Secret
+from shared.masking import masked
+from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected, Retry
+
+_Outcome = TypeVar("_Outcome", Ensured, Looked)
+
+
+class Discreet:
+    """`AccountService` around another one: services put the request into their answer, and that goes into reports."""
+
+    def __init__(self, service: AccountService, secret: Secret) -> None:
+        self._service, self._secret = service, secret
+        self.settling_seconds = service.settling_seconds
+
+    def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
+        """As the service says, without secrets."""
+        return self._hidden(self._service.ensure(account, intend), account)
+
+    def look(self, account: NewAccount) -> Looked:
+        """As the service says, without secrets."""
+        return self._hidden(self._service.look(account), account)
+
+    def close(self) -> None:
+        """Lets connections go."""
+        self._service.close()
+
+    def _hidden(self, outcome: _Outcome, account: NewAccount) -> _Outcome:
+        secrets = (account.password.reveal(), self._secret.reveal(), self._secret.reveal().partition(":")[2])
+        match outcome:
+            case Retry():
+                return replace(outcome, why=masked(outcome.why, secrets))
+            case Rejected():
+                return replace(outcome, reason=masked(outcome.reason, secrets), advice=masked(outcome.advice, secrets))
+            case Created() | Adopted() | Missing():
+                return outcome

@@ -1,0 +1,105 @@
+"""Secrets hidden in a text that somebody else wrote: a server or service that repeats what it was given, in any dress.
+
+A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal text, in
+base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+import string
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+MASK: Final = "***"
+
+#: Shorter ones are hidden as they are and in no dress: nearly any text holds them by chance.
+_SHORTEST: Final = 4
+#: A longer secret is looked for in pieces of so many characters.
+_PIECE: Final = 32
+#: Characters of base64 that are no chance.
+_SURE: Final = 4
+#: What may stand between two characters where a text is split over lines.
+_GAP: Final = r"(?:=?\s{1,9})?"
+_BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
+#: Characters at the beginning of a secret whose end was cut off with the text.
+_CUT: Final = 6
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text with `MASK` in place of each of these secrets, however it is written there."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, MASK)
+        for piece in _pieces(secret):
+            text = _pattern(piece).sub(MASK, text)
+            for core in _in_base64(piece):
+                text = _without_runs(text, core)
+    return text
+
+
+def _pieces(secret: str) -> Iterator[str]:
+    for at in range(0, len(secret), _PIECE):
+        piece = secret[at : at + _PIECE]
+        if len(piece) >= _SHORTEST:
+            yield piece
+
+
+def _pattern(piece: str) -> re.Pattern[str]:
+    """The whole piece in any dress, or, at the end of the text, its beginning."""
+    letters = [_dresses(letter) for letter in piece]
+    hexadecimal = r"[\s:-]?".join(f"{octet:02x}" for octet in piece.encode("utf-8", "surrogatepass"))
+    ways = [_GAP.join(letters), hexadecimal]
+    if len(letters) > _CUT:
+        cut = ""
+        for letter in reversed(letters[_CUT:-1]):
+            cut = f"(?:{_GAP}{letter}{cut})?"
+        ways.append(_GAP.join(letters[:_CUT]) + cut + r"[\s.…]*\Z")
+    return re.compile("|".join(ways), re.IGNORECASE)
+
+
+def _dresses(letter: str) -> str:
+    """One character, in each way to write it."""
+    ways = [r"\\{0,4}" + re.escape(letter)]
+    ways.append("".join(rf"(?:[%=]|\\{{1,2}}x){octet:02x}" for octet in letter.encode("utf-8", "surrogatepass")))
+    units = letter.encode("utf-16-be", "surrogatepass").hex()
+    ways.append("".join(rf"\\{{1,2}}u{units[at : at + 4]}" for at in range(0, len(units), 4)))
+    ways.append(f"&#(?:0*{ord(letter)}|x0*{ord(letter):x});")
+    if (named := html.escape(letter)) != letter:
+        ways.append(re.escape(named))
+    if letter == " ":
+        ways += [r"\+", "_"]
+    return f"(?:{'|'.join(ways)})"
+
+
+def _in_base64(piece: str) -> Iterator[re.Pattern[str]]:
+    """What base64 makes of the piece wherever it stands among other octets: the characters that it alone decides."""
+    for octets in {piece.encode("utf-8", "surrogatepass"), piece.encode("utf-16-le", "surrogatepass")}:
+        for before in range(3):
+            coded = base64.b64encode(b"\0" * before + octets + b"\0" * 2).decode("ascii")
+            core = coded[-(-before * 8 // 6) : (before + len(octets)) * 8 // 6]
+            if len(core) >= _SURE:
+                yield re.compile(_GAP.join(map(_either_alphabet, core)))
+
+
+def _either_alphabet(letter: str) -> str:
+    """As RFC 4648 §4 and §5 write it."""
+    return {"+": "[+-]", "/": "[/_]"}.get(letter, letter)
+
+
+def _without_runs(text: str, core: re.Pattern[str]) -> str:
+    """The text without each run of base64 that holds the core."""
+    kept, at = [], 0
+    for found in core.finditer(text):
+        low, high = found.span()
+        if low < at:
+            continue
+        while low > at and text[low - 1] in _BASE64:
+            low -= 1
+        while high < len(text) and text[high] in _BASE64:
+            high += 1
+        kept += [text[at:low], MASK]
+        at = high
+    return "".join(kept) + text[at:]

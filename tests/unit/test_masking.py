@@ -1,0 +1,90 @@
+"""A secret that somebody repeats is hidden, however it is written; other text stays as it is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import json
+import time
+from collections.abc import Callable
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.masking import MASK, masked
+
+PASSWORDS = ["CANARY-pw-88", 'se,cr et"1', "back\\slash&<x>", "пароль-Ж€", "four", "x" * 70 + "END-of-it", "a+b/c d=e"]
+
+
+def sasl(password: str) -> bytes:
+    return b"\0anna\0" + password.encode()
+
+
+DRESSES: dict[str, Callable[[str], str]] = {
+    "plain": lambda p: p,
+    "capitals": lambda p: p.upper(),
+    "quoted": lambda p: '"' + p.replace("\\", "\\\\").replace('"', '\\"') + '"',
+    "json": lambda p: json.dumps({"password": p}),
+    "json twice": lambda p: json.dumps(json.dumps({"password": p}, ensure_ascii=False), ensure_ascii=False),
+    "html": lambda p: html.escape(p),
+    "html numbers": lambda p: "".join(f"&#{ord(c)};" for c in p),
+    "percent": lambda p: quote(p, safe=""),
+    "form": lambda p: quote_plus(p),
+    "every octet percent": lambda p: "".join(f"%{octet:02X}" for octet in p.encode()),
+    "quoted-printable": lambda p: binascii.b2a_qp(p.encode(), quotetabs=True).decode(),
+    "hex": lambda p: p.encode().hex(),
+    "hex with colons": lambda p: p.encode().hex(":").upper(),
+    "escaped octets": lambda p: "".join(f"\\x{octet:02x}" for octet in p.encode()),
+    "base64": lambda p: base64.b64encode(p.encode()).decode(),
+    "base64 for URLs": lambda p: base64.urlsafe_b64encode(p.encode()).decode(),
+    "base64 of SASL PLAIN": lambda p: base64.b64encode(sasl(p)).decode(),
+    "base64 in lines": lambda p: base64.encodebytes(sasl(p) * 4).decode(),
+    "basic": lambda p: base64.b64encode(b"anna@example.org:" + p.encode()).decode(),
+    "split": lambda p: p[:3] + "\r\n\t" + p[3:],
+}
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize("dress", DRESSES)
+def test_it_is_hidden_in_every_dress(password: str, dress: str) -> None:
+    worn = DRESSES[dress](password)
+    if dress == "split" and len(password) < 5:
+        pytest.skip("four letters")
+    shown = masked(f"[AUTHENTICATIONFAILED] cannot do a1 LOGIN u {worn} now", [password])
+    assert MASK in shown
+    assert worn not in shown
+    assert shown.startswith("[AUTHENTICATIONFAILED] cannot do a1 LOGIN u ")
+    assert shown.endswith(" now")
+    rest = shown.removeprefix("[AUTHENTICATIONFAILED] cannot do a1 LOGIN u ")
+    for at in range(len(password) - 3):
+        assert password[at : at + 4] not in rest, "a part of it is left"
+
+
+@pytest.mark.parametrize("kept", range(6, 12))
+def test_its_beginning_is_hidden_where_the_text_was_cut(kept: int) -> None:
+    assert masked("cannot do LOGIN u " + "CANARY-pw-88"[:kept], ["CANARY-pw-88"]) == f"cannot do LOGIN u {MASK}"
+    assert masked(f"no: {'CANARY-pw-88'[:kept]}…", ["CANARY-pw-88"]).startswith(f"no: {MASK}")
+
+
+def test_other_words_stay() -> None:
+    words = "[AUTHENTICATIONFAILED] Authentication failed: invalid password (base64 YWJjZGVm), try again in 30 s"
+    assert masked(words, ["CANARY-pw-88", "q", "hunter2"]) == words.replace("q", MASK)
+
+
+def test_a_short_one_is_hidden_as_it_is() -> None:
+    assert masked("LOGIN u abc ABC", ["abc"]) == f"LOGIN u {MASK} ABC"
+
+
+def test_a_long_token_and_a_long_text_take_no_time() -> None:
+    token = base64.b64encode(bytes(range(256)) * 8).decode()
+    began = time.process_time()
+    assert token[40:60] not in masked("A" * 6000 + token[:1000] + "=" * 5000, [token])
+    assert time.process_time() - began < 5
+
+
+@given(st.text(max_size=200), st.text(min_size=4, max_size=60), st.text(max_size=200))
+def test_never_left_and_never_an_error(before: str, secret: str, after: str) -> None:
+    assert secret not in masked(before + secret + after, [secret]) or secret in MASK
