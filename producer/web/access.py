@@ -20,6 +20,7 @@ from shared.store.principals import Principal, Role
 MOST_TRIES: Final = 20
 #: … and at one name, from wherever they come.
 MOST_TRIES_AT_A_NAME: Final = 10
+_NAMELESS: Final = "give a token: Authorization: Bearer …; `mailhaul token add` makes one"
 _scheme = HTTPBearer(auto_error=False, description="A token of `mailhaul token add`.")
 
 
@@ -59,7 +60,7 @@ def _needs(role: Role) -> Callable[..., Principal]:
     ) -> Principal:
         principal = _by_token(known, request, given.credentials) if given else vouched(request, known)
         if principal is None:
-            raise Refused(401, "give a token: Authorization: Bearer …; `mailhaul token add` makes one")
+            raise Refused(401, _NAMELESS)
         if principal.role < role:
             raise Refused(403, f"this needs the role {role.word}; yours is {principal.role.word}")
         return principal
@@ -73,6 +74,15 @@ def _by_token(known: Counter, request: Request, text: str) -> Principal:
     if principal is None:
         missed(known, request, "token")
         raise Refused(401, "this token is not known")
+    return principal
+
+
+def asker(request: Request, known: Counter) -> Principal:
+    """Who asks the API, in whatever role; a wrong token counts as a guess. Raises `Refused`."""
+    _, text = get_authorization_scheme_param(request.headers.get("authorization"))
+    principal = _by_token(known, request, text) if text else vouched(request, known)
+    if principal is None:
+        raise Refused(401, _NAMELESS)
     return principal
 
 

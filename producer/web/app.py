@@ -22,6 +22,7 @@ from producer.web import (
     surroundings,
 )
 from producer.web.counter import Counter
+from producer.web.gate import Gate
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import Provider
@@ -86,6 +87,7 @@ def make_app(known: Counter) -> FastAPI:
         return {"status": "ok"}
 
     problems.install(app)
+    app.add_middleware(Gate, known=known)
     app.add_middleware(Guard, names=names_of(known.settings))
     app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app

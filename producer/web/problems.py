@@ -54,7 +54,7 @@ def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
     return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
 
 
-def _answer(
+def answer(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
     """As a page for whoever asked for a page."""
@@ -71,35 +71,35 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     def _refused(request: Request, error: Refused) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
-        return _answer(request, error.status, error.detail, {**headers, **error.headers}, **error.more)
+        return answer(request, error.status, error.detail, {**headers, **error.headers}, **error.more)
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:
         detail = f"the manifest has {len(error.errors)} faults, nothing was started"
-        return _answer(request, 422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
+        return answer(request, 422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
 
     @app.exception_handler(UsageError)
     def _usage(request: Request, error: UsageError) -> Response:
-        return _answer(request, 422, str(error))
+        return answer(request, 422, str(error))
 
     @app.exception_handler(StoreError)
     def _store(request: Request, error: StoreError) -> Response:
-        return _answer(request, 503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
+        return answer(request, 503, "the state store does not answer; try again in a moment", {"Retry-After": "2"})
 
     @app.exception_handler(MailhaulError)
     def _ours(request: Request, error: MailhaulError) -> Response:
-        return _answer(request, 409, str(error))
+        return answer(request, 409, str(error))
 
     @app.exception_handler(RequestValidationError)
     def _invalid(request: Request, error: RequestValidationError) -> Response:
         errors = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
-        return _answer(request, 422, "the request is not as docs/api.md says", errors=errors)
+        return answer(request, 422, "the request is not as docs/api.md says", errors=errors)
 
     @app.exception_handler(HTTPException)
     def _http(request: Request, error: HTTPException) -> Response:
-        return _answer(request, error.status_code, str(error.detail), error.headers)
+        return answer(request, error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:
         get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
-        return _answer(request, 500, "a fault of mailhaul; its log says more")
+        return answer(request, 500, "a fault of mailhaul; its log says more")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 
 import httpx2
 import pytest
@@ -126,6 +127,39 @@ def test_an_upload_has_a_limit(house: House) -> None:
     # A body that does not say how long it is.
     pieces = (b" " * 1000 for _ in range(10))
     assert api.post("/manifests", content=pieces, headers={"Content-Type": "application/json"}).status_code == 413
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 20000000", "Transfer-Encoding: chunked"])
+@pytest.mark.parametrize(
+    ("path", "sent", "status"),
+    [
+        ("/api/v1/imports", "", 401),
+        ("/api/v1/manifests", "Authorization: Bearer mh_00_x", 401),
+        ("/new", "", 401),
+        ("/imports/x/add", "Cookie: mailhaul=none", 401),
+        ("/sign-in", "", 413),
+        ("/api/v1/tokens", "", 413),
+    ],
+)
+def test_a_large_body_of_a_stranger_is_not_read(house: House, path: str, sent: str, status: int, length: str) -> None:
+    """The answer comes although nearly nothing of the body does."""
+    house.serve()
+    if "chunked" in length and status == 413:
+        status = 401  # nobody says how long it is
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n{sent}".rstrip() + "\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", house.port), timeout=30) as sock:
+        sock.sendall(head.encode() + b"5\r\nlogin")
+        assert sock.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_large_list_of_somebody_known_is_read(house: House) -> None:
+    """The control; and only where lists go."""
+    house.serve()
+    api = house.client()
+    rows = "".join(f"user{n}@old.example,pw\n" for n in range(5000))
+    assert api.post("/manifests", json={"manifest": "login,password\n" + rows}).status_code == 200
+    assert api.post("/detect", json={"address": "a" * 100_000}).status_code == 413
+    assert api.post("/detect", json={"address": "a" * 60_000}).status_code == 422
 
 
 def test_what_was_sent_is_not_sent_back(house: House) -> None:
