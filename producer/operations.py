@@ -32,7 +32,7 @@ from producer.credentials import (
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
-from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
+from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
@@ -204,7 +204,7 @@ def retry(
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
         complete = mailbox.state is MailboxState.COMPLETE
-        if batches or parked or (complete and (counts.withheld or unreadable_folders(store, mailbox))):
+        if batches or parked or (complete and (counts.withheld or counts.unreadable)):
             again.append((mailbox, batches))
     need_passwords(store, request, [mailbox for mailbox, _ in again])
     store.forgive_logins(request.import_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 
 import pytest
@@ -9,7 +10,10 @@ import pytest
 from producer.web.pages.changed import MOST_ROWS, Changed, read
 from shared.lifecycle import ImportState, MailboxState
 from tests import mail
+from tests.integration.stage import plain
 from tests.servers.dovecot import Dovecot
+from tests.servers.faults import reply
+from tests.servers.faulty import FaultyServer
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, House, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
@@ -154,3 +158,35 @@ def _rehearsed(person: Browser, import_id: str, kind: str) -> str:
     where = person.post(f"/imports/{import_id}/rehearsals", data={"kind": kind}).headers["location"]
     await_ready(lambda: 'class="state done"' in person.get(where).text, 60, f"the {kind}")
     return _words(person.get(where).text)
+
+
+def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(house: House) -> None:
+    with FaultyServer() as source, FaultyServer() as destination:
+        for server in (source, destination):
+            server.add_account("half", PASSWORD)
+        for folder in (b"INBOX", b"Work"):
+            source.behaviour.accounts["half"].folder(folder).add(plain(1))
+        source.faults.add(reply(b'^EXAMINE "?Work', b"NO Unsafe Login", times=None))
+        ports = f"{source.port},{destination.port}"
+        house.serve(MAILHAUL_WEB_ALLOW="127.0.0.0/8", MAILHAUL_WEB_PORTS=ports)
+        house.crew()
+        api = house.client()
+        body = {"name": "half", "manifest": f"login,password\nhalf,{PASSWORD}\n"} | {
+            side: {"server": f"imap://127.0.0.1:{server.port}"}
+            for side, server in (("source", source), ("destination", destination))
+        }
+        import_id = api.post("/imports", json=body).json()["import"]["id"]
+        there = f"/imports/{import_id}"
+        api.post(f"{there}/start")
+        await_ready(lambda: api.get(there).json()["state"] == "finished", 60, "the end")
+        (mailbox,) = api.get(f"{there}/mailboxes").json()["mailboxes"]
+        whole = api.get(there).json()
+    assert (whole["status"], whole["unreadable_folders"]) == ("incomplete", 1)
+    assert (mailbox["state"], mailbox["unreadable_folders"]) == ("incomplete", 1)
+    (line,) = csv.DictReader(api.get(f"{there}/report/results.csv").text.splitlines())
+    assert (line["state"], line["unreadable_folders"]) == ("incomplete", "1")
+    page = house.page(there)
+    assert 'class="state complete"' not in page
+    assert "Folders that cannot be read 1" in _words(page)
+    assert '<span class="state incomplete">incomplete' in house.page("/")
+    assert "  incomplete  " in house.command("list")

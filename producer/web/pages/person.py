@@ -44,7 +44,6 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
         "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
         "left_out": left_out_of(mailbox).note(),
         "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
-        "unreadable": sum(folder.unreadable for folder, _ in folders),
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
     }  # fmt: skip
     if request.headers.get("hx-request") == "true":
