@@ -10,7 +10,6 @@ import pytest
 from shared.errors import LeaseLost, LedgerConflict, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Audit, Failure, Lease, LedgerEntry, Note, Settled, UnitKind
-from shared.model.folders import UNREADABLE
 from shared.store import Store
 from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
@@ -595,19 +594,3 @@ def test_flags_are_kept_as_last_carried_over(store: Store) -> None:
     store.set_flags(lease, plan.folder.folder_id, 0, seen)
     store.set_flags(lease, plan.folder.folder_id, 5, None)
     assert store.flags(plan.folder.folder_id) == seen
-
-
-def test_folders_that_cannot_be_read_are_counted_as_they_are_now(store: Store) -> None:
-    whole, (mailbox,) = start(store)
-    lease = take(store)
-    plan = plan_of(mailbox, "INBOX", (1, 5))
-    refused = replace(plan, folder=replace(plan.folder, note=f"{UNREADABLE}: NO"), batches=(), messages=0, size_bytes=0)
-
-    def counted() -> list[int]:
-        ((_, own),) = store.mailboxes(whole.import_id)
-        ((_, folder),) = store.folders(mailbox.mailbox_id)
-        return [folder.unreadable, own.unreadable, store.import_tally(whole.import_id)[0].unreadable]
-
-    for now, wanted in ((refused, 1), (refused, 1), (plan, 0), (refused, 1), (replace(plan, reset=True), 0)):
-        store.plan_folders(lease, [(now, 1)])
-        assert counted() == [wanted] * 3
