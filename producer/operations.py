@@ -157,7 +157,7 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
         concerned = sum(
             store.control(request.import_id, mailbox.mailbox_id, word)
             for mailbox, _ in find_mailboxes(store, request, login)
-            if word is Control.CANCEL or mailbox.control is not word
+            if word is not Control.PAUSE or mailbox.control is not word
         )
     else:
         concerned = store.control(request.import_id, None, word)
