@@ -6,6 +6,7 @@ Nothing here prints, waits or starts a process. What servers are asked for is in
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -31,7 +32,7 @@ from producer.credentials import (
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
-from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble, unreadable_folders
+from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
@@ -52,6 +53,7 @@ __all__ = [
     "find_mailboxes",
     "folder_trouble",
     "forget",
+    "given_up_by_cancel",
     "import_name",
     "meant_by",
     "prepare_import",
@@ -149,16 +151,29 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
         rows = find_mailboxes(store, request, "") if word is Control.RUN else []
         if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
             return 0
+    # The store counts what was cancelled before as well.
+    most = given_up_by_cancel(store, request, login)[0] if word is Control.CANCEL else None
     if login:
         concerned = sum(
             store.control(request.import_id, mailbox.mailbox_id, word)
             for mailbox, _ in find_mailboxes(store, request, login)
+            if word is not Control.PAUSE or mailbox.control is not word
         )
     else:
         concerned = store.control(request.import_id, None, word)
     if word is Control.RUN:
         ring_some(store, ring, request.import_id)
-    return concerned
+    return concerned if most is None else min(most, concerned)
+
+
+def given_up_by_cancel(store: Store, request: Import, login: str = "") -> tuple[int, int]:
+    """Mailboxes that a cancellation would give up, and those that are complete and stay so. Raises `UsageError`."""
+    if login:
+        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, request, login))
+    else:
+        mailboxes = Counter(store.import_tally(request.import_id)[1])
+    complete = mailboxes[MailboxState.COMPLETE]
+    return mailboxes.total() - complete - mailboxes[MailboxState.CANCELLED], complete
 
 
 def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
@@ -189,7 +204,7 @@ def retry(
         batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
         complete = mailbox.state is MailboxState.COMPLETE
-        if batches or parked or (complete and (counts.withheld or unreadable_folders(store, mailbox))):
+        if batches or parked or (complete and (counts.withheld or counts.unreadable)):
             again.append((mailbox, batches))
     need_passwords(store, request, [mailbox for mailbox, _ in again])
     store.forgive_logins(request.import_id)

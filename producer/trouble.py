@@ -126,10 +126,10 @@ def troubled(mailbox: Mailbox) -> Failure | None:
     return None if waits or mailbox.state is MailboxState.COMPLETE else failure
 
 
-def word(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
+def word(mailbox: Mailbox, tally: Tally) -> str:
     """What a person calls its state: "incomplete" where it came to its end, and the source shows less than it counts or did not let
-    `unreadable` folders be read."""
-    short_of = mailbox.state is MailboxState.COMPLETE and (tally.withheld or unreadable)
+    some folders be read."""
+    short_of = mailbox.state is MailboxState.COMPLETE and (tally.withheld or tally.unreadable)
     return "incomplete" if short_of else mailbox.state.value
 
 
@@ -220,8 +220,7 @@ def addressed(advice: str, import_id: str) -> str:
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
-    """(code, folder, messages, what was said) of one mailbox's folders. Every planned mailbox is looked into, since a
-    folder that cannot be read leaves no trace in the mailbox's counts."""
+    """(code, folder, messages, what was said) of one mailbox's folders."""
     if mailbox.state is MailboxState.QUEUED and not counts.messages:
         return
     for folder, own in store.folders(mailbox.mailbox_id):
@@ -243,8 +242,3 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             for note in store.notes(folder.folder_id):
                 reasons.setdefault(COUNTED.get(note.what, note.what), note.reason)
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)
-
-
-def unreadable_folders(store: Store, mailbox: Mailbox) -> int:
-    """How many of its folders the source listed and did not let be read: no other count shows them."""
-    return sum(folder.unreadable for folder, _ in store.folders(mailbox.mailbox_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
 from producer.show.waiting import waiting_lines
-from producer.trouble import troubled, unreadable_folders
+from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
 from shared.folder_names import visible
 from shared.lifecycle import ImportState, MailboxState
@@ -108,10 +108,8 @@ class Watch:
 
 
 def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGroup]]:
-    """An import with the folders that could not be read, its exit code once it is finished, and what went wrong."""
+    """An import, its exit code once it is finished, and what went wrong."""
     groups = operations.errors(store, progress.request)
-    unreadable = sum(len(group.sufferers) for group in groups if group.code == "unreadable_folder")
-    progress = replace(progress, unreadable_folders=unreadable)
     return progress, tallying.exit_code(progress), groups
 
 
@@ -154,7 +152,7 @@ def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, s
             _print(document.whole(store, progress, groups, exit_code=code if progress.finished else None))
         elif login:
             for mailbox, counts in rows:
-                print(mailbox_line(mailbox, counts, unreadable_folders(store, mailbox)))
+                print(mailbox_line(mailbox, counts))
                 for folder, own in store.folders(mailbox.mailbox_id):
                     name = renaming(folder) if is_renamed(folder) else visible(clean(folder.display))
                     print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
@@ -163,16 +161,11 @@ def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, s
             for line in error_lines(operations.errors(store, request, login), everyone=True):
                 print(line)
         else:
-            unreadable = {mailbox.mailbox_id: unreadable_folders(store, mailbox) for mailbox, _ in rows}
-            progress = replace(progress, unreadable_folders=sum(unreadable.values()))
-            _print_status(progress, rows, unreadable, "" if progress.finished else ground.nobody_works(), failed=failed)
+            _print_status(progress, rows, "" if progress.finished else ground.nobody_works(), failed=failed)
     return COMPLETE
 
 
-def _print_status(
-    progress: Progress, rows: Rows, unreadable: Mapping[str, int], nobody_works: str, *, failed: bool
-) -> None:
-    """`unreadable`: folders that cannot be read at the source, by mailbox id."""
+def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: bool) -> None:
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
@@ -184,10 +177,10 @@ def _print_status(
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")
-    amiss = [pair for pair in rows if troubled(pair[0]) or unreadable[pair[0].mailbox_id]]
+    amiss = [pair for pair in rows if troubled(pair[0]) or pair[1].unreadable]
     shown = amiss if failed else rows if len(rows) <= _NAMED else amiss[:_NAMED]
     for mailbox, own in shown:
-        print(mailbox_line(mailbox, own, unreadable[mailbox.mailbox_id]))
+        print(mailbox_line(mailbox, own))
     if failed and not amiss:
         print("  no mailbox has trouble")
     elif len(shown) < len(rows):

@@ -20,7 +20,7 @@ from producer.show.lines import spoken_mailboxes
 from producer.show.waiting import waiting_lines
 from shared.errors import UsageError
 from shared.hours import read_hours
-from shared.lifecycle import Control, ImportState, MailboxState
+from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Tally
 from shared.store import SCOPES
@@ -66,15 +66,15 @@ def _unchanged(request: Import, wish: Control, login: str) -> str:
     """Why an act changed nothing."""
     if not login and wish is Control.PAUSE and request.control is Control.PAUSE:
         return "is paused already"
-    if request.state is ImportState.FINISHED or login:
+    if login and request.state is not ImportState.FINISHED:
+        return "has nothing under way, or it is so already: nothing was changed"
+    if request.state is ImportState.FINISHED:
         return "has nothing under way: nothing was changed"
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
 def _question(ground: Ground, request: Import, login: str) -> str:
-    rows = [mailbox for mailbox, _ in operations.find_mailboxes(ground.store, request, login)]
-    complete = sum(mailbox.state is MailboxState.COMPLETE for mailbox in rows)
-    open_ = sum(mailbox.state not in (MailboxState.COMPLETE, MailboxState.CANCELLED) for mailbox in rows)
+    open_, complete = operations.given_up_by_cancel(ground.store, request, login)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
 

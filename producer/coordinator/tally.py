@@ -54,8 +54,6 @@ class Progress:
     stranded: Stranded = Stranded()
     #: What it waits for that is over by itself.
     waits: tuple[Wait, ...] = ()
-    #: Folders that the source listed and did not let be read; 0 where nobody looked for them.
-    unreadable_folders: int = 0
 
     @property
     def mailboxes_total(self) -> int:
@@ -178,6 +176,6 @@ def exit_code(known: Progress) -> int:
     """How a finished import ended. What the destination normalised, lost keywords and messages that vanished from the source
     stand in the report and are no fault; what is not at the destination although it should be, or is not what was copied, is."""
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
-    amiss += known.tally.altered + known.tally.withheld + known.unreadable_folders
+    amiss += known.tally.altered + known.tally.withheld + known.tally.unreadable
     settled_badly = known.mailboxes_total - known.mailboxes_complete
     return EXIT_INCOMPLETE if amiss or settled_badly or known.tally.pending else EXIT_COMPLETE

@@ -73,7 +73,7 @@ def progress_line(progress: Progress) -> str:
     parts += mailbox_words(progress)
     if amiss := tally[Outcome.FAILED] + tally[Outcome.REFUSED]:
         parts.append(f"{amiss:,} messages refused or failed")
-    parts += filter(None, [withheld(tally), folders_not_read(progress.unreadable_folders)])
+    parts += filter(None, [withheld(tally), folders_not_read(tally.unreadable)])
     return "; ".join(parts)
 
 
@@ -216,17 +216,17 @@ def folders_not_read(number: int) -> str:
     return f"{number:,} folder{'s' if number != 1 else ''} cannot be read at the source" if number else ""
 
 
-def mailbox_line(mailbox: Mailbox, tally: Tally, unreadable: int = 0) -> str:
-    """One mailbox in a table of few; `unreadable` of its folders cannot be read at the source."""
+def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
+    """One mailbox in a table of few."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
-    word = word_of(mailbox, tally, unreadable) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
+    word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
     if mailbox.behind:
         word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE
     words = outcome_words(tally) if counted else "nothing counted yet"
-    if unreadable:
-        words += f"; {folders_not_read(unreadable)}"
+    if tally.unreadable:
+        words += f"; {folders_not_read(tally.unreadable)}"
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

@@ -3,8 +3,9 @@ the audit log. Who guesses is slowed down, by address and by name."""
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -14,6 +15,7 @@ from fastapi.security.utils import get_authorization_scheme_param
 from producer.web.counter import Counter, counter
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
+from shared.errors import UsageError
 from shared.store.principals import Principal, Role
 
 #: Wrong guesses from one address in a minute, before nobody from there is let in until it is over.
@@ -104,6 +106,27 @@ Known = Annotated[Counter, Depends(counter)]
 def note(known: Counter, request: Request, who: Principal, what: str, **detail: object) -> None:
     """Into the audit log, before it is done: what is not written down does not happen."""
     known.desk.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
+
+
+@contextlib.contextmanager
+def noted(
+    known: Counter, request: Request, who: Principal, what: str, **detail: object
+) -> Iterator[Callable[[int], int]]:
+    """Notes an act before it is done, and how it ended where nothing was done: refused, with the reason, or without effect. The
+    act is told how many mailboxes it changed."""
+    note(known, request, who, what, **detail)
+    about = {name: detail[name] for name in ("import_id", "login") if name in detail}
+
+    def told(mailboxes: int) -> int:
+        if not mailboxes:
+            note(known, request, who, "act changed nothing", act=what, **about)
+        return mailboxes
+
+    try:
+        yield told
+    except UsageError as error:
+        note(known, request, who, "act refused", act=what, why=str(error), **about)
+        raise
 
 
 def _where(request: Request) -> str:

@@ -20,7 +20,7 @@ from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
-from producer.web.access import Known, Operator, Viewer, note
+from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.asked import (
     ImportBody,
     MailboxesBody,
@@ -214,8 +214,8 @@ def _steer(
     known: Counter, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
 ) -> dict[str, Any]:
     found = known.import_(import_id)
-    note(known, request, who, f"import {word.value}", import_id=import_id, login=body.login)
-    concerned = operations.control(known.store, known.ring, found, word, body.login)
+    with noted(known, request, who, f"import {word.value}", import_id=import_id, login=body.login) as told:
+        concerned = told(operations.control(known.store, known.ring, found, word, body.login))
     return {"mailboxes": concerned, "import": _fields(known, import_id)}
 
 
@@ -250,8 +250,9 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
 def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
     """Tries again what is parked, refused or failed."""
     found = known.import_(import_id)
-    note(known, request, who, "import retried", import_id=import_id, login=body.login, code=body.code)
-    mailboxes, messages = operations.retry(known.store, known.ring, found, body.login, body.code)
+    with noted(known, request, who, "import retried", import_id=import_id, login=body.login, code=body.code) as told:
+        mailboxes, messages = operations.retry(known.store, known.ring, found, body.login, body.code)
+        told(mailboxes)
     return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
 
 
@@ -261,9 +262,9 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     found = known.import_(import_id)
     if all(one.state not in SETTLED for one, _ in operations.find_mailboxes(known.store, found, body.login)):
         raise Refused(409, "the import is under way: ask again when it is finished")
-    note(known, request, who, "import verified", import_id=import_id, login=body.login, full=body.full)
     days = known.settings.retention_days
-    queued = operations.verify(known.store, known.ring, found, days, full=body.full, login=body.login)
+    with noted(known, request, who, "import verified", import_id=import_id, login=body.login, full=body.full) as told:
+        queued = told(operations.verify(known.store, known.ring, found, days, full=body.full, login=body.login))
     return {"mailboxes": queued, "import": _fields(known, import_id)}
 
 

@@ -22,6 +22,8 @@ class Tally:
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
     #: Messages that the source counts and did not show in the last pass: nobody knows what they are.
     withheld: int = 0
+    #: Folders that the source listed and did not let be read in the last pass.
+    unreadable: int = 0
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
     #: Messages of which the destination holds other content than was sent.

@@ -147,6 +147,7 @@ def decode_tally(row: Hash) -> Tally:
         size_bytes=number(row, "size_bytes"),
         outcomes={o: n for o in Outcome if (n := number(row, f"o:{o}"))},
         withheld=number(row, "withheld"),
+        unreadable=number(row, "unreadable"),
         done_bytes=number(row, "done_bytes"),
         altered=number(row, "altered"),
         normalised=number(row, "normalised"),

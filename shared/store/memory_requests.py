@@ -49,7 +49,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     for one in counts:
         total.update(one)
     names = (
-        "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
+        "messages", "size_bytes", "done_bytes", "withheld", "unreadable", "altered", "normalised", "dates_changed", "watched",
         "keywords_lost", "missing",
     )  # fmt: skip
     named: dict[str, Any] = {name: total[name] for name in names}

@@ -257,6 +257,7 @@ class Work(Identity):
         if plan.withheld is not None:
             more = plan.withheld - folder.counts["withheld"]
             folder.counts.update(withheld=more, messages=more)
+        folder.counts["unreadable"] = int(plan.folder.unreadable)
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)

@@ -210,6 +210,7 @@ class Work(Scripts):
             sum(map(len, (plan.skipped or {}).values())),
             plan.skipped_bytes,
             "" if plan.withheld is None else plan.withheld,
+            int(plan.folder.unreadable),
         )
 
     def folder(self, folder_id: str) -> Folder | None:

@@ -105,6 +105,10 @@ def test_every_report_says_that_a_folder_was_not_read(office: Office, ends: tupl
     (mailbox,) = found["mailboxes"]
     assert {folder["folder"]: folder["readable"] for folder in mailbox["folders"]} == {"INBOX": False, "Work": True}
     assert mailbox["unreadable_folders"] == 1
+    assert (found["import"]["status"], found["import"]["unreadable_folders"]) == ("incomplete", 1)
+    (listed,) = json.loads(office.run("list", "--json").out)
+    assert (listed["status"], listed["unreadable_folders"]) == ("incomplete", 1)
+    assert "  incomplete  " in office.run("list").out
     status = office.run("status").out
     assert "incomplete: " in status
     assert "1 folder cannot be read at the source" in status

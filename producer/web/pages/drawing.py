@@ -16,6 +16,7 @@ from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
 from producer.web.words.telling import Telling
+from shared.errors import SameMailbox
 from shared.lifecycle import MailboxState
 from shared.store.principals import Principal, Role
 
@@ -84,9 +85,14 @@ class Saying(Telling):
         """What a failure means, by its code where the language knows it, else as it was written down."""
         return escape(self.word(CAUSES[code])) if code in CAUSES else self.sentence(sentence)
 
+    def problem(self, text: str) -> Markup:
+        """What a rehearsal found wrong with a mailbox, and what to do about it."""
+        what, known, _ = text.partition(f"; {SameMailbox.advice}")
+        return self.sentence(what) + (". " + self.advice("same_mailbox", "") if known else "")
+
     def advice(self, code: str, text: str) -> Markup:
         """What to do about it; the same."""
-        known = ADVICE.get(code)
+        known = ADVICE.get("same_mailbox" if text == SameMailbox.advice else code)
         told = escape(self.word(known)) if known else self.sentence(text)
         return told.replace("--source ", "").replace("--destination ", "")
 
@@ -102,7 +108,7 @@ def _environment(language: str) -> Environment:
         lang=language, say=say, state_bar=say.states, CELLS=CELLS, number=say.number, size=say.size,
         duration=say.duration, moment=say.moment,
         hour=say.hour, percent=say.percent, some=say.some, sentence=say.sentence, heard=say.heard, quoted=say.quoted, Role=Role,
-        word=word,
+        word=word, SWAPPED=SameMailbox.SWAPPED,
     )  # fmt: skip
     return env
 

@@ -15,6 +15,7 @@ from producer.web import imports as counterpart
 from producer.web.access import Known
 from producer.web.live import LOOK_SECONDS
 from producer.web.mailboxes import Order
+from producer.web.pages.changed import changed_by, told
 from producer.web.pages.drawing import draw, rendered
 from producer.web.pages.entering import Who, there
 from producer.web.pages.glance import Glance, Glances
@@ -98,6 +99,8 @@ def _values(known: Known, glance: Glance, table: Table, who: Principal) -> dict[
 def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str, str]]:
     if state is ImportState.OPENING:
         return [("start", "Start"), ("cancel", "Cancel")]
+    if control is Control.CANCEL and state is not ImportState.FINISHED:
+        return [("resume", "Go on")]
     if state is ImportState.FINISHED:
         again = [("verify", "Bring what is new")]
         if word == "cancelled":
@@ -115,7 +118,9 @@ def one_import(request: Request, known: Known, who: Who, table: Shown) -> Respon
     states = [one.value for one in MailboxState]
     stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
     values.pop("who")
-    return draw(request, "import.html", who, **values, states=states, files=_FILES, stream=stream)
+    changed = changed_by(request)
+    page = draw(request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed)
+    return told(page, table.import_id) if changed else page
 
 
 def _place(known: Known, request: Request, table: Shown) -> Table:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from producer import operations
 from producer.intake.allowed import LOOKED_AT, Allowed
@@ -16,6 +17,7 @@ from producer.web.access import Known
 from producer.web.asked import endpoint_of
 from producer.web.pages import drafts
 from producer.web.pages.asking import Asked, servers
+from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
@@ -84,18 +86,25 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     preview = look(given.sheet, Choice(), server, allowed=LOOKED_AT) if given.sheet else None
     if preview and (preview.manifest is None or preview.errors):
         return _mend(request, known, who, import_id, code, 422, errors=preview.errors[:200])
+    queued = 0
     try:
         if given.secrets:
-            credentials.renew(known, who, request, found, given.secrets)
+            queued = credentials.renew(known, who, request, found, given.secrets)
     except UsageError as error:
         return _mend(request, known, who, import_id, code, 422, str(error))
     done = credentials.replaced(known, who, request, found, preview.manifest) if preview and preview.manifest else None
     request.app.state.glances.forget(import_id)
-    if done and done.unknown_rows and not done.mailboxes:
+    if done and done.unknown_rows and not done.mailboxes and not given.secrets:
         return _mend(
             request, known, who, import_id, code, 404, "the import has no mailbox with this login at the source"
         )
-    return RedirectResponse(f"/imports/{import_id}", 303)
+    changed = Changed(act="passwords", queued=queued, shared=len(given.secrets))
+    if done:
+        changed = replace(
+            changed, mailboxes=done.mailboxes, queued=queued + done.queued, strange=len(done.unknown_rows),
+            rows=done.unknown_rows[:MOST_ROWS],
+        )  # fmt: skip
+    return back(request, f"/imports/{import_id}", import_id, changed)
 
 
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
@@ -137,8 +146,9 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
             raise UsageError("there is no mailbox yet: give a file, or type or paste some rows")
         if preview.errors and not good:
             raise UsageError("some rows are wrong: correct them, or take only the rows that are right")
-        imports.added(known, who, request, import_id, preview.manifest.rows)
+        rows = preview.manifest.rows
+        imports.added(known, who, request, import_id, rows)
     except (UsageError, Refused) as error:
         return _more(request, known, who, import_id, 422, detail=str(error), **values)
     drafts.drop(known, draft)
-    return RedirectResponse(f"/imports/{import_id}", 303)
+    return back(request, f"/imports/{import_id}", import_id, Changed(act="add", mailboxes=len(rows)))

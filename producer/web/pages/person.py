@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 from pydantic import SecretStr
 
 from producer.show.naming import left_out_of
@@ -13,6 +13,7 @@ from producer.trouble import addressed
 from producer.web import mailboxes as counterpart
 from producer.web.access import Known
 from producer.web.asked import PasswordsBody
+from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor, Who
 from shared.lifecycle import SETTLED, Control, MailboxState
@@ -43,11 +44,13 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
         "failures": known.store.failures(mailbox_id), "events": events[:30], "actions": _actions(mailbox),
         "left_out": left_out_of(mailbox).note(),
         "advice": lambda failure: addressed(failure.advice, import_id), "settled": mailbox.state in SETTLED,
-        "unreadable": sum(folder.unreadable for folder, _ in folders),
         "here": f"/imports/{import_id}/mailboxes/{mailbox_id}",
     }  # fmt: skip
-    partly = request.headers.get("hx-request") == "true"
-    return draw(request, "mailbox_live.html" if partly else "mailbox.html", who, **values)
+    if request.headers.get("hx-request") == "true":
+        return draw(request, "mailbox_live.html", who, **values)
+    changed = changed_by(request)
+    page = draw(request, "mailbox.html", who, **values, changed=changed)
+    return told(page, import_id) if changed else page
 
 
 @routes.post("/imports/{import_id}/mailboxes/{mailbox_id}/passwords")
@@ -62,14 +65,17 @@ def give(
 ) -> Response:
     """New passwords, each side for itself."""
     body = PasswordsBody(source=SecretStr(source), destination=SecretStr(destination))
-    counterpart.give(known, who, request, import_id, mailbox_id, body)
+    queued = counterpart.give(known, who, request, import_id, mailbox_id, body)["queued"]
     request.app.state.glances.forget(import_id)
-    return RedirectResponse(f"/imports/{import_id}/mailboxes/{mailbox_id}", 303)
+    changed = Changed(act="passwords", mailboxes=1, queued=int(queued))
+    return back(request, f"/imports/{import_id}/mailboxes/{mailbox_id}", import_id, changed)
 
 
 def _actions(mailbox: Mailbox) -> list[tuple[str, str]]:
-    if mailbox.state in (MailboxState.PARKED, MailboxState.CANCELLED):
-        return [("retry", "Retry")]
+    if mailbox.state is MailboxState.CANCELLED:
+        return [("resume", "Go on")]
+    if mailbox.state is MailboxState.PARKED:
+        return [("retry", "Retry"), ("cancel", "Cancel")]
     if mailbox.state is MailboxState.COMPLETE:
         return []
     pause = ("resume", "Resume") if mailbox.control is Control.PAUSE else ("pause", "Pause")

@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
@@ -7,6 +7,7 @@
 -- skipped: all that the request leaves out of the folder, packed ('' for no change), how many messages that are, and by how
 -- many bytes they became more or fewer.
 -- withheld: how many messages the source counts and does not show, now; '' for no change.
+-- unreadable: 1 when the source does not let it be read now, else 0.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -39,7 +40,7 @@ if reset then
   for n = 1, #all, 2 do
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
-      or field == 'withheld' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
+      or field == 'withheld' or field == 'unreadable' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
       or field == 'keywords_lost' or field == 'dates_changed' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
       redis.call('HINCRBY', mailbox_key(m), field, less)
@@ -60,6 +61,7 @@ if ARGV[16] ~= '' then
   count(f, m, import, 'withheld', more)
   count(f, m, import, 'messages', more)
 end
+count(f, m, import, 'unreadable', tonumber(ARGV[17]) - tonumber(redis.call('HGET', key, 'unreadable') or '0'))
 if again then return 0 end
 count(f, m, import, 'messages', tonumber(ARGV[8]))
 count(f, m, import, 'size_bytes', tonumber(ARGV[9]))

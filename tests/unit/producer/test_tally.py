@@ -184,7 +184,7 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
     ],
 )
 def test_how_it_ended(tally: Tally, mailboxes: dict[MailboxState, int], unreadable: int, code: int) -> None:
-    known = replace(progress(_import(ImportState.FINISHED), tally, mailboxes), unreadable_folders=unreadable)
+    known = progress(_import(ImportState.FINISHED), replace(tally, unreadable=unreadable), mailboxes)
     assert exit_code(known) == code
     assert known.word == ("incomplete" if code else "complete")
 
