@@ -62,9 +62,7 @@ def largest_fetch(source: FaultyServer) -> int:
 
 
 @pytest.mark.parametrize("word", [b"OK", b"NO"])
-def test_a_source_that_gives_pages_arrives_whole(
-    word: bytes, source: FaultyServer, destination: FaultyServer
-) -> None:
+def test_a_source_that_gives_pages_arrives_whole(word: bytes, source: FaultyServer, destination: FaultyServer) -> None:
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=word, announced=True)
     stage = Stage(source, destination)
     stage.to_the_end()

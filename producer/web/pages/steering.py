@@ -26,6 +26,8 @@ def act(
     code: Annotated[str, Form(max_length=100)] = "",
     mailbox: Annotated[str, Form(max_length=100)] = "",
     window: Annotated[str, Form(max_length=300)] = "",
+    accept_missing: Annotated[bool, Form()] = False,
+    copy_missing: Annotated[bool, Form()] = False,
 ) -> Response:
     """Does it, and goes back to where that is seen."""
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
@@ -40,9 +42,11 @@ def act(
         case "cancel":
             counterpart.cancel(known, who, request, import_id, one)
         case "retry":
-            counterpart.retry(known, who, request, import_id, RetryBody(code=code, login=login))
+            counterpart.retry(
+                known, who, request, import_id, RetryBody(code=code, login=login, copy_missing=copy_missing)
+            )
         case "verify":
-            counterpart.verify(known, who, request, import_id, VerifyBody(login=login))
+            counterpart.verify(known, who, request, import_id, VerifyBody(login=login, accept_missing=accept_missing))
         case "window":
             counterpart.window(known, who, request, import_id, WindowBody(window=window.strip() or "none"))
         case _:
