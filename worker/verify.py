@@ -208,7 +208,7 @@ class MailboxVerification:
     ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
-        theirs = self._neighbours.beside(folder).taken
+        theirs = self._neighbours.held(folder)
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)
