@@ -78,6 +78,8 @@ __all__ = [
 
 #: Outcomes that a person may want tried again.
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
+#: What a note says of a message that was copied and that the destination no longer shows.
+MISSING: Final = "missing"
 #: Messages of one batch that is tried again.
 _RETRY_BATCH = 500
 #: Mailboxes of an import of which each one at work is looked at for the progress.
@@ -185,11 +187,18 @@ def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
 
 
 def retry(
-    store: Store, ring: Ring, request: Import, login: str = "", code: str = "", *, only: Collection[str] | None = None
+    store: Store,
+    ring: Ring,
+    request: Import,
+    login: str = "",
+    code: str = "",
+    *,
+    only: Collection[str] | None = None,
+    copy_missing: bool = False,
 ) -> tuple[int, int]:
     """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
     only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is; `only`: only
-    these."""
+    these. `copy_missing`: also messages of settled mailboxes that the destination no longer shows."""
     request = store.import_(request.import_id) or request  # as in `control`
     chosen = [
         pair
@@ -201,7 +210,9 @@ def retry(
     whole = not code and (request.control is Control.CANCEL or everyone)
     again: list[tuple[Mailbox, list[tuple[Unit, Sequence[Note]]]]] = []
     for mailbox, counts in chosen:
-        batches = list(_retried(store, mailbox)) if any(counts[outcome] for outcome in RETRIED) else []
+        gone = copy_missing and counts.missing and mailbox.state in SETTLED
+        wanted = (*RETRIED, MISSING) if gone else RETRIED
+        batches = list(_retried(store, mailbox, wanted)) if gone or any(counts[outcome] for outcome in RETRIED) else []
         parked = mailbox.state is MailboxState.PARKED or (mailbox.state is MailboxState.CANCELLED and (login or whole))
         complete = mailbox.state is MailboxState.COMPLETE
         if batches or parked or (complete and (counts.withheld or counts.unreadable)):
@@ -218,11 +229,11 @@ def retry(
     return mailboxes, messages
 
 
-def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[Note]]]:
+def _retried(store: Store, mailbox: Mailbox, wanted: Collection[str]) -> Iterator[tuple[Unit, Sequence[Note]]]:
     for folder, counts in store.folders(mailbox.mailbox_id):
-        if not any(counts[outcome] for outcome in RETRIED):
+        if not (counts.missing or any(counts[outcome] for outcome in RETRIED)):
             continue
-        notes = [note for note in store.notes(folder.folder_id) if note.what in RETRIED]
+        notes = [note for note in store.notes(folder.folder_id) if note.what in wanted]
         for at in range(0, len(notes), _RETRY_BATCH):
             part = notes[at : at + _RETRY_BATCH]
             uids = UidSet.of(note.uid for note in part)
@@ -237,17 +248,38 @@ def _retried(store: Store, mailbox: Mailbox) -> Iterator[tuple[Unit, Sequence[No
             yield unit, part
 
 
-def verify(store: Store, ring: Ring, request: Import, retention_days: float, *, full: bool, login: str = "") -> int:
-    """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued."""
+def verify(
+    store: Store,
+    ring: Ring,
+    request: Import,
+    retention_days: float,
+    *,
+    full: bool,
+    login: str = "",
+    accept_missing: bool = False,
+) -> tuple[int, int]:
+    """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued, and how many messages that
+    were told as missing are accepted as removed (`accept_missing`)."""
     chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
     if any(store.import_tally(request.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
         raise UsageError(f"import {request.name} is under way: ask again when it is finished (mailhaul watch)")
     need_passwords(store, request, chosen)
+    accepted = sum(_accepted(store, request, mailbox) for mailbox in chosen) if accept_missing else 0
     options = replace(request.options, verify="full" if full else "anew")
     queued = store.open_import(replace(request, options=options), chosen, retention_days)
     store.submit(request.import_id)
     ring_some(store, ring, request.import_id)
-    return queued
+    return queued, accepted
+
+
+def _accepted(store: Store, request: Import, mailbox: Mailbox) -> int:
+    """What verification missed of the mailbox up to now, and did tell, is removed by a person's will."""
+    accepted = 0
+    for folder, counts in store.folders(mailbox.mailbox_id):
+        if counts.missing:
+            uids = UidSet.of(note.uid for note in store.notes(folder.folder_id) if note.what == MISSING)
+            accepted += store.accept_missing(request.import_id, mailbox.mailbox_id, folder.folder_id, uids)
+    return accepted
 
 
 def close(store: Store, request: Import) -> bool:

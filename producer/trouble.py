@@ -9,10 +9,11 @@ from typing import Final
 
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Tally, short
+from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
 from shared.model.ledger import COUNTED
 from shared.model.search import Search
 from shared.store import Store
+from shared.uids import UidSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,7 +86,8 @@ _MESSAGE_TROUBLE: Final = {
     ),
     "missing": (
         "messages that were copied and that the destination no longer shows",
-        "somebody removed them there, or the server lost them; they are still at the source",
+        "somebody removed them there, or the server lost them; if they may stay away: mailhaul verify IMPORT --accept-missing; "
+        "to copy them again: mailhaul retry IMPORT --copy-missing",
     ),
     "altered": (
         "messages at the destination that are not what was copied",
@@ -239,6 +241,9 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
         }
         reasons: dict[str, str] = {}
         if any(numbers.values()):
-            for note in store.notes(folder.folder_id):
+            notes = store.notes(folder.folder_id)
+            if own.missing:
+                reasons["missing"] = gone(UidSet.of(note.uid for note in notes if note.what == "missing"))
+            for note in notes:
                 reasons.setdefault(COUNTED.get(note.what, note.what), note.reason)
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)

@@ -220,6 +220,11 @@ class Record:
         return zip(self.source, self.destination, strict=True)
 
 
+def without_sources(records: Iterable[Record], uids: UidSet) -> tuple[Record, ...]:
+    """The records without these source UIDs and what became of them."""
+    return tuple(records_of(pair for record in records for pair in record.pairs() if pair[0] not in uids))
+
+
 def records_of(pairs: Iterable[tuple[int, int]]) -> list[Record]:
     """The fewest records that hold these (source UID, destination UID) pairs; each ascends on both sides."""
     out: list[Record] = []

@@ -86,6 +86,20 @@ class Neighbours:
                 ledgers += entries if usable else ()
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
 
+    def held(self, folder: Folder) -> UidSet:
+        """Every UID of the destination folder that a neighbour's ledger holds, whatever numbers it knows the source by: none of
+        them is a second copy of ours."""
+        ranges = [
+            part
+            for neighbour in self._lease.neighbours
+            for other in self._of(neighbour)[1]
+            if _same_place(other, folder)
+            for entry in self._store.ledger(other.folder_id)
+            for record in entry.records
+            for part in record.destination.ranges
+        ]
+        return UidSet.joined(ranges)
+
     def merges(self, folder: Folder) -> bool:
         """Whether another source folder of the mailbox goes into the same destination folder: then other lanes of ours may write
         there too."""

@@ -82,10 +82,10 @@ class MailboxVerification:
                 seen = _seen(folder, status)
                 if seen == folder.verified and self._mode == "default":
                     continue
-                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
+                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
                 told = tally.altered or tally.normalised or tally.missing or tally.watched
                 # More than ours came since it was planned: delivered, or second copies.
-                more = status.messages > folder.destination_messages + tally[Outcome.COPIED]
+                more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
                 if self._mode != "default" or looked or told:
                     # Fewer than the ledger says, and nobody knows which: all are looked at.
@@ -114,7 +114,7 @@ class MailboxVerification:
         checked = []
         for entry in entries:
             stop_on(self._wish())
-            pairs = [pair for record in entry.records for pair in record.pairs()]
+            pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.accepted]
             if entry.checked and not thorough:
                 pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
                 notes += self._compared(destination, folder, pairs, told) if pairs else []
@@ -208,7 +208,7 @@ class MailboxVerification:
     ) -> KnownStatus:
         """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
-        theirs = self._neighbours.beside(folder).taken
+        theirs = self._neighbours.held(folder)
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
         ours = UidSet.of(double.extra for double in found if double.ours)
         removed = bool(ours) and destination.remove(ours)

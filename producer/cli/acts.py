@@ -46,18 +46,24 @@ class Acts:
         with self._noted(f"import {word.value}", request, login) as told:
             return told(operations.control(self._ground.store, self._ground.ring, request, word, login))
 
-    def retry(self, request: Import, login: str) -> tuple[int, int]:
+    def retry(self, request: Import, login: str, *, copy_missing: bool = False) -> tuple[int, int]:
         """As `operations.retry`."""
-        with self._noted("import retried", request, login) as told:
-            found = operations.retry(self._ground.store, self._ground.ring, request, login)
+        asked = {"copy_missing": True} if copy_missing else {}
+        with self._noted("import retried", request, login, **asked) as told:
+            found = operations.retry(self._ground.store, self._ground.ring, request, login, copy_missing=copy_missing)
             told(found[0])
             return found
 
-    def verify(self, request: Import, login: str, *, full: bool) -> int:
+    def verify(self, request: Import, login: str, *, full: bool, accept_missing: bool = False) -> tuple[int, int]:
         """As `operations.verify`."""
-        days = self._ground.settings.retention_days
-        with self._noted("import verified", request, login, full=full) as told:
-            return told(operations.verify(self._ground.store, self._ground.ring, request, days, full=full, login=login))
+        ground, asked = self._ground, {"accept_missing": True} if accept_missing else {}
+        with self._noted("import verified", request, login, full=full, **asked) as told:
+            found = operations.verify(
+                ground.store, ground.ring, request, ground.settings.retention_days, full=full, login=login,
+                accept_missing=accept_missing,
+            )  # fmt: skip
+            told(found[0])
+            return found
 
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
         """As `operations.replace_credentials`."""

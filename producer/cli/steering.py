@@ -87,26 +87,37 @@ def agreed(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def run_retry(which: str, login: str, *, detach: bool = False, state_dir: Path | None) -> int:
+def run_retry(
+    which: str, login: str, *, copy_missing: bool = False, detach: bool = False, state_dir: Path | None
+) -> int:
     """Try again."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
-        mailboxes, messages = Acts(ground).retry(request, login)
+        mailboxes, messages = Acts(ground).retry(request, login, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
         if messages:
-            again += f", with {messages:,} message{'s' if messages != 1 else ''} that were refused or failed"
-        nothing = "nothing is parked, refused, failed or cancelled: nothing was changed"
+            why = "were refused, failed or are missing" if copy_missing else "were refused or failed"
+            again += f", with {messages:,} message{'s' if messages != 1 else ''} that {why}"
+        what = (
+            "parked, refused, failed, missing or cancelled" if copy_missing else "parked, refused, failed or cancelled"
+        )
+        nothing = f"nothing is {what}: nothing was changed"
         say(f"import {clean(request.name)}: {again if mailboxes else nothing}")
         return _worked_on(ground, request, before, detach=detach) if mailboxes else COMPLETE
 
 
-def run_verify(which: str, login: str, *, full: bool, detach: bool = False, state_dir: Path | None) -> int:
+def run_verify(
+    which: str, login: str, *, full: bool, accept_missing: bool = False, detach: bool = False, state_dir: Path | None
+) -> int:
     """Another pass."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
-        queued = Acts(ground).verify(request, login, full=full)
+        queued, accepted = Acts(ground).verify(request, login, full=full, accept_missing=accept_missing)
+        if accept_missing:
+            messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
+            say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
         say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
         return _worked_on(ground, request, before, detach=detach)
 

@@ -54,25 +54,37 @@ def cancel(
 
 
 def retry(
-    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    copy_missing: Annotated[
+        bool, typer.Option("--copy-missing", help="Also what was copied and is missing at the destination.")
+    ] = False,
+    detach: DetachOption = False,
+    state_dir: StateOption = None,
 ) -> int:
     """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    return steering.run_retry(which, mailbox, detach=detach, state_dir=state_dir)
+    return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
 
 
 def verify(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
     full: Annotated[bool, typer.Option("--full", help="Read every message on both sides and compare SHA-256.")] = False,
+    accept_missing: Annotated[
+        bool,
+        typer.Option("--accept-missing", help="What was told as missing was removed on purpose: miss it no more."),
+    ] = False,
     detach: DetachOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    return steering.run_verify(which, mailbox, full=full, detach=detach, state_dir=state_dir)
+    return steering.run_verify(
+        which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
+    )
 
 
 def credentials(

@@ -271,12 +271,16 @@ class RetryBody(OneMailboxBody):
     """What to try again."""
 
     code: str = Field(default="", max_length=100, description="Only mailboxes with a failure of this code.")
+    copy_missing: bool = Field(default=False, description="Also what was copied and is missing at the destination.")
 
 
 class VerifyBody(OneMailboxBody):
     """Another pass."""
 
     full: bool = Field(default=False, description="Read every message on both sides and compare SHA-256.")
+    accept_missing: bool = Field(
+        default=False, description="What was told as missing was removed on purpose: it is missed no more."
+    )
 
 
 class RehearsalBody(Body):

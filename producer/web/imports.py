@@ -250,8 +250,12 @@ def window(known: Known, who: Operator, request: Request, import_id: str, body: 
 def retry(known: Known, who: Operator, request: Request, import_id: str, body: RetryBody) -> dict[str, Any]:
     """Tries again what is parked, refused or failed."""
     found = known.import_(import_id)
-    with noted(known, request, who, "import retried", import_id=import_id, login=body.login, code=body.code) as told:
-        mailboxes, messages = operations.retry(known.store, known.ring, found, body.login, body.code)
+    asked = _when(copy_missing=body.copy_missing)
+    detail = {"import_id": import_id, "login": body.login, "code": body.code, **asked}
+    with noted(known, request, who, "import retried", **detail) as told:
+        mailboxes, messages = operations.retry(
+            known.store, known.ring, found, body.login, body.code, copy_missing=body.copy_missing
+        )
         told(mailboxes)
     return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
 
@@ -262,10 +266,20 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     found = known.import_(import_id)
     if all(one.state not in SETTLED for one, _ in operations.find_mailboxes(known.store, found, body.login)):
         raise Refused(409, "the import is under way: ask again when it is finished")
+    asked = _when(accept_missing=body.accept_missing)
+    detail = {"import_id": import_id, "login": body.login, "full": body.full, **asked}
     days = known.settings.retention_days
-    with noted(known, request, who, "import verified", import_id=import_id, login=body.login, full=body.full) as told:
-        queued = told(operations.verify(known.store, known.ring, found, days, full=body.full, login=body.login))
-    return {"mailboxes": queued, "import": _fields(known, import_id)}
+    with noted(known, request, who, "import verified", **detail) as told:
+        queued, accepted = operations.verify(
+            known.store, known.ring, found, days, full=body.full, login=body.login, accept_missing=body.accept_missing
+        )
+        told(queued)
+    return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
+
+
+def _when(**asked: bool) -> dict[str, bool]:
+    """What was asked for, for the audit log."""
+    return {name: value for name, value in asked.items() if value}
 
 
 @routes.get("/{import_id}/errors")

@@ -50,7 +50,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "CHANGEDSINCE": _row("a later pass reads all flags", rb"\(CHANGEDSINCE ", "modifier"),
     "STATUS=SIZE": _row("sizes are added up message by message", rb"\ASTATUS .* SIZE\)\Z", "size"),
     "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", rb"\ASTATUS .*APPENDLIMIT"),
-    "ESEARCH": _row("searches are answered in full", rb"\AUID SEARCH RETURN ", "return"),
+    "ESEARCH": _row("searches are answered in full", rb"\AUID SEARCH RETURN \((?!PARTIAL)", "return"),
     "PARTIAL": _row("messages are not listed page by page", rb"\AUID SEARCH RETURN \(PARTIAL", "partial"),
     "LITERAL+": _row("the server is asked before each message is sent", b"", "literal"),
     "LITERAL-": _row("the server is asked before each message is sent", b"", "literal"),

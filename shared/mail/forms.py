@@ -82,6 +82,8 @@ class _Trial:
     def __init__(self, offer: Offer, talk: Conversation, uses: Sequence[str]) -> None:
         self._offer, self._talk, self._uses = offer, talk, tuple(uses)
         self._before = offer.without
+        #: Of the trial around this one, or as it is without any.
+        self._around = talk.lenient, talk.serial_on_trial
         self._first: MailError | None = None
         self._variants: Iterator[frozenset[str]] = iter(())
 
@@ -91,7 +93,7 @@ class _Trial:
 
     def end(self) -> None:
         """As it was before, whatever happened."""
-        self._talk.lenient, self._talk.serial_on_trial = False, False
+        self._talk.lenient, self._talk.serial_on_trial = self._around
         self._offer.without = self._before
 
     def succeeded(self) -> None:

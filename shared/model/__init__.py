@@ -1,7 +1,7 @@
 """The frozen nouns that both planes agree on. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import UNREADABLE, Folder, Tally, short
+from shared.model.folders import UNREADABLE, Folder, Tally, gone, short
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -49,6 +49,7 @@ __all__ = [
     "batch_id",
     "folded",
     "folder_id",
+    "gone",
     "import_id",
     "mailbox_id",
     "part_id",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.lifecycle import Outcome
 from shared.uids import UidSet
@@ -102,6 +103,8 @@ class Folder:
     doubts: UidSet = UidSet()
     #: When `doubts` last grew, by the store's clock, seconds since the epoch; 0 before.
     doubted_at: float = 0.0
+    #: Source UIDs whose copies were removed at the destination, by a person's will: verification does not miss them.
+    accepted: UidSet = UidSet()
     #: Ledger entries that the destination was not yet seen to hold.
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.
@@ -118,3 +121,17 @@ def short(folder: Folder, tally: Tally) -> str:
     if not tally.withheld:
         return ""
     return f"shows {folder.source_messages - tally.withheld:,} of {folder.source_messages:,} messages"
+
+
+#: So many ranges of UIDs are named in a line.
+_NAMED_RANGES: Final = 50
+
+
+def gone(uids: UidSet) -> str:
+    """Which messages are missing, in words. A line holds so many ranges; the report names each."""
+    if len(uids) == 1:
+        uid = uids.low
+        return f"UID {uid} of the source is no longer in the destination folder"
+    named = [str(UidSet((part,))) for part in uids.ranges[:_NAMED_RANGES]]
+    shown = ", ".join([*named, "…"] if len(uids.ranges) > _NAMED_RANGES else named)
+    return f"UIDs {shown} of the source are no longer in the destination folder"

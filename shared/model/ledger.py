@@ -28,7 +28,8 @@ class Note:
 
     #: UID at the source.
     uid: int
-    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", or "undone" (a second copy was removed).
+    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", "undone" (a second copy was removed), or "accepted" (it was removed
+    #: at the destination, by a person's will).
     what: str
     #: Why, in words for a person.
     reason: str

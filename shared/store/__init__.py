@@ -132,7 +132,11 @@ class RequestStore(Protocol):
         """Pause, resume or cancel; returns how many mailboxes it concerns."""
 
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
-        """Queues a parked or cancelled mailbox again, and the given batches of messages that were refused or failed."""
+        """Queues a parked or cancelled mailbox again, and the given batches of messages that were refused or failed. Of a settled
+        mailbox also of messages that the destination no longer shows: they leave the ledger, and are copied anew."""
+
+    def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
+        """Of these source UIDs of a settled mailbox, those noted as missing are `Folder.accepted` from now on; how many."""
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
         """Stores sealed credentials by (mailbox id, side)."""

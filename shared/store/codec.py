@@ -208,6 +208,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         hidden=decode_uids(text(row, "hidden")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
+        accepted=UidSet.parse(text(row, "accepted")),
         unchecked=number(row, "unchecked"),
         verified=text(row, "verified"),
     )

@@ -26,6 +26,7 @@ from shared.model import (
 from shared.model.search import Search
 from shared.store import other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows
+from shared.uids import UidSet
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -266,11 +267,12 @@ class Requests:
         if whole is None or mailbox_id not in whole.rows:
             return False
         m = rows.mailboxes[mailbox_id]
+        settled = m.mailbox.state in SETTLED
         moved = rows.move(m, "again")
         if not moved and not batches:
             return False
         m.set(failure=None, control=Control.RUN)
-        queued = [self._retry_batch(m, unit, notes) for unit, notes in batches]
+        queued = [self._retry_batch(m, unit, notes, settled) for unit, notes in batches]
         for unit_id in m.open:
             rows.units[unit_id].set(attempts=0)
         if not moved and any(queued) and m.mailbox.state is MailboxState.VERIFYING:
@@ -284,15 +286,35 @@ class Requests:
         rows.refresh(m)
         return True
 
-    def _retry_batch(self, m: MailboxRow, unit: Unit, notes: Sequence[Note]) -> bool:
+    @atomic
+    def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
+        rows = self._rows
+        m, folder = rows.mailboxes.get(mailbox_id), rows.folders.get(folder_id)
+        if m is None or folder is None or m.mailbox.import_id != import_id or m.mailbox.state not in SETTLED:
+            return 0
+        if folder.folder.mailbox_id != mailbox_id:
+            return 0
+        given = UidSet.of(uid for uid in uids if (uid, "missing") in folder.notes)
+        for uid in given:
+            folder.notes[uid, "accepted"] = replace(folder.notes.pop((uid, "missing")), what="accepted")
+        folder.counts["missing"] -= len(given)
+        folder.folder = replace(folder.folder, accepted=folder.folder.accepted | given)
+        return len(given)
+
+    def _retry_batch(self, m: MailboxRow, unit: Unit, notes: Sequence[Note], settled: bool) -> bool:
         rows = self._rows
         folder = rows.folders[unit.folder_id]
-        given = [n for n in notes if n.what in (Outcome.REFUSED, Outcome.FAILED) and (n.uid, n.what) in folder.notes]
+        wanted = (Outcome.REFUSED, Outcome.FAILED, "missing") if settled else (Outcome.REFUSED, Outcome.FAILED)
+        given = [n for n in notes if n.what in wanted and (n.uid, n.what) in folder.notes]
         for note in given:
             del folder.notes[note.uid, note.what]
         if not given or unit.unit_id in rows.units:
             return False
         folder.counts.subtract(note.what for note in given)
+        if gone := UidSet.of(note.uid for note in given if note.what == "missing"):
+            adopted = folder.strike(gone)
+            copied = min(len(gone) - adopted, folder.counts[Outcome.COPIED])
+            folder.counts.subtract({Outcome.COPIED: copied, Outcome.ALREADY_PRESENT: len(gone) - copied})
         folder.counts["done_bytes"] -= unit.size_bytes
         unit = replace(unit, kind=UnitKind.COPY, mailbox_id=m.mailbox.mailbox_id, attempts=0)
         row = rows.add_unit(unit, folder.order * 100_000)

@@ -17,7 +17,7 @@ from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, M
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
 from shared.model.ledger import COUNTED
 from shared.store.memory_destinations import Destinations
-from shared.uids import Record, UidSet
+from shared.uids import Record, UidSet, without_sources
 
 #: Where a verification stands among the units of its mailbox: behind everything.
 LAST = 9 * 10**15
@@ -66,6 +66,19 @@ class FolderRow:
     flags: dict[str, UidSet] = field(default_factory=dict)
     #: Source UIDs that the request left out, by reason.
     skipped: dict[str, UidSet] | None = None
+
+    def strike(self, gone: UidSet) -> int:
+        """Takes these source UIDs out of the ledger, so that they can be copied anew; how many of them were adopted."""
+        adopted = 0
+        for name, records in list(self.ledger.items()):
+            kept = without_sources(records, gone)
+            if lost := sum(len(record.source) for record in records) - sum(len(record.source) for record in kept):
+                adopted += lost if name.startswith("adopted.") else 0
+                self.ledger[name] = kept
+                if not kept:
+                    del self.ledger[name], self.digests[name]
+                    self.checked.discard(name)
+        return adopted
 
     def shown(self) -> Folder:
         """The folder with what follows from its ledger."""

@@ -241,15 +241,17 @@ class Work(Identity):
         again = known and not plan.reset and chosen and same
         new = [] if again else rows.new_of(row, folder, plan.adopted, fresh=plan.reset)
         doubts, doubted_at, verified = folder.folder.doubts, folder.folder.doubted_at, folder.folder.verified
+        accepted = folder.folder.accepted
         if plan.reset:
             for unit_id in [folder.head, *folder.waiting]:
                 if unit_id:
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
-            doubts, doubted_at, verified = UidSet(), 0.0, ""
+            doubts, doubted_at, verified, accepted = UidSet(), 0.0, "", UidSet()
         folder.folder = replace(
-            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id
-        )
+            plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
+            accepted=accepted,
+        )  # fmt: skip
         folder.order, folder.planned = order, call
         rows.folders[name] = folder
         if not known:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from shared.errors import StoreError
 from shared.lifecycle import Control, MailboxState
@@ -26,6 +28,7 @@ from shared.model.search import ORDERS, Search
 from shared.rates import is_rate
 from shared.store import SILENT_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
+from shared.uids import UidSet, without_sources
 
 
 class Requests(Scripts):
@@ -149,11 +152,39 @@ class Requests(Scripts):
                 "id": unit.unit_id,
                 "uids": codec.encode_uids(unit.uids),
                 "size": unit.size_bytes,
+                "adopted": 0,
                 "notes": [codec.note_field(note) for note in notes],
             }
             for unit, notes in batches
         ]
-        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows)))
+        struck = {}
+        for folder_id in {unit.folder_id for unit, notes in batches if any(note.what == "missing" for note in notes)}:
+            lost = [
+                (row, UidSet.of(note.uid for note in notes if note.what == "missing"))
+                for row, (unit, notes) in zip(rows, batches, strict=True)
+                if unit.folder_id == folder_id
+            ]
+            struck[folder_id] = self._struck(folder_id, lost)
+        return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
+
+    def _struck(self, folder_id: str, lost: Sequence[tuple[dict[str, Any], UidSet]]) -> list[tuple[str, str, str]]:
+        """Entries of the ledger that hold any of `lost`: name, SHA-1, and the records that stay. Into each row of a batch goes how
+        many of its messages were adopted."""
+        every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
+        struck = []
+        for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():
+            records = () if name.endswith(b"#") else codec.decode_records(value)
+            here = every & UidSet.joined([part for record in records for part in record.source.ranges])
+            if here:
+                rest = ";".join(map(str, without_sources(records, here)))
+                struck.append((name.decode(), hashlib.sha1(value, usedforsecurity=False).hexdigest(), rest))
+                if name.startswith(b"adopted."):
+                    for row, uids in lost:
+                        row["adopted"] += len(uids & here)
+        return struck
+
+    def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
+        return int(self._run("accept", import_id, mailbox_id, folder_id, json.dumps([int(uid) for uid in uids])))
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
         flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]

@@ -23,8 +23,8 @@ SCRIPTS = {
     "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
     "producer": frozenset(
         {
-            "open", "submit", "control", "retry", "seal", "overview", "find", "stranded", "bury", "hours", "waits", "close",
-            "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
+            "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
+            "close", "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
 }  # fmt: skip

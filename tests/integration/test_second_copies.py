@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -15,6 +15,7 @@ from tests.integration.stage import Stage, Wires, plain
 from tests.servers.faults import late
 from tests.servers.faulty import FaultyServer
 from worker.copy import CopyRules
+from worker.neighbours import Neighbours
 
 ONE_GROUP = CopyRules(group_messages=100, outstanding=1)
 DATE = b" 1-Jan-2015 00:00:00 +0000"
@@ -87,6 +88,83 @@ def test_another_import_goes_on_meanwhile_and_nothing_stands_twice(wires: Wires,
     assert wires.bodies() == wires.sent()
     assert other.outcomes() == {"already_present": 10, "copied": 1}
     assert not other.noted("missing")
+
+
+@pytest.mark.parametrize("when", ["before it plans", "before it copies", "when it is done"])
+def test_another_import_that_knows_other_numbers_loses_nothing_to_it(wires: Wires, when: str) -> None:
+    """The source has another UIDVALIDITY by now, so that the other import recognises messages by their bytes: it may take a copy
+    that comes late for its own."""
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(stage)
+
+    def arrives() -> bool:
+        held_back.release()
+        held_back.await_done()
+        return False
+
+    def planned() -> bool:
+        return arrives() if other.tally().messages and not held_back._released.is_set() else False
+
+    if when == "before it plans":
+        arrives()
+    elif when == "before it copies":
+        other.stopping = planned
+    wires.old.folder(b"INBOX").uidvalidity += 1
+    other.store, other.import_id = stage.store, f"{stage.import_id}2"
+    wires.fill(1, first=11)
+    other.submit()
+    together(stage, other, until=lambda: other.finished)
+    assert not stage.finished, "it waits still"
+    arrives()
+    together(stage, other)
+    for one in (other, stage):
+        one.submit()
+        together(stage, other)
+    assert wires.bodies() == wires.sent()
+    assert not other.noted("missing")
+    assert not stage.noted("missing")
+
+
+@pytest.mark.parametrize("protected", [True, False])
+def test_what_another_import_brought_is_no_second_copy(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    """A twin of a message that was in doubt comes to the source, and the other import, which knows other numbers, copies it."""
+    if not protected:  # the negative control
+        monkeypatch.setattr(Neighbours, "held", lambda self, folder: self.beside(folder).taken)
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage, other = stage_of(wires), stage_of(wires)
+    work_until_verifying(stage)
+    inbox = wires.old.folder(b"INBOX")
+    inbox.uidvalidity += 1
+    twin = inbox.messages[2]
+    inbox.add(twin.body, twin.flags, twin.internaldate)
+    other.store, other.import_id = stage.store, f"{stage.import_id}2"
+    other.submit()
+    together(stage, other, until=lambda: other.finished)
+    assert not stage.finished, "it waits still"
+    assert other.outcomes() == {"already_present": 10, "copied": 1}
+    held_back.release()
+    held_back.await_done()
+    together(stage, other)
+    assert (wires.bodies() == wires.sent()) is protected
+    other.submit()
+    together(stage, other)
+    assert bool(other.noted("missing")) is not protected
+
+
+def together(stage: Stage, other: Stage, until: Callable[[], bool] = lambda: False) -> None:
+    """Both work, in one store and with its clock, until both are finished, or until then."""
+    for _ in range(40):
+        other.time = stage.time
+        other.work()
+        if until() or (stage.finished and other.finished):
+            return
+        stage.later(10)
+    raise AssertionError(f"not finished: {stage.mailbox()}, {other.mailbox()}")
 
 
 def test_what_was_all_found_is_not_waited_for(wires: Wires) -> None:

@@ -44,7 +44,7 @@ def fetched(answer: bytes) -> tuple[list[bytes], bytes]:
     """The FETCH answers of a whole answer, and what follows them."""
     starts = [found.start() for found in _FETCH.finditer(answer)]
     tagged = answer.rindex(b"\r\n", 0, -2) + 2 if answer.count(b"\r\n") > 1 else 0
-    ends = [*starts[1:], tagged]
+    ends = [*starts[1:], tagged][: len(starts)]
     return [answer[a:b] for a, b in zip(starts, ends, strict=True)], answer[tagged:]
 
 
@@ -115,7 +115,7 @@ def _ends_early(word: bytes) -> Callable[[FaultyServer, Folder], object]:
     return lambda server, inbox: fetching(server, choose)
 
 
-def _limited(server: FaultyServer, inbox: Folder, *, word: bytes, announced: bool, pages: bool = False) -> None:
+def limited(server: FaultyServer, inbox: Folder, *, word: bytes, announced: bool) -> None:
     """RFC 9738: the newest so many, and the lowest of them in the response code."""
     code = b"[MESSAGELIMIT %d %d] "
 
@@ -208,19 +208,19 @@ DOUBLES = (
     ),
     Double(
         what="MESSAGELIMIT, announced, in OK",
-        spoil=lambda server, inbox: _limited(server, inbox, word=b"OK", announced=True),
+        spoil=lambda server, inbox: limited(server, inbox, word=b"OK", announced=True),
     ),
     Double(
         what="MESSAGELIMIT, announced, in NO",
-        spoil=lambda server, inbox: _limited(server, inbox, word=b"NO", announced=True),
+        spoil=lambda server, inbox: limited(server, inbox, word=b"NO", announced=True),
     ),
     Double(
         what="MESSAGELIMIT, not announced, in OK",
-        spoil=lambda server, inbox: _limited(server, inbox, word=b"OK", announced=False),
+        spoil=lambda server, inbox: limited(server, inbox, word=b"OK", announced=False),
     ),
     Double(
         what="MESSAGELIMIT, not announced, in NO",
-        spoil=lambda server, inbox: _limited(server, inbox, word=b"NO", announced=False),
+        spoil=lambda server, inbox: limited(server, inbox, word=b"NO", announced=False),
     ),
     Double(what="EXISTS smaller than what is shown", spoil=_exists(SOME)),
     Double(what="EXISTS is 0 although all is shown", spoil=_exists(0)),

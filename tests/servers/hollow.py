@@ -34,6 +34,7 @@ _USES = {
     "STATUS=SIZE": rb"^STATUS .*\bSIZE",
     "APPENDLIMIT": rb"^STATUS .*APPENDLIMIT",
     "ESEARCH": rb"^UID SEARCH RETURN",
+    "PARTIAL": rb"^UID SEARCH RETURN \(PARTIAL",
     "X-GM-EXT-1": rb"X-GM-",
     "QUOTA": rb"^GETQUOTA",
 }

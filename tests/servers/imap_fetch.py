@@ -248,9 +248,21 @@ def answer_search(tag: bytes, found: list[int], options: list[bytes] | None) -> 
         answer += b" MAX %d" % found[-1]
     if b"COUNT" in wanted:
         answer += b" COUNT %d" % len(found)
-    if found and b"ALL" in wanted:
+    if b"PARTIAL" in wanted:
+        answer += b" PARTIAL " + _page(found, wanted)
+    elif found and b"ALL" in wanted:
         answer += b" ALL " + compress(found)
     return answer + b"\r\n"
+
+
+def _page(found: list[int], wanted: list[bytes]) -> bytes:
+    """The range that was asked for and what it holds, or NIL (RFC 9394 §3.1)."""
+    span = re.fullmatch(rb"([1-9]\d*):([1-9]\d*)", b"".join(wanted[wanted.index(b"PARTIAL") + 1 :][:1]))
+    if span is None or b"ALL" in wanted:
+        raise Bad("PARTIAL takes a range, and no ALL beside it")
+    low, high = sorted((int(span[1]), int(span[2])))
+    page = found[low - 1 : high]
+    return b"(%b %b)" % (span[0], compress(page) if page else b"NIL")
 
 
 def stored_flags(message: Message, operation: bytes, flags: list[bytes]) -> list[bytes]:

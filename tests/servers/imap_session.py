@@ -296,6 +296,8 @@ class Session:
             if not self.has("ESEARCH"):
                 raise Bad("unknown key")
             options, words = [as_word(word) for word in words[1]], words[2:]
+            if b"PARTIAL" in options and not self.has("PARTIAL"):
+                raise Bad("unknown result option")
         if self._rev2_only and options is None:
             options = [b"ALL"]
         yield answer_search(command.tag, search(folder, words), options)

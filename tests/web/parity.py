@@ -129,8 +129,11 @@ TABLE: Final[Mapping[str, Verb]] = {
     "pause": Verb(at=(f"POST {_IMPORT}/pause",), options=_ONE),
     "resume": Verb(at=(f"POST {_IMPORT}/resume",), options=_ONE),
     "cancel": Verb(at=(f"POST {_IMPORT}/cancel",), options=_ONE),
-    "retry": Verb(at=(f"POST {_IMPORT}/retry",), options=_ONE),
-    "verify": Verb(at=(f"POST {_IMPORT}/verify",), options={**_ONE, "--full": "body.full"}),
+    "retry": Verb(at=(f"POST {_IMPORT}/retry",), options={**_ONE, "--copy-missing": "body.copy_missing"}),
+    "verify": Verb(
+        at=(f"POST {_IMPORT}/verify",),
+        options={**_ONE, "--full": "body.full", "--accept-missing": "body.accept_missing"},
+    ),
     "credentials": Verb(
         at=(f"POST {_IMPORT}/credentials", f"PUT {_IMPORT}/secrets"),
         options={

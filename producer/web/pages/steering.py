@@ -49,6 +49,8 @@ def act(
     mailbox: Annotated[str, Form(max_length=100)] = "",
     window: Annotated[str, Form(max_length=300)] = "",
     sure: Annotated[str, Form(max_length=10)] = "",
+    accept_missing: Annotated[bool, Form()] = False,
+    copy_missing: Annotated[bool, Form()] = False,
 ) -> Response:
     """Does it, and goes back to where that is seen, with a word on what it changed. Nothing is cancelled before the question
     was answered."""
@@ -68,10 +70,12 @@ def act(
         case "cancel":
             mailboxes = counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
         case "retry":
-            done = counterpart.retry(known, who, request, import_id, RetryBody(code=code, login=login))
+            retried = RetryBody(code=code, login=login, copy_missing=copy_missing)
+            done = counterpart.retry(known, who, request, import_id, retried)
             mailboxes, messages = done["mailboxes"], done["messages"]
         case "verify":
-            mailboxes = counterpart.verify(known, who, request, import_id, VerifyBody(login=login))["mailboxes"]
+            verified = VerifyBody(login=login, accept_missing=accept_missing)
+            mailboxes = counterpart.verify(known, who, request, import_id, verified)["mailboxes"]
         case "window":
             wanted = WindowBody(window=window.strip() or "none")
             mailboxes = counterpart.window(known, who, request, import_id, wanted)["mailboxes_total"]

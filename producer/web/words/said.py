@@ -163,7 +163,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "account_waiting": "Nothing: it goes on by itself.",
     "failed": "See failures.csv of the report, then try again.",
     "refused": "See failures.csv of the report; when the limit of the destination is changed, try again.",
-    "missing": "Somebody removed them there, or the server lost them; they are still at the source.",
+    "missing": "Somebody removed them there, or the server lost them. Say that they were removed on purpose, or have them "
+    "copied again.",
     "altered": "failures.csv of the report names each, and what differs; the originals are still at the source.",
     "normalised": "Nothing; notes.csv of the report names each.",
     "dates_changed": "Nothing; notes.csv of the report names each.",

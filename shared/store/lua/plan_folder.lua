@@ -50,7 +50,8 @@ if reset then
   end
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
-  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages')
+  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
+    'accepted')
 end
 
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end

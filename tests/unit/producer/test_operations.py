@@ -244,7 +244,7 @@ def test_the_import_command_goes_on_with_what_verify_began() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert operations.verify(desk.store, desk.ring, operations.find_import(desk.store), 14, full=True) == 1
+    assert operations.verify(desk.store, desk.ring, operations.find_import(desk.store), 14, full=True) == (1, 0)
     going_on = desk.submit("a")
     assert (going_on.options.verify, going_on.passes) == ("full", 2)
     desk.park(request, "a")

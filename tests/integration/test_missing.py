@@ -1,0 +1,199 @@
+"""A user removes mail at the destination: it is told as missing until an operator accepts that, or has it copied again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from producer import operations
+from producer.coordinator import tally as tallying
+from shared.model import Import
+from shared.uids import UidSet
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faulty import FaultyServer
+
+GONE = {1, 5, 6, 7}
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+@pytest.fixture
+def stage(wires: Wires) -> Stage:
+    """Twelve messages were copied, and four of them are removed by their user."""
+    wires.fill(12)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert exit_code(stage) == 0
+    pairs, inbox = stage.pairs(), wires.new.folder(b"INBOX")
+    for uid in GONE:
+        inbox.remove(pairs[uid])
+    return stage
+
+
+def request_of(stage: Stage) -> Import:
+    found = stage.store.import_(stage.import_id)
+    assert found is not None
+    return found
+
+
+def exit_code(stage: Stage) -> int:
+    return tallying.exit_code(tallying.progress(request_of(stage), *stage.store.import_tally(stage.import_id)))
+
+
+def accept(stage: Stage) -> int:
+    """What `mailhaul verify --accept-missing` does; how many messages were accepted."""
+    need_none(stage)
+    return operations.verify(stage.store, lambda *_: None, request_of(stage), 14, full=False, accept_missing=True)[1]
+
+
+def copy_again(stage: Stage) -> int:
+    """What `mailhaul retry --copy-missing` does; how many messages were queued."""
+    need_none(stage)
+    return operations.retry(stage.store, lambda *_: None, request_of(stage), copy_missing=True)[1]
+
+
+def need_none(stage: Stage) -> None:
+    """The stage signs in by itself: what stands for the passwords only has to be there."""
+    stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"sealed" for side in ("source", "destination")})
+
+
+def told(stage: Stage) -> list[str]:
+    """What `mailhaul errors` says of missing messages."""
+    groups = operations.errors(stage.store, request_of(stage))
+    return [one.detail for group in groups if group.code == "missing" for one in group.sufferers]
+
+
+def test_it_is_told_with_each_uid_until_somebody_acts(stage: Stage) -> None:
+    for _ in range(2):
+        stage.to_the_end()
+        assert exit_code(stage) == 3
+        assert stage.tally().missing == 4
+        assert told(stage) == ["UIDs 1, 5:7 of the source are no longer in the destination folder"]
+        assert stage.outcomes() == {"copied": 12}
+
+
+def test_accepted_it_is_missed_no_more(stage: Stage, wires: Wires) -> None:
+    stage.to_the_end()
+    assert accept(stage) == 4
+    stage.to_the_end(submit=False)
+    assert exit_code(stage) == 0
+    assert told(stage) == []
+    assert stage.noted("accepted").keys() == GONE
+    for mode in ("default", "anew", "full"):
+        wires.fill(1, first=100 + len(wires.old.folder(b"INBOX").messages))
+        stage.options = replace(stage.options, verify=mode)
+        stage.to_the_end()
+        assert (exit_code(stage), stage.tally().missing) == (0, 0), mode
+    assert len(wires.bodies()) == 8 + 3, "nothing comes back, and new mail comes"
+    assert accept(stage) == 0
+
+
+def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: Stage, wires: Wires) -> None:
+    stage.to_the_end()
+    accept(stage)
+    stage.to_the_end(submit=False)
+    stage.options = replace(stage.options, verify="default")
+    stage.to_the_end()
+    before = len(wires.destination.commands)
+    stage.to_the_end()
+    assert not [c for c in wires.destination.commands[before:] if c.name == b"UID FETCH"]
+
+
+def test_what_is_removed_after_that_is_told(stage: Stage, wires: Wires) -> None:
+    stage.to_the_end()
+    accept(stage)
+    wires.new.folder(b"INBOX").remove(stage.pairs()[9])  # before the pass that accepting begins
+    stage.to_the_end(submit=False)
+    assert exit_code(stage) == 3
+    assert told(stage) == ["UID 9 of the source is no longer in the destination folder"]
+
+
+def test_without_the_acceptance_later_passes_stay_incomplete(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control."""
+    monkeypatch.setattr(type(stage.store), "accept_missing", lambda *_: 4)
+    stage.to_the_end()
+    accept(stage)
+    stage.to_the_end(submit=False)
+    stage.to_the_end()
+    assert exit_code(stage) == 3
+
+
+def test_copied_again_each_message_is_there_once(stage: Stage, wires: Wires) -> None:
+    stage.to_the_end()
+    assert copy_again(stage) == 4
+    stage.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+    assert stage.outcomes() == {"copied": 12}
+    assert len(stage.pairs()) == 12
+    assert exit_code(stage) == 0
+    stage.to_the_end()
+    assert (exit_code(stage), stage.noted("missing")) == (0, {})
+    assert copy_again(stage) == 0
+
+
+def test_what_was_already_there_is_copied_again_too(wires: Wires) -> None:
+    wires.fill(10)
+    for number in range(1, 6):
+        wires.new.folder(b"INBOX").add(plain(number), internaldate=b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"already_present": 5, "copied": 5}
+    for uid in (2, 8):
+        wires.new.folder(b"INBOX").remove(stage.pairs()[uid])
+    stage.to_the_end()
+    assert copy_again(stage) == 2
+    stage.to_the_end(submit=False)
+    assert wires.bodies() == wires.sent()
+    assert stage.outcomes() == {"already_present": 4, "copied": 6}
+    assert exit_code(stage) == 0
+
+
+def test_what_is_gone_at_the_source_too_has_vanished(stage: Stage, wires: Wires) -> None:
+    stage.to_the_end()
+    wires.old.folder(b"INBOX").remove(6)
+    copy_again(stage)
+    stage.to_the_end(submit=False)
+    assert stage.outcomes() == {"copied": 11, "vanished": 1}
+    assert exit_code(stage) == 0
+
+
+def test_a_retry_leaves_what_is_missing_alone(stage: Stage) -> None:
+    stage.to_the_end()
+    need_none(stage)
+    assert operations.retry(stage.store, lambda *_: None, request_of(stage)) == (0, 0)
+    assert stage.tally().missing == 4
+
+
+def test_second_copies_are_found_beside_what_was_accepted(stage: Stage, wires: Wires) -> None:
+    """As many messages too many as were removed are no secret."""
+    stage.to_the_end()
+    accept(stage)
+    stage.to_the_end(submit=False)
+    inbox = wires.new.folder(b"INBOX")
+    for uid in (2, 3):
+        there = inbox.get(stage.pairs()[uid])
+        assert there is not None
+        inbox.add(there.body, there.flags, there.internaldate)
+    stage.options = replace(stage.options, verify="default")
+    stage.to_the_end()
+    assert stage.noted("doubled").keys() == {2, 3}
+
+
+def test_many_are_named_by_their_first_ranges(wires: Wires) -> None:
+    wires.fill(130)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    pairs = stage.pairs()
+    for uid in range(1, 131, 2):
+        wires.new.folder(b"INBOX").remove(pairs[uid])
+    stage.to_the_end()
+    (said,) = told(stage)
+    assert said.startswith("UIDs 1, 3, 5,")
+    assert said.endswith("97, 99, … of the source are no longer in the destination folder")
+    assert UidSet.of(stage.noted("missing")) == UidSet.of(range(1, 131, 2))
