@@ -83,6 +83,17 @@ class AuthorizationRefused(AuthenticationRefused):
     """The server took the administrator's login, but not for this account: that one is to blame alone."""
 
 
+class LoginsStopped(AuthenticationRefused):
+    """The login was not tried: the first logins of its server were all refused, and each try more counts there towards
+    locking accounts or shutting out this address."""
+
+    WHAT = "this login is not tried, since every login was refused so far"
+    advice = "was the wrong column taken, or does the server want another form of the login (name or address)"
+
+    def __init__(self, side: str) -> None:
+        super().__init__(side, self.WHAT)
+
+
 class Throttled(MailError):
     """The server asked to wait. `wait_seconds` is what it said, or None. `scope` is whom to leave alone meanwhile: "account" or
     "host"."""

@@ -28,7 +28,7 @@ from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost", "protocol",
+    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost", "protocol",
     "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
@@ -44,6 +44,7 @@ LOGIN_RESULTS: Mapping[str, str] = {
     "unreachable": "unreachable",
     "Unreachable": "unreachable",
     "AuthenticationRefused": "auth_refused",
+    "LoginsStopped": "logins_stopped",
     "TlsFailed": "tls",
     "Throttled": "throttled",
     "ProtocolViolation": "protocol",
