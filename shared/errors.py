@@ -88,7 +88,7 @@ class LoginsStopped(AuthenticationRefused):
     locking accounts or shutting out this address."""
 
     WHAT = "this login is not tried, since every login was refused so far"
-    advice = "was the wrong column taken, or does the server want another form of the login (name or address)"
+    advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
 
     def __init__(self, side: str) -> None:
         super().__init__(side, self.WHAT)

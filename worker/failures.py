@@ -98,8 +98,8 @@ TABLE: tuple[Row, ...] = (
         code="{side}_logins_stopped",
         how="park",
         scope="endpoint",
-        advice="{own}? When it is put right: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one "
-        "login is accepted, all go on",
+        advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
+        "go on",
     ),
     Row(
         error=errors.AuthenticationRefused,

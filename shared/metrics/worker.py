@@ -28,8 +28,8 @@ from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost", "protocol",
-    "folder_changed", "folder_refused", "refused",
+    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
+    "protocol", "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (

@@ -53,7 +53,7 @@ SCOPES = ("source_account", "source_host", "destination_account", "destination_h
 #: Refusals in a row, of a shared login that let others in before, until it counts as refused for all.
 MOST_DOUBTS = 3
 
-#: Different logins of one server that are tried before anybody is let in; when all of them are refused, the others wait for a person.
+#: Different logins of one server that are tried before anybody is let in; when all are refused, the others wait for a person.
 BRAKE_AFTER = 5
 
 #: How long it is known where shared messages stand, and how long a batch is waited for that brings one.

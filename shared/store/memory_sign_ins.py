@@ -266,7 +266,11 @@ class SignIns(Accounts):
         for mailbox_id in rows.imports[import_id].rows if import_id in rows.imports else ():
             m = rows.mailboxes[mailbox_id]
             failure = m.mailbox.failure
-            if failure is None or failure.code != f"{side}_logins_stopped" or m.mailbox.state is not MailboxState.PARKED:
+            if (
+                failure is None
+                or failure.code != f"{side}_logins_stopped"
+                or m.mailbox.state is not MailboxState.PARKED
+            ):
                 continue
             if self._book.lets_in(import_id, mailbox_id, side):
                 if rows.may_go_on(m):
