@@ -75,6 +75,10 @@ class TlsFailed(MailError):
         self.advice = advice
 
 
+class WrongProtocol(MailError):
+    """The port greets in another protocol than the URL's. `advice` is the right URL."""
+
+
 class AuthenticationRefused(MailError):
     """The server refused the login. Not tried again until a person changes the credentials."""
 

@@ -123,6 +123,13 @@ TABLE: tuple[Row, ...] = (
         advice="{own}; then run the import command again",
     ),
     Row(
+        error=errors.WrongProtocol,
+        code="{side}_wrong_protocol",
+        how="park",
+        scope="endpoint",
+        advice="{own}; then run the import command again",
+    ),
+    Row(
         error=errors.NothingTaken,
         code=TAKES_NOTHING,
         how="park",

@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import select
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, Literal
 
 from cryptography import x509
 
-from shared.errors import TlsFailed
+from shared.errors import TlsFailed, WrongProtocol
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
@@ -34,7 +35,13 @@ _GREETINGS: Final = (
     (b"+OK", "pop3", "POP3"),
     (b"220", "", "SMTP or FTP"),
     (b"HTTP", "", "HTTP"),
+    (b"SSH-", "", "SSH"),
 )
+#: Scheme of a URL, by how the connection is secured.
+_SCHEMES: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
+#: A plain-text port that said nothing for so long is asked for TLS.
+_SILENT_SECONDS: Final = 2.0
+_PROBE_SECONDS: Final = 5.0
 #: OpenSSL's codes of what is wrong with a certificate (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF_SIGNED = 9, 10, 18
 _UNKNOWN_CA: Final = (2, 19, 20, 21)
@@ -129,6 +136,32 @@ class Door:
             advice=f"give --{self.side} {self.protocol}s://{self.place}",
         )
 
+    def check_silence(self, sock: socket.socket) -> None:
+        """Waits a moment for the greeting. Raises what `wants_tls` says when none comes and a TLS handshake succeeds."""
+        if self.tls == "tls":
+            return
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if poll.poll(min(_SILENT_SECONDS, self.timeout_seconds) * 1000):
+            return
+        if replace(self, timeout_seconds=min(_PROBE_SECONDS, self.timeout_seconds)).expects_tls():
+            raise self.wants_tls()
+
+    def check_greeting(self, line: bytes) -> None:
+        """Raises `WrongProtocol` when the server's first line is another protocol's."""
+        spoken = _spoken(line)
+        if spoken is None or spoken[0] == self.protocol:
+            return
+        protocol, name = spoken
+        ours = self.protocol.upper()
+        usual = f"IMAP is usually at 993 or 143{', POP3 at 995 or 110' if self.side == 'source' else ''}"
+        if protocol == "imap" or (protocol and self.side == "source"):
+            url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
+            advice = f"give --{self.side} {url}, or the port of {ours}: {usual}"
+        else:
+            advice = f"give --{self.side} the port of {ours}: {usual}"
+        raise WrongProtocol(self.side, f"{self.place} speaks {name}, not {ours}", clean_text(line), advice)
+
     # -- looking closer
 
     def _greeting(self) -> bytes | None:
@@ -140,9 +173,7 @@ class Door:
             return None
 
     def _plain(self, greeting: bytes) -> TlsFailed:
-        protocol, name = next(
-            ((protocol, name) for start, protocol, name in _GREETINGS if greeting.startswith(start)), ("", "")
-        )
+        protocol, name = _spoken(greeting) or ("", "")
         if not protocol:
             return TlsFailed(
                 self.side,
@@ -201,6 +232,12 @@ class Door:
         scheme = f"{self.protocol}{'s' if self.tls == 'tls' else '+starttls'}"
         name = f"[{names[0]}]" if names and ":" in names[0] else "".join(names[:1])
         return f", as in {scheme}://{name}:{self.port}" if name else ""
+
+
+def _spoken(greeting: bytes) -> tuple[str, str] | None:
+    """(protocol of ours or "", name) that a first line belongs to; None where it is not known."""
+    line = greeting.upper()
+    return next(((protocol, name) for start, protocol, name in _GREETINGS if line.startswith(start)), None)
 
 
 def secured(

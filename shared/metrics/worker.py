@@ -29,7 +29,7 @@ from shared.store import SCOPES
 _SIDES = ("source", "destination")
 _SIDED = (
     "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
-    "protocol", "folder_changed", "folder_refused", "refused",
+    "protocol", "wrong_protocol", "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (
@@ -48,6 +48,7 @@ LOGIN_RESULTS: Mapping[str, str] = {
     "TlsFailed": "tls",
     "Throttled": "throttled",
     "ProtocolViolation": "protocol",
+    "WrongProtocol": "wrong_protocol",
     "other": "other",
 }
 #: IMAP commands that are timed (`worker.timed`).
