@@ -17,7 +17,7 @@ from typing import Final, Literal
 
 from cryptography import x509
 
-from shared.errors import TlsFailed, WrongProtocol
+from shared.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
@@ -148,19 +148,22 @@ class Door:
             raise self.wants_tls()
 
     def check_greeting(self, line: bytes) -> None:
-        """Raises `WrongProtocol` when the server's first line is another protocol's."""
+        """Raises `WrongProtocol` or `ProtocolViolation` when the server's first line is another protocol's."""
         spoken = _spoken(line)
         if spoken is None or spoken[0] == self.protocol:
             return
         protocol, name = spoken
         ours = self.protocol.upper()
-        usual = f"IMAP is usually at 993 or 143{', POP3 at 995 or 110' if self.side == 'source' else ''}"
-        if protocol == "imap" or (protocol and self.side == "source"):
-            url = f"{protocol}{_SCHEMES[self.tls]}://{self.place}"
-            advice = f"give --{self.side} {url}, or the port of {ours}: {usual}"
+        what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
+        if not protocol:  # a proxy's page of errors may be over in a moment
+            raise ProtocolViolation(
+                self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
+            )
+        if protocol == "imap" or self.side == "source":
+            advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
         else:
-            advice = f"give --{self.side} the port of {ours}: {usual}"
-        raise WrongProtocol(self.side, f"{self.place} speaks {name}, not {ours}", clean_text(line), advice)
+            advice = "give the port of IMAP, usually 993 or 143"
+        raise WrongProtocol(self.side, what, said, advice)
 
     # -- looking closer
 
