@@ -11,7 +11,7 @@ from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
@@ -97,7 +97,7 @@ def run_retry(which: str, login: str, *, detach: bool = False, state_dir: Path |
         if messages:
             again += f", with {messages:,} message{'s' if messages != 1 else ''} that were refused or failed"
         nothing = "nothing is parked, refused, failed or cancelled: nothing was changed"
-        say(f"import {clean(request.name)}: {again if mailboxes else nothing}")
+        (note if mailboxes else say)(f"import {clean(request.name)}: {again if mailboxes else nothing}")
         return _worked_on(ground, request, before, detach=detach) if mailboxes else COMPLETE
 
 
@@ -107,7 +107,7 @@ def run_verify(which: str, login: str, *, full: bool, detach: bool = False, stat
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         queued = Acts(ground).verify(request, login, full=full)
-        say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
+        note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
         return _worked_on(ground, request, before, detach=detach)
 
 

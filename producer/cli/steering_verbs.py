@@ -14,9 +14,11 @@ from producer.cli.verb import (
     ImportArgument,
     MailboxOption,
     NoHeaderOption,
+    QuietOption,
     SeparatorOption,
     StateOption,
     YesOption,
+    quietly,
     verb,
 )
 from producer.intake.columns import Reading
@@ -54,12 +56,17 @@ def cancel(
 
 
 def retry(
-    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    detach: DetachOption = False,
+    quiet: QuietOption = False,
+    state_dir: StateOption = None,
 ) -> int:
     """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    return steering.run_retry(which, mailbox, detach=detach, state_dir=state_dir)
+    with quietly(quiet):
+        return steering.run_retry(which, mailbox, detach=detach, state_dir=state_dir)
 
 
 def verify(
@@ -67,12 +74,14 @@ def verify(
     mailbox: MailboxOption = "",
     full: Annotated[bool, typer.Option("--full", help="Read every message on both sides and compare SHA-256.")] = False,
     detach: DetachOption = False,
+    quiet: QuietOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    return steering.run_verify(which, mailbox, full=full, detach=detach, state_dir=state_dir)
+    with quietly(quiet):
+        return steering.run_verify(which, mailbox, full=full, detach=detach, state_dir=state_dir)
 
 
 def credentials(
