@@ -109,7 +109,7 @@ def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, give
     """Seals anew, by side, what the import signs in with for accounts that have no password of their own: an administrator's
     password, a token or a key, as `shared_anew` took it. Mailboxes that were parked for its refusal go on; how
     many."""
-    codes = {f"{side}_auth_refused" for side in given}
+    codes = {f"{side}_{why}" for side in given for why in ("auth_refused", "logins_stopped")}
     waiting = [
         mailbox
         for mailbox, _ in store.mailboxes(request.import_id)

@@ -3,7 +3,7 @@
 Credentials that never let anybody in are tried by one lane, while the others wait for how that ends; refused ones are not
 tried again by anyone before a person acts. An administrator's are one for all mailboxes of the side. Some servers call one
 connection too many a wrong password: a login that let in before, refused while other connections of the account are open,
-is tried once more a while later.
+is tried once more a while later. Where the first logins of a server are all refused, the others are not tried at all.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from shared.credentials import Secret, Vault
-from shared.errors import AuthenticationRefused, AuthorizationRefused, Throttled, UsageError
+from shared.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, Throttled, UsageError
 from shared.mail.sasl import Proof
 from shared.model import Endpoint
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
@@ -180,7 +180,7 @@ class Admission:
         try:
             found = attempt(holder)
         except AuthorizationRefused:
-            self._tell(visitor, shared, holder, "in" if shared else "refused", "")
+            self._tell(visitor, shared, holder, "in" if shared else "alone", "")
             raise
         except AuthenticationRefused as error:
             meant = self._meant(visitor, shared, holder, error)
@@ -208,6 +208,8 @@ class Admission:
             if turn.state == "refused":
                 what = f"refused {_whose(visitor) if shared else 'this login'} before; it is not tried again"
                 raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
+            if turn.state == "stopped":
+                raise LoginsStopped(visitor.side)
             if turn.state != "wait":
                 return turn
             if waited >= self._patience:

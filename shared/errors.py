@@ -75,12 +75,27 @@ class TlsFailed(MailError):
         self.advice = advice
 
 
+class WrongProtocol(MailError):
+    """The port greets in another protocol than the URL's. `advice` is the right URL."""
+
+
 class AuthenticationRefused(MailError):
     """The server refused the login. Not tried again until a person changes the credentials."""
 
 
 class AuthorizationRefused(AuthenticationRefused):
     """The server took the administrator's login, but not for this account: that one is to blame alone."""
+
+
+class LoginsStopped(AuthenticationRefused):
+    """The login was not tried: the first logins of its server were all refused, and each try more counts there towards
+    locking accounts or shutting out this address."""
+
+    WHAT = "this login is not tried, since every login was refused so far"
+    advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
+
+    def __init__(self, side: str) -> None:
+        super().__init__(side, self.WHAT)
 
 
 class Throttled(MailError):

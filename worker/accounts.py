@@ -22,6 +22,7 @@ from shared.errors import (
     AccountRejected,
     AuthenticationRefused,
     CredentialsError,
+    LoginsStopped,
     Unreachable,
     UsageError,
 )
@@ -106,6 +107,8 @@ class Accounts:
                 wait = min(max(_FIRST_WAIT, age), _LONGEST_WAIT)
                 self._store.forgive_logins(mailbox.import_id, mailbox.mailbox_id)
                 raise AccountDelayed("the new account does not let us in yet", wait) from error
+            if isinstance(error, LoginsStopped):
+                raise
             if state is AccountState.ADOPTED:
                 what = f"{error.what}; the account was there before, and its password is never changed"
                 raise AuthenticationRefused(error.side, what, error.detail) from error

@@ -94,6 +94,14 @@ TABLE: tuple[Row, ...] = (
         advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
     ),
     Row(
+        error=errors.LoginsStopped,
+        code="{side}_logins_stopped",
+        how="park",
+        scope="endpoint",
+        advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
+        "go on",
+    ),
+    Row(
         error=errors.AuthenticationRefused,
         code="{side}_auth_refused",
         how="park",
@@ -110,6 +118,13 @@ TABLE: tuple[Row, ...] = (
     Row(
         error=errors.TlsFailed,
         code="{side}_tls",
+        how="park",
+        scope="endpoint",
+        advice="{own}; then run the import command again",
+    ),
+    Row(
+        error=errors.WrongProtocol,
+        code="{side}_wrong_protocol",
         how="park",
         scope="endpoint",
         advice="{own}; then run the import command again",

@@ -12,7 +12,7 @@ from pathlib import Path
 from producer import operations
 from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
-from producer.cli.verb import COMPLETE, INTERRUPTED, say
+from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, say
 from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
@@ -20,7 +20,16 @@ from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_size
 from producer.operations import ErrorGroup
 from producer.show import document
-from producer.show.lines import error_lines, mailbox_line, outcome_words, percent, progress_line, state_bar, summary
+from producer.show.lines import (
+    error_lines,
+    mailbox_line,
+    outcome_words,
+    percent,
+    progress_line,
+    quiet_summary,
+    state_bar,
+    summary,
+)
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
@@ -113,6 +122,19 @@ def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGr
     return progress, tallying.exit_code(progress), groups
 
 
+def say_end(
+    store: Store, progress: Progress, copied_now: int | None, seconds: float, groups: Sequence[ErrorGroup]
+) -> None:
+    """Says how an import ended."""
+    if is_quiet():
+        lines = [*quiet_summary(progress, seconds, groups)]
+    else:
+        names = naming_lines(store, store.mailboxes(progress.request.import_id))
+        lines = [*summary(progress, copied_now, seconds, groups), *(f"  {line}" for line in names)]
+    for line in lines:
+        say(line)
+
+
 def progress_at(ground: Ground, request: Import) -> Progress:
     """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
     progress = operations.progress_of(ground.store, request)
@@ -195,7 +217,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
     with interruptible() as interrupted, open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
-        with display() as shown:
+        with display(quiet=is_quiet()) as shown:
             if not operations.progress_of(ground.store, request).finished and (lonely := ground.nobody_works()):
                 shown.say(lonely)
             watch = Watch(ground, request.import_id, shown)
@@ -210,10 +232,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
             say(f"no longer watching; {ground.nobody_works() or 'the import goes on'}")
             return INTERRUPTED
         progress, code, groups = ended(ground.store, progress)
-        for line in summary(progress, None, time.monotonic() - began, groups):
-            say(line)
-        for line in naming_lines(ground.store, ground.store.mailboxes(progress.request.import_id)):
-            say(f"  {line}")
+        say_end(ground.store, progress, None, time.monotonic() - began, groups)
         if as_json:
             _print(document.whole(ground.store, progress, groups, exit_code=code, before=before))
     return code

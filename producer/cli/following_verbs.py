@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from producer.cli.verb import ImportArgument, JsonOption, MailboxOption, StateOption, verb
+from producer.cli.verb import ImportArgument, JsonOption, MailboxOption, QuietOption, StateOption, quietly, verb
 
 
 def declare(app: typer.Typer) -> None:
@@ -41,11 +41,14 @@ def status(
     return following.run_status(which, mailbox, failed=failed, as_json=as_json, state_dir=state_dir)
 
 
-def watch(which: ImportArgument = "", as_json: JsonOption = False, state_dir: StateOption = None) -> int:
+def watch(
+    which: ImportArgument = "", quiet: QuietOption = False, as_json: JsonOption = False, state_dir: StateOption = None
+) -> int:
     """Follow an import until it is finished. Ctrl-C stops watching, not the import."""
     from producer.cli import following
 
-    return following.run_watch(which, as_json=as_json, state_dir=state_dir)
+    with quietly(quiet):
+        return following.run_watch(which, as_json=as_json, state_dir=state_dir)
 
 
 def errors(

@@ -18,22 +18,21 @@ from pathlib import Path
 from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.crew import Crew
-from producer.cli.following import Watch, ended
+from producer.cli.following import Watch, ended, say_end
 from producer.cli.ground import Ground, open_ground
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.spooling import keep_refused, shelf_for
 from producer.cli.undertaker import Undertaker
-from producer.cli.verb import INTERRUPTED, say
+from producer.cli.verb import INTERRUPTED, is_quiet, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
 from producer.show import document
 from producer.show.destinations import destination_lines
-from producer.show.lines import known_part, mailbox_words, spoken_mailboxes, summary
+from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
-from producer.show.naming import naming_lines
 from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
@@ -73,18 +72,19 @@ def run_import(
             known = ground.store.import_(wanted.import_id)
             if known is None:
                 for line in destination_lines(rows):
-                    say(line)
+                    note(line)
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
-                say(f"import {clean(known.name)} was paused; this command resumes it")
+                note(f"import {clean(known.name)} was paused; this command resumes it")
             Acts(ground).begin(request, wanted, mailboxes, rows)
             opened = operations.find_import(ground.store, wanted.import_id)
-            with display() as shown:
+            with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
-                shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
+                if not is_quiet():
+                    shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
                 progress = _wait(ground, staff, opened, interrupted, shown, seen)
             if progress is None:
-                say("stopping …")
+                note("stopping …")
             else:
                 if shelf is not None:
                     keep_refused(ground, opened, shelf, interrupted)
@@ -98,11 +98,11 @@ def follow(ground: Ground, request: Import, before: Tally) -> int:
     the ground: elsewhere others work on it."""
     began, seen = time.monotonic(), [operations.progress_of(ground.store, request)]
     with interruptible() as interrupted, _staffed(ground, ground.settings.workers, asked=False) as staff:
-        with display() as shown:
+        with display(quiet=is_quiet()) as shown:
             progress = _wait(ground, staff, request, interrupted, shown, seen)
         if progress is not None:
             return _finish(ground, progress, before, time.monotonic() - began, as_json=False)
-        say("stopping …")
+        note("stopping …")
     say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(request.name)}")
     return INTERRUPTED
 
@@ -196,10 +196,7 @@ def _wait(
 def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
     progress, code, groups = ended(ground.store, progress)
     copied_now = document.since(progress.tally, before)["copied"]
-    for line in summary(progress, copied_now, seconds, groups):
-        say(line)
-    for line in naming_lines(ground.store, ground.store.mailboxes(progress.request.import_id)):
-        say(f"  {line}")
+    say_end(ground.store, progress, copied_now, seconds, groups)
     if as_json:
         whole = document.whole(ground.store, progress, groups, exit_code=code, before=before)
         print(json.dumps(whole, ensure_ascii=False, indent=2), flush=True)

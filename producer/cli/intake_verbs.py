@@ -25,6 +25,7 @@ from producer.cli.verb import (
     ManifestArgument,
     NoHeaderOption,
     PlaintextOption,
+    QuietOption,
     SeparatorOption,
     SourceAdminOption,
     SourceAuthOption,
@@ -34,6 +35,7 @@ from producer.cli.verb import (
     SourcePinOption,
     StateOption,
     ThreadsOption,
+    quietly,
     verb,
 )
 from producer.cli.wanting import SharedFoldersOption, allowing, wanting
@@ -167,6 +169,7 @@ def import_(
             help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
         ),
     ] = "",
+    quiet: QuietOption = False,
     as_json: JsonOption = False,
     spool_refused: Annotated[
         Path | None,
@@ -202,22 +205,23 @@ def import_(
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
-    request = read_request(
-        manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
-        window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
-        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header), source_ca=source_ca,
-        destination_ca=destination_ca, source_fingerprint=source_fingerprint,
-        destination_fingerprint=destination_fingerprint,
-        accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
-        source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
-        destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file, allowed=allowed,
-    )  # fmt: skip
-    if dry_run:
-        return run_plan(request, as_json=as_json, state_dir=state_dir)
-    return run_import(
-        request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir
-    )
+    with quietly(quiet):
+        request = read_request(
+            manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
+            window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
+            reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header), source_ca=source_ca,
+            destination_ca=destination_ca, source_fingerprint=source_fingerprint,
+            destination_fingerprint=destination_fingerprint,
+            accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
+            source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
+            destination_auth=destination_auth, destination_admin=destination_admin,
+            destination_password_file=destination_password_file, allowed=allowed,
+        )  # fmt: skip
+        if dry_run:
+            return run_plan(request, as_json=as_json, state_dir=state_dir)
+        return run_import(
+            request, workers=workers, threads=threads, as_json=as_json, spool=spool_refused, state_dir=state_dir
+        )
 
 
 def template(separator: SeparatorOption = ",") -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from producer.cli.verb import say
+from producer.cli.verb import note
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
@@ -169,7 +169,7 @@ def read_request(
     if faults:
         raise UsageError("\n".join(faults))
     for warning in rows.warnings:
-        say(f"note: {warning}")
+        note(f"note: {warning}")
     return Request(
         manifest=rows,
         source=ends[0],

@@ -11,7 +11,7 @@ from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.ground import Ground, open_ground
 from producer.cli.request import read_manifest, row_servers
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
 from producer.intake.allowed import LOOKED_AT
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
@@ -103,7 +103,7 @@ def run_retry(
             "parked, refused, failed, missing or cancelled" if copy_missing else "parked, refused, failed or cancelled"
         )
         nothing = f"nothing is {what}: nothing was changed"
-        say(f"import {clean(request.name)}: {again if mailboxes else nothing}")
+        (note if mailboxes else say)(f"import {clean(request.name)}: {again if mailboxes else nothing}")
         return _worked_on(ground, request, before, detach=detach) if mailboxes else COMPLETE
 
 
@@ -118,7 +118,7 @@ def run_verify(
         if accept_missing:
             messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
-        say(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
+        note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
         return _worked_on(ground, request, before, detach=detach)
 
 

@@ -14,9 +14,11 @@ from producer.cli.verb import (
     ImportArgument,
     MailboxOption,
     NoHeaderOption,
+    QuietOption,
     SeparatorOption,
     StateOption,
     YesOption,
+    quietly,
     verb,
 )
 from producer.intake.columns import Reading
@@ -60,12 +62,14 @@ def retry(
         bool, typer.Option("--copy-missing", help="Also what was copied and is missing at the destination.")
     ] = False,
     detach: DetachOption = False,
+    quiet: QuietOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
+    with quietly(quiet):
+        return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
 
 
 def verify(
@@ -77,14 +81,16 @@ def verify(
         typer.Option("--accept-missing", help="What was told as missing was removed on purpose: miss it no more."),
     ] = False,
     detach: DetachOption = False,
+    quiet: QuietOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    return steering.run_verify(
-        which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
-    )
+    with quietly(quiet):
+        return steering.run_verify(
+            which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
+        )
 
 
 def credentials(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Annotated, Final, ParamSpec
 
@@ -35,6 +37,7 @@ ManifestArgument = Annotated[
 ]
 MailboxOption = Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="Only this mailbox.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output at the end.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the last line.")]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
@@ -160,6 +163,30 @@ def say(sentence: str) -> None:
     from shared.logs import clean
 
     print("\n".join(map(clean, sentence.split("\n"))), file=sys.stderr, flush=True)
+
+
+_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+
+
+@contextlib.contextmanager
+def quietly(quiet: bool) -> Iterator[None]:
+    """Within it, `note` prints nothing when `quiet` is true."""
+    before = _quiet.set(quiet)
+    try:
+        yield
+    finally:
+        _quiet.reset(before)
+
+
+def is_quiet() -> bool:
+    """Whether a person asked for nothing but errors and the last line."""
+    return _quiet.get()
+
+
+def note(sentence: str) -> None:
+    """Says what is good to know and no trouble, unless a person asked for quiet."""
+    if not is_quiet():
+        say(sentence)
 
 
 def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:

@@ -7,16 +7,10 @@ from __future__ import annotations
 import threading
 from typing import Final
 
-#: Logins of one server that are tried before anyone is let in; when all of them are refused, so would be the others.
-FIRST: Final = 5
+from shared.store import BRAKE_AFTER
 
-#: What is said of the rows that are not tried.
-STOPPED: Final = "not tried, since the first logins were all refused"
-#: What to do about it.
-ADVICE: Final = (
-    "every login was refused: is it the wrong column, another form of the login (name or address), or does the server's "
-    "administrator have to allow it"
-)
+#: Logins of one server that are tried before anyone is let in; when all of them are refused, so would be the others.
+FIRST: Final = BRAKE_AFTER
 
 
 class Brake:

@@ -115,7 +115,8 @@ def _door(
     if endpoint.tls is Tls.IMPLICIT:
         sock = _secure(sock, door, steps, stack)
     with _timed("greeting", steps) as note:
-        note.said = note.run(lambda: _greeting(sock, endpoint.protocol, until))
+        note.run(lambda: door.check_silence(sock))
+        note.said = note.run(lambda: _greeting(sock, door, until))
     if endpoint.tls is Tls.STARTTLS:
         ask, granted = _UPGRADE[endpoint.protocol]
         sock = _secure(sock, door, steps, stack, lambda: _upgrade(sock, ask, granted, until))
@@ -220,8 +221,9 @@ def _called(name: x509.Name) -> str:
     return clean_text(name.rfc4514_string(), limit=200) or "?"
 
 
-def _greeting(sock: socket.socket, protocol: str, until: float) -> str:
-    line = next(_lines(sock, until), b"")
+def _greeting(sock: socket.socket, door: Door, until: float) -> str:
+    line, protocol = next(_lines(sock, until), b""), door.protocol
+    door.check_greeting(line)
     if not line.upper().startswith({"imap": b"* OK", "pop3": b"+OK"}[protocol]):
         said = clean_text(line.strip(), limit=200)
         raise ValueError(f"it does not greet as {protocol.upper()} does: {said}" if said else "it says nothing")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
 from producer.intake.accounts import AccountsSeen
-from producer.intake.brake import ADVICE, STOPPED, Brake
+from producer.intake.brake import Brake
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
 from producer.intake.plan import DryRun, MailboxLine
@@ -22,12 +22,14 @@ from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import admission, visitor_of
 from producer.intake.wanted import unmatched
+from shared.admission import Visitor
 from shared.config import Settings
 from shared.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
     ConnectionLost,
     FolderRefused,
+    LoginsStopped,
     MailError,
     ProtocolViolation,
     SameMailbox,
@@ -279,17 +281,10 @@ class Scan:
         return Side(failure=f"destination: {seen.failure}", advice=seen.advice)
 
     def _look(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
-        server = f"{side} {endpoint.url}"
-        if not self._brake.may_try(server):
-            return _Seen(side=Side(failure=f"{side}: {STOPPED}", advice=ADVICE))
-        refused = False
         try:
             return self._again([endpoint], lambda: self._looked(side, endpoint, row, shared=shared))
         except MailError as error:
-            refused = isinstance(error, AuthenticationRefused) and not isinstance(error, AuthorizationRefused)
             return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
-        finally:
-            self._brake.ended(server, refused=refused)
 
     def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
         """`look`, and once more each time that a connection was lost at an extension: the next one does without."""
@@ -370,13 +365,28 @@ class Scan:
             return ways.source(endpoint, proof, Glance()) if side == "source" else ways.destination(endpoint, proof)
 
         visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
-        mail = self._admission.enter(visitor, connect)
+        mail = self._entered(f"{side} {endpoint.url}", visitor, connect)
         try:
             yield mail
         except BaseException:
             mail.abort()
             raise
         mail.close()
+
+    def _entered(self, server: str, visitor: Visitor, connect: Callable[[Proof], Looking]) -> Looking:
+        """Signs in, unless the first logins of the server were all refused: then raises `LoginsStopped`."""
+        if not self._brake.may_try(server):
+            raise LoginsStopped(visitor.side)
+        refused = False
+        try:
+            return self._admission.enter(visitor, connect)
+        except AuthorizationRefused:
+            raise
+        except AuthenticationRefused:
+            refused = True
+            raise
+        finally:
+            self._brake.ended(server, refused=refused)
 
 
 def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:

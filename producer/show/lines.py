@@ -9,6 +9,7 @@ from producer.coordinator.tally import Progress
 from producer.intake.plan import spoken_duration, spoken_size
 from producer.operations import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
+from producer.trouble import HARMLESS
 from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
@@ -159,6 +160,12 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
     if groups:
         yield ""
         yield from error_lines(groups)
+
+
+def quiet_summary(progress: Progress, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
+    """The errors and one line: what is printed at the end for who asked for no more."""
+    yield from error_lines([group for group in groups if group.code not in HARMLESS])
+    yield next(summary(progress, None, seconds, ()))
 
 
 def difference_lines(tally: Tally) -> Iterator[str]:

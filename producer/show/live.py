@@ -12,6 +12,7 @@ from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.show.lines import BAR, cells, error_lines, known_part, lost_worker, percent, progress_line, time_left
 from producer.show.waiting import waiting_lines
+from producer.trouble import HARMLESS
 from shared.lifecycle import Control, MailboxState
 from shared.logs import clean
 from shared.model import Mailbox, Tally
@@ -53,17 +54,20 @@ class Display(Protocol):
         """A line that stays."""
 
 
-def display(stream: TextIO | None = None) -> Display:
-    """The one that fits the stream (standard error)."""
+def display(stream: TextIO | None = None, *, quiet: bool = False) -> Display:
+    """The one that fits the stream (standard error); with `quiet` it shows trouble alone."""
     stream = stream or sys.stderr
+    if quiet:
+        return PlainDisplay(stream, quiet=True)
     return LiveDisplay(stream) if stream.isatty() else PlainDisplay(stream)
 
 
 class PlainDisplay:
     """One line every few seconds, each kind of trouble once, and whatever is said."""
 
-    def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS) -> None:
-        self._stream, self._seconds = stream, seconds
+    def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS, *, quiet: bool = False) -> None:
+        """`quiet`: no lines of progress, and nothing harmless."""
+        self._stream, self._seconds, self._quiet = stream, seconds, quiet
         self._due = time.monotonic() + seconds
         self._last, self._last_at = "", 0.0
         self._told: set[tuple[str, str, str]] = set()
@@ -82,7 +86,7 @@ class PlainDisplay:
             return
         self._due = now + self._seconds
         line = progress_line(progress)
-        if line != self._last or now - self._last_at >= _SAME_SECONDS:
+        if not self._quiet and (line != self._last or now - self._last_at >= _SAME_SECONDS):
             self._last, self._last_at = line, now
             self.say(line)
         for text in waiting_lines(progress):
@@ -90,6 +94,7 @@ class PlainDisplay:
                 self._waits.add(text)
                 self.say(text)
         # What is tried again by itself, and a server that does not answer, must not wait for the summary.
+        groups = [group for group in groups if not (self._quiet and group.code in HARMLESS)]
         fresh = [group for group in groups if (group.code, group.server, group.sentence) not in self._told]
         self._told |= {(group.code, group.server, group.sentence) for group in fresh}
         for text in error_lines(fresh):

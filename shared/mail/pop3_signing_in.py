@@ -84,10 +84,8 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
         capabilities = _capabilities(lines)
     except ConnectionLost as error:
         wire.abort()
-        if not greeted and door.tls == "none" and door.expects_tls():
-            raise Unreachable(
-                side, f"{door.place} uses implicit TLS: give pop3s://{door.place}", error.detail
-            ) from None
+        if not greeted and door.tls != "tls" and not error.detail and door.expects_tls():
+            raise door.wants_tls() from None
         raise Unreachable(side, f"{door.place} closed the connection before signing in", error.detail) from None
     except (ssl.SSLError, OSError) as error:
         wire.abort()
@@ -116,12 +114,14 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
         if door.tls == "tls" and context is not None:
             wire.start_tls(context, door.host)
             door.check_pin(wire.sock)
+        door.check_silence(wire.sock)
         try:
             lines = _Lines(wire, door.host, door.port)
         except poplib.error_proto as error:
             said = _said(error)
             if said.upper().startswith(b"-ERR"):
                 raise _turned_away(door, said) from None
+            door.check_greeting(said)
             raise
         if door.tls == "starttls" and context is not None:
             # Not announced everywhere: asked for, and without it nothing goes on.

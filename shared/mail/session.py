@@ -54,9 +54,9 @@ class _Lines(imaplib.IMAP4):
     #: What the server announced, upper case.
     told: frozenset[str] = frozenset()
 
-    def __init__(self, wire: Wire, host: str, port: int) -> None:
-        self._wire = wire
-        self._room = OPENING_BYTES
+    def __init__(self, wire: Wire, door: Door, host: str, port: int) -> None:
+        self._wire, self._door = wire, door
+        self._room, self._greeted = OPENING_BYTES, False
         super().__init__(host, port)
 
     def open(self, host: str = "", port: int = 143, timeout: float | None = None) -> None:
@@ -77,6 +77,9 @@ class _Lines(imaplib.IMAP4):
 
     def readline(self) -> bytes:
         line = _UNTAGGED.sub(_usual_head, self._wire.readline(LINE_LIMIT))
+        if not self._greeted:
+            self._door.check_greeting(line)
+            self._greeted = True
         self._take(len(line))
         # imaplib gives up on "a1 OK" without a text and on bare LF; both are seen
         if bare := _BARE_TAGGED.fullmatch(line):
@@ -114,15 +117,15 @@ class _Lines(imaplib.IMAP4):
 class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
     """imapclient over a `Wire`: raw folder names, zones kept, no debug print."""
 
-    def __init__(self, wire: Wire, host: str, port: int) -> None:
-        self._wire = wire
-        super().__init__(host, port=port, ssl=False)
+    def __init__(self, wire: Wire, door: Door) -> None:
+        self._wire, self._door = wire, door
+        super().__init__(door.host, port=door.port, ssl=False)
         self._imap.debug = 0
         self.folder_encode = False
         self.normalise_times = False
 
     def _create_IMAP4(self) -> imaplib.IMAP4:
-        return _Lines(self._wire, self.host, self.port)
+        return _Lines(self._wire, self._door, self.host, self.port)
 
     def _set_read_timeout(self) -> None:
         """The wire's budgets do that."""
@@ -250,7 +253,8 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
         if tls == "tls" and context is not None:
             wire.start_tls(context, host)
             door.check_pin(wire.sock)
-        client = _Opener(wire, host, port)
+        door.check_silence(wire.sock)
+        client = _Opener(wire, door)
         if client._imap.state == "AUTH":
             # whoever sits on the way could greet so, to skip STARTTLS and learn what follows
             raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")

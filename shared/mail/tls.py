@@ -8,15 +8,16 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import select
 import socket
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from typing import Final, Literal
 
 from cryptography import x509
 
-from shared.errors import TlsFailed
+from shared.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
@@ -34,7 +35,13 @@ _GREETINGS: Final = (
     (b"+OK", "pop3", "POP3"),
     (b"220", "", "SMTP or FTP"),
     (b"HTTP", "", "HTTP"),
+    (b"SSH-", "", "SSH"),
 )
+#: Scheme of a URL, by how the connection is secured.
+_SCHEMES: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
+#: A plain-text port that said nothing for so long is asked for TLS.
+_SILENT_SECONDS: Final = 2.0
+_PROBE_SECONDS: Final = 5.0
 #: OpenSSL's codes of what is wrong with a certificate (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF_SIGNED = 9, 10, 18
 _UNKNOWN_CA: Final = (2, 19, 20, 21)
@@ -129,6 +136,35 @@ class Door:
             advice=f"give --{self.side} {self.protocol}s://{self.place}",
         )
 
+    def check_silence(self, sock: socket.socket) -> None:
+        """Waits a moment for the greeting. Raises what `wants_tls` says when none comes and a TLS handshake succeeds."""
+        if self.tls == "tls":
+            return
+        poll = select.poll()
+        poll.register(sock, select.POLLIN)
+        if poll.poll(min(_SILENT_SECONDS, self.timeout_seconds) * 1000):
+            return
+        if replace(self, timeout_seconds=min(_PROBE_SECONDS, self.timeout_seconds)).expects_tls():
+            raise self.wants_tls()
+
+    def check_greeting(self, line: bytes) -> None:
+        """Raises `WrongProtocol` or `ProtocolViolation` when the server's first line is another protocol's."""
+        spoken = _spoken(line)
+        if spoken is None or spoken[0] == self.protocol:
+            return
+        protocol, name = spoken
+        ours = self.protocol.upper()
+        what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
+        if not protocol:  # a proxy's page of errors may be over in a moment
+            raise ProtocolViolation(
+                self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
+            )
+        if protocol == "imap" or self.side == "source":
+            advice = f"give --{self.side} {protocol}{_SCHEMES[self.tls]}://{self.place}, or the port of {ours}"
+        else:
+            advice = "give the port of IMAP, usually 993 or 143"
+        raise WrongProtocol(self.side, what, said, advice)
+
     # -- looking closer
 
     def _greeting(self) -> bytes | None:
@@ -140,9 +176,7 @@ class Door:
             return None
 
     def _plain(self, greeting: bytes) -> TlsFailed:
-        protocol, name = next(
-            ((protocol, name) for start, protocol, name in _GREETINGS if greeting.startswith(start)), ("", "")
-        )
+        protocol, name = _spoken(greeting) or ("", "")
         if not protocol:
             return TlsFailed(
                 self.side,
@@ -201,6 +235,12 @@ class Door:
         scheme = f"{self.protocol}{'s' if self.tls == 'tls' else '+starttls'}"
         name = f"[{names[0]}]" if names and ":" in names[0] else "".join(names[:1])
         return f", as in {scheme}://{name}:{self.port}" if name else ""
+
+
+def _spoken(greeting: bytes) -> tuple[str, str] | None:
+    """(protocol of ours or "", name) that a first line belongs to; None where it is not known."""
+    line = greeting.upper()
+    return next(((protocol, name) for start, protocol, name in _GREETINGS if line.startswith(start)), None)
 
 
 def secured(

@@ -28,8 +28,8 @@ from shared.store import SCOPES
 
 _SIDES = ("source", "destination")
 _SIDED = (
-    "auth_refused", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost", "protocol",
-    "folder_changed", "folder_refused", "refused",
+    "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
+    "protocol", "wrong_protocol", "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
 #: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
 UNIT_RESULTS = (
@@ -44,9 +44,11 @@ LOGIN_RESULTS: Mapping[str, str] = {
     "unreachable": "unreachable",
     "Unreachable": "unreachable",
     "AuthenticationRefused": "auth_refused",
+    "LoginsStopped": "logins_stopped",
     "TlsFailed": "tls",
     "Throttled": "throttled",
     "ProtocolViolation": "protocol",
+    "WrongProtocol": "wrong_protocol",
     "other": "other",
 }
 #: IMAP commands that are timed (`worker.timed`).

@@ -92,7 +92,8 @@ class LoginTurn:
     """Whether a login may be tried now."""
 
     #: "proved": it let somebody in, so anybody may; "trial": we alone may; "wait": another tries it just now; "refused":
-    #: it was refused, and is not tried before a person acts.
+    #: it was refused, and is not tried before a person acts; "stopped": the first logins of its server were all refused, so
+    #: this one is not tried either.
     state: str
     #: Of "wait": until when the other has time, seconds from now.
     wait_seconds: float = 0.0

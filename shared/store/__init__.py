@@ -53,6 +53,9 @@ SCOPES = ("source_account", "source_host", "destination_account", "destination_h
 #: Refusals in a row, of a shared login that let others in before, until it counts as refused for all.
 MOST_DOUBTS = 3
 
+#: Different logins of one server that are tried before anybody is let in; when all are refused, the others wait for a person.
+BRAKE_AFTER = 5
+
 #: How long it is known where shared messages stand, and how long a batch is waited for that brings one.
 SHARED_SECONDS, BRINGING_SECONDS = 14 * 86_400, 600
 
@@ -306,7 +309,8 @@ class SignInStore(Protocol):
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         """Whether this login may be tried now. What never let anybody in is tried by one holder at a time, for so many
-        seconds at most; what was refused, by nobody."""
+        seconds at most; what was refused, by nobody. Of own logins at a server that let nobody in so far, `BRAKE_AFTER` are
+        tried, and when they were refused, no other."""
 
     def login_told(
         self,
@@ -320,12 +324,14 @@ class SignInStore(Protocol):
         result: str,
         words: str = "",
     ) -> str:
-        """How a try ended: "in", "refused" (with the server's words), or "unknown". What a refusal means: "refused" (this
+        """How a try ended: "in", which lets what was stopped at that server go on; "refused" (with the server's words);
+        "alone", refused for a reason that says nothing of others' logins; or "unknown". What a refusal means: "refused" (this
         login is not tried again), "one" (a shared login that let others in; after `MOST_DOUBTS` in a row it is refused
         too), or "doubted" (it let in before, and other connections of the account are open: one more try decides)."""
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
-        """The import's shared logins may be tried again, since a person acted; or this mailbox's own, since its account
+        """The import's shared logins may be tried again, since a person acted, and refusals so far stop no other login (nor do
+        they once credentials are sealed anew); or this mailbox's own, since its account
         was not to be had yet. (`retry` says so of a mailbox's own too.)"""
 
     def token(

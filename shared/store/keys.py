@@ -14,6 +14,8 @@
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
+| import:I:brake                    | HASH | "side:own server" → in (let somebody in), loose (had another trouble); and with |
+|                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |

@@ -329,6 +329,18 @@ class Rows(Destinations):
             # From when a person last set it going: what goes on by itself keeps passwords no longer.
             whole.expires = whole.expires or self.now() + whole.retention_ms
 
+    def may_go_on(self, m: MailboxRow) -> bool:
+        """Whether anybody still wants a parked mailbox to go on, and its passwords are there."""
+        whole = self.imports[m.mailbox.import_id]
+        return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)
+
+    def go_on(self, m: MailboxRow) -> None:
+        """A mailbox that was parked goes on by itself."""
+        self.move(m, "again")
+        self.queue_plan(m)
+        self.reopen(self.imports[m.mailbox.import_id])
+        self.refresh(m)
+
     def reopen(self, whole: ImportRow) -> None:
         """There is something to do again: an import that was finished runs."""
         if whole.request.state is ImportState.FINISHED:

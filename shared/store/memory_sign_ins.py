@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
+from shared.lifecycle import MailboxState
 from shared.model import Note, Unit
 from shared.model.sign_in import LoginTurn
-from shared.store import MOST_DOUBTS
+from shared.store import BRAKE_AFTER, MOST_DOUBTS
 from shared.store.memory_accounts import Accounts
 from shared.store.memory_requests import atomic
 
@@ -29,11 +30,37 @@ class _Login:
     words: str = ""
 
 
+@dataclass(slots=True)
+class _Brake:
+    """Of one server and import."""
+
+    #: "" nothing known, "in" it let somebody in, "loose" it had another trouble than a refusal.
+    state: str = ""
+    #: Accounts that were refused.
+    refused: set[str] = field(default_factory=set)
+    #: Account → until when it is tried, ms.
+    trying: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, account: str) -> None:
+        """Nothing is known of this one."""
+        self.refused.discard(account)
+        self.trying.pop(account, None)
+
+
 class SignInBook:
     """What is known of logins, and the tokens. Thread-safe. `now` in milliseconds."""
 
-    def __init__(self, now: Callable[[], int], others: Callable[[str, str], int] = lambda mailbox_id, side: 0) -> None:
-        self._now, self._others = now, others
+    def __init__(
+        self,
+        now: Callable[[], int],
+        others: Callable[[str, str], int] = lambda mailbox_id, side: 0,
+        ends: Callable[[str, str], tuple[str, str] | None] = lambda mailbox_id, side: None,
+    ) -> None:
+        """`others`: other connections of the mailbox's account; `ends`: (server, account) of a mailbox's side, None where no
+        login is stopped for the sake of others."""
+        self._now, self._others, self._ends = now, others, ends
+        #: (import, side, server) → what is known of it.
+        self._brakes: dict[tuple[str, str, str], _Brake] = {}
         self._lock = threading.RLock()
         self._logins: dict[tuple[str, str], _Login] = {}
         #: (import, name) → until (ms) and the sealed token; and who fetches one until when.
@@ -53,6 +80,12 @@ class SignInBook:
                 return LoginTurn(state="proved")
             if login.state == "t" and login.holder != holder and login.till > now:
                 return LoginTurn(state="wait", wait_seconds=(login.till - now) / 1000)
+            if not (shared or login.count):
+                turn = self._brake_turn(import_id, mailbox_id, side, now + int(seconds * 1000))
+                if turn == "stopped":
+                    return LoginTurn(state="stopped")
+                if turn != "go":
+                    return LoginTurn(state="wait", wait_seconds=float(turn) / 1000)
             self._logins[place] = replace(login, state="t", till=now + int(seconds * 1000), holder=holder)
             return LoginTurn(state="trial")
 
@@ -65,6 +98,8 @@ class SignInBook:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
             ours = login.state == "t" and login.holder == holder
             login = replace(login, till=0)
+            if not shared and not (result == "refused" and login.state == "u"):
+                self._brake_told(import_id, mailbox_id, side, result)
             if result == "in":
                 if login.state != "r":
                     self._logins[place] = replace(login, state="p", count=0, holder="")
@@ -99,6 +134,68 @@ class SignInBook:
         with self._lock:
             for side in ("source", "destination"):
                 self._logins.pop((bound_to, side), None)
+
+    # -- the brake
+
+    def _brake_turn(self, import_id: str, mailbox_id: str, side: str, till: int) -> str:
+        """Whether one login more may be tried at a server that let nobody in so far: "go", "stopped", or ms to wait."""
+        if (ends := self._ends(mailbox_id, side)) is None:
+            return "go"
+        server, account = ends
+        brake = self._brakes.setdefault((import_id, side, server), _Brake())
+        if brake.state == "in":
+            return "go"
+        trying = [until for one, until in brake.trying.items() if one != account and until > self._now()]
+        refused = len(brake.refused - {account})
+        if refused >= BRAKE_AFTER:
+            return "stopped"
+        if brake.state != "loose" and refused + len(trying) >= BRAKE_AFTER:
+            return str(max(trying) - self._now())
+        brake.refused.discard(account)
+        brake.trying[account] = till
+        return "go"
+
+    def _brake_told(self, import_id: str, mailbox_id: str, side: str, result: str) -> None:
+        if (ends := self._ends(mailbox_id, side)) is None:
+            return
+        server, account = ends
+        brake = self._brakes.setdefault((import_id, side, server), _Brake())
+        if brake.state == "in":
+            return
+        brake.drop(account)
+        if result == "refused":
+            brake.refused.add(account)
+        elif result == "in":
+            self._brakes[import_id, side, server] = _Brake(state="in")
+        else:
+            brake.state = "loose"
+
+    def lets_in(self, import_id: str, mailbox_id: str, side: str) -> bool:
+        """Whether the server is known to have let somebody in."""
+        ends = self._ends(mailbox_id, side)
+        return ends is None or self._brakes.get((import_id, side, ends[0]), _Brake()).state == "in"
+
+    def lift_brake(self, import_id: str) -> None:
+        """A person acted: refusals so far count no more."""
+        with self._lock:
+            for place, brake in list(self._brakes.items()):
+                if place[0] == import_id and brake.state != "in":
+                    del self._brakes[place]
+
+    def release_login(self, import_id: str, mailbox_id: str) -> None:
+        """How this mailbox's logins ended does not count."""
+        with self._lock:
+            for side in ("source", "destination"):
+                if ends := self._ends(mailbox_id, side):
+                    self._brakes.get((import_id, side, ends[0]), _Brake()).drop(ends[1])
+
+    def forget_brakes(self, import_id: str) -> None:
+        """All of an import."""
+        with self._lock:
+            for place in [place for place in self._brakes if place[0] == import_id]:
+                del self._brakes[place]
+
+    # -- tokens
 
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
@@ -139,7 +236,7 @@ class SignIns(Accounts):
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
-        self._book = SignInBook(self._rows.now, self._other_permits)
+        self._book = SignInBook(self._rows.now, self._other_permits, self._ends)
         self.token, self.keep_token = self._book.token, self._book.keep_token
         #: "scope:key" → lane → until when its connection counts, ms.
         self._permits: dict[str, dict[str, int]] = {}
@@ -155,13 +252,59 @@ class SignIns(Accounts):
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
         words: str = "",
     ) -> str:  # fmt: skip
-        return self._book.login_told(
+        released = shared or self._book.lets_in(import_id, mailbox_id, side)
+        verdict = self._book.login_told(
             import_id, mailbox_id, side, digest, holder, shared=shared, result=result, words=words
         )
+        if not released and result == "in":
+            self._unbrake(import_id, side)
+        return verdict
+
+    def _unbrake(self, import_id: str, side: str) -> None:
+        """What was stopped at servers that let somebody in goes on."""
+        rows = self._rows
+        for mailbox_id in rows.imports[import_id].rows if import_id in rows.imports else ():
+            m = rows.mailboxes[mailbox_id]
+            failure = m.mailbox.failure
+            if (
+                failure is None
+                or failure.code != f"{side}_logins_stopped"
+                or m.mailbox.state is not MailboxState.PARKED
+            ):
+                continue
+            if self._book.lets_in(import_id, mailbox_id, side):
+                if rows.may_go_on(m):
+                    m.set(failure=None)
+                    rows.go_on(m)
+                else:
+                    m.set(again_at=(rows.now() + 1) / 1000)
 
     @atomic
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
         self._book.forget_logins(mailbox_id or import_id)
+        if mailbox_id:
+            self._book.release_login(import_id, mailbox_id)
+        else:
+            self._book.lift_brake(import_id)
+
+    def _ends(self, mailbox_id: str, side: str) -> tuple[str, str] | None:
+        if (m := self._rows.mailboxes.get(mailbox_id)) is None:
+            return None
+        account = m.mailbox.source if side == "source" else m.mailbox.destination
+        return account.endpoint.url, m.scopes[f"{side}_account"]
+
+    @atomic
+    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
+        super().seal(import_id, sealed)
+        if sealed:
+            self._book.lift_brake(import_id)
+
+    @atomic
+    def close(self, import_id: str) -> bool:
+        closed = super().close(import_id)
+        if closed:
+            self._book.forget_brakes(import_id)
+        return closed
 
     def _other_permits(self, mailbox_id: str, side: str) -> int:
         scope = f"{side}_account"

@@ -87,12 +87,8 @@ class Waits(Work):
         rows, now = self._rows, self._rows.now()
         due = [m for m in rows.mailboxes.values() if 0 < round(m.mailbox.again_at * 1000) <= now]
         for m in sorted(due, key=lambda m: (m.mailbox.again_at, m.mailbox.mailbox_id)):
-            whole = rows.imports[m.mailbox.import_id]
-            self._expire(whole)
-            if m.mailbox.control is whole.request.control is Control.RUN and whole.credentials:
-                rows.move(m, "again")
-                rows.queue_plan(m)
-                rows.reopen(whole)
-                rows.refresh(m)
+            self._expire(rows.imports[m.mailbox.import_id])
+            if rows.may_go_on(m):
+                rows.go_on(m)
             else:
                 m.set(again_at=(now + 60_000) / 1000)

@@ -170,6 +170,9 @@ class Work(Identity):
             rows.leave_destination(m)
         elif how == "park":
             rows.move(m, "park")
+            side, stopped, _ = failure.code.partition("_logins_stopped") if failure else ("", "", "")
+            if stopped and self._book.lets_in(m.mailbox.import_id, m.mailbox.mailbox_id, side):
+                again_seconds = 0.001
             m.set(again_at=(now + int(again_seconds * 1000)) / 1000 if again_seconds else 0.0)
             rows.settle_import(rows.imports[m.mailbox.import_id])
         elif how == "replan" and rows.move(m, "replan") and row.unit.kind is not UnitKind.PLAN:

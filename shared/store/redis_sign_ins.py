@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from shared.model import AccountState, Lease
 from shared.model.sign_in import LoginTurn
-from shared.store import MOST_DOUBTS, keys
+from shared.store import BRAKE_AFTER, MOST_DOUBTS
 from shared.store.redis_scripts import Scripts
 
 
@@ -26,7 +26,7 @@ class SignIns(Scripts):
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
         place = (import_id, mailbox_id, side, "1" if shared else "0", digest, holder)
-        state, wait, words = self._run("login_turn", *place, int(seconds * 1000))
+        state, wait, words = self._run("login_turn", *place, int(seconds * 1000), BRAKE_AFTER)
         return LoginTurn(state=state.decode(), wait_seconds=wait / 1000, words=words.decode("utf-8", "replace"))
 
     def login_told(
@@ -37,8 +37,7 @@ class SignIns(Scripts):
         return str(self._run("login_told", *place, result, words, MOST_DOUBTS).decode())
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
-        key = keys.mailbox(mailbox_id) if mailbox_id else keys.import_(import_id)
-        self._read("hdel", key, "login:source", "login:destination")
+        self._run("forgive", import_id, mailbox_id)
 
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float

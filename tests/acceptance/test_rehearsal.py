@@ -84,4 +84,4 @@ def test_check_stops_asking_a_server_that_refuses_everybody(office: Office) -> N
     last = said[said.index("row 13  shut-11") :]
     assert last.count("source: refused the login") == 1
     assert "(7 mailboxes: " in last
-    assert "is it the wrong column" in last
+    assert "whether the wrong column was taken" in last

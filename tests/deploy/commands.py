@@ -17,14 +17,14 @@ SCRIPTS = {
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
             "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
-            "login_turn", "login_told", "token", "keep_token", "hold",
+            "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
         }
     ),
     "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
+            "close", "forgive", "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
 }  # fmt: skip

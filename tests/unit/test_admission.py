@@ -11,11 +11,12 @@ import pytest
 
 from shared.admission import Admission, Visitor, proof_of
 from shared.credentials import Secret, Vault
-from shared.errors import AuthenticationRefused, AuthorizationRefused, StoreError, Throttled, Unreachable
+from shared.errors import AuthenticationRefused, AuthorizationRefused, LoginsStopped, StoreError, Throttled, Unreachable
 from shared.mail.sasl import Proof
 from shared.model import Endpoint, Tls
 from shared.model.sign_in import SignIn, Way
 from shared.oauth import Token
+from shared.store import BRAKE_AFTER
 from shared.store.memory_sign_ins import SignInBook
 
 END = Endpoint(host="mail.example", port=993, tls=Tls.IMPLICIT)
@@ -333,3 +334,50 @@ def test_what_is_shown(how: SignIn, login: str, authzid: str, proxy: str) -> Non
     proof = proof_of(visitor("anna@example.org", how))
     assert (proof.login, proof.authzid, proof.proxy) == (login, authzid, proxy)
     assert "right" not in repr(proof) + repr(visitor())
+
+
+# -- a server that refuses everybody
+
+
+def _same_server(mailbox_id: str, side: str) -> tuple[str, str]:
+    return END.url, mailbox_id
+
+
+@pytest.fixture
+def braking(now: list[float]) -> SignInBook:
+    return SignInBook(lambda: int(now[0] * 1000), ends=_same_server)
+
+
+def test_a_server_that_refuses_everybody_is_shown_a_few_logins_only(braking: SignInBook) -> None:
+    host, own = Host(), SignIn()
+    doors = [admission(braking) for _ in range(4)]
+    ended = crowd(lambda n: doors[n % 4].enter(visitor(f"u{n}", own, "wrong"), host.connect))
+    assert len(host.refused) == BRAKE_AFTER
+    stopped = [error for error in ended if isinstance(error, LoginsStopped)]
+    assert len(stopped) == LANES - BRAKE_AFTER
+    assert all(isinstance(error, AuthenticationRefused) for error in ended)
+
+
+def test_without_the_brake_it_is_shown_all_of_them(book: SignInBook) -> None:
+    host, door, own = Host(), admission(book), SignIn()
+    crowd(lambda n: door.enter(visitor(f"u{n}", own, "wrong"), host.connect))
+    assert len(host.refused) == LANES
+
+
+def test_a_server_that_lets_some_in_is_shown_all_of_them(braking: SignInBook) -> None:
+    host, door, own = Host(), admission(braking), SignIn()
+    ended = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
+    door.enter(visitor("later", own), host.connect)
+    # However they come, no five of them need be wrong ones: what is stopped is tried as soon as one is let in.
+    again = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
+    assert not any(isinstance(error, LoginsStopped) for error in again)
+    assert {type(error) for n, error in enumerate(again) if n % 2 == 0} == {AuthenticationRefused}
+    assert len(ended) == LANES
+
+
+def test_what_an_issuer_refuses_is_no_word_about_the_server(braking: SignInBook) -> None:
+    mint = Mint(per_user=True)
+    mint.error = AuthorizationRefused("source", "gives no token for this user")
+    for n in range(LANES):
+        with pytest.raises(AuthorizationRefused):
+            admission(braking, mint).enter(visitor(f"typo{n}", BY_COMMAND), Host().connect)

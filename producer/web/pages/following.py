@@ -30,7 +30,9 @@ routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
 #: Codes that a new password mends.
-_PASSWORD: Final = ("source_auth_refused", "destination_auth_refused", "credentials_missing")
+_PASSWORD: Final = (
+    "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
+)  # fmt: skip
 
 
 class Table:

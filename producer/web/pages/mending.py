@@ -58,7 +58,7 @@ def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
     return {
         side: how
         for side, how in sign_ins.items()
-        if (not code.endswith("_auth_refused") or code.startswith(side))
+        if (not code.endswith(("_auth_refused", "_logins_stopped")) or code.startswith(side))
         and how.way is not Way.COMMAND
         and known.store.sealed(found.import_id, found.import_id, side) is not None
     }

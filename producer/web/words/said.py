@@ -117,6 +117,8 @@ LABELS: Final[tuple[str, ...]] = (
 CAUSES: Final[Mapping[str, str]] = {
     "source_auth_refused": "The source refused the login or the password.",
     "destination_auth_refused": "The destination refused the login or the password.",
+    "source_logins_stopped": "These logins are not tried: the source has refused every login so far.",
+    "destination_logins_stopped": "These logins are not tried: the destination has refused every login so far.",
     "credentials_missing": "The passwords are no longer stored.",
     "source_throttled": "The source asked to wait.",
     "destination_throttled": "The destination asked to wait.",
@@ -146,6 +148,10 @@ ADVICE: Final[Mapping[str, str]] = {
     "and never again by itself. Some providers need an app password.",
     "destination_auth_refused": "Give the right password of the owner: for one mailbox or for all of them at once. Each is tried "
     "once and never again by itself.",
+    "source_logins_stopped": "Check whether the wrong column was taken, or the server wants another form of the login "
+    "(name or address). Then give the right passwords, or retry. As soon as one login is accepted, all go on.",
+    "destination_logins_stopped": "Check whether the wrong column was taken, or the server wants another form of the login "
+    "(name or address). Then give the right passwords, or retry. As soon as one login is accepted, all go on.",
     "credentials_missing": "Give the passwords again.",
     "source_throttled": "Nothing: it goes on by itself.",
     "destination_throttled": "Nothing: it goes on by itself.",

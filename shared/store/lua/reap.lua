@@ -12,13 +12,8 @@ end
 -- Parked until there is room. What a person paused, or nobody can sign in to, is looked at again in a minute; its failure
 -- stays, so that the next wait is longer.
 for _, m in ipairs(redis.call('ZRANGEBYSCORE', P .. 'again', '-inf', now, 'LIMIT', 0, 200)) do
-  local i = redis.call('HGET', mailbox_key(m), 'import')
-  local wanted = redis.call('HGET', import_key(i), 'control') == 'run' and redis.call('HGET', mailbox_key(m), 'control') == 'run'
-  if wanted and redis.call('EXISTS', import_key(i) .. ':credentials') == 1 then
-    move_mailbox(m, 'again')
-    plan_unit(m)
-    reopen_import(i)
-    refresh(m)
+  if may_go_on(m) then
+    go_on(m)
   else
     set_again(m, 60000)
   end

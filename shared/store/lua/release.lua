@@ -31,7 +31,13 @@ if how == 'late' then
   leave_destination(m)
 elseif how == 'park' then
   move_mailbox(m, 'park')
-  set_again(m, tonumber(ARGV[9]))
+  local side = string.match(ARGV[6], '"code": ?"(%a+)_logins_stopped"')
+  local released = false
+  if side then
+    local place, server = brake_place(redis.call('HGET', key, 'import'), m, side)
+    released = redis.call('HGET', place, server) == 'in'
+  end
+  set_again(m, released and 1 or tonumber(ARGV[9]))
   settle_import(redis.call('HGET', key, 'import'))
 elseif how == 'replan' and move_mailbox(m, 'replan') and kind ~= 'plan' then
   plan_unit(m)

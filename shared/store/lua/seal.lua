@@ -1,7 +1,9 @@
 -- seal(import_id, name, sealed, name, sealed, …): stores credentials. What comes after the end goes with the others.
+-- Refusals of logins count no more.
 local key = import_key(ARGV[1])
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('ILLEGAL no import ' .. ARGV[1]) end
 for n = 2, #ARGV, 2 do redis.call('HSET', key .. ':credentials', ARGV[n], ARGV[n + 1]) end
+lift_brake(ARGV[1])
 local h = redis.call('HMGET', key, 'state', 'retention')
 if h[1] == 'finished' then redis.call('EXPIRE', key .. ':credentials', h[2] or 1209600) end
 return 'OK'

@@ -1,0 +1,65 @@
+"""An import with a wrong password in every row shows each server a few logins only, whatever the number of workers."""
+
+from __future__ import annotations
+
+from tests.acceptance.conftest import Office
+
+ROWS, FEW = 16, 5
+
+
+def test_a_server_that_refuses_everybody_is_shown_a_few_logins_until_a_person_acts(office: Office) -> None:
+    names = [f"brake-{n}" for n in range(ROWS)]
+    boxes = office.accounts(*names)
+    boxes[names[-1]][0].fill({"INBOX": 2})
+    wrong = office.manifest(dict.fromkeys(names, "wrong"))
+
+    def tried() -> tuple[int, int]:
+        return office.source.login_attempts(), office.destination.login_attempts()
+
+    planned = office.run("plan", wrong, *office.ends, code=None).out
+    before = tried()
+    office.run("plan", wrong, *office.ends, code=None)
+    assert tried()[0] == before[0] + FEW
+    assert "every login was refused so far" in planned
+
+    before = tried()
+    found = office.import_(wrong, code=3)
+    assert tried()[0] == before[0] + FEW
+    assert tried()[1] <= before[1] + FEW
+    codes = [one["failure"]["code"] for one in found["mailboxes"]]
+    assert codes.count("source_auth_refused") == FEW
+    assert codes.count("source_logins_stopped") == ROWS - FEW
+    said = office.run("errors", code=None).out
+    assert said.count("this login is not tried, since every login was refused so far") == 1
+    assert "mailhaul retry" in said
+
+    before = tried()
+    office.run("retry", code=3)
+    assert tried()[0] == before[0] + FEW
+
+    # The right passwords for three: what was stopped goes on by itself, and each is now told for itself.
+    before = tried()
+    some = office.manifest({name: f"pw-{name}" for name in names[:3]}, "some.csv")
+    office.run("credentials", "people", some, code=None)
+    office.run("retry", code=None)
+    assert tried()[0] - before[0] >= ROWS - FEW - 3
+    left = office.run("errors", code=None).out
+    assert "every login was refused so far" not in left
+
+    right = office.manifest({name: f"pw-{name}" for name in names}, "right.csv")
+    office.run("credentials", "people", right, code=None)
+    office.run("retry", code=None)
+    assert boxes[names[-1]][1].seen() == boxes[names[-1]][0].seen()
+
+
+def test_a_server_that_lets_somebody_in_is_shown_every_login(office: Office) -> None:
+    names = [f"mixed-{n}" for n in range(ROWS)]
+    office.accounts(*names)
+    rows = {name: f"pw-{name}" if n == 0 else "wrong" for n, name in enumerate(names)}
+    # In which order they come is not certain: the right one is let in before the others are on the list.
+    office.import_(office.manifest({names[0]: rows[names[0]]}, "mixed.csv"))
+    before = office.source.login_attempts()
+    found = office.import_(office.manifest(rows, "mixed.csv"), code=3)
+    codes = [one["failure"]["code"] for one in found["mailboxes"] if one["failure"]]
+    assert codes == ["source_auth_refused"] * (ROWS - 1)
+    assert office.source.login_attempts() == before + ROWS - 1
