@@ -179,7 +179,7 @@ def quietly(quiet: bool) -> Iterator[None]:
 
 
 def is_quiet() -> bool:
-    """Whether a person asked for nothing but errors and the last line."""
+    """Tells whether a person asked for nothing but errors and the last line."""
     return _quiet.get()
 
 

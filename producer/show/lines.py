@@ -224,7 +224,7 @@ def folders_not_read(number: int) -> str:
 
 
 def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
-    """One mailbox in a table of few."""
+    """The line of one mailbox in a table of few."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"

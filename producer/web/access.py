@@ -80,7 +80,7 @@ def _by_token(known: Counter, request: Request, text: str) -> Principal:
 
 
 def asker(request: Request, known: Counter) -> Principal:
-    """Who asks the API, in whatever role; a wrong token counts as a guess. Raises `Refused`."""
+    """Finds who asks the API, in whatever role; a wrong token counts as a guess. Raises `Refused`."""
     _, text = get_authorization_scheme_param(request.headers.get("authorization"))
     principal = _by_token(known, request, text) if text else vouched(request, known)
     if principal is None:

@@ -63,7 +63,7 @@ _UNKNOWN: Final = 1 << 62
 
 
 def _octets(request: Request) -> int:
-    """Of the body, as far as its head says."""
+    """The length of the body in octets, as far as its head says."""
     if "transfer-encoding" in request.headers:
         return _UNKNOWN
     length = request.headers.get("content-length", "0")

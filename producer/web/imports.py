@@ -278,7 +278,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
 
 
 def _when(**asked: bool) -> dict[str, bool]:
-    """What was asked for, for the audit log."""
+    """Keeps what was asked for, for the audit log."""
     return {name: value for name, value in asked.items() if value}
 
 
