@@ -17,6 +17,7 @@ import re
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -59,6 +60,7 @@ class FaultyServer:
         self._numbers = itertools.count(1)
         self._stopping = threading.Event()
         self._lock = threading.Lock()
+        self._recorded = threading.Condition(self._lock)
         self._listener = socket.create_server((self.host, 0), backlog=128)
         self.port = int(self._listener.getsockname()[1])
         self._threads: list[threading.Thread] = []
@@ -124,6 +126,11 @@ class FaultyServer:
             if login in (None, attempt.login) and accepted in (None, attempt.accepted)
         )
 
+    def until(self, check: Callable[[], object], seconds: float = 20.0) -> bool:
+        """Whether `check` comes true by what is received: a client that is gone may have sent what is not read yet."""
+        with self._recorded:
+            return bool(self._recorded.wait_for(check, seconds))
+
     @property
     def connections(self) -> int:
         """How many connections there were."""
@@ -172,5 +179,6 @@ class FaultyServer:
         connection.serve(greeting, lambda: next(self._numbers))
 
     def _record(self, command: Command) -> None:
-        with self._lock:
+        with self._recorded:
             self.commands.append(command)
+            self._recorded.notify_all()
