@@ -100,7 +100,7 @@ LEASES: Final = f"{PREFIX}leases"
 PROBE: Final = f"{PREFIX}probe"
 LIMITS: Final = f"{PREFIX}limits"
 RATES: Final = f"{PREFIX}rates"
-#: What stands before the scope where a preset's limit is meant.
+#: The prefix of a scope where a preset's limit is meant.
 USUAL: Final = "usual:"
 HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
@@ -114,81 +114,81 @@ AUDIT: Final = f"{PREFIX}desk:audit"
 
 
 def import_(import_id: str, part: str = "") -> str:
-    """import:I or one of its parts."""
+    """Returns the key import:I, or that of one of its parts."""
     return f"{PREFIX}import:{import_id}{part and ':' + part}"
 
 
 def mailbox(mailbox_id: str, part: str = "") -> str:
-    """mailbox:M or one of its parts."""
+    """Returns the key mailbox:M, or that of one of its parts."""
     return f"{PREFIX}mailbox:{mailbox_id}{part and ':' + part}"
 
 
 def folder(folder_id: str, part: str = "") -> str:
-    """folder:F or one of its parts."""
+    """Returns the key folder:F, or that of one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
 
 
 def shared(message: int) -> tuple[str, bytes]:
-    """(B of mailbox:M:shared:B, field) of a message. The high bits are a moment, of about nine hours: a hash holds what came
-    then, few enough to be kept in little room."""
+    """Returns (B of mailbox:M:shared:B, field) of a message. The high bits are a period of about nine hours: one hash
+    holds the messages of that period, few enough for Redis to store it compactly."""
     return f"{message >> 45:x}", (message & (1 << 45) - 1).to_bytes(6)
 
 
 def unit(unit_id: str, part: str = "") -> str:
-    """unit:U or one of its parts."""
+    """Returns the key unit:U, or that of one of its parts."""
     return f"{PREFIX}unit:{unit_id}{part and ':' + part}"
 
 
 def ready(route: str) -> str:
-    """ready:R."""
+    """Returns the key ready:R."""
     return f"{PREFIX}ready:{route}"
 
 
 def once(key: str) -> str:
-    """desk:once:K."""
+    """Returns the key desk:once:K."""
     return f"{PREFIX}desk:once:{key}"
 
 
 def rehearsal(rehearsal_id: str) -> str:
-    """desk:rehearsal:R."""
+    """Returns the key desk:rehearsal:R."""
     return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
 
 
 def tries(digest: str) -> str:
-    """desk:tries:H."""
+    """Returns the key desk:tries:H."""
     return f"{PREFIX}desk:tries:{digest}"
 
 
 def session(digest: str) -> str:
-    """desk:session:H."""
+    """Returns the key desk:session:H."""
     return f"{PREFIX}desk:session:{digest}"
 
 
 def draft(draft_id: str) -> str:
-    """desk:draft:D."""
+    """Returns the key desk:draft:D."""
     return f"{PREFIX}desk:draft:{draft_id}"
 
 
 def way(digest: str) -> str:
-    """desk:way:H."""
+    """Returns the key desk:way:H."""
     return f"{PREFIX}desk:way:{digest}"
 
 
 def link(digest: str) -> str:
-    """desk:link:H."""
+    """Returns the key desk:link:H."""
     return f"{PREFIX}desk:link:{digest}"
 
 
 def events(import_id: str) -> str:
-    """desk:events:I."""
+    """Returns the key desk:events:I."""
     return f"{PREFIX}desk:events:{import_id}"
 
 
 def samples(import_id: str) -> str:
-    """desk:samples:I."""
+    """Returns the key desk:samples:I."""
     return f"{PREFIX}desk:samples:{import_id}"
 
 
 def sampled(import_id: str) -> str:
-    """desk:sampled:I."""
+    """Returns the key desk:sampled:I."""
     return f"{PREFIX}desk:sampled:{import_id}"
