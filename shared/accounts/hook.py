@@ -79,7 +79,7 @@ class Hook:
         env = {name: os.environ[name] for name in _KEPT if name in os.environ}
         if self._secret:
             env["MAILHAUL_HOOK_SECRET"] = self._secret.reveal()
-        # Files, not pipes: a child of the program that keeps a pipe open would keep us waiting.
+        # Files, not pipes: a child of the program that keeps a pipe open would keep the worker waiting.
         with tempfile.TemporaryFile() as taken, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             taken.write(told)
             taken.seek(0)

@@ -122,7 +122,7 @@ def hashed(password: str) -> str:
 
 
 def _holds(content: bytes, login: str) -> bool:
-    # Dovecot lowers the case of logins unless told otherwise, so two spellings are one account.
+    # Dovecot compares logins in lower case by default, so two spellings are one account.
     wanted = login.casefold()
     return any(
         line.split(b":", 1)[0].decode("utf-8", "replace").casefold() == wanted for line in content.split(b"\n") if line

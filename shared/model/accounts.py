@@ -55,7 +55,7 @@ class Retry:
 
     #: When to ask again, seconds from now.
     after_seconds: float
-    #: Why, in words for a person.
+    #: The reason, in words for a person.
     why: str
     #: Whether the service asks to wait for all accounts, not just for this one.
     everyone: bool = False
@@ -67,7 +67,7 @@ class Retry:
 class Rejected:
     """The account will not be made until a person changes something."""
 
-    #: Why, in the service's own words where it has some.
+    #: The reason, in the service's own words where it has some.
     reason: str
     #: What to do; "" when the reason says so.
     advice: str = ""

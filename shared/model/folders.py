@@ -17,7 +17,7 @@ class Tally:
 
     #: Source messages of the snapshot, as the server counts them.
     messages: int = 0
-    #: Their size in bytes, as the source says.
+    #: Size of these messages in bytes, as the source says.
     size_bytes: int = 0
     #: Messages by outcome.
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Tally:
     #: For an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a
     #: retry, or when a folder is planned anew.
     ever: Mapping[Outcome, int] = field(default_factory=dict)
-    #: Their bytes.
+    #: Bytes of the messages in `ever`.
     ever_bytes: int = 0
 
     @property
@@ -64,7 +64,7 @@ class Folder:
 
     #: Stable: hash of mailbox and source name.
     folder_id: str
-    #: The mailbox it belongs to.
+    #: The mailbox that the folder belongs to.
     mailbox_id: str
     #: The source's own name, raw bytes.
     source_name: bytes

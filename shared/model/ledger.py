@@ -31,7 +31,7 @@ class Note:
     #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", "undone" (a second copy was removed), or "accepted" (the copy
     #: was removed at the destination, which an operator accepted).
     what: str
-    #: Why, in words for a person.
+    #: The reason, in words for a person.
     reason: str
     #: Message-ID; "" when unknown.
     message_id: str = ""

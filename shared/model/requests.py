@@ -32,7 +32,7 @@ class Endpoint:
     host: str
     #: TCP port.
     port: int
-    #: How the connection is protected.
+    #: The protection of the connection.
     tls: Tls
     #: CA file to trust instead of the system's; "" for the system's.
     ca_file: str = ""
@@ -131,9 +131,9 @@ class Import:
     destination: Endpoint
     #: The request's options.
     options: Options = field(default_factory=Options)
-    #: Where it stands.
+    #: Its state.
     state: ImportState = ImportState.OPENING
-    #: What a person wants.
+    #: The operator's wish.
     control: Control = Control.RUN
     #: When it was opened, seconds since the epoch.
     created_at: float = 0.0
@@ -143,7 +143,7 @@ class Import:
     first_claim_at: float = 0.0
     #: When the ledger last grew in this pass; 0 before.
     last_record_at: float = 0.0
-    #: How many times it was started; 1 is the first pass, later ones are delta passes.
+    #: The number of its passes; 1 is the first pass, later ones are delta passes.
     passes: int = 0
     #: The hours in which the import may work, as a person gave them (`shared.hours`); "" for all.
     window: str = ""
@@ -160,17 +160,17 @@ class Failure:
 
     #: Stable code of `worker.failures`, e.g. "source_auth_refused".
     code: str
-    #: What happened, and where.
+    #: The event and its place, in a sentence.
     sentence: str
-    #: What the server said, verbatim but cleaned; "" when it said nothing.
+    #: The server's words, verbatim but cleaned; "" when it said nothing.
     detail: str = ""
-    #: What to do next.
+    #: The advice on what to do next.
     advice: str = ""
     #: When it happened, seconds since the epoch.
     at: float = 0.0
     #: Folder display name; "" when it concerns the whole mailbox.
     folder: str = ""
-    #: How often it happened in a row.
+    #: The number of times it happened in a row.
     times: int = 1
     #: When the first of these failures in a row happened, seconds since the epoch; 0 where that was not recorded.
     since: float = 0.0
@@ -195,9 +195,9 @@ class Mailbox:
     source: Account
     #: The account that its mail goes to.
     destination: Account
-    #: Where it stands.
+    #: Its state.
     state: MailboxState = MailboxState.QUEUED
-    #: What a person wants.
+    #: The operator's wish.
     control: Control = Control.RUN
     #: The reason why it is parked, or its last trouble.
     failure: Failure | None = None

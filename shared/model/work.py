@@ -38,9 +38,9 @@ class Unit:
     uids: UidSet = UidSet()
     #: Bytes of a batch, as the source says.
     size_bytes: int = 0
-    #: Where it stands.
+    #: Its state.
     state: UnitState = UnitState.WAITING
-    #: How often it was claimed without being finished; throttles and pauses do not count.
+    #: The number of claims that did not finish it; throttles and pauses do not count.
     attempts: int = 0
 
 
@@ -56,7 +56,7 @@ class Intent:
     destination_uidvalidity: int
     #: UIDNEXT of the destination folder: copies of this group have this UID or a higher one.
     destination_uidnext: int
-    #: When it was written, by the store's clock, seconds since the epoch.
+    #: When the intent was written, by the store's clock, seconds since the epoch.
     at: float = 0.0
     #: Bytes of the group, as they are charged to the rates (`shared.rates`).
     size_bytes: int = 0
@@ -84,7 +84,7 @@ class Lease:
     term: int
     #: The end of the lease by the local monotonic clock, seconds: nothing may be begun after it.
     deadline: float
-    #: When it was claimed, by the store's clock, seconds since the epoch.
+    #: When the unit was claimed, by the store's clock, seconds since the epoch.
     claimed_at: float = 0.0
     #: The mailbox, as it stood when claimed.
     mailbox: Mailbox
@@ -120,7 +120,7 @@ class Progress:
 class Stranded:
     """The part of an import that waits for leases of silent workers to expire."""
 
-    #: Units under such a lease.
+    #: Units under leases of silent workers.
     units: int = 0
     #: Messages without an outcome in the folders of these units: one batch of a folder is copied at a time.
     messages: int = 0
@@ -185,7 +185,7 @@ class FolderPlan:
     batches: tuple[Unit, ...] = ()
     #: Messages that the snapshot adds.
     messages: int = 0
-    #: Their bytes.
+    #: Bytes of these messages.
     size_bytes: int = 0
     #: The messages that were found at the destination already.
     adopted: tuple[Settled, ...] = ()
