@@ -126,8 +126,9 @@ class Admission:
 
     def enter(self, visitor: Visitor, connect: Callable[[Proof], _O]) -> _O:
         """Calls `connect` with the right proof, and returns what it returns. Raises what `connect` raises;
-        `AuthenticationRefused`, without contacting the server, when the login was refused before; `Throttled` when
-        another holder is trying it."""
+        `AuthenticationRefused`, without contacting the server, when the login was refused before; `LoginsStopped` when
+        the first logins there were all refused; `Throttled` while another holder tries the login, or when a refusal may
+        mean too many connections."""
         if visitor.sign_in.way in BY_ISSUER:
             return self._tried(visitor, False, lambda holder: self._by_token(visitor, holder, connect))
         return self._tried(visitor, visitor.sign_in.shared, lambda _: connect(proof_of(visitor)))

@@ -6,9 +6,10 @@ keeps it stable. Each identity gets a number, ascending and permanent, which all
 All identities together, under one generation, are what UIDVALIDITY is for IMAP.
 
 Servers break that promise: their ids are the place in the listing, or are given again, or change with a new version. So
-what was read of a message is kept beside its identity. When a message seems new while a known one is missing, the two
-are compared first, and the same message under a new id keeps its number. The next generation begins only where nothing
-was read yet of the missing messages, and all are missing; the planner then finds by content what was copied already.
+what was read of a message is kept beside its identity. When a message seems new while a known one is missing, it is
+compared with what was read of that one, and the same message under a new id keeps its number. The next generation
+begins only where a missing message was never read, so that nothing can be compared (`number`). The planner then finds
+by content what was copied already.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class Identities(Protocol):
 
 
 class Passing:
-    """`Identities` that are forgotten with the session; it begins with what is `known`."""
+    """The `Identities` of one session, forgotten with it; they begin with what is `known`."""
 
     def __init__(self, known: Known | None = None) -> None:
         self._known = known or Known(generation=1)
@@ -104,7 +105,8 @@ class Passing:
 
 
 class Glance(Passing):
-    """`Passing` of a session that nothing follows: numbers in the listing are enough, and no message is read for them."""
+    """The `Passing` identities of a session that nothing follows: numbers in the listing are enough, and no message is
+    read for them."""
 
 
 def overwritten(said: bytes, more: Mapping[int, bytes]) -> bytes:
@@ -220,8 +222,8 @@ def number(
     """Returns the known identities and the numbers of those listed; identities not seen before get new numbers.
     `certain` means that all are unique-ids.
 
-    A generation ends when something is new and nothing was ever read of what is missing: of all that was known, or,
-    where identities are not certain, of anything."""
+    A generation ends when something is new and a missing message was never read: where identities are certain, only if
+    all known messages are missing."""
     while True:
         known = identities.known()
         numbers = known.numbers()

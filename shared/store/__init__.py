@@ -210,11 +210,11 @@ class WorkStore(Protocol):
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
     ) -> Progress:
-        """Settles groups, withdraws intents of which nothing arrived, notes source UIDs that were not found after their
-        append was in doubt (in `Folder.doubts`, which only grows, with the time), and writes new intents, in one round
-        trip. When the word that it returns is not `Control.RUN`, the new intents were not written and nothing may be
-        appended. New intents are charged to the rates of the mailbox's accounts and hosts, once however often the call
-        is repeated."""
+        """Settles groups, withdraws intents of which nothing arrived, notes `doubts` and writes new intents, in one
+        round trip. `doubts` are source UIDs that were not found after their append was in doubt: `Folder.doubts` only
+        ever grows, and has the time. When the word that the call returns is not `Control.RUN`, the new intents were not
+        written and nothing may be appended. New intents are charged to the rates of the mailbox's accounts and hosts,
+        once however often the call is repeated."""
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
         """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.

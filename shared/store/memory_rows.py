@@ -260,7 +260,7 @@ class Rows(Destinations):
             self.make_ready(row)
 
     def next_batch(self, folder: FolderRow) -> None:
-        """Replaces the folder's head, which is gone, by the batch that waits longest."""
+        """Replaces the folder's head, which is gone, by the first of the batches that wait."""
         folder.head = folder.waiting.popleft() if folder.waiting else ""
         if folder.head:
             self.make_ready(self.units[folder.head])
