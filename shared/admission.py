@@ -102,6 +102,14 @@ def proof_of(visitor: Visitor, token: Secret | None = None) -> Proof:
     )
 
 
+class _Unasked(Exception):
+    """The issuer refused its credentials, so that no login reached the mail server."""
+
+    def __init__(self, refusal: AuthenticationRefused) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
 class Admission:
     """Signs visitors in. Thread-safe; one per process."""
 
@@ -156,7 +164,7 @@ class Admission:
 
     def _issued(self, visitor: Visitor, get: Callable[[], tuple[Secret, bytes, bool]]) -> tuple[Secret, bytes, bool]:
         """Gets a token. The issuer's own credentials are treated as a shared login: once refused, no lane shows them
-        again."""
+        again. Raises `_Unasked` then: the mail server was not asked."""
 
         class _Nothing:
             def __init__(self) -> None:
@@ -165,7 +173,10 @@ class Admission:
             def abort(self) -> None:
                 """Does nothing: no connection is open."""
 
-        return self._tried(visitor, True, lambda _: _Nothing()).got
+        try:
+            return self._tried(visitor, True, lambda _: _Nothing()).got
+        except AuthenticationRefused as error:
+            raise _Unasked(error) from error
 
     def _issuer(self, visitor: Visitor) -> Issuer:
         key = (visitor.side, visitor.digest)
@@ -188,6 +199,10 @@ class Admission:
         except AuthorizationRefused:
             self._tell(visitor, shared, holder, "in" if shared else "alone", "")
             raise
+        except _Unasked as unasked:
+            # The brake counts logins that the mail server refused.
+            self._tell(visitor, shared, holder, "unknown", "")
+            raise unasked.refusal from None
         except AuthenticationRefused as error:
             meant = self._meant(visitor, shared, holder, error)
             if meant is error:

@@ -96,7 +96,8 @@ def test_two_at_once_in_one_state_folder(
 def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
     first, second = (_list(office, people, name, slice(0, 1)) for name in ("pilot", "accounts"))
     box = next(iter(people.values()))[1]
-    office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "100"
+    # So slowly that the pilot cannot end before it is paused, however busy this machine is.
+    office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "1"
     pilot = office.start("import", first, *office.ends)
     until(lambda: box.seen().total() > 0, "mail")
     office.run("pause", "pilot")
@@ -111,6 +112,7 @@ def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, peopl
     assert f"{box.login}  queued (waits for import pilot)" in said
     waits = json.loads(office.run("status", "accounts", "--json").out)["import"]["waits"]
     assert [wait["what"] for wait in waits] == ["destination_paused"]
+    office.run("limits", "destination_account.messages_per_second", "1000")
     office.run("resume", "pilot")
     assert office.ended(pilot).code == office.ended(accounts).code == 0
     assert _doubles(next(iter(people.values()))) == 0

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import worker.copy
-from producer.operations import _retried
+from producer.operations import RETRIED, _retried
 from shared.mail import FolderStatus, MailSource
 from shared.uids import UidSet
 from tests.integration.stage import Stage, Wires, plain
@@ -88,7 +88,7 @@ def test_when_the_limit_is_raised_a_retry_brings_it(wires: Wires) -> None:
     stage = imported(wires)
     wires.destination.behaviour.capabilities.discard(f"APPENDLIMIT={LIMIT}")
     wires.destination.behaviour.capabilities.add(f"APPENDLIMIT={LIMIT * 10}")
-    batches = list(_retried(stage.store, stage.mailbox()))
+    batches = list(_retried(stage.store, stage.mailbox(), RETRIED))
     assert stage.store.retry(stage.import_id, stage.mailbox_id, batches)
     stage.to_the_end(submit=False)
     assert stage.outcomes() == {"copied": 7}

@@ -223,7 +223,7 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
                 ({"source_tls": "tls"}, "открытый IMAP, без TLS"),
                 ({"source_tls": "tls", "source_port": stranger.port}, "нет ни TLS, ни IMAP, там SMTP или FTP"),
                 ({"source_port": closed}, "в соединении отказано Что делать: проверьте сервер, порт и сетевой экран"),
-                ({"source_protocol": "pop3"}, "приветствие не POP3"),
+                ({"source_protocol": "pop3"}, "по IMAP, а не по POP3"),
                 ({"source_port": stranger.port}, "приветствие не IMAP"),
                 ({"sheet": "red1,wrong\n"}, "отказ во входе"),
             ):
