@@ -22,30 +22,30 @@ from shared.model import Import
 from tests.integration.office import Child, Office, folders_of
 from tests.servers.dovecot import Dovecot
 
-#: Seconds that Redis may be away, at most.
+#: Longest outage of Redis, in seconds.
 OUTAGE_SECONDS = 1.0
 
 
 @dataclass
 class Figures:
-    """What came of it."""
+    """The result of a run."""
 
     messages: int
     seed: int
     lease_seconds: float
-    #: Who was killed how often.
+    #: Number of kills, by process.
     kills: dict[str, int] = field(default_factory=dict)
     lost: int = 0
     twice: int = 0
-    #: From the request to the last kill, and from there to the end.
+    #: Seconds from the request to the last kill, and from there to the end.
     seconds_of_kills: float = 0.0
     seconds_after: float = 0.0
-    #: Other than copied.
+    #: Numbers of messages by outcome.
     outcomes: dict[str, int] = field(default_factory=dict)
 
 
 class Chaos:
-    """One seeded series of kills in an office whose processes run."""
+    """A seeded series of kills in an office whose processes run."""
 
     def __init__(self, office: Office, whole: Import, seed: int) -> None:
         self._office, self._whole = office, whole
@@ -54,7 +54,10 @@ class Chaos:
         self.kills: Counter[str] = Counter()
 
     def strike(self, kills: int, messages: int, patience_seconds: float) -> None:
-        """So many kills, each when so much is done or its patience is over; fewer when the import ends before."""
+        """Kills `kills` times, each time when a mark of progress is reached or the patience has ended.
+
+        It stops early when the import ends.
+        """
         marks = sorted(self._chance.random() * 0.97 * messages for _ in range(kills))
         for mark in marks:
             self._await(mark, time.monotonic() + patience_seconds * self._chance.uniform(0.2, 1.0))
@@ -69,7 +72,7 @@ class Chaos:
     def _kill(self) -> None:
         office = self._office
         victims: list[Child | None] = [*office.children, None]
-        # A worker twice as often as the others.
+        # A worker is chosen twice as often as another process.
         weights = [2 if child is not None and child.name.startswith("worker") else 1 for child in victims]
         victim = self._chance.choices(victims, weights)[0]
         if victim is None:
@@ -95,7 +98,7 @@ def run(
     patience_seconds: float = 4.0,
     deadline_seconds: float = 300.0,
 ) -> tuple[Figures, Import]:
-    """The whole story; what it says of loss is measured, not asserted."""
+    """Runs an import under kills. Measures loss and does not assert it."""
     names = ["INBOX", *(f"Folder {n}" for n in range(1, folders))]
     share, rest = divmod(messages, mailboxes * folders)
     for person in range(mailboxes):
@@ -120,7 +123,7 @@ def run(
 
 
 def main() -> int:
-    """The command."""
+    """Runs the command. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=20_000)
     parser.add_argument("--kills", type=int, default=100)
@@ -131,7 +134,7 @@ def main() -> int:
     a = parser.parse_args()
     times = {"MAILHAUL_LEASE_SECONDS": str(a.lease), "MAILHAUL_RENEW_SECONDS": str(a.lease / 4)}
     times |= {"MAILHAUL_SETTLE_SECONDS": str(min(30.0, a.lease / 2))}
-    # Everything else as it comes, so that what is measured is what is delivered.
+    # All other settings keep their defaults, so that the run measures the delivered product.
     usual = ("MAILHAUL_WORKER_THREADS", "MAILHAUL_GROUP_MESSAGES", "MAILHAUL_CONNECT_TIMEOUT_SECONDS")
     with Dovecot() as source, Dovecot() as destination, Office(source, destination, **times) as office:
         for name in usual:
