@@ -1,4 +1,4 @@
-"""Redis is wiped in the middle of a run, and nobody is stopped: the same command again brings every message exactly once."""
+"""Tests a wipe of Redis during a run while workers go on: the same command again brings every message exactly once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 from tests.conftest import DovecotPair
 from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of
 
-#: So slow a line that mail is on it when Redis is wiped.
+#: One-way delay that keeps mail on the line while Redis is wiped.
 SLOW_MS = 300.0
-#: What stands between a wiped store and second copies: the wait for what is on the line, the look for what others write, and the
-#: removal of second copies.
+#: Disables the three protections against second copies after a wipe: the wait for mail on the line, the check for other
+#: writers, and the removal of second copies.
 RECKLESS = (
     BLIND
     + """
@@ -25,7 +25,7 @@ worker.doubles._ours = lambda *_, **__: False
 def test_wiped_while_workers_go_on_the_same_command_again_brings_nothing_twice(
     dovecot_pair: DovecotPair, times: int, careful: bool
 ) -> None:
-    """Not `careful`: the negative control."""
+    """Runs the negative control unless `careful`."""
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
         Office(

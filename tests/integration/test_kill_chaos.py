@@ -1,4 +1,7 @@
-"""Workers, the coordinator and Redis killed at random during an import: nothing lost, nothing twice, finished by itself."""
+"""Tests random kills of workers, coordinator and Redis during an import.
+
+No message is lost or twice, and the import finishes by itself.
+"""
 
 from __future__ import annotations
 
