@@ -1,4 +1,4 @@
-"""`python -m producer`: the command line."""
+"""Runs the command line: `python -m producer`."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def shared_anew(
 
 
 def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, given: Mapping[str, Secret]) -> int:
-    """Seals the import's shared secrets anew, by side, as `shared_anew` read them.
+    """Seals new shared secrets of the import, by side, as `shared_anew` read them.
 
     They are an administrator's password, a token or a key, for accounts without a password of their own. Mailboxes that
     were parked because the old one was refused go on. Returns how many.

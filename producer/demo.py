@@ -1,4 +1,4 @@
-"""`mailhaul demo`: two sample servers, three mailboxes, a real import from one to the other, the report.
+"""Runs `mailhaul demo`: two sample servers, three mailboxes, a real import from one to the other, the report.
 
 Everything runs as in production: real IMAP over sockets, the embedded Redis, a coordinator, worker processes. All files
 are in a temporary folder that is removed at the end.

@@ -1,4 +1,4 @@
-"""Two real Dovecots with the same accounts for every run.
+"""A pair of real Dovecots with the same accounts for every run.
 
 The source is filled once, the destination is new each time.
 """

@@ -11,7 +11,7 @@ WORKERS = (1, 2, 4)
 
 
 def run(mailboxes: int, messages: int) -> Section:
-    """Copies `mailboxes` mailboxes of `messages` messages, anew for each row."""
+    """Copies `mailboxes` mailboxes of `messages` messages, again for each row."""
     rows = []
     lost = twice = 0
     with Town(mailboxes, messages) as town:

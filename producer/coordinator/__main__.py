@@ -1,4 +1,4 @@
-"""`python -m producer.coordinator`: one coordinator process. Any number may run; one leads, the others stand by.
+"""Runs one coordinator process: `python -m producer.coordinator`. Any number may run; one leads, the others stand by.
 
 SIGTERM or SIGINT ends the process after the current turn. While Redis is down it keeps asking, and goes on with the
 first answer.

@@ -43,7 +43,7 @@ class Window:
     def with_sample(self, sample: Sample, *, moving: bool = True) -> Window:
         """Returns the window with one more sample and without those that are too old.
 
-        The window begins anew when counts went back (a retry, a reset), and after a time in which nothing could move
+        The window begins again when counts went back (a retry, a reset), and after a time in which nothing could move
         (`moving` off).
         """
         last = self.samples[-1] if self.samples else None

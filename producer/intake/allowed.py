@@ -1,6 +1,6 @@
-"""Unusual requests that are refused unless the operator allows them: each is nearly always a mistake in the list.
+"""The unusual requests that are refused unless the operator allows them. Pure.
 
-Pure.
+Each of them is nearly always a mistake in the list.
 """
 
 from __future__ import annotations

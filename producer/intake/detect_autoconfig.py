@@ -1,4 +1,4 @@
-"""Mozilla's autoconfig format (config-v1.1.xml): where the file may lie, and how it is read. Pure.
+"""Reads Mozilla's autoconfig format (config-v1.1.xml), and knows where the file may lie. Pure.
 
 https://www.ietf.org/archive/id/draft-ietf-mailmaint-autoconfig-00.html. The file comes from a stranger: DTDs and
 entities are refused, its size is limited where it is fetched, and host names follow a strict grammar. Servers without

@@ -1,4 +1,4 @@
-"""Generated passwords of new accounts, handed over once in a CSV file that only its owner may read.
+"""Generates passwords of new accounts, and hands them over once in a CSV file that only its owner may read.
 
 The file is written before the service is asked to create an account, and never loses a line. A password that stands in
 the file, or in the store from an earlier run, is used again, so the same command gives the same passwords.

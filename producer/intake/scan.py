@@ -243,7 +243,7 @@ class Scan:
             # After Ctrl-C, rows that have not begun are dropped.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    # -- one row
+    # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
         there = self._look("source", row.server or self._source, row, shared=options.shared_folders == "copy")

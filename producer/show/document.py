@@ -41,7 +41,7 @@ def counts(tally: Tally) -> dict[str, int]:
 def since(tally: Tally, before: Tally) -> dict[str, int]:
     """Returns what this run did.
 
-    A retry, or a folder that was planned anew, may take outcomes of an earlier run back meanwhile. The sums ever
+    A retry, or a folder that was planned again, may take outcomes of an earlier run back meanwhile. The sums ever
     counted are compared, so nothing is below zero.
     """
     return {

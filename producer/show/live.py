@@ -130,7 +130,7 @@ class LiveDisplay:
         self._console.print(sentence, markup=False, highlight=False)
 
     def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
-        """Draws the display anew."""
+        """Draws the display again."""
         self._live.update(_drawn(progress, rows, groups))
 
 

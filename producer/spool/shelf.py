@@ -89,7 +89,7 @@ class Shelf:
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
         """Returns a message's place, by the file names of its login and folder.
 
-        A folder that was made anew at the source numbers its messages from 1 again; earlier files keep their names.
+        A folder that was made again at the source numbers its messages from 1 again; earlier files keep their names.
         """
         usual = str(PurePosixPath(login, folder, f"{uid}.eml"))
         known = self._rows.get(usual)

@@ -31,7 +31,7 @@ COLUMNS = "login,password,new_login,new_password,server"
 
 @dataclass
 class Town:
-    """Two source servers, a destination, and their accounts."""
+    """The two source servers, a destination, and their accounts."""
 
     #: Server with a master user.
     old: Dovecot

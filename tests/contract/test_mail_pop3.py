@@ -261,7 +261,7 @@ def test_odd_unique_ids_are_taken_as_they_are() -> None:
         assert bodies(sign_in(server.port, identities)) == found
 
 
-# -- what servers do
+# -- faults of servers
 
 
 @pytest.mark.parametrize("capabilities", [None, (), (b"UIDL",), (b"TOP", b"PIPELINING")])

@@ -211,7 +211,7 @@ def test_a_stream_left_unread_does_no_harm(here: Place) -> None:
     source.noop()
 
 
-# -- what a source may answer
+# -- answers of a source
 
 
 def serving(*answers: bytes, **options: object) -> Scripted:

@@ -41,7 +41,7 @@ def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store,
 def test_a_plan_ends_its_own_trouble_and_not_that_of_a_copy(
     store: Store, clock: Clock, folder: str, over: bool
 ) -> None:
-    """Planning a full mailbox again does not show whether it has room."""
+    """Plans the mailbox again, which does not show whether a full one has room."""
     whole, mailbox, _ = planned(store, (1, 10))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
     store.release(take(store), how="park", failure=replace(AWAY, folder=folder), again_seconds=60)

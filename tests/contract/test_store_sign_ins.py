@@ -14,7 +14,7 @@ from tests.contract.store_kit import Clock, plan_of, start, take
 
 
 class Desk:
-    """Short functions for one side of one import."""
+    """A set of short functions for one side of one import."""
 
     def __init__(self, store: Store, mailboxes: int = 2, *, shared: bool) -> None:
         self.store, self.shared = store, shared

@@ -1,4 +1,4 @@
-"""`make test-containers`: builds the image and runs docker-compose.yml for real, on a machine without a Docker engine.
+"""Builds the image and runs docker-compose.yml for real, on a machine without a Docker engine: `make test-containers`.
 
 Podman runs it, on stand-ins for the base images that are made from Debian's packages (there is no registry of images to
 pull from). It needs root and Debian, and installs what is missing. At the end it reports what it did not run.
@@ -47,7 +47,7 @@ _NAMES = Path("/run/containers/networks/aardvark-dns")
 
 
 class Engine:
-    """Podman with a store of its own under `.tools`."""
+    """A Podman with a store of its own under `.tools`."""
 
     def __init__(self) -> None:
         (HOME / "run").mkdir(parents=True, exist_ok=True)

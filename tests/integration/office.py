@@ -231,7 +231,7 @@ class Office:
             f"--- {child.name}\n{child.log.read_text('utf-8', 'replace')[-3000:]}" for child in self.children
         )
 
-    # -- people and processes
+    # -- accounts and processes
 
     def person(self, folders: Mapping[str, Sequence[Mail]]) -> Person:
         """Adds an account with this mail at the source and none at the destination."""
@@ -325,7 +325,7 @@ class Office:
         found = mail.uids_and_flags(*place).get(folder.encode())
         return len(found[1]) if found else 0
 
-    # -- what must hold
+    # -- assertions
 
     def difference(self, person: Person) -> Difference:
         """Compares multisets of (folder, SHA-256 of canonical bytes, flags, date): expected and found."""

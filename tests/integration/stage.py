@@ -222,7 +222,7 @@ class Stage:
         found = self.store.import_(self.import_id)
         return found is not None and found.state is ImportState.FINISHED
 
-    # -- what the books say
+    # -- state of the store
 
     def mailbox(self, login: str = "") -> Mailbox:
         """Returns the first mailbox, or the one of this login."""
@@ -270,7 +270,7 @@ class Stage:
         assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
         return {int(s): int(d) for s, d in pairs}
 
-    # -- what the servers say
+    # -- content of the servers
 
     def held(self, side: str, login: str = "", **options: Any) -> Snapshot:
         """Returns everything that one side holds, as the tests' own client reads it."""

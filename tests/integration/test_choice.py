@@ -132,7 +132,7 @@ def test_a_crash_between_the_passes_changes_nothing(dovecot_pair: DovecotPair) -
 def test_folders_are_foreseen_where_nothing_is_chosen(
     dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], foreseen: bool
 ) -> None:
-    """A folder that is searched cannot be opened before its turn."""
+    """Tests both cases: a folder that is searched cannot be opened before its turn."""
     ahead: list[bytes] = []
     foresee = ImapSource.foresee
 

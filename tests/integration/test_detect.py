@@ -122,7 +122,7 @@ def test_the_domains_own_autoconfig(network: Network, web: HttpPages) -> None:
 
 
 def test_where_the_domain_itself_is_not_asked_the_others_are(network: Network, web: HttpPages) -> None:
-    """Web requests do not ask the domain itself, since its place is a stranger's URL."""
+    """Detects as web requests do: they do not ask the domain itself, since its place is a stranger's URL."""
     web.pages["/own/example.test.xml"] = xml(server(host="wrong.example"))
     alone = replace(network, own=())
     assert not detect(ADDRESS, network=alone).ways
@@ -226,7 +226,7 @@ def test_a_guess_whose_certificate_proves_nothing_is_told_with_its_doubt(
 def test_the_page_guesses_at_no_private_address(
     names: DnsServer, network: Network, imap: Dovecot, networks: tuple[str, ...]
 ) -> None:
-    """A visitor chooses the domain, whose names may point to machines of the internal network."""
+    """Uses a visitor's domain, whose names may point to machines of the internal network."""
     names.records["imap.example.test", "A"] = ["127.0.0.1"]
 
     def resolve(host: str, port: int) -> list[str]:

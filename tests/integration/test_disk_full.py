@@ -137,7 +137,7 @@ def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServe
 def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_end(
     faulty: tuple[FaultyServer, FaultyServer],
 ) -> None:
-    """Other messages are accepted in between, so this is no full disk."""
+    """Accepts other messages in between, so this is no full disk."""
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None

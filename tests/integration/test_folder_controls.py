@@ -1,4 +1,4 @@
-"""Negative controls: without each protection of folders, the damage that it prevents happens."""
+"""The negative controls: without each protection of folders, the damage that it prevents happens."""
 
 from __future__ import annotations
 

@@ -204,7 +204,7 @@ def test_all_mail_hidden_is_said(faulty_server: FaultyServer, gmail: Gmail, here
 def test_a_label_that_goes_before_its_folder_is_copied_is_found_by_the_next_pass(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    """All Mail leaves out a message for a folder's sake, and that folder no longer shows it."""
+    """Leaves a message out of All Mail for the sake of a folder that then no longer shows it."""
     stage = import_(faulty_server, here, exclude=("Work",))
     assert held(here)[ALL_MAIL] == [5]
     folder = gmail.account.folder(ALL_MAIL)

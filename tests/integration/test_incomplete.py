@@ -135,7 +135,7 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
 
 
 def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination: FaultyServer) -> None:
-    """Mail that was copied and is no longer shown does not count as withheld."""
+    """Hides mail that was copied: it does not count as withheld."""
     inbox = make_inbox(source)
     stage = Stage(source, destination)
     stage.to_the_end()

@@ -74,7 +74,7 @@ def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: st
 def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
     """Leaves UIDNEXT and UIDVALIDITY out of STATUS and EXAMINE.
 
-    Every pass matches the folder anew, and no message comes twice.
+    Every pass matches the folder again, and no message comes twice.
     """
     wires.fill(4)
     wires.source.faults.add(rewrite(b"^STATUS", without(b"*")))
@@ -145,7 +145,7 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
 
 
 def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:
-    """Changes UIDVALIDITY: the folder is planned anew and recognised, and that run copied nothing."""
+    """Changes UIDVALIDITY: the folder is planned again and its mail recognised, and that run copied nothing."""
     wires.fill(5)
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end()

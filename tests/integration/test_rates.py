@@ -93,7 +93,7 @@ def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(
 
 def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
     with Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
-        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims anew
+        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims again
         office.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
         assert both.moved(both.frugal) > BUDGET_BYTES + OVER_BYTES
 

@@ -495,7 +495,7 @@ class Lockstep(RuleBasedStateMachine):
         mailbox = data.draw(st.sampled_from(self._verified() if anyone else self.people))
         self.both("recheck", mailbox.mailbox_id, delay, lost=lost)
 
-    # -- what holds after every step
+    # -- invariants after every step
 
     @invariant()
     def both_say_the_same(self) -> None:

@@ -136,7 +136,7 @@ def test_a_server_that_is_slow_to_greet_in_plain_text_is_waited_for(dovecot: Dov
     assert seen == [b"\x16"]
 
 
-# -- as a person sees it
+# -- the operator's view
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "import"])

@@ -39,7 +39,7 @@ class AccountApi(HttpApi):
 
 
 class MailcowApi(AccountApi):
-    """mailcow's `/api/v1`: it answers 200 to everything but a wrong key."""
+    """The double of mailcow's `/api/v1`: it answers 200 to everything but a wrong key."""
 
     def answer(self, asked: Asked) -> Said:
         if asked.headers.get("x-api-key") != SECRET:
@@ -77,7 +77,7 @@ class MailcowApi(AccountApi):
 
 
 class StalwartApi(AccountApi):
-    """Stalwart's JMAP: it answers 200 and lists refusals in `notCreated`.
+    """The double of Stalwart's JMAP: it answers 200 and lists refusals in `notCreated`.
 
     Its filter by name finds more than the name.
     """
@@ -207,7 +207,7 @@ class GoogleApi(AccountApi):
 
 
 class GraphApi(AccountApi):
-    """Graph's users and licences."""
+    """The double of Graph's users and licences."""
 
     sku = "6fd2c87f-b296-42f0-b197-1e91e994b900"
 

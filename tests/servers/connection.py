@@ -94,7 +94,7 @@ class Connection:
             self._more()
         return bool(self._buffer)
 
-    # -- in
+    # -- reading
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
@@ -173,7 +173,7 @@ class Connection:
         self._send(b"+ go\r\n")
         return True
 
-    # -- out
+    # -- sending
 
     def _send(self, data: bytes) -> None:
         if data:

@@ -264,7 +264,7 @@ class Dovecot:
         self._write_configuration()
         self.restart()
 
-    # -- what happened
+    # -- counts of sign-ins
 
     def login_attempts(self, login: str | None = None) -> int:
         """Returns how often a sign-in was refused (of one login, or of all) since the folder was made."""

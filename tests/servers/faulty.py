@@ -79,7 +79,7 @@ class FaultyServer:
         for thread in self._threads:
             thread.join(5)
 
-    # -- what it holds
+    # -- content
 
     def add_account(
         self, login: str = "user", password: str = "secret", *, separator: bytes = b"/", prefix: bytes = b""
@@ -107,7 +107,7 @@ class FaultyServer:
                 pass
             shut(sock, rst=rst)
 
-    # -- what happened
+    # -- counts of what clients did
 
     @property
     def lines(self) -> list[bytes]:

@@ -347,7 +347,7 @@ class Session:
             folder.remove(uid)
         yield from ()
 
-    # -- what commands share
+    # -- common to several commands
 
     def _news(self) -> Iterator[bytes]:
         """Yields what other sessions changed in the selected folder."""

@@ -1,4 +1,4 @@
-"""Child processes of the tests: started until ready, ended with the test process; and free ports for them.
+"""Starts child processes of the tests until they are ready, ends them with the test process, and finds free ports.
 
 A server must not outlive a test run that was itself killed, so each child asks the kernel to end it with its parent.
 """

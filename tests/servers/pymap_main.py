@@ -32,7 +32,7 @@ class Plain(Cleartext):
 
 
 class Accounts(dict[str, UserMetadata]):
-    """The accounts of the file, read anew each time, so that accounts can be added while the server runs."""
+    """The accounts of the file, read again each time, so that accounts can be added while the server runs."""
 
     def __init__(self, path: Path, config: Config) -> None:
         super().__init__()
