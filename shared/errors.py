@@ -1,5 +1,5 @@
-"""The one tree of errors. Whose fault it was stands in the type; what is done about it is decided in
-`worker.failures`, not where it is raised.
+"""The tree of errors. The type says whose fault an error was; `worker.failures` decides what is done about it, not the
+place that raises it.
 
 `detail` is what the server said, already cleaned of control characters and secrets; it may be shown to a person.
 """
@@ -10,7 +10,7 @@ from shared.uids import UidSet
 
 
 class MailhaulError(Exception):
-    """Something that mailhaul has a word for. Its text is a sentence that a person can act on."""
+    """An error that mailhaul knows by name. Its text is a sentence that a person can act on."""
 
 
 class UsageError(MailhaulError):
@@ -18,7 +18,7 @@ class UsageError(MailhaulError):
 
 
 class CredentialsError(MailhaulError):
-    """Stored credentials cannot be opened or are not there."""
+    """Stored credentials cannot be opened, or are missing."""
 
 
 class StoreError(MailhaulError):
@@ -26,7 +26,7 @@ class StoreError(MailhaulError):
 
 
 class LeaseLost(MailhaulError):
-    """Another worker holds this unit now. Whatever this worker was doing must stop at once."""
+    """Another worker may hold this unit now. The worker must stop at once whatever it was doing."""
 
 
 class LedgerConflict(MailhaulError):
@@ -34,19 +34,20 @@ class LedgerConflict(MailhaulError):
 
 
 class ControlRequested(MailhaulError):
-    """A person paused or cancelled this mailbox or import; stop at the next group."""
+    """An operator paused or cancelled this mailbox or import: the lane stops at the next group."""
 
 
 class MailError(MailhaulError):
-    """Something a mail server did. `side` says which ("source" or "destination")."""
+    """A mail server's refusal or fault. `side` says which server ("source" or "destination")."""
 
     #: Source UIDs that a refused FETCH did not bring; empty for other errors.
     uids: UidSet = UidSet()
-    #: What to do about just this one; "" for what `worker.failures` says of its kind.
+    #: What to do about just this error; "" for the advice of `worker.failures` on its kind.
     advice: str = ""
-    #: Whether the form of the command may have been refused, and not what it asks for: a BAD, a NO without a reason.
+    #: Whether the server may have refused the form of the command, and not what it asks for: a BAD, a NO without a
+    #: reason.
     form: bool = False
-    #: Whether a refused message may be taken now, in another form.
+    #: Whether the server may take a refused message now, in another form.
     again: bool = False
 
     def __init__(self, side: str, what: str, detail: str = "", advice: str = "") -> None:
@@ -60,7 +61,7 @@ class ConnectionLost(MailError):
 
 
 class Unreachable(MailError):
-    """No connection could be opened: name not found, refused, timed out, or closed before signing in."""
+    """A connection could not be opened: name not found, refused, timed out, or closed before signing in."""
 
 
 class ProtocolViolation(MailError):
@@ -68,7 +69,7 @@ class ProtocolViolation(MailError):
 
 
 class TlsFailed(MailError):
-    """The certificate did not prove who the server is, or TLS was refused. `advice` is what to do about it."""
+    """The certificate did not prove the server's identity, or TLS was refused. `advice` is what to do about it."""
 
     def __init__(self, side: str, what: str, detail: str = "", *, advice: str) -> None:
         super().__init__(side, what, detail)
@@ -80,16 +81,16 @@ class WrongProtocol(MailError):
 
 
 class AuthenticationRefused(MailError):
-    """The server refused the login. Not tried again until a person changes the credentials."""
+    """The server refused the login. It is not tried again until a person changes the credentials."""
 
 
 class AuthorizationRefused(AuthenticationRefused):
-    """The server took the administrator's login, but not for this account: that one is to blame alone."""
+    """The server accepted the administrator's login, but not for this account: the fault is this account's alone."""
 
 
 class LoginsStopped(AuthenticationRefused):
-    """The login was not tried: the first logins of its server were all refused, and each try more counts there towards
-    locking accounts or shutting out this address."""
+    """The login was not tried: the first logins at its server were all refused, and each further try brings the server
+    closer to locking accounts or shutting out this address."""
 
     WHAT = "this login is not tried, since every login was refused so far"
     advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
@@ -99,8 +100,8 @@ class LoginsStopped(AuthenticationRefused):
 
 
 class Throttled(MailError):
-    """The server asked to wait. `wait_seconds` is what it said, or None. `scope` is whom to leave alone meanwhile: "account" or
-    "host"."""
+    """The server asked to wait. `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile:
+    "account" or "host"."""
 
     def __init__(
         self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
@@ -110,8 +111,8 @@ class Throttled(MailError):
 
 
 class RateReached(MailError):
-    """A rate that a person set, or that is usual at this server (`shared.rates`), is used up for longer than a lane waits.
-    `name` is the rate, as in "source_account.bytes_per_day"."""
+    """A rate that an operator set, or that is usual at this server (`shared.rates`), is used up for longer than a lane
+    waits. `name` is the rate, as in "source_account.bytes_per_day"."""
 
     def __init__(self, side: str, what: str, name: str) -> None:
         super().__init__(side, what)
@@ -124,24 +125,24 @@ class OverQuota(MailError):
 
 
 class ForeignWriter(MailError):
-    """Somebody else brings the same messages into the destination mailbox: to go on would be to guess."""
+    """Another writer brings the same messages into the destination mailbox: to go on would be to guess."""
 
 
 class SameMailbox(MailError):
-    """Both ends are one mailbox, or look as if they were given the wrong way round."""
+    """The two ends are one mailbox, or look as if they were given the wrong way round."""
 
-    #: What a person is told of one mailbox, and of a whole list.
+    #: The sentences for one mailbox, and for a whole list.
     ONE = "source and destination are the same mailbox"
     SWAPPED = "every source mailbox is empty and every destination is not: were source and destination swapped?"
     advice = "check --source, --destination and the logins; where it is meant, give --same-mailbox"
 
 
 class MaybeSwapped(MailError):
-    """The source is empty and the destination is not: it is waited for what the import's other mailboxes show."""
+    """The source is empty and the destination is not: the mailbox waits for what the import's other mailboxes show."""
 
 
 class AccountDelayed(MailError):
-    """The account at the destination is not to be had yet: somebody asked to wait, or it is not its turn."""
+    """The account at the destination cannot be had yet: its service asked to wait, or it is not the mailbox's turn."""
 
     def __init__(self, what: str, wait_seconds: float) -> None:
         super().__init__("destination", what)
@@ -149,7 +150,7 @@ class AccountDelayed(MailError):
 
 
 class AccountRejected(MailError):
-    """The account at the destination will not be made until a person changes something. `advice` is what."""
+    """The account at the destination will not be made until a person changes something. `advice` says what."""
 
     def __init__(self, what: str, advice: str = "") -> None:
         super().__init__("destination", what)
@@ -161,27 +162,28 @@ class FolderRefused(MailError):
 
 
 class FolderChanged(MailError):
-    """UIDVALIDITY is not what the plan was made under: the folder is to be planned anew."""
+    """UIDVALIDITY is not the one that the plan was made under: the folder has to be planned anew."""
 
 
 class MessagesRefused(MailError):
-    """The destination refused these messages (NO to APPEND). Whose fault it is, a bisection finds out."""
+    """The destination refused these messages (NO to APPEND). A bisection finds out which message is at fault, if
+    any."""
 
-    #: Whether its code says that the message is at fault.
+    #: Whether the response code says that the message is at fault.
     of_itself = False
-    #: Whether its code says that the server is.
+    #: Whether the response code says that the server is at fault.
     of_the_server = False
 
 
 class NothingTaken(OverQuota):
-    """The destination refuses one message after the other in the same words, none of which is about a message, and took such
-    before: as for want of room, it is waited for."""
+    """The destination refuses one message after the other in the same words, none of which concerns a message, although
+    it took messages before. The mailbox waits as for want of room."""
 
 
 class ServerRefused(MailError):
-    """A NO that none of the others covers."""
+    """The server answered NO, in a way that no other class covers."""
 
 
 class AnswerUnreadable(ServerRefused):
-    """An answer whose end is known and whose sense is not; `detail` is its text. What it was about did not come, everything
-    else did, and the connection goes on."""
+    """An answer was delimited but not understood; `detail` is its text. The item that it was about did not come,
+    everything else did, and the connection goes on."""

@@ -1,6 +1,7 @@
-"""What happened, as frozen facts. Logs and metrics listen (`shared.logs`, `shared.metrics`); nothing else does.
+"""The events of the workers, as frozen facts. Logs and metrics listen (`shared.logs`, `shared.metrics`); nothing else
+does.
 
-No fact holds an address, a folder name, a password or a word of a message: ids, counts and codes only.
+No event holds an address, a folder name, a password or a word of a message: ids, counts and codes only.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ class GroupSettled:
     outcome: str
     #: Messages.
     messages: int
-    #: Their bytes.
+    #: Bytes of these messages.
     size_bytes: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DoubtResolved:
-    """Groups whose answer was lost were looked for."""
+    """A worker looked for the copies of groups whose answer was lost."""
 
-    #: Messages that were there.
+    #: Messages that were found.
     found: int
-    #: Messages that were not.
+    #: Messages that were not found.
     absent: int
 
 
@@ -81,7 +82,7 @@ class HeldBack:
 
     #: The limit it concerns: "source_account", "destination_host", …
     scope: str
-    #: For how long.
+    #: The time, seconds.
     seconds: float
 
 
@@ -89,9 +90,9 @@ class HeldBack:
 class RateWaited:
     """A lane waited until more might be moved."""
 
-    #: As in `shared.rates.RATES`.
+    #: The rate's name, as in `shared.rates.RATES`.
     rate: str
-    #: For how long.
+    #: The time, seconds.
     seconds: float
 
 
@@ -105,7 +106,7 @@ class DuplicatesRemoved:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VerifyMismatch:
-    """Verification found the destination not to be what the ledger says."""
+    """Verification found that the destination differs from the ledger."""
 
     #: "altered" (other content), "normalised" (another form) or "missing".
     what: str

@@ -1,10 +1,10 @@
-"""What makes an appended copy recognisable, and what "the same bytes" means.
+"""Fingerprints that make an appended copy recognisable, and the definition of "the same bytes".
 
 Servers store some bytes differently without saying so: Dovecot turns bare LF into CRLF, collapses CR CR LF, drops a
 final bare CR and gives NUL back as 0x80 (measured). `Canonical` undoes exactly that, so that equal messages have equal
 digests on both sides. The header fingerprint is cheaper: four fields, white space collapsed, that a server can serve
 from its cache. Neither is ever an identity; that is the source UID. They only tell copies apart in a window where
-something of ours is known to have arrived, and always as a multiset: equal messages may occur twice.
+something that mailhaul sent is known to have arrived, and always as a multiset: equal messages may occur twice.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 #: The header fields that the fingerprint is made of, as FETCH names them.
 FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
 
-#: How much of a header is looked at; longer ones are compared by digest instead.
+#: How many bytes of a header are looked at; longer ones are compared by digest instead.
 HEADER_BYTES = 65_536
 
 _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
@@ -28,86 +28,93 @@ _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
 _REPLACEABLE = re.compile(rb"[\x80-\xffX?]")
 _NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
-#: NUL, and what Dovecot makes of it, count as blanks.
+#: NUL, and the byte that Dovecot makes of it, count as blanks.
 _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
 
-#: What servers put in place of an 8-bit byte of the header: Cyrus an X (munge8bit, its default), others a question mark.
+#: The characters that servers put in place of an 8-bit byte of the header: Cyrus an X (munge8bit, its default), others
+#: a question mark.
 REPLACEMENTS = b"X?"
 _REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEMENTS}
 _ENDS_AT_ONCE = 32_768
 
-#: Digests are added up modulo this, so that Redis's Lua (doubles) adds them exactly.
+#: The modulus for sums of digests, so that Redis's Lua (doubles) adds them exactly.
 MODULUS = 1 << 48
 
 
 def header_of(start: bytes) -> bytes:
-    """The header block of a message of which `start` holds the beginning."""
+    """Returns the header block of a message of which `start` holds the beginning."""
     end = start.find(b"\r\n\r\n", 0, HEADER_BYTES)
-    if end >= 0 and start.find(b"\n\n", 0, end) < 0:  # the usual case, three times as fast
+    if end >= 0 and start.find(b"\n\n", 0, end) < 0:  # the usual case; three times as fast as the pattern
         return start[:end].rstrip(b"\r")
     found = _END.search(start, 0, HEADER_BYTES)
     return start[: found.start()] if found else start[:HEADER_BYTES]
 
 
 def beginning(start: bytes, text_bytes: int) -> bytes:
-    """The header and the first bytes of the text of a message that begins with `start`: BODY[HEADER] and BODY[TEXT]<0.n>."""
+    """Returns the header and the first bytes of the text of a message that begins with `start`: BODY[HEADER] and
+    BODY[TEXT]<0.n>."""
     end = start.find(b"\r\n\r\n")
     return start if end < 0 else start[: end + 4 + text_bytes]
 
 
 def delivered(header: bytes) -> bool:
-    """Whether a server delivered it (RFC 5321 §4.4: it has a Received), and so nobody edited it afterwards, as drafts are."""
+    """Tells whether a server delivered the message (it has a Received: RFC 5321 §4.4), so that it was not edited
+    afterwards, as drafts are."""
     return _RECEIVED.search(header) is not None
 
 
 def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
-    """The fields of `FIELDS` that the header has, (name, value), as they stand: names in lower case, blanks collapsed."""
+    """Returns the fields of `FIELDS` that the header has, (name, value), in their order: names in lower case, blanks
+    collapsed."""
     return [(name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(header)]
 
 
 def fingerprint_of(fields: list[tuple[bytes, bytes]]) -> bytes:
-    """8 bytes that two copies share: Message-ID, Date, From and Subject, blanks and order aside."""
+    """Returns 8 bytes that two copies share: a digest of Message-ID, Date, From and Subject, blanks and order aside."""
     lines = sorted([b"%b:%b" % field for field in fields])
     return hashlib.blake2b(b"\n".join(lines), digest_size=8).digest()
 
 
 def header_fingerprint(header: bytes) -> bytes:
-    """`fingerprint_of` a header block."""
+    """Returns `fingerprint_of` a header block."""
     return fingerprint_of(identifying(header))
 
 
 def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
-    """8 bytes that a copy shares whose 8-bit bytes were replaced: the letters and digits of ASCII in the four fields, without
-    what servers put in place of others. b"" where nothing was replaced, nor is to be."""
+    """Returns 8 bytes that a copy shares whose 8-bit bytes were replaced: a digest of the ASCII letters and digits of
+    the four fields, without the characters that servers put in place of others. Returns b"" where the fields hold
+    neither 8-bit bytes nor such characters."""
     if not any(_REPLACEABLE.search(value) for _, value in fields):
         return b""
     return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
 
 
 def message_id_of(fields: list[tuple[bytes, bytes]]) -> str:
-    """The Message-ID as it stands, for reports; "" where there is none."""
+    """Returns the Message-ID as it stands, for reports; "" where there is none."""
     return next((value.decode("ascii", "replace") for name, value in fields if name == b"message-id"), "")
 
 
-#: What a message without any of the fields has; it tells nothing apart.
+#: The fingerprint of a message without any of the fields; it tells nothing apart.
 NO_FINGERPRINT = header_fingerprint(b"")
 
 
 def mark(destination_uid: int, size_bytes: int, internaldate: int | None, fingerprint: bytes) -> int:
-    """One message's share in the digest of its batch, below `MODULUS`. The shares are added, so that any order and any
-    grouping give the same sum, and the sum of a folder can be checked without storing a word per message."""
+    """Returns one message's share in the digest of its batch, below `MODULUS`. The shares are added, so that any order
+    and any grouping give the same sum, and the sum of a folder can be checked without storing a word for each
+    message."""
     text = b"%d %d %d " % (destination_uid, size_bytes, -1 if internaldate is None else internaldate)
     return int.from_bytes(hashlib.blake2b(text + fingerprint, digest_size=6).digest(), "big")
 
 
 class Canonical:
-    """SHA-256 of a message's canonical bytes, and of what servers are known to make of them; fed in chunks of any size."""
+    """The SHA-256 of a message's canonical bytes, and of the variants that servers are known to make of them; fed in
+    chunks of any size."""
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         #: CRs that may belong to a line end which goes on in the next chunk.
         self._held = b""
-        #: Line ends that came last and are not hashed yet: whether they end the message is not known.
+        #: Line ends that came last and are not hashed yet, since they may end the message.
         self._ends = 0
         self._begun, self._in_header = False, True
         #: Replacement → the hash of a message whose header had 8-bit bytes; empty until one is seen.
@@ -153,20 +160,20 @@ class Canonical:
         self._hash.update(text)
 
     def digest(self) -> bytes:
-        """32 bytes. A final bare CR does not count."""
+        """Returns 32 bytes. A final bare CR does not count."""
         ended = self._hash.copy()
         _add_ends(ended, self._ends)
         ended.update(b"\r" * max(0, len(self._held) - 1))
         return ended.digest()
 
     def alike(self) -> tuple[bytes, ...]:
-        """Digests of what servers are known to make of the message: without the line ends at its end (POP3 always adds one,
-        RFC 1939 §3), and the same with each 8-bit byte of the header replaced."""
+        """Returns digests of the variants that servers are known to make of the message: without the line ends at its
+        end (POP3 always adds one, RFC 1939 §3), and the same with each 8-bit byte of the header replaced."""
         return (self._hash.digest(), *(hashing.digest() for hashing in self._replaced.values()))
 
 
 def _add_ends(hashing: Any, count: int) -> None:
-    """Adds so many line ends, in pieces: a message may consist of nothing else."""
+    """Adds `count` line ends, in pieces: a message may consist of nothing else."""
     while count > 0:
         hashing.update(b"\r\n" * min(count, _ENDS_AT_ONCE))
         count -= _ENDS_AT_ONCE
@@ -176,12 +183,12 @@ def _canonical(data: bytes) -> bytes:
     if b"\x00" in data:
         data = data.replace(b"\x00", b"\x80")
     if data.count(b"\n") == data.count(b"\r\n") and b"\r\r\n" not in data:
-        return data  # the usual case, several times as fast
+        return data  # the usual case; several times as fast as the pattern
     return _LINE_END.sub(b"\r\n", data)
 
 
 def canonical_digest(body: bytes) -> bytes:
-    """SHA-256 of one whole message's canonical bytes."""
+    """Returns the SHA-256 of one whole message's canonical bytes."""
     canonical = Canonical()
     canonical.update(body)
     return canonical.digest()

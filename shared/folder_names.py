@@ -1,5 +1,5 @@
-"""Folder names as text: modified UTF-7 both ways, levels, and what stands for characters that a server cannot hold.
-None ever raises: a hostile or broken server chooses these bytes.
+"""Folder names as text: modified UTF-7 both ways, levels, and replacements for characters that a server cannot hold. No
+function here raises: a hostile or broken server chooses these bytes.
 """
 
 from __future__ import annotations
@@ -17,39 +17,40 @@ _DIRECTIONS = frozenset("\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\
 
 
 def decode_name(raw: bytes) -> str:
-    """The name, or a level of it, for people (see `shown`)."""
+    """Returns the name, or a level of it, for people (see `shown`)."""
     return shown(text_of(raw))
 
 
 def shown(text: str) -> str:
-    """The text, with what could mislead a terminal or a reader as ``\\x1b``."""
+    """Returns the text, with characters that could mislead a terminal or a reader written as ``\\x1b``."""
     return text if text.isprintable() else "".join(map(_shown, text))
 
 
 def visible(name: str) -> str:
-    """A displayed name for a line of text: in quotes where a blank would not be seen."""
+    """Returns a displayed name for a line of text: in quotes where a blank would not be seen."""
     return f'"{name}"' if name != name.strip() or "  " in name else name
 
 
 def natural_order(name: str) -> tuple[object, ...]:
-    """A sort key of displayed names: INBOX first, levels one by one, capitals among the others, 2 before 10."""
+    """Returns a sort key for displayed names: INBOX first, levels one by one, capitals among the others, 2 before
+    10."""
     levels = name.split("/")
     return levels[0].upper() != "INBOX", [_pieces(level) for level in levels], name
 
 
 def _pieces(level: str) -> list[tuple[int, str]]:
-    """Text and numbers in turn: a longer number is the larger one."""
+    """Splits a level into text and numbers in turn; a longer number is the larger one."""
     parts = (part.lstrip("0") if at % 2 else part.casefold() for at, part in enumerate(_NUMBER.split(level)))
     return [(len(part), part) if at % 2 else (0, part) for at, part in enumerate(parts)]
 
 
 def encode_name(text: str) -> bytes:
-    """Modified UTF-7 (RFC 3501 §5.1.3)."""
+    """Encodes text as modified UTF-7 (RFC 3501 §5.1.3)."""
     return "".join(map(_shift, _PARTS.findall(text))).encode("ascii")
 
 
 def encode_utf8(text: str) -> bytes:
-    """UTF-8, as servers take names that speak IMAP4rev2 alone."""
+    """Encodes text as UTF-8, for servers that speak IMAP4rev2 alone."""
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:  # half of a surrogate pair, which modified UTF-7 can hold
@@ -57,12 +58,12 @@ def encode_utf8(text: str) -> bytes:
 
 
 def text_of_utf8(raw: bytes) -> str:
-    """What a raw name in UTF-8 says; octets that are none become lone surrogates (PEP 383)."""
+    """Decodes a raw name in UTF-8; octets that are no UTF-8 become lone surrogates (PEP 383)."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def text_of(raw: bytes) -> str:
-    """What a raw name says. Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit
+    """Decodes a raw name. Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit
     names means UTF-8; octets that are neither become lone surrogates (PEP 383)."""
     try:
         return _SHIFTED.sub(_unshift, raw.decode("ascii"))
@@ -71,20 +72,21 @@ def text_of(raw: bytes) -> str:
 
 
 def split(raw: bytes, separator: str | None) -> tuple[bytes, ...]:
-    """The levels of a name, still raw; one level where there is no separator. Empty levels stay."""
+    """Splits a name into its levels, still raw; one level where there is no separator. Empty levels stay."""
     return tuple(raw.split(separator.encode("utf-8", "replace"))) if separator else (raw,)
 
 
 def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True) -> str:
-    """One level so that any server can hold it: unchanged, or with `filler` for each character that it cannot hold.
+    """Writes one level so that any server can hold it: unchanged, or with `filler` for each character that it cannot
+    hold.
 
-    An empty level becomes one `filler`. With `odd_spaces` off, spaces at an end and doubled ones are replaced too. Two levels
-    may become one: whoever asks keeps them apart.
+    An empty level becomes one `filler`. With `odd_spaces` off, spaces at an end and doubled ones are replaced too. Two
+    levels may become one: the caller has to keep them apart.
     """
     if level in ("", ".", ".."):
         return filler * max(1, len(level))
     if odd_spaces and level.isprintable() and level[0] != "~" and set(level).isdisjoint(forbidden):
-        return level  # nearly always
+        return level  # the usual case
     return "".join(
         filler
         if char in forbidden
@@ -97,8 +99,8 @@ def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True)
 
 
 def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = True) -> str:
-    """One level as mailhaul wrote it before it had `written`: with ``=XX`` (octets of UTF-8) for what the server cannot hold.
-    Folders that are called so at a destination are found again.
+    """Writes one level as mailhaul did before it had `written`: with ``=XX`` (octets of UTF-8) for what the server
+    cannot hold. So folders with such names at a destination are found again.
 
     `mark` itself is escaped only where it would read as an escape. An empty level becomes a lone mark. With
     `odd_spaces` off, spaces at an end and doubled ones are escaped too.
@@ -106,7 +108,7 @@ def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = Tr
     if level in ("", mark, ".", ".."):
         return "".join(_hex(char, mark) for char in level) or mark
     if odd_spaces and level.isprintable() and level[0] != "~" and set(level).isdisjoint({mark, *forbidden}):
-        return level  # nearly always
+        return level  # the usual case
     out = []
     for at, char in enumerate(level):
         clumsy = char == " " and (at in (0, len(level) - 1) or level[at - 1] == " ")

@@ -1,4 +1,4 @@
-"""Gives source folders their places at the destination, one after the other; a place is given once."""
+"""Gives source folders their places at the destination, one after the other; no place is given twice."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from shared.messages import Owner
 
 #: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
 _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')
-#: What is replaced, one after the other, in a name that the destination refused: Dovecot's Maildir++ knows no dots, Cyrus no
-#: wildcards.
+#: Characters that are replaced, one set after the other, in a name that the destination refused: Dovecot's Maildir++
+#: allows no dots, Cyrus no wildcards.
 _SUSPECTS = (".", '.%*"\\&~')
 #: How many fillers are tried in front of a name that leads into a namespace of others.
 _OUTSIDE = 4
@@ -27,34 +27,34 @@ _ROOM = 48
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NameRules:
-    """What the destination cannot hold, beside what hardly any server holds."""
+    """The limits on names at the destination, beyond those of nearly every server."""
 
-    #: Characters that it refuses, e.g. "." for Dovecot with maildir under the separator "/".
+    #: Characters that the destination refuses, e.g. "." for Dovecot with maildir under the separator "/".
     forbidden: str = ""
-    #: Names at the top that it keeps for itself, e.g. "Files"; case does not count.
+    #: Names at the top that the destination keeps for itself, e.g. "Files"; case does not count.
     reserved: Collection[str] = ()
-    #: Whether it takes "Work" and "work" for one folder.
+    #: Whether the destination takes "Work" and "work" for one folder.
     case_insensitive: bool = False
-    #: Whether it keeps spaces at the ends of a level, and doubled ones.
+    #: Whether the destination keeps spaces at the ends of a level, and doubled ones.
     odd_spaces: bool = True
-    #: Longest whole name in octets, as sent. (Dovecot refuses 256, Cyrus 1,000.)
+    #: The longest whole name in octets, as sent. (Dovecot refuses 256, Cyrus 1,000.)
     longest_octets: int = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Place:
-    """Where one folder was put."""
+    """The place that a folder was given."""
 
     #: The name on the wire.
     raw: bytes
-    #: The same, decoded.
+    #: The name, decoded.
     path: Path
-    #: Why it is there and not elsewhere; "" when its own name leads there.
+    #: Why the folder is there and not elsewhere; "" when its own name leads there.
     why: str
 
 
 class Places:
-    """The destination's tree, and which of its places are given away."""
+    """The destination's tree, and the places in it that are given away."""
 
     def __init__(
         self,
@@ -64,11 +64,11 @@ class Places:
         into: str = "",
         refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
     ) -> None:
-        """`into` is the folder below which everything is put, "/" between levels; "" for none. `refused`: source name → names
-        that the destination did not let be made for it, with its words."""
+        """Reads both trees. `into` is the folder below which everything is put, "/" between levels; "" for none.
+        `refused` is source name → names that the destination refused to make for it, with its words."""
         self._there, self._here, self._rules, self._refused = there, here, rules, refused or {}
         self._joiner = _joiner(there, here)
-        # A server that separates by "." keeps folders as files, as a rule, and refuses "/".
+        # A server that separates by "." usually keeps folders as files, and refuses "/".
         self._forbidden = rules.forbidden + self._joiner + ("/" if self._joiner == "." else "")
         self._mark = next(char for char in "=_~!^$" if char not in self._forbidden)
         self._filler = next(char for char in "_-=~!^$" if char not in self._forbidden)
@@ -79,7 +79,7 @@ class Places:
         for _, path, raw in self.present():
             self._spelled.setdefault(self.key(path), raw)
         self.root = self.path_to(into) if into else ()
-        #: Places of folders below which the destination lets none be made; of INBOX `Tree` knows it.
+        #: Places of folders below which the destination lets none be made; for INBOX, `Tree` knows it.
         self._childless = {
             self.key(path) for folder, path, _ in self.present() if "noinferiors" in folder.attributes and path != INBOX
         }
@@ -89,8 +89,8 @@ class Places:
         self.given: dict[bytes, Place] = {}
 
     def present(self) -> Iterator[tuple[ListedFolder, Path, bytes]]:
-        """What the destination has below its prefix: folder, place and name. A folder in an INBOX within INBOX is
-        nobody's place."""
+        """Yields what the destination has below its prefix: folder, place and name. A folder in an INBOX within INBOX
+        has no place."""
         for folder in sorted(self._here.folders, key=lambda folder: folder.name):
             path, raw = self._here.path(folder), folder.name
             separator = self._joiner.encode()
@@ -100,12 +100,12 @@ class Places:
                 yield folder, path, raw
 
     def is_free(self, path: Path) -> bool:
-        """Whether nobody has it yet and the destination does not keep it for itself."""
+        """Tells whether the place is not given away yet, and the destination does not keep it for itself."""
         reserved = len(path) == 1 and path[0].casefold() in self._reserved
         return not reserved and self.key(path) not in self._taken
 
     def key(self, path: Path) -> Path:
-        """Equal for names that the destination may take for one."""
+        """Returns a key that is equal for names which the destination may take for one."""
         levels = [unicodedata.normalize("NFC", level) for level in path]
         if self._rules.case_insensitive:
             levels = [level.casefold() for level in levels]
@@ -114,44 +114,46 @@ class Places:
         return tuple(levels)
 
     def natural(self, folder: ListedFolder) -> Path:
-        """Its place if it were alone in the world."""
+        """Returns the folder's place as if it were the only one."""
         path = self._there.path(folder)
         if path[:1] == INBOX and len(path) > 1 and self._here.inbox_is_root and not self.root:
             path = path[1:]
         return (*self.root, *map(self._written, path))
 
     def path_to(self, name: str) -> Path:
-        """The place that a person's name for it leads to, "/" between levels."""
+        """Returns the place that a person's name for it leads to, "/" between levels."""
         levels = name.split("/")
         if levels[0].upper() == "INBOX":
             levels = levels[1:] if self._here.inbox_is_root and len(levels) > 1 else ["INBOX", *levels[1:]]
         return tuple(map(self._written, levels))
 
     def changes(self, folder: ListedFolder) -> bool:
-        """Whether its name has to be written differently there."""
+        """Tells whether the folder's name has to be written differently at the destination."""
         text = self._there.path(folder)[-1]
         return self._written(text) != text
 
     def put(self, folder: ListedFolder, path: Path, why: str = "", raw: bytes = b"") -> None:
-        """Gives it this place, under this name or the one that the destination has for it."""
+        """Gives the folder this place, under the name `raw` or the one that the destination has for it."""
         raw = raw or self._raw(path)
         self._taken.add(self.key(path))
         self._homes.setdefault(self._there.levels(folder), path)
         self.given[folder.name] = Place(raw=raw, path=path, why=why)
 
     def keep(self, folder: ListedFolder, raw: bytes) -> None:
-        """Leaves it where an earlier pass put it."""
+        """Leaves the folder where an earlier pass put it."""
         self.put(folder, self._here.path_of(raw), raw=raw)
 
     def move(self, folder: ListedFolder, path: Path, why: str) -> None:
-        """Gives it the place that a person chose, or the nearest to it that is free and that the destination takes."""
+        """Gives the folder the place that a person chose, or the nearest to it that is free and that the destination
+        accepts."""
         if path == INBOX:
             self.put(folder, path, why)
         else:
             self._settle(folder, path[:-1], path[-1], [why], chosen=True)
 
     def find(self, folder: ListedFolder) -> None:
-        """Gives it its own name below its parent's place, or the nearest to it that is free and that the destination takes."""
+        """Gives the folder its own name below its parent's place, or the nearest to it that is free and that the
+        destination accepts."""
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
         odd = self._there.raw(text) != levels[-1]
         why = ["its name is not valid modified UTF-7: written anew"] if odd else []
@@ -171,9 +173,10 @@ class Places:
         self.put(folder, first[0], "; ".join(first[1]))
 
     def _choices(self, source: bytes, parent: Path, text: str) -> Iterator[tuple[Path, str, list[str]]]:
-        """Where a folder called `text` may go below `parent`, the likeliest first: parent, name and why. Of a name that was
-        refused, first what servers do not like about names is replaced; then it goes beside its parent, which may take no
-        folders below it; then it is called something else, in the end by letters and digits alone."""
+        """Yields where a folder called `text` may go below `parent`, the likeliest first: parent, name and why. For a
+        name that was refused, the first choices replace characters that servers often refuse. The next put it beside
+        its parent, which may take no folders below it. The last give it another name, in the end of letters and digits
+        alone."""
         refused = self._refused.get(source)
         above, own, why = self._beside(parent, self._written(text))
         if own != text and above == parent:
@@ -201,25 +204,27 @@ class Places:
         yield (), f"folder{digest}", why
 
     def _beside(self, parent: Path, own: str) -> tuple[Path, str, list[str]]:
-        """`own` below `parent`, or beside it where it takes no folders."""
+        """Returns `own` below `parent`, or beside it where `parent` takes no folders."""
         above = parent
         while above and self.key(above) in self._childless:
             own, above = f"{above[-1]}{self._filler}{own}", above[:-1]
         return above, own, [f"{display(parent)} takes no folders below it there"] if above != parent else []
 
     def _implied(self, path: Path, also: str) -> Path:
-        """The same with its last levels written differently, as far as they are no folder's place and nobody made them."""
+        """Returns the path with its last levels written differently, as far as they are no folder's place yet."""
         kept = next((n for n in range(len(path), 0, -1) if self.key(path[:n]) in self._taken), 0)
         return (*path[:kept], *(self._written(level, also) for level in path[kept:]))
 
     def _earlier(self, parent: Path, text: str, own: str, also: str = "") -> str:
-        """The name that an earlier mailhaul gave it, where the destination has that and not `own`; else ""."""
+        """Returns the name that an earlier mailhaul gave the folder, where the destination has that name and not `own`;
+        else ""."""
         name = escape(text, self._forbidden + also, mark=self._mark, odd_spaces=self._rules.odd_spaces)
         there = self.key((*parent, name)) in self._spelled and self.key((*parent, own)) not in self._spelled
         return name if name != own and there and self.is_free((*parent, name)) else ""
 
     def _free(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> tuple[Path, list[str]]:
-        """The place, or the nearest to it that is free, short enough and, unless a person chose it, the account's own."""
+        """Returns the place, or the nearest to it that is free, short enough and, unless a person chose it, the
+        account's own; and why it differs."""
         path, why = (*parent, own), []
         if not chosen and not self._is_ours(path):
             why.append(f"{display(path)} is not this account's there")
@@ -234,8 +239,8 @@ class Places:
         return path, why
 
     def _nearest(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> Path:
-        """`own` with a hash of the source's name behind it, shortened as needed; that depends on nothing else, so it
-        is the same in every pass. Further hashes are for names made to collide."""
+        """Returns `own` with a hash of the source's name behind it, shortened as needed. The result depends on nothing
+        else, so it is the same in every pass. Further hashes are for names made to collide."""
         while len(parent) > len(self.root) and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
             parent = parent[:-1]
         if not chosen:  # without the levels that were too long it may lead elsewhere
@@ -248,7 +253,7 @@ class Places:
         raise AssertionError("unreachable")
 
     def _cut(self, parent: Path, own: str, tail: str) -> str:
-        """As much of `own` as fits before `tail`."""
+        """Returns as much of `own` as fits before `tail`, with `tail`."""
         low, high = 0, len(own)
         while low < high:
             middle = (low + high + 1) // 2
@@ -259,7 +264,7 @@ class Places:
         return own[:low] + tail
 
     def _parent(self, levels: tuple[bytes, ...]) -> Path:
-        """The place of the folder above, whether the source lists that one or only implies it."""
+        """Returns the place of the folder above, whether the source lists that one or only implies it."""
         above = levels[:-1]
         if not above:
             return self.root
@@ -271,11 +276,12 @@ class Places:
         return () if place == INBOX and self._here.inbox_is_root else place
 
     def _is_ours(self, path: Path) -> bool:
-        """Whether a folder there would be the account's own, and not another person's or a public one (RFC 2342)."""
+        """Tells whether a folder there would be the account's own, and not another person's or a public one (RFC
+        2342)."""
         return self._here.owner(self._wire(path)) is Owner.PERSONAL
 
     def _outside(self, parent: Path, own: str) -> str:
-        """`own`, or the nearest to it that leads into no namespace of others."""
+        """Returns `own`, or the nearest name to it that leads into no namespace of others."""
         names = (own, own + self._filler, *(self._filler * times + own for times in range(1, _OUTSIDE)))
         return next((name for name in names if self._is_ours((*parent, name))), own)
 
@@ -283,7 +289,7 @@ class Places:
         return written(level, self._forbidden + also, self._filler, odd_spaces=self._rules.odd_spaces)
 
     def _raw(self, path: Path) -> bytes:
-        """The name of the place, in the destination's own spelling where it has it."""
+        """Returns the name of the place, in the destination's own spelling where it has one."""
         raw = self._wire(path)
         return raw if raw in self._raws else self._spelled.get(self.key(path), raw)
 
@@ -292,12 +298,13 @@ class Places:
 
 
 def display(path: Path) -> str:
-    """For people: "/" between levels."""
+    """Returns the path for people: "/" between levels."""
     return "/".join(map(shown, path))
 
 
 def _joiner(there: Tree, here: Tree) -> str:
-    """What stands between levels at the destination. A server without levels gets the source's separator, as text."""
+    """Returns the separator between levels at the destination. A server without levels gets the source's separator, as
+    text."""
     if here.separator is None:
         return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
     if here.separator not in _SEPARATORS:

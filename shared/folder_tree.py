@@ -1,4 +1,4 @@
-"""One account's folders as a tree of levels, whatever the namespace prefix and the separator, and globs over it."""
+"""An account's folders as a tree of levels, whatever the namespace prefix and the separator, and globs over it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ INBOX: Path = ("INBOX",)
 
 
 class ListedFolder(Protocol):
-    """What is needed of `shared.mail.ListedFolder`; this floor does not know the ports."""
+    """The part of `shared.mail.ListedFolder` that is needed here; this floor does not know the ports."""
 
     @property
     def name(self) -> bytes: ...
@@ -30,7 +30,7 @@ class ListedFolder(Protocol):
 
 
 class FolderListing(Protocol):
-    """What is needed of `shared.mail.FolderListing`."""
+    """The part of `shared.mail.FolderListing` that is needed here."""
 
     @property
     def prefix(self) -> bytes: ...
@@ -45,29 +45,29 @@ class FolderListing(Protocol):
 
 
 def is_inbox(name: bytes) -> bool:
-    """INBOX in any case (RFC 9051 §5.1)."""
+    """Tells whether the name is INBOX, in any case (RFC 9051 §5.1)."""
     return name.upper() == b"INBOX"
 
 
 def selectable(folder: ListedFolder) -> bool:
-    """Whether it can hold messages (RFC 9051 §7.3.1, RFC 5258 §3)."""
+    """Tells whether the folder can hold messages (RFC 9051 §7.3.1, RFC 5258 §3)."""
     return folder.attributes.isdisjoint({"noselect", "nonexistent"})
 
 
 class Tree:
-    """Reads one listing."""
+    """The folders of one listing."""
 
     def __init__(self, listing: FolderListing) -> None:
         self.prefix = listing.prefix
         self.separator = listing.separator or None
         self._in_inbox = self.prefix[:5].upper() == b"INBOX"
-        #: What a raw level says, and how a level is written.
+        #: The functions that decode a raw level, and encode one.
         self.text, self.raw = (text_of_utf8, encode_utf8) if listing.utf8 else (text_of, encode_name)
         self._paths: dict[bytes, Path] = {}
         self._owners = _Owners(listing.namespaces)
         self.folders = _once(listing.folders)
         inbox = next((folder for folder in self.folders if is_inbox(folder.name)), None)
-        #: Top folders stand where children of INBOX would: the prefix says so, or INBOX can have none (Domino).
+        #: Whether top folders stand where children of INBOX would: the prefix says so, or INBOX can have none (Domino).
         self.inbox_is_root = self._in_inbox or (inbox is not None and "noinferiors" in inbox.attributes)
 
     def _below_prefix(self, name: bytes, separator: str | None) -> tuple[bool, tuple[bytes, ...]]:
@@ -77,18 +77,18 @@ class Tree:
         return inside, split(rest if inside else name, separator or self.separator)
 
     def owner(self, name: bytes) -> Owner:
-        """Whose folder this name is, listed or not."""
+        """Returns the owner of the folder with this name, listed or not."""
         return self._owners.of(name)
 
     def inside(self, folder: ListedFolder) -> bool:
-        """Whether it is the inbox, or the account's own and below the prefix."""
+        """Tells whether the folder is the inbox, or the account's own and below the prefix."""
         if is_inbox(folder.name):
             return True
         below = not self.prefix or self._below_prefix(folder.name, folder.separator)[0]
         return below and self.owner(folder.name) is Owner.PERSONAL
 
     def levels(self, folder: ListedFolder) -> tuple[bytes, ...]:
-        """Raw levels below the prefix; INBOX in capitals, and only once."""
+        """Returns the raw levels below the prefix; INBOX in capitals, and only once."""
         return self._levels(folder.name, folder.separator)
 
     def _levels(self, name: bytes, separator: str | None) -> tuple[bytes, ...]:
@@ -100,17 +100,17 @@ class Tree:
         return (b"INBOX", *levels[1:])
 
     def path(self, folder: ListedFolder) -> Path:
-        """`levels`, decoded."""
+        """Returns `levels`, decoded."""
         if folder.name not in self._paths:
             self._paths[folder.name] = tuple(map(self.text, self.levels(folder)))
         return self._paths[folder.name]
 
     def path_of(self, name: bytes) -> Path:
-        """The place that a name leads to, listed or not."""
+        """Returns the place that a name leads to, listed or not."""
         return tuple(map(self.text, self._levels(name, self.separator)))
 
     def display(self, folder: ListedFolder) -> str:
-        """For people: "/" between levels."""
+        """Returns the folder's name for people: "/" between levels."""
         inside, levels = self._below_prefix(folder.name, folder.separator)
         names = [shown(self.text(level)) for level in levels]
         if is_inbox(levels[0]):
@@ -119,15 +119,15 @@ class Tree:
 
 
 class _Owners:
-    """Whose folder a name is: the namespace with the longest prefix that it begins with decides (RFC 2342).
+    """The owners of folders: the namespace with the longest prefix that the name begins with decides (RFC 2342).
 
-    INBOX, and what no namespace covers, is the account's own; so is a prefix that is named as its own and as another's too.
-    The name of a prefix without its last separator is the namespace's root, and belongs to it."""
+    INBOX, and every name that no namespace covers, is the account's own; so is a prefix that is named both as its own
+    and as another's. The name of a prefix without its last separator is the namespace's root, and belongs to it."""
 
     def __init__(self, namespaces: Iterable[Namespace]) -> None:
         self._prefixes: dict[bytes, Owner] = {}
         self._roots: dict[bytes, Owner] = {}
-        # The account's own come last, so that they win.
+        # The account's own namespaces come last, so that they override the others.
         for one in sorted(namespaces, key=lambda one: one.owner is Owner.PERSONAL):
             prefix = _inbox_in_capitals(one.prefix)
             self._prefixes[prefix] = one.owner
@@ -155,7 +155,8 @@ def _inbox_in_capitals(name: bytes) -> bytes:
 
 
 def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
-    """Every name once, since some servers repeat themselves: of two lines about one, the one that can be selected."""
+    """Returns every name once, since some servers repeat themselves: of two lines for one name, the one that can be
+    selected."""
     seen: dict[bytes, ListedFolder] = {}
     for folder in folders:
         key = b"INBOX" if is_inbox(folder.name) else folder.name
@@ -165,8 +166,8 @@ def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
 
 
 class Globs:
-    """Patterns over display names. ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is
-    a folder's very name means that folder (``[Gmail]/Spam``); case counts, except in INBOX."""
+    """Patterns over display names. ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is a
+    folder's very name means that folder (``[Gmail]/Spam``); case counts, except in INBOX."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = [
@@ -184,7 +185,7 @@ class Globs:
         return (head.upper() if head.upper() == "INBOX" else head) + slash + rest
 
     def first(self, display: str) -> str:
-        """The first pattern that names the folder; "" when none does."""
+        """Returns the first pattern that names the folder; "" when none does."""
         if not self._patterns:
             return ""
         levels = self._normal(display).split("/")

@@ -1,14 +1,14 @@
-"""Which source folder goes where at the destination.
+"""Decides which source folder goes where at the destination.
 
 The raw bytes that a server lists are a folder's identity: they are never decoded and encoded again to select it.
 Decoding is for people and for finding the destination's name. `map_folders` promises:
 
-* never two source folders in one: of two that want one name, the later gets a hash of its source name behind it;
-* the same answer again once the folders exist at the destination, so that a delta pass goes on where the first was;
-* names keep their text: what the destination cannot hold, or refused, is written as ``_`` (`shared.folder_names.written`), and
-  then only in the folder that it concerns;
-* what lies below a folder stays below it, wherever that folder goes;
-* folders of other people and public ones are left out unless asked for, and nothing is put among those of the destination
+* Two source folders never become one: when two want the same name, the later gets a hash of its source name behind it.
+* The answer is the same again once the folders exist at the destination, so that a delta pass continues the first one.
+* Names keep their text: characters that the destination cannot hold, or refused, are written as ``_``
+  (`shared.folder_names.written`), and only in the folder that they concern.
+* A folder that lies below another stays below it, wherever that one goes.
+* Folders of other people and public ones are left out unless asked for, and nothing is put among those of the destination
   unless a person names the place (RFC 2342).
 """
 
@@ -50,9 +50,9 @@ _LABELS: Mapping[str, str] = {
 }
 
 
-#: Why a folder is left out that cannot hold messages: nothing is lost with it.
+#: The reason for leaving out a folder that cannot hold messages: nothing is lost with it.
 ONLY_SUBFOLDERS: Final = "holds only subfolders"
-#: Why a folder of another namespace is left out.
+#: The reason for leaving out a folder of another namespace.
 FOREIGN: Final[Mapping[Owner, str]] = {
     Owner.OTHER: "another person's folder",
     Owner.PUBLIC: "a public or shared folder",
@@ -60,7 +60,7 @@ FOREIGN: Final[Mapping[Owner, str]] = {
 
 
 class Owned(Protocol):
-    """A folder as far as it is known whose it is, and why it is left out."""
+    """A folder with its owner, and the reason why it is left out."""
 
     @property
     def owner(self) -> Owner: ...
@@ -70,7 +70,7 @@ class Owned(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LeftOut:
-    """How many folders that can hold messages are left out because they are not the account's own."""
+    """The numbers of folders that can hold messages and are left out because they are not the account's own."""
 
     #: Folders of other people.
     other: int = 0
@@ -81,7 +81,7 @@ class LeftOut:
         return bool(self.other or self.public)
 
     def note(self) -> str:
-        """What an import leaves out, in words, with what to do to have it; "" for nothing."""
+        """Says what an import leaves out, and how to have it copied; "" for nothing."""
         said = []
         if self.other:
             one = self.other == 1
@@ -96,7 +96,7 @@ class LeftOut:
         return "; ".join([*said, "--shared-folders=copy takes them"]) if said else ""
 
     def untouched(self) -> str:
-        """What nothing is written into, in words; "" for nothing."""
+        """Says into what nothing is written; "" for nothing."""
         said = []
         if self.other:
             said.append(f"nothing is written into folders of other people: {self.other:,}")
@@ -106,14 +106,14 @@ class LeftOut:
 
 
 def left_out(folders: Iterable[Owned]) -> LeftOut:
-    """The numbers of one account."""
+    """Counts the folders of one account that are left out as not its own."""
     found = [one.owner for one in folders if one.skip in FOREIGN.values()]
     return LeftOut(other=found.count(Owner.OTHER), public=found.count(Owner.PUBLIC))
 
 
 def readable(listing: FolderListing, *, shared: bool) -> tuple[list[bytes], LeftOut]:
-    """Names of the folders of one account that can hold messages, with other people's and public ones only where `shared`;
-    and how many of those are left out."""
+    """Returns the names of one account's folders that can hold messages, with other people's and public ones only where
+    `shared`; and how many of those are left out."""
     tree = Tree(listing)
     names: list[bytes] = []
     apart: list[Owner] = []
@@ -128,27 +128,27 @@ def readable(listing: FolderListing, *, shared: bool) -> tuple[list[bytes], Left
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MappedFolder:
-    """Where one source folder goes, or why it goes nowhere."""
+    """The place of a source folder at the destination, or the reason why it has none."""
 
     #: The source's own name, raw bytes.
     source_name: bytes
     #: The destination's name, raw bytes as sent; b"" when left out.
     destination_name: bytes = b""
-    #: For people: decoded, "/" between levels.
+    #: The name for people: decoded, "/" between levels.
     display: str
     #: The destination's name for people; "" when left out.
     destination_display: str = ""
     #: "sent", "drafts", "trash", "junk", "archive", "all", "flagged", "important"; "" for an ordinary folder.
     special_use: str = ""
-    #: Whose folder it is at the source.
+    #: The owner of the folder at the source.
     owner: Owner = Owner.PERSONAL
     #: Whether the user is subscribed to it at the source.
     subscribed: bool = False
     #: Whether the destination has it already and can select it.
     exists: bool = False
-    #: Why it is left out; "" when it is not.
+    #: Why the folder is left out; "" when it is not.
     skip: str = ""
-    #: Why it is called differently at the destination; "" when it is not.
+    #: Why the folder has another name at the destination; "" when it has not.
     note: str = ""
 
 
@@ -166,16 +166,16 @@ def map_folders(
     known: Mapping[bytes, bytes] | None = None,
     refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
 ) -> list[MappedFolder]:
-    """One entry for every folder that the source lists, in its order.
+    """Returns one entry for every folder that the source lists, in its order.
 
-    `include` and `exclude` are globs over display names (see `shared.folder_tree.Globs`); `without` leaves out special
-    uses and all below their folders; `shared` takes folders of other people and public ones too. `into` is the
-    destination's folder below which everything goes, INBOX too, under its own name. `renamed` is source name → destination
-    name, both as displayed; what lies below goes along, and what it names is asked for, whosever it is. `known` is source
-    name → destination name of an earlier pass: it is kept, whatever has changed since. `refused` is source name → names
-    that the destination did not let be made for it, with its words: the folder gets another name, as long as there is one
-    to be tried. Raises
-    `ProtocolViolation` when the destination's separator cannot be one.
+    `include` and `exclude` are globs over display names (see `shared.folder_tree.Globs`). `without` leaves out special
+    uses and all below their folders. `shared` takes folders of other people and public ones too. `into` is the
+    destination's folder below which everything goes, INBOX too, under its own name. `renamed` is source name →
+    destination name, both as displayed. Folders below a renamed one go along, and a folder that it names is taken,
+    whoever owns it. `known` is source name → destination name of an earlier pass, which is kept, whatever has changed
+    since. `refused` is source name → names that the destination refused to make for it, with its words: the folder gets
+    another name, as long as there is one to be tried. Raises `ProtocolViolation` when the destination's separator
+    cannot be one.
     """
     there, here = Tree(source), Tree(destination)
     chosen = {spelled(old): new for old, new in (renamed or {}).items()}
@@ -197,7 +197,7 @@ def map_wanted(
     known: Mapping[bytes, bytes] | None = None,
     refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
 ) -> list[MappedFolder]:
-    """`map_folders` as a request wants it."""
+    """Maps the folders as `map_folders` does, with the options of a request."""
     return map_folders(
         source,
         destination,
@@ -235,7 +235,7 @@ def _entry(
 
 
 def spelled(name: str) -> str:
-    """A displayed name as one compares it: INBOX in capitals."""
+    """Returns a displayed name for comparing: INBOX in capitals."""
     head, slash, rest = name.partition("/")
     return ("INBOX" if head.upper() == "INBOX" else head) + slash + rest
 
@@ -243,8 +243,8 @@ def spelled(name: str) -> str:
 def _skips(
     there: Tree, include: Globs, exclude: Globs, without: Collection[str], asked: Collection[str] | None
 ) -> dict[bytes, str]:
-    """Source name → why it is left out, "" when it is not. `asked`: of other people's folders and of public ones, only these
-    are taken, as displayed, and what lies below them; None for all."""
+    """Returns source name → why the folder is left out, "" when it is not. Of other people's folders and of public ones
+    only those in `asked` are taken, as displayed, and those below them; with None, all are."""
     skips = {}
     own = [folder for folder in there.folders if there.owner(folder.name) is Owner.PERSONAL]
     uses = special_use.uses((folder.attributes, there.path(folder)) for folder in own)
@@ -274,7 +274,7 @@ def _skips(
 
 
 def _names(asked: Collection[str], shown: str) -> bool:
-    """Whether a folder, or one that it lies below, is among those asked for."""
+    """Tells whether the folder, or one that it lies below, is among those asked for."""
     levels = spelled(shown).split("/") if asked else []
     return any("/".join(levels[:depth]) in asked for depth in range(1, len(levels) + 1))
 
@@ -286,8 +286,9 @@ def _give(
     known: Mapping[bytes, bytes],
     renamed: Mapping[str, str],
 ) -> None:
-    """First what is settled already, then what a person chose, then special folders, then parents before children; of
-    equals, those first that keep their names, and then those whose names are written properly."""
+    """Gives the places: first those settled already, then those that a person chose, then special folders, then parents
+    before children. Among equals, folders that keep their names come first, and then those whose names are
+    well-formed."""
     chosen = {
         folder.name: places.path_to(renamed[name])
         for folder in folders
@@ -332,7 +333,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
     """Brings special folders together, by attribute before name.
 
     A destination folder that is special only by its name, or wanted only by name, is left alone when another source
-    folder's own name leads there. So what we create ourselves never changes the answer of the next pass.
+    folder's own name leads there. So folders that mailhaul itself made never change the answer of the next pass.
     """
     owners: dict[Path, set[bytes]] = defaultdict(set)
     for folder in folders:
@@ -355,7 +356,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
                 own = places.key(places.natural(folder))
                 for target, path in targets[use, sure]:
                     key = places.key(path)
-                    # Its own place, unless another of the same name comes before it.
+                    # The folder's own place, unless another of the same name comes before it.
                     own_place = key == own and first[key] == folder.name
                     if places.is_free(path) and (own_place or not owners.get(key) or (sure and certain)):
                         choices.append((key != own, folder, path, target.name))
@@ -368,7 +369,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
 def _by_use(
     folders: Iterable[tuple[ListedFolder, Path]],
 ) -> dict[tuple[str, bool], list[tuple[ListedFolder, Path]]]:
-    """(use, whether the server says so) → folders and their paths, the likeliest name first."""
+    """Returns (use, whether the server says so) → folders and their paths, the likeliest name first."""
     found: dict[tuple[str, bool], list[tuple[int, bytes, ListedFolder, Path]]] = defaultdict(list)
     for folder, path in folders:
         said = special_use.use_of_attributes(folder.attributes)

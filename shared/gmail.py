@@ -1,8 +1,9 @@
 """Gmail's labels: one message shown by many folders, and where it goes (Google: IMAP extensions, X-GM-EXT-1). Pure.
 
-A folder of Gmail's is a label, and All Mail shows everything but Spam and Trash. A message says which other labels it has
-in the folder that is open. Only what a folder really shows counts: a label may be hidden from IMAP, or its folder be cut
-short ("Limit IMAP folders to contain no more than this many messages"); what it does not show comes from All Mail.
+A folder of Gmail's is a label, and All Mail shows everything but Spam and Trash. A message says which other labels it
+has in the folder that is open. Only messages that a folder really shows count: a label may be hidden from IMAP, or its
+folder be cut short ("Limit IMAP folders to contain no more than this many messages"). Messages that it does not show
+come from All Mail.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from shared.folder_tree import FolderListing, ListedFolder, is_inbox
 from shared.folders import MappedFolder
 from shared.messages import Labels
 
-#: The capability.
+#: The capability that a server with labels announces.
 EXTENSION: Final = "X-GM-EXT-1"
-#: Why a message is left out of one folder: another gives it.
+#: The reason for leaving a message out of one folder: another gives it.
 ELSEWHERE: Final = "given by another folder (Gmail label)"
-#: Why a message is left out of All Mail although no folder gives it.
+#: The reason for leaving a message out of All Mail although no folder gives it.
 UNWANTED: Final = "only in folders that are left out (Gmail label)"
 
 _ALL: Final = b""
@@ -40,7 +41,7 @@ _SYSTEM: Final[Mapping[str, bytes]] = {
 _VIEWS: Final = frozenset({b"\\starred", b"\\important"})
 #: Folders whose messages All Mail does not show.
 _APART: Final = frozenset({b"\\spam", b"\\trash"})
-#: Labels that come before a person's own.
+#: Labels that come before the user's own.
 _FIRST: Final = (b"\\inbox", b"\\sent", b"\\draft")
 _NOT_ATOM = re.compile(r"[^!#$&'+,\-./0-9:;<=>?@A-Z\[^_`a-z|}~]+", re.ASCII)
 #: Longest keyword that Dovecot takes.
@@ -48,7 +49,7 @@ _KEYWORD_LENGTH: Final = 50
 
 
 class LabelMode(StrEnum):
-    """What becomes of a message that several folders show."""
+    """The ways to treat a message that several folders show."""
 
     #: A copy in each of them; All Mail gives only what no other folder gives.
     FOLDERS = "folders"
@@ -62,24 +63,25 @@ class LabelMode(StrEnum):
 class LabelView:
     """An account's labels as far as IMAP shows them."""
 
-    #: What was asked for.
+    #: The mode that was asked for.
     mode: LabelMode
     #: Source name of each folder → its label; b"" is All Mail.
     labels: Mapping[bytes, bytes]
-    #: Labels whose folders give messages → their turn; the lowest is the home of a message where there may be one only.
+    #: Labels whose folders give messages → their turn; where a message may have only one home, its label with the
+    #: lowest turn decides.
     turns: Mapping[bytes, int]
     #: Labels whose folders were left out by the request, views not among them.
     dropped: frozenset[bytes]
-    #: Of labels whose folders show fewer messages than have the label: the messages (X-GM-MSGID) that they do show.
+    #: For labels whose folders show fewer messages than have the label: the messages (X-GM-MSGID) that they do show.
     partial: Mapping[bytes, frozenset[int]] = field(default_factory=dict)
 
     def decides(self, name: bytes) -> bool:
-        """Whether the labels of a folder's messages have to be asked for."""
+        """Tells whether the labels of a folder's messages have to be requested."""
         own = self.labels.get(name, name)
         return own not in _APART and (own == _ALL or self.mode is not LabelMode.FOLDERS)
 
     def elsewhere(self, name: bytes, seen: Labels) -> str:
-        """Why this folder does not give a message that it shows; "" when it does."""
+        """Returns why this folder does not give a message that it shows; "" when it does."""
         own = self.labels.get(name, name)
         if not self.decides(name):
             return ""
@@ -101,12 +103,13 @@ class LabelView:
         return next((name for name, label in self.labels.items() if label == _ALL), None)
 
     def hidden(self, labels: Collection[bytes]) -> list[str]:
-        """Of labels that messages have, those without a folder, as displayed."""
+        """Returns those of the messages' labels that have no folder, as displayed."""
         known = set(self.labels.values())
         return sorted(decode_name(one) for one in labels if not one.startswith(b"\\") and one not in known)
 
     def short(self, counted: Mapping[bytes, int], shown: Mapping[bytes, int]) -> dict[bytes, bytes]:
-        """Folders that give fewer messages (`shown`, by source name) than have their label (`counted`): label → name."""
+        """Returns the folders that give fewer messages (`shown`, by source name) than have their label (`counted`):
+        label → name."""
         count: dict[bytes, int] = {}
         for label, number in counted.items():
             count[_spelled(label)] = count.get(_spelled(label), 0) + number
@@ -118,7 +121,7 @@ class LabelView:
 
 
 def view_of(listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelMode) -> LabelView:
-    """The view, as far as LIST tells; `mapped` says which folders the request takes."""
+    """Makes the view from the listing; `mapped` says which folders the request takes."""
     labels = {folder.name: _label(folder) for folder in listing.folders}
     taken = {labels[one.source_name]: one.display for one in mapped if not one.skip} if mapped else {}
     own = sorted((label for label in taken if not label.startswith(b"\\") and label), key=lambda la: (taken[la], la))
@@ -130,13 +133,13 @@ def view_of(listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelM
     )
 
 
-#: Why a label's folder is left out where labels become keywords.
+#: The reason for leaving out a label's folder where labels become keywords.
 KEYWORD: Final = "its messages get the label as a keyword"
 _VIEW: Final = "its messages lie in other folders"
 
 
 def narrowed(listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelMode) -> list[MappedFolder]:
-    """The mapping without the folders that do not give messages in this mode."""
+    """Returns the mapping, in which folders that give no messages in this mode are left out."""
     if mode is LabelMode.FOLDERS:
         return list(mapped)
     labels = {folder.name: _label(folder) for folder in listing.folders}
@@ -158,8 +161,8 @@ def narrowed(listing: FolderListing, mapped: Sequence[MappedFolder], mode: Label
 
 
 def keywords(labels: Collection[bytes]) -> tuple[str, ...]:
-    """Labels as keywords: names as on the wire (modified UTF-7), with "_" for what no keyword can hold; Important as
-    ``$Important`` (RFC 8457); the places of a message are none."""
+    """Turns labels into keywords: names as on the wire (modified UTF-7), with "_" for characters that no keyword can
+    hold; Important becomes ``$Important`` (RFC 8457); system labels for the places of a message become none."""
     found = set()
     for label in labels:
         if _spelled(label) == b"\\important":
@@ -176,5 +179,5 @@ def _label(folder: ListedFolder) -> bytes:
 
 
 def _spelled(label: bytes) -> bytes:
-    """System labels in lower case."""
+    """Returns the label, a system label in lower case."""
     return label.lower() if label.startswith(b"\\") else label

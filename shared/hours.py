@@ -1,7 +1,9 @@
-"""The hours in which an import may work: ``Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin``. Pure: the moment comes in.
+"""The hours in which an import may work: ``Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin``. Pure: the moment is a
+parameter.
 
-Times are those of the clocks in the named zone, and a part's days are those on which it begins. Where the clocks are changed, a
-time that comes twice means the first one, and one that is left out the moment that it would have been without the change.
+Times are those of the clocks in the named zone, and a part's days are those on which it begins. Where the clocks are
+changed, a time that comes twice means the first one, and a time that is left out means the moment that it would have
+been without the change.
 """
 
 from __future__ import annotations
@@ -17,7 +19,8 @@ from shared.errors import UsageError
 
 DAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MINUTES: Final = 24 * 60
-#: Days that are looked at: what began yesterday, and two weeks, since what comes once a week may be left out once.
+#: Days that are looked at: two back, since a window may have begun earlier, and two weeks ahead, since a weekly window
+#: may fall out once.
 _BEFORE, _AHEAD = 2, 16
 _SPAN = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _DAY = re.compile(r"[a-z]{2,9}(?:-[a-z]{2,9})?(?:,[a-z]{2,9}(?:-[a-z]{2,9})?)*", re.IGNORECASE)
@@ -27,7 +30,7 @@ EXAMPLE: Final = '"20:00-06:00 Europe/Berlin" or "Mon-Fri 20:00-06:00; Sat-Sun E
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Part:
-    """One window, on some days of the week."""
+    """A time window, on some days of the week."""
 
     #: Days on which it begins, 0 for Monday.
     days: frozenset[int]
@@ -39,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Span:
-    """From when to when, seconds since the epoch; the end is outside."""
+    """A time span, seconds since the epoch; the end is outside."""
 
     #: The beginning.
     opens_at: float
@@ -49,9 +52,9 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hours:
-    """Every window, in one zone."""
+    """All time windows, in one zone."""
 
-    #: As a person wrote it, blanks made one.
+    #: The text as a person wrote it, with single blanks.
     text: str
     #: The zone's name, as in "Europe/Berlin".
     zone: str
@@ -59,7 +62,7 @@ class Hours:
     parts: tuple[Part, ...]
 
     def span(self, now: float) -> Span:
-        """The one that `now` lies in, or the next. Windows that touch are one."""
+        """Returns the span that `now` lies in, or the next. Windows that touch are one."""
         opens = shuts = float("-inf")
         for one in sorted(self._spans(now), key=lambda one: one.opens_at):
             if one.opens_at > shuts:
@@ -70,17 +73,17 @@ class Hours:
         return Span(opens_at=opens, shuts_at=shuts)
 
     def open_until(self, now: float) -> float | None:
-        """When it shuts, while it is open."""
+        """Returns when the window shuts, or None while it is shut."""
         span = self.span(now)
         return span.shuts_at if span.opens_at <= now else None
 
     def shut_until(self, now: float) -> float | None:
-        """When it opens, while it is shut."""
+        """Returns when the window opens, or None while it is open."""
         span = self.span(now)
         return span.opens_at if span.opens_at > now else None
 
     def clock(self, moment: float, *, far: bool = False) -> str:
-        """That moment as the zone's clocks show it: "20:00 (Europe/Berlin)"; with the day when it is `far`."""
+        """Writes a moment as the zone's clocks show it: "20:00 (Europe/Berlin)"; with the day when it is `far`."""
         shown = datetime.fromtimestamp(moment, ZoneInfo(self.zone))
         return f"{shown:{'%a %d %b %H:%M' if far else '%H:%M'}} ({self.zone})"
 
@@ -92,11 +95,11 @@ class Hours:
             for part in self.parts:
                 if day.weekday() in part.days:
                     opens, shuts = _moment(day, part.begins, zone), _moment(day, part.ends, zone)
-                    if opens < shuts:  # else it lies in the hour that is left out
+                    if opens < shuts:  # else it lies in the hour that the change of clocks leaves out
                         yield Span(opens_at=opens, shuts_at=shuts)
 
 
-#: No hours are given: it may always work.
+#: The value for no hours: the import may always work.
 ALWAYS: Final = Hours(text="", zone="UTC", parts=())
 
 
@@ -107,7 +110,8 @@ def _moment(day: date, minutes: int, zone: ZoneInfo) -> float:
 
 
 def read_hours(text: str) -> Hours:
-    """As a person writes them, or "none". Raises `UsageError` that says what is wrong and how it is written."""
+    """Reads hours as a person writes them, or "none". Raises `UsageError` that says what is wrong and how it is
+    written."""
     words = text.split()
     if text.strip().lower() == "none":
         return ALWAYS
@@ -162,5 +166,5 @@ def _day(word: str) -> int:
 
 
 def name_of(day: int) -> str:
-    """The day's whole name, lower case."""
+    """Returns the day's whole name, in lower case."""
     return ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")[day]

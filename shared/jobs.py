@@ -1,7 +1,7 @@
-"""The wire contract between the planes: what a job says. A job is a doorbell; losing or doubling one changes nothing.
+"""The wire contract between producer and worker: the payload of a job. Losing or doubling a job changes nothing.
 
-A job carries which unit of which import is probably runnable, and the payload's version. Never a login, an address,
-a UID list or a secret: Dramatiq logs arguments and keeps dead letters for days.
+A job carries which unit of which import is probably runnable, and the payload's version. Never a login, an address, a
+UID list or a secret: Dramatiq logs arguments and keeps dead letters for days.
 """
 
 from __future__ import annotations
@@ -18,5 +18,5 @@ QUEUES: Final = tuple(UnitKind)
 
 
 def payload(import_id: str, unit_id: str) -> dict[str, str | int]:
-    """What the doorbell says."""
+    """Returns the payload of a job."""
     return {"v": PAYLOAD_VERSION, "import_id": import_id, "batch_id": unit_id}

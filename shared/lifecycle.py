@@ -17,22 +17,22 @@ class IllegalTransition(Exception):
 
 
 class ImportState(StrEnum):
-    """The life of one request."""
+    """The states of an import."""
 
-    #: Being written down; a crash leaves it here and the same command goes on.
+    #: Being written; a crash leaves it here, and the same command continues.
     OPENING = "opening"
     #: At least one mailbox is neither complete, parked nor cancelled.
     RUNNING = "running"
-    #: Nothing is left to do without a person.
+    #: Nothing is left to do until a person acts, or a parked mailbox is due again.
     FINISHED = "finished"
 
 
 class MailboxState(StrEnum):
-    """The life of one row of the manifest."""
+    """The states of a mailbox, which is one row of the manifest."""
 
     #: Waits for a worker to sign in and plan it.
     QUEUED = "queued"
-    #: A worker lists folders and cuts batches; a crash leaves it here, its plan unit is rescued.
+    #: A worker lists folders and cuts batches; a crash leaves it here, and its plan unit is rescued.
     PLANNING = "planning"
     #: Batches are open.
     COPYING = "copying"
@@ -40,14 +40,14 @@ class MailboxState(StrEnum):
     VERIFYING = "verifying"
     #: Every source message of the snapshot has an outcome and the destination was compared.
     COMPLETE = "complete"
-    #: Stopped until a person acts, or the moment comes at which it is tried again; `failure` says why and what to do.
+    #: Stopped until a person acts, or until its next retry is due; `failure` says why and what to do.
     PARKED = "parked"
-    #: Given up by a person. What was copied stays.
+    #: Cancelled by an operator. Messages copied so far stay.
     CANCELLED = "cancelled"
 
 
 class UnitState(StrEnum):
-    """The life of a unit: a mailbox's plan, one batch, or a mailbox's verification."""
+    """The states of a unit: a mailbox's plan, one batch, or a mailbox's verification."""
 
     #: Behind another batch of the same folder (one writer per destination folder).
     WAITING = "waiting"
@@ -64,15 +64,15 @@ class UnitState(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What became of one source message. `pending` is the absence of one."""
+    """The outcomes of a source message. `pending` is the absence of one."""
 
-    #: Appended by us.
+    #: Appended by a worker.
     COPIED = "copied"
-    #: Was at the destination before we appended anything (matched by fingerprint).
+    #: Was at the destination before a worker appended anything (matched by its bytes).
     ALREADY_PRESENT = "already_present"
-    #: Left out on purpose, by a rule of the request.
+    #: Left out by a rule of the request.
     SKIPPED = "skipped"
-    #: The destination does not take it.
+    #: The destination does not accept it.
     REFUSED = "refused"
     #: Gone from the source before it was read.
     VANISHED = "vanished"
@@ -81,7 +81,7 @@ class Outcome(StrEnum):
 
 
 class Control(StrEnum):
-    """What a person wants of an import or a mailbox, beside its state."""
+    """The operator's wish for an import or a mailbox, beside its state."""
 
     RUN = "run"
     PAUSE = "pause"
@@ -143,12 +143,12 @@ MESSAGE: Table = {
 
 MACHINES: Mapping[str, Table] = {"import": IMPORT, "mailbox": MAILBOX, "unit": UNIT, "message": MESSAGE}
 
-#: Mailbox states in which nothing happens without a person.
+#: Mailbox states in which nothing happens until a person acts, or a parked mailbox is due again.
 SETTLED = frozenset({_M.COMPLETE, _M.PARKED, _M.CANCELLED})
 
 
 def advance(machine: str, state: str, event: str) -> str:
-    """The state after `event`. Raises `IllegalTransition` when there is no such edge."""
+    """Returns the state after `event`. Raises `IllegalTransition` when there is no such edge."""
     try:
         return MACHINES[machine][event][state]
     except KeyError:
@@ -156,12 +156,12 @@ def advance(machine: str, state: str, event: str) -> str:
 
 
 def as_json() -> str:
-    """The tables as JSON, for the Lua scripts."""
+    """Returns the tables as JSON, for the Lua scripts."""
     return json.dumps(MACHINES, sort_keys=True)
 
 
 def diagram(machine: str) -> str:
-    """A Mermaid state diagram drawn from the table."""
+    """Returns a Mermaid state diagram drawn from the table."""
     lines = ["stateDiagram-v2"]
     for event, edges in MACHINES[machine].items():
         lines += [f"    {before} --> {after}: {event}" for before, after in edges.items()]

@@ -1,8 +1,8 @@
-"""Logging: the only module that names structlog.
+"""Logging: the only module that imports structlog.
 
-Everything that is logged, ours and a library's, goes through the same processors: what may be secret is masked, mail
-addresses are hashed or left out, and control characters in a server's text are escaped before a terminal sees them.
-Job arguments are never logged; a job appears as its actor and id.
+Every log line, mailhaul's or a library's, goes through the same processors: values that may be secret are masked, mail
+addresses are hashed or left out, and control characters in a server's text are escaped before a terminal sees them. Job
+arguments are never logged; a job appears as its actor and id.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|ap
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\"',;:=*/]+@[^\s@<>()\[\]\"',;:=/]+")
 _ADDRESS_KEYS = frozenset({"login", "source_login", "destination_login", "address"})
-#: C0, DEL, C1, and what turns or breaks a line: a terminal or a log reader might act on any of these.
+#: C0, DEL, C1, and characters that turn or break a line: a terminal or a log reader might act on any of these.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-#: Keys whose text we lay out in lines ourselves.
+#: Keys whose text is laid out in lines here.
 _MANY_LINES = frozenset({"exception", "stack"})
 
 _Event = MutableMapping[str, Any]
@@ -34,7 +34,8 @@ _Event = MutableMapping[str, Any]
 def configure_logging(
     *, level: str = "info", log_format: str = "auto", addresses: str = "hash", stream: TextIO | None = None
 ) -> None:
-    """Set up logging of this process, once; `stream` defaults to standard error. The words are those of `Settings`."""
+    """Sets up logging of this process, once; `stream` defaults to standard error. The values are those of
+    `Settings`."""
     stream = stream or sys.stderr
     as_text = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: Any = (
@@ -79,13 +80,13 @@ def configure_logging(
 
 
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
-    """A logger that takes keywords: `log.info("batch_finished", batch_id=…, copied=12)`."""
+    """Returns a logger that takes keywords: `log.info("batch_finished", batch_id=…, copied=12)`."""
     return structlog.stdlib.get_logger(name)
 
 
 @contextmanager
 def bind_job(**context: object) -> Iterator[None]:
-    """Put `context` on every line logged inside, and nothing of an earlier job; clear it at the end."""
+    """Puts `context` on every line logged inside, and nothing of an earlier job; clears it at the end."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**context)
     try:
@@ -95,12 +96,12 @@ def bind_job(**context: object) -> Iterator[None]:
 
 
 def clean(text: str) -> str:
-    """Text from outside, safe to print: control characters escaped, a password in a URL masked."""
+    """Makes text from outside safe to print: control characters escaped, a password in a URL masked."""
     return _CONTROL.sub(_escaped, _URL_PASSWORD.sub("***", text))
 
 
 def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
-    """The processor that masks: `addresses` is "plain", "hash" or "off"."""
+    """Returns the processor that masks; `addresses` is "plain", "hash" or "off"."""
 
     def address(text: str) -> str:
         if addresses == "plain":
@@ -119,7 +120,7 @@ def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
             if key in _ADDRESS_KEYS:
                 return clean(address(value))
             if key in _MANY_LINES:
-                # Indented, so that no line of a server's text looks like a line of ours.
+                # Indented, so that no line of a server's text looks like a log line.
                 return "\n".join(f"  {masked_text(line)}" for line in value.split("\n"))
             return masked_text(value)
         if isinstance(value, Mapping):
@@ -131,7 +132,7 @@ def redactor(addresses: str) -> Callable[[Any, str, _Event], _Event]:
         return masked_text(value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value))
 
     def processor(_logger: Any, _method: str, event: _Event) -> _Event:
-        # What begins with an underscore is structlog's own, and is taken out before the line is written.
+        # Keys that begin with an underscore are structlog's own, and are taken out before the line is written.
         return {
             key if key.startswith("_") else clean(key): value if key.startswith("_") else masked(key, value)
             for key, value in event.items()

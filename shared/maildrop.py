@@ -1,13 +1,15 @@
-"""What makes a POP3 message the same one in another session: the identity that its number in the ledger stands for.
+"""The identity of POP3 messages: recognises the same message in another session, for which its number in the ledger
+stands.
 
-POP3 numbers messages anew in each session (RFC 1939 §3). What stays is the unique-id (§7), where the server has one and keeps
-its word. Each identity gets a number, ascending and for good, which is the message's UID for everybody else; all of them
-together, under one generation, are what UIDVALIDITY is for IMAP.
+POP3 numbers messages anew in each session (RFC 1939 §3). Only the unique-id (§7) stays, where the server has one and
+keeps it stable. Each identity gets a number, ascending and permanent, which all other code uses as the message's UID.
+All identities together, under one generation, are what UIDVALIDITY is for IMAP.
 
-Servers break their word: ids that are the place in the listing, ids that are given again, ids that change with a new version. So
-what was read of a message is kept beside its identity, and whatever seems new while something known is missing is compared
-with that first: the same message in a new guise keeps its number. Only where nothing was read yet of what is missing, and
-all of it is, does the next generation begin; the planner then finds by content what was copied already.
+Servers break that promise: their ids are the place in the listing, or are given again, or change with a new version. So
+what was read of a message is kept beside its identity. When a message seems new while a known one is missing, it is
+compared with what was read of that one, and the same message under a new id keeps its number. The next generation
+begins only where a missing message was never read, so that nothing can be compared (`number`). The planner then finds
+by content what was copied already.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from typing import Final, Protocol
 
 from shared.fingerprint import NO_FINGERPRINT
 
-#: Bytes kept of an identity: among a million messages two are alike once in thirty million maildrops.
+#: Bytes kept of an identity: a maildrop of a million messages has two alike with a chance of one in thirty million.
 DIGEST_BYTES: Final = 8
-#: Bytes kept of what was read of a message: of its head and, behind that, of its content.
+#: Bytes kept of what was read of a message: of its head and, after that, of its content.
 _HEAD_BYTES: Final = 5
 _CONTENT_BYTES: Final = DIGEST_BYTES - _HEAD_BYTES
 _UNREAD: Final = bytes(_CONTENT_BYTES)
@@ -32,16 +34,16 @@ _DIGITS: Final = re.compile(rb"\d{1,18}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Head:
-    """What the head of a message tells, whatever server shows it."""
+    """The facts that the head of a message tells, whatever server shows it."""
 
-    #: When it arrived, seconds since the epoch; None when it does not say.
+    #: When the message arrived, seconds since the epoch; None when its head does not say.
     date: int | None
-    #: See `shared.fingerprint`.
+    #: The header fingerprint (`shared.fingerprint`).
     fingerprint: bytes
 
     @property
     def digest(self) -> bytes:
-        """A short form."""
+        """A short digest of the head."""
         return digest(b"head", b"%d" % (self.date or 0), self.fingerprint)[:_HEAD_BYTES]
 
 
@@ -49,40 +51,42 @@ class Head:
 class Known:
     """The identities of a maildrop so far."""
 
-    #: Counted from 1.
+    #: The generation, counted from 1.
     generation: int
-    #: `DIGEST_BYTES` for each, in the order of their numbers, which begin with 1.
+    #: The identities, `DIGEST_BYTES` for each, in the order of their numbers, which begin with 1.
     digests: bytes = b""
-    #: What was read of each, in the same order and length (`described`); NULs, or nothing at the end, for what was not.
+    #: A description of each message that was read (`described`), in the same order and length; NULs, or nothing at the
+    #: end, for others.
     said: bytes = b""
 
     def numbers(self) -> dict[bytes, int]:
-        """Identity → number."""
+        """Returns identity → number."""
         every = range(0, len(self.digests), DIGEST_BYTES)
         return {self.digests[at : at + DIGEST_BYTES]: at // DIGEST_BYTES + 1 for at in every}
 
     def said_of(self, number: int) -> bytes:
-        """What was read of a message; b"" for nothing."""
+        """Returns what was read of a message; b"" for nothing."""
         kept = self.said[(number - 1) * DIGEST_BYTES : number * DIGEST_BYTES]
         return kept if kept.strip(b"\0") else b""
 
 
 class Identities(Protocol):
-    """Where they are kept: the store for an import, memory for a look."""
+    """The place where identities are kept: the store for an import, memory for a look."""
 
     def known(self) -> Known:
-        """What is kept."""
+        """Returns the identities that are kept."""
 
     def replace(self, before: Known, generation: int, digests: bytes) -> Known:
-        """Other identities in place of `before`; with another generation all that was said of them is forgotten. When
-        meanwhile there is another than `before`, nothing is changed and that one returned."""
+        """Puts other identities in place of `before`, and returns those that are kept then; with another generation all
+        that was read of them is forgotten. When others than `before` are kept meanwhile, changes nothing and returns
+        those."""
 
     def say(self, generation: int, said: Mapping[int, bytes]) -> None:
-        """Keeps what was read, by number; nothing, when that generation is over."""
+        """Keeps what was read of messages, by number; does nothing when that generation is over."""
 
 
 class Passing:
-    """`Identities` that are forgotten with the session; it begins with what is `known`."""
+    """The `Identities` of one session, forgotten with it; they begin with what is `known`."""
 
     def __init__(self, known: Known | None = None) -> None:
         self._known = known or Known(generation=1)
@@ -101,11 +105,12 @@ class Passing:
 
 
 class Glance(Passing):
-    """`Passing` of a session that nothing follows: numbers in the listing are enough, and no message is read for them."""
+    """The `Passing` identities of a session that nothing follows: numbers in the listing are enough, and no message is
+    read for them."""
 
 
 def overwritten(said: bytes, more: Mapping[int, bytes]) -> bytes:
-    """`Known.said` with these entries, by number."""
+    """Returns `Known.said` with these entries, by number."""
     text = bytearray(said.ljust(max(more, default=0) * DIGEST_BYTES, b"\0"))
     for number, entry in more.items():
         text[(number - 1) * DIGEST_BYTES : number * DIGEST_BYTES] = entry
@@ -113,27 +118,30 @@ def overwritten(said: bytes, more: Mapping[int, bytes]) -> bytes:
 
 
 def digest(*parts: bytes) -> bytes:
-    """An identity made of these."""
+    """Makes an identity of these parts."""
     return hashlib.blake2b(
         b"\0".join(b"%d:%b" % (len(part), part) for part in parts), digest_size=DIGEST_BYTES
     ).digest()
 
 
 def described(head: Head, content: bytes | None) -> bytes:
-    """What is kept of a message that was read; `content` is a digest of all of it, None when only the head was read."""
+    """Returns what is kept of a message that was read; `content` is a digest of all of it, None when only the head was
+    read."""
     if content is None:
         return head.digest + _UNREAD
     short = digest(b"content", content)[:_CONTENT_BYTES]
     return head.digest + (short if short != _UNREAD else b"\1" * _CONTENT_BYTES)
 
 
-#: Place in the listing → what is asked for of the messages at these places; what cannot be read is left out.
+#: A function from places in the listing to what is asked for of the messages there; messages that cannot be read are
+#: left out.
 Heads = Callable[[Sequence[int]], Mapping[int, Head]]
 Contents = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
 def positional(numbers: Sequence[int], unique_ids: Sequence[bytes | None]) -> bool:
-    """Whether the unique-ids are only the places in the listing, written in some way: then they identify nothing."""
+    """Tells whether the unique-ids are only the places in the listing, written in some way: then they identify
+    nothing."""
     frames = set()
     for number, unique in zip(numbers, unique_ids, strict=True):
         found = list(_DIGITS.finditer(unique or b""))
@@ -145,10 +153,10 @@ def positional(numbers: Sequence[int], unique_ids: Sequence[bytes | None]) -> bo
 
 
 def identify(unique_ids: Sequence[bytes | None], sizes: Sequence[int], heads: Heads, contents: Contents) -> list[bytes]:
-    """An identity for each message of a listing, no two alike. `unique_ids` are as the server said, None where it said none
-    that counts; with another size it is another message. Where one stands several times, or is missing, head and, where
-    that stands several times too, content tell messages apart; what is the same in all is numbered, since equal messages
-    may occur twice."""
+    """Returns an identity for each message of a listing, no two alike. `unique_ids` are as the server said, None where
+    it gave none that counts; with another size it is another message. Where a unique-id occurs several times, or is
+    missing, the head tells messages apart, and the content where the head occurs several times too. Messages with all
+    of these the same are numbered, since equal messages may occur twice."""
     times = Counter(unique_ids)
     found = [
         b"" if one is None or times[one] > 1 else digest(b"uidl", one, b"%d" % size)
@@ -176,9 +184,9 @@ def identify(unique_ids: Sequence[bytes | None], sizes: Sequence[int], heads: He
 def recognise(
     known: Known, gone: Collection[int], new: Sequence[int], heads: Heads, contents: Contents
 ) -> dict[int, int]:
-    """Place → number of the messages among `new` that are known ones, missing under their old identity. Their heads say which may
-    be, and their contents which are, as a multiset. Where only the heads of the missing ones were ever read, as many of one head
-    on each side, and nowhere else, are enough."""
+    """Returns place → number for those messages among `new` that are known ones, missing under their old identity.
+    Their heads say which may be, and their contents which are, as a multiset. Where only the heads of the missing ones
+    were ever read, it is enough that one head occurs as often on each side, and nowhere else."""
     missing: dict[bytes, list[int]] = defaultdict(list)
     for number in gone:
         if said := known.said_of(number):
@@ -211,10 +219,11 @@ def recognise(
 def number(
     identities: Identities, listed: Sequence[bytes], heads: Heads, contents: Contents, *, certain: bool
 ) -> tuple[Known, list[int]]:
-    """The numbers of these identities, new ones given to those not seen before. `certain`: all are unique-ids.
+    """Returns the known identities and the numbers of those listed; identities not seen before get new numbers.
+    `certain` means that all are unique-ids.
 
-    A generation ends when something is new and nothing was ever read of what is missing: of all that was known, or, where
-    identities are not certain, of anything."""
+    A generation ends when something is new and a missing message was never read: where identities are certain, only if
+    all known messages are missing."""
     while True:
         known = identities.known()
         numbers = known.numbers()
@@ -234,4 +243,4 @@ def number(
         numbers = known.numbers()
         if all(one in numbers for one in listed):
             return known, [numbers[one] for one in listed]
-        # Somebody else was faster.
+        # Another process was faster.

@@ -1,7 +1,7 @@
-"""Secrets hidden in a text that somebody else wrote: a server or service that repeats what it was given, in any dress.
+"""Hides secrets in a text from outside: a server or service may repeat what it was given, in any notation.
 
-A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal text, in
-base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text.
+A secret is found in other capitals, quoted, with backslashes, as JSON, HTML, percent, quoted-printable or hexadecimal
+text, in base64 at each alignment (so inside a SASL response too), split over lines, and cut off at the end of the text.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Final
 
 MASK: Final = "***"
 
-#: Shorter ones are hidden as they are and in no dress: nearly any text holds them by chance.
+#: Shorter secrets are hidden as they are and in no other notation: nearly any text holds them by chance.
 _SHORTEST: Final = 4
-#: A longer secret is looked for in pieces of so many characters.
+#: A longer secret is searched for in pieces of so many characters.
 _PIECE: Final = 32
-#: Characters of base64 that are no chance.
+#: So many characters of base64 are no coincidence.
 _SURE: Final = 4
-#: What may stand between two characters where a text is split over lines.
+#: The pattern for what may stand between two characters where a text is split over lines.
 _GAP: Final = r"(?:=?\s{1,9})?"
 _BASE64: Final = frozenset(string.ascii_letters + string.digits + "+/-_=")
-#: Characters at the beginning of a secret whose end was cut off with the text.
+#: So many characters are enough of a secret whose end was cut off with the text.
 _CUT: Final = 6
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
-    """The text with `MASK` in place of each of these secrets, however it is written there."""
+    """Returns the text with `MASK` in place of each of these secrets, however it is written there."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, MASK)
@@ -48,7 +48,7 @@ def _pieces(secret: str) -> Iterator[str]:
 
 
 def _pattern(piece: str) -> re.Pattern[str]:
-    """The whole piece in any dress, or, at the end of the text, its beginning."""
+    """Returns a pattern for the whole piece in any notation, or, at the end of the text, for its beginning."""
     letters = [_dresses(letter) for letter in piece]
     hexadecimal = r"[\s:-]?".join(f"{octet:02x}" for octet in piece.encode("utf-8", "surrogatepass"))
     ways = [_GAP.join(letters), hexadecimal]
@@ -61,7 +61,7 @@ def _pattern(piece: str) -> re.Pattern[str]:
 
 
 def _dresses(letter: str) -> str:
-    """One character, in each way to write it."""
+    """Returns a pattern for one character, in each way to write it."""
     ways = [r"\\{0,4}" + re.escape(letter)]
     ways.append("".join(rf"(?:[%=]|\\{{1,2}}x){octet:02x}" for octet in letter.encode("utf-8", "surrogatepass")))
     units = letter.encode("utf-16-be", "surrogatepass").hex()
@@ -75,7 +75,8 @@ def _dresses(letter: str) -> str:
 
 
 def _in_base64(piece: str) -> Iterator[re.Pattern[str]]:
-    """What base64 makes of the piece wherever it stands among other octets: the characters that it alone decides."""
+    """Yields patterns for the piece in base64, wherever it stands among other octets: the characters that it alone
+    decides."""
     for octets in {piece.encode("utf-8", "surrogatepass"), piece.encode("utf-16-le", "surrogatepass")}:
         for before in range(3):
             coded = base64.b64encode(b"\0" * before + octets + b"\0" * 2).decode("ascii")
@@ -85,12 +86,12 @@ def _in_base64(piece: str) -> Iterator[re.Pattern[str]]:
 
 
 def _either_alphabet(letter: str) -> str:
-    """As RFC 4648 §4 and §5 write it."""
+    """Returns a pattern for a letter of base64 in either alphabet (RFC 4648 §4 and §5)."""
     return {"+": "[+-]", "/": "[/_]"}.get(letter, letter)
 
 
 def _without_runs(text: str, core: re.Pattern[str]) -> str:
-    """The text without each run of base64 that holds the core."""
+    """Returns the text without each run of base64 that holds the core."""
     kept, at = [], 0
     for found in core.finditer(text):
         low, high = found.span()

@@ -1,6 +1,6 @@
-"""What mail servers show, as frozen nouns: folders, messages on their way, messages as seen. Pure.
+"""The nouns that mail servers show: folders, messages in transfer, messages as seen. Frozen and pure.
 
-Folder names are the server's own bytes. `shared.mail` has the ports that speak in these.
+Folder names are the server's own bytes. The ports in `shared.mail` use these nouns.
 """
 
 from __future__ import annotations
@@ -13,35 +13,35 @@ from shared.uids import Uid
 
 
 class Owner(StrEnum):
-    """Whose folders a namespace holds (RFC 2342 §3)."""
+    """The owners of the folders in a namespace (RFC 2342 §3)."""
 
     #: The account's own.
     PERSONAL = "personal"
     #: Folders of other people, shown because they share them.
     OTHER = "other"
-    #: Public and shared folders, which are nobody's own.
+    #: Public and shared folders, which belong to no single account.
     PUBLIC = "public"
 
 
-#: Stands in an oddity that tells of a flag or keyword of the source that no destination could be given.
+#: The part of an oddity's text that tells of a flag or keyword of the source that no destination could be given.
 DROPPED = ", dropped: "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Namespace:
-    """One namespace of a server."""
+    """A namespace of a server."""
 
-    #: What the names in it begin with, raw bytes; b"" for all names.
+    #: The beginning of all names in it, raw bytes; b"" for all names.
     prefix: bytes
     #: Hierarchy separator in it, one character; None where it is flat.
     separator: str | None
-    #: Whose folders it holds.
+    #: The owner of its folders.
     owner: Owner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ListedFolder:
-    """One line of LIST (RFC 9051 §7.3.1)."""
+    """A line of LIST (RFC 9051 §7.3.1)."""
 
     #: The name as the server wrote it.
     name: bytes
@@ -55,7 +55,7 @@ class ListedFolder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderListing:
-    """Everything that one account shows."""
+    """The folders that an account shows."""
 
     #: Personal namespace prefix (RFC 2342), e.g. b"INBOX."; b"" where there is none.
     prefix: bytes
@@ -71,11 +71,11 @@ class FolderListing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderStatus:
-    """What STATUS says of a folder. A number that the server did not say is None, never 0 or 1."""
+    """The numbers that STATUS gives for a folder. A number that the server did not give is None, never 0 or 1."""
 
-    #: UIDVALIDITY; None where it was not said, so that the UIDs of today promise nothing about those of tomorrow.
+    #: UIDVALIDITY; None where it was not given, so that today's UIDs promise nothing about tomorrow's.
     uidvalidity: int | None = None
-    #: The next UID is at least this.
+    #: The lower bound of the next UID.
     uidnext: int | None = None
     #: Number of messages.
     messages: int | None = None
@@ -89,11 +89,13 @@ class FolderStatus:
     permanent_flags: frozenset[str] = frozenset()
 
     def same_uids(self, uidvalidity: int) -> bool:
-        """Whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not said."""
+        """Tells whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not
+        given."""
         return (self.uidvalidity or 0) == uidvalidity
 
     def known(self) -> KnownStatus | None:
-        """The same when it holds everything that counting and comparing need; None when the folder has to be opened for it."""
+        """Returns the same status when it holds all that counting and comparing need; None when the folder has to be
+        opened for that."""
         if self.uidvalidity is None or self.uidnext is None or self.messages is None:
             return None
         return KnownStatus(**{field.name: getattr(self, field.name) for field in fields(self)})
@@ -101,9 +103,9 @@ class FolderStatus:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KnownStatus(FolderStatus):
-    """What EXAMINE or SELECT say of a folder, or a STATUS that left out nothing."""
+    """The status from EXAMINE or SELECT, or from a STATUS that left out nothing."""
 
-    #: The next UID is at least this.
+    #: The lower bound of the next UID.
     uidnext: int
     #: Number of messages.
     messages: int
@@ -113,19 +115,19 @@ class KnownStatus(FolderStatus):
 class Quota:
     """The storage of one account."""
 
-    #: What it may hold, bytes.
+    #: The room that the account may fill, bytes.
     limit_bytes: int
-    #: What it holds, bytes.
+    #: The room in use, bytes.
     used_bytes: int
 
     def missing(self, size_bytes: int) -> int:
-        """Bytes of room that so much more mail would lack; 0 when it fits."""
+        """Returns the bytes of room that so much more mail would lack; 0 when it fits."""
         return max(0, self.used_bytes + size_bytes - self.limit_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Message:
-    """One message on its way: flags and date as read, the body as bytes or, when large, as a stream.
+    """A message in transfer: flags and date as read, the body as bytes or, when large, as a stream.
 
     A streamed body must be read to its end (or the session aborted) before the iterator goes on.
     """
@@ -134,21 +136,21 @@ class Message:
     uid: Uid
     #: Flags and keywords as the source spelled them, every one a valid atom, without \\Recent.
     flags: tuple[str, ...]
-    #: INTERNALDATE in whole seconds since the epoch (UTC); None where the server's is unusable.
+    #: INTERNALDATE in whole seconds since the epoch (UTC); None where the server's cannot be used.
     internaldate: int | None
     #: Zone offset of INTERNALDATE in minutes east of UTC.
     zone_minutes: int
     #: Size of the body in bytes, by the literal that carries it.
     size_bytes: int
-    #: `shared.fingerprint.header_fingerprint` of its header, 8 bytes.
+    #: The header's `shared.fingerprint.header_fingerprint`, 8 bytes.
     fingerprint: bytes
     #: The whole body, when it is small.
     body: bytes | None
     #: The body in chunks, when it is large.
     stream: Iterator[bytes] | None = None
-    #: Why the date is not just what the source tells, in words; "" where it is, or where there is none.
+    #: Why the date is not exactly the source's, in words; "" where it is, or where there is none.
     date_doubt: str = ""
-    #: What was odd about it ("flag not an atom, dropped: …"); already cleaned for display.
+    #: Oddities of the message ("flag not an atom, dropped: …"), already cleaned for display.
     oddities: tuple[str, ...] = ()
 
 
@@ -158,7 +160,7 @@ class Sighting:
 
     #: UID where it was seen.
     uid: Uid
-    #: RFC822.SIZE in bytes; with `full` the bytes that came.
+    #: RFC822.SIZE in bytes; with `full`, the number of bytes that came.
     size_bytes: int
     #: INTERNALDATE in whole seconds since the epoch; None where unusable.
     internaldate: int | None
@@ -168,11 +170,13 @@ class Sighting:
     message_id: str = ""
     #: SHA-256 of the canonical bytes; only when asked for with `full`.
     digest: bytes | None = None
-    #: Digests of what servers are known to make of it (`shared.fingerprint.Canonical.alike`); only with `full`.
+    #: Digests of the variants that servers are known to make of it (`shared.fingerprint.Canonical.alike`); only with
+    #: `full`.
     alike: tuple[bytes, ...] = ()
     #: The fingerprint without the bytes that servers replace (`shared.fingerprint.in_ascii`).
     in_ascii: bytes = b""
-    #: With `full`: whether what was read tells it from an edited version: all of it, or the header of a delivered message.
+    #: With `full`: whether what was read tells the message from an edited version: all of it, or the header of a
+    #: delivered message.
     certain: bool = False
     #: NUL bytes, which the digest does not tell from 0x80; only with `full`.
     nuls: int = 0
@@ -182,7 +186,7 @@ class Sighting:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Traits:
-    """What of a message decides whether it is wanted, beside its size."""
+    """The traits of a message that decide whether it is wanted, beside its size."""
 
     #: UID at the source.
     uid: Uid
@@ -194,7 +198,7 @@ class Traits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Labels:
-    """What Gmail says of a message in the folder now open (X-GM-EXT-1)."""
+    """The labels that Gmail gives a message in the folder now open (X-GM-EXT-1)."""
 
     #: UID at the source.
     uid: Uid
@@ -206,11 +210,11 @@ class Labels:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Appended:
-    """What became of one group sent with `MailDestination.send`."""
+    """The result for a group sent with `MailDestination.send`."""
 
-    #: What the caller passed as `token`.
+    #: The `token` that the caller passed.
     token: object
-    #: Destination UIDs of what was stored: the nth belongs to `stored[n]`; None without UIDPLUS.
+    #: Destination UIDs of the stored messages: the nth belongs to `stored[n]`; None without UIDPLUS.
     uids: tuple[Uid, ...] | None = None
     #: UIDVALIDITY that APPENDUID named; None without UIDPLUS.
     uidvalidity: int | None = None

@@ -1,4 +1,4 @@
-"""How a folder is cut into batches, what changed since the last pass, and about how long it all takes. Pure."""
+"""Cuts a folder into batches, tells what changed since the last pass, and estimates how long it all takes. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.uids import Uid, UidSet
 
 
 class Status(Protocol):
-    """What is needed of `shared.mail.KnownStatus`; this floor does not know the ports."""
+    """The part of `shared.mail.KnownStatus` that is needed here; this floor does not know the ports."""
 
     @property
     def uidvalidity(self) -> int | None: ...
@@ -26,20 +26,20 @@ class Status(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """How much must be left of a mailbox for each lane at it: signing in twice costs both servers and two or three round
-    trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there."""
+    """The work that must be left of a mailbox for each lane at it: signing in twice costs both servers and two or three
+    round trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there."""
 
     #: Messages for a lane.
     messages: int = 250
-    #: Or bytes for a lane.
+    #: Bytes for a lane: one of the two is enough.
     size_bytes: int = 8 << 20
 
     def lanes(self, messages: int, size_bytes: int) -> int:
-        """Lanes that so much work is worth; the first one always is."""
+        """Returns how many lanes so much work is worth; at least one."""
         return max(1, messages // self.messages, size_bytes // self.size_bytes)
 
 
-#: Unless said otherwise.
+#: The default.
 USUAL_WORTH = Worth()
 
 
@@ -52,12 +52,13 @@ def cut_batches(
     batch_messages: int,
     batch_bytes: int,
 ) -> Iterator[Unit]:
-    """Batches of at most `batch_messages` messages and `batch_bytes` bytes; a larger message is a batch of its own.
+    """Yields batches of at most `batch_messages` messages and `batch_bytes` bytes; a larger message is a batch of its
+    own.
 
-    A message of unknown size (0) is only among such: so the sum is a bound for each message of a batch, or 0. `sizes` ascend
-    by UID; they are read as batches are asked for, and no more than one batch is held. The same UIDs
-    cut by the same limits give the same ids. Raises ValueError when UIDs do not ascend: a UID in two batches would be
-    counted twice.
+    A message of unknown size (0) shares its batch only with others of unknown size: so the sum is a bound for each
+    message of a batch, or 0. `sizes` ascend by UID. They are read as batches are asked for, and no more than one batch
+    is held. The same UIDs cut by the same limits give the same ids. Raises ValueError when UIDs do not ascend: a UID in
+    two batches would be counted twice.
     """
     uids: list[int] = []
     held = last = 0
@@ -88,23 +89,24 @@ def cut_batches(
 
 
 class Change(StrEnum):
-    """What became of a source folder since its last snapshot."""
+    """The change of a source folder since its last snapshot."""
 
     #: It was never planned.
     NEW = "new"
-    #: Its numbers are those of the snapshot (or messages only went): nothing to copy.
+    #: Its numbers are those of the snapshot, or messages only disappeared: nothing is to be copied.
     UNCHANGED = "unchanged"
     #: There may be messages that are not accounted for.
     CHANGED = "changed"
-    #: Its UIDs mean other messages now: planned anew, matched by fingerprint, nothing guessed.
+    #: Its UIDs mean other messages now: the folder is planned anew, and messages are matched by their bytes, with
+    #: nothing guessed.
     REPLACED = "replaced"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delta:
-    """What a pass has to look at in one folder."""
+    """The part of a folder that a pass has to look at."""
 
-    #: What became of it.
+    #: The change of the folder.
     change: Change
     #: UIDs from here on have no outcome yet; 0 when there are none to look for.
     first_uid: int = 0
@@ -117,7 +119,7 @@ class Delta:
 def delta(status: Status, folder: Folder | None) -> Delta:
     """Compares the source folder with its last snapshot.
 
-    A UIDNEXT below the snapshot's proves nothing (servers may only know a lower bound), so that the UIDs are looked at.
+    A UIDNEXT below the snapshot's proves nothing (servers may only know a lower bound), so the UIDs are looked at.
     Under the same UIDNEXT there can be no new message.
     """
     if folder is None or (folder.uidvalidity == 0 and folder.uidnext <= 1):
@@ -141,21 +143,21 @@ def _flags(status: Status, folder: Folder) -> tuple[bool, int | None]:
     return True, None
 
 
-#: What one connection does, (hopeful, doubtful): two servers near each other, and a provider far away that throttles.
-#: Measured at 50 ms: 224 messages/s of many small mailboxes over one connection, 4,900 of one large one.
+#: The speed of one connection, (optimistic, pessimistic): two servers near each other, and a provider far away that
+#: throttles. Measured at 50 ms: 224 messages/s of many small mailboxes over one connection, 4,900 of one large one.
 _MESSAGES_A_SECOND = (1_000.0, 25.0)
 _BYTES_A_SECOND = (20e6, 0.5e6)
 #: Signing in on both sides, listing, selecting.
 _SECONDS_A_MAILBOX = (0.5, 5.0)
-#: What all connections together bring, since the two servers set the bound.
+#: The speed of all connections together, which the two servers limit.
 _ALL_BYTES_A_SECOND = (200e6, 10e6)
 
 
 def expected_duration(messages: int, bytes_: int, mailboxes: int, connections: int) -> tuple[float, float]:
-    """(low, high) in seconds, for the dry run: an order of magnitude, not a promise.
+    """Returns (low, high) in seconds, for the dry run: an order of magnitude, not a promise.
 
-    Each mailbox costs its sign-in; then the slower of messages and bytes decides; connections share the work, but
-    never more bytes than two servers move together.
+    Each mailbox costs its sign-in; then the slower of messages and bytes decides. Connections share the work, but never
+    more bytes than two servers move together.
     """
     if not mailboxes:
         return 0.0, 0.0

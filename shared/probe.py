@@ -1,4 +1,5 @@
-"""`python -m shared.probe PORT [PATH]`: exit 0 when a process of this machine says that it is well. An image has no curl."""
+"""Exits with 0 when a process of this machine says that it is healthy: `python -m shared.probe PORT [PATH]`. An image
+has no curl."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ _TIMEOUT_SECONDS = 5.0
 
 
 def probe(port: int, path: str = "/healthz", host: str = "127.0.0.1") -> tuple[bool, str]:
-    """(whether it is well, what it says)."""
+    """Returns (whether the process is healthy, what it says)."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_SECONDS)
     try:
         connection.request("GET", path)
@@ -22,7 +23,7 @@ def probe(port: int, path: str = "/healthz", host: str = "127.0.0.1") -> tuple[b
 
 
 def main(argv: list[str]) -> int:
-    """The exit code."""
+    """Runs the probe, and returns the exit code."""
     if len(argv) not in (1, 2) or not argv[0].isdigit():
         print("usage: python -m shared.probe PORT [/healthz or /readyz]", file=sys.stderr)
         return 2

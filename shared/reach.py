@@ -1,7 +1,7 @@
-"""Which mail servers strangers may make mailhaul connect to (server-side request forgery, OWASP): the web process, and workers at
-endpoints that came through it.
+"""Decides which mail servers people outside may make mailhaul connect to (server-side request forgery, OWASP): the web
+process, and workers at endpoints that came through it.
 
-A name is resolved once and the answer is what is connected to. Addresses that are not public (private, loopback,
+A name is resolved once, and the connection goes to that answer. Addresses that are not public (private, loopback,
 link-local and with it the clouds' metadata service) are refused unless an administrator allowed them by
 MAILHAUL_WEB_ALLOW, and ports are taken from a list.
 """
@@ -19,15 +19,15 @@ from shared.model import Endpoint
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 #: Addresses that stand for an IPv4 address in their last four bytes (RFC 6052), and those of a site's own translator
-#: (RFC 8215), which this Python takes for public.
+#: (RFC 8215), which this Python counts as public.
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
 _TRANSLATED_HERE = ipaddress.IPv6Network("64:ff9b:1::/48")
-#: Name → its addresses. Raises OSError.
+#: A function from a name and port to addresses. Raises OSError.
 Resolve = Callable[[str, int], Sequence[str]]
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """As this machine does. Raises OSError."""
+    """Resolves a name as this machine does. Raises OSError."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except UnicodeError:
@@ -37,7 +37,7 @@ def resolve(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
-    """What may be connected to."""
+    """The servers that may be connected to."""
 
     #: Names that may mean any address.
     names: frozenset[str] = frozenset()
@@ -49,8 +49,8 @@ class Reach:
     resolve: Resolve = resolve
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """Those of the host that may be connected to; refuses the whole host when one of them may not, since an honest
-        name does not mean both. Raises OSError."""
+        """Returns the addresses of the host. Refuses the whole host when one of them is not allowed, since an honest
+        name does not stand for both kinds. Raises OSError."""
         if port not in self.ports:
             raise OSError(f"port {port} is not among those that MAILHAUL_WEB_PORTS allows")
         found = list(self.resolve(host, port))
@@ -63,7 +63,7 @@ class Reach:
         return found
 
     def check(self, side: str, endpoint: Endpoint) -> None:
-        """Raises `UsageError`."""
+        """Raises `UsageError` when the endpoint may not be connected to."""
         try:
             self.addresses(endpoint.host, endpoint.port)
         except OSError as error:
@@ -71,7 +71,7 @@ class Reach:
 
     def _allowed(self, text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
-        # ::ffff:127.0.0.1, 6to4 and Teredo are other spellings of what they hold.
+        # ::ffff:127.0.0.1, 6to4 and Teredo are other spellings of the addresses inside them.
         inner = [address]
         if isinstance(address, ipaddress.IPv6Address):
             teredo = address.teredo or ()
@@ -85,7 +85,7 @@ class Reach:
 
 
 def reach_of(allow: str, ports: str) -> Reach:
-    """From the settings. Raises `UsageError`."""
+    """Reads the settings. Raises `UsageError`."""
     names, networks = set(), []
     for text in filter(None, map(str.strip, allow.split(","))):
         try:

@@ -1,4 +1,5 @@
-"""Clients for what `MAILHAUL_REDIS_URL` may name: a server by TCP, TLS or Unix socket, or a master found by Sentinels.
+"""Clients for the servers that `MAILHAUL_REDIS_URL` may name: a server by TCP, TLS or Unix socket, or a master found by
+Sentinels.
 
 A Sentinel URL names the Sentinels and the master: `redis+sentinel://user:password@s1:26379,s2:26379/mymaster?db=1`
 (`rediss+sentinel://` for TLS to Sentinels and servers alike). User and password are the server's; those of the
@@ -21,13 +22,15 @@ _SENTINEL_PORT: Final = 26379
 
 
 def open_redis(url: str, **options: Any) -> redis.Redis:
-    """A client; nothing is sent yet. RESP2, since redis-py's RESP3 may hand on an unread reply. `options` are redis-py's."""
+    """Opens a client; nothing is sent yet. Uses RESP2, since redis-py's RESP3 may return an unread reply. `options` are
+    redis-py's."""
     options = {"protocol": 2, **options}
     parts = urlsplit(url)
     if parts.scheme not in SENTINEL_SCHEMES:
         return redis.Redis.from_url(url, **options)
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    # redis-py knows how to read every parameter of a URL (numbers, booleans), so it reads ours as those of a server.
+    # redis-py can read every parameter of a URL (numbers, booleans), so it reads those of a Sentinel URL as those of a
+    # server.
     asked = {name: value for name, value in query.items() if not name.startswith("sentinel_")}
     scheme = parts.scheme.removesuffix("+sentinel")
     found: dict[str, Any] = dict(parse_url(f"{scheme}://h?{urlencode(asked)}"))  # type: ignore[no-untyped-call]
@@ -50,7 +53,7 @@ def open_redis(url: str, **options: Any) -> redis.Redis:
 
 
 def address_of(url: str) -> str:
-    """Where a URL leads, for people: without user, password and parameters."""
+    """Returns the address that a URL leads to, for people: without user, password and parameters."""
     parts = urlsplit(url)
     if parts.scheme == "unix":
         return unquote(parts.path)

@@ -1,8 +1,8 @@
-"""Whether a Redis is fit to hold other people's mail: what it says of itself, and what follows from that.
+"""Judges whether a Redis server is fit to hold other people's mail, by what it says of itself.
 
-`read_condition` asks it, `judge` is pure. Workers and coordinators refuse to start on what is "BAD" and log what is a
-"note" (`await_redis`); `mailhaul doctor` prints both. What a server does not say (managed services hide much) is not
-held against it.
+`read_condition` asks the server, `judge` is pure. Workers and coordinators refuse to start on a "BAD" finding and log a
+"note" (`await_redis`); `mailhaul doctor` prints both. Values that a server does not tell (managed services hide many)
+are not held against it.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _WAIT_SECONDS = 2.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     #: "ok", "note" or "BAD".
     verdict: Literal["ok", "note", "BAD"]
-    #: What, where and what to do, in one sentence.
+    #: The finding, the place and the remedy, in one sentence.
     sentence: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Condition:
-    """What a server says of itself. None and "": it does not say."""
+    """The values that a server tells of itself. None and "" mean that it does not tell."""
 
     #: "redis" or "valkey".
     kind: str = "redis"
@@ -64,7 +64,7 @@ class Condition:
     memory_used: int = 0
     #: maxmemory, bytes; 0 for no limit.
     memory_limit: int = 0
-    #: Its clock less ours, seconds.
+    #: The server's clock less this process's, seconds.
     skew_seconds: float = 0.0
     #: Median of some PINGs, seconds.
     latency_seconds: float = 0.0
@@ -88,7 +88,7 @@ def read_condition(client: redis.Redis, clock: Callable[[], float] = time.time) 
 
 
 def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, latency: float = 0.0) -> Condition:
-    """From the answer to INFO, as redis-py parses it."""
+    """Reads the answer to INFO, as redis-py parses it."""
     valkey = "valkey_version" in said
     version = str(said.get("valkey_version" if valkey else "redis_version", ""))
     numbers = [part for part in version.split(".")[:2] if part.isdigit()]
@@ -111,7 +111,8 @@ def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, la
 
 
 def _setting(client: redis.Redis, name: str) -> str:
-    """ "" where it may not be asked: our own ACL file does not let workers read settings."""
+    """Returns a setting of the server; "" where it may not be read: mailhaul's own ACL file does not let workers read
+    settings."""
     try:
         answer = client.config_get(name)
     except redis.ResponseError:
@@ -121,7 +122,7 @@ def _setting(client: redis.Redis, name: str) -> str:
 
 
 def judge(found: Condition) -> Iterator[Finding]:
-    """What is well, what is worth a word, and what must not be."""
+    """Yields what is well ("ok"), what is worth a note, and what must not be ("BAD")."""
     name = {"redis": "Redis", "valkey": "Valkey"}[found.kind]
     if found.version:
         version = ".".join(map(str, found.version))
@@ -184,8 +185,8 @@ def _memory(found: Condition) -> Iterator[Finding]:
 def await_redis(
     urls: Sequence[str], stop: threading.Event, logger: str, complain: Callable[[str], object] = lambda _: None
 ) -> bool:
-    """Waits until each answers, and looks at it. False when `stop` came first; raises `UsageError` when one is unfit.
-    `complain` is told every two seconds what is waited for."""
+    """Waits until each server answers, and judges it. Returns False when `stop` came first; raises `UsageError` when a
+    server is unfit. `complain` is told every two seconds which server is waited for."""
     log = get_logger(logger)
     for url in urls:
         client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))

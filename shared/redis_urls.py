@@ -1,4 +1,4 @@
-"""URLs of the two databases: what Dramatiq is given, and what the state store is given."""
+"""URLs of the two databases: Dramatiq's and the state store's."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pydantic import SecretStr
 
 from shared.errors import UsageError
 
-#: URLs whose path is no database: that of a socket, or the name of a master.
+#: Schemes of URLs whose path is no database: it is that of a socket, or the name of a master.
 _DATABASE_IN_QUERY = ("unix", "redis+sentinel", "rediss+sentinel")
 
 
 def _database(url: str) -> int | None:
-    """The database that a URL names, None when it names none."""
+    """Returns the database that a URL names, None when it names none."""
     parts = urlsplit(url)
     number = parse_qs(parts.query).get("db", [""])[0]
     if not number and parts.scheme not in _DATABASE_IN_QUERY:
@@ -25,7 +25,7 @@ def _database(url: str) -> int | None:
 
 
 def checked(url: SecretStr) -> SecretStr:
-    """As it is. Raises ValueError for what is no URL of a Redis."""
+    """Returns the URL unchanged. Raises ValueError when it is not the URL of a Redis."""
     parts = urlsplit(url.get_secret_value())
     if parts.scheme not in ("redis", "rediss", *_DATABASE_IN_QUERY):
         raise ValueError(
@@ -41,10 +41,11 @@ def checked(url: SecretStr) -> SecretStr:
 def broker_and_state(
     redis_url: SecretStr | None, broker_url: SecretStr | None, socket_path: Path | None
 ) -> tuple[str, str]:
-    """Two databases, since Dramatiq's maintenance scans the whole of its own.
+    """Returns the URLs of two databases, (broker, state), since Dramatiq's maintenance scans the whole of its own.
 
-    `socket_path` is that of the embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0 and 1;
-    with a `broker_url` beside it, each is taken as it stands (the state then defaults to database 1). Raises `UsageError`."""
+    `socket_path` is that of the embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0
+    and 1; with a `broker_url` beside it, each is taken as it stands (databases default to 0 for the broker and 1 for
+    the state). Raises `UsageError`."""
     if redis_url is None:
         if socket_path is None:
             raise UsageError("no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`")

@@ -1,11 +1,12 @@
-"""Which messages a request wants: by age, size and flags. Pure; the servers are asked in `shared.mail.choosing`.
+"""Decides which messages a request wants: by age, size and flags. Pure; the servers are asked in
+`shared.mail.choosing`.
 
-A message that is not wanted has a reason, in words for a person. What cannot be judged is wanted: a message too many can
-be removed by its owner, one that is missing cannot be brought back.
+A message that is not wanted has a reason, in words for a person. A message that cannot be judged is wanted: its owner
+can remove a message too many, but nobody can bring back one that is missing.
 
 Age is that of INTERNALDATE, to the second. SEARCH knows only days, in the zone of the server or of the date itself (RFC
-9051 §6.4.4: "disregarding time and timezone"), so that it can only say of what lies a day or more away from the moment
-whether it is before or after it; the rest is looked at.
+9051 §6.4.4: "disregarding time and timezone"). So it can only tell whether a message a day or more away from the moment
+is before or after it; the other messages are looked at.
 """
 
 from __future__ import annotations
@@ -23,36 +24,36 @@ from shared.uids import UidSet
 
 _DAY: Final = 86_400
 _EPOCH: Final = date(1970, 1, 1).toordinal()
-#: Clocks on earth are at most so far east and west of UTC, seconds.
+#: The most that clocks on earth are east and west of UTC, seconds.
 _EAST: Final = 14 * 3600
 _WEST: Final = 12 * 3600
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-#: A message that was left out and is no longer there: nothing more is to be asked of it.
+#: The reason for a message that was left out and is no longer there: nothing more is to be asked of it.
 GONE: Final = "no longer at the source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Criterion:
-    """One thing that is asked of every message."""
+    """A condition that every message has to meet."""
 
-    #: Why a message that does not meet it is left out.
+    #: The reason for leaving out a message that does not meet it.
     reason: str
-    #: SEARCH key of messages that meet it for certain.
+    #: SEARCH key of messages that certainly meet it.
     inside: str
-    #: SEARCH key of messages that do not for certain.
+    #: SEARCH key of messages that certainly do not meet it.
     outside: str
     #: Whether a message meets it.
     met: Callable[[Traits], bool]
-    #: Whether a message that does not meet it now never will: dates stay, flags do not.
+    #: Whether a message that does not meet it now never will: dates are permanent, flags are not.
     lasting: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """All that is asked of a message."""
+    """The conditions on messages of a request."""
 
-    #: What has to be searched or looked at.
+    #: The conditions that have to be searched or looked at.
     criteria: tuple[Criterion, ...] = ()
     #: Only messages of more bytes; None for any.
     larger: int | None = None
@@ -61,7 +62,7 @@ class Selection:
 
     @classmethod
     def of(cls, options: Options) -> Selection:
-        """What a request asks for."""
+        """Returns the selection that a request asks for."""
         found: list[Criterion] = []
         if options.since is not None:
             found.append(_since(options.since))
@@ -81,11 +82,11 @@ class Selection:
 
     @property
     def everything(self) -> bool:
-        """Whether every message is wanted."""
+        """Tells whether every message is wanted."""
         return not self.criteria and self.larger is None and self.smaller is None
 
     def by_size(self, size_bytes: int) -> str:
-        """Why a message of this RFC822.SIZE is left out; "" when it is not. A size of 0 says nothing."""
+        """Returns why a message of this RFC822.SIZE is left out; "" when it is not. A size of 0 decides nothing."""
         if size_bytes and self.larger is not None and size_bytes <= self.larger:
             return _not_larger(self.larger)
         if size_bytes and self.smaller is not None and size_bytes >= self.smaller:
@@ -93,11 +94,12 @@ class Selection:
         return ""
 
     def by_traits(self, traits: Traits) -> str:
-        """Why this message is left out; "" when it is not."""
+        """Returns why this message is left out; "" when it is not."""
         return next((one.reason for one in self.criteria if not one.met(traits)), "")
 
     def stands(self, reason: str) -> bool:
-        """Whether a message that was left out for this reason by an earlier pass is so still, without asking anybody."""
+        """Tells whether a message that an earlier pass left out for this reason is still left out, without asking the
+        server."""
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []
         return reason in (GONE, *sizes, *(one.reason for one in self.criteria if one.lasting))
@@ -136,13 +138,13 @@ def _not_smaller(size_bytes: int) -> str:
 
 
 def _day(days: int) -> str:
-    """As SEARCH wants it, e.g. 1-Feb-2024; of days since the epoch."""
+    """Writes a day, given in days since the epoch, as SEARCH wants it, e.g. 1-Feb-2024."""
     day = date.fromordinal(max(1, days + _EPOCH))
     return f"{day.day}-{_MONTHS[day.month - 1]}-{day.year:04d}"
 
 
 def _spoken(moment: int) -> str:
-    """2024-02-01, or with the time where it is not midnight, UTC."""
+    """Writes a moment as 2024-02-01, or with the time where it is not midnight, UTC."""
     when = datetime.fromtimestamp(moment, UTC)
     return f"{when:%Y-%m-%d}" if moment % _DAY == 0 else f"{when:%Y-%m-%d %H:%M:%S} UTC"
 
@@ -152,16 +154,16 @@ def _spoken(moment: int) -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """What two searches for each criterion say."""
+    """The result of two searches for each criterion."""
 
-    #: By reason, messages that do not meet it for certain.
+    #: The messages that certainly do not meet a criterion, by reason.
     out: Mapping[str, UidSet]
-    #: Messages of which a criterion's two searches say nothing, or both things.
+    #: Messages that a criterion's two searches found neither of, or both.
     doubtful: UidSet
 
 
 def judge(selection: Selection, uids: UidSet, found: Sequence[tuple[UidSet, UidSet]]) -> Judged:
-    """`found` has for each criterion what its `inside` and its `outside` brought, of which only `uids` count."""
+    """Judges `uids` by the searches: `found` holds for each criterion the results of its `inside` and its `outside`."""
     out: dict[str, UidSet] = {}
     left, doubtful = uids, UidSet()
     for criterion, (inside, outside) in zip(selection.criteria, found, strict=True):
@@ -174,7 +176,7 @@ def judge(selection: Selection, uids: UidSet, found: Sequence[tuple[UidSet, UidS
 
 
 def spread(uids: UidSet, count: int) -> UidSet:
-    """At most `count` of them, evenly spread, the first and the last among them."""
+    """Returns at most `count` of the UIDs, evenly spread, the first and the last among them."""
     if len(uids) <= count:
         return uids
     chosen: list[int] = []
@@ -189,7 +191,7 @@ def spread(uids: UidSet, count: int) -> UidSet:
 
 
 def merged(*parts: Mapping[str, UidSet]) -> dict[str, UidSet]:
-    """Sets of the same reason put together."""
+    """Joins the sets that have the same reason."""
     whole: dict[str, UidSet] = {}
     for part in parts:
         for reason, uids in part.items():
@@ -199,17 +201,17 @@ def merged(*parts: Mapping[str, UidSet]) -> dict[str, UidSet]:
 
 
 def without(sets: Mapping[str, UidSet], uids: UidSet) -> dict[str, UidSet]:
-    """The sets less these UIDs; empty ones are dropped."""
+    """Returns the sets less these UIDs; empty ones are dropped."""
     return {reason: rest for reason, one in sets.items() if (rest := one - uids)}
 
 
 def union(sets: Iterable[UidSet]) -> UidSet:
-    """All of them."""
+    """Returns the union of all sets."""
     return reduce(or_, sets, UidSet())
 
 
 def summary(skipped: Mapping[str, UidSet]) -> str:
-    """For a person, the most frequent reason first: "900,000 before 2024-01-01; 12 read already"."""
+    """Words the reasons for a person, the most frequent first: "900,000 before 2024-01-01; 12 read already"."""
     counts = sorted(
         ((len(uids), reason) for reason, uids in skipped.items() if uids), key=lambda one: (-one[0], one[1])
     )

@@ -1,7 +1,8 @@
-"""The folders that every mail program has under a name of its own: which is which, by attribute and by name.
+"""The folders that every mail program has under a name of its own: tells their use by attribute and by name.
 
 Attributes (RFC 6154, and the older XLIST's spellings) are what a server says; names are what programs and providers
-have called these folders, by language, when the server says nothing. Names are compared without regard to case.
+have called these folders, by language, and count when the server says nothing. Names are compared without regard to
+case.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ ATTRIBUTES: Mapping[str, str] = {
     "important": "important",
 }
 
-#: What the folder of each use is called; the likeliest first. No name stands twice.
+#: The names of each use's folder; the likeliest first. No name stands twice.
 NAMES: Mapping[str, tuple[str, ...]] = {
     "sent": (
         # English: servers, Outlook, iCloud and Apple Mail, Gmail, Lotus
@@ -150,7 +151,7 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     ),
 }  # fmt: skip
 
-#: What people say for a use, beside its name.
+#: Other words that people use for a use.
 SPOKEN: Mapping[str, str] = {
     "spam": "junk",
     "deleted": "trash",
@@ -159,7 +160,7 @@ SPOKEN: Mapping[str, str] = {
     "allmail": "all",
 }
 
-#: Folders below which providers keep them.
+#: The folders below which providers keep folders with a use.
 CONTAINERS = frozenset({"inbox", "[gmail]", "[google mail]"})
 
 
@@ -171,14 +172,16 @@ _BY_NAME = {_plain(name): (use, rank) for use, names in NAMES.items() for rank, 
 
 
 def use_of_attributes(attributes: Collection[str]) -> str:
-    """The use that the server names, "" when it names none. Of several, the one that stands first in `ATTRIBUTES`."""
+    """Returns the use that the server names, "" when it names none. Of several, the one that stands first in
+    `ATTRIBUTES`."""
     return next((use for attribute, use in ATTRIBUTES.items() if attribute in attributes), "")
 
 
 def use_of_name(levels: tuple[str, ...]) -> tuple[str, int]:
-    """(use, rank) of a folder by its name; lower ranks are likelier. ("", 0) for a name that says nothing.
+    """Returns (use, rank) of a folder by its name; lower ranks are likelier. ("", 0) for a name that says nothing.
 
-    Counts only at the top, below INBOX and below ``[Gmail]``: ``Clients/Sent`` is somebody's own folder.
+    A name counts only at the top, below INBOX and below ``[Gmail]``: ``Clients/Sent`` is an ordinary folder of the
+    user's.
     """
     if not levels or len(levels) > 2 or (len(levels) == 2 and _plain(levels[0]) not in CONTAINERS):
         return "", 0
@@ -186,8 +189,8 @@ def use_of_name(levels: tuple[str, ...]) -> tuple[str, int]:
 
 
 def uses(folders: Iterable[tuple[Collection[str], tuple[str, ...]]]) -> list[str]:
-    """The use of each of an account's folders (attributes, decoded levels), "" for none. A name counts only for uses
-    that the server marks no folder with: where it does, ``Trash`` is somebody's own."""
+    """Returns the use of each of an account's folders (attributes, decoded levels), "" for none. A name counts only for
+    uses that the server marks no folder with: where it marks one, ``Trash`` is an ordinary folder of the user's."""
     listed = list(folders)
     said = [use_of_attributes(attributes) for attributes, _ in listed]
     marked = set(said)

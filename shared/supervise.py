@@ -1,12 +1,12 @@
-"""Child processes that are kept alive as long as this process lives, and not a moment longer.
+"""Keeps child processes alive as long as this process lives, and not longer.
 
 - A child runs in a session of its own: the terminal's Ctrl-C reaches this process, which stops its children in order.
-- A child does not outlive this process even when that is killed outright: on Linux the kernel signals it
+- A child does not outlive this process even when that is killed outright: on Linux the kernel signals the child
   (`PR_SET_PDEATHSIG`). That signal is tied to the *thread* that forked, so one thread forks all children and lives
-  until the end; and it is set after the fork, so the child looks afterwards whether its parent is still there.
+  until the end. It is set after the fork, so the child checks afterwards whether its parent is still there.
 - A child that ends is started again, after a pause that doubles up to ten seconds while it keeps ending early.
 
-Elsewhere than on Linux a child of a killed process lives on; stopping in order works everywhere.
+On other systems than Linux, a child of a killed process lives on; stopping in order works everywhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pathlib import Path
 
 _log = logging.getLogger(__name__)
 
-#: A child that lived longer than this starts with a clean slate.
+#: A child that lived longer than this, in seconds, did not end early.
 STEADY_SECONDS = 30.0
 #: The first pause before a child is started again; doubled each time.
 FIRST_PAUSE_SECONDS = 0.2
@@ -50,29 +50,30 @@ except OSError as error:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
-    """One child to be kept running."""
+    """A child to be kept running."""
 
-    #: For logs; unique among the children of one supervisor.
+    #: The name for logs, unique among the children of one supervisor.
     name: str
     #: Program and arguments; no shell reads them.
     argv: Sequence[str]
-    #: Its whole environment; None for ours.
+    #: The child's whole environment; None for this process's own.
     env: Mapping[str, str] | None = None
-    #: File that its output is added to; None lets it write to our standard error.
+    #: File that the child's output is appended to; None lets it write to this process's standard error.
     log_path: Path | None = None
-    #: Open files that it inherits under the same numbers.
+    #: Open files that the child inherits under the same numbers.
     pass_fds: tuple[int, ...] = ()
-    #: What the kernel sends it when this process dies without having stopped it (Linux).
+    #: The signal that the kernel sends the child when this process dies without having stopped it (Linux).
     death_signal: signal.Signals = signal.SIGKILL
 
 
 def spawn(command: Command) -> subprocess.Popen[bytes]:
-    """Start the command in a session of its own; it dies with this process, whichever thread calls."""
+    """Starts the command in a session of its own; it dies with this process, whichever thread calls."""
     return _Spawner.shared().spawn(command)
 
 
 class _Spawner(threading.Thread):
-    """The one thread that forks. It ends with the process, so what the kernel takes for its end is the process's."""
+    """The one thread that forks. It ends with the process, so the kernel signals the children only when the process
+    ends."""
 
     _instance: _Spawner | None = None
     _instance_lock = threading.Lock()
@@ -101,7 +102,7 @@ class _Spawner(threading.Thread):
             command, answer = self._requests.get()
             try:
                 answer.set_result(_fork(command))
-            except BaseException as error:  # goes to the caller, whatever it is
+            except BaseException as error:  # every error goes to the caller
                 answer.set_exception(error)
             del command, answer
 
@@ -117,7 +118,7 @@ def _fork(command: Command) -> subprocess.Popen[bytes]:
             [*become, *command.argv],
             env=None if command.env is None else dict(command.env),
             stdin=subprocess.DEVNULL,
-            # Never our standard output, which is for data.
+            # Never this process's standard output, which is for data.
             stdout=2 if output is None else output,
             stderr=output,
             start_new_session=True,
@@ -130,24 +131,24 @@ def _fork(command: Command) -> subprocess.Popen[bytes]:
 
 @dataclass(kw_only=True, slots=True)
 class _Child:
-    #: What to run.
+    #: The command to run.
     command: Command
-    #: The running process; None between two.
+    #: The running process; None while there is none.
     process: subprocess.Popen[bytes] | None = None
     #: When it was last started.
     started_at: float = 0.0
     #: When it is to be started again.
     due_at: float = 0.0
-    #: How often in a row it ended early.
+    #: How often in a row the child ended early.
     early_ends: int = 0
-    #: How often it ended at all.
+    #: How often the child ended at all.
     ends: int = 0
     #: Set when `process` has ended and was reaped.
     ended: threading.Event = field(default_factory=threading.Event)
 
 
 class Supervisor:
-    """Keeps the commands running. Drive it by `poll()` in a loop of your own, or by `run()`, or by `start_thread()`."""
+    """Keeps the commands running. Drive it by `poll()` in a loop of your own, by `run()`, or by `start_thread()`."""
 
     def __init__(
         self,
@@ -168,24 +169,25 @@ class Supervisor:
         self._ended: queue.SimpleQueue[tuple[str, subprocess.Popen[bytes]] | None] = queue.SimpleQueue()
 
     def start(self) -> None:
-        """Start every child that is not running."""
+        """Starts every child that is not running."""
         for child in self._children.values():
             self._start(child)
 
     def start_thread(self) -> None:
-        """Start the children, and keep them running from a thread until `stop()`."""
+        """Starts the children, and keeps them running from a thread until `stop()`."""
         self.start()
         self._thread = threading.Thread(target=self.run, name="mailhaul-supervisor", daemon=True)
         self._thread.start()
 
     def run(self) -> None:
-        """Start the children and keep them running until another thread or a signal handler calls `stop()`."""
+        """Starts the children and keeps them running until another thread or a signal handler calls `stop()`."""
         self.start()
         while not self._stopping:
             self.poll(None)
 
     def poll(self, timeout_seconds: float | None = 0.0) -> None:
-        """Wait for a child to end or to be due, at most this long (None: without end), and start what is due."""
+        """Waits for a child to end or to be due, at most this long (None: without end), and starts the children that
+        are due."""
         now = self._clock()
         pauses = [child.due_at - now for child in self._children.values() if child.process is None]
         waits = [wait for wait in (timeout_seconds, min(pauses, default=None)) if wait is not None]
@@ -201,7 +203,8 @@ class Supervisor:
                 self._start(child)
 
     def stop(self) -> None:
-        """SIGTERM to all, wait for the grace, SIGKILL to who is left. Nothing is started any more. Safe to repeat."""
+        """Sends SIGTERM to all children, waits for the grace, and sends SIGKILL to those that are left. No child is
+        started any more. Safe to repeat."""
         with self._lock:
             self._stopping = True
             running = [child for child in self._children.values() if child.process is not None]
@@ -218,16 +221,16 @@ class Supervisor:
             self._thread.join()
 
     def pids(self) -> dict[str, int]:
-        """The children that run now."""
+        """Returns name → process number of the children that run now."""
         running = {name: child.process for name, child in self._children.items() if not child.ended.is_set()}
         return {name: process.pid for name, process in running.items() if process is not None}
 
     def ends(self, name: str) -> int:
-        """How often this child ended since the supervisor was made."""
+        """Returns how often this child ended since the supervisor was made."""
         return self._children[name].ends
 
     def wait_for_end(self, name: str, timeout_seconds: float) -> bool:
-        """Wait until the child that runs now has ended; False when it still runs after that time."""
+        """Waits until the child that runs now has ended; returns False when it still runs after that time."""
         return self._children[name].ended.wait(timeout_seconds)
 
     def _start(self, child: _Child) -> None:
@@ -263,6 +266,6 @@ class Supervisor:
 
     @staticmethod
     def _signal(child: _Child, number: signal.Signals) -> None:
-        process = child.process  # the loop's thread may take it away meanwhile
+        process = child.process  # the loop's thread may set it to None meanwhile
         if process is not None and not child.ended.is_set():
             process.send_signal(number)

@@ -1,8 +1,8 @@
 """UIDs and sets of them (RFC 9051 §2.3.1.1, §4.1.1), as types.
 
-A `UidSet` is what IMAP calls a sequence set of UIDs, always written out as sorted, disjoint, inclusive
-ranges: ``1:499,512``. It never holds ``*`` and never holds sequence numbers. A `Record` is one line of the
-ledger: which destination UIDs the source UIDs became, as COPYUID writes it (RFC 4315 §3).
+A `UidSet` is what IMAP calls a sequence set of UIDs, always written out as sorted, disjoint, inclusive ranges:
+``1:499,512``. It never holds ``*`` and never holds sequence numbers. A `Record` is one line of the ledger: source UIDs
+and the destination UIDs that they became, as COPYUID writes it (RFC 4315 §3).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class UidSet:
 
     @classmethod
     def of(cls, uids: Iterable[int]) -> UidSet:
-        """The set of these UIDs, in any order, repeated or not."""
+        """Returns the set of these UIDs, in any order, repeated or not."""
         ranges: list[tuple[int, int]] = []
         low = high = -1
         for uid in sorted(uids):
@@ -47,7 +47,7 @@ class UidSet:
 
     @classmethod
     def ascending(cls, uids: Iterable[int]) -> UidSet:
-        """The same of UIDs that ascend; takes memory by range. Raises ValueError when they do not."""
+        """Returns the set of UIDs that ascend; takes memory by range. Raises ValueError when they do not ascend."""
         ranges: list[tuple[int, int]] = []
         low, high = 0, -1
         for uid in uids:
@@ -65,12 +65,12 @@ class UidSet:
 
     @classmethod
     def span(cls, low: int, high: int) -> UidSet:
-        """Every UID from `low` to `high`, both included."""
+        """Returns every UID from `low` to `high`, both included."""
         return cls(((low, high),)) if low <= high else cls()
 
     @classmethod
     def joined(cls, ranges: list[tuple[int, int]]) -> UidSet:
-        """All of these inclusive ranges (low, high), in any order, overlapping or not."""
+        """Returns the union of these inclusive ranges (low, high), in any order, overlapping or not."""
         return cls(_merged(ranges))
 
     @classmethod
@@ -146,7 +146,7 @@ class UidSet:
         return Uid(self.ranges[-1][1])
 
     def take(self, count: int) -> tuple[UidSet, UidSet]:
-        """The first `count` UIDs, and the rest."""
+        """Splits the set into its first `count` UIDs, and the rest."""
         head: list[tuple[int, int]] = []
         for at, (a, b) in enumerate(self.ranges):
             size = b - a + 1
@@ -159,7 +159,7 @@ class UidSet:
         return self, UidSet()
 
     def pieces(self, messages: int, octets: int = 4000) -> Iterator[UidSet]:
-        """Cut into sets of at most `messages` UIDs whose text is at most about `octets` long.
+        """Cuts the set into sets of at most `messages` UIDs whose text is at most about `octets` long.
 
         Many servers refuse command lines over 8 KB (RFC 2683 §3.2.1.5 advises 1,000 octets).
         """
@@ -179,7 +179,7 @@ class UidSet:
             yield UidSet(tuple(head))
 
 
-#: No UIDs at all.
+#: The empty set.
 NO_UIDS = UidSet()
 
 
@@ -216,17 +216,17 @@ class Record:
         return cls(UidSet.parse(source), UidSet.parse(destination))
 
     def pairs(self) -> Iterator[tuple[Uid, Uid]]:
-        """(source UID, destination UID), ascending."""
+        """Returns (source UID, destination UID) pairs, ascending."""
         return zip(self.source, self.destination, strict=True)
 
 
 def without_sources(records: Iterable[Record], uids: UidSet) -> tuple[Record, ...]:
-    """The records without these source UIDs and what became of them."""
+    """Returns the records without these source UIDs and their destination UIDs."""
     return tuple(records_of(pair for record in records for pair in record.pairs() if pair[0] not in uids))
 
 
 def records_of(pairs: Iterable[tuple[int, int]]) -> list[Record]:
-    """The fewest records that hold these (source UID, destination UID) pairs; each ascends on both sides."""
+    """Returns the fewest records that hold these (source UID, destination UID) pairs; each ascends on both sides."""
     out: list[Record] = []
     sources: list[int] = []
     destinations: list[int] = []

@@ -1,7 +1,7 @@
-"""What of a message servers are known to store as something else without another size, seen as the message passes by. Pure.
+"""Looks, as a message passes by, for bytes that servers are known to change without changing the message's size. Pure.
 
-Dovecot stores NUL as 0x80, Cyrus 8-bit bytes of the header as X (measured). Neither shows in what a folder tells of its
-messages, so messages that have such bytes are read back whole. What changes the size shows without that.
+Dovecot stores NUL as 0x80, Cyrus 8-bit bytes of the header as X (measured). Neither change shows in what a folder tells
+of its messages, so messages that have such bytes are read back whole. A change of the size shows without that.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ BOTH: Final = "NUL bytes and 8-bit bytes in the header"
 
 
 def seen_in(body: bytes) -> str:
-    """Why the message is to be read back, in words; "" for nearly every message."""
-    # Most messages are ASCII throughout, which is seen at once.
+    """Returns why the message is to be read back, in words; "" for nearly every message."""
+    # Most messages are ASCII throughout, which is found out at once.
     return _words(b"\0" in body, not body.isascii() and not header_of(body).isascii())
 
 
 class Passing:
-    """A message that goes by in chunks, unchanged."""
+    """A message that passes by in chunks, unchanged."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._nul, self._header = chunks, False, False
@@ -32,13 +32,13 @@ class Passing:
     def __iter__(self) -> Iterator[bytes]:
         for chunk in self._chunks:
             self._nul = self._nul or b"\0" in chunk
-            if self._first:  # sources hold back until the header is whole
+            if self._first:  # sources give no chunk until the header is whole
                 self._header, self._first = not header_of(chunk).isascii(), False
             yield chunk
 
     @property
     def seen(self) -> str:
-        """As `seen_in`, of what went by so far."""
+        """The answer of `seen_in` for the chunks so far."""
         return _words(self._nul, self._header)
 
 

@@ -1,4 +1,4 @@
-"""What can be set of the page and the API; a part of `shared.config.Settings`."""
+"""The settings of the page and the API; a part of `shared.config.Settings`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _Bytes = Annotated[int, Field(ge=1024)]
 
 
 class WebSettings(BaseSettings):
-    """The description of each is its line in `docs/settings.md`."""
+    """The settings of the page and the API. The description of each is its line in `docs/settings.md`."""
 
     web_host: str = Field(
         default="127.0.0.1",

@@ -1,8 +1,8 @@
-"""The port to what makes accounts at the destination, and the way to its adapters.
+"""The port to the services that make accounts at the destination.
 
-An adapter only ever creates: of an account that is there, nothing is changed, least of all its password. Asking twice
-is harmless: what the first call created, the second adopts. An adapter keeps no state between calls but its connection
-and may be used by several threads; it raises nothing that an outcome can say.
+An adapter only ever creates: an existing account is not changed at all, least of all its password. Asking twice is
+harmless: the second call adopts what the first created. An adapter keeps no state between calls but its connection, and
+may be used by several threads. It raises nothing that an outcome can say.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 from shared.credentials import Secret
 from shared.model.accounts import Ensured, Looked
 
-#: What `AccountService.ensure` calls just before it asks for the account to be made.
+#: The function that `AccountService.ensure` calls just before it asks for the account to be made.
 Intend = Callable[[], None]
 
 
@@ -22,48 +22,49 @@ Intend = Callable[[], None]
 class NewAccount:
     """The account that a mailbox needs."""
 
-    #: How it signs in; a mail address nearly everywhere.
+    #: The login; a mail address nearly everywhere.
     login: str
-    #: For a new account; an existing one keeps its own.
+    #: The password of a new account; an existing account keeps its own.
     password: Secret
     #: "" when not given.
     first_name: str = ""
     #: "" when not given.
     last_name: str = ""
-    #: Room for mail, in bytes; None for what is usual there.
+    #: Room for mail, in bytes; None for the service's default.
     quota_bytes: int | None = None
-    #: The same whenever the same account is asked for: an idempotency key.
+    #: The idempotency key: the same whenever the same account is asked for.
     key: str = ""
-    #: Whether an earlier call may have made it: then what that one left undone may be done.
+    #: Whether an earlier call may have made the account: then the adapter may complete what that call left undone.
     ours: bool = False
 
     @property
     def user(self) -> str:
-        """What stands before the last "@"."""
+        """The part of the login before the last "@"."""
         return self.login.rpartition("@")[0] or self.login
 
     @property
     def domain(self) -> str:
-        """What stands behind the last "@"; "" when there is none."""
+        """The part of the login behind the last "@"; empty when there is none."""
         return self.login.rpartition("@")[2] if "@" in self.login else ""
 
     @property
     def display_name(self) -> str:
-        """For people; the login when no name was given."""
+        """The name for people; the user part of the login when no name was given."""
         return " ".join(filter(None, (self.first_name, self.last_name))) or self.user
 
 
 class AccountService(Protocol):
-    """What makes accounts."""
+    """A service that makes accounts."""
 
     #: How long a new account may refuse its password before that counts, seconds; 0 where it works at once.
     settling_seconds: float
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """Makes the account unless it is there. `intend` is called before it is asked for; what it raises goes through."""
+        """Makes the account unless it exists. Calls `intend` before it asks for the account; what `intend` raises goes
+        through."""
 
     def look(self, account: NewAccount) -> Looked:
-        """Whether it is there. Writes nothing anywhere."""
+        """Tells whether the account exists. Writes nothing anywhere."""
 
     def close(self) -> None:
-        """Lets connections go."""
+        """Closes the adapter's connections."""

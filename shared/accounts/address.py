@@ -1,4 +1,4 @@
-"""What `--accounts URL` may say. Pure.
+"""The grammar of `--accounts URL`. Pure.
 
     none                                              the accounts are there (this is the default)
     scim+https://host/scim/v2                         SCIM 2.0 (RFC 7644)
@@ -8,7 +8,7 @@
     mailcow+https://host      stalwart+https://host      yandex360://ORG_ID
     google://ADMIN@DOMAIN     graph://TENANT?sku=…
 
-Each takes `settle=SECONDS`; what speaks HTTP takes `ca=FILE`. Secrets are never part of it.
+Every kind takes `settle=SECONDS`; the kinds that speak HTTP take `ca=FILE`. The URL never holds a secret.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ KINDS: Final[Mapping[str, frozenset[str]]] = {
 _OVER_HTTP: Final = ("scim", "webhook", "mailcow", "stalwart")
 #: Kinds that name a file of the worker's machine.
 _LOCAL: Final = ("hook", "passwd-file")
-#: Kinds that cannot do without a secret.
+#: Kinds that need a secret.
 SECRETIVE: Final = frozenset(KINDS) - {"hook", "passwd-file"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceUrl:
-    """One service that makes accounts."""
+    """A service that makes accounts, as its URL names it."""
 
     #: One of `KINDS`.
     kind: str
-    #: As given.
+    #: The URL as given.
     text: str
-    #: Where: an http(s) URL without query, an absolute path, or a name (an organisation, a tenant).
+    #: The place: an http(s) URL without query, an absolute path, or a name (an organisation, a tenant).
     place: str
     #: Option → its last value.
     options: Mapping[str, str]
@@ -59,16 +59,16 @@ class ServiceUrl:
 
     @property
     def shown(self) -> str:
-        """For people and logs."""
+        """The service's name for people and logs."""
         return f"{self.kind} {self.place}"
 
     def number(self, name: str, default: float) -> float:
-        """A number of seconds."""
+        """Returns an option that is a number of seconds, or `default`."""
         return float(self.options.get(name, default))
 
 
 def parse_service(text: str) -> ServiceUrl | None:
-    """None for "none". Raises `UsageError`."""
+    """Reads a URL; returns None for "none". Raises `UsageError`."""
     if text in ("", "none"):
         return None
     parts = urlsplit(text)

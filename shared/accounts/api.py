@@ -1,7 +1,7 @@
-"""HTTP for the adapters: one client a service, verified TLS, no redirects, every answer bounded, and what a status means
-to every API alike.
+"""HTTP for the adapters: one client for each service, verified TLS, no redirects, bounded answers, and the statuses
+that mean the same to every API.
 
-Nothing is tried again here: a service that asks to wait is an outcome, and whoever asked comes back later.
+Nothing is retried here: a service that asks to wait is an outcome, and the caller comes back later.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from shared.model.accounts import Rejected, Retry
 
 _TIMEOUT: Final = httpx2.Timeout(30, connect=10)
 _MOST_BYTES: Final = 4 << 20
-#: When a service asks to wait and does not say how long.
+#: The wait where a service asks to wait and does not say how long, seconds.
 _USUAL_WAIT: Final = 30.0
 _LONGEST_WAIT: Final = 6 * 3600.0
 _LONGEST_REASON: Final = 300
 
 
 class Halted(Exception):
-    """The call came to an end that is the outcome."""
+    """Ends the call; `outcome` is what the call returns."""
 
     def __init__(self, outcome: Retry | Rejected) -> None:
         self.outcome = outcome
@@ -35,11 +35,11 @@ class Halted(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """What a service answered."""
+    """The answer of a service."""
 
     #: HTTP status.
     status: int
-    #: The JSON of the body; None when it is none.
+    #: The body as JSON; None when it is no JSON.
     body: Any
     #: The beginning of the body.
     text: str
@@ -48,8 +48,8 @@ class Answer:
 def http_client(
     base_url: str, shown: str, headers: Mapping[str, str], *, ca_file: str = "", auth: Any = None
 ) -> httpx2.Client:
-    """A client that verifies TLS, follows no redirect, reads no more than a few MB of an answer, and raises `Halted` for
-    a status that means the same everywhere. `shown` is what people call the service."""
+    """Opens a client that verifies TLS, follows no redirect, reads no more than a few MB of an answer, and raises
+    `Halted` for a status that means the same everywhere. `shown` is the service's name for people."""
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
 
     def checked(response: httpx2.Response) -> None:
@@ -71,7 +71,7 @@ def http_client(
 
 
 class Api:
-    """One service, asked."""
+    """Requests to one service."""
 
     def __init__(self, client: httpx2.Client, shown: str) -> None:
         self.client, self.shown = client, shown
@@ -79,7 +79,8 @@ class Api:
     def ask(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None, **more: Any
     ) -> Answer:
-        """The answer, of a status that an adapter may have a meaning for. Raises `Halted`."""
+        """Returns the answer when its status may mean something to the adapter. Raises `Halted` for every other status,
+        and when no answer came."""
         try:
             response = self.client.request(method, path, json=json, params=params, **more)
         except httpx2.HTTPError as error:
@@ -91,12 +92,12 @@ class Api:
         return Answer(status=response.status_code, body=body, text=shortened(response.text))
 
     def close(self) -> None:
-        """Lets connections go."""
+        """Closes the connections."""
         self.client.close()
 
 
 def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Rejected | None:
-    """What a status means to every API alike; None when the adapter has to say."""
+    """Returns the outcome of a status that means the same to every API; None when the adapter has to decide."""
     said = f": {shortened(text)}" if text.strip() else ""
     if status in (429, 503) or (status == 403 and "ateLimitExceeded" in text):  # Google's userRateLimitExceeded
         seconds = wait_of(retry_after, time.time())
@@ -117,14 +118,14 @@ def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Reje
 
 
 def unreachable(shown: str, error: Exception) -> Retry:
-    """No answer came."""
+    """Returns the outcome of a request that got no answer."""
     return Retry(
         after_seconds=15, why=f"{shown} cannot be reached ({type(error).__name__})", everyone=True, reached=False
     )
 
 
 def wait_of(retry_after: str, now: float) -> float:
-    """Seconds of a Retry-After header (RFC 9110 §10.2.3): a number, or a date."""
+    """Returns the seconds of a Retry-After header (RFC 9110 §10.2.3), which is a number or a date."""
     try:
         seconds = float(retry_after)
     except ValueError:
@@ -136,7 +137,7 @@ def wait_of(retry_after: str, now: float) -> float:
 
 
 def shortened(text: str) -> str:
-    """One line of it, without control characters."""
+    """Returns the text as one line without control characters, of at most 300 characters."""
     line = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return line if len(line) <= _LONGEST_REASON else line[: _LONGEST_REASON - 1] + "…"
 

@@ -1,4 +1,4 @@
-"""An account service whose words repeat no secret: neither its own nor the new account's password."""
+"""An account service whose texts repeat no secret: neither its own nor the new account's password."""
 
 from __future__ import annotations
 
@@ -14,22 +14,23 @@ _Outcome = TypeVar("_Outcome", Ensured, Looked)
 
 
 class Discreet:
-    """`AccountService` around another one: services put the request into their answer, and that goes into reports."""
+    """`AccountService` around another one: services repeat the request in their answer, and the answer goes into
+    reports."""
 
     def __init__(self, service: AccountService, secret: Secret) -> None:
         self._service, self._secret = service, secret
         self.settling_seconds = service.settling_seconds
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """As the service says, without secrets."""
+        """Returns the service's outcome without secrets."""
         return self._hidden(self._service.ensure(account, intend), account)
 
     def look(self, account: NewAccount) -> Looked:
-        """As the service says, without secrets."""
+        """Returns the service's outcome without secrets."""
         return self._hidden(self._service.look(account), account)
 
     def close(self) -> None:
-        """Lets connections go."""
+        """Closes the service's connections."""
         self._service.close()
 
     def _hidden(self, outcome: _Outcome, account: NewAccount) -> _Outcome:

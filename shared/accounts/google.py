@@ -1,6 +1,6 @@
-"""Google Workspace, by the Directory API (admin.directory.user). A mailbox is there when `isMailboxSetup` says so.
+"""Google Workspace, by the Directory API (admin.directory.user). A mailbox exists once `isMailboxSetup` says so.
 
-Storage belongs to the licence; a quota is not sent.
+Storage belongs to the licence, so no quota is sent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from shared.model.accounts import Rejected, Retry
 
 API: Final = "https://admin.googleapis.com"
 _USERS: Final = "admin/directory/v1/users"
-#: How often a mailbox that is being set up is asked for.
+#: How long to wait before asking again for a mailbox that is being set up, seconds.
 _SETUP_WAIT: Final = 30.0
 
 
 class Google(LooksFirst):
-    """One Workspace."""
+    """A Google Workspace."""
 
     def __init__(self, api: Api, *, unit: str = "/", settling_seconds: float) -> None:
         super().__init__(api)
@@ -30,7 +30,7 @@ class Google(LooksFirst):
     def _find(self, account: NewAccount) -> bool:
         needs_address(account)
         answer = self._user(account)
-        # An alias is answered with the user whose it is.
+        # Google answers a query for an alias with the user to whom it belongs.
         email = str(first(answer.body, "primaryEmail")).casefold()
         return answer.status == 200 and email == account.login.casefold()
 

@@ -1,7 +1,8 @@
-"""Microsoft 365, by Graph: a user, and the licence that gives it a mailbox (`sku=`).
+"""Microsoft 365, by Graph: creates a user, and assigns the licence that gives it a mailbox (`sku=`).
 
-An account that was there keeps what it has, a missing licence included: those cost money. Of one that an earlier call
-made, what that left undone is done. The mailbox comes minutes later, and only a sign-in tells.
+An account that existed keeps what it has; a missing licence stays missing, since licences cost money. For an account
+that an earlier call made, what that call left undone is done. The mailbox comes minutes later, and only a sign-in shows
+that it has.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ API: Final = "https://graph.microsoft.com"
 
 
 class Graph(LooksFirst):
-    """One tenant."""
+    """A tenant of Microsoft 365."""
 
     def __init__(self, api: Api, *, sku: str, location: str, settling_seconds: float) -> None:
         super().__init__(api)
@@ -57,7 +58,7 @@ class Graph(LooksFirst):
         if not self._sku:
             return
         wanted = {"addLicenses": [{"skuId": self._sku, "disabledPlans": []}], "removeLicenses": []}
-        # Given twice it is given once.
+        # Assigning the same licence twice has no further effect.
         answer = self._api.ask("POST", f"v1.0/users/{quote(account.login, safe='@')}/assignLicense", json=wanted)
         if answer.status != 200:
             raise self._refused(answer, account)

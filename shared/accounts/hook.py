@@ -1,7 +1,8 @@
-"""A program of the administrator's: JSON on its standard input, an exit code back, and JSON if it has more to say.
+"""A program of the administrator's: it gets JSON on its standard input, and returns an exit code, and JSON if it has
+more to say.
 
-It is started without a shell, in an environment of its own, and ended with everything it started when it takes too
-long. What it prints on standard error goes nowhere but, shortened, into the reason of a rejection.
+It is started without a shell, in an environment of its own. When it takes too long it is killed with everything that it
+started. Its standard error is used only, shortened, in the reason of a rejection or a wait.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ from shared.accounts.said import outcome_of, request_of
 from shared.credentials import Secret
 from shared.model.accounts import Created, Ensured, Looked, Missing, Rejected, Retry
 
-#: Exit code → result; the same code for "look" means that it would be created.
+#: Exit code → result; for "look" the code of "created" means that the account would be created.
 CODES: Final[Mapping[int, str]] = {0: "created", 10: "adopted", 20: "retry", 30: "rejected"}
 _MOST_BYTES: Final = 64 * 1024
 _KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 class Hook:
-    """One program."""
+    """The adapter for a program of the administrator's."""
 
     def __init__(
         self, path: str, arguments: Sequence[str], secret: Secret, *, timeout_seconds: float, settling_seconds: float
@@ -38,18 +39,18 @@ class Hook:
         self._shown = f"the hook {path}"
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """As the port says."""
+        """Makes the account as `AccountService.ensure` says."""
         intend()
         outcome = self._ask("ensure", account)
         return Created() if isinstance(outcome, Missing) else outcome
 
     def look(self, account: NewAccount) -> Looked:
-        """As the port says."""
+        """Looks for the account as `AccountService.look` says."""
         outcome = self._ask("look", account)
         return Missing() if isinstance(outcome, Created) else outcome
 
     def close(self) -> None:
-        """As the port says."""
+        """Does nothing: no connection is kept."""
 
     def _ask(self, action: str, account: NewAccount) -> Any:
         try:
@@ -78,7 +79,7 @@ class Hook:
         env = {name: os.environ[name] for name in _KEPT if name in os.environ}
         if self._secret:
             env["MAILHAUL_HOOK_SECRET"] = self._secret.reveal()
-        # Files, not pipes: a child of the program that keeps a pipe open would keep us waiting.
+        # Files, not pipes: a child of the program that keeps a pipe open would keep the worker waiting.
         with tempfile.TemporaryFile() as taken, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as errors:
             taken.write(told)
             taken.seek(0)

@@ -1,4 +1,4 @@
-"""What every API adapter does: look, create what is missing, and look again when it was there after all."""
+"""The steps of every API adapter: look, create the account if it is missing, and look again if its name was taken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Re
 
 
 class LooksFirst:
-    """An adapter needs `_find` and `_create`, and may need `_ready`. Any of them may raise `Halted`."""
+    """The base of the API adapters. An adapter needs `_find` and `_create`, and may need `_ready`. Any of them may
+    raise `Halted`."""
 
     settling_seconds: float = 0.0
 
@@ -18,44 +19,44 @@ class LooksFirst:
         self._api = api
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """As the port says."""
+        """Makes the account as `AccountService.ensure` says."""
         try:
             if self._find(account):
                 return self._ready(account) or Adopted()
             intend()
             if self._create(account):
                 return self._ready(account) or Created()
-            # Somebody was faster; or the name belongs to something else, such as an alias.
+            # Another request was faster; or the name belongs to something else, such as an alias.
             return self._ready(account) or Adopted() if self._find(account) else taken(account)
         except Halted as halted:
             return halted.outcome
 
     def look(self, account: NewAccount) -> Looked:
-        """As the port says."""
+        """Looks for the account as `AccountService.look` says."""
         try:
             return Adopted() if self._find(account) else Missing()
         except Halted as halted:
             return halted.outcome
 
     def close(self) -> None:
-        """As the port says."""
+        """Closes the connections."""
         self._api.close()
 
     def _find(self, account: NewAccount) -> bool:
-        """Whether it is there."""
+        """Tells whether the account exists."""
         raise NotImplementedError
 
     def _create(self, account: NewAccount) -> bool:
-        """False when the name was taken already."""
+        """Creates the account; returns False when the name is taken."""
         raise NotImplementedError
 
     def _ready(self, account: NewAccount) -> Retry | None:
-        """Asked when it is there: a wait, when it has no mailbox yet."""
+        """Returns a wait when the account, which exists, has no mailbox yet."""
         return None
 
 
 def taken(account: NewAccount) -> Rejected:
-    """The service says that it is there, and does not show it."""
+    """Returns the outcome for an account that the service says exists, but does not show."""
     return Rejected(
         reason=f"the name {account.login} is taken by something that is no account (an alias, a group)",
         advice="choose another new_login, or remove what has the name, and run the import command again",
@@ -74,7 +75,7 @@ def needs_address(account: NewAccount) -> None:
 
 
 def first(found: Any, *path: str | int) -> Any:
-    """What stands at this path of a JSON value; None when there is nothing."""
+    """Returns the value at this path of a JSON value; None when there is none."""
     for step in path:
         if isinstance(found, dict) and isinstance(step, str):
             found = found.get(step)

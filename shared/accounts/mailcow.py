@@ -1,4 +1,4 @@
-"""mailcow's API (`/api/v1`): everything is answered with 200, and what came of it stands in the body."""
+"""mailcow's API (`/api/v1`): it answers every request with 200, and the result stands in the body."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAKEN: Final = ("object_exists", "is_alias_or_mailbox", "mailbox_exists")
 
 
 class Mailcow(LooksFirst):
-    """One mailcow."""
+    """A mailcow server."""
 
     def _find(self, account: NewAccount) -> bool:
         needs_address(account)
@@ -59,7 +59,7 @@ class Mailcow(LooksFirst):
     def _quota_mib(self, account: NewAccount) -> int:
         if account.quota_bytes is not None:
             return max(1, -(-account.quota_bytes // 1024**2))
-        # Nothing and 0 mean without limit, which is not what is usual there.
+        # No quota and 0 both mean "without limit" to mailcow, which is not the domain's default.
         domain = self._read(f"get/domain/{quote(account.domain, safe='')}")
         usual = str(first(domain, "def_new_mailbox_quota") or "")
         return int(usual) // 1024**2 if usual.isascii() and usual.isdigit() else 0
@@ -78,7 +78,7 @@ class Mailcow(LooksFirst):
 
 
 def _messages(answer: Answer) -> list[tuple[str, list[Any]]]:
-    """(type, words) of each message."""
+    """Returns (type, words) of each message."""
     found = answer.body if isinstance(answer.body, list) else [answer.body]
     said = [(str(one.get("type", "")), one.get("msg")) for one in found if isinstance(one, dict)]
     return [(kind, words if isinstance(words, list) and words else [words or kind]) for kind, words in said]

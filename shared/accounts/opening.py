@@ -1,4 +1,4 @@
-"""From `--accounts URL` and its secret to an adapter."""
+"""Opens an adapter for `--accounts URL` and its secret."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOOK_SECONDS: Final = 60.0
 
 
 def open_service(url: ServiceUrl, secret: Secret) -> AccountService:
-    """Nothing is sent yet. Raises `UsageError` for a secret that cannot be one."""
+    """Opens the adapter; nothing is sent yet. Raises `UsageError` for a secret of the wrong form."""
     if url.kind in SECRETIVE and not secret:
         raise UsageError(f"--accounts {url.kind} needs --accounts-secret-file")
     if any(ord(char) < 32 for char in secret.reveal()) and url.kind not in ("google", "graph"):
@@ -94,7 +94,7 @@ def _api(url: ServiceUrl, base: str, headers: Mapping[str, str], auth: Any = Non
 
 
 def _login(secret: Secret) -> dict[str, str]:
-    """A bearer token (RFC 6750), or "user:password" for Basic (RFC 7617)."""
+    """Returns the header for a bearer token (RFC 6750), or for "user:password" as Basic (RFC 7617)."""
     text = secret.reveal()
     if ":" not in text:
         return {"Authorization": f"Bearer {text}"}
@@ -104,7 +104,7 @@ def _login(secret: Secret) -> dict[str, str]:
 
 
 def json_secret(secret: Secret, *names: str) -> dict[str, str]:
-    """A secret that is a JSON object with at least these texts. Raises `UsageError`."""
+    """Returns a secret that is a JSON object with at least these texts. Raises `UsageError`."""
     try:
         found = json.loads(secret.reveal())
     except ValueError:

@@ -1,7 +1,8 @@
 """Dovecot's passwd-file, on this machine: `login:{PBKDF2}…:uid:gid::home::userdb_quota_rule=…`.
 
-Written whole to a file beside it, synced, and renamed over it, so that Dovecot never reads half a line; one writer at a
-time, by a lock on a third file, since the rename takes a lock on the file itself away. Owner and mode stay as they were.
+The new content is written to a file beside it, synced, and renamed over it, so that Dovecot never reads half a line.
+One writer at a time is ensured by a lock on a third file, since the rename would remove a lock on the file itself.
+Owner and mode stay as they were.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ from typing import Final
 from shared.accounts import Intend, NewAccount
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 
-#: Dovecot looks at the file once in a second of its clock; what is new in it is unknown before that.
+#: Dovecot looks at the file once in a second of its clock, so it may not know a new line before that.
 READY_SECONDS: Final = 2.0
-#: Of PBKDF2-HMAC-SHA1, the one derivation that every Dovecot from 2.3 on knows and Python has built in. About 15 ms for
-#: Dovecot at each sign-in.
+#: The rounds of PBKDF2-HMAC-SHA1, the one derivation that every Dovecot from 2.3 on knows and Python has built in. They
+#: take about 15 ms of Dovecot's time at each sign-in.
 _ROUNDS: Final = 20_000
 _FORBIDDEN: Final = frozenset(":\r\n\0")
 
 
 class PasswdFile:
-    """One file."""
+    """The adapter for a passwd-file."""
 
     settling_seconds = 0.0
 
@@ -37,10 +38,10 @@ class PasswdFile:
         self._uid, self._gid, self._home = uid, gid, home
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """As the port says."""
+        """Makes the account as `AccountService.ensure` says."""
         if wrong := self._wrong(account):
             return wrong
-        line = self._line(account)  # takes a moment, so not under the lock
+        line = self._line(account)  # hashing takes a moment, so it is done outside the lock
         try:
             with _locked(self._path):
                 content = self._path.read_bytes() if self._path.exists() else b""
@@ -53,7 +54,7 @@ class PasswdFile:
         return Created(ready_seconds=READY_SECONDS)
 
     def look(self, account: NewAccount) -> Looked:
-        """As the port says."""
+        """Looks for the account as `AccountService.look` says."""
         if wrong := self._wrong(account):
             return wrong
         try:
@@ -63,11 +64,11 @@ class PasswdFile:
         return Adopted() if _holds(content, account.login) else Missing()
 
     def close(self) -> None:
-        """As the port says."""
+        """Does nothing: no connection is kept."""
 
     def _wrong(self, account: NewAccount) -> Rejected | None:
         login = account.login
-        # A "#" begins a comment; a home is made of the login.
+        # A "#" begins a comment, and the login becomes part of the home's path.
         hostile = set(login) & _FORBIDDEN or login.startswith("#") or (self._home and ("/" in login or ".." in login))
         if hostile or not login.strip():
             return Rejected(
@@ -114,14 +115,14 @@ class PasswdFile:
 
 
 def hashed(password: str) -> str:
-    """In Dovecot's words, with a salt of its own."""
+    """Returns the password's hash in Dovecot's notation, with a new salt."""
     salt = secrets.token_hex(8)
     digest = hashlib.pbkdf2_hmac("sha1", password.encode(), salt.encode(), _ROUNDS)
     return f"{{PBKDF2}}$1${salt}${_ROUNDS}${digest.hex()}"
 
 
 def _holds(content: bytes, login: str) -> bool:
-    # Dovecot lowers the case of logins unless told otherwise, so two spellings are one account.
+    # Dovecot compares logins in lower case by default, so two spellings are one account.
     wanted = login.casefold()
     return any(
         line.split(b":", 1)[0].decode("utf-8", "replace").casefold() == wanted for line in content.split(b"\n") if line

@@ -1,4 +1,5 @@
-"""What hooks and webhooks are told and may answer: one JSON object each way. docs/accounts.md is the contract."""
+"""The JSON objects that hooks and webhooks are sent, and those that they may answer. docs/accounts.md is the
+contract."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ _LONGEST_WAIT: Final = 6 * 3600.0
 
 
 def request_of(action: str, account: NewAccount) -> bytes:
-    """`action` is "ensure" or "look"; a look is told no password."""
+    """Returns the request; `action` is "ensure" or "look". For a look it holds no password."""
     told: dict[str, Any] = {
         "version": VERSION,
         "action": action,
@@ -31,7 +32,8 @@ def request_of(action: str, account: NewAccount) -> bytes:
 
 
 def outcome_of(result: str, answer: Any, shown: str, secret: str) -> Created | Adopted | Missing | Retry | Rejected:
-    """`result` is created, adopted, missing, retry or rejected. Where the answer quotes `secret`, it is left out."""
+    """Reads an answer; `result` is created, adopted, missing, retry or rejected. Where the answer quotes `secret`, it
+    is masked."""
     fields = answer if isinstance(answer, dict) else {}
     said = shortened(str(fields.get("reason") or "")).replace(secret, "***") if secret else ""
     if result == "created":

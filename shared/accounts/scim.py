@@ -1,6 +1,6 @@
-"""SCIM 2.0 (RFC 7643, RFC 7644), by scim2-client. The one file that knows it: its API still moves.
+"""SCIM 2.0 (RFC 7643, RFC 7644), by scim2-client. Only this file uses that library, whose API still changes.
 
-A quota has no place in the standard's User and is not sent.
+The standard's User has no place for a quota, so none is sent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.model.accounts import Rejected
 
 
 class Scim(LooksFirst):
-    """One SCIM service."""
+    """A SCIM service."""
 
     def __init__(self, api: Api, settling_seconds: float) -> None:
         super().__init__(api)
@@ -29,7 +29,7 @@ class Scim(LooksFirst):
         self._scim = SyncSCIMClient(api.client, provider=ScimProvider(models=[User]), raise_scim_errors=False)
 
     def _find(self, account: NewAccount) -> bool:
-        # A JSON string is just what the filter's grammar wants (RFC 7644 §3.4.2.2).
+        # The filter's grammar asks for a JSON string (RFC 7644 §3.4.2.2).
         filter_ = f"userName eq {json.dumps(account.login, ensure_ascii=False)}"
         wanted: SearchRequest[Any] = SearchRequest.model_validate({"filter": filter_})
         try:
@@ -38,7 +38,7 @@ class Scim(LooksFirst):
             raise self._halted(error) from error
         if isinstance(found, Error):
             raise Halted(self._rejected(found))
-        # A service that knows no filter answers with everybody.
+        # A service that supports no filter answers with all users.
         users = found.resources or [] if isinstance(found, ListResponse) else []
         return any((user.user_name or "").casefold() == account.login.casefold() for user in users)
 
@@ -69,7 +69,7 @@ class Scim(LooksFirst):
     def _halted(self, error: SCIMClientException | SCIMException) -> Halted:
         if isinstance(error, RequestNetworkException):
             return Halted(unreachable(self._api.shown, error))
-        # The text of these may hold the request, and with it the password.
+        # The text of these errors may hold the request, and with it the password.
         return Halted(
             Rejected(
                 reason=f"{self._api.shown} does not speak SCIM 2.0 there ({type(error).__name__})",
@@ -79,7 +79,8 @@ class Scim(LooksFirst):
 
 
 def _emails(login: str) -> list[Email] | None:
-    """The login as an address; nothing where it is none, or one that the library knows no use for (`.test`, `.local`)."""
+    """Returns the login as an address; None where it is none, or one that the library does not accept (`.test`,
+    `.local`)."""
     try:
         return [Email(value=login, primary=True)]
     except ValidationError:

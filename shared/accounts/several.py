@@ -1,6 +1,6 @@
-"""One service that makes accounts, or several, each for the accounts of one domain. Pure.
+"""The service that makes all accounts, or several services, each for the accounts of one domain. Pure.
 
-As given, a line each: ``URL`` is for every domain that has none of its own, ``new.example=URL`` for that domain.
+They are given a line each: ``URL`` is for every domain that has none of its own, ``new.example=URL`` for that domain.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _OF_DOMAIN = re.compile(r"([^:/?=]*)=(.*)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Services:
-    """Who makes whose accounts."""
+    """The services, by the domains whose accounts they make."""
 
-    #: As given, one a line; "" when all accounts are there.
+    #: The lines as given; "" when all accounts are there.
     text: str = ""
-    #: Domain → service, None where the accounts are there; "" stands for every other domain.
+    #: Domain → service, or None where the accounts are there; "" stands for every other domain.
     by_domain: Mapping[str, ServiceUrl | None]
 
     def of(self, login: str) -> tuple[str, ServiceUrl] | None:
-        """(its key in `by_domain`, the service) that makes this account, or None."""
+        """Returns (its key in `by_domain`, the service) for the service that makes this account, or None."""
         domain = login.rpartition("@")[2].lower() if "@" in login else ""
         key = domain if domain in self.by_domain else ""
         url = self.by_domain.get(key)
@@ -35,7 +35,7 @@ class Services:
 
 
 def parse_services(text: str) -> Services:
-    """Raises `UsageError`."""
+    """Reads the lines. Raises `UsageError`."""
     found: dict[str, ServiceUrl | None] = {}
     for line in text.splitlines():
         domain, url = split_domain(line)
@@ -46,28 +46,28 @@ def parse_services(text: str) -> Services:
 
 
 def split_domain(text: str) -> tuple[str, str]:
-    """``new.example=…`` → domain and the rest; without a domain "" and all of it."""
+    """Splits ``new.example=…`` into the domain and the rest; without a domain returns "" and the whole text."""
     if matched := _OF_DOMAIN.fullmatch(text):
         return matched[1].strip().lower().removeprefix("@"), matched[2]
     return "", text
 
 
 def sealed_together(secrets: Mapping[str, Secret]) -> Secret:
-    """The secrets by domain as one."""
+    """Joins the secrets by domain into one."""
     if set(secrets) <= {""}:
         return secrets.get("", Secret(""))
     return Secret(json.dumps({domain: secret.reveal() for domain, secret in secrets.items()}))
 
 
 def secret_of(services: Services, domain: str, together: Secret) -> Secret:
-    """The one for this domain."""
+    """Returns this domain's secret out of those that `sealed_together` joined."""
     if set(services.by_domain) <= {""}:
         return together
     return Secret(json.loads(together.reveal()).get(domain, ""))
 
 
 def written(urls: Sequence[str]) -> str:
-    """What `parse_services` reads. Raises `UsageError`."""
+    """Joins the URLs into the lines that `parse_services` reads. Raises `UsageError`."""
     if any(len(url.splitlines()) > 1 for url in urls):
         raise UsageError("--accounts: holds a line break")
     return "\n".join(url.strip() for url in urls if url.strip())

@@ -1,6 +1,6 @@
 """Stalwart from 0.16 on: accounts are objects of its JMAP (RFC 8620) under the capability `urn:stalwart:jmap`.
 
-Everything is answered with 200; what was refused stands in `notCreated`. Lists are objects with "0", "1", … for keys.
+It answers every request with 200; refusals stand in `notCreated`. Lists are objects with "0", "1", … for keys.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _TAKEN: Final = ("primaryKeyViolation", "alreadyExists")
 
 
 class Stalwart(LooksFirst):
-    """One Stalwart."""
+    """A Stalwart server."""
 
     def _find(self, account: NewAccount) -> bool:
         needs_address(account)
@@ -75,7 +75,7 @@ class Stalwart(LooksFirst):
         )
 
     def _search(self, kind: str, filter_: dict[str, Any], properties: list[str]) -> list[Any]:
-        """What the filter finds: it may find more than what is just so."""
+        """Returns the objects that the filter finds, which may be more than those that match exactly."""
         query, get = f"x:{kind}/query", f"x:{kind}/get"
         found = self._calls(
             [query, {"filter": filter_}, "q"],
@@ -88,7 +88,7 @@ class Stalwart(LooksFirst):
         return self._calls([method, arguments, "c1"])
 
     def _calls(self, *calls: list[Any]) -> Any:
-        """What the last of them answered."""
+        """Makes the calls in one request. Returns the answer to the last."""
         answer = self._api.ask("POST", "jmap", json={"using": _USING, "methodCalls": list(calls)})
         said = first(answer.body, "methodResponses")
         if answer.status != 200 or not isinstance(said, list) or not said:

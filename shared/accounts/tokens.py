@@ -1,5 +1,5 @@
-"""Tokens of Google and Microsoft for their directories: httpx2 auth that asks the vendors' libraries, which keep a token
-until it is about to run out."""
+"""Tokens for the directories of Google and Microsoft: httpx2 auth that asks the vendors' libraries, which keep a token
+until shortly before it expires."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ _ADVICE: Final = "correct --accounts-secret-file and what the administrator gran
 
 
 class Bearer(httpx2.Auth):
-    """Every request carries what `token` gives; that may raise `Halted`."""
+    """Adds the token that `token` returns to every request. `token` may raise `Halted`."""
 
     def __init__(self, token: Callable[[], str]) -> None:
         self._token = token
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """As httpx2 says."""
+        """Implements `httpx2.Auth`."""
         request.headers["Authorization"] = f"Bearer {self._token()}"
         yield request
 
 
 def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Callable[[], str]:
-    """A service account with domain-wide delegation, acting as `administrator`. Raises `ValueError` for a key that is
-    none."""
+    """Returns a function that gives tokens for a service account with domain-wide delegation, acting as
+    `administrator`. Raises `ValueError` for an invalid key."""
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.auth.transport.requests import Request
     from google.oauth2.service_account import Credentials
@@ -51,8 +51,8 @@ def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Call
 
 
 def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) -> Callable[[], str]:
-    """An app registration's client credentials: `client_id`, and `client_secret` or a certificate (`private_key` and
-    `thumbprint`)."""
+    """Returns a function that gives tokens for the client credentials of an app registration: `client_id`, and
+    `client_secret` or a certificate (`private_key` and `thumbprint`)."""
     import msal
     from requests import RequestException
 
@@ -62,7 +62,7 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
 
     def token() -> str:
         try:
-            if not made:  # MSAL asks the tenant about itself here
+            if not made:  # here MSAL requests the tenant's metadata
                 authority = f"https://login.microsoftonline.com/{tenant}"
                 made.append(
                     msal.ConfidentialClientApplication(
@@ -72,7 +72,7 @@ def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) ->
             found = made[0].acquire_token_for_client([GRAPH_SCOPE])
         except RequestException as error:
             raise Halted(unreachable(shown, error)) from error
-        except ValueError as error:  # an unknown tenant, a key that is none
+        except ValueError as error:  # an unknown tenant, or an invalid key
             raise Halted(_refused(shown, str(error))) from error
         if "access_token" not in found:
             raise Halted(_refused(shown, str(found.get("error_description") or found.get("error"))))

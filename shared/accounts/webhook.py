@@ -1,8 +1,8 @@
-"""A signed POST for each account; the hook's twin over HTTP.
+"""A signed POST for each account: the hook's counterpart over HTTP.
 
 Mailhaul-Timestamp: 1764201600
 Mailhaul-Signature: v1=<hex of HMAC-SHA256(secret, timestamp "." body)>
-Idempotency-Key: <the same for the same account>
+Idempotency-Key: <the same for the same action and account>
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from shared.accounts.said import outcome_of, request_of
 from shared.credentials import Secret
 from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Rejected
 
-#: Status → result. What is not here is a rejection; 429, 5xx, 401 and 403 mean what they always mean.
+#: Status → result. Any other status is a rejection; 429, 5xx, 401 and 403 mean the same as for every API.
 RESULTS: Final[Mapping[int, str]] = {201: "created", 200: "adopted", 409: "adopted", 404: "missing"}
 
 
 class Webhook:
-    """One address."""
+    """The webhook at one address."""
 
     def __init__(
         self, api: Api, secret: Secret, *, settling_seconds: float, now: Callable[[], float] = time.time
@@ -33,7 +33,7 @@ class Webhook:
         self.settling_seconds = settling_seconds
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """As the port says."""
+        """Makes the account as `AccountService.ensure` says."""
         intend()
         outcome = self._ask("ensure", account)
         if isinstance(outcome, Missing):
@@ -41,12 +41,12 @@ class Webhook:
         return outcome
 
     def look(self, account: NewAccount) -> Looked:
-        """As the port says."""
+        """Looks for the account as `AccountService.look` says."""
         outcome = self._ask("look", account)
         return Missing() if isinstance(outcome, Created) else outcome
 
     def close(self) -> None:
-        """As the port says."""
+        """Closes the connections."""
         self._api.close()
 
     def _ask(self, action: str, account: NewAccount) -> Created | Adopted | Missing | Any:
@@ -68,5 +68,5 @@ class Webhook:
 
 
 def signature(secret: Secret, stamp: str, body: bytes) -> str:
-    """HMAC-SHA256 over time stamp, a dot and the body, in hex."""
+    """Returns the HMAC-SHA256 over time stamp, a dot and the body, in hex."""
     return hmac.new(secret.reveal().encode(), stamp.encode() + b"." + body, hashlib.sha256).hexdigest()

@@ -1,7 +1,7 @@
-"""Yandex 360's directory: accounts are created on the older host (`api360.yandex.net`), looked for on the newer one.
+"""Yandex 360's directory: accounts are created on the older host (`api360.yandex.net`), and looked up on the newer one.
 
-The mailbox comes a little after the account, and nothing says when: a refused sign-in is waited out. IMAP is to be
-allowed for the organisation, by its administrator, beforehand.
+The mailbox comes a little after the account, and nothing says when, so a refused sign-in is waited out. The
+organisation's administrator must allow IMAP beforehand.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from shared.model.accounts import Rejected
 
 API: Final = "https://api360.yandex.net"
 DIRECTORY: Final = "https://cloud-api.yandex.net"
-#: What everybody belongs to.
+#: The department that every user belongs to.
 _ROOT_DEPARTMENT: Final = 1
 
 
 class Yandex360(LooksFirst):
-    """One organisation."""
+    """An organisation in Yandex 360."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class Yandex360(LooksFirst):
         wanted = {
             "nickname": account.user,
             "departmentId": self._department,
-            # Both are asked for: a person without a name is called like the account.
+            # The API requires both names: a person without a name gets the account's.
             "name": {"first": account.first_name or account.user, "last": account.last_name or account.user},
             "displayName": account.display_name,
             "password": account.password.reveal(),

@@ -1,8 +1,8 @@
-"""Metrics: the only room that names prometheus_client.
+"""Metrics: the only package that imports prometheus_client.
 
-Workers count events (`WorkerMetrics` is a `shared.events.Listener`), the coordinator alone exports what the store holds
+Workers count events (`WorkerMetrics` is a `shared.events.Listener`). Only the coordinator exports what the store holds
 (`CoordinatorMetrics`), so that a sum over processes never counts a shared fact twice. Every label has a fixed, small
-set of values, all of them born at zero: no address, folder, host or import id is ever a label.
+set of values, and every value starts at zero: no address, folder, host or import id is ever a label.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the store holds, as the coordinator that leads sees it."""
+"""The metrics of what the store holds, exported by the coordinator that leads."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 
 
 class CoordinatorMetrics(ProcessMetrics):
-    """What the store holds. Only the coordinator that leads publishes it; one that stands by shows `mailhaul_leader`
-    0."""
+    """The metrics of what the store holds. Only the coordinator that leads publishes them; a standby shows
+    `mailhaul_leader` 0."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,18 +60,18 @@ class CoordinatorMetrics(ProcessMetrics):
             self._rung.labels(kind)
 
     def publish_leader(self, leads: bool) -> None:
-        """Whether this process leads. Who does not, shows nothing of the shared state but zeros."""
+        """Publishes whether this process leads. A standby shows zeros in place of the shared state."""
         self._leader.set(int(leads))
         if not leads:
             self.publish_imports({}, {}, 0, 0)
             self.publish_queue(units={}, depths={}, workers=0, holds=0, owing=0, behind=0)
             self.publish_waiting(0.0)
             self.publish_jobs({}, {})
-            # A standby looks at nothing, and nobody shall be woken by that.
+            # A standby does not look at Redis, and that must raise no alert.
             self.publish_redis(Condition(aof=True, aof_well=True))
 
     def publish_store(self, up: bool) -> None:
-        """Whether the state store answers."""
+        """Publishes whether the state store answers."""
         self._store.set(int(up))
 
     def publish_imports(
@@ -82,7 +82,7 @@ class CoordinatorMetrics(ProcessMetrics):
         size_bytes: int,
         eta_seconds: float | None = None,
     ) -> None:
-        """Requests and what is left of them."""
+        """Publishes the imports, and what is left of those that run."""
         self._eta.set(math.nan if eta_seconds is None else eta_seconds)
         for state in ImportState:
             self._imports.labels(state).set(imports.get(state, 0))
@@ -101,7 +101,7 @@ class CoordinatorMetrics(ProcessMetrics):
         owing: int,
         behind: int,
     ) -> None:
-        """What waits, and for whom."""
+        """Publishes the units and jobs that wait, the workers, and what is kept from being served."""
         for state in ("ready", "delayed", "leased"):
             self._units.labels(state).set(units.get(state, 0))
         for kind in UnitKind:
@@ -112,24 +112,24 @@ class CoordinatorMetrics(ProcessMetrics):
         self._behind.set(behind)
 
     def publish_waiting(self, oldest_seconds: float) -> None:
-        """How long the mailbox that waits longest was given nothing."""
+        """Publishes how long the mailbox that waits longest was given nothing, seconds."""
         self._oldest.set(oldest_seconds)
 
     def publish_jobs(self, unacked: Mapping[UnitKind, int], dead: Mapping[UnitKind, int]) -> None:
-        """Dramatiq's side of it."""
+        """Publishes Dramatiq's jobs: those taken and not acknowledged, and dead letters."""
         for kind in UnitKind:
             self._unacked.labels(kind).set(unacked.get(kind, 0))
             self._dead.labels(kind).set(dead.get(kind, 0))
 
     def publish_redis(self, found: Condition) -> None:
-        """How the state store is."""
+        """Publishes the condition of the state store."""
         self._memory.set(found.memory_used)
         self._memory_limit.set(found.memory_limit)
         self._aof.set(int(found.aof is not False and found.aof_well is not False))
         self._skew.set(found.skew_seconds)
 
     def count_turn(self, *, seconds: float, expired: int, rung: Iterable[UnitKind]) -> None:
-        """What one turn did."""
+        """Counts one turn of the coordinator, with the leases that expired and the jobs that it enqueued."""
         self._tick.observe(seconds)
         self._expired.inc(expired)
         for kind in rung:

@@ -1,4 +1,4 @@
-"""/metrics, /healthz and /readyz of a process."""
+"""Serves /metrics, /healthz and /readyz of a process."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-#: (whether it is well, in words)
+#: A check of health: returns (whether the process is healthy, why, in words).
 Health = Callable[[], tuple[bool, str]]
 
 
 class _Server(ThreadingHTTPServer):
-    # Without it the name of the host is looked up at every start.
+    # The base class would look up the name of the host at every start.
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
@@ -36,8 +36,8 @@ def start_http(
     ready: Health | None = None,
     ports: int = 1,
 ) -> ThreadingHTTPServer:
-    """Serves /metrics, /healthz and /readyz from a thread; port 0 takes a free one (`server_port` says which), another
-    the first free one of `ports` from there on. Raises OSError when all are taken."""
+    """Serves /metrics, /healthz and /readyz from a thread. Port 0 takes a free one (`server_port` says which), any
+    other the first free one of `ports` from there on. Raises OSError when all are taken."""
     answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
         "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
         "/healthz": lambda: _said(health),
@@ -59,7 +59,7 @@ def start_http(
             self.wfile.write(body)
 
         def log_message(self, format: str, *args: object) -> None:
-            """A scrape is nothing to log."""
+            """Logs nothing: a scrape is not worth a line."""
 
     for place in range(port, port + ports):
         try:

@@ -1,4 +1,4 @@
-"""What every process says of itself."""
+"""The metrics that every process exports."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SCRIPT_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.
 
 
 class ProcessMetrics:
-    """What every process says of itself."""
+    """The metrics that every process exports."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -31,7 +31,7 @@ class ProcessMetrics:
         self._scripts = {name: seconds.labels(name) for name in NAMES}
 
     def observe_script(self, script: str, seconds: float) -> None:
-        """`observe` of the store."""
+        """Times a round trip to the store; it is the store's `observe`."""
         self._scripts[script].observe(seconds)
 
 

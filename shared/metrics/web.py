@@ -1,4 +1,4 @@
-"""What the web process did."""
+"""The metrics of the web process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
 
 
 class WebMetrics(ProcessMetrics):
-    """Requests by how they were answered; never by their path, which names imports and mailboxes."""
+    """The requests by the status of their answer; never by their path, which names imports and mailboxes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class WebMetrics(ProcessMetrics):
             self._requests.labels(status)
 
     def observe_request(self, status: int, seconds: float) -> None:
-        """One answer has begun."""
+        """Counts a request whose answer has begun."""
         name = f"{status // 100}xx"
         self._requests.labels(name if name in CLASSES else "2xx").inc()
         self._seconds.observe(seconds)

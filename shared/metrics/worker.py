@@ -1,4 +1,4 @@
-"""What one worker process did."""
+"""The metrics of a worker process."""
 
 from __future__ import annotations
 
@@ -31,14 +31,15 @@ _SIDED = (
     "auth_refused", "logins_stopped", "tls", "over_quota", "takes_nothing", "throttled", "unreachable", "connection_lost",
     "protocol", "wrong_protocol", "folder_changed", "folder_refused", "refused",
 )  # fmt: skip
-#: How a unit may end: the codes of `worker.failures`, and what is no failure. Anything else counts as "other".
+#: The results of a unit: the codes of `worker.failures`, and those that are no failure. Any other result counts as
+#: "other".
 UNIT_RESULTS = (
     "finished", "in_doubt", "control", "lease_lost", "store_unreachable",
     "account_rejected", "account_waiting", "credentials_missing", "ledger_conflict", "rate_waiting",
     "same_mailbox", "perhaps_swapped", "destination_foreign_writer",
     "fault", "other", *(f"{side}_{code}" for side in _SIDES for code in _SIDED),
 )  # fmt: skip
-#: How a login may end; the keys are the error types of `shared.errors`.
+#: Error type of `shared.errors`, or "ok", "unreachable", "other" → the result of a login.
 LOGIN_RESULTS: Mapping[str, str] = {
     "ok": "ok",
     "unreachable": "unreachable",
@@ -72,7 +73,7 @@ _LOGIN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 6
 
 
 class WorkerMetrics(ProcessMetrics):
-    """What one worker process did. Call it with each event."""
+    """The metrics of a worker process. The worker calls the object with each event."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,7 +128,7 @@ class WorkerMetrics(ProcessMetrics):
             buckets=_COMMAND_SECONDS,
             registry=registry,
         )
-        # Looked up once: these are counted for every group.
+        # The labels are looked up once, since commands are timed for every group.
         self._commands = {(side, name): commands.labels(side, name) for side in _SIDES for name in IMAP_COMMANDS}
         self._connections = Gauge(
             "mailhaul_imap_connections", "Signed-in connections now.", ["side"], registry=registry
@@ -168,7 +169,7 @@ class WorkerMetrics(ProcessMetrics):
             self._mismatch.labels(what)
 
     def watch_lanes(self, lanes: int, busy: Callable[[], float]) -> None:
-        """How many lanes there are, and whom to ask how many are at work."""
+        """Publishes how many lanes there are; `busy` returns how many are at work."""
         self._lanes.set(lanes)
         self._busy.set_function(busy)
 

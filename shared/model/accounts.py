@@ -1,4 +1,4 @@
-"""Accounts at the destination: who they are for, and what became of asking for one."""
+"""Accounts at the destination: the people they are for, and the outcomes of asking a service for one."""
 
 from __future__ import annotations
 
@@ -8,56 +8,56 @@ from enum import StrEnum
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """What a manifest says of the person whom an account is made for."""
+    """The person whom an account is made for, as the manifest describes them."""
 
     #: "" when not given.
     first_name: str = ""
     #: "" when not given.
     last_name: str = ""
-    #: Room for mail, in bytes; None for what is usual there.
+    #: Room for mail, in bytes; None for the service's default.
     quota_bytes: int | None = None
 
 
 class AccountState(StrEnum):
-    """What is known of a mailbox's account at the destination."""
+    """The known state of a mailbox's account at the destination."""
 
-    #: Nobody asked: it is expected to be there.
+    #: No service was asked: the account is expected to exist.
     UNKNOWN = ""
-    #: Written down before it is asked for: after a crash, one that is there is ours.
+    #: About to be asked for: after a crash, an account that exists is ours.
     CREATING = "creating"
-    #: Made by us.
+    #: Made by a worker.
     CREATED = "created"
-    #: There before us; nothing of it was changed.
+    #: The account existed before; it was not changed.
     ADOPTED = "adopted"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Created:
-    """The account was not there and is now."""
+    """The account did not exist, and was made."""
 
-    #: How long to leave it alone before the first sign-in, seconds.
+    #: How long to wait before the first sign-in, seconds.
     ready_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Adopted:
-    """The account was there already; nothing of it was changed."""
+    """The account existed already; it was not changed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Missing:
-    """The account is not there: it would be created."""
+    """The account does not exist: it would be created."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Retry:
-    """To be asked again later. This is waiting, not failing."""
+    """The service is to be asked again later. This counts as waiting, not as a failure."""
 
-    #: From now, seconds.
+    #: When to ask again, seconds from now.
     after_seconds: float
-    #: Why, in words for a person.
+    #: The reason, in words for a person.
     why: str
-    #: Whether the service asks everybody to wait, not just for this account.
+    #: Whether the service asks to wait for all accounts, not just for this one.
     everyone: bool = False
     #: Whether the service answered at all.
     reached: bool = True
@@ -65,15 +65,15 @@ class Retry:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rejected:
-    """It will not be made until a person changes something."""
+    """The account will not be made until a person changes something."""
 
-    #: Why, in the service's own words where it has some.
+    #: The reason, in the service's own words where it has some.
     reason: str
-    #: What to do; "" when the reason says it.
+    #: What to do; "" when the reason says so.
     advice: str = ""
 
 
-#: What asking for an account may end with.
+#: The outcomes of asking for an account.
 Ensured = Created | Adopted | Retry | Rejected
-#: What looking for an account may find.
+#: The outcomes of looking for an account.
 Looked = Missing | Adopted | Retry | Rejected

@@ -1,6 +1,8 @@
-"""What a mailbox's secrets are bound to: all that the state store says of whom they are shown to, and of whose mail goes where.
+"""The binding of a mailbox's secrets: to everything in the state store that says to which server they are shown, and
+whose mail goes where.
 
-Who can write to the state store, but not seal, could otherwise turn a stored password to a server of their own. Pure.
+Without it, an attacker who can write to the state store, but cannot seal, could direct a stored password to a server of
+their own. Pure.
 """
 
 from __future__ import annotations
@@ -14,8 +16,9 @@ from shared.model.sign_in import SignIn
 
 
 def bound_to(request: Import, mailbox: Mailbox) -> str:
-    """A digest over both ends (protocol, host, port, TLS mode, CA file, pin, guard, login), the import, and how each side is
-    signed in to. It goes into what is sealed for the mailbox, and is computed anew from the store whenever that is opened."""
+    """Returns a digest over both ends (protocol, host, port, TLS mode, CA file, pin, guard, login), the import, and how
+    each side is signed in to. It is sealed with the mailbox's secrets, and computed anew from the store whenever they
+    are opened."""
     ends = [
         _end(mailbox.source, request.options.source_sign_in),
         _end(mailbox.destination, request.options.destination_sign_in),
@@ -25,5 +28,5 @@ def bound_to(request: Import, mailbox: Mailbox) -> str:
 
 
 def _end(account: Account, sign_in: SignIn) -> object:
-    # The own way of an account is what it signs in with where it has a password; the shared way is sealed apart.
+    # An account with a password of its own signs in by the own way; the shared way is sealed separately.
     return [asdict(account.endpoint), account.login, sign_in.own.text]

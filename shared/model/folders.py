@@ -12,37 +12,37 @@ from shared.uids import UidSet
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + withheld + pending =
-    messages`."""
+    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + withheld + pending
+    = messages`."""
 
-    #: Source messages of the snapshot, as many as the server counts.
+    #: Source messages of the snapshot, as the server counts them.
     messages: int = 0
-    #: Their size in bytes, as the source says.
+    #: Size of these messages in bytes, as the source says.
     size_bytes: int = 0
     #: Messages by outcome.
     outcomes: Mapping[Outcome, int] = field(default_factory=dict)
-    #: Messages that the source counts and did not show in the last pass: nobody knows what they are.
+    #: Messages that the source counts and did not show in the last pass: nothing else is known of them.
     withheld: int = 0
     #: Folders that the source listed and did not let be read in the last pass.
     unreadable: int = 0
     #: Bytes of messages that have an outcome.
     done_bytes: int = 0
-    #: Messages of which the destination holds other content than was sent.
+    #: Messages whose content at the destination differs from what was sent.
     altered: int = 0
-    #: Messages of which the destination changed the form only: line ends, a final line end, the date.
+    #: Messages whose form only was changed by the destination: line ends, a final line end, the date.
     normalised: int = 0
-    #: Messages that have another internal date than the source tells, since it tells none or one that cannot be held.
+    #: Messages whose internal date differs from the source's, since the source gave none or one that cannot be stored.
     dates_changed: int = 0
-    #: Messages that are to be read back whole, since servers are known to change what is in them.
+    #: Messages that are to be read back whole, since they hold bytes that servers are known to change.
     watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.
     missing: int = 0
-    #: Of an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a retry, or
-    #: when a folder is planned anew.
+    #: For an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a
+    #: retry, or when a folder is planned anew.
     ever: Mapping[Outcome, int] = field(default_factory=dict)
-    #: Their bytes.
+    #: Bytes of the messages in `ever`.
     ever_bytes: int = 0
 
     @property
@@ -54,23 +54,23 @@ class Tally:
         return self.outcomes.get(outcome, 0)
 
 
-#: How the note of a folder begins that the source lists and does not let be read.
+#: The beginning of the note on a folder that the source lists and does not let be read.
 UNREADABLE = "cannot be read at the source"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folder:
-    """One folder of one mailbox, as planned."""
+    """A folder of a mailbox, as planned."""
 
     #: Stable: hash of mailbox and source name.
     folder_id: str
-    #: The mailbox it belongs to.
+    #: The mailbox that the folder belongs to.
     mailbox_id: str
     #: The source's own name, raw bytes.
     source_name: bytes
     #: The destination's name, raw bytes as sent.
     destination_name: bytes
-    #: For people: decoded, "/" between levels.
+    #: The name for people: decoded, "/" between levels.
     display: str
     #: UIDVALIDITY of the source folder in the snapshot.
     uidvalidity: int = 0
@@ -84,51 +84,52 @@ class Folder:
     destination_uidvalidity: int = 0
     #: UIDNEXT of the destination folder when it was first planned: lower UIDs are not ours, unless adopted.
     destination_uidnext: int = 1
-    #: Messages that the destination folder held then.
+    #: Messages that the destination folder held when it was first planned.
     destination_messages: int = 0
     #: How many plans in a row found another destination folder than the plan before (another UIDVALIDITY).
     remade: int = 0
-    #: UIDNEXT of the destination folder when this pass was planned: what somebody else brings from here on is a reason to stop.
-    #: 0 where an older version planned it.
+    #: UIDNEXT of the destination folder when this pass was planned: mail that another writer brings from here on is a
+    #: reason to stop. 0 where an older version planned the folder.
     accounted: int = 0
-    #: Why it was renamed or left out; "" when neither.
+    #: Why the folder was renamed or left out; "" when it was neither.
     note: str = ""
-    #: Why messages of it were skipped, and how many, for people; "" when none were.
+    #: Why messages of the folder were skipped, and how many, for people; "" when none were.
     skipped: str = ""
-    #: Source UIDs below `uidnext` that the source did not show although it counts more messages: they are looked for again in each
-    #: pass. Empty where it shows what it counts.
+    #: Source UIDs below `uidnext` that the source did not show although it counts more messages: each pass looks for
+    #: them again. Empty where the source shows what it counts.
     hidden: UidSet = UidSet()
-    #: Source UIDs that were sent again since the first append was in doubt and they were not found: verification looks for
-    #: second copies of these for as long as the folder is known.
+    #: Source UIDs that were sent again, since their first append was in doubt and they were not found: verification
+    #: looks for second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()
     #: When `doubts` last grew, by the store's clock, seconds since the epoch; 0 before.
     doubted_at: float = 0.0
-    #: Source UIDs whose copies were removed at the destination, by a person's will: verification does not miss them.
+    #: Source UIDs whose copies were removed at the destination, which an operator accepted: verification does not
+    #: report them as missing.
     accepted: UidSet = UidSet()
-    #: Ledger entries that the destination was not yet seen to hold.
+    #: Ledger entries whose messages verification has not yet seen at the destination.
     unchecked: int = 0
-    #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when it was last verified; "" before.
+    #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when the folder was last verified; "" before.
     verified: str = ""
 
     @property
     def unreadable(self) -> bool:
-        """Whether the source listed it and did not let it be read in the last pass."""
+        """Tells whether the source listed the folder and did not let it be read in the last pass."""
         return self.note.startswith(UNREADABLE)
 
 
 def short(folder: Folder, tally: Tally) -> str:
-    """How much of a folder the source shows, in words; "" where it shows what it counts."""
+    """Says how much of a folder the source shows; "" where it shows all that it counts."""
     if not tally.withheld:
         return ""
     return f"shows {folder.source_messages - tally.withheld:,} of {folder.source_messages:,} messages"
 
 
-#: So many ranges of UIDs are named in a line.
+#: The most ranges of UIDs that are named in a line.
 _NAMED_RANGES: Final = 50
 
 
 def gone(uids: UidSet) -> str:
-    """Which messages are missing, in words. A line holds so many ranges; the report names each."""
+    """Says which messages are missing. A line names at most `_NAMED_RANGES` ranges; the report names all."""
     if len(uids) == 1:
         uid = uids.low
         return f"UID {uid} of the source is no longer in the destination folder"

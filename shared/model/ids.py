@@ -1,4 +1,4 @@
-"""Ids that are the same whenever the same thing is asked for, so that doing it again goes on with it."""
+"""Ids that are the same whenever the same thing is asked for, so that repeating a request continues it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.uids import UidSet
 
 #: Ports at which one server speaks IMAP and POP3.
 _MAIL_PORTS = frozenset({143, 993, 110, 995})
-#: What a machine calls itself.
+#: The name that a machine has for itself.
 LOCAL = "localhost"
 _LOCAL_NAMES = frozenset({LOCAL, "127.0.0.1", "::1", "localhost.localdomain"})
 
@@ -20,49 +20,51 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def import_id(name: str, source: Endpoint, destination: Endpoint) -> str:
-    """The same request always gets the same id: running it again goes on with it."""
+    """Returns the import's id. The same request always gets the same id: running it again continues it."""
     return _digest("import", name, source.url, destination.url)
 
 
 def mailbox_id(import_: str, source_login: str, destination_login: str, server: str = "") -> str:
-    """The same row always gets the same id. `server`: URL of the source, where it is not that of the import."""
+    """Returns the id of a row. The same row always gets the same id. `server` is the URL of the source, where it is not
+    that of the import."""
     return _digest("mailbox", import_, source_login, destination_login, *filter(None, [server]))
 
 
 def server_key(endpoint: Endpoint) -> str:
-    """The server behind an endpoint, whatever its protocol: the host in lower case, with its port only where that is none of the
-    usual ones. Two names of one server are two keys."""
+    """Returns the key of the server behind an endpoint, whatever its protocol: the host in lower case, with its port
+    only where that is none of the usual ones. Two names of one server give two keys."""
     host = endpoint.host.rstrip(".").lower()
     host = LOCAL if host in _LOCAL_NAMES else host
     return host if endpoint.port in _MAIL_PORTS else f"{host}:{endpoint.port}"
 
 
 def folded(login: str, *, case_sensitive: bool = False) -> str:
-    """A login as nearly all servers compare it: without regard to capitals."""
+    """Returns a login as nearly all servers compare it: without regard to capitals."""
     return login if case_sensitive else login.casefold()
 
 
 def account_key(account: Account, *, case_sensitive: bool = False) -> str:
-    """The same mailbox of the same server always gets the same key, however its login is spelled and whichever door is used."""
+    """Returns the key of an account. The same mailbox of the same server always gets the same key, however its login is
+    spelled and whichever protocol or usual port is used."""
     login = folded(account.login, case_sensitive=case_sensitive)
     return _digest("account", server_key(account.endpoint), login)
 
 
 def folder_id(mailbox: str, source_name: bytes) -> str:
-    """The same folder always gets the same id."""
+    """Returns the id of a folder. The same folder always gets the same id."""
     return _digest("folder", mailbox, source_name)
 
 
 def batch_id(folder: str, uidvalidity: int, uids: UidSet) -> str:
-    """Planning the same UIDs twice makes the same batch."""
+    """Returns the id of a batch: planning the same UIDs twice makes the same batch."""
     return _digest("batch", folder, str(uidvalidity), str(uids))
 
 
 def part_id(unit: str, uids: UidSet) -> str:
-    """A batch made out of another one: a half of it, or messages of a folder that are tried again."""
+    """Returns the id of a batch made out of another one: a half of it, or messages of a folder that are tried again."""
     return _digest("part", unit, str(uids))
 
 
 def route_id(source: Endpoint, destination: Endpoint) -> str:
-    """Mailboxes between the same two servers share their limits and their queue."""
+    """Returns the id of a pair of servers, whose mailboxes share a queue."""
     return _digest("route", source.url, destination.url)

@@ -1,4 +1,4 @@
-"""What became of messages: outcomes, ledger entries, audits."""
+"""The outcomes of messages: ledger entries, notes, audits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from shared.lifecycle import Outcome
 from shared.uids import Record, UidSet
 
-#: What a note says → the counter of messages that have it.
+#: The kind of a note → the counter of messages that have it.
 COUNTED: Final = {
     "altered": "altered",
     "normalised": "normalised",
@@ -18,7 +18,7 @@ COUNTED: Final = {
     "date_clamped": "dates_changed",
     "date_unusable": "dates_changed",
 }
-#: What verification finds anew each time that it reads a folder.
+#: The kinds of notes that verification finds anew each time it reads a folder.
 AUDITED: Final = ("altered", "normalised", "missing", "watched")
 
 
@@ -28,10 +28,10 @@ class Note:
 
     #: UID at the source.
     uid: int
-    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", "undone" (a second copy was removed), or "accepted" (it was removed
-    #: at the destination, by a person's will).
+    #: An `Outcome`, one of `COUNTED` or `AUDITED`, "odd", "undone" (a second copy was removed), or "accepted" (the copy
+    #: was removed at the destination, which an operator accepted).
     what: str
-    #: Why, in words for a person.
+    #: The reason, in words for a person.
     reason: str
     #: Message-ID; "" when unknown.
     message_id: str = ""
@@ -43,57 +43,57 @@ class Note:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settled:
-    """What became of one group: goes into the ledger in one piece and clears its intent."""
+    """The outcomes of a group. They enter the ledger in one step, which also clears the group's intent."""
 
-    #: The intent that this clears; "" for messages that had none (skipped, vanished, adopted).
+    #: The intent that is cleared; "" for messages that had none (skipped, vanished, adopted).
     intent_id: str = ""
-    #: What was copied (or found): source and destination UIDs.
+    #: The messages that were copied (or found): source and destination UIDs.
     records: tuple[Record, ...] = ()
     #: Outcome of the records: copied or already_present.
     outcome: Outcome = Outcome.COPIED
     #: Source UIDs that got an outcome without a copy, by outcome.
     others: Mapping[Outcome, UidSet] = field(default_factory=dict)
-    #: Bytes that this group closes.
+    #: Bytes of the messages that got their outcome here.
     size_bytes: int = 0
     #: Sum of `shared.fingerprint.mark` over the records, modulo its MODULUS.
     digest: int = 0
-    #: What a person should know of single messages.
+    #: Notes on single messages.
     notes: tuple[Note, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LedgerEntry:
-    """One batch's part of a folder's ledger."""
+    """A batch's part of a folder's ledger."""
 
     #: The batch, or "adopted.<uidnext>".
     name: str
-    #: What became what.
+    #: Source UIDs and the destination UIDs that they became.
     records: tuple[Record, ...]
-    #: Sum of the marks.
+    #: Sum of the messages' marks.
     digest: int
-    #: The destination was read back after the last record and showed just this.
+    #: Whether the destination was read back after the last record and showed exactly these messages.
     checked: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Audit:
-    """What verification found in one folder."""
+    """The findings of a verification in one folder."""
 
     #: The folder.
     folder_id: str
-    #: What `Folder.verified` shall be.
+    #: The new value of `Folder.verified`.
     verified: str
-    #: Ledger entries whose digest is now known better, by name.
+    #: Corrected digests of ledger entries, by name.
     digests: Mapping[str, int] = field(default_factory=dict)
-    #: Names of ledger entries that the destination was seen to hold as they stand.
+    #: Names of ledger entries whose messages were seen at the destination as they stand.
     checked: tuple[str, ...] = ()
-    #: Messages of which the destination holds other content.
+    #: Messages whose content at the destination differs.
     altered: int = 0
-    #: Messages of which the destination changed the form only.
+    #: Messages whose form only was changed by the destination.
     normalised: int = 0
     #: Messages that are still to be read back whole.
     watched: int = 0
     #: Messages of the ledger that the destination does not show.
     missing: int = 0
-    #: What a person should know of single messages; of what is `AUDITED`, all there is to say of the folder.
+    #: Notes on single messages; those of kinds in `AUDITED` replace all earlier ones of the folder.
     notes: tuple[Note, ...] = ()

@@ -1,4 +1,4 @@
-"""What is asked for: endpoints, accounts, imports and their mailboxes."""
+"""The nouns of a request: endpoints, accounts, imports and their mailboxes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from shared.model.sign_in import SignIn
 
 
 class Tls(StrEnum):
-    """How the connection is protected."""
+    """The protection of a connection."""
 
     #: TLS from the first byte (RFC 8314).
     IMPLICIT = "tls"
-    #: Upgraded by STARTTLS before signing in; never without.
+    #: Upgraded by STARTTLS before signing in; without the upgrade there is no sign-in.
     STARTTLS = "starttls"
     #: Plain text: loopback only, unless allowed explicitly.
     NONE = "none"
@@ -24,7 +24,7 @@ class Tls(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Endpoint:
-    """Where a server is and how it is spoken to."""
+    """A server, and how to connect to it."""
 
     #: "imap" or, only at the source, "pop3".
     protocol: str = "imap"
@@ -32,18 +32,19 @@ class Endpoint:
     host: str
     #: TCP port.
     port: int
-    #: How the connection is protected.
+    #: The protection of the connection.
     tls: Tls
     #: CA file to trust instead of the system's; "" for the system's.
     ca_file: str = ""
-    #: SHA-256 of the certificate that is accepted whatever it says, hex; "" for none.
+    #: SHA-256 (hex) of the one certificate that is accepted, whatever its contents; "" for none.
     certificate_sha256: str = ""
-    #: Whether it was named by a stranger, through page or API: then only what `shared.reach` allows is connected to.
+    #: Whether the endpoint came from outside, through page or API: then workers connect only to what `shared.reach`
+    #: allows.
     guarded: bool = False
 
     @property
     def url(self) -> str:
-        """As on the command line: ``imaps://host:993``; of `BY_ROW` only a word."""
+        """Returns the URL as on the command line, ``imaps://host:993``; for `BY_ROW` only a word."""
         if not self.host:
             return "by row"
         scheme = {Tls.IMPLICIT: f"{self.protocol}s", Tls.STARTTLS: f"{self.protocol}+starttls", Tls.NONE: self.protocol}
@@ -51,23 +52,23 @@ class Endpoint:
         return f"{scheme[self.tls]}://{host}:{self.port}"
 
 
-#: The source of an import whose rows name a server each. Nobody connects to it.
+#: The source of an import whose rows each name a server. Nothing connects to it.
 BY_ROW: Final = Endpoint(host="", port=0, tls=Tls.IMPLICIT)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
-    """One login at one endpoint."""
+    """A login at an endpoint."""
 
-    #: Where.
+    #: The endpoint.
     endpoint: Endpoint
-    #: Who, as sent to the server.
+    #: The login as sent to the server.
     login: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Options:
-    """What the request asks for beside the list of mailboxes."""
+    """The options of a request, beside its list of mailboxes."""
 
     #: Globs of source folders to take (display names, "/" between levels); empty: all.
     include: tuple[str, ...] = ()
@@ -102,7 +103,7 @@ class Options:
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"
-    #: What makes the accounts at the destination, as given to `--accounts`; "" when they are there.
+    #: The service that makes the accounts at the destination, as given to `--accounts`; "" when they exist.
     accounts: str = ""
     #: Whether several sources may go into one destination mailbox, one after the other.
     share_destination: bool = False
@@ -112,27 +113,27 @@ class Options:
     same_mailbox: bool = False
     #: How the source is signed in to, where a row gives no password of its own.
     source_sign_in: SignIn = SignIn()
-    #: The same of the destination.
+    #: How the destination is signed in to, where a row gives no password of its own.
     destination_sign_in: SignIn = SignIn()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Import:
-    """One request and where it stands."""
+    """A request, and its state."""
 
     #: Stable: the same name, source and destination give the same import.
     import_id: str
-    #: What the administrator calls it.
+    #: The name that the administrator gave it.
     name: str
-    #: Where mail comes from.
+    #: The server that mail comes from.
     source: Endpoint
-    #: Where mail goes to.
+    #: The server that mail goes to.
     destination: Endpoint
-    #: What was asked for.
+    #: The request's options.
     options: Options = field(default_factory=Options)
-    #: Where it stands.
+    #: Its state.
     state: ImportState = ImportState.OPENING
-    #: What a person wants.
+    #: The operator's wish.
     control: Control = Control.RUN
     #: When it was opened, seconds since the epoch.
     created_at: float = 0.0
@@ -142,45 +143,47 @@ class Import:
     first_claim_at: float = 0.0
     #: When the ledger last grew in this pass; 0 before.
     last_record_at: float = 0.0
-    #: How many times it was started; 1 is the first pass, later ones are delta passes.
+    #: The number of its passes; 1 is the first pass, later ones are delta passes.
     passes: int = 0
-    #: The hours in which it may work, as a person gave them (`shared.hours`); "" for all.
+    #: The hours in which the import may work, as a person gave them (`shared.hours`); "" for all.
     window: str = ""
-    #: The span of these hours that is now or comes next, seconds since the epoch; outside of it nothing is claimed.
+    #: The beginning of the time window that is open now or opens next, seconds since the epoch; outside of it nothing
+    #: is claimed.
     opens_at: float = 0.0
-    #: Its end.
+    #: The end of that time window.
     shuts_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Failure:
-    """Why something did not go on, in words for a person."""
+    """The reason why something did not go on, in words for a person."""
 
     #: Stable code of `worker.failures`, e.g. "source_auth_refused".
     code: str
-    #: What happened, and where.
+    #: The event and its place, in a sentence.
     sentence: str
-    #: What the server said, verbatim but cleaned; "" when it said nothing.
+    #: The server's words, verbatim but cleaned; "" when it said nothing.
     detail: str = ""
-    #: What to do next.
+    #: The advice on what to do next.
     advice: str = ""
-    #: When, seconds since the epoch.
+    #: When it happened, seconds since the epoch.
     at: float = 0.0
     #: Folder display name; "" when it concerns the whole mailbox.
     folder: str = ""
-    #: How often it happened in a row.
+    #: The number of times it happened in a row.
     times: int = 1
-    #: When the first of these failures in a row happened, seconds since the epoch; 0 where that was not written down.
+    #: When the first of these failures in a row happened, seconds since the epoch; 0 where that was not recorded.
     since: float = 0.0
-    #: When it is tried again by itself, seconds since the epoch; 0: not before a person acts, or at once.
+    #: When the next retry is due, seconds since the epoch; 0: not before a person acts, or at once.
     next_at: float = 0.0
-    #: Room that is missing for what is still to be copied, bytes; 0 where that is not known, or not what is wrong.
+    #: Room that is missing for the messages still to be copied, bytes; 0 where that is not known, or is not the
+    #: trouble.
     missing_bytes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mailbox:
-    """One row of the manifest and where it stands."""
+    """A row of the manifest, and its state."""
 
     #: Stable within the import: see `mailbox_id`.
     mailbox_id: str
@@ -188,21 +191,21 @@ class Mailbox:
     import_id: str
     #: Line in the manifest, counted from 1.
     row: int
-    #: Where its mail comes from.
+    #: The account that its mail comes from.
     source: Account
-    #: Where its mail goes to.
+    #: The account that its mail goes to.
     destination: Account
-    #: Where it stands.
+    #: Its state.
     state: MailboxState = MailboxState.QUEUED
-    #: What a person wants.
+    #: The operator's wish.
     control: Control = Control.RUN
-    #: Why it is parked, or what last went wrong.
+    #: The reason why it is parked, or its last trouble.
     failure: Failure | None = None
-    #: Whom an account at the destination is made for.
+    #: The person for whom an account at the destination is made.
     profile: Profile = Profile()
-    #: What is known of that account.
+    #: The known state of that account.
     account: AccountState = AccountState.UNKNOWN
-    #: Since when, by the store's clock, seconds since the epoch.
+    #: Since when the account has that state, by the store's clock, seconds since the epoch.
     account_at: float = 0.0
     #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: a person has to act.
     again_at: float = 0.0
@@ -210,7 +213,9 @@ class Mailbox:
     other_folders: int = 0
     #: Public folders that its last plan left out.
     public_folders: int = 0
-    #: Since when it gets on again after `failure`, by the store's clock, seconds since the epoch; 0: it does not.
+    #: Since when it makes progress again after `failure`, by the store's clock, seconds since the epoch; 0: it does
+    #: not.
     over_at: float = 0.0
-    #: Who has the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import; "" for nobody.
+    #: The holder of the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import;
+    #: "" for none.
     behind: str = ""

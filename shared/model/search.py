@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.lifecycle import MailboxState
 
-#: What mailboxes can be ordered by: what a person calls it → the field of the row.
+#: The order's name for people → the field of the row.
 ORDERS = {
     "row": "row", "login": "source_login", "destination_login": "destination_login", "state": "state",
     "messages": "messages", "bytes": "size_bytes", "done_bytes": "done_bytes", "failed": "o:failed",
@@ -16,19 +16,19 @@ ORDERS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
-    """Which mailboxes, in which order."""
+    """A query for mailboxes, with their order."""
 
-    #: Only in this state.
+    #: Only mailboxes in this state; None for all.
     state: MailboxState | None = None
-    #: Only with a failure of this code; "" for all.
+    #: Only mailboxes with a failure of this code; "" for all.
     code: str = ""
-    #: Only with this in one of their logins, whatever its capitals (ASCII); "" for all.
+    #: Only mailboxes with this text in one of their logins, whatever its capitals (ASCII); "" for all.
     text: str = ""
     #: A key of `ORDERS`.
     order: str = "row"
-    #: The largest first; equal ones stand by row all the same.
+    #: Whether the largest come first; equal ones stay in the order of their rows.
     descending: bool = False
-    #: Mailboxes before the page.
+    #: The number of mailboxes before the page.
     start: int = 0
-    #: Mailboxes of the page, at most.
+    #: The most mailboxes of the page.
     count: int = 100

@@ -1,4 +1,4 @@
-"""How the accounts of one side are signed in to. No secret stands here: those are sealed (`shared.credentials`)."""
+"""The ways to sign in to the accounts of one side. No secret stands here: secrets are sealed (`shared.credentials`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Self
 
 
 class Way(StrEnum):
-    """What is shown to the server for an account."""
+    """The kinds of proof that a server is shown for an account."""
 
     #: The account's own login and password (an app password is one).
     PASSWORD = "password"  # noqa: S105
@@ -34,7 +34,7 @@ class Way(StrEnum):
 BY_ADMIN: Final = frozenset({Way.MASTER, Way.AUTHZID, Way.PROXYAUTH})
 #: Ways that end in an OAuth 2 token.
 BY_TOKEN: Final = frozenset({Way.TOKEN, Way.GOOGLE, Way.MICROSOFT, Way.COMMAND})
-#: Of these, ways whose tokens run out and are fetched anew.
+#: Ways whose tokens expire and are fetched anew.
 BY_ISSUER: Final = BY_TOKEN - {Way.TOKEN}
 
 #: The login that a master user has in Dovecot with ``auth_master_user_separator = *``.
@@ -45,57 +45,57 @@ _BLANK = re.compile(r"\{(user|local|domain|admin)\}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignIn:
-    """How one side is signed in to, where a row of the manifest gives no password of its own."""
+    """The way to sign in to one side, where a row of the manifest gives no password of its own."""
 
-    #: How.
+    #: The way.
     way: Way = Way.PASSWORD
     #: The administrator's login; "" for ways without one.
     admin: str = ""
-    #: What the way needs beside: a SASL mechanism (password), the login's template (master), a scope (google), a tenant
-    #: (microsoft), a command line (command); "" for the usual.
+    #: The way's own parameter: a SASL mechanism (password), the login's template (master), a scope (google), a tenant
+    #: (microsoft), a command line (command); "" for the usual one.
     detail: str = ""
 
     @property
     def text(self) -> str:
-        """All of it, as it is bound to the secret that goes with it."""
+        """Returns all fields as text, to which the secret that belongs to them is bound."""
         return json.dumps([self.way, self.admin, self.detail])
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """What `text` wrote. Raises ValueError."""
+        """Reads what `text` wrote. Raises ValueError."""
         way, admin, detail = json.loads(text)
         return cls(way=Way(way), admin=str(admin), detail=str(detail))
 
     @property
     def shared(self) -> bool:
-        """Whether one password is for all accounts, so that its refusal concerns them all."""
+        """Tells whether one password is for all accounts, so that its refusal concerns them all."""
         return self.way in BY_ADMIN
 
     @property
     def own(self) -> SignIn:
-        """How an account signs in that was given a password of its own, or, where the import goes by tokens that were
-        given, a token."""
+        """Returns the way for an account that was given a password of its own, or a token of its own where the import
+        uses given tokens."""
         return self if self.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
 
     def login_of(self, user: str) -> str:
-        """What is sent as the login for `user`."""
+        """Returns the login that is sent for `user`."""
         if self.way is Way.MASTER:
             local, _, domain = user.rpartition("@") if "@" in user else (user, "", "")
             blanks = {"user": user, "local": local, "domain": domain, "admin": self.admin}
-            # In one go: what a login holds is not filled in again.
+            # One pass over the template: braces inside a login are not filled in.
             return _BLANK.sub(lambda found: blanks[found[1]], self.detail or USUAL_TEMPLATE)
         return self.admin if self.way in BY_ADMIN else user
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoginTurn:
-    """Whether a login may be tried now."""
+    """The answer to whether a login may be tried now."""
 
-    #: "proved": it let somebody in, so anybody may; "trial": we alone may; "wait": another tries it just now; "refused":
-    #: it was refused, and is not tried before a person acts; "stopped": the first logins of its server were all refused, so
-    #: this one is not tried either.
+    #: "proved": it let in before, so every lane may; "trial": only this holder may; "wait": another holder tries it
+    #: just now; "refused": it was refused, and is not tried before a person acts; "stopped": the first logins of its
+    #: server were all refused, so this one is not tried either.
     state: str
-    #: Of "wait": until when the other has time, seconds from now.
+    #: For "wait": how long the other holder has time at most, seconds from now.
     wait_seconds: float = 0.0
-    #: Of "refused": what the server said.
+    #: For "refused": the server's words.
     words: str = ""

@@ -1,4 +1,4 @@
-"""What is handed to workers: units, leases, intents, plans."""
+"""The nouns that the store hands to workers: units, leases, intents, plans."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.uids import Record, UidSet
 
 
 class UnitKind(StrEnum):
-    """What a worker may claim."""
+    """The kinds of units."""
 
     PLAN = "plan"
     COPY = "copy"
@@ -24,29 +24,29 @@ class UnitKind(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Unit:
-    """What a worker may claim: a mailbox's plan, one batch, or a mailbox's verification."""
+    """A piece of work that a worker may claim: a mailbox's plan, one batch, or a mailbox's verification."""
 
     #: Stable: planning twice makes the same ids.
     unit_id: str
-    #: What it is.
+    #: The kind of the unit.
     kind: UnitKind
     #: The mailbox.
     mailbox_id: str
-    #: The folder of a batch; "" for the others.
+    #: The folder of a batch; "" for other kinds.
     folder_id: str = ""
     #: A batch's source UIDs, under `Folder.uidvalidity`.
     uids: UidSet = UidSet()
     #: Bytes of a batch, as the source says.
     size_bytes: int = 0
-    #: Where it stands.
+    #: Its state.
     state: UnitState = UnitState.WAITING
-    #: How often it was claimed without being finished; throttles and pauses do not count.
+    #: The number of claims that did not finish it; throttles and pauses do not count.
     attempts: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """What is about to be appended, written down before a byte is sent."""
+    """The note of messages that are about to be appended, stored before a byte is sent."""
 
     #: Number within the unit's term, ascending.
     intent_id: str
@@ -56,7 +56,7 @@ class Intent:
     destination_uidvalidity: int
     #: UIDNEXT of the destination folder: copies of this group have this UID or a higher one.
     destination_uidnext: int
-    #: When it was written, by the store's clock, seconds since the epoch.
+    #: When the intent was written, by the store's clock, seconds since the epoch.
     at: float = 0.0
     #: Bytes of the group, as they are charged to the rates (`shared.rates`).
     size_bytes: int = 0
@@ -66,9 +66,9 @@ class Intent:
 class Neighbour:
     """Another mailbox, of this or another import, that was planned into the same destination mailbox."""
 
-    #: Which.
+    #: The mailbox.
     mailbox_id: str
-    #: Whether its mail comes from the same source account: then what its ledger says of a source UID holds here too.
+    #: Whether its mail comes from the same source account: then its ledger holds for the same source UIDs here.
     same_source: bool
 
 
@@ -78,74 +78,75 @@ class Lease:
 
     #: The unit, as it stood when claimed.
     unit: Unit
-    #: Who holds it: worker process and lane.
+    #: The holder: worker process and lane.
     holder: str
-    #: Grows with every claim; a script refuses an older one.
+    #: The number that grows with every claim; the store refuses an older one.
     term: int
-    #: By the local monotonic clock, seconds: nothing may be begun after this.
+    #: The end of the lease by the local monotonic clock, seconds: nothing may be begun after it.
     deadline: float
-    #: When it was claimed, by the store's clock, seconds since the epoch.
+    #: When the unit was claimed, by the store's clock, seconds since the epoch.
     claimed_at: float = 0.0
     #: The mailbox, as it stood when claimed.
     mailbox: Mailbox
-    #: The folder of a batch.
+    #: The folder of a batch; None for other units.
     folder: Folder | None = None
-    #: What the ledger has of this batch already.
+    #: The batch's records in the ledger so far.
     records: tuple[Record, ...] = ()
-    #: Source UIDs of this batch with another outcome.
+    #: Source UIDs of this batch that got an outcome without a copy.
     others: UidSet = UidSet()
     #: Digest of the batch so far.
     digest: int = 0
-    #: Intents that an earlier holder left behind: look before you append.
+    #: Intents that an earlier holder left open: the worker looks for their copies before it appends again.
     intents: tuple[Intent, ...] = ()
-    #: What a batch's accounts or hosts owe: to be waited for before anything is moved.
+    #: What a batch's accounts or hosts owe: the worker waits for it before it moves anything.
     due: Due | None = None
-    #: The last of the ranges of destination UIDs that the folder's ledger has; (0, 0) for none.
+    #: The highest range of destination UIDs in the folder's ledger; (0, 0) for none.
     last_taken: tuple[int, int] = (0, 0)
-    #: Who else put mail into the destination mailbox, as far as the store knows.
+    #: The other mailboxes that were planned into the destination mailbox, as far as the store knows.
     neighbours: tuple[Neighbour, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """What the store says to a worker's progress."""
+    """The store's answer to a worker's progress."""
 
-    #: When it is not `Control.RUN`, no new intent was written and nothing may be appended.
+    #: The operator's wish. When it is not `Control.RUN`, no new intent was written and nothing may be appended.
     word: Control
-    #: What is owed now, the new intents included: to be waited for before more is moved.
+    #: What is owed now, the new intents included: the worker waits for it before it moves more.
     due: Due | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stranded:
-    """What of an import waits for leases of workers that are silent."""
+    """The part of an import that waits for leases of silent workers to expire."""
 
-    #: Units under such a lease.
+    #: Units under leases of silent workers.
     units: int = 0
-    #: Messages without an outcome in their folders: one batch of a folder at a time.
+    #: Messages without an outcome in the folders of these units: one batch of a folder is copied at a time.
     messages: int = 0
-    #: Until the last of these leases has run out, seconds.
+    #: The time until the last of these leases expires, seconds.
     seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wait:
-    """Something that an import waits for, and that is over by itself: no failure."""
+    """A wait of an import that ends by itself and is no failure."""
 
-    #: "window" (its hours), "room" (full mailboxes), "destination" (another has the destination mailbox; "destination_paused"
-    #: where that one is paused), "store" (the state store takes no writes), "source_server" or "destination_server" (it does
-    #: not answer), "rate" (one that is set is used up), or the scope that a server asked to leave alone: "source_account" …
+    #: "window" (its hours), "room" (full mailboxes), "destination" (another mailbox has the destination mailbox;
+    #: "destination_paused" where that one is paused), "store" (the state store takes no writes), "source_server" or
+    #: "destination_server" (the server does not answer), "rate" (a rate that is set is used up), or the scope that a
+    #: server asked to leave alone: "source_account" …
     what: str
-    #: Which host ("mail.example.org:993" of a server that does not answer), which account ("imaps://host:993/login"), or
-    #: which destination login; "" for the others.
+    #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or
+    #: the destination login; "" for other waits.
     key: str = ""
-    #: Until when, or when it is tried next, by the store's clock, seconds since the epoch; 0 where nobody knows yet.
+    #: The end of the wait, or the next try, by the store's clock, seconds since the epoch; 0 where it is not known yet.
     until: float = 0.0
-    #: Since when, seconds since the epoch; 0 where nobody knows.
+    #: The beginning of the wait, seconds since the epoch; 0 where it is not known.
     since: float = 0.0
-    #: Why: the hours as given, what the server said, or who has the destination (`Mailbox.behind`).
+    #: The reason: the hours as given, the server's words, or the holder of the destination (`Mailbox.behind`).
     why: str = ""
-    #: Mailboxes of which this is known; 0 where it is about all that go there.
+    #: The number of mailboxes that are known to wait for this; 0 where it concerns all that go there.
     mailboxes: int = 0
 
 
@@ -157,25 +158,26 @@ class Overview:
     ready_mailboxes: int
     #: Units that a lane could claim now.
     ready_units: int
-    #: Units that wait for a moment.
+    #: Units that wait until they are due.
     delayed_units: int
     #: Units under a lease.
     leased_units: int
-    #: Worker processes heard of in the last 30 s.
+    #: Worker processes that sent a heartbeat in the last 30 s.
     workers: int
     #: Imports by state.
     imports: Mapping[str, int] = field(default_factory=dict)
-    #: Scopes on hold, with the moment until which, seconds since the epoch.
+    #: Scopes on hold → until when, seconds since the epoch.
     holds: Mapping[str, float] = field(default_factory=dict)
     #: Mailboxes that wait for their destination, since another mailbox has it.
     behind: int = 0
-    #: Scopes that owe so much (`shared.rates`) that nobody waits with a connection open, with the moment until which.
+    #: Scopes that owe more (`shared.rates`) than a lane waits for with its connection open → until when, seconds since
+    #: the epoch.
     owing: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderPlan:
-    """One folder as it enters the store: its new snapshot and what there is to do."""
+    """A folder as it enters the store: its new snapshot, and what there is to do."""
 
     #: The folder with the snapshot's numbers.
     folder: Folder
@@ -183,15 +185,15 @@ class FolderPlan:
     batches: tuple[Unit, ...] = ()
     #: Messages that the snapshot adds.
     messages: int = 0
-    #: Their bytes.
+    #: Bytes of these messages.
     size_bytes: int = 0
-    #: What was found at the destination already.
+    #: The messages that were found at the destination already.
     adopted: tuple[Settled, ...] = ()
-    #: All source UIDs of the folder that the request leaves out, by reason; None: as in the last pass.
+    #: All source UIDs of the folder that the request leaves out, by reason; None: no change since the last pass.
     skipped: Mapping[str, UidSet] | None = None
-    #: Bytes of what is now skipped and was not before, less those of what was and is no longer.
+    #: Bytes of messages that are skipped now and were not before, less the bytes of those that are no longer skipped.
     skipped_bytes: int = 0
-    #: Messages that the source counts and does not show, now; None: as in the last pass.
+    #: Messages that the source counts and does not show now; None: no change since the last pass.
     withheld: int | None = None
-    #: The ledger so far is void (UIDVALIDITY changed on a side): forget it, and its counts.
+    #: Whether the ledger so far is void (UIDVALIDITY changed on a side): it is forgotten, with its counts.
     reset: bool = False

@@ -1,6 +1,6 @@
-"""OAuth 2 access tokens for mail: who gives them out, and how all workers share one.
+"""OAuth 2 access tokens for mail: the issuers, and how all workers share a token.
 
-An `Issuer` asks for a token, over the network or from a program, and knows nothing of sharing; `shared.oauth.tokens`
+An `Issuer` requests a token, over the network or from a program, and knows nothing of sharing. `shared.oauth.tokens`
 asks it when no token is at hand.
 """
 
@@ -18,16 +18,16 @@ class Token:
 
     #: The token.
     secret: Secret
-    #: How long it may be used, seconds from when it was given.
+    #: How long the token may be used, seconds from when it was issued.
     seconds: float
 
 
 class Issuer(Protocol):
-    """Gives out tokens. Used by several threads."""
+    """An issuer of tokens. Several threads use it."""
 
-    #: Whether each account has a token of its own; else one is for all.
+    #: Whether each account has a token of its own; otherwise one token is for all.
     per_user: bool
 
     def issue(self, user: str) -> Token:
-        """A fresh token that lets in to this user's mailbox. Raises `AuthorizationRefused` when just this user has none,
-        `AuthenticationRefused` when nobody has, `Unreachable` and `Throttled`."""
+        """Issues a fresh token for this user's mailbox. Raises `AuthorizationRefused` when only this user gets none,
+        `AuthenticationRefused` when no user does, `Unreachable` and `Throttled`."""

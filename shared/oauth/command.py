@@ -1,8 +1,8 @@
-"""A program that prints a token: whatever else gives out tokens. No shell reads its command line.
+"""A program that prints a token: for every issuer that has no module here. No shell reads its command line.
 
-It prints the token alone, or JSON as RFC 6749 §5.1 has it: ``{"access_token": "…", "expires_in": 3600}``. Exit code 0 is
-a token, 75 (EX_TEMPFAIL) asks to try again later, and any other is a refusal, whose reason is the last line of standard
-error. ``{user}`` in the command line stands for the account.
+The program prints the token alone, or JSON as in RFC 6749 §5.1: ``{"access_token": "…", "expires_in": 3600}``. Exit
+code 0 means a token, 75 (EX_TEMPFAIL) asks to try again later, and any other is a refusal, whose reason is the last
+line of standard error. ``{user}`` in the command line stands for the account.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from shared.oauth import Token
 
 _BLANK: Final = "{user}"
 _TEMPORARILY: Final = 75
-#: For a token that does not say how long it may be used.
+#: How long a token may be used that does not say so, seconds.
 _USUAL_SECONDS: Final = 300.0
 _MOST_BYTES: Final = 64 * 1024
 
 
 class CommandIssuer:
-    """One command line."""
+    """The issuer that runs a token command."""
 
     def __init__(self, side: str, command: str, *, timeout_seconds: float = 60.0) -> None:
-        """Raises `UsageError`."""
+        """Splits the command line. Raises `UsageError`."""
         self._side, self._timeout = side, timeout_seconds
         try:
             self._argv = shlex.split(command)
@@ -51,10 +51,10 @@ class CommandIssuer:
         if user.startswith("-") and any(word.startswith(_BLANK) for word in self._argv):
             raise AuthorizationRefused(self._side, 'the token command is not asked for a login that begins with "-"')
         argv = [self._argv[0], *(word.replace(_BLANK, user) for word in self._argv[1:])]
-        # Our own settings hold the key to every password.
+        # Mailhaul's own settings hold the key to every password.
         environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         try:
-            # In a session of its own, so that what it started ends with it.
+            # The program gets a session of its own, so that the processes that it started end with it.
             process = subprocess.Popen(
                 argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
                 start_new_session=True,

@@ -16,18 +16,18 @@ from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError
 from shared.mail.grammar import clean_text
 from shared.oauth import Token
 
-#: IMAP with every label, hidden ones too. POP3 needs the wider one.
+#: The scope for IMAP with every label, hidden ones too. POP3 needs the wider scope below.
 IMAP_SCOPE: Final = "https://www.googleapis.com/auth/gmail.imap_admin"
 MAIL_SCOPE: Final = "https://mail.google.com/"
 
 
 class GoogleIssuer:
-    """One service account's key."""
+    """The issuer for the key of a Google service account."""
 
     per_user = True
 
     def __init__(self, side: str, key: str, scope: str) -> None:
-        """`key` is the JSON that Google made. Raises `UsageError`."""
+        """Reads `key`, the JSON that Google made. Raises `UsageError`."""
         self._side, self._scope = side, scope
         try:
             self._key: Mapping[str, Any] = json.loads(key)
@@ -61,7 +61,7 @@ class GoogleIssuer:
         if error.retryable or not isinstance(error, RefreshError):
             return Unreachable(self._side, "Google's token endpoint does not work just now", clean_text(words))
         detail = clean_text(f"{code}: {words}" if code else words)
-        # invalid_grant is said of the user ("Invalid email or User ID") and of the key ("Invalid JWT Signature").
+        # Google says invalid_grant of the user ("Invalid email or User ID") and of the key ("Invalid JWT Signature").
         if code == "invalid_grant" and ("user" in words.lower() or "account" in words.lower()):
             return AuthorizationRefused(self._side, "Google gives no token for this user", detail)
         what = "Google gives no token"

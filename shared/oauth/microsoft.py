@@ -1,4 +1,4 @@
-"""Microsoft 365: client credentials of an app registration, by secret or certificate (by MSAL). One token lets in to every
+"""Microsoft 365: client credentials of an app registration, by secret or certificate (by MSAL). One token opens every
 mailbox that the app was given."""
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from shared.mail.grammar import clean_text
 from shared.oauth import Token
 
 SCOPE: Final = "https://outlook.office365.com/.default"
-#: For each of the two or three requests that a token takes.
+#: The limit for each of the two or three requests that a token takes.
 _TIMEOUT_SECONDS: Final = 30
 _AUTHORITY: Final = "https://login.microsoftonline.com"
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}")
@@ -25,13 +25,13 @@ _FORM: Final = (
 
 
 class MicrosoftIssuer:
-    """One app in one tenant. `more` goes to MSAL."""
+    """The issuer for an app in a tenant. `more` goes to MSAL."""
 
     per_user = False
 
     def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
-        """`app` is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority` for another cloud
-        than the public one. Raises `UsageError`."""
+        """Reads `app`, which is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority`
+        for another cloud than the public one. Raises `UsageError`."""
         self._side, self._more = side, {"timeout": _TIMEOUT_SECONDS, **more}
         if not _TENANT.fullmatch(tenant):
             raise UsageError("name the tenant, as in microsoft:contoso.onmicrosoft.com")
@@ -42,7 +42,7 @@ class MicrosoftIssuer:
             self._credential = found.get("client_secret") or certificate
             whole = isinstance(self._credential, str) or len(certificate) == 2
             self._authority = str(found.get("authority", _AUTHORITY)).rstrip("/") + f"/{tenant}"
-            if "authority" in found:  # named by a person: Microsoft is not asked whether it knows it
+            if "authority" in found:  # given by the operator: Microsoft is not asked to confirm it
                 self._more.setdefault("instance_discovery", False)
         except (ValueError, KeyError, TypeError, AttributeError):
             whole = False
@@ -54,7 +54,7 @@ class MicrosoftIssuer:
         from requests import RequestException
 
         try:
-            # A new one each time: what it remembers, all workers would have to.
+            # The client is made anew each time: the workers could not share what it remembers.
             client = msal.ConfidentialClientApplication(
                 self._client_id, authority=self._authority, client_credential=self._credential, **self._more
             )
@@ -63,9 +63,9 @@ class MicrosoftIssuer:
             raise Unreachable(
                 self._side, f"Microsoft's token endpoint is not reached ({type(error).__name__})"
             ) from None
-        except KeyError:  # something else answered
+        except KeyError:  # the answer is not a token endpoint's
             raise Unreachable(self._side, "what answers is not Microsoft's token endpoint") from None
-        except ValueError as error:  # an unknown tenant, a key that is none
+        except ValueError as error:  # an unknown tenant, or an invalid key
             words = clean_text(str(error), secrets=self._secrets())
             raise AuthenticationRefused(self._side, "Microsoft gives no token", words) from None
         if "access_token" not in found:

@@ -1,4 +1,4 @@
-"""From a way to sign in to who gives the tokens."""
+"""Opens the issuer for a way to sign in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from shared.oauth import Issuer
 
 
 def open_issuer(side: str, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:
-    """`protocol` is "imap" or "pop3". Raises `UsageError`. The vendors' libraries are large, and loaded when needed."""
+    """Opens the issuer; `protocol` is "imap" or "pop3". Raises `UsageError`. The vendors' libraries are large, and
+    loaded only when needed."""
     if sign_in.way is Way.GOOGLE:
         from shared.oauth.google import IMAP_SCOPE, MAIL_SCOPE, GoogleIssuer
 

@@ -1,7 +1,8 @@
-"""Tokens that all workers share: sealed in the store, fetched by one when they run out.
+"""Tokens that all workers share: sealed in the store, and fetched by one worker when they expire.
 
-A token is let go a while before it runs out. One that a server refused is fetched anew once, whatever it said of its
-time: it may have been withdrawn. What nobody can have is on record as a refused login (`shared.admission`).
+A token is no longer used shortly before it expires. A token that a server refused is fetched anew once, whatever it
+said of its time, since it may have been withdrawn. A token that cannot be had is recorded as a refused login
+(`shared.admission`).
 """
 
 from __future__ import annotations
@@ -17,23 +18,23 @@ from shared.credentials import Credentials, Secret, Vault
 from shared.errors import CredentialsError, Throttled
 from shared.oauth import Issuer
 
-#: How long one who fetches a token may take before another does.
+#: How long a holder that fetches a token may take before another does, seconds.
 FETCH_SECONDS: Final = 90.0
-#: A token is not used in the last part of its life: a session must still come to be.
+#: A token is not used in the last part of its life, since the session has yet to be opened.
 _MARGIN_SECONDS: Final = 60.0
 _MARGIN_PART: Final = 0.1
 
 
 class Shelf(Protocol):
-    """Where tokens are kept; `shared.store.SignInStore` is one."""
+    """The store that keeps tokens; `shared.store.SignInStore` is one."""
 
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
     ) -> tuple[bytes, float]:
-        """As there."""
+        """Returns a token as `SignInStore.token` does."""
 
     def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
-        """As there."""
+        """Keeps a token as `SignInStore.keep_token` does."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,9 +43,9 @@ class Given:
 
     #: The token.
     secret: Secret
-    #: As it lies on the shelf.
+    #: The token as the store keeps it.
     sealed: bytes
-    #: Whether it was fetched just now, by us.
+    #: Whether this call fetched it.
     fresh: bool
 
 
@@ -58,8 +59,9 @@ class Tokens:
     def get(
         self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
     ) -> Given:
-        """A token for this user, another than `stale`. `digest` stands for the issuer's credentials: theirs go with them.
-        Raises what the issuer raises, and `Throttled` when another has been fetching one for too long."""
+        """Returns a token for this user, another than `stale`. `digest` stands for the issuer's credentials: other
+        credentials have other tokens. Raises what the issuer raises, and `Throttled` when another holder has been
+        fetching one for too long."""
         about = f"token:{side}:{digest}:{user if issuer.per_user else ''}"
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         until = time.monotonic() + FETCH_SECONDS
@@ -68,7 +70,7 @@ class Tokens:
             if sealed:
                 try:
                     return Given(secret=self._vault.open(import_id, about, sealed).password, sealed=sealed, fresh=False)
-                except CredentialsError:  # sealed by a key that is gone
+                except CredentialsError:  # sealed with a key that is no longer configured
                     stale = sealed
                     continue
             if not wait:

@@ -1,4 +1,4 @@
-"""Plain commands to the state database, for what needs no script."""
+"""Plain commands to the state database, for the parts that need no script."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.errors import StoreError
 
 
 class Asking:
-    """Thread-safe. Raises `StoreError` while the database is away."""
+    """The base of what sends plain commands. Thread-safe. Raises `StoreError` while the database is away."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client

@@ -1,4 +1,4 @@
-"""Nouns ↔ what stands in Redis. Pure; no key is spelled here."""
+"""Translates nouns to and from what stands in Redis. Pure; no key is spelled here."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ Hash = Mapping[bytes, bytes]
 
 
 def pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """What HGETALL answers inside a script."""
+    """Turns the flat answer of HGETALL inside a script into a mapping."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def text(row: Hash, name: str) -> str:
-    """A text field; "" when absent."""
+    """Returns a text field; "" when absent."""
     return row.get(name.encode(), b"").decode("utf-8", "surrogateescape")
 
 
 def number(row: Hash, name: str) -> int:
-    """A whole number; 0 when absent."""
+    """Returns a whole number; 0 when absent."""
     return int(row.get(name.encode(), b"0") or b"0")
 
 
@@ -61,7 +61,7 @@ def decode_endpoint(value: str) -> Endpoint:
 
 
 def encode_import(request: Import) -> dict[str, str]:
-    """What the request says; where it stands is the scripts' to write."""
+    """Encodes the request alone; the scripts write the import's state."""
     return {
         "name": request.name,
         "source": encode_endpoint(request.source),
@@ -96,12 +96,13 @@ def decode_import(import_id: str, row: Hash) -> Import:
 
 
 def _frozen(value: Any) -> Any:
-    """JSON's lists as tuples, whatever their depth."""
+    """Turns JSON's lists into tuples, at every depth."""
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
 
 
 def encode_own_source(mailbox: Mailbox, request: Import) -> str:
-    """The mailbox's source where it is not the import's; "" elsewhere, since that may change its CA file or fingerprint."""
+    """Encodes the mailbox's source where it is not the import's. Returns "" elsewhere, since the import's CA file or
+    fingerprint may change."""
     own = mailbox.source.endpoint
     return "" if own.url == request.source.url else encode_endpoint(own)
 
@@ -129,7 +130,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
 
 
 def encode_profile(profile: Profile) -> str:
-    """ "" for nobody in particular: most manifests say nothing, and mailboxes are many."""
+    """Encodes the profile; an empty one becomes "", since most manifests give none and there are many mailboxes."""
     return json.dumps(dataclasses.asdict(profile)) if profile != Profile() else ""
 
 
@@ -161,7 +162,8 @@ def decode_tally(row: Hash) -> Tally:
 
 
 def _printable(value: str) -> str:
-    """A hostile folder name may decode to half a surrogate pair, which is neither UTF-8 nor JSON that Redis reads."""
+    """Replaces half surrogate pairs: a hostile folder name may decode to one, which is neither UTF-8 nor JSON that
+    Redis reads."""
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -215,7 +217,8 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
 
 
 def _relative(uids: UidSet) -> str:
-    """Ranges as distances, "gap" or "gap:length", which repeat themselves and so take a fraction when packed."""
+    """Writes ranges as distances, "gap" or "gap:length". Distances repeat themselves, so packing makes them a fraction
+    of their size."""
     parts = []
     at = 0
     for low, high in uids.ranges:
@@ -236,7 +239,8 @@ def _absolute(text: str) -> UidSet:
 
 
 def encode_uids(uids: UidSet) -> str:
-    """A batch's UIDs; the scripts only hand them on, so long ones are packed. Text, since it travels as JSON."""
+    """Encodes a batch's UIDs as text, since they travel as JSON. Long ones are packed: the scripts only hand them
+    on."""
     plain = str(uids)
     if len(plain) < 200:
         return plain
@@ -245,7 +249,7 @@ def encode_uids(uids: UidSet) -> str:
 
 
 def decode_uids(value: str) -> UidSet:
-    """What `encode_uids` wrote."""
+    """Decodes what `encode_uids` wrote."""
     if not value.startswith("z"):
         return UidSet.parse(value)
     return _absolute(zlib.decompress(base64.b85decode(value[1:])).decode())
@@ -288,14 +292,14 @@ def decode_intent(value: bytes) -> Intent:
 
 
 def decode_due(answer: Sequence[bytes]) -> Due | None:
-    """What is owed, as `told_due` of the scripts says it."""
+    """Decodes what is owed, as `told_due` of the scripts writes it."""
     if not answer:
         return None
     wait, until, name, used, most = answer
     return Due(name=name.decode(), seconds=int(wait) / 1000, until=int(until) / 1000, used=int(used), most=int(most))
 
 
-#: Of a store that was written when content and form were not told apart: only the date differed.
+#: The note's reason in a store that was written before content and form were told apart: only the date differed.
 OLD_DATE: Final = "internal date changed by the destination"
 
 
@@ -330,7 +334,7 @@ def encode_settled(settled: Settled) -> dict[str, object]:
 
 
 def encode_records(records: Sequence[Record]) -> bytes:
-    """A batch's records in as little room as they take."""
+    """Encodes a batch's records in as little room as possible."""
     plain = ";".join(map(str, records)).encode()
     close = ";".join(f"{_relative(record.source)} {_relative(record.destination)}" for record in records)
     packed = b"z" + zlib.compress(close.encode(), 6)
@@ -338,7 +342,7 @@ def encode_records(records: Sequence[Record]) -> bytes:
 
 
 def decode_records(value: bytes) -> tuple[Record, ...]:
-    """What `encode_records` or a script wrote."""
+    """Decodes what `encode_records` or a script wrote."""
     if not value.startswith(b"z"):
         return tuple(Record.parse(part) for part in value.decode().split(";") if part)
     pairs = (part.split(" ") for part in zlib.decompress(value[1:]).decode().split(";"))
@@ -359,12 +363,12 @@ def decode_ledger(row: Hash) -> list[LedgerEntry]:
 
 
 def encode_sets(sets: Mapping[str, UidSet]) -> bytes:
-    """UIDs by a text (flags, or a reason), packed; the same sets always give the same bytes."""
+    """Packs UIDs by a text (flags, or a reason); the same sets always give the same bytes."""
     return zlib.compress(json.dumps({name: _relative(sets[name]) for name in sorted(sets)}).encode(), 6)
 
 
 def decode_sets(value: bytes | None) -> dict[str, UidSet]:
-    """What `encode_sets` wrote."""
+    """Decodes what `encode_sets` wrote."""
     if not value:
         return {}
     return {name: _absolute(uids) for name, uids in json.loads(zlib.decompress(value)).items()}

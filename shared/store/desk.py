@@ -1,4 +1,4 @@
-"""What the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
+"""The rows that the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
 
 The audit log is a stream that is only ever added to.
 """
@@ -13,21 +13,22 @@ from shared.store import keys
 from shared.store.asking import Asking
 from shared.store.shelf import MOST_EVENTS, STORY_SECONDS
 
-#: Answers to repeated requests are kept so long, seconds.
+#: Answers to repeated requests are kept for so long, seconds.
 ANSWER_SECONDS: Final = 86_400
-#: Rehearsals are kept so long, seconds.
+#: Rehearsals are kept for so long, seconds.
 REHEARSAL_SECONDS: Final = 86_400
-#: A request that was begun and never answered blocks its key so long, seconds.
+#: A request that was begun and never answered blocks its key for so long, seconds.
 _BEGUN_SECONDS: Final = 900
 
 
 class Desk(Asking):
-    """On the state database. Thread-safe. Raises `StoreError` while it is away."""
+    """The audit log, answers and rehearsals in the state database. Thread-safe. Raises `StoreError` while it is
+    away."""
 
     # -- audit
 
     def note(self, who: str, what: str, detail: Mapping[str, object]) -> None:
-        """Adds to the audit log. Never give it a secret."""
+        """Adds an entry to the audit log. `detail` must hold no secret."""
         fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
         self._do("xadd", keys.AUDIT, fields)
         if isinstance(import_id := detail.get("import_id"), str):
@@ -35,7 +36,7 @@ class Desk(Asking):
             self._do("expire", keys.events(import_id), STORY_SECONDS)
 
     def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
-        """Entries after the one with this id, oldest first."""
+        """Returns the entries after the one with the id `after`, oldest first."""
         rows = self._do("xrange", keys.AUDIT, f"({after}" if after else "-", "+", count=count)
         return [
             {
@@ -49,7 +50,7 @@ class Desk(Asking):
         ]
 
     def audit_pages(self, since: float | None = None, count: int = 500) -> Iterator[list[dict[str, Any]]]:
-        """The whole log, or what is not older than `since` (seconds since the epoch), oldest first, page by page."""
+        """Yields the whole log, or the entries since `since` (seconds since the epoch), oldest first, page by page."""
         after = "" if since is None else f"{max(0, int(since * 1000) - 1)}-{2**64 - 1}"
         while page := self.audit(after, count):
             yield page
@@ -58,7 +59,8 @@ class Desk(Asking):
     # -- requests that may be repeated
 
     def begin(self, key: str, digest: str) -> dict[str, Any] | None:
-        """None: it is ours to do. Else what is known of it: digest, and its answer once there is one."""
+        """Returns None when the caller is to carry the request out. Else returns what is known of it: its digest, and
+        its answer once there is one."""
         row = json.dumps({"digest": digest})
         if self._do("set", keys.once(key), row, nx=True, ex=_BEGUN_SECONDS):
             return None
@@ -66,20 +68,20 @@ class Desk(Asking):
         return cast(dict[str, Any], json.loads(known)) if known else self.begin(key, digest)
 
     def answer(self, key: str, digest: str, answer: object) -> None:
-        """What the same request gets from now on."""
+        """Keeps the answer that a repetition of the request gets from now on."""
         self._do("set", keys.once(key), json.dumps({"digest": digest, "answer": answer}), ex=ANSWER_SECONDS)
 
     def drop(self, key: str) -> None:
-        """It came to nothing: the same key may be used again."""
+        """Forgets a request that came to nothing: the same key may be used again."""
         self._do("delete", keys.once(key))
 
     # -- rehearsals
 
     def keep_rehearsal(self, rehearsal_id: str, document: Mapping[str, Any]) -> None:
-        """Its state or its result."""
+        """Keeps the state of a rehearsal, or its result."""
         self._do("set", keys.rehearsal(rehearsal_id), json.dumps(document), ex=REHEARSAL_SECONDS)
 
     def rehearsal(self, rehearsal_id: str) -> dict[str, Any] | None:
-        """As kept last."""
+        """Returns the rehearsal as kept last, or None."""
         row = self._do("get", keys.rehearsal(rehearsal_id))
         return cast(dict[str, Any], json.loads(row)) if row else None

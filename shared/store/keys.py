@@ -3,29 +3,29 @@
 | key (after the prefix)            | type | holds |
 |-----------------------------------|------|-------|
 | imports                           | ZSET | import id, scored by when it was opened (ms) |
-| import:I                          | HASH | what was asked for, state, control, times, passes, retention; counters; |
+| import:I                          | HASH | request, state, control, times, passes, retention; counters; |
 |                                   |      | window, opens_at, shuts_at: the hours in which it may work, where there are any; |
 |                                   |      | fresh: the next `submit` begins a pass |
 | import:I:mailboxes                | ZSET | mailbox id, scored by its row in the manifest |
 | import:I:in:S                     | ZSET | mailboxes in the state S, scored by row |
 | import:I:code:C                   | ZSET | mailboxes with the failure code C, scored by row |
 | import:I:codes                    | HASH | failure code → mailboxes |
-| import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after somebody looked; of large imports |
-| import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; once somebody looked for one |
+| import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
+| import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; made at the first query by login |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
-| import:I:tokens                   | HASH | name → "until:sealed token"; name# → who fetches it, "until:holder" (ms) |
-| import:I:brake                    | HASH | "side:own server" → in (let somebody in), loose (had another trouble); and with |
+| import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
+| import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |
-| parting                           | ZSET | destination of a settled mailbox that may have something on the wire, until (ms) |
+| parting                           | ZSET | destination of a settled mailbox that may have messages on the way, until (ms) |
 | mailbox:M                         | HASH | import, row, logins, source (if its own), route, scopes, state, control, failure;
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
-|                                   |      | over_at: since when it gets on again after `failure`, ms |
+|                                   |      | over_at: since when it makes progress after `failure`, ms |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
 | mailbox:M:ready                   | ZSET | units that may be claimed, scored by order |
@@ -51,9 +51,9 @@
 | served                            | HASH | route → where the mailbox chosen last stood; "" → the same of routes |
 | delayed                           | ZSET | unit, scored by when it is due (ms) |
 | again                             | ZSET | parked mailbox that goes on by itself, scored by when it is tried again (ms) |
-| leases                            | ZSET | unit, scored by when its lease runs out (ms) |
+| leases                            | ZSET | unit, scored by when its lease expires (ms) |
 | holders                           | HASH | lane → the one unit that it holds |
-| permits:scope:key                 | ZSET | lane that holds a connection, scored by when that runs out (ms) |
+| permits:scope:key                 | ZSET | lane that holds a connection, scored by when that expires (ms) |
 | holds                             | ZSET | "scope:key" that a server asked to leave alone, until (ms) |
 | whys                              | HASH | "scope:key" on hold → "import id:what the server said" |
 | opening                           | ZSET | import that waits for its hours, scored by when they begin (ms) |
@@ -61,23 +61,23 @@
 | rates                             | HASH | the same of rates: "scope.rate", "scope.rate:key", "usual:scope.rate:server" |
 | owing                             | ZSET | "scope:key" that owes more than a lane waits for, until (ms), for people |
 | meter:scope.rate:key              | STRING | "level:at" (ms): what was moved (`shared.rates`); expires when nothing is owed |
-| accounts:service                  | HASH | next: the first turn that is free at this account service; until: nobody asks (ms) |
-| workers                           | ZSET | worker process, scored by when it was last heard of (ms) |
+| accounts:service                  | HASH | next: the first free turn at this account service; until: not asked before (ms) |
+| workers                           | ZSET | worker process, scored by its last heartbeat (ms) |
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
-| desk:audit                        | STREAM | who did what through the API and the page; only ever added to |
+| desk:audit                        | STREAM | acts through the API and the page; only ever added to |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
-| desk:users                        | HASH | who has a password → role, hash, since when, JSON (`shared.store.principals`) |
-| desk:session:H                    | STRING | SHA-256 of a browser's session → who, until when, JSON; expires when idle |
+| desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.principals`) |
+| desk:session:H                    | STRING | SHA-256 of a browser's session → principal, until when, JSON; expires when idle |
 | desk:sessions                     | ZSET | SHA-256 of a browser's session, scored by when its time is over (s) |
 | desk:draft:D                      | STRING | mailboxes for an import that is being filled in on the page, sealed; expires |
-| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → who, JSON; expires |
+| desk:link:H                       | STRING | SHA-256 of a sign-in link that works once → principal, JSON; expires |
 | desk:events:I                     | STREAM | what was done to this import, the last 500; expires a month after the last |
-| desk:samples:I                    | STRING | how far the import was, now and then, JSON; expires a month after the last |
-| desk:sampled:I                    | STRING | somebody has just written a sample; expires |
-| desk:way:H                        | STRING | SHA-256 of what a browser on its way to the identity provider holds → JSON; expires |
+| desk:samples:I                    | STRING | samples of the import's progress, JSON; expires a month after the last |
+| desk:sampled:I                    | STRING | a process has just written a sample; expires |
+| desk:way:H                        | STRING | SHA-256 of the number of a browser at the identity provider → JSON; expires |
 | desk:tries:H                      | STRING | wrong guesses from an address, or at a name, lately; expires |
 
 An import and a mailbox also hold login:source and login:destination, what is known of the shared and of the own login:
@@ -100,7 +100,7 @@ LEASES: Final = f"{PREFIX}leases"
 PROBE: Final = f"{PREFIX}probe"
 LIMITS: Final = f"{PREFIX}limits"
 RATES: Final = f"{PREFIX}rates"
-#: What stands before the scope where a preset's limit is meant.
+#: The prefix of a scope where a preset's limit is meant.
 USUAL: Final = "usual:"
 HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
@@ -114,81 +114,81 @@ AUDIT: Final = f"{PREFIX}desk:audit"
 
 
 def import_(import_id: str, part: str = "") -> str:
-    """import:I or one of its parts."""
+    """Returns the key import:I, or that of one of its parts."""
     return f"{PREFIX}import:{import_id}{part and ':' + part}"
 
 
 def mailbox(mailbox_id: str, part: str = "") -> str:
-    """mailbox:M or one of its parts."""
+    """Returns the key mailbox:M, or that of one of its parts."""
     return f"{PREFIX}mailbox:{mailbox_id}{part and ':' + part}"
 
 
 def folder(folder_id: str, part: str = "") -> str:
-    """folder:F or one of its parts."""
+    """Returns the key folder:F, or that of one of its parts."""
     return f"{PREFIX}folder:{folder_id}{part and ':' + part}"
 
 
 def shared(message: int) -> tuple[str, bytes]:
-    """(B of mailbox:M:shared:B, field) of a message. The high bits are a moment, of about nine hours: a hash holds what came
-    then, few enough to be kept in little room."""
+    """Returns (B of mailbox:M:shared:B, field) of a message. The high bits are a period of about nine hours: one hash
+    holds the messages of that period, few enough for Redis to store it compactly."""
     return f"{message >> 45:x}", (message & (1 << 45) - 1).to_bytes(6)
 
 
 def unit(unit_id: str, part: str = "") -> str:
-    """unit:U or one of its parts."""
+    """Returns the key unit:U, or that of one of its parts."""
     return f"{PREFIX}unit:{unit_id}{part and ':' + part}"
 
 
 def ready(route: str) -> str:
-    """ready:R."""
+    """Returns the key ready:R."""
     return f"{PREFIX}ready:{route}"
 
 
 def once(key: str) -> str:
-    """desk:once:K."""
+    """Returns the key desk:once:K."""
     return f"{PREFIX}desk:once:{key}"
 
 
 def rehearsal(rehearsal_id: str) -> str:
-    """desk:rehearsal:R."""
+    """Returns the key desk:rehearsal:R."""
     return f"{PREFIX}desk:rehearsal:{rehearsal_id}"
 
 
 def tries(digest: str) -> str:
-    """desk:tries:H."""
+    """Returns the key desk:tries:H."""
     return f"{PREFIX}desk:tries:{digest}"
 
 
 def session(digest: str) -> str:
-    """desk:session:H."""
+    """Returns the key desk:session:H."""
     return f"{PREFIX}desk:session:{digest}"
 
 
 def draft(draft_id: str) -> str:
-    """desk:draft:D."""
+    """Returns the key desk:draft:D."""
     return f"{PREFIX}desk:draft:{draft_id}"
 
 
 def way(digest: str) -> str:
-    """desk:way:H."""
+    """Returns the key desk:way:H."""
     return f"{PREFIX}desk:way:{digest}"
 
 
 def link(digest: str) -> str:
-    """desk:link:H."""
+    """Returns the key desk:link:H."""
     return f"{PREFIX}desk:link:{digest}"
 
 
 def events(import_id: str) -> str:
-    """desk:events:I."""
+    """Returns the key desk:events:I."""
     return f"{PREFIX}desk:events:{import_id}"
 
 
 def samples(import_id: str) -> str:
-    """desk:samples:I."""
+    """Returns the key desk:samples:I."""
     return f"{PREFIX}desk:samples:{import_id}"
 
 
 def sampled(import_id: str) -> str:
-    """desk:sampled:I."""
+    """Returns the key desk:sampled:I."""
     return f"{PREFIX}desk:sampled:{import_id}"

@@ -1,6 +1,6 @@
-"""The store in plain Python: the model that the scripts of `shared.store.redis` are held against, and that tests use.
+"""The store in plain Python: the model that the scripts of `shared.store.redis` are compared with, and that tests use.
 
-It keeps nothing over a restart and knows one process only. What its methods promise stands in `shared.store`.
+It keeps nothing over a restart and knows one process only. Its methods are described in `shared.store`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from shared.store.memory_waits import Waits
 class MemoryStore(Waits):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
-    #: What `refusing` says: memory takes every write unless a test says otherwise.
+    #: The answer of `refusing`: memory takes every write unless a test says otherwise.
     refusal: str = ""
 
     @atomic

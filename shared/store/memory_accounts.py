@@ -1,4 +1,4 @@
-"""The part of the model that sees to accounts at the destination: `shared.store.AccountStore` in plain Python."""
+"""The model's part for accounts at the destination: `shared.store.AccountStore` in plain Python."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from shared.store.memory_requests import Requests, atomic
 
 
 class Accounts(Requests):
-    """Turns at the account services, and what is known of each account."""
+    """Turns at the account services, and the known state of each account."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
-        #: Service → when its next turn is free, and until when nobody asks it, ms.
+        #: Service → when its next turn is free, and until when no worker asks it, ms.
         self._next: dict[str, int] = {}
         self._held: dict[str, int] = {}
         #: Mailbox → its turn, ms.

@@ -1,4 +1,4 @@
-"""The part of the model that gives work away: who is served next, and who may be let in where."""
+"""The model's part that hands out work: which mailbox is served next, and which lane may connect where."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from shared.store.memory_requests import atomic
 from shared.store.memory_rows import MailboxRow, UnitRow
 from shared.store.memory_sign_ins import SignIns
 
-#: How many mailboxes one claim looks at.
+#: How many mailboxes of a route one claim looks at.
 SCAN = 2000
 
-#: What a claim costs beside the bytes it moves.
+#: The cost of a claim beside the bytes that it moves.
 CLAIM_BYTES = 65536
 
 
@@ -45,9 +45,10 @@ class Claims(SignIns):
         self._lease_seconds = lease_seconds
         self._defaults = {scope: (limits or {}).get(scope, 4 if "account" in scope else 32) for scope in SCOPES}
         self._maildrops: dict[str, Known] = {}
-        #: Where shared messages stand, by mailbox and message; a unit and since when, while one brings it.
+        #: (mailbox, message) → where a copy of a shared message stands; while a unit brings it, that unit and since
+        #: when.
         self._shared: dict[tuple[str, int], bytes | tuple[str, float]] = {}
-        #: "scope:key" → until when nobody is let in, ms; and who was told so in which words.
+        #: "scope:key" → until when no lane is let in, ms; and the import that was told so, with the server's words.
         self._holds: dict[str, int] = {}
         self._whys: dict[str, tuple[str, str]] = {}
         self._workers: dict[str, int] = {}
@@ -104,8 +105,8 @@ class Claims(SignIns):
         )
 
     def _give_back(self, holder: str) -> None:
-        """A lease that the holder still has while it claims never reached it: the answer was lost. Unless something was
-        done under it, that attempt was none."""
+        """Takes back the lease that the holder still has while it claims: that lease never reached it, since the answer
+        was lost. Unless something was done under it, the attempt is not counted."""
         for unit_id in [u for u in self._rows.leases if self._rows.units[u].holder == holder]:
             row = self._rows.units[unit_id]
             if not row.used:
@@ -122,7 +123,7 @@ class Claims(SignIns):
             m = rows.mailboxes[row.unit.mailbox_id]
             if rows.servable(m) and self._admits(m, holder) and self._is_worth(m, holder):
                 return m, row, False
-        full: set[str] = set()  # routes of which a host says no: whoever stands behind is not looked at
+        full: set[str] = set()  # routes of which a host is full or on hold: their other mailboxes are skipped
         for m in self._by_fairness():
             if m.route in full:
                 continue
@@ -136,7 +137,7 @@ class Claims(SignIns):
         return None
 
     def _is_worth(self, m: MailboxRow, holder: str) -> bool:
-        """Whether one lane more at the mailbox is worth its logins."""
+        """Tells whether one more lane at the mailbox is worth its logins."""
         lanes = self._permits.get(f"destination_account:{m.scopes['destination_account']}", {})
         if not lanes or holder in lanes or m.mailbox.state is not MailboxState.COPYING:
             return True
@@ -167,7 +168,8 @@ class Claims(SignIns):
         return [f"{scope}:{m.scopes[scope]}" for scope in SCOPES]
 
     def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
-        """Whether these scopes let this holder in: no hold, and a connection left or held already."""
+        """Tells whether these scopes let the holder in: no hold, and a free connection or one that the holder has
+        already."""
         now = self._rows.now()
         for scope, name in zip(SCOPES, self._scopes(m), strict=True):
             if scope not in scopes:
@@ -187,7 +189,7 @@ class Claims(SignIns):
         return True
 
     def _owed_now(self, m: MailboxRow) -> Due | None:
-        """As `_owed`, and what it could be waited for is not among what is owed for long."""
+        """Returns what the mailbox owes. Removes from `_owing` the scopes whose debt a lane can wait for."""
         for scope in SCOPES:
             due = self._owed(m, (scope,))
             if due is None or due.seconds <= PATIENCE_SECONDS:
@@ -195,7 +197,7 @@ class Claims(SignIns):
         return self._owed(m)
 
     def _owed_after(self, m: MailboxRow, size_bytes: int, messages: int) -> Due | None:
-        """Charges a group; what is owed then."""
+        """Charges a group. Returns the longest debt after it, and enters in `_owing` debts that no lane waits for."""
         found = [(scope, self._owed(m, (scope,), size_bytes, messages)) for scope in SCOPES]
         for scope, due in found:
             if due and due.seconds > PATIENCE_SECONDS:
@@ -205,7 +207,8 @@ class Claims(SignIns):
     def _owed(
         self, m: MailboxRow, scopes: Sequence[str] = SCOPES, size_bytes: int = 0, messages: int = 0
     ) -> Due | None:
-        """Charges the mailbox's accounts and hosts; with nothing to charge, only looks. What takes longest."""
+        """Charges the mailbox's accounts and hosts; with nothing to charge, only looks. Returns the debt that takes
+        longest, or None."""
         now, longest = self._rows.now() / 1000, None
         for scope in scopes:
             for rate in RATES:

@@ -1,5 +1,5 @@
-"""The part of the model that says whose a destination mailbox is: one mailbox's at a time, from the claim of its plan until it is
-settled, or only waits to verify. Plain Python; its callers hold the lock."""
+"""The model's part that decides which mailbox has a destination mailbox: one at a time, from the claim of its plan
+until it is settled, or only waits to verify. Plain Python; its callers hold the lock."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from shared.model import Neighbour
 if TYPE_CHECKING:
     from shared.store.memory_rows import MailboxRow, UnitRow
 
-#: How long a destination is kept for what a settled mailbox may still have on the wire, ms: above the settle time.
+#: How long a destination is kept while messages of a settled mailbox may still be on the way to it, ms: above the
+#: settle time.
 PARTING_MS = 60_000
 
 
 class Destinations:
-    """Who has which, and who waits for it."""
+    """The destinations, the mailboxes that have them, and those that wait for them."""
 
     mailboxes: dict[str, MailboxRow]
     units: dict[str, UnitRow]
@@ -24,24 +25,25 @@ class Destinations:
     def __init__(self) -> None:
         #: Destination → the mailbox that has it.
         self.destinations: dict[str, str] = {}
-        #: Destination of a settled mailbox that may still have something on the wire → until when, ms.
+        #: Destination of a settled mailbox that may still have messages on the way → until when it is kept, ms.
         self.parting: dict[str, int] = {}
 
     def now(self) -> int:
-        """Milliseconds by the store's clock."""
+        """Returns the milliseconds of the store's clock."""
         raise NotImplementedError
 
     def refresh(self, m: MailboxRow) -> None:
-        """Puts the mailbox where it belongs."""
+        """Enters the mailbox in its queue, or takes it out."""
         raise NotImplementedError
 
     def occupant(self, m: MailboxRow) -> MailboxRow | None:
-        """Who has the mailbox's destination, if another has it."""
+        """Returns the other mailbox that has this mailbox's destination, or None."""
         holder = self.destinations.get(m.destination_key, "")
         return self.mailboxes.get(holder) if holder != m.mailbox.mailbox_id else None
 
     def behind(self, m: MailboxRow, holder: MailboxRow | None, name: str) -> None:
-        """Notes who has the destination that the mailbox waits for; `name` is that of the holder's import."""
+        """Notes in words which mailbox has the destination that this one waits for; `name` is that of the holder's
+        import."""
         words = ""
         if holder is not None:
             same = holder.mailbox.import_id == m.mailbox.import_id
@@ -49,21 +51,21 @@ class Destinations:
         m.set(behind=words)
 
     def take_destination(self, m: MailboxRow) -> None:
-        """The mailbox has its destination from here on."""
+        """Gives the mailbox its destination."""
         self.parting.pop(m.destination_key, None)
         if self.destinations.get(m.destination_key) != m.mailbox.mailbox_id:
             self.destinations[m.destination_key] = m.mailbox.mailbox_id
             self._refresh_others(m.destination_key, m.mailbox.mailbox_id)
 
     def free_destination(self, destination: str) -> None:
-        """Whoever waits for it may have it."""
+        """Frees the destination for the mailboxes that wait for it."""
         self.parting.pop(destination, None)
         if self.destinations.pop(destination, None):
             self._refresh_others(destination)
 
     def leave_destination(self, m: MailboxRow) -> None:
-        """The mailbox is settled, or only waits to verify. While a lane is still at it, or something is in doubt, nobody else is
-        let in for a while."""
+        """Frees the destination of a mailbox that is settled, or only waits to verify. While a lane is still at it, or
+        something is in doubt, the destination is kept for `PARTING_MS`."""
         if self.destinations.get(m.destination_key) != m.mailbox.mailbox_id:
             return
         rows = [self.units[u] for u in m.open]
@@ -73,12 +75,12 @@ class Destinations:
             self.free_destination(m.destination_key)
 
     def part(self) -> None:
-        """Frees what was kept long enough."""
+        """Frees the destinations that were kept long enough."""
         for destination in sorted(d for d, until in self.parting.items() if until <= self.now()):
             self.free_destination(destination)
 
     def neighbours(self, m: MailboxRow) -> tuple[Neighbour, ...]:
-        """Who else was planned into the same destination."""
+        """Returns the other mailboxes that were planned into the same destination."""
         return tuple(
             Neighbour(mailbox_id=other.mailbox.mailbox_id, same_source=other.source_key == m.source_key)
             for other in self._others(m.destination_key, m.mailbox.mailbox_id)

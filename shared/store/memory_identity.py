@@ -1,5 +1,5 @@
-"""The part of the model that keeps what makes a message the same one elsewhere: numbers of POP3 messages, and where copies of
-messages stand that several of Gmail's folders show."""
+"""The model's part that keeps what identifies messages: the numbers of POP3 messages, and where copies stand of
+messages that several of Gmail's folders show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.store.memory_requests import atomic
 
 
 class Identity(Claims):
-    """Which message is which."""
+    """Numbers of POP3 messages, and places of shared messages."""
 
     @atomic
     def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""The half of the model that the producer writes and everybody reads: `shared.store.RequestStore` in plain Python."""
+"""The model's half that the producer writes and every process reads: `shared.store.RequestStore` in plain Python."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ _R = TypeVar("_R")
 
 
 def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Wholly or not at all: one method at a time. What can be refused is looked at before anything is written."""
+    """Makes a method run wholly or not at all: one at a time, under the lock. A method checks everything that it may
+    refuse before it writes anything."""
 
     @functools.wraps(method)
     def locked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -45,7 +46,7 @@ def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def tally(counts: Iterable[Counter[str]]) -> Tally:
-    """The sum."""
+    """Returns the sum of these counts."""
     total: Counter[str] = Counter()
     for one in counts:
         total.update(one)
@@ -58,7 +59,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
 
 
 class Requests:
-    """What stands in the tables, opened, read, paused, resumed, cancelled, tried again."""
+    """The tables' imports and mailboxes: opens, reads, pauses, resumes, cancels and retries them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._lock = threading.RLock()
@@ -94,7 +95,8 @@ class Requests:
         return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)
 
     def _under_way(self, whole: ImportRow) -> bool:
-        """Whether any mailbox is; what is queued in an import that is only being opened was given to nobody yet."""
+        """Tells whether any mailbox of the import is under way. In an import that is only being opened a queued mailbox
+        is not: no lane was given it yet."""
         idle = {*SETTLED, *([MailboxState.QUEUED] if whole.request.state is ImportState.OPENING else [])}
         return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
 
@@ -122,7 +124,7 @@ class Requests:
 
     @staticmethod
     def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
-        """Whose it is, and which servers it concerns."""
+        """Sets the mailbox's accounts, profile, route and scopes."""
         m.set(source=mailbox.source, destination=mailbox.destination, profile=mailbox.profile)
         m.route = route_id(mailbox.source.endpoint, request.destination)
         m.scopes = {

@@ -1,7 +1,8 @@
-"""What the model in `shared.store.memory` keeps, and what follows from what. Plain Python; its callers hold the lock.
+"""The tables of the model in `shared.store.memory`, and the steps that follow from their changes. Plain Python; its
+callers hold the lock.
 
 Nothing that can be derived is kept: a mailbox's tally is the sum of its folders', an import is settled when its
-mailboxes are. That is what makes it a model of the scripts, which keep all of these and must come to the same.
+mailboxes are. So it is a model of the scripts, which keep all of these values and must come to the same ones.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from shared.model.ledger import COUNTED
 from shared.store.memory_destinations import Destinations
 from shared.uids import Record, UidSet, without_sources
 
-#: Where a verification stands among the units of its mailbox: behind everything.
+#: The order of a verification among the units of its mailbox: behind all others.
 LAST = 9 * 10**15
 
 
@@ -30,18 +31,18 @@ class UnitRow:
     unit: Unit
     order: int
     messages: int = 0
-    #: Messages that got an outcome, and how many had when it was claimed.
+    #: Messages that got an outcome, and how many of them had one when the unit was claimed.
     done: int = 0
     began: int = 0
     term: int = 0
     holder: str = ""
-    #: Whether the holder was heard of under this term.
+    #: Whether the holder made a call under this term.
     used: bool = False
     others: UidSet = UidSet()
     intents: dict[str, Intent] = field(default_factory=dict)
 
     def set(self, **changes: Any) -> None:
-        """Replaces fields of the noun."""
+        """Replaces fields of the unit."""
         self.unit = replace(self.unit, **changes)
 
 
@@ -51,15 +52,15 @@ class FolderRow:
 
     folder: Folder
     order: int = 0
-    #: The call that planned it last.
+    #: The call that planned the folder last.
     planned: object = None
     counts: Counter[str] = field(default_factory=Counter)
-    #: The one batch that may be written by somebody; "" for none.
+    #: The one batch that may be leased; "" for none.
     head: str = ""
     waiting: deque[str] = field(default_factory=deque)
     ledger: dict[str, tuple[Record, ...]] = field(default_factory=dict)
     digests: dict[str, int] = field(default_factory=dict)
-    #: Entries of the ledger that the destination was seen to hold.
+    #: The ledger's entries whose messages were seen at the destination.
     checked: set[str] = field(default_factory=set)
     taken: UidSet = UidSet()
     notes: dict[tuple[int, str], Note] = field(default_factory=dict)
@@ -68,7 +69,8 @@ class FolderRow:
     skipped: dict[str, UidSet] | None = None
 
     def strike(self, gone: UidSet) -> int:
-        """Takes these source UIDs out of the ledger, so that they can be copied anew; how many of them were adopted."""
+        """Takes these source UIDs out of the ledger, so that they can be copied anew. Returns how many of them were
+        adopted."""
         adopted = 0
         for name, records in list(self.ledger.items()):
             kept = without_sources(records, gone)
@@ -81,7 +83,7 @@ class FolderRow:
         return adopted
 
     def shown(self) -> Folder:
-        """The folder with what follows from its ledger."""
+        """Returns the folder with the numbers that follow from its ledger."""
         return replace(self.folder, unchecked=len(self.ledger) - len(self.checked))
 
 
@@ -98,14 +100,14 @@ class MailboxRow:
     #: Units that may be claimed, by order.
     ready: dict[str, int] = field(default_factory=dict)
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
-    #: How much it was served.
+    #: How much the mailbox was served.
     served: int = 0
-    #: Whose mail goes where (`shared.model.ids`).
+    #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
     source_key: str = ""
 
     def set(self, **changes: Any) -> None:
-        """Replaces fields of the noun."""
+        """Replaces fields of the mailbox. A new failure is not over."""
         if "failure" in changes:
             changes.setdefault("over_at", 0.0)
         self.mailbox = replace(self.mailbox, **changes)
@@ -113,27 +115,27 @@ class MailboxRow:
 
 @dataclass(slots=True)
 class ImportRow:
-    """A request."""
+    """An import."""
 
     request: Import
     retention_ms: int
     rows: dict[str, int] = field(default_factory=dict)
-    #: What ever came to each outcome, and its bytes.
+    #: How many messages ever came to each outcome, and their bytes.
     ever: Counter[str] = field(default_factory=Counter)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
-    #: Whether it waits for its hours to begin.
+    #: Whether the import waits for its hours to begin.
     opening: bool = False
-    #: When the credentials are forgotten, ms; None: not by themselves.
+    #: When the credentials are forgotten, ms; None while no time is set.
     expires: int | None = None
 
     def set(self, **changes: Any) -> None:
-        """Replaces fields of the noun."""
+        """Replaces fields of the import."""
         self.request = replace(self.request, **changes)
 
     def reach(self, what: str, n: int) -> None:
-        """So many more came to an outcome; what is taken off is not counted."""
+        """Counts messages that came to an outcome; what is later taken off again stays counted."""
         if n > 0:
             self.ever[what] += n
 
@@ -148,29 +150,29 @@ class Rows(Destinations):
         self.mailboxes: dict[str, MailboxRow] = {}
         self.folders: dict[str, FolderRow] = {}
         self.units: dict[str, UnitRow] = {}
-        #: Unit → when its lease runs out, or when it is due, ms.
+        #: Unit → when its lease expires; unit → when it is due, ms.
         self.leases: dict[str, int] = {}
         self.delayed: dict[str, int] = {}
-        #: Route → mailboxes that may be served → where they stand.
+        #: Route → mailbox that may be served → its place in the queue.
         self.queues: dict[str, dict[str, int]] = {}
         self.routes: dict[str, int] = {}
-        #: Where the one chosen last stood, by route; "" for the routes themselves.
+        #: Route → the place of the mailbox chosen last; "" → the same of the routes themselves.
         self.last: Counter[str] = Counter()
         self.terms = 0
 
     def now(self) -> int:
-        """Milliseconds by the store's clock."""
+        """Returns the milliseconds of the store's clock."""
         return round(self._clock() * 1000)
 
     def next_term(self) -> int:
-        """Grows with every call."""
+        """Returns a number that grows with every call."""
         self.terms += 1
         return self.terms
 
     # -- who may be served
 
     def may(self, m: MailboxRow) -> bool:
-        """Whether a mailbox may be given work as far as people are concerned."""
+        """Tells whether operators let the mailbox be given work now: run, not settled, submitted, within its hours."""
         whole = self.imports[m.mailbox.import_id].request
         if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or m.mailbox.state in SETTLED:
             return False
@@ -179,15 +181,16 @@ class Rows(Destinations):
         )
 
     def servable(self, m: MailboxRow) -> bool:
-        """Whether it may be given work now: its destination is free too."""
+        """Tells whether the mailbox may be given work now: as `may`, and its destination is free."""
         return self.may(m) and self.occupant(m) is None
 
     def shut(self, whole: Import) -> bool:
-        """Whether its hours are over, or not yet there."""
+        """Tells whether the import's hours are over, or have not begun."""
         return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
 
     def refresh(self, m: MailboxRow) -> None:
-        """A mailbox stands in its queue exactly when it may be served. A newcomer starts where the last one stood."""
+        """Enters the mailbox in its queue when it may be served, else takes it out. A newcomer starts at the place of
+        the mailbox chosen last."""
         queue = self.queues.setdefault(m.route, {})
         wanted = bool(m.ready) and self.may(m)
         holder = self.occupant(m) if wanted else None
@@ -202,7 +205,7 @@ class Rows(Destinations):
     # -- units
 
     def add_unit(self, unit: Unit, order: int, intents: Sequence[Intent] = ()) -> UnitRow:
-        """A new unit, behind the others of its folder."""
+        """Adds a unit that waits for its turn."""
         unit = replace(unit, state=UnitState.WAITING)
         row = UnitRow(unit, order, messages=len(unit.uids), intents={i.intent_id: i for i in intents})
         self.units[unit.unit_id] = row
@@ -210,7 +213,7 @@ class Rows(Destinations):
         return row
 
     def make_ready(self, row: UnitRow) -> None:
-        """May be claimed from now on."""
+        """Lets the unit be claimed from now on."""
         row.set(state=UnitState.READY)
         row.holder = ""
         m = self.mailboxes[row.unit.mailbox_id]
@@ -218,7 +221,7 @@ class Rows(Destinations):
         self.refresh(m)
 
     def drop_unit(self, unit_id: str) -> None:
-        """Finished, or replaced by others; whoever holds it is fenced off."""
+        """Deletes a unit that is finished, or replaced by others; a worker that still holds it is fenced off."""
         row = self.units.pop(unit_id)
         m = self.mailboxes[row.unit.mailbox_id]
         m.open.discard(unit_id)
@@ -227,11 +230,12 @@ class Rows(Destinations):
         self.delayed.pop(unit_id, None)
 
     def forgive(self, row: UnitRow) -> None:
-        """The attempt was none. People's words set the count to nothing even while somebody is at work."""
+        """Takes the attempt off the count, which an operator may have set to 0 while a lane was at work."""
         row.set(attempts=max(0, row.unit.attempts - 1))
 
     def take_back(self, row: UnitRow) -> None:
-        """The lease is void: a new term refuses whatever the old holder still sends. An attempt that got on was none."""
+        """Voids the lease: under a new term the store refuses whatever the old holder still sends. An attempt that made
+        progress is not counted."""
         if row.done > row.began:
             self.forgive(row)
         del self.leases[row.unit.unit_id]
@@ -239,7 +243,7 @@ class Rows(Destinations):
         self.make_ready(row)
 
     def wake(self) -> None:
-        """Units whose moment has come."""
+        """Makes the delayed units ready that are due."""
         now = self.now()
         for unit_id, due in sorted(self.delayed.items(), key=lambda item: (item[1], item[0])):
             if due <= now:
@@ -247,7 +251,8 @@ class Rows(Destinations):
                 self.make_ready(self.units[unit_id])
 
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
-        """One writer per destination folder: the first is ready, the others wait."""
+        """Makes the batch ready when it is the folder's first, else lets it wait: one writer for each destination
+        folder."""
         if folder.head:
             folder.waiting.append(row.unit.unit_id)
         else:
@@ -255,13 +260,13 @@ class Rows(Destinations):
             self.make_ready(row)
 
     def next_batch(self, folder: FolderRow) -> None:
-        """The head is gone; the next moves up."""
+        """Replaces the folder's head, which is gone, by the first of the batches that wait."""
         folder.head = folder.waiting.popleft() if folder.waiting else ""
         if folder.head:
             self.make_ready(self.units[folder.head])
 
     def fence(self, lease: Lease) -> UnitRow:
-        """The lease's unit. Raises `LeaseLost` when the right to it has passed on."""
+        """Returns the lease's unit. Raises `LeaseLost` when another worker may hold it."""
         row = self.units.get(lease.unit.unit_id)
         right = (UnitState.LEASED, lease.term, lease.holder)
         if row is None or (row.unit.state, row.term, row.holder) != right:
@@ -272,7 +277,7 @@ class Rows(Destinations):
     # -- mailboxes and imports
 
     def move(self, m: MailboxRow, event: str) -> bool:
-        """Along an edge of the mailbox machine; False when there is none."""
+        """Moves the mailbox along an edge of its state machine; returns False when there is none."""
         before = m.mailbox.state
         try:
             m.set(state=MailboxState(advance("mailbox", before, event)))
@@ -285,7 +290,7 @@ class Rows(Destinations):
         return True
 
     def wish(self, m: MailboxRow) -> Control:
-        """What a person wants of a lane at work."""
+        """Returns what the operator wants of a lane that is at work on the mailbox."""
         whole = self.imports[m.mailbox.import_id].request
         words = {m.mailbox.control, whole.control}
         if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
@@ -295,7 +300,7 @@ class Rows(Destinations):
         return Control.RUN
 
     def queue_plan(self, m: MailboxRow) -> None:
-        """A queued mailbox has a plan unit, and no verification any more."""
+        """Gives a queued mailbox a plan unit, and removes its verification."""
         mailbox_id = m.mailbox.mailbox_id
         if f"{mailbox_id}.verify" in m.open:
             self.drop_unit(f"{mailbox_id}.verify")
@@ -304,45 +309,47 @@ class Rows(Destinations):
             row = self.add_unit(Unit(unit_id=f"{mailbox_id}.plan", kind=UnitKind.PLAN, mailbox_id=mailbox_id), 0)
         row.set(attempts=0)
         if row.unit.state is UnitState.LEASED:
-            self.move(m, "plan_claimed")  # somebody is at it already
+            self.move(m, "plan_claimed")  # a lane is at it already
         else:
             self.delayed.pop(row.unit.unit_id, None)
             self.make_ready(row)
 
     def drain(self, m: MailboxRow) -> None:
-        """Nothing open any more: the mailbox goes on to be verified."""
+        """Moves the mailbox on to its verification when none of its units is open."""
         if not m.open and self.move(m, "drained"):
             mailbox_id = m.mailbox.mailbox_id
             unit = Unit(unit_id=f"{mailbox_id}.verify", kind=UnitKind.VERIFY, mailbox_id=mailbox_id)
             self.make_ready(self.add_unit(unit, LAST))
 
     def get_on(self, m: MailboxRow) -> None:
-        """What went wrong with it last is over since now, unless it is already."""
+        """Notes that what went wrong last with the mailbox is over since now, unless that is noted already."""
         if m.mailbox.failure and not m.mailbox.over_at:
             m.set(over_at=self.now() / 1000)
 
     def settle_import(self, whole: ImportRow) -> None:
-        """An import is settled when every mailbox is."""
+        """Finishes the import when every mailbox is settled."""
         settled = all(self.mailboxes[m].mailbox.state in SETTLED for m in whole.rows)
         if settled and whole.request.state is ImportState.RUNNING:
             whole.set(state=ImportState.FINISHED, finished_at=self.now() / 1000)
-            # From when a person last set it going: what goes on by itself keeps passwords no longer.
+            # The time counts from when an operator last set the import going: an import that goes on by itself keeps
+            # passwords no longer.
             whole.expires = whole.expires or self.now() + whole.retention_ms
 
     def may_go_on(self, m: MailboxRow) -> bool:
-        """Whether anybody still wants a parked mailbox to go on, and its passwords are there."""
+        """Tells whether a parked mailbox may go on by itself: no operator paused or cancelled it, and its passwords are
+        there."""
         whole = self.imports[m.mailbox.import_id]
         return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)
 
     def go_on(self, m: MailboxRow) -> None:
-        """A mailbox that was parked goes on by itself."""
+        """Lets a parked mailbox go on by itself."""
         self.move(m, "again")
         self.queue_plan(m)
         self.reopen(self.imports[m.mailbox.import_id])
         self.refresh(m)
 
     def reopen(self, whole: ImportRow) -> None:
-        """There is something to do again: an import that was finished runs."""
+        """Lets a finished import run again, since there is something to do."""
         if whole.request.state is ImportState.FINISHED:
             whole.set(state=ImportState(advance("import", ImportState.FINISHED, "reopened")), finished_at=0.0)
 
@@ -351,7 +358,8 @@ class Rows(Destinations):
     def new_of(
         self, row: UnitRow, folder: FolderRow, settled: Sequence[Settled], *, fresh: bool = False
     ) -> list[Settled]:
-        """What was not entered before. Raises `LedgerConflict` when a destination UID would be given away twice."""
+        """Returns what was not entered before. Raises `LedgerConflict` when a destination UID would be entered
+        twice."""
         new = [s for s in settled if not self._entered(row, folder, s)]
         taken = UidSet() if fresh else folder.taken
         for s in new:
@@ -371,7 +379,7 @@ class Rows(Destinations):
         return all(r in known for r in s.records) and not any(uids - row.others for uids in others)
 
     def settle(self, row: UnitRow, folder: FolderRow, s: Settled) -> None:
-        """Enters what became of some messages; `new_of` said that it may."""
+        """Enters what became of some messages, as allowed by `new_of`."""
         name = row.unit.unit_id
         copied = sum(len(record.source) for record in s.records)
         whole = self.imports[self.mailboxes[row.unit.mailbox_id].mailbox.import_id]

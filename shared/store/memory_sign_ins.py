@@ -1,6 +1,6 @@
-"""The part of the model that sees to signing in: `shared.store.SignInStore` in plain Python.
+"""The model's part for signing in: `shared.store.SignInStore` in plain Python.
 
-`SignInBook` stands by itself, so that a dry run, which has no store, keeps to the same rules.
+`SignInBook` depends on no store, so that a dry run, which has none, keeps to the same rules.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from shared.store.memory_requests import atomic
 @dataclass(frozen=True, slots=True)
 class _Login:
     digest: str
-    #: "u" nothing known, "t" somebody tries it, "p" it let in, "d" it did and was refused since, "r" refused.
+    #: "u": nothing is known; "t": a holder tries it; "p": it let in; "d": it let in and was refused since; "r":
+    #: refused.
     state: str = "u"
-    #: Refusals since it last let in.
+    #: Refusals since the login last let in.
     count: int = 0
     #: Until when the trial of `holder` counts, ms.
     till: int = 0
@@ -32,23 +33,23 @@ class _Login:
 
 @dataclass(slots=True)
 class _Brake:
-    """Of one server and import."""
+    """The known state of the logins of one import at one server."""
 
-    #: "" nothing known, "in" it let somebody in, "loose" it had another trouble than a refusal.
+    #: "": nothing is known; "in": the server let an account in; "loose": it had another trouble than a refusal.
     state: str = ""
     #: Accounts that were refused.
     refused: set[str] = field(default_factory=set)
-    #: Account → until when it is tried, ms.
+    #: Account → until when its trial counts, ms.
     trying: dict[str, int] = field(default_factory=dict)
 
     def drop(self, account: str) -> None:
-        """Nothing is known of this one."""
+        """Forgets what is known of this account."""
         self.refused.discard(account)
         self.trying.pop(account, None)
 
 
 class SignInBook:
-    """What is known of logins, and the tokens. Thread-safe. `now` in milliseconds."""
+    """The known state of logins, and the tokens. Thread-safe. `now` returns milliseconds."""
 
     def __init__(
         self,
@@ -56,21 +57,21 @@ class SignInBook:
         others: Callable[[str, str], int] = lambda mailbox_id, side: 0,
         ends: Callable[[str, str], tuple[str, str] | None] = lambda mailbox_id, side: None,
     ) -> None:
-        """`others`: other connections of the mailbox's account; `ends`: (server, account) of a mailbox's side, None where no
-        login is stopped for the sake of others."""
+        """Begins an empty book. `others` returns the number of other connections to the mailbox's account; `ends`
+        returns (server, account) of a mailbox's side, or None where no login is stopped for the sake of others."""
         self._now, self._others, self._ends = now, others, ends
-        #: (import, side, server) → what is known of it.
+        #: (import, side, server) → what is known of its logins.
         self._brakes: dict[tuple[str, str, str], _Brake] = {}
         self._lock = threading.RLock()
         self._logins: dict[tuple[str, str], _Login] = {}
-        #: (import, name) → until (ms) and the sealed token; and who fetches one until when.
+        #: (import, name) → until (ms) and the sealed token; and until when it is fetched, and by which holder.
         self._tokens: dict[tuple[str, str], tuple[int, bytes]] = {}
         self._fetching: dict[tuple[str, str], tuple[int, str]] = {}
 
     def login_turn(
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
-        """As the store's."""
+        """Answers as `SignInStore.login_turn`."""
         with self._lock:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
             now = self._now()
@@ -93,7 +94,7 @@ class SignInBook:
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, result: str,
         words: str = "",
     ) -> str:  # fmt: skip
-        """As the store's."""
+        """Answers as `SignInStore.login_told`."""
         with self._lock:
             place, login = self._login(import_id, mailbox_id, side, digest, shared)
             ours = login.state == "t" and login.holder == holder
@@ -130,7 +131,7 @@ class SignInBook:
         return place, known if known and known.digest == digest else _Login(digest)
 
     def forget_logins(self, bound_to: str) -> None:
-        """A person acted: this import's shared logins, or this mailbox's own, may be tried again."""
+        """Lets this import's shared logins, or this mailbox's own, be tried again, since an operator acted."""
         with self._lock:
             for side in ("source", "destination"):
                 self._logins.pop((bound_to, side), None)
@@ -138,7 +139,8 @@ class SignInBook:
     # -- the brake
 
     def _brake_turn(self, import_id: str, mailbox_id: str, side: str, till: int) -> str:
-        """Whether one login more may be tried at a server that let nobody in so far: "go", "stopped", or ms to wait."""
+        """Tells whether one more login may be tried at a server that let nobody in so far: "go", "stopped", or the ms
+        to wait."""
         if (ends := self._ends(mailbox_id, side)) is None:
             return "go"
         server, account = ends
@@ -171,26 +173,26 @@ class SignInBook:
             brake.state = "loose"
 
     def lets_in(self, import_id: str, mailbox_id: str, side: str) -> bool:
-        """Whether the server is known to have let somebody in."""
+        """Tells whether the server is known to have let an account in."""
         ends = self._ends(mailbox_id, side)
         return ends is None or self._brakes.get((import_id, side, ends[0]), _Brake()).state == "in"
 
     def lift_brake(self, import_id: str) -> None:
-        """A person acted: refusals so far count no more."""
+        """Forgets the refusals of this import's logins so far, since an operator acted."""
         with self._lock:
             for place, brake in list(self._brakes.items()):
                 if place[0] == import_id and brake.state != "in":
                     del self._brakes[place]
 
     def release_login(self, import_id: str, mailbox_id: str) -> None:
-        """How this mailbox's logins ended does not count."""
+        """Forgets how this mailbox's logins ended."""
         with self._lock:
             for side in ("source", "destination"):
                 if ends := self._ends(mailbox_id, side):
                     self._brakes.get((import_id, side, ends[0]), _Brake()).drop(ends[1])
 
     def forget_brakes(self, import_id: str) -> None:
-        """All of an import."""
+        """Forgets all brakes of an import."""
         with self._lock:
             for place in [place for place in self._brakes if place[0] == import_id]:
                 del self._brakes[place]
@@ -200,7 +202,7 @@ class SignInBook:
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
     ) -> tuple[bytes, float]:
-        """As the store's."""
+        """Answers as `SignInStore.token`."""
         with self._lock:
             now, key = self._now(), (import_id, name)
             till, sealed = self._tokens.get(key, (0, b""))
@@ -213,7 +215,7 @@ class SignInBook:
             return b"", 0.0
 
     def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
-        """As the store's."""
+        """Keeps a token as `SignInStore.keep_token`."""
         with self._lock:
             key = (import_id, name)
             if self._fetching.get(key, (0, ""))[1] == holder:
@@ -224,7 +226,7 @@ class SignInBook:
                 self._tokens[key] = (self._now() + int(seconds * 1000), sealed)
 
     def forget_tokens(self, import_id: str) -> None:
-        """All of an import."""
+        """Forgets all tokens of an import."""
         with self._lock:
             for kept in (self._tokens, self._fetching):
                 for key in [key for key in kept if key[0] == import_id]:
@@ -232,7 +234,7 @@ class SignInBook:
 
 
 class SignIns(Accounts):
-    """The store's methods, over a book."""
+    """The store's methods for signing in, over a `SignInBook`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__(clock)
@@ -261,7 +263,7 @@ class SignIns(Accounts):
         return verdict
 
     def _unbrake(self, import_id: str, side: str) -> None:
-        """What was stopped at servers that let somebody in goes on."""
+        """Lets mailboxes go on that were stopped at servers which let an account in since."""
         rows = self._rows
         for mailbox_id in rows.imports[import_id].rows if import_id in rows.imports else ():
             m = rows.mailboxes[mailbox_id]

@@ -1,4 +1,4 @@
-"""The part of the model for what is over by itself: holds, hours, full mailboxes."""
+"""The model's part for waiting that ends by itself: holds, hours, full mailboxes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.store.memory_work import Work
 
 
 class Waits(Work):
-    """Who waits, until when, and why."""
+    """The mailboxes and imports that wait, until when, and why."""
 
     @atomic
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
@@ -57,7 +57,7 @@ class Waits(Work):
         return found + self._behind(import_id)
 
     def _behind(self, import_id: str) -> list[Wait]:
-        """Mailboxes whose destination another has, by who that is."""
+        """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""
         rows = self._rows
         found: dict[tuple[str, str], Wait] = {}
         for mailbox_id in self._in_order(rows.imports[import_id]):
@@ -74,7 +74,7 @@ class Waits(Work):
         return list(found.values())
 
     def _open_hours(self) -> None:
-        """Imports whose hours have begun are served."""
+        """Enters the mailboxes of imports whose hours have begun in their queues."""
         rows = self._rows
         due = [w for w in rows.imports.values() if w.opening and round(w.request.opens_at * 1000) <= rows.now()]
         for whole in sorted(due, key=lambda whole: (whole.request.opens_at, whole.request.import_id)):
@@ -83,7 +83,7 @@ class Waits(Work):
                 rows.refresh(rows.mailboxes[mailbox_id])
 
     def _make_room(self) -> None:
-        """Parked mailboxes whose moment has come are queued again."""
+        """Queues the parked mailboxes again whose time has come."""
         rows, now = self._rows, self._rows.now()
         due = [m for m in rows.mailboxes.values() if 0 < round(m.mailbox.again_at * 1000) <= now]
         for m in sorted(due, key=lambda m: (m.mailbox.again_at, m.mailbox.mailbox_id)):

@@ -1,4 +1,4 @@
-"""The part of the model for what workers do under a lease: `shared.store.WorkStore` in plain Python."""
+"""The model's part for what workers do under a lease: `shared.store.WorkStore` in plain Python."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ class Work(Identity):
         m = rows.mailboxes[unit.mailbox_id]
         folder = rows.folders.get(unit.folder_id)
         rows.drop_unit(unit.unit_id)
-        # A plan writes no message: it does not show that what stopped a copy is over, such as a full mailbox.
+        # A plan writes no message. So it does not show that what stopped a copy, such as a full mailbox, is over.
         if unit.kind is not UnitKind.PLAN or not (m.mailbox.failure and m.mailbox.failure.folder):
             rows.get_on(m)
         if folder:
@@ -277,9 +277,9 @@ class Work(Identity):
             rows.settle(row, folder, settled)
         row.others = UidSet()
         if row.unit.unit_id in folder.ledger:
-            # The plan unit is gone after planning: what was adopted stands under a name of its own.
+            # The plan unit is gone after planning: the adopted messages stand under a name of their own.
             adopted = f"adopted.{plan.folder.uidnext}"
-            while adopted in folder.ledger:  # of what is wanted after all
+            while adopted in folder.ledger:  # a later plan adopted what the request now wants
                 adopted += "+"
             folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
             folder.digests[adopted] = folder.digests.pop(row.unit.unit_id)

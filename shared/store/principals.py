@@ -1,7 +1,7 @@
-"""Who may ask: programs and people with a token, users with a password.
+"""The principals: programs and people with a token, users with a password.
 
-A token is a long random number, so that a plain SHA-256 of it is a good hash at rest; it is shown once, when it is made. A
-user's password comes here already hashed (`producer.web.scrypt`).
+A token is a long random number, so that a plain SHA-256 of it is a good hash at rest; it is shown once, when it is
+made. A user's password comes here already hashed (`producer.web.scrypt`).
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ from shared.store import keys
 from shared.store.asking import Asking
 from shared.store.signed import Signer, row_of, signed_row
 
-#: What a token begins with, so that scanners find one that leaked.
+#: The first letters of a token, so that scanners find one that leaked.
 MARK: Final = "mh"
 _HEX: Final = re.compile(r"[0-9a-f]{12}")
 
 
 class Role(IntEnum):
-    """Who may do what; each may do what those below may."""
+    """The roles; each may do what the lower ones may."""
 
-    #: Reads.
+    #: May read.
     VIEWER = 1
-    #: Opens and steers imports.
+    #: May open and steer imports.
     OPERATOR = 2
-    #: Users, tokens, limits, the audit log.
+    #: May manage users, tokens and limits, and read the audit log.
     ADMIN = 3
 
     @property
     def word(self) -> str:
-        """As written by people."""
+        """The role's name as people write it."""
         return self.name.lower()
 
 
 def role_of(word: str) -> Role:
-    """The role that is called so. Raises `UsageError`."""
+    """Returns the role of this name. Raises `UsageError`."""
     try:
         return Role[word.strip().upper()]
     except KeyError:
@@ -54,11 +54,11 @@ def role_of(word: str) -> Role:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """Somebody, or a program, who is known."""
+    """A person or program that is known."""
 
-    #: Tells it apart for ever, with the way it came: "token:3f…", "user:anna", "oidc:…", "proxy:anna", "link:anna".
+    #: The permanent id, with the way the principal came: "token:3f…", "user:anna", "oidc:…", "proxy:anna", "link:anna".
     principal_id: str
-    #: What a person calls it.
+    #: The name for people.
     name: str
     #: What it may do.
     role: Role
@@ -66,11 +66,11 @@ class Principal:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Token:
-    """One that was made, without its secret."""
+    """A token that was made, without its secret."""
 
-    #: Its public part.
+    #: The token's public part.
     token_id: str
-    #: Who or what it is for.
+    #: The person or program that it is for.
     name: str
     #: What it may do.
     role: Role
@@ -79,33 +79,33 @@ class Token:
 
     @property
     def principal(self) -> Principal:
-        """Who comes with it."""
+        """The principal that signs in with this token."""
         return Principal(principal_id=f"token:{self.token_id}", name=self.name, role=self.role)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class User:
-    """One who signs in with a password."""
+    """A user who signs in with a password."""
 
-    #: What is typed.
+    #: The name that the user types.
     name: str
-    #: What they may do.
+    #: The user's role.
     role: Role
     #: The password's hash, as `producer.web.scrypt` writes it.
     password_hash: str
-    #: When the password was set, seconds since the epoch: sessions by another one have ended.
+    #: When the password was set, seconds since the epoch: sessions that began with an earlier password have ended.
     set_at: float
 
     @property
     def principal(self) -> Principal:
-        """Who signs in."""
+        """The principal that this user is."""
         return Principal(principal_id=f"user:{self.name}", name=self.name, role=self.role)
 
 
 class Principals(Asking):
-    """On the state database. Thread-safe. Raises `StoreError` while it is away.
+    """The tokens and users in the state database. Thread-safe. Raises `StoreError` while it is away.
 
-    Every row is signed: one that was written without the key gives no right (`shared.store.signed`)."""
+    Every row is signed: a row that was written without the key gives no right (`shared.store.signed`)."""
 
     def __init__(self, client: redis.Redis, signer: Signer) -> None:
         super().__init__(client)
@@ -114,14 +114,15 @@ class Principals(Asking):
     # -- tokens
 
     def make_token(self, name: str, role: Role) -> tuple[Token, str]:
-        """A new token and its text, which nobody can read again. Raises `UsageError`."""
+        """Makes a token. Returns it and its text, which cannot be read again. Raises `UsageError`."""
         token = Token(token_id=secrets.token_hex(6), name=checked_name(name), role=role, created_at=time.time())
         secret = secrets.token_urlsafe(32)
         self._write_token(token, secret)
         return token, f"{MARK}_{token.token_id}_{secret}"
 
     def admit_first(self, text: str) -> bool:
-        """The token of whoever set all this up, an administrator's; only while there is no other. Raises `UsageError`."""
+        """Enters the first token, an administrator's, for the person who set up the installation; only while there is
+        no other token. Returns whether it did. Raises `UsageError`."""
         mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
         if mark != MARK or not _HEX.fullmatch(token_id) or len(secret) < 32:
             raise UsageError(
@@ -137,13 +138,13 @@ class Principals(Asking):
         self._write(keys.TOKENS, token.token_id, row)
 
     def tokens(self) -> list[Token]:
-        """All, oldest first."""
+        """Returns all tokens, oldest first."""
         rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TOKENS))
         found = [_token(name, row) for name, row in self._signed(keys.TOKENS, rows)]
         return sorted(found, key=lambda token: token.created_at)
 
     def by_token(self, text: str) -> Principal | None:
-        """Whose token this is; None when it is nobody's."""
+        """Returns the principal of this token's text; None when no token matches."""
         mark, _, rest = text.partition("_")
         token_id, _, secret = rest.partition("_")
         if mark != MARK or not _HEX.fullmatch(token_id) or len(text) > 200:
@@ -154,37 +155,38 @@ class Principals(Asking):
         return _token(token_id, row).principal
 
     def revoke(self, token_id: str) -> bool:
-        """Ends a token at once; whether there was one."""
+        """Ends a token at once. Returns whether there was one."""
         return bool(self._do("hdel", keys.TOKENS, token_id))
 
     # -- users
 
     def set_user(self, name: str, role: Role, password_hash: str) -> User:
-        """A new one, or a new password and role; sessions by the old password have ended. Raises `UsageError`."""
+        """Enters a new user, or a new password and role; sessions that began with the old password have ended. Raises
+        `UsageError`."""
         user = User(name=checked_name(name), role=role, password_hash=password_hash, set_at=time.time())
         row = {"role": role.word, "hash": password_hash, "set_at": user.set_at}
         self._write(keys.USERS, user.name, row)
         return user
 
     def users(self) -> list[User]:
-        """All, by name."""
+        """Returns all users, by name."""
         rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.USERS))
         return sorted((_user(name, row) for name, row in self._signed(keys.USERS, rows)), key=lambda user: user.name)
 
     def user(self, name: str) -> User | None:
-        """The one of this name."""
+        """Returns the user of this name, or None."""
         row = self._row(keys.USERS, name)
         return _user(name, row) if row else None
 
     def remove_user(self, name: str) -> bool:
-        """Ends a user with all their sessions; whether there was one."""
+        """Ends a user with all their sessions. Returns whether there was one."""
         return bool(self._do("hdel", keys.USERS, name))
 
     # -- both
 
     def still(self, principal_id: str, stamp: float) -> Principal | None:
-        """The one with this id as they are now; None once the token was revoked, the user removed, or the password is
-        another than that of `stamp`. Raises `KeyError` for one who is not known here."""
+        """Returns the principal with this id as it is now; None once the token was revoked, the user removed, or the
+        password replaced since `stamp`. Raises `KeyError` for a principal that is not kept here."""
         way, _, which = principal_id.partition(":")
         if way == "token":
             row = self._row(keys.TOKENS, which)
@@ -208,7 +210,7 @@ class Principals(Asking):
 
 
 def checked_name(name: str) -> str:
-    """Of a token or a user. Raises `UsageError`."""
+    """Returns the name of a token or a user, once checked. Raises `UsageError`."""
     if not 0 < len(name) <= 80 or not name.isprintable() or name != name.strip():
         raise UsageError("a name is 1 to 80 printable characters, without a space at either end")
     return name

@@ -1,6 +1,7 @@
-"""The store on Redis or Valkey (6.2 or newer): one script call a method, so that each happens wholly or not at all.
+"""The store on Redis or Valkey (6.2 or newer). Changes are Lua scripts, so that each happens wholly or not at all.
 
-Its rooms are those of the port: `redis_requests`, `redis_work`, `redis_sign_ins`, `redis_coordination`, over `redis_scripts`.
+Its parts are those of the port: `redis_requests`, `redis_work`, `redis_sign_ins`, `redis_coordination`, over
+`redis_scripts`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The room of the store for the coordinator: `shared.store.CoordinationStore` on Redis."""
+"""The store's part for the coordinator: `shared.store.CoordinationStore` on Redis."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from shared.model import Overview, Unit
 from shared.store import codec, keys, process_of
 from shared.store.redis_scripts import Scripts, refusal, unreachable
 
-#: The client takes these codes off the words.
+#: The codes that the Redis client removes from the errors' texts.
 _CODES: Final = {
     redis.OutOfMemoryError: "OOM", redis.ReadOnlyError: "READONLY", redis.exceptions.MasterDownError: "MASTERDOWN",
 }  # fmt: skip
 
 
 class Coordination(Scripts):
-    """Leadership, what the dead held, numbers."""
+    """Leadership, what dead processes held, and figures."""
 
     def lead(self, holder: str, ttl_seconds: float) -> int:
         return int(self._run("lead", holder, int(ttl_seconds * 1000)))

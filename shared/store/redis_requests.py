@@ -1,4 +1,4 @@
-"""The room of the store that the producer writes and everybody reads: `shared.store.RequestStore` on Redis."""
+"""The store's part that the producer writes and every process reads: `shared.store.RequestStore` on Redis."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from shared.uids import UidSet, without_sources
 
 
 class Requests(Scripts):
-    """Imports and mailboxes: opened, read, steered."""
+    """Opens, reads and steers imports and mailboxes."""
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
@@ -96,7 +96,7 @@ class Requests(Scripts):
         return bool(self._run("hours", import_id, window, *span, "1" if renew else "0"))
 
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
-        # Not kept: the same import may be opened again with another CA file or fingerprint.
+        # Read each time: the same import may be opened again with another CA file or fingerprint.
         found = self.import_(import_id)
         if found is None:
             raise StoreError(f"import {import_id} is not in the store")
@@ -168,8 +168,8 @@ class Requests(Scripts):
         return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
 
     def _struck(self, folder_id: str, lost: Sequence[tuple[dict[str, Any], UidSet]]) -> list[tuple[str, str, str]]:
-        """Entries of the ledger that hold any of `lost`: name, SHA-1, and the records that stay. Into each row of a batch goes how
-        many of its messages were adopted."""
+        """Returns the ledger's entries that hold any of `lost`: name, SHA-1, and the records that stay. Counts into
+        each row of a batch how many of its messages were adopted."""
         every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
         struck = []
         for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():

@@ -1,4 +1,4 @@
-"""The scripts of `lua/` at a server: several in one round trip, and what their errors mean."""
+"""The scripts of `lua/` at a Redis server: runs several in one round trip, and translates their errors."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from shared.store import SCOPES, other_options, scripts
 
 
 def connect(url: str) -> redis.Redis:
-    """A client for the state database. Retries are safe here because every script may be repeated. A restart of the
-    server is sat out for about 20 s."""
+    """Opens a client for the state database. Retries are safe here because every script may be repeated. The client
+    waits about 20 s for a server that restarts."""
     return open_redis(
         url,
         socket_timeout=15,
@@ -32,12 +32,12 @@ def connect(url: str) -> redis.Redis:
 
 
 def unreachable(error: redis.RedisError) -> StoreError:
-    """A store that does not answer, as an error."""
+    """Returns the error for a store that does not answer."""
     return StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})")
 
 
 def refusal(said: str) -> str:
-    """What a server's answer to a write means for a person; "" where it is no refusal of all writes."""
+    """Words for a person why a server refuses every write; "" where its answer is no such refusal."""
     word, _, rest = said.partition(" ")
     if word == "MISCONF":
         reason = rest.partition(": ")[2] if "AOF" in rest else ""
@@ -53,7 +53,7 @@ def refusal(said: str) -> str:
 
 
 def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
-    """What a failed script call means to a worker."""
+    """Returns the error that a failed script call stands for."""
     said = str(error)
     if not isinstance(error, redis.ResponseError):
         return unreachable(error)
@@ -67,7 +67,7 @@ def _meaning(script: str, error: redis.RedisError) -> MailhaulError:
 
 
 class Scripts:
-    """What the rooms of `shared.store.redis.RedisStore` stand on. Thread-safe."""
+    """The base of the parts of `shared.store.redis.RedisStore`. Thread-safe."""
 
     def __init__(
         self,
@@ -79,12 +79,12 @@ class Scripts:
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
     ) -> None:
-        """`observe` is told of each round trip: (script, seconds); of several scripts in one the last gives the name, so
-        that what follows a batch goes by "claim"."""
+        """Loads the scripts. `observe` is told of each round trip: (script, seconds). Of several scripts in one round
+        trip the last gives the name, so that closing a batch and claiming the next is counted as "claim"."""
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
-        # As the scripts read it: the same text with each call.
+        # The rates as the scripts read them: the same text with each call.
         self._rates = ";".join(f"{name}={most}" for name, most in (rates or {}).items() if most)
         self._worth = (worth.messages, worth.size_bytes)
         self._observe = observe
@@ -94,15 +94,16 @@ class Scripts:
         return self._run_all([(name, args)])[0]
 
     def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Several scripts in few round trips, in this order; each happens wholly or not at all, for itself. Raises what
-        the first that failed means."""
+        """Runs several scripts in few round trips, in this order; each happens wholly or not at all, on its own. Raises
+        the error of the first that failed."""
         found: list[Any] = []
         for at in range(0, len(calls), 100):
             part = calls[at : at + 100]
             try:
                 answers = self._evaluate(part)
                 if isinstance(answers[0], redis.exceptions.NoScriptError):
-                    # A new server knows none of them. All are loaded together, so that never only some of a part ran.
+                    # A server that has just started knows no script. All are loaded together, so that never only some
+                    # of a part ran.
                     for script in self._scripts.values():
                         self._redis.script_load(script.script)
                     answers = self._evaluate(part)
@@ -115,7 +116,8 @@ class Scripts:
         return found
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Their answers or errors. Not by way of redis-py's `Script`, which asks the server each time what it knows."""
+        """Returns the scripts' answers or errors. It does not use redis-py's `Script`, which asks the server each time
+        which scripts it knows."""
         pipeline = self._redis.pipeline(transaction=False)
         for name, args in calls:
             pipeline.evalsha(self._scripts[name].sha, 0, *args)
@@ -133,7 +135,7 @@ class Scripts:
             raise unreachable(error) from error
 
     def ping(self) -> None:
-        """Raises `StoreError` when the store is not there."""
+        """Raises `StoreError` when the store does not answer."""
         self._read("ping")
 
     def _pipeline(self, calls: Iterable[tuple[str, ...]]) -> list[Any]:

@@ -1,4 +1,4 @@
-"""The room of the store for accounts at the destination and for signing in: `shared.store.AccountStore` and
+"""The store's part for accounts at the destination and for signing in: `shared.store.AccountStore` and
 `shared.store.SignInStore` on Redis.
 """
 

@@ -1,4 +1,4 @@
-"""The room of the store for what workers do under a lease: `shared.store.WorkStore` on Redis."""
+"""The store's part for what workers do under a lease: `shared.store.WorkStore` on Redis."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from shared.store import BRINGING_SECONDS, SCOPES, SHARED_SECONDS, codec, keys
 from shared.store.redis_scripts import Scripts
 from shared.uids import NO_UIDS, UidSet
 
-#: Arguments of one call: Lua takes some thousands.
+#: The most arguments of one call: Lua takes some thousands.
 _RUNS_AT_ONCE = 1000
-#: Messages of one `share` or `stand`.
+#: The most messages of one `share` or `stand`.
 _SHARED_AT_ONCE = 500
 
 
@@ -55,7 +55,7 @@ class Work(Scripts):
         )
 
     def _leased(self, answer: Any, holder: str, asked: float) -> Lease | None:
-        """What the claim script answered. `asked` is when, by the monotonic clock."""
+        """Decodes the claim script's answer. `asked` is when the claim was sent, by the monotonic clock."""
         if not answer:
             return None
         unit_id, term, unit_row, mailbox_id, mailbox_row, folder_row, ledger, digest, intents, now, ends, *last = answer
@@ -67,7 +67,7 @@ class Work(Scripts):
             unit=unit,
             holder=holder,
             term=int(term),
-            # Trust counts from when the request was sent, not from when the answer came.
+            # The lease is trusted from when the request was sent, not from when the answer came.
             deadline=asked + self._lease_seconds,
             claimed_at=int(now) / 1000,
             mailbox=codec.decode_mailbox(mailbox_id.decode(), codec.pairs(mailbox_row), source, destination),

@@ -1,7 +1,7 @@
-"""The Lua scripts, loaded from `lua/`: one file a script, each opening with its signature.
+"""Loads the Lua scripts from `lua/`: one file for each script, which opens with its signature.
 
-Above each stand the key prefix, the state tables of `shared.lifecycle` as Lua literals, and `_common.lua`; above those
-that know of rates `_rates.lua` too.
+Before each script's text come the key prefix, the state tables of `shared.lifecycle` as Lua literals, and
+`_common.lua`; before those that know of rates also `_rates.lua`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NAMES = (
     "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close",
 )  # fmt: skip
 
-#: Those that charge, or ask what is owed.
+#: The scripts that charge rates, or ask what is owed.
 WITH_RATES = frozenset({"claim", "progress"})
 
 
@@ -30,7 +30,7 @@ def _literal(value: object) -> str:
 
 
 def sources() -> dict[str, str]:
-    """Script name → its whole text."""
+    """Returns each script's name → its whole text."""
     folder = resources.files("shared.store") / "lua"
     common, rates = ((folder / f"_{name}.lua").read_text() for name in ("common", "rates"))
     head = f'local P = "{PREFIX}"\nlocal MACHINES = {_literal(lifecycle.MACHINES)}\n'

@@ -1,7 +1,8 @@
-"""Who is there: sessions of browsers, links that sign in once, and who guessed wrong; who is on the way to an identity provider.
+"""Sessions of browsers, links that sign in once, wrong guesses of passwords, and sign-ins that are under way at an
+identity provider.
 
-What a browser holds is a long random number, kept here as its SHA-256. A session ends on the server: when nobody used it for
-a while, when its time is over, or with what it began with, the token or the password.
+A browser holds a long random number, which is kept here as its SHA-256. A session ends on the server: when it was not
+used for a while, when its time is over, or together with the token or the password that it began with.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from shared.store.asking import Asking
 from shared.store.principals import Principal, Principals, Role, role_of
 from shared.store.signed import Signer, row_of, signed_row
 
-#: A link that signs in works so long, seconds.
+#: A link that signs in works for so long, seconds.
 LINK_SECONDS: Final = 3600
-#: The way to an identity provider and back takes at most so long, seconds.
+#: The way to an identity provider and back may take so long, seconds.
 WAY_SECONDS: Final = 600
-#: Wrong guesses are remembered so long, seconds.
+#: Wrong guesses are remembered for so long, seconds.
 TRIES_SECONDS: Final = 60
 
 
@@ -32,16 +33,16 @@ TRIES_SECONDS: Final = 60
 class Session:
     """A browser that is signed in."""
 
-    #: Tells it apart; not what the browser holds.
+    #: The session's id; the browser holds another number.
     session_id: str
-    #: Who is there.
+    #: The principal that signed in.
     principal: Principal
-    #: When they signed in, seconds since the epoch.
+    #: When the principal signed in, seconds since the epoch.
     began_at: float
 
 
 class Sessions(Asking):
-    """On the state database. Thread-safe. Raises `StoreError` while it is away.
+    """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
 
@@ -59,8 +60,8 @@ class Sessions(Asking):
     # -- sessions
 
     def begin(self, principal: Principal, *, idle: float, most: float, stamp: float = 0) -> str:
-        """Signed in; the session's text, for a cookie. It ends after `idle` seconds without a request, and after `most`.
-        `stamp`: of the password that was given (`User.set_at`)."""
+        """Begins a session and returns its text, for a cookie. It ends after `idle` seconds without a request, and
+        after `most` in any case. `stamp` is that of the password that was given (`User.set_at`)."""
         text, now = secrets.token_urlsafe(32), time.time()
         row = {
             "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
@@ -73,8 +74,8 @@ class Sessions(Asking):
         return text
 
     def find(self, text: str, *, touch: bool = True) -> Principal | None:
-        """Whose session this is; None once it has ended, or what it began with. `touch`: somebody is there (and not only a
-        page that was left open)."""
+        """Returns the principal of the session; None once the session has ended, or the token or password that it began
+        with. `touch` renews the idle time: a person is there, and not only a page that was left open."""
         place = _hash(text)
         row, now = self._kept(keys.session(place)) if text else None, time.time()
         if row is None:
@@ -89,11 +90,11 @@ class Sessions(Asking):
     def _still(self, row: Mapping[str, Any]) -> Principal | None:
         try:
             return self._principals.still(row["id"], row["stamp"])
-        except KeyError:  # known elsewhere: at the identity provider, or as whoever started all this
+        except KeyError:  # no row here: an identity provider or a link vouched for it
             return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
 
     def all(self) -> list[Session]:
-        """Those that have not ended, newest first."""
+        """Returns the sessions that have not ended, newest first."""
         found = []
         for place in self._do("zrange", keys.SESSIONS, 0, -1):
             row = self._kept(keys.session(place.decode()))
@@ -103,11 +104,11 @@ class Sessions(Asking):
         return sorted(found, key=lambda session: -session.began_at)
 
     def end(self, text: str) -> None:
-        """Ended here, whatever the browser keeps."""
+        """Ends the session on the server, whatever the browser keeps."""
         self._end(_hash(text))
 
     def end_of(self, which: str) -> int:
-        """Ends the session with this id, or all of the principal with this id or name; how many."""
+        """Ends the session with this id, or all sessions of the principal with this id or name. Returns how many."""
         meant = [one for one in self.all() if which in (one.session_id, one.principal.principal_id, one.principal.name)]
         ids = {one.session_id for one in meant}
         places = [place.decode() for place in self._do("zrange", keys.SESSIONS, 0, -1)]
@@ -123,14 +124,14 @@ class Sessions(Asking):
     # -- links
 
     def make_link(self, name: str, role: Role) -> str:
-        """What signs its first user in as `name`, within the hour."""
+        """Makes a link's text that signs its first user in as `name`, within the hour."""
         text = secrets.token_urlsafe(24)
         row = {"id": f"link:{name}", "name": name, "role": role.word}
         self._keep(keys.link(_hash(text)), row, LINK_SECONDS)
         return text
 
     def by_link(self, text: str) -> Principal | None:
-        """Whom it signs in; from now on nobody any more."""
+        """Returns the principal whom the link signs in, and ends the link."""
         row = self._kept(keys.link(_hash(text)), "getdel")
         if row is None:
             return None
@@ -139,19 +140,20 @@ class Sessions(Asking):
     # -- ways to an identity provider
 
     def keep_way(self, what: Mapping[str, Any]) -> str:
-        """What must be known when the browser is back; the number by which it will be found, once."""
+        """Keeps what must be known when the browser comes back from the identity provider. Returns the number that
+        finds it, once."""
         text = secrets.token_urlsafe(24)
         self._keep(keys.way(_hash(text)), what, WAY_SECONDS)
         return text
 
     def way(self, text: str) -> dict[str, Any]:
-        """As kept; empty when it was used, is over, or another browser's."""
+        """Returns what `keep_way` kept; empty when it was used, has expired, or is another browser's."""
         return (self._kept(keys.way(_hash(text)), "getdel") if text else None) or {}
 
     # -- guesses
 
     def missed(self, *places: str) -> None:
-        """A wrong guess: from this address, at this name."""
+        """Counts a wrong guess from this address, and at this name."""
         for place in places:
             key = keys.tries(_hash(place))
             # The end is set after the count: a key that ended between the two would come back without one, for good.
@@ -160,7 +162,7 @@ class Sessions(Asking):
                 self._do("expire", key, TRIES_SECONDS)
 
     def misses(self, place: str) -> tuple[int, int]:
-        """Wrong guesses lately, and seconds until they are forgotten."""
+        """Returns the number of wrong guesses lately, and the seconds until they are forgotten."""
         key = keys.tries(_hash(place))
         number = int(self._do("get", key) or 0)
         return number, max(1, int(self._do("ttl", key))) if number else 0

@@ -1,5 +1,5 @@
-"""What the page keeps for its readers: mailboxes of a form that is being filled in, what was done to an import, and how fast
-it went."""
+"""The rows that the page keeps for its readers: mailboxes of a form that is being filled in, what was done to an
+import, and how fast it went."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any, Final, cast
 from shared.store import keys
 from shared.store.asking import Asking
 
-#: What happened to an import, and how fast it went, is kept so long after the last of it, seconds.
+#: What happened to an import, and how fast it went, is kept for so long after the last entry, seconds.
 STORY_SECONDS: Final = 30 * 86_400
-#: What was done to one import, at most.
+#: The most events that are kept of one import.
 MOST_EVENTS: Final = 500
 
 
 class Shelf(Asking):
-    """On the state database, beside `shared.store.desk`."""
+    """The page's rows in the state database, beside `shared.store.desk`."""
 
-    # -- what was done (`Desk.note` adds to it)
+    # -- what was done to an import (`Desk.note` adds to it)
 
     def events(self, import_id: str) -> list[dict[str, Any]]:
-        """Oldest first."""
+        """Returns what was done to the import, oldest first."""
         rows = cast(
             "Sequence[tuple[bytes, Mapping[bytes, bytes]]]", self._do("xrange", keys.events(import_id), "-", "+")
         )
@@ -39,28 +39,29 @@ class Shelf(Asking):
     # -- how fast an import went
 
     def sampling(self, import_id: str, seconds: float) -> bool:
-        """Whether it is ours to add a sample now: nobody did, for so long."""
+        """Tells whether the caller is to add a sample now: no process did so within `seconds`. The call counts as doing
+        so."""
         return bool(self._do("set", keys.sampled(import_id), "1", nx=True, px=int(seconds * 1000)))
 
     def keep_samples(self, import_id: str, samples: Sequence[Sequence[float]]) -> None:
-        """All of them anew: each a moment (seconds since the epoch), messages and bytes."""
+        """Replaces all samples: each is (seconds since the epoch, messages, bytes)."""
         self._do("set", keys.samples(import_id), json.dumps(samples), ex=STORY_SECONDS)
 
     def samples(self, import_id: str) -> list[list[float]]:
-        """As kept last."""
+        """Returns the samples as kept last."""
         row = self._do("get", keys.samples(import_id))
         return cast("list[list[float]]", json.loads(row)) if row else []
 
     # -- mailboxes for an import that is being filled in
 
     def keep_draft(self, draft_id: str, sealed: bytes, seconds: int) -> None:
-        """For the next step."""
+        """Keeps the sealed mailboxes for the form's next step, for `seconds`."""
         self._do("set", keys.draft(draft_id), sealed, ex=seconds)
 
     def draft(self, draft_id: str) -> bytes | None:
-        """As kept."""
+        """Returns the sealed mailboxes, or None when they expired or were dropped."""
         return cast("bytes | None", self._do("get", keys.draft(draft_id)))
 
     def drop_draft(self, draft_id: str) -> None:
-        """It was used."""
+        """Deletes the draft after its use."""
         self._do("delete", keys.draft(draft_id))

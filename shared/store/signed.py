@@ -1,4 +1,4 @@
-"""Rows of the state database that give rights: each carries a signature, so that only who has the key can give any.
+"""Rows of the state database that give rights: each carries a signature, so that only a holder of the key can give any.
 
 A role of Redis that may write to the database, without the key, can delete such a row but cannot make or change one.
 """
@@ -15,23 +15,24 @@ _log = structlog.get_logger("mailhaul.rights")
 
 
 class Signer(Protocol):
-    """What signs with the key of this installation (`shared.credentials.Vault`)."""
+    """The signer with the key of this installation (`shared.credentials.Vault`)."""
 
     def sign(self, text: str) -> str:
-        """A signature of the text."""
+        """Returns a signature of the text."""
 
     def signed(self, text: str, signature: str) -> bool:
-        """Whether one of the keys made this signature of this text."""
+        """Tells whether one of the keys made this signature of this text."""
 
 
 def signed_row(signer: Signer, place: str, row: Mapping[str, Any]) -> str:
-    """The row as JSON with its signature. `place`: the key and field that it is for; it does not count anywhere else."""
+    """Returns the row as JSON with its signature. `place` is the key and field that the row is for; it does not count
+    anywhere else."""
     return json.dumps({**row, "signature": signer.sign(_text(place, row))})
 
 
 def row_of(signer: Signer, place: str, text: bytes | str | None) -> dict[str, Any] | None:
-    """The row, as `signed_row` wrote it for this place; None for one that is missing. One that nobody with the key wrote there
-    is None too, and is logged."""
+    """Returns the row that `signed_row` wrote for this place; None when it is missing. A row without a valid signature
+    gives None too, and is logged."""
     if text is None:
         return None
     try:

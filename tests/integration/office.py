@@ -37,7 +37,7 @@ from shared.broker import make_broker, ring
 from shared.config import Settings
 from shared.credentials import Secret, Vault
 from shared.lifecycle import ImportState
-from shared.model import Endpoint, Import, Options, Tally, Tls, Unit
+from shared.model import Endpoint, Import, Options, Tally, Tls, Unit, UnitKind
 from shared.store import SCOPES, keys
 from shared.store.redis import RedisStore, connect
 from tests import mail
@@ -281,6 +281,10 @@ class Office:
     def ring(self, unit: Unit, import_id: str) -> None:
         """Sends a job for this unit."""
         ring(self._broker, unit.kind, import_id, unit.unit_id)
+
+    def repeat_job(self, kind: UnitKind, unit_id: str, import_id: str) -> None:
+        """Sends a job once more, as a broker that delivers at least once may do."""
+        ring(self._broker, kind, import_id, unit_id)
 
     def tally(self, whole: Import) -> Tally:
         """Returns the counts of the import, which add up at any time."""

@@ -1,24 +1,100 @@
-"""Tests random kills of workers, coordinator and Redis during an import.
-
-No message is lost or twice, and the import finishes by itself.
-"""
+"""Random faults of all kinds during an import, and the judge that says what came of it: `make chaos` in small."""
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
-from bench.chaos import run
-from tests.conftest import DovecotPair
-from tests.integration.office import Office
+from bench.chaos.faults import BY_NAME, FAULTS
+from bench.chaos.oracle import compare, read_maildir
+from bench.chaos.trial import run, script
+from tests import mail
+from tests.servers.dovecot import Dovecot
+
+KILLS = [BY_NAME[name] for name in ("worker_killed", "coordinator_killed", "redis_killed")]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
-def test_random_kills_lose_nothing_and_double_nothing(dovecot_pair: DovecotPair, seed: int) -> None:
-    with Office(dovecot_pair.source, dovecot_pair.destination) as office:
-        figures, whole = run(
-            office, messages=1_500, kills=12, seed=seed, workers=2, mailboxes=2, folders=5, patience_seconds=1.5
-        )
-        assert sum(figures.kills.values()) == 12
-        assert set(figures.kills) == {"worker", "coordinator", "redis"}
-        office.assert_exactly_once(whole)
+def test_random_kills_lose_nothing_and_double_nothing(seed: int) -> None:
+    result = run(script(seed, 1_200, 12, KILLS))
+    assert not result.wrong
+    assert result.outcomes == {"copied": 1_200}
+    assert result.commands == 0, "nobody had to give the command again"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [3, 4])
+def test_random_faults_of_all_kinds_end_with_each_message_once(seed: int) -> None:
+    result = run(script(seed, 1_200))
+    assert not result.wrong
+
+
+def test_a_seed_always_draws_the_same_faults() -> None:
+    assert script(17, 1_200) == script(17, 1_200)
+    assert script(17, 1_200) != script(18, 1_200)
+    drawn = Counter(fault.name for seed in range(300) for _, fault in script(seed, 1_200).faults)
+    assert set(drawn) == {fault.name for fault in FAULTS}
+
+
+# -- the judge is not blind
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _double(path: Path) -> None:
+    twin = path.with_name("1." + path.name)
+    shutil.copy2(path, twin)
+
+
+def _spoil(path: Path) -> None:
+    kept = path.stat()
+    path.write_bytes(path.read_bytes().replace(b"Subject", b"Subjecf", 1))
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+
+
+def _flag(path: Path) -> None:
+    path.rename(path.with_name(path.name.split(":2,")[0] + ":2,DT"))
+
+
+def _postpone(path: Path) -> None:
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+def _move(path: Path) -> None:
+    path.rename(path.parents[1] / ".Work" / "cur" / path.name)
+
+
+@pytest.mark.parametrize(
+    ("act", "lost", "doubled", "changed"),
+    [
+        (_remove, 1, 0, 0),
+        (_double, 0, 1, 0),
+        (_spoil, 1, 1, 0),
+        (_flag, 0, 0, 1),
+        (_postpone, 0, 0, 1),
+        (_move, 1, 1, 0),
+    ],
+)
+def test_the_judge_sees_one_message_that_is_wrong(
+    act: Callable[[Path], None], lost: int, doubled: int, changed: int
+) -> None:
+    with Dovecot() as server:
+        server.add_user("anna", "pw")
+        mail.populate(server.host, server.port, "anna", "pw", mail.make_mailbox(1, {"INBOX": 5, "Work": 5}))
+        root = server.mail_folder("anna")
+        before = read_maildir(root)
+        assert before.total() == 10
+        assert {kept.folder for kept in before} == {"INBOX", "Work"}
+        assert any("work" in kept.flags for kept in before), "keywords are read, too"
+        act(next(path for path in sorted((root / "cur").iterdir())))
+        verdict = compare(before, read_maildir(root))
+    assert (verdict.lost_messages, verdict.doubled, verdict.changed) == (lost, doubled, changed)
+    assert not verdict.clean

@@ -92,6 +92,8 @@ class FaultProxy:
         #: without.
         self.delay_seconds = delay_ms / 1000
         self.log: list[Event] = []
+        #: Bytes passed on so far, by direction, over all connections.
+        self.carried: collections.Counter[Direction] = collections.Counter()
         self.stopping = threading.Event()
         self._rules: collections.deque[Rule] = collections.deque()
         self._choose: Callable[[int], Rule | None] | None = None
@@ -328,6 +330,7 @@ class _Pump:
         try:
             if data:
                 self._goal.sendall(data)
+                self._proxy.carried[self._direction] += len(data)
             else:
                 self._goal.shutdown(socket.SHUT_WR)
         except OSError:

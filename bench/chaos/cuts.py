@@ -1,0 +1,129 @@
+"""A connection that is cut at each byte of an import, in either direction, at either server: `make chaos-cuts STEP=7`.
+
+Exhaustive where the trials are random. The lanes run in this process, between two scripted servers behind proxies, on a
+clock that stands still, so a cut costs some milliseconds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+
+from shared.model import Options
+from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
+from tests.servers.faulty import FaultyServer
+from tests.servers.proxy import Direction, FaultProxy, Kind, Rule
+from worker.copy import CopyRules
+
+Side = Literal["source", "destination"]
+MESSAGES = 7
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a connection ends, and how."""
+
+    side: Side
+    direction: Direction
+    kind: Kind
+    at: int
+
+
+def cuts(step: int) -> Iterator[Cut]:
+    """Every `step`-th byte of both directions at both servers, by reset and by close; late delivery where mail is written."""
+    for (side, direction), length in undisturbed().items():
+        kinds: list[Kind] = ["rst", "fin"]
+        if (side, direction) == ("destination", "c2s"):
+            kinds.append("late")
+        for kind in kinds:
+            for at in range(1, length, step):
+                yield Cut(side, direction, kind, at)
+
+
+def undisturbed() -> dict[tuple[Side, Direction], int]:
+    """How many bytes the one connection of each side carries each way when nothing goes wrong."""
+    with (
+        FaultyServer() as source,
+        FaultyServer() as destination,
+        FaultProxy(source.host, source.port) as old,
+        FaultProxy(destination.host, destination.port) as new,
+    ):
+        _play(source, destination, old, new, None)
+        return {
+            ("source", "c2s"): old.carried["c2s"],
+            ("source", "s2c"): old.carried["s2c"],
+            ("destination", "c2s"): new.carried["c2s"],
+            ("destination", "s2c"): new.carried["s2c"],
+        }
+
+
+def play(cut: Cut) -> str:
+    """Plays an import with this cut; what was wrong in the end, "" for nothing."""
+    with (
+        FaultyServer() as source,
+        FaultyServer() as destination,
+        FaultProxy(source.host, source.port) as old,
+        FaultProxy(destination.host, destination.port) as new,
+    ):
+        return _play(source, destination, old, new, cut)
+
+
+def _play(source: FaultyServer, destination: FaultyServer, old: FaultProxy, new: FaultProxy, cut: Cut | None) -> str:
+    theirs, ours = (server.add_account(LOGIN, PASSWORD) for server in (source, destination))
+    for number in range(MESSAGES):
+        theirs.folder(b"INBOX").add(plain(number), [b"\\Seen"] if number % 2 else [])
+    theirs.folder(b"INBOX").add(plain(1))  # a twin
+    theirs.folder(b"Work").add(plain(100))
+    stage = Stage(old, new, options=Options(), copy_rules=CopyRules(group_messages=3, outstanding=2))
+    rule = Rule(cut.kind, cut.direction, at=cut.at) if cut else Rule()
+    if cut:
+        (old if cut.side == "source" else new).plan(rule)
+    stage.submit()
+    stage.work()
+    # Everything that was on the wire has arrived, as it has by the settle time.
+    rule.release()
+    if new.log and cut and cut.kind == "late":
+        rule.await_delivered()
+    stage.later()
+    stage.to_the_end(submit=False)
+    wanted, found = (
+        Counter((name, message.body, frozenset(message.flags), message.internaldate) for name, folder in account.folders.items()
+                for message in folder.messages)
+        for account in (theirs, ours)
+    )  # fmt: skip
+    if wanted != found:
+        return f"lost {(wanted - found).total()}, surplus {(found - wanted).total()}"
+    counts = stage.outcomes()
+    return "" if set(counts) <= {"copied"} and sum(counts.values()) == MESSAGES + 2 else f"counted {counts}"
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--step", type=int, default=7, help="bytes between two cuts; 1: at each byte")
+    a = parser.parse_args()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    played: Counter[str] = Counter()
+    wrong = []
+    for cut in cuts(a.step):
+        played[f"{cut.side} {cut.direction} {cut.kind}"] += 1
+        try:
+            if said := play(cut):
+                wrong.append((cut, said))
+        except Exception as error:  # one cut that fails is a result, and the others still count
+            wrong.append((cut, f"{type(error).__name__}: {error}"))
+    for cut, said in wrong:
+        print(cut, said)
+    print(json.dumps({"cuts": played.total(), "wrong": len(wrong), **played}))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,287 @@
+"""The table of faults: what strikes, how often it is drawn, and whether a second command has to mend what it leaves."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from bench.chaos.oracle import delivered
+from bench.chaos.scene import Scene
+from shared.model import UnitKind
+from shared.store import keys
+from tests.integration.office import Child
+from tests.mail import Mail, make_message, populate
+from tests.servers.proxy import Rule
+from tests.servers.wire import Wire, quote
+
+#: A lease lasts three seconds here (`tests.integration.office.QUICK`).
+PAST_THE_LEASE = (3.5, 5.0)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One kind of fault."""
+
+    name: str
+    #: How often it is drawn beside the others.
+    weight: int
+    act: Callable[[Scene], None]
+    #: Exactness comes with the same command once more (DESIGN: Redis wiped, late delivery), or people have written new mail.
+    again: bool = False
+
+
+# -- processes
+
+
+def _struck(child: Child) -> None:
+    child.kill()
+    child.start()
+
+
+def worker_killed(scene: Scene) -> None:
+    """Kills one worker."""
+    _struck(scene.chance.choice(scene.workers))
+
+
+def workers_killed(scene: Scene) -> None:
+    """Kills all workers before the first one is started again."""
+    for child in scene.workers:
+        child.kill()
+    for child in scene.workers:
+        child.start()
+
+
+def worker_frozen(scene: Scene) -> None:
+    """Stops a worker until its leases have expired, while the others go on."""
+    child = scene.chance.choice(scene.workers)
+    pid = child.pid
+    child.freeze()
+    scene.pause(*PAST_THE_LEASE)
+    assert child.pid == pid
+    child.thaw()
+
+
+def coordinator_killed(scene: Scene) -> None:
+    """Kills the coordinator."""
+    _struck(scene.chance.choice(scene.coordinators))
+
+
+# -- Redis
+
+
+def redis_killed(scene: Scene) -> None:
+    """Kills Redis; it reads its append-only file."""
+    scene.office.redis.kill()
+    scene.pause(0.0, 1.0)
+    scene.office.redis.start()
+
+
+def redis_frozen(scene: Scene) -> None:
+    """Stops Redis for longer than a lease."""
+    scene.office.redis.freeze()
+    scene.pause(*PAST_THE_LEASE)
+    scene.office.redis.thaw()
+
+
+def redis_power_lost(scene: Scene) -> None:
+    """Kills Redis and cuts off what its append-only file got in the last second: a power cut under `everysec`."""
+    redis = scene.office.redis
+    sizes = {path: path.stat().st_size for path in redis.data.rglob("*.aof")}
+    scene.pause(0.5, 1.0)
+    redis.kill()
+    for path, size in sizes.items():
+        with path.open("r+b") as file:
+            file.truncate(min(size, path.stat().st_size))
+    redis.start()
+
+
+def redis_restored(scene: Scene) -> None:
+    """Brings Redis back from a copy of its files that is some seconds old."""
+    redis = scene.office.redis
+    copy = redis.home / "copy"
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(redis.data / "appendonlydir", copy)
+    scene.pause(1.0, 3.0)
+    redis.kill()
+    shutil.rmtree(redis.data / "appendonlydir")
+    shutil.copytree(copy, redis.data / "appendonlydir")
+    redis.start()
+
+
+def redis_full(scene: Scene) -> None:
+    """Leaves Redis no memory for writes for a while."""
+    with scene.office.redis.client() as client:
+        client.config_set("maxmemory", 1)
+    scene.pause(1.0, 3.0)
+    with scene.office.redis.client() as client:
+        client.config_set("maxmemory", 0)
+
+
+def redis_read_only(scene: Scene) -> None:
+    """Makes Redis a replica of nobody who answers: it refuses writes for a while."""
+    with scene.office.redis.client() as client:
+        client.replicaof("127.0.0.1", 1)
+    scene.pause(1.0, 3.0)
+    with scene.office.redis.client() as client:
+        client.replicaof("NO", "ONE")
+
+
+def redis_wiped(scene: Scene) -> None:
+    """Wipes Redis while the workers go on, and gives the same command again."""
+    scene.office.redis.flush()
+    scene.submit()
+
+
+def job_repeated(scene: Scene) -> None:
+    """Delivers the jobs of all leased units a second time."""
+    with scene.office.redis.client(1) as client:
+        for unit_id in client.zrange(keys.LEASES, 0, -1):
+            kind = client.hget(keys.unit(unit_id.decode()), "kind")
+            if kind and scene.import_:
+                scene.office.repeat_job(UnitKind(kind.decode()), unit_id.decode(), scene.import_.import_id)
+
+
+# -- wires
+
+
+def wire_reset(scene: Scene) -> None:
+    """Resets every connection to one of the servers."""
+    scene.wire().cut_all(rst=True)
+
+
+def wire_closed(scene: Scene) -> None:
+    """Closes every connection to one of the servers in order."""
+    scene.wire().cut_all(rst=False)
+
+
+def wire_away(scene: Scene) -> None:
+    """Refuses connections to one of the servers for a while."""
+    wire = scene.wire()
+    wire.refuse()
+    wire.cut_all()
+    scene.later(0.5, 3.0, lambda: wire.refuse(False))
+
+
+def wire_cut_at_a_byte(scene: Scene) -> None:
+    """Cuts the next connections, each at a byte of its own, in either direction."""
+    wire = scene.wire()
+    kind = scene.chance.choice(["rst", "fin"])
+    for _ in range(scene.chance.randint(1, 4)):
+        side = scene.chance.choice(["c2s", "s2c"])
+        wire.plan(Rule(kind, side, at=scene.chance.randint(1, 20_000)))  # type: ignore[arg-type]
+    wire.cut_all()
+
+
+def wire_stalled(scene: Scene) -> None:
+    """Holds up the next connection in its middle for some seconds."""
+    wire = scene.wire()
+    rule = Rule("stall", scene.chance.choice(["c2s", "s2c"]), at=scene.chance.randint(200, 20_000))
+    wire.plan(rule)
+    wire.cut_all()
+    scene.later(2.0, 6.0, rule.release)
+
+
+def wire_dripping(scene: Scene) -> None:
+    """Lets the next connection pass byte by byte for some thousand bytes."""
+    wire = scene.wire()
+    wire.plan(Rule("trickle", "s2c", at=scene.chance.randint(500, 5_000), pause_seconds=0.0005))
+    wire.cut_all()
+    scene.later(2.0, 5.0, wire.cut_all)
+
+
+def append_delivered_late(scene: Scene) -> None:
+    """Resets the next connection in an APPEND; the server gets what was sent after the settle time of one second."""
+    rule = Rule("late", "c2s", at=b" APPEND ", nth=scene.chance.randint(1, 5))
+    scene.destination_wire.plan(rule)
+    scene.destination_wire.cut_all()
+    scene.later(1.0, 4.0, rule.release)
+
+
+# -- servers
+
+
+def server_killed(scene: Scene) -> None:
+    """Kills every process of one mail server."""
+    server = scene.server()
+    server.kill()
+    scene.pause(0.0, 1.0)
+    server.start()
+
+
+def server_restarted(scene: Scene) -> None:
+    """Restarts one mail server in order."""
+    scene.server().restart()
+
+
+def server_frozen(scene: Scene) -> None:
+    """Stops every process of one mail server for some seconds."""
+    server = scene.server()
+    server.freeze()
+    scene.pause(1.0, 4.0)
+    server.thaw()
+
+
+# -- people
+
+
+def _new_mail(scene: Scene) -> Mail:
+    when = datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=scene.chance.randrange(10**7))
+    return Mail(make_message(scene.chance.getrandbits(48), 1_000), ("\\Seen",), when)
+
+
+def source_gets_mail(scene: Scene) -> None:
+    """Delivers some mail at the source."""
+    person, folder = scene.person(), "INBOX"
+    new = [_new_mail(scene) for _ in range(scene.chance.randint(1, 5))]
+    populate(scene.source.host, scene.source.port, person.login, person.password, {folder: new})
+    scene.note_source()
+
+
+def source_changes_flags(scene: Scene) -> None:
+    """Flags a message at the source."""
+    person = scene.person()
+    with Wire(scene.source.host, scene.source.port, person.login, person.password) as wire:
+        wire.command(b"SELECT " + quote(b"INBOX"))
+        wire.command(b"STORE %d +FLAGS (\\Flagged)" % scene.chance.randint(1, 20))
+    scene.note_source()
+
+
+def destination_gets_mail(scene: Scene) -> None:
+    """Delivers a message of somebody else at the destination."""
+    person, one = scene.person(), _new_mail(scene)
+    server = scene.destination
+    populate(server.host, server.port, person.login, person.password, {"INBOX": [one]})
+    scene.delivered[person.login][delivered("INBOX", one.body, one.flags, one.internaldate)] += 1
+
+
+FAULTS: Final = (
+    Fault("worker_killed", 5, worker_killed),
+    Fault("workers_killed", 2, workers_killed),
+    Fault("worker_frozen", 3, worker_frozen),
+    Fault("coordinator_killed", 2, coordinator_killed),
+    Fault("redis_killed", 3, redis_killed),
+    Fault("redis_frozen", 1, redis_frozen),
+    Fault("redis_power_lost", 1, redis_power_lost),
+    Fault("redis_restored", 1, redis_restored, again=True),
+    Fault("redis_full", 1, redis_full),
+    Fault("redis_read_only", 1, redis_read_only),
+    Fault("redis_wiped", 1, redis_wiped, again=True),
+    Fault("job_repeated", 2, job_repeated),
+    Fault("wire_reset", 3, wire_reset),
+    Fault("wire_closed", 2, wire_closed),
+    Fault("wire_away", 2, wire_away),
+    Fault("wire_cut_at_a_byte", 4, wire_cut_at_a_byte),
+    Fault("wire_stalled", 2, wire_stalled),
+    Fault("wire_dripping", 1, wire_dripping),
+    Fault("append_delivered_late", 2, append_delivered_late, again=True),
+    Fault("server_killed", 2, server_killed),
+    Fault("server_restarted", 1, server_restarted),
+    Fault("server_frozen", 1, server_frozen),
+    Fault("source_gets_mail", 2, source_gets_mail, again=True),
+    Fault("source_changes_flags", 1, source_changes_flags, again=True),
+    Fault("destination_gets_mail", 1, destination_gets_mail),
+)
+BY_NAME: Final = {fault.name: fault for fault in FAULTS}

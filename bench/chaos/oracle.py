@@ -1,0 +1,121 @@
+"""The judge of a trial: reads both servers' maildirs from the disk, without IMAP and without code of the product."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import NamedTuple
+
+#: The letters of a maildir's file name for the system flags; small letters number the keywords of the folder.
+_FLAGS = {"P": "$passed", "R": "\\answered", "S": "\\seen", "T": "\\deleted", "D": "\\draft", "F": "\\flagged"}
+
+
+class Kept(NamedTuple):
+    """A message as a maildir keeps it; two equal ones are twins."""
+
+    folder: str
+    sha256: str
+    flags: frozenset[str]
+    #: Seconds since 1970: the internal date, which Dovecot keeps as the file's time.
+    instant: int
+
+
+Snapshot = Counter[Kept]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The difference between what should be at the destination and what is there."""
+
+    lost: Snapshot
+    surplus: Snapshot
+
+    @property
+    def lost_messages(self) -> int:
+        """The number of messages whose bytes are in the destination's folder less often than they should be."""
+        return _fewer(self.lost, self.surplus)
+
+    @property
+    def doubled(self) -> int:
+        """The number of messages whose bytes are in the destination's folder more often than they should be."""
+        return _fewer(self.surplus, self.lost)
+
+    @property
+    def changed(self) -> int:
+        """The number of messages with the right bytes and other flags or another date."""
+        return self.lost.total() - self.lost_messages
+
+    @property
+    def clean(self) -> bool:
+        """Tells whether every message is there exactly once, with its flags and its date."""
+        return not self.lost and not self.surplus
+
+    def __str__(self) -> str:
+        return f"lost {self.lost_messages}, twice {self.doubled}, changed {self.changed}: {[*self.lost, *self.surplus][:4]}"
+
+
+def compare(wanted: Snapshot, found: Snapshot) -> Verdict:
+    """Compares two multisets."""
+    return Verdict(wanted - found, found - wanted)
+
+
+def delivered(folder: str, body: bytes, flags: Iterable[str], when: datetime | None) -> Kept:
+    """A message as a maildir keeps it after somebody has put it there. It needs a date."""
+    assert when is not None
+    digest = hashlib.sha256(body.replace(b"\r\n", b"\n")).hexdigest()
+    return Kept(folder, digest, frozenset(flag.lower() for flag in flags), int(when.timestamp()))
+
+
+def read_maildir(root: Path) -> Snapshot:
+    """Every message of a Maildir++ account. Line ends are read as LF. An account nobody has opened yet is empty."""
+    found: Snapshot = Counter()
+    for name, place in _folders(root):
+        keywords = _keywords(place)
+        for path in _messages(place):
+            body = path.read_bytes().replace(b"\r\n", b"\n")
+            flags = _flags(path.name, keywords)
+            found[Kept(name, hashlib.sha256(body).hexdigest(), flags, int(path.stat().st_mtime))] += 1
+    return found
+
+
+def _folders(root: Path) -> Iterator[tuple[str, Path]]:
+    if root.is_dir():
+        yield "INBOX", root
+        for place in sorted(root.iterdir()):
+            if place.name.startswith(".") and (place / "cur").is_dir():
+                yield place.name[1:], place
+
+
+def _messages(place: Path) -> Iterator[Path]:
+    for room in ("cur", "new"):
+        if (place / room).is_dir():
+            yield from sorted((place / room).iterdir())
+
+
+def _keywords(place: Path) -> dict[str, str]:
+    path = place / "dovecot-keywords"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    numbered = (line.split(" ", 1) for line in lines)
+    return {chr(ord("a") + int(number)): name.lower() for number, name in numbered}
+
+
+def _flags(name: str, keywords: dict[str, str]) -> frozenset[str]:
+    letters = re.search(r":2,([A-Za-z]*)", name)
+    return frozenset(_FLAGS.get(letter) or keywords.get(letter, letter) for letter in (letters[1] if letters else ""))
+
+
+def _fewer(these: Snapshot, those: Snapshot) -> int:
+    left, right = _bytes_of(these), _bytes_of(those)
+    return (left - right).total()
+
+
+def _bytes_of(snapshot: Snapshot) -> Counter[tuple[str, str]]:
+    bodies: Counter[tuple[str, str]] = Counter()
+    for kept, count in snapshot.items():
+        bodies[kept.folder, kept.sha256] += count
+    return bodies

@@ -1,0 +1,163 @@
+"""The scene of a trial: servers behind fault proxies, Redis, processes, people, and what they are known to have written."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import redis
+
+from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
+from shared.model import Import
+from tests.integration.office import WORKER, Child, Office, Person, folders_of
+from tests.servers.dovecot import Dovecot
+from tests.servers.process import await_ready
+from tests.servers.proxy import FaultProxy
+
+WORKERS = 3
+#: One way, between the workers and each server: an import lasts long enough to be struck.
+DELAY_MS = 15.0
+#: For whatever has to happen in the end.
+DEADLINE_SECONDS = 300.0
+
+
+@dataclass
+class Scene:
+    """Everything that a fault may strike."""
+
+    source: Dovecot
+    destination: Dovecot
+    source_wire: FaultProxy
+    destination_wire: FaultProxy
+    office: Office
+    chance: random.Random
+    import_: Import | None = None
+    #: What people delivered to the destination themselves.
+    delivered: defaultdict[str, Snapshot] = field(default_factory=lambda: defaultdict(Counter))
+    #: The source's maildirs after the last change that people made there.
+    at_source: dict[str, Snapshot] = field(default_factory=dict)
+    #: What is to happen while the trial goes on.
+    timers: list[threading.Timer] = field(default_factory=list)
+    _pause: threading.Event = field(default_factory=threading.Event)
+
+    # -- moving on
+
+    def pause(self, least: float, most: float) -> None:
+        """Waits for a number of seconds between the two."""
+        self._pause.wait(self.chance.uniform(least, most))
+
+    def later(self, least: float, most: float, act: Callable[[], object]) -> None:
+        """Does something after a number of seconds between the two, while the trial goes on."""
+        timer = threading.Timer(self.chance.uniform(least, most), act)
+        timer.daemon = True
+        self.timers.append(timer)
+        timer.start()
+
+    def quiet(self) -> None:
+        """Waits until everything that was to happen later has happened, and shortens the wires."""
+        for timer in self.timers:
+            timer.join()
+        self.timers.clear()
+        self.source_wire.delay_seconds = self.destination_wire.delay_seconds = 0.0
+
+    def submit(self) -> Import:
+        """Opens the import, or opens it again: the operator gives the same command."""
+        self.import_ = self.office.submit("chaos")
+        return self.import_
+
+    def done(self) -> int:
+        """The number of messages that have an outcome. 0 while Redis is away or knows nothing."""
+        try:
+            return self.office.done(self.import_) if self.import_ else 0
+        except redis.RedisError:
+            return 0
+
+    @property
+    def finished(self) -> bool:
+        """Tells whether the import has ended. False while Redis is away or knows nothing."""
+        try:
+            return self.import_ is not None and self.office.finished(self.import_)
+        except redis.RedisError:
+            return False
+
+    def await_finished(self) -> None:
+        """Waits for the end of the import. Nobody helps."""
+        await_ready(lambda: self.finished, DEADLINE_SECONDS, "the end of the import")
+
+    # -- those who can be struck
+
+    @property
+    def workers(self) -> list[Child]:
+        """The worker processes."""
+        return [child for child in self.office.children if child.name.startswith("worker")]
+
+    @property
+    def coordinators(self) -> list[Child]:
+        """The coordinator processes."""
+        return [child for child in self.office.children if child.name.startswith("coordinator")]
+
+    def server(self) -> Dovecot:
+        """One of the two mail servers."""
+        return self.chance.choice([self.source, self.destination])
+
+    def wire(self) -> FaultProxy:
+        """The proxy before one of the two mail servers."""
+        return self.chance.choice([self.source_wire, self.destination_wire])
+
+    def person(self) -> Person:
+        """One of the accounts."""
+        return self.chance.choice(self.office.people)
+
+    # -- judging
+
+    def note_source(self) -> None:
+        """Takes what the source holds now as what it should hold at the end: people have changed it."""
+        for person in self.office.people:
+            self.at_source[person.login] = read_maildir(self.source.mail_folder(person.login))
+
+    def judge(self) -> Verdict:
+        """Compares all accounts at both ends, and proves that the source holds what people put there and nothing else."""
+        wanted: Snapshot = Counter()
+        found: Snapshot = Counter()
+        for person in self.office.people:
+            there = read_maildir(self.source.mail_folder(person.login))
+            if there != self.at_source[person.login]:
+                raise AssertionError(f"the source was changed: {compare(self.at_source[person.login], there)}")
+            wanted.update(_of(person.login, there + self.delivered[person.login]))
+            found.update(_of(person.login, read_maildir(self.destination.mail_folder(person.login))))
+        return compare(wanted, found)
+
+
+def _of(login: str, snapshot: Snapshot) -> Snapshot:
+    return Counter({kept._replace(folder=f"{login}/{kept.folder}"): count for kept, count in snapshot.items()})
+
+
+@contextmanager
+def stage(seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3, folders: int = 4) -> Iterator[Scene]:
+    """Sets a scene up: mail at the source, workers that run `program`, a coordinator, nothing submitted yet."""
+    chance = random.Random(seed)
+    with (
+        Dovecot() as source,
+        Dovecot() as destination,
+        FaultProxy(source.host, source.port, delay_ms=DELAY_MS) as source_wire,
+        FaultProxy(destination.host, destination.port, delay_ms=DELAY_MS) as destination_wire,
+        Office(source, destination) as office,
+    ):
+        office.source_port, office.destination_port = source_wire.port, destination_wire.port
+        names = ["INBOX", *(f"Folder {n}" for n in range(1, folders))]
+        share = messages // (mailboxes * folders)
+        for person in range(mailboxes):
+            office.person(folders_of(seed * 1000 + person, dict.fromkeys(names, share), twins=share // 10))
+        scene = Scene(source, destination, source_wire, destination_wire, office, chance)
+        scene.note_source()
+        for _ in range(WORKERS):
+            office.start_worker(program)
+        office.start_coordinator()
+        try:
+            yield scene
+        finally:
+            scene.quiet()

@@ -1,0 +1,118 @@
+"""One trial: a seed's mail and faults, the import's way through them, and what came of it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from bench.chaos.faults import FAULTS, Fault
+from bench.chaos.oracle import Verdict
+from bench.chaos.scene import Scene, stage
+from producer.operations import verify
+from tests.integration.office import WORKER
+
+#: The longest time that a trial waits for its import to come as far as the next fault wants it.
+PATIENCE_SECONDS: Final = 4.0
+#: How often the operator gives the same command again where a fault needs that.
+AGAIN: Final = 3
+
+
+@dataclass(frozen=True)
+class Script:
+    """What a seed decides."""
+
+    seed: int
+    messages: int
+    #: In the order in which they strike, each with the share of the messages that have an outcome by then.
+    faults: tuple[tuple[float, Fault], ...]
+
+    @property
+    def again(self) -> bool:
+        """Tells whether the same command has to be given again at the end."""
+        return any(fault.again for _, fault in self.faults)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a trial."""
+
+    seed: int
+    faults: tuple[str, ...]
+    #: The number of faults that struck before the import had ended.
+    struck: int
+    lost: int
+    doubled: int
+    changed: int
+    #: How often the operator had to give the same command again, and how often of them a verification.
+    commands: int
+    seconds: float
+    #: The first differences, or what went wrong otherwise; "" for nothing.
+    wrong: str = ""
+    outcomes: dict[str, int] = field(default_factory=dict)
+
+
+def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[Fault] = FAULTS) -> Script:
+    """Draws the faults of a seed: five to ten, or `faults`."""
+    chance = random.Random(f"script/{seed}")
+    count = faults or chance.randint(5, 10)
+    chosen = chance.choices(kinds, [fault.weight for fault in kinds], k=count)
+    marks = sorted(chance.uniform(0.0, 0.95) for _ in chosen)
+    return Script(seed, messages, tuple(zip(marks, chosen, strict=True)))
+
+
+def run(script: Script, *, program: str = WORKER) -> Result:
+    """Plays a script. `program` is what the workers run: one that lacks a protection, for a control."""
+    began = time.monotonic()
+    with stage(script.seed, script.messages, program=program) as scene:
+        scene.submit()
+        struck = _strike(scene, script)
+        scene.quiet()
+        verdict, commands = _end(scene, script)
+        outcomes: dict[str, int] = {}
+        if scene.import_ is not None:
+            scene.office.assert_books(scene.import_)
+            outcomes = {str(name): n for name, n in scene.office.tally(scene.import_).outcomes.items() if n}
+        return Result(
+            script.seed,
+            tuple(fault.name for _, fault in script.faults),
+            struck,
+            verdict.lost_messages,
+            verdict.doubled,
+            verdict.changed,
+            commands,
+            round(time.monotonic() - began, 1),
+            "" if verdict.clean else str(verdict),
+            outcomes,
+        )
+
+
+def _strike(scene: Scene, script: Script) -> int:
+    """Lets each fault strike when the import is as far as it wants, or after a while; the number that met it running."""
+    struck = 0
+    for mark, fault in script.faults:
+        until = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < until and scene.done() < mark * script.messages:
+            scene.pause(0.02, 0.02)
+        struck += not scene.finished
+        fault.act(scene)
+    return struck
+
+
+def _end(scene: Scene, script: Script) -> tuple[Verdict, int]:
+    """Waits for the end of the import; where a fault needs it, gives the same command again, then asks for a verification."""
+    commands = 0
+    if script.again:
+        scene.submit()
+        commands += 1
+    scene.await_finished()
+    verdict = scene.judge()
+    while script.again and not verdict.clean and commands < AGAIN:
+        commands += 1
+        if scene.import_ is not None:
+            verify(scene.office.store, scene.office.ring, scene.import_, 14, full=False)
+        scene.await_finished()
+        verdict = scene.judge()
+    return verdict, commands
