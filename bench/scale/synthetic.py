@@ -1,4 +1,4 @@
-"""The mail servers in memory that make their messages when asked for them, so that twenty million messages need no room.
+"""The mail servers in memory that make messages when asked for them, so that twenty million messages need no room.
 
 They are the servers and sessions of `shared.mail.memory` with other folders. A message follows from its folder and its
 number. The destination keeps only the numbers of the messages it receives, as runs, and refuses bytes that do not match
