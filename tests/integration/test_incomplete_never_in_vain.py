@@ -19,7 +19,7 @@ PASSES = 1_000
 
 
 class Life:
-    """A source whose mail comes and goes: at each question to the source a message may arrive and another be removed."""
+    """A source whose mail comes and goes: at each question a message may arrive and another be removed."""
 
     def __init__(self, stage: Stage, seed: int) -> None:
         self.stage, self.rnd, self.number = stage, random.Random(seed), 0

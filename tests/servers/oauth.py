@@ -1,4 +1,4 @@
-"""The token endpoints like Google's and Microsoft's, and an introspection endpoint that Dovecot asks about their tokens.
+"""The token endpoints like Google's and Microsoft's, and an introspection endpoint that Dovecot asks about them.
 
 All refusals have the vendors' own words.
 """
