@@ -110,10 +110,7 @@ class Lockstep(RuleBasedStateMachine):
             return type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
-        """Calls both stores, with `lost` the real one twice.
-
-        A pair of leases as the first argument is split between the stores.
-        """
+        """Calls both stores, with `lost` the real one twice. Splits a pair of leases between the stores."""
         real_args = model_args = args
         if args and isinstance(args[0], tuple) and isinstance(args[0][0], Lease):
             real_args, model_args = (args[0][0], *args[1:]), (args[0][1], *args[1:])
@@ -230,10 +227,7 @@ class Lockstep(RuleBasedStateMachine):
 
     @rule(holder=HOLDERS, n=st.integers(0, 3), prefer=st.booleans(), hint=st.booleans(), held=st.booleans(), lost=LOST)
     def claim_anyhow(self, holder: str, n: int, prefer: bool, hint: bool, held: bool, lost: bool) -> None:
-        """Claims for any lane with any wishes, also one that forgot its lease.
-
-        A lane may also have died, and another one may have its name.
-        """
+        """Claims for any lane: it may have forgotten its lease, or have the name of one that died."""
         mailbox = self.people[n % len(self.people)].mailbox_id
         ready = self.model.ready_units(10)
         if before := self.leases.pop(holder, None):
@@ -335,10 +329,7 @@ class Lockstep(RuleBasedStateMachine):
     def _choice(
         self, data: st.DataObject, folder: str, uids: UidSet, reset: bool
     ) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
-        """Draws what the request leaves out of the folder.
-
-        Returns that, and of it what it no longer leaves out, and what is new.
-        """
+        """Draws (what the request leaves out of the folder, what it no longer leaves out, what is new)."""
         if not data.draw(st.booleans()):
             return None, UidSet(), UidSet()
         before = {} if reset else self.model.skipped(folder)
