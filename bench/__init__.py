@@ -1,1 +1,1 @@
-"""The yardstick: `make bench` measures mailhaul beside its peers on the same mailboxes and writes bench/RESULTS.md."""
+"""The benchmarks: `make bench` measures mailhaul and its peers on the same mailboxes and writes bench/RESULTS.md."""

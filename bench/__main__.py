@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "bench" / "RESULTS.md"
 
-#: What is measured: (title, profile, RTT in ms, peers, mailhaul's arguments).
+#: The measured series: (title, profile, RTT in ms, peers, mailhaul's arguments).
 SERIES = (
     ("One mailbox, 10,000 messages of 4 KB", "small", 0, "proto,mbsync,dsync-tuned,lib-tuned", "--workers 1"),
     ("The same, 50 ms round trip on both sides", "small", 50, "proto,mbsync", "--workers 1"),

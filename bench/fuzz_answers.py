@@ -1,9 +1,9 @@
-"""Feeds random answers to the parsers of `shared.mail` with atheris, for as long as one likes: by hand, outside the test suite.
+"""Feeds random answers to the parsers of `shared.mail` with atheris. It is run by hand, outside the test suite.
 
     .venv/bin/python -m pip install atheris      (Linux on x86-64; it is not part of the lock)
     .venv/bin/python -m bench.fuzz_answers -max_total_time=600
 
-Anything but `Unreadable` ends it with the input that did it.
+Any error but `Unreadable` ends the run and shows the input that caused it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _HEADS = (b"* LIST ", b"* LSUB ", b"* STATUS ", b"* SEARCH ", b"* ESEARCH ", b"*
 
 
 def once(data: bytes) -> None:
-    """All parsers, over one input: its first byte chooses the answer, NUL stands between the pieces."""
+    """Runs all parsers over one input: its first byte chooses the answer, NUL separates the pieces."""
     first, *rest = data[1:].split(b"\0")
     pieces = [_HEADS[data[0] % len(_HEADS)] + first if data else b"", *rest]
     for read in (listed_folder, status_answer, searched_uids, namespaces):
@@ -41,7 +41,7 @@ def once(data: bytes) -> None:
 
 
 def main() -> None:
-    """Runs until it is stopped or finds something."""
+    """Runs until it is stopped or finds an error."""
     atheris = importlib.import_module("atheris")
     atheris.instrument_all()
     atheris.Setup(sys.argv, once)

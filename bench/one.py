@@ -1,9 +1,9 @@
-"""One import as the bench runs it: the real command line, one or more worker processes, and the store's own times.
+"""Runs one import for the benchmark: the real command line, one or more worker processes, and the store's own times.
 
     python -m bench.one --src HOST:PORT --dst HOST:PORT --users FILE --password P --state DIR [--workers N]
 
-Prints `BENCHJSON {"wall": …}` with the seconds from the first claim of a batch to the last record in the ledger; with
-nothing to copy, the seconds of the mailboxes' planning and verification.
+Prints `BENCHJSON {"wall": …}` with the seconds from the first claim of a batch to the last record in the ledger. With
+nothing to copy, these are the seconds of the whole command.
 """
 
 from __future__ import annotations

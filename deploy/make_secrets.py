@@ -1,12 +1,13 @@
-"""Makes the secrets of one installation: a password for each Redis user, the ACL file, the key that seals mail passwords.
+"""Makes the secrets of one installation: Redis passwords, the ACL file, the key that seals mail passwords.
 
     python deploy/make_secrets.py DIR [--redis redis://redis:6379]
 
-Writes DIR/redis/users.acl, DIR/<role>/{redis-url,secret-key}, DIR/producer/web-token (the first sign-in at the page) and
-DIR/grafana/admin-password: each role has a folder of its own
-and is given that alone, so the coordinator never sees the key. What is there already is left alone, so it may be run
-at every start; to change a password, remove its redis-url, run it again, and start Redis and the role again. It needs nothing
-but Python.
+Writes DIR/redis/users.acl, DIR/<role>/{redis-url,secret-key}, DIR/producer/web-token (the first sign-in at the page)
+and DIR/grafana/admin-password. Each role has a folder of its own and is given that alone, so the coordinator never sees
+the key.
+
+Existing files stay as they are, so it may be run at every start. To change a password, remove its redis-url, run it
+again, and restart Redis and the role. It needs nothing but Python.
 """
 
 from __future__ import annotations
@@ -20,17 +21,17 @@ import sys
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
-#: Role → whether it seals or opens mail passwords.
+#: Whether each role seals or opens mail passwords.
 ROLES = {"worker": True, "coordinator": False, "producer": True, "admin": False}
 _TEMPLATE = Path(__file__).resolve().parent / "redis" / "users.acl.template"
 
 
 def make_secrets(folder: Path, redis: str, *, mode: int = 0o400, keda: bool = False) -> list[Path]:
-    """The files that were written, the ACL file last."""
+    """Writes the missing files. Returns their paths, the ACL file last."""
     written: list[Path] = []
 
     def write(path: Path, text: str) -> None:
-        """Whole or not at all."""
+        """Writes the file whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f".{path.name}.new")
         draft.unlink(missing_ok=True)
@@ -72,7 +73,10 @@ def make_secrets(folder: Path, redis: str, *, mode: int = 0o400, keda: bool = Fa
 
 
 def users(template: str, passwords: dict[str, str]) -> str:
-    """The ACL file: the template without its comments, with the SHA-256 of each password; who has none is left out."""
+    """Returns the ACL file: the template without comments, with the SHA-256 of each password.
+
+    Users without a password are left out.
+    """
     lines = [line for line in template.splitlines() if line and not line.startswith("#")]
     text = "\n".join(lines) + "\n"
     for role, password in passwords.items():
@@ -81,7 +85,7 @@ def users(template: str, passwords: dict[str, str]) -> str:
 
 
 def main() -> int:
-    """The exit code."""
+    """Runs the command. Returns the exit code."""
     parser = argparse.ArgumentParser(description="Makes the secrets of one installation; what is there is left alone.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--redis", default="redis://redis:6379", help="how the roles reach Redis")

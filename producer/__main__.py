@@ -1,4 +1,4 @@
-"""`python -m producer`: the command line."""
+"""Runs the command line: `python -m producer`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import sys
 
 
 def run() -> None:
-    """Ends without a traceback when it is interrupted while its modules are still being read."""
+    """Runs the command line.
+
+    It ends without a traceback when it is interrupted while its modules are still being imported.
+    """
     try:
         from producer.cli import main
 

@@ -1,5 +1,7 @@
-"""Passwords, tokens and keys of an import: given anew, read again for a rehearsal, deleted. They are sealed before they are
-stored, and stand nowhere else."""
+"""Replaces, reads and deletes the passwords, tokens and keys of an import.
+
+They are sealed before they are stored, and are kept nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -21,11 +23,11 @@ from shared.store import Store
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Replaced:
-    """What new credentials did."""
+    """The result of new credentials."""
 
     #: Mailboxes whose credentials were replaced.
     mailboxes: int
-    #: Of these, parked ones that are queued again.
+    #: Parked mailboxes among these that are queued again.
     queued: int
     #: Rows that fit no mailbox of the import.
     unknown_rows: tuple[int, ...] = ()
@@ -34,10 +36,11 @@ class Replaced:
 def replace_credentials(
     store: Store, vault: Vault, ring: Ring, request: Import, rows: Sequence[Row], columns: Sequence[str] = ()
 ) -> Replaced:
-    """Seals new passwords, found by the login at the source, and queues mailboxes again that are parked.
+    """Seals new passwords, found by the login at the source, and queues parked mailboxes again.
 
     A file without passwords for the destination replaces the destination's too when both were the same so far (as in a
-    manifest of two columns); otherwise the destination's is left alone."""
+    manifest of two columns). Otherwise the destination's stays as it is.
+    """
     meant = meant_by(request, [mailbox for mailbox, _ in store.mailboxes(request.import_id)])
     both_given = "new_password" in columns
     unknown = []
@@ -74,7 +77,10 @@ def replace_credentials(
 def replace_passwords(
     store: Store, vault: Vault, ring: Ring, request: Import, mailbox: Mailbox, given: Mapping[str, Secret]
 ) -> bool:
-    """Seals new passwords of one mailbox, by side, and leaves the other side's alone; whether it was parked and goes on."""
+    """Seals new passwords of one mailbox, by side; the other side's stays as it is.
+
+    Returns whether the mailbox was parked and goes on.
+    """
     _refuse_changed(store, vault, request, mailbox)
     logins = {"source": mailbox.source.login, "destination": mailbox.destination.login}
     store.seal(
@@ -98,17 +104,21 @@ def replace_passwords(
 def shared_anew(
     store: Store, vault: Vault, request: Import, readers: Mapping[str, Callable[[Way], Secret]]
 ) -> dict[str, Secret]:
-    """By side what the readers give, for `replace_shared`. Raises `UsageError` where a side signs in with nothing that is
-    shared, or with something else."""
+    """Returns, by side, the secrets that the readers give, for `replace_shared`.
+
+    Raises `UsageError` where a side has no shared secret, or needs one of another kind.
+    """
     sign_ins = sign_ins_of(store, vault, request)
     ends = {"source": request.source, "destination": request.destination}
     return {side: renewed(side, ends[side], sign_ins[side], read) for side, read in readers.items()}
 
 
 def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, given: Mapping[str, Secret]) -> int:
-    """Seals anew, by side, what the import signs in with for accounts that have no password of their own: an administrator's
-    password, a token or a key, as `shared_anew` took it. Mailboxes that were parked for its refusal go on; how
-    many."""
+    """Seals new shared secrets of the import, by side, as `shared_anew` read them.
+
+    They are an administrator's password, a token or a key, for accounts without a password of their own. Mailboxes that
+    were parked because the old one was refused go on. Returns how many.
+    """
     codes = {f"{side}_{why}" for side in given for why in ("auth_refused", "logins_stopped")}
     waiting = [
         mailbox
@@ -130,7 +140,7 @@ def replace_shared(store: Store, vault: Vault, ring: Ring, request: Import, give
 
 
 def _own(store: Store, vault: Vault, request: Import, mailbox: Mailbox, side: str) -> bool:
-    """Whether the mailbox signs in with a password of its own there."""
+    """Tells whether the mailbox signs in with a password of its own at this side."""
     sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
     try:
         return sealed is not None and vault.open(mailbox.mailbox_id, side, sealed, bound=bound_to(request, mailbox)).own
@@ -139,8 +149,10 @@ def _own(store: Store, vault: Vault, request: Import, mailbox: Mailbox, side: st
 
 
 def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> None:
-    """Raises `UsageError` when the store names other ends than the passwords stored so far were given for: a new password would
-    be sealed for whoever was put there."""
+    """Raises `UsageError` when the store names other servers or logins than the stored passwords were given for.
+
+    Otherwise a new password would be sealed for whatever server was put there.
+    """
     for side in ("source", "destination"):
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
         try:
@@ -149,12 +161,15 @@ def _refuse_changed(store: Store, vault: Vault, request: Import, mailbox: Mailbo
         except EndsChanged as error:
             raise UsageError(str(error)) from None
         except CredentialsError:
-            continue  # sealed by a lost key or an older version: there is nothing to compare with
+            continue  # sealed by a lost key or an older version, so there is nothing to compare with
 
 
 def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], Mailbox | None]:
-    """Whose new password a row holds: found by the login at the source. Where several servers have that login, the row must
-    name its server, as the manifest did, since a password is shown to nobody but the server that it is for."""
+    """Returns a function that finds the mailbox a row's new password is for, by the login at the source.
+
+    Where several servers have that login, the row must name its server, as the manifest did: a password is shown only
+    to the server that it is for.
+    """
     found: dict[str, list[Mailbox]] = defaultdict(list)
     for mailbox in mailboxes:
         found[mailbox.source.login].append(mailbox)
@@ -170,7 +185,7 @@ def meant_by(request: Import, mailboxes: Sequence[Mailbox]) -> Callable[[Row], M
 
 
 def _were_alike(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -> bool:
-    """Whether both sides had one password; so too when neither is stored any more and the logins are one."""
+    """Tells whether both sides had one password; if neither is stored any more, whether they have one login."""
     found: list[Secret] = []
     for side in ("source", "destination"):
         sealed = store.sealed(mailbox.import_id, mailbox.mailbox_id, side)
@@ -188,7 +203,7 @@ def _were_alike(store: Store, vault: Vault, request: Import, mailbox: Mailbox) -
 
 
 def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -> dict[str, Secret]:
-    """Passwords of accounts that an earlier run made or had set apart for this, by login at the destination."""
+    """Returns, by login at the destination, passwords of accounts that an earlier run created or was to create."""
     found = {}
     for mailbox in mailboxes:
         sealed = [store.sealed(mailbox.import_id, mailbox.mailbox_id, side) for side in ("source", "destination")]
@@ -210,7 +225,7 @@ def stored_passwords(store: Store, vault: Vault, mailboxes: Sequence[Mailbox]) -
 
 
 def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
-    """The manifest again, from what is stored. Raises `UsageError` when its passwords are forgotten."""
+    """Rebuilds the manifest's rows from the store. Raises `UsageError` when its passwords are deleted."""
     rows = []
     for mailbox, _ in store.mailboxes(request.import_id):
         found = []
@@ -238,7 +253,7 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
 
 
 def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignInAsked]:
-    """How each side is signed in to where a row gives no password. Raises `UsageError` when that is forgotten."""
+    """Returns how each side signs in where a row gives no password. Raises `UsageError` when the secret is deleted."""
     found = {}
     for side, sign_in in (
         ("source", request.options.source_sign_in),
@@ -255,18 +270,18 @@ def sign_ins_of(store: Store, vault: Vault, request: Import) -> dict[str, SignIn
 
 
 def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
-    """What the import's account services are shown; empty where they need none. Raises `CredentialsError`."""
+    """Returns the secret of the import's account services; empty where they need none. Raises `CredentialsError`."""
     sealed = store.sealed(request.import_id, request.import_id, "accounts")
     return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
 
 
 def forget(store: Store, request: Import) -> bool:
-    """Deletes the import's passwords now; whether there were any."""
+    """Deletes the import's passwords now. Returns whether there were any."""
     return store.forget(request.import_id)
 
 
 def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:
-    """Raises `UsageError` when those of any of these are gone: nobody could sign in."""
+    """Raises `UsageError` when the passwords of any of these mailboxes are deleted, so that no worker could sign in."""
     gone = sum(
         any(store.sealed(request.import_id, mailbox.mailbox_id, side) is None for side in ("source", "destination"))
         for mailbox in mailboxes

@@ -1,7 +1,7 @@
-"""`mailhaul demo`: two sample servers, three mailboxes, a real import from one to the other, the report.
+"""Runs `mailhaul demo`: two sample servers, three mailboxes, a real import from one to the other, the report.
 
-Everything runs as in earnest: real IMAP over sockets, the embedded Redis, a coordinator, worker processes. It all
-happens in a temporary folder that is removed at the end.
+Everything runs as in production: real IMAP over sockets, the embedded Redis, a coordinator, worker processes. All files
+are in a temporary folder that is removed at the end.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from shared.errors import MailhaulError
 from shared.folders import encode_name
 from shared.supervise import Command, spawn
 
-#: A server that is not up by then will not be.
+#: Longest start of a server, in seconds.
 _START_SECONDS = 20.0
-#: Login at the source → (folder, messages).
+#: Folders and numbers of messages, by login at the source.
 _SOURCE_FOLDERS = {
     "anna@old.example": (
         ("INBOX", 60), ("Sent", 30), ("Projects", 10), ("Projects/2024", 25), ("Projects/2024/Q3 & Q4", 15),
@@ -49,18 +49,18 @@ _FLAGS = ("\\Seen", "\\Answered", "\\Flagged")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Server:
-    """A sample server that runs."""
+    """A running sample server."""
 
-    #: Its port on the loopback.
+    #: Port on the loopback interface.
     port: int
-    #: login → password.
+    #: Passwords by login.
     accounts: dict[str, str]
 
 
 def run_demo(*, as_json: bool) -> int:
-    """The exit code of the import."""
+    """Runs the demo. Returns the exit code of the import."""
     for name in [name for name in os.environ if name.startswith("MAILHAUL_") and name != "MAILHAUL_LOG_LEVEL"]:
-        del os.environ[name]  # the demo touches nobody's Redis, state folder or keys
+        del os.environ[name]  # the demo uses no Redis, state folder or keys of the operator
     with tempfile.TemporaryDirectory(prefix="mailhaul-demo-", ignore_cleanup_errors=True) as place:
         home = Path(place)
         chance = random.Random(2024)  # noqa: S311 - the same sample mail every time
@@ -90,7 +90,7 @@ def run_demo(*, as_json: bool) -> int:
 
 
 def _show(home: Path) -> None:
-    """What `status` and `report` say."""
+    """Prints what `status` and `report` show."""
     with contextlib.redirect_stdout(_StandardError()):
         say("\n$ mailhaul status --mailbox ivan@old.example")
         run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
@@ -104,16 +104,16 @@ def _show(home: Path) -> None:
 
 
 class _StandardError:
-    """Standard output is for --json only."""
+    """Redirects standard output, which is for --json only, to standard error."""
 
     def write(self, text: str) -> int:
-        """To standard error."""
+        """Writes to standard error."""
         import sys
 
         return sys.stderr.write(text)
 
     def flush(self) -> None:
-        """Standard error keeps nothing back."""
+        """Does nothing: standard error is not buffered."""
 
 
 @contextlib.contextmanager
@@ -158,9 +158,9 @@ def _free_port() -> int:
 
 
 def _fill(server: _Server, login: str, folders: Sequence[tuple[str, int]], chance: random.Random) -> int:
-    """Appends sample mail; how many messages."""
+    """Appends sample mail. Returns the number of messages."""
     client = imaplib.IMAP4("127.0.0.1", server.port, timeout=20)
-    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # it sends every literal apart
+    client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # imaplib sends every literal apart
     client.login(login, server.accounts[login])
     total = 0
     for folder, messages in folders:

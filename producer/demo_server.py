@@ -1,6 +1,7 @@
-"""One sample server for `mailhaul demo`: pymap with its mail in memory and several accounts. Loopback only, no TLS.
+"""Runs one sample server for `mailhaul demo`: pymap with its mail in memory and several accounts.
 
-`python -m producer.demo_server PORT ACCOUNTS.json`; the file holds {login: password}. It ends with SIGTERM.
+It listens on the loopback interface only, without TLS. `python -m producer.demo_server PORT ACCOUNTS.json`; the file
+holds {login: password}. SIGTERM ends it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ from pysasl.hashing import Cleartext
 
 
 class _SampleBackend(DictBackend):
-    """The in-memory backend with our accounts."""
+    """Pymap's in-memory backend with the demo's accounts."""
 
     accounts: dict[str, str] = {}  # noqa: RUF012 - set once, before it starts
 
     @classmethod
     async def init(cls, args: Namespace, **overrides: Any) -> tuple[DictBackend, Config]:
-        # Sample passwords need no hash, and hashing them would be most of what a login costs here.
+        # Sample passwords need no hash, and hashing would take most of a login's time here.
         return await super().init(args, hash_context=Cleartext(), **overrides)
 
     @classmethod
@@ -39,10 +40,10 @@ class _SampleBackend(DictBackend):
 
 
 def main() -> None:
-    """Serves until told to stop."""
+    """Serves until it is told to stop."""
     port, accounts = sys.argv[1], Path(sys.argv[2])
     logging.basicConfig(level=logging.WARNING)
-    # Its folders hold keywords, but do not say so.
+    # Pymap's folders keep keywords, but do not announce it.
     MailboxData.permanent_flags = property(lambda _: (get_system_flags() - {Recent}) | {Flag(b"\\*")})  # type: ignore[method-assign,assignment]
     _SampleBackend.accounts = json.loads(accounts.read_text(encoding="utf-8"))
     args = Namespace(

@@ -1,4 +1,4 @@
-"""Limits of connections and rates, as a person sets them."""
+"""Limits on connections and rates, as the operator sets them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from shared.store import SCOPES, Store
 
 
 def set_limit(store: Store, scope: str, most: int | None) -> None:
-    """Most connections of a scope, or of one key of it as "scope:key"; or a rate of either, as "scope.bytes_per_day:key".
-    None: the default again. Raises `UsageError`."""
+    """Sets a limit on connections or on a rate.
+
+    `scope` is a scope, one key of it as "scope:key", or a rate of either, as "scope.bytes_per_day:key". None restores
+    the default. Raises `UsageError`.
+    """
     kind, _, rate = scope.split(":", 1)[0].partition(".")
     if kind not in SCOPES or (is_rate(scope) and rate not in RATES):
         raise UsageError(
@@ -26,7 +29,10 @@ def set_limit(store: Store, scope: str, most: int | None) -> None:
 
 
 def read_limit(scope: str, text: str) -> int | None:
-    """What a person writes for `set_limit`: "16", "2GB" for a rate of bytes, "default". Raises `UsageError`."""
+    """Reads a limit for `set_limit` as the operator writes it: "16", "2GB" for a rate of bytes, "default".
+
+    Raises `UsageError`.
+    """
     if text == "default":
         return None
     if is_rate(scope) and ".bytes" in scope:

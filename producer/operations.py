@@ -1,7 +1,7 @@
-"""What an operator may do: every verb, as a function over the store. The command line, the page and the API call only
-these.
+"""The operations of mailhaul: every verb, as a function over the store.
 
-Nothing here prints, waits or starts a process. What servers are asked for is in `producer.intake.scan`.
+The command line, the page and the API call only these. No function here prints, waits or starts a process. Requests to
+servers are in `producer.intake.scan`.
 """
 
 from __future__ import annotations
@@ -76,21 +76,23 @@ __all__ = [
     "weighed",
 ]
 
-#: Outcomes that a person may want tried again.
+#: Outcomes that the operator may want tried again.
 RETRIED: Final = (Outcome.REFUSED, Outcome.FAILED)
-#: What a note says of a message that was copied and that the destination no longer shows.
+#: Note of a message that was copied and that the destination no longer shows.
 MISSING: Final = "missing"
-#: Messages of one batch that is tried again.
+#: Number of messages in one batch that is tried again.
 _RETRY_BATCH = 500
-#: Mailboxes of an import of which each one at work is looked at for the progress.
+#: Largest import, in mailboxes, whose progress counts the part done of each mailbox at work.
 _WEIGHED: Final = 100
-#: Candidates named when a text fits several imports.
+#: Number of candidates named when a text fits several imports.
 _NAMED = 8
 
 
 def find_import(store: Store, text: str = "") -> Import:
-    """The import with this id, beginning of an id, or name; without a text the newest. Raises `UsageError` that lists
-    the candidates."""
+    """Returns the import with this id, beginning of an id, or name; without a text the newest.
+
+    Raises `UsageError` that lists the candidates.
+    """
     known = store.imports()
     if not known:
         raise UsageError(
@@ -110,7 +112,10 @@ def find_import(store: Store, text: str = "") -> Import:
 
 
 def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mailbox, Tally]]:
-    """The mailbox with this login at the source, else at the destination; all without one. Raises `UsageError`."""
+    """Returns the mailbox with this login at the source, else at the destination; all mailboxes without a login.
+
+    Raises `UsageError`.
+    """
     everyone = store.mailboxes(request.import_id)
     if not login:
         return everyone
@@ -123,7 +128,7 @@ def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mail
 
 
 def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
-    """Where the import stands."""
+    """Returns the progress of the import."""
     counts, mailboxes = store.import_tally(request.import_id)
     stranded, waits = store.stranded(request.import_id), waits_of(store, request)
     rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
@@ -132,20 +137,25 @@ def progress_of(store: Store, request: Import, window: Window | None = None) -> 
 
 
 def weighed(request: Import, mailboxes: Mapping[MailboxState, int]) -> bool:
-    """Whether the part that is done of each mailbox at work counts: in a larger import it hardly shows, and costs a reading of
-    every row."""
+    """Tells whether the progress counts the part done of each mailbox at work.
+
+    In a larger import that part hardly shows, and every row would have to be read.
+    """
     return request.state is not ImportState.FINISHED and sum(mailboxes.values()) <= _WEIGHED
 
 
 def caps_of(store: Store) -> Caps:
-    """The rates that are set, for an estimate."""
+    """Returns the limits on rates, for an estimate."""
     return Caps(given=store.limits(), usual=store.usual())
 
 
 def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
-    """Pause, resume or cancel the import or one mailbox; how many mailboxes it changes. What was cancelled goes on as by
-    `retry`. 0: it was so already, or there is nothing left that it could change."""
-    # `request` may have been read before somebody else paused or resumed.
+    """Pauses, resumes or cancels the import or one mailbox. Returns how many mailboxes it changes.
+
+    Resuming a cancelled import or mailbox queues it again, as `retry` does. It returns 0 if the state was already as
+    wanted, or if nothing is left to change.
+    """
+    # `request` may be older than another user's pause or resume.
     request = store.import_(request.import_id) or request
     if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
         return went_on
@@ -153,7 +163,7 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
         rows = find_mailboxes(store, request, "") if word is Control.RUN else []
         if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
             return 0
-    # The store counts what was cancelled before as well.
+    # The store also counts mailboxes that were cancelled before.
     most = given_up_by_cancel(store, request, login)[0] if word is Control.CANCEL else None
     if login:
         concerned = sum(
@@ -169,7 +179,10 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
 
 
 def given_up_by_cancel(store: Store, request: Import, login: str = "") -> tuple[int, int]:
-    """Mailboxes that a cancellation would give up, and those that are complete and stay so. Raises `UsageError`."""
+    """Returns how many mailboxes a cancellation would give up, and how many are complete and stay so.
+
+    Raises `UsageError`.
+    """
     if login:
         mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, request, login))
     else:
@@ -179,7 +192,7 @@ def given_up_by_cancel(store: Store, request: Import, login: str = "") -> tuple[
 
 
 def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
-    """Mailboxes that were cancelled and are queued again: of a cancelled import all, else the one that is named."""
+    """Queues cancelled mailboxes again: all of a cancelled import, else the one that is named. Returns how many."""
     if not login and request.control is not Control.CANCEL:
         return 0
     cancelled = {m.mailbox_id for m, _ in find_mailboxes(store, request, login) if m.state is MailboxState.CANCELLED}
@@ -196,9 +209,12 @@ def retry(
     only: Collection[str] | None = None,
     copy_missing: bool = False,
 ) -> tuple[int, int]:
-    """Queues again what is parked, and messages that were refused or failed: (mailboxes, messages). A cancelled mailbox
-    only when it is named, or the whole import was cancelled. `code`: only mailboxes whose failure this is; `only`: only
-    these. `copy_missing`: also messages of settled mailboxes that the destination no longer shows."""
+    """Queues parked mailboxes again, and messages that were refused or failed. Returns (mailboxes, messages).
+
+    A cancelled mailbox is queued only when it is named, or when the whole import was cancelled. `code` selects
+    mailboxes with this failure; `only` selects these ids. `copy_missing` adds messages of settled mailboxes that the
+    destination no longer shows.
+    """
     request = store.import_(request.import_id) or request  # as in `control`
     chosen = [
         pair
@@ -258,8 +274,11 @@ def verify(
     login: str = "",
     accept_missing: bool = False,
 ) -> tuple[int, int]:
-    """Opens mailboxes again: a pass that finds what is new, and compares. How many were queued, and how many messages that
-    were told as missing are accepted as removed (`accept_missing`)."""
+    """Opens mailboxes again for a pass that copies what is new and compares.
+
+    Returns how many were queued, and how many messages reported as missing are accepted as removed (`accept_missing`).
+    Raises `UsageError` while the import is under way.
+    """
     chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
     if any(store.import_tally(request.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
         raise UsageError(f"import {request.name} is under way: ask again when it is finished (mailhaul watch)")
@@ -273,7 +292,7 @@ def verify(
 
 
 def _accepted(store: Store, request: Import, mailbox: Mailbox) -> int:
-    """What verification missed of the mailbox up to now, and did tell, is removed by a person's will."""
+    """Accepts the messages of the mailbox that are reported as missing as removed on purpose. Returns how many."""
     accepted = 0
     for folder, counts in store.folders(mailbox.mailbox_id):
         if counts.missing:
@@ -283,7 +302,7 @@ def _accepted(store: Store, request: Import, mailbox: Mailbox) -> int:
 
 
 def close(store: Store, request: Import) -> bool:
-    """Forgets the import and its ledger. Raises `UsageError` while it is under way."""
+    """Deletes the import and its ledger from the store. Raises `UsageError` while it is under way."""
     found = store.import_(request.import_id)
     if found is not None and found.state is ImportState.RUNNING:
         raise UsageError(
@@ -293,7 +312,7 @@ def close(store: Store, request: Import) -> bool:
 
 
 def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:
-    """The hours in which the import may work from now (`at`) on. A person's pause is another matter."""
+    """Sets the hours in which the import may work from now (`at`) on. The operator's pause is independent of them."""
     set_hours(store, request.import_id, hours, at)
     ring_some(store, ring, request.import_id)
 
@@ -301,6 +320,6 @@ def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: floa
 def errors(
     store: Store, request: Import, login: str = "", everyone: Sequence[tuple[Mailbox, Tally]] | None = None
 ) -> list[ErrorGroup]:
-    """What went wrong, by kind. With `everyone` (rows that were just read) folders are left alone."""
+    """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read."""
     rows = find_mailboxes(store, request, login) if everyone is None else everyone
     return trouble(store, request, rows, folders=everyone is None)

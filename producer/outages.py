@@ -1,8 +1,11 @@
-"""What keeps an import from going on, in one form for every view: the store that takes no writes, servers that do not answer,
-rates that are used up, and what the store itself knows (`Store.waits`).
+"""Lists what stops an import, in one form for every view.
 
-A server's outage is read from its mailboxes' last failures: since when, why, and when the next try is. It is over as soon
-as the import has recorded anything later; a source that rows name themselves, as soon as one of its mailboxes gets on.
+The causes are a store that takes no writes, servers that do not answer, rates that are used up, and what the store
+itself knows (`Store.waits`).
+
+A server's outage is read from its mailboxes' last failures: since when, why, and when the next try is. It is over as
+soon as the import has recorded anything later. At a source that rows name themselves, it is over as soon as one of its
+mailboxes makes progress.
 """
 
 from __future__ import annotations
@@ -16,16 +19,16 @@ from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.search import Search
 from shared.store import Store
 
-#: Codes of failures that are an outage of a server.
+#: Codes of failures that mean an outage of a server.
 _OUTAGES: Final = ("unreachable", "connection_lost")
 _RATES: Final = "rate_waiting"
-#: Mailboxes with one code that are read: enough for since when and until when.
+#: Number of mailboxes with one code that are read: enough to tell since when and until when.
 _READ: Final = 50
 _ERRNO: Final = re.compile(r"\[Errno -?\d+\] ")
 
 
 def waits_of(store: Store, request: Import) -> list[Wait]:
-    """The gravest first."""
+    """Returns the causes of waiting, the gravest first."""
     if request.state is ImportState.FINISHED:
         return store.waits(request.import_id)
     found = [Wait(what="store", why=why)] if (why := store.refusing()) else []
@@ -45,7 +48,7 @@ def waits_of(store: Store, request: Import) -> list[Wait]:
 
 
 def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Failure]]:
-    """Mailboxes that go on by themselves after this failure and did not get on since."""
+    """Returns mailboxes that are tried again after this failure, and that made no progress since."""
     _, rows = store.find_mailboxes(request.import_id, Search(code=code, count=_READ))
     return [
         (mailbox, mailbox.failure)
@@ -57,7 +60,7 @@ def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Fa
 def _of_servers(
     side: str, request: Import, failing: list[tuple[Mailbox, Failure]], codes: dict[str, int]
 ) -> list[Wait]:
-    """One wait for each server."""
+    """Returns one wait for each server."""
     servers: dict[str, list[Failure]] = defaultdict(list)
     ends: dict[str, Endpoint] = {}
     for mailbox, failure in failing:
@@ -84,7 +87,7 @@ def _of_servers(
 
 
 def _reason(failure: Failure, place: str) -> str:
-    """What happened there, without saying again where."""
+    """Returns what happened there, without repeating the server's name."""
     said = failure.sentence.partition(": ")[2] or failure.sentence
     _, there, rest = said.partition(f"{place}: ")
     told = _ERRNO.sub("", rest if there else said)

@@ -1,4 +1,7 @@
-"""What went wrong, by kind: who has it, what the server said, what to do. `producer.operations` passes it on."""
+"""Groups what went wrong by kind: which mailboxes, what the server said, what to do.
+
+`producer.operations` passes it on.
+"""
 
 from __future__ import annotations
 
@@ -18,35 +21,36 @@ from shared.uids import UidSet
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sufferer:
-    """A mailbox that something happened to."""
+    """A mailbox with trouble."""
 
     #: Line in the manifest.
     row: int
-    #: At the source.
+    #: Login at the source.
     login: str
-    #: At the destination.
+    #: Login at the destination.
     destination_login: str = ""
-    #: Folder display name; "" when it concerns the whole mailbox.
+    #: Display name of the folder; "" when the trouble concerns the whole mailbox.
     folder: str = ""
-    #: What the server said.
+    #: The server's own words.
     detail: str = ""
-    #: Messages concerned; 0 when it is not about single messages.
+    #: Messages concerned; 0 when the trouble is not about single messages.
     messages: int = 0
-    #: Room that is missing, bytes; 0 where that is not known, or not the matter.
+    #: Missing room in bytes; 0 where it is not known, or not the cause.
     missing_bytes: int = 0
-    #: When a parked mailbox is tried again by itself, seconds since the epoch; 0: not before a person acts.
+    #: When a parked mailbox is tried again by itself, seconds since the epoch; 0 if only the operator can make it go
+    #: on.
     again_at: float = 0.0
     #: When the first of these failures in a row happened, seconds since the epoch; 0 where that is not known.
     since: float = 0.0
-    #: When it is tried again by itself, seconds since the epoch; 0: not before a person acts, or it is over.
+    #: When it is tried again by itself, seconds since the epoch; 0 if the operator must act, or if it is over.
     next_at: float = 0.0
-    #: Since when it is over, seconds since the epoch; 0: it is not.
+    #: Since when the trouble is over, seconds since the epoch; 0 if it is not.
     over_at: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ErrorGroup:
-    """One kind of trouble, with everyone who has it."""
+    """A kind of trouble, with the mailboxes that have it."""
 
     #: Stable code.
     code: str
@@ -54,27 +58,27 @@ class ErrorGroup:
     sentence: str
     #: What to do next.
     advice: str
-    #: Where, for trouble with a source that rows name themselves; "" for the servers of all.
+    #: URL of the source, if rows name it themselves; "" for the import's own servers.
     server: str = ""
-    #: True when the mailboxes are stopped until a person acts.
+    #: True when the mailboxes are stopped until the operator acts.
     parked: bool
-    #: Who has it, by row.
+    #: Mailboxes that have the trouble, by row.
     sufferers: tuple[Sufferer, ...]
-    #: Mailboxes that have it too and are not named.
+    #: Number of further mailboxes that have it and are not named.
     more: int = 0
 
 
-#: Waiting is not failing: what a server asked for is told by `Progress.waits`.
+#: Ending of codes that mean waiting, not failing: `Progress.waits` reports what a server asked for.
 _WAITING: Final = "_throttled"
-#: In which a mailbox is not done with.
+#: States of a mailbox that is not done.
 _GOING_ON: Final = (
     MailboxState.PARKED, MailboxState.QUEUED, MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING,
 )  # fmt: skip
 
-#: Trouble with folders that the source is the cause of.
+#: Kinds of trouble with folders that the source causes.
 _OF_THE_SOURCE: Final = ("unreadable_folder", "withheld")
 
-#: Code of what happened to single messages → sentence, advice.
+#: Sentence and advice by code, for trouble with single messages.
 _MESSAGE_TROUBLE: Final = {
     "failed": (
         "messages could not be copied after all attempts",
@@ -115,22 +119,25 @@ _MESSAGE_TROUBLE: Final = {
     ),
 }
 
-#: Notes of messages that are not as they should be; all others are worth knowing, and nothing is wrong.
+#: Notes of messages with a fault; all other notes are only worth knowing.
 AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
-#: Codes that stand behind all others.
+#: Codes that are listed after all others.
 HARMLESS: Final = ("normalised", "dates_changed", "keywords_lost")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
-    """What is wrong with the mailbox now; None while it only waits."""
+    """Returns what is wrong with the mailbox now; None while it only waits."""
     failure = mailbox.failure
     waits = failure is not None and failure.code.endswith(_WAITING)
     return None if waits or mailbox.state is MailboxState.COMPLETE else failure
 
 
 def word(mailbox: Mailbox, tally: Tally) -> str:
-    """What a person calls its state: "incomplete" where it came to its end, and the source shows less than it counts or did not let
-    some folders be read."""
+    """Returns the word for the mailbox's state.
+
+    It is "incomplete" where a complete mailbox's source shows fewer messages than it counts, or did not let some
+    folders be read.
+    """
     short_of = mailbox.state is MailboxState.COMPLETE and (tally.withheld or tally.unreadable)
     return "incomplete" if short_of else mailbox.state.value
 
@@ -138,8 +145,10 @@ def word(mailbox: Mailbox, tally: Tally) -> str:
 def trouble(
     store: Store, request: Import, rows: Sequence[tuple[Mailbox, Tally]], *, folders: bool = True
 ) -> list[ErrorGroup]:
-    """Of these mailboxes: parked ones first, what is harmless last. Without `folders`
-    nothing more is read, so that it costs nothing: for a live display."""
+    """Returns the trouble of these mailboxes: parked ones first, harmless kinds last.
+
+    Without `folders` no more is read from the store, so that a live display costs nothing.
+    """
     groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
         if trouble := troubled(mailbox):
@@ -172,8 +181,11 @@ def trouble(
 
 
 def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
-    """What waits for a person first, then what keeps whole mailboxes from going on, then what is over, then single messages;
-    what needs nobody last."""
+    """Returns the sort key of a group.
+
+    First comes what waits for the operator, then what stops whole mailboxes, then what is over, then single messages;
+    what needs no one comes last.
+    """
     (parked, code, server), found = group
     rank = 2 if all(who.over_at for _, _, who in found) else 1
     if code in _MESSAGE_TROUBLE:
@@ -182,8 +194,11 @@ def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]
 
 
 def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:
-    """Of an import that is too large to read all of it: each kind of trouble of whole mailboxes with all who have it
-    counted, and `named` of them. Trouble of single messages is in the report."""
+    """Returns the trouble of an import that is too large to read whole.
+
+    Each kind of trouble of whole mailboxes has the count of all that have it, and `named` of them. Trouble of single
+    messages is in the report.
+    """
     rows: list[tuple[Mailbox, Tally]] = []
     unnamed: dict[tuple[bool, str], int] = defaultdict(int)
     for code, number in store.failure_codes(request.import_id).items():
@@ -193,7 +208,8 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
                 rows, number = rows + found, number - total
                 unnamed[state is MailboxState.PARKED, code] += total - len(found)
     groups = trouble(store, request, rows, folders=False)
-    # Servers that rows name themselves have a group each; who is not named is counted with the largest.
+    # Servers that rows name themselves have a group each; mailboxes that are not named are counted with the largest
+    # group.
     for key, number in unnamed.items():
         alike = [group for group in groups if (group.parked, group.code) == key]
         if number and alike:  # none is left when they all went on between the two looks
@@ -203,13 +219,13 @@ def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[Error
 
 
 def _server(code: str, mailbox: Mailbox, request: Import) -> str:
-    """What a group of errors has apart: one server's words and advice are not those of another."""
+    """Returns the server by which errors are grouped apart: one server's words and advice do not fit another."""
     url = mailbox.source.endpoint.url
     return url if url != request.source.url and (code.startswith("source_") or code in _OF_THE_SOURCE) else ""
 
 
 def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
-    """With what a provider wants before it lets anyone sign in."""
+    """Returns the advice, with what the provider demands before it lets anyone sign in."""
     accounts = {"source_auth_refused": mailbox.source, "destination_auth_refused": mailbox.destination}
     if not (account := accounts.get(trouble.code)):
         return trouble.advice
@@ -217,12 +233,12 @@ def _told_more(trouble: Failure, mailbox: Mailbox) -> str:
 
 
 def addressed(advice: str, import_id: str) -> str:
-    """Advice with commands that can be copied: IMPORT in it is this one."""
+    """Returns advice with commands that can be copied: IMPORT in it becomes this import's id."""
     return advice.replace("IMPORT", import_id[:8])
 
 
 def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tuple[str, Folder, int, str]]:
-    """(code, folder, messages, what was said) of one mailbox's folders."""
+    """Yields (code, folder, messages, what was said) for one mailbox's folders."""
     if mailbox.state is MailboxState.QUEUED and not counts.messages:
         return
     for folder, own in store.folders(mailbox.mailbox_id):

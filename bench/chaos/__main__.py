@@ -1,6 +1,6 @@
-"""`make chaos RUNS= SEED=`: plays the scripts of so many seeds, prints a line of JSON for each and a summary.
+"""Plays the trials of several seeds (`make chaos RUNS= SEED=`); prints a line of JSON for each, and a summary.
 
-Ends with 1 where a message was lost, doubled or changed, or where a trial did not come to its end.
+The exit code is 1 if a message was lost, doubled or changed, or if a trial did not come to its end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from bench.chaos.trial import Result, run, script
 
 
 def main() -> int:
-    """The command."""
+    """Runs the command. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1, help="of the first trial; the next one has the next number")
@@ -40,7 +40,7 @@ def _played(seed: int, messages: int, faults: int | None, kinds: object) -> Resu
     drawn = script(seed, messages, faults, kinds)  # type: ignore[arg-type]
     try:
         return run(drawn)
-    except Exception as error:  # one trial that fails is a result, and the others still count
+    except Exception as error:  # a trial that fails is a result, and the others still count
         traceback.print_exc()
         for note in getattr(error, "__notes__", []):
             print(note, file=sys.stderr)
@@ -49,7 +49,7 @@ def _played(seed: int, messages: int, faults: int | None, kinds: object) -> Resu
 
 
 def summary(results: list[Result]) -> dict[str, object]:
-    """The sums over all trials."""
+    """Returns the sums over all trials."""
     kinds = Counter(name for result in results for name in result.faults)
     return {
         "trials": len(results),

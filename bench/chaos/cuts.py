@@ -1,7 +1,7 @@
-"""A connection that is cut at each byte of an import, in either direction, at either server: `make chaos-cuts STEP=7`.
+"""Cuts a connection at each byte of an import, in either direction, at either server: `make chaos-cuts STEP=7`.
 
-Exhaustive where the trials are random. The lanes run in this process, between two scripted servers behind proxies, on a
-clock that stands still, so a cut costs some milliseconds.
+This is exhaustive where the trials are random. The lanes run in this process, between two scripted servers behind
+proxies, with a clock that stands still, so a cut takes some milliseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MESSAGES = 7
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a connection ends, and how."""
+    """The place and kind of a cut."""
 
     side: Side
     direction: Direction
@@ -37,7 +37,10 @@ class Cut:
 
 
 def cuts(step: int) -> Iterator[Cut]:
-    """Every `step`-th byte of both directions at both servers, by reset and by close; late delivery where mail is written."""
+    """Yields every `step`-th byte of both directions at both servers, by reset and by close.
+
+    Where mail is written there is late delivery too.
+    """
     for (side, direction), length in undisturbed().items():
         kinds: list[Kind] = ["rst", "fin"]
         if (side, direction) == ("destination", "c2s"):
@@ -48,7 +51,7 @@ def cuts(step: int) -> Iterator[Cut]:
 
 
 def undisturbed() -> dict[tuple[Side, Direction], int]:
-    """How many bytes the one connection of each side carries each way when nothing goes wrong."""
+    """Returns how many bytes the one connection of each side carries each way without a fault."""
     with (
         FaultyServer() as source,
         FaultyServer() as destination,
@@ -65,7 +68,7 @@ def undisturbed() -> dict[tuple[Side, Direction], int]:
 
 
 def play(cut: Cut) -> str:
-    """Plays an import with this cut; what was wrong in the end, "" for nothing."""
+    """Plays an import with this cut. Returns what was wrong at the end; "" for nothing."""
     with (
         FaultyServer() as source,
         FaultyServer() as destination,
@@ -87,7 +90,7 @@ def _play(source: FaultyServer, destination: FaultyServer, old: FaultProxy, new:
         (old if cut.side == "source" else new).plan(rule)
     stage.submit()
     stage.work()
-    # Everything that was on the wire has arrived, as it has by the settle time.
+    # All data on the wire has arrived, as it has after the settle time.
     rule.release()
     if new.log and cut and cut.kind == "late":
         rule.await_delivered()
@@ -105,7 +108,7 @@ def _play(source: FaultyServer, destination: FaultyServer, old: FaultProxy, new:
 
 
 def main() -> int:
-    """The command."""
+    """Runs the command. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--step", type=int, default=7, help="bytes between two cuts; 1: at each byte")
     a = parser.parse_args()
@@ -117,7 +120,7 @@ def main() -> int:
         try:
             if said := play(cut):
                 wrong.append((cut, said))
-        except Exception as error:  # one cut that fails is a result, and the others still count
+        except Exception as error:  # a cut that fails is a result, and the others still count
             wrong.append((cut, f"{type(error).__name__}: {error}"))
     for cut, said in wrong:
         print(cut, said)

@@ -1,4 +1,4 @@
-"""The table of faults: what strikes, how often it is drawn, and whether a second command has to mend what it leaves."""
+"""The table of faults: what each does, how often it is drawn, and whether it needs the same command again."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from tests.mail import Mail, make_message, populate
 from tests.servers.proxy import Rule
 from tests.servers.wire import Wire, quote
 
-#: A lease lasts three seconds here (`tests.integration.office.QUICK`).
+#: Pause in seconds that is longer than a lease, which lasts three seconds here (`tests.integration.office.QUICK`).
 PAST_THE_LEASE = (3.5, 5.0)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault."""
+    """A kind of fault."""
 
     name: str
-    #: How often it is drawn beside the others.
+    #: Frequency in comparison with the other faults.
     weight: int
     act: Callable[[Scene], None]
-    #: Exactness comes with the same command once more (DESIGN: Redis wiped, late delivery), or people have written new mail.
+    #: Whether the result is exact only after the same command again (Redis wiped or restored, late delivery, new mail
+    #: or flags at the source).
     again: bool = False
 
 
@@ -73,7 +74,7 @@ def coordinator_killed(scene: Scene) -> None:
 
 
 def redis_killed(scene: Scene) -> None:
-    """Kills Redis; it reads its append-only file."""
+    """Kills Redis, which reads its append-only file when it starts again."""
     scene.office.redis.kill()
     scene.pause(0.0, 1.0)
     scene.office.redis.start()
@@ -87,7 +88,7 @@ def redis_frozen(scene: Scene) -> None:
 
 
 def redis_power_lost(scene: Scene) -> None:
-    """Kills Redis and cuts off what its append-only file got in the last second: a power cut under `everysec`."""
+    """Kills Redis and drops the last second of its append-only file, as a power cut under `everysec` does."""
     redis = scene.office.redis
     sizes = {path: path.stat().st_size for path in redis.data.rglob("*.aof")}
     scene.pause(0.5, 1.0)
@@ -121,7 +122,7 @@ def redis_full(scene: Scene) -> None:
 
 
 def redis_read_only(scene: Scene) -> None:
-    """Makes Redis a replica of nobody who answers: it refuses writes for a while."""
+    """Makes Redis a replica of a server that does not answer: it refuses writes for a while."""
     with scene.office.redis.client() as client:
         client.replicaof("127.0.0.1", 1)
     scene.pause(1.0, 3.0)
@@ -193,7 +194,10 @@ def wire_dripping(scene: Scene) -> None:
 
 
 def append_delivered_late(scene: Scene) -> None:
-    """Resets the next connection in an APPEND; the server gets what was sent after the settle time of one second."""
+    """Resets the next connection in an APPEND.
+
+    The server gets the data that was sent after the settle time of one second.
+    """
     rule = Rule("late", "c2s", at=b" APPEND ", nth=scene.chance.randint(1, 5))
     scene.destination_wire.plan(rule)
     scene.destination_wire.cut_all()
@@ -224,7 +228,7 @@ def server_frozen(scene: Scene) -> None:
     server.thaw()
 
 
-# -- people
+# -- users
 
 
 def _new_mail(scene: Scene) -> Mail:
@@ -250,7 +254,7 @@ def source_changes_flags(scene: Scene) -> None:
 
 
 def destination_gets_mail(scene: Scene) -> None:
-    """Delivers a message of somebody else at the destination."""
+    """Delivers a message of another sender at the destination."""
     person, one = scene.person(), _new_mail(scene)
     server = scene.destination
     populate(server.host, server.port, person.login, person.password, {"INBOX": [one]})

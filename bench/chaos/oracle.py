@@ -1,4 +1,4 @@
-"""The judge of a trial: reads both servers' maildirs from the disk, without IMAP and without code of the product."""
+"""Judges a trial: reads both servers' maildirs from the disk, without IMAP and without the product's code."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-#: The letters of a maildir's file name for the system flags; small letters number the keywords of the folder.
+#: Letters of a maildir's file name for the system flags; small letters number the keywords of the folder.
 _FLAGS = {"P": "$passed", "R": "\\answered", "S": "\\seen", "T": "\\deleted", "D": "\\draft", "F": "\\flagged"}
 
 
@@ -21,7 +21,7 @@ class Kept(NamedTuple):
     folder: str
     sha256: str
     flags: frozenset[str]
-    #: Seconds since 1970: the internal date, which Dovecot keeps as the file's time.
+    #: Internal date in seconds since 1970, which Dovecot keeps as the file's time.
     instant: int
 
 
@@ -65,14 +65,17 @@ def compare(wanted: Snapshot, found: Snapshot) -> Verdict:
 
 
 def delivered(folder: str, body: bytes, flags: Iterable[str], when: datetime | None) -> Kept:
-    """A message as a maildir keeps it after somebody has put it there. It needs a date."""
+    """Returns a message as a maildir keeps it after another client has delivered it. It needs a date."""
     assert when is not None
     digest = hashlib.sha256(body.replace(b"\r\n", b"\n")).hexdigest()
     return Kept(folder, digest, frozenset(flag.lower() for flag in flags), int(when.timestamp()))
 
 
 def read_maildir(root: Path) -> Snapshot:
-    """Every message of a Maildir++ account. Line ends are read as LF. An account nobody has opened yet is empty."""
+    """Reads every message of a Maildir++ account, with line ends as LF.
+
+    An account that no client has opened yet is empty.
+    """
     found: Snapshot = Counter()
     for name, place in _folders(root):
         keywords = _keywords(place)

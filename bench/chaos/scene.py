@@ -1,4 +1,4 @@
-"""The scene of a trial: servers behind fault proxies, Redis, processes, people, and what they are known to have written."""
+"""The scene of a trial: servers behind fault proxies, Redis, processes, accounts, and the users' own changes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tests.servers.process import await_ready
 from tests.servers.proxy import FaultProxy
 
 WORKERS = 3
-#: One way, between the workers and each server: an import lasts long enough to be struck.
+#: One-way delay in milliseconds between the workers and each server, so that an import lasts long enough to be struck.
 DELAY_MS = 15.0
-#: For whatever has to happen in the end.
+#: Deadline in seconds of events that must come in the end.
 DEADLINE_SECONDS = 300.0
 
 
@@ -36,41 +36,41 @@ class Scene:
     office: Office
     chance: random.Random
     import_: Import | None = None
-    #: What people delivered to the destination themselves.
+    #: Messages that users delivered to the destination themselves, by login.
     delivered: defaultdict[str, Snapshot] = field(default_factory=lambda: defaultdict(Counter))
-    #: The source's maildirs after the last change that people made there.
+    #: Maildirs of the source after the users' last change there, by login.
     at_source: dict[str, Snapshot] = field(default_factory=dict)
-    #: What is to happen while the trial goes on.
+    #: Actions that are due while the trial goes on.
     timers: list[threading.Timer] = field(default_factory=list)
     _pause: threading.Event = field(default_factory=threading.Event)
 
-    # -- moving on
+    # -- going on
 
     def pause(self, least: float, most: float) -> None:
-        """Waits for a number of seconds between the two."""
+        """Waits for a random number of seconds between the two."""
         self._pause.wait(self.chance.uniform(least, most))
 
     def later(self, least: float, most: float, act: Callable[[], object]) -> None:
-        """Does something after a number of seconds between the two, while the trial goes on."""
+        """Does something after a random number of seconds between the two, while the trial goes on."""
         timer = threading.Timer(self.chance.uniform(least, most), act)
         timer.daemon = True
         self.timers.append(timer)
         timer.start()
 
     def quiet(self) -> None:
-        """Waits until everything that was to happen later has happened, and shortens the wires."""
+        """Waits until all later actions have happened, and removes the delay of the wires."""
         for timer in self.timers:
             timer.join()
         self.timers.clear()
         self.source_wire.delay_seconds = self.destination_wire.delay_seconds = 0.0
 
     def submit(self) -> Import:
-        """Opens the import, or opens it again: the operator gives the same command."""
+        """Opens the import, or opens it again, as when the operator gives the same command."""
         self.import_ = self.office.submit("chaos")
         return self.import_
 
     def done(self) -> int:
-        """The number of messages that have an outcome. 0 while Redis is away or knows nothing."""
+        """Returns the number of messages that have an outcome; 0 while Redis is away or knows nothing."""
         try:
             return self.office.done(self.import_) if self.import_ else 0
         except redis.RedisError:
@@ -78,17 +78,17 @@ class Scene:
 
     @property
     def finished(self) -> bool:
-        """Tells whether the import has ended. False while Redis is away or knows nothing."""
+        """Tells whether the import has ended; False while Redis is away or knows nothing."""
         try:
             return self.import_ is not None and self.office.finished(self.import_)
         except redis.RedisError:
             return False
 
     def await_finished(self) -> None:
-        """Waits for the end of the import. Nobody helps."""
+        """Waits for the end of the import without helping it."""
         await_ready(lambda: self.finished, DEADLINE_SECONDS, "the end of the import")
 
-    # -- those who can be struck
+    # -- targets of faults
 
     @property
     def workers(self) -> list[Child]:
@@ -101,26 +101,29 @@ class Scene:
         return [child for child in self.office.children if child.name.startswith("coordinator")]
 
     def server(self) -> Dovecot:
-        """One of the two mail servers."""
+        """Chooses one of the two mail servers."""
         return self.chance.choice([self.source, self.destination])
 
     def wire(self) -> FaultProxy:
-        """The proxy before one of the two mail servers."""
+        """Chooses the proxy before one of the two mail servers."""
         return self.chance.choice([self.source_wire, self.destination_wire])
 
     def person(self) -> Person:
-        """One of the accounts."""
+        """Chooses one of the accounts."""
         return self.chance.choice(self.office.people)
 
     # -- judging
 
     def note_source(self) -> None:
-        """Takes what the source holds now as what it should hold at the end: people have changed it."""
+        """Takes the source's content as what it must hold at the end, after users have changed it."""
         for person in self.office.people:
             self.at_source[person.login] = read_maildir(self.source.mail_folder(person.login))
 
     def judge(self) -> Verdict:
-        """Compares all accounts at both ends, and proves that the source holds what people put there and nothing else."""
+        """Compares all accounts on both sides.
+
+        Raises AssertionError if the source holds anything but what users put there.
+        """
         wanted: Snapshot = Counter()
         found: Snapshot = Counter()
         for person in self.office.people:
@@ -138,7 +141,7 @@ def _of(login: str, snapshot: Snapshot) -> Snapshot:
 
 @contextmanager
 def stage(seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3, folders: int = 4) -> Iterator[Scene]:
-    """Sets a scene up: mail at the source, workers that run `program`, a coordinator, nothing submitted yet."""
+    """Sets a scene up: mail at the source, workers that run `program`, a coordinator, and no import yet."""
     chance = random.Random(seed)
     with (
         Dovecot() as source,

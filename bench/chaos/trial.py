@@ -1,4 +1,4 @@
-"""One trial: a seed's mail and faults, the import's way through them, and what came of it."""
+"""Plays one trial: a seed's mail and faults, the import's way through them, and the result."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from bench.chaos.scene import Scene, stage
 from producer.operations import verify
 from tests.integration.office import WORKER
 
-#: The longest time that a trial waits for its import to come as far as the next fault wants it.
+#: Longest time in seconds that a trial waits for its import to come as far as the next fault wants it.
 PATIENCE_SECONDS: Final = 4.0
-#: How often the operator gives the same command again where a fault needs that.
+#: Most commands that the operator gives again where a fault needs that.
 AGAIN: Final = 3
 
 
 @dataclass(frozen=True)
 class Script:
-    """What a seed decides."""
+    """The plan that a seed decides."""
 
     seed: int
     messages: int
-    #: In the order in which they strike, each with the share of the messages that have an outcome by then.
+    #: Faults in their order, each with the share of the messages that have an outcome when it strikes.
     faults: tuple[tuple[float, Fault], ...]
 
     @property
     def again(self) -> bool:
-        """Tells whether the same command has to be given again at the end."""
+        """Tells whether the same command must be given again at the end."""
         return any(fault.again for _, fault in self.faults)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of a trial."""
+    """The result of a trial."""
 
     seed: int
     faults: tuple[str, ...]
-    #: The number of faults that struck before the import had ended.
+    #: Faults that struck before the import had ended.
     struck: int
     lost: int
     doubled: int
     changed: int
-    #: How often the operator had to give the same command again, and how often of them a verification.
+    #: Commands that the operator gave afterwards: the same command again, then verifications.
     commands: int
     seconds: float
-    #: The first differences, or what went wrong otherwise; "" for nothing.
+    #: The first differences, or another error; "" for nothing.
     wrong: str = ""
     outcomes: dict[str, int] = field(default_factory=dict)
 
@@ -64,7 +64,7 @@ def script(seed: int, messages: int, faults: int | None = None, kinds: Sequence[
 
 
 def run(script: Script, *, program: str = WORKER) -> Result:
-    """Plays a script. `program` is what the workers run: one that lacks a protection, for a control."""
+    """Plays a script. `program` is the workers' code: one without a protection, for a negative control."""
     began = time.monotonic()
     with stage(script.seed, script.messages, program=program) as scene:
         scene.submit()
@@ -90,7 +90,10 @@ def run(script: Script, *, program: str = WORKER) -> Result:
 
 
 def _strike(scene: Scene, script: Script) -> int:
-    """Lets each fault strike when the import is as far as it wants, or after a while; the number that met it running."""
+    """Lets each fault strike when the import is as far as it wants, or after a while.
+
+    Returns how many struck while the import was running.
+    """
     struck = 0
     for mark, fault in script.faults:
         until = time.monotonic() + PATIENCE_SECONDS
@@ -102,7 +105,11 @@ def _strike(scene: Scene, script: Script) -> int:
 
 
 def _end(scene: Scene, script: Script) -> tuple[Verdict, int]:
-    """Waits for the end of the import; where a fault needs it, gives the same command again, then asks for a verification."""
+    """Waits for the end of the import.
+
+    Where a fault needs it, gives the same command again and then asks for verifications. Returns the verdict and the
+    number of commands.
+    """
     commands = 0
     if script.again:
         scene.submit()

@@ -1,1 +1,1 @@
-"""How mailhaul scales: with workers, with hosts, with a backlog. `python -m bench.scale` writes the tables of docs/scaling.md."""
+"""Measures how mailhaul scales with workers, hosts and a backlog. `python -m bench.scale` writes docs/scaling.md."""

@@ -20,7 +20,7 @@ from bench.scale import backlog, hosts, joining, migration, viewing, workers
 from bench.scale.page import Section, put
 from shared.logs import configure_logging
 
-#: Fact → what it may be at most.
+#: Largest value of each fact that is allowed.
 MOST = {
     "coordinator_share_quiet": 0.05,
     "coordinator_share_copying": 0.05,
@@ -34,7 +34,7 @@ MOST = {
 
 
 def main() -> int:
-    """The exit code."""
+    """Runs the parts. Returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", action="append", default=[], help="this part; may be given several times")
     parser.add_argument("--people", type=int, default=32, help="workers, hosts, joining: mailboxes")

@@ -1,4 +1,4 @@
-"""How long a claim takes as the backlog grows: real plans in a real Redis, claims one after the other."""
+"""Measures how long a claim takes as the backlog grows: real plans in a real Redis, one claim after the other."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from bench.scale.rig import Rig
 from shared.errors import StoreError
 from shared.model import Lease
 
-#: Folders of a mailbox, each one batch: all of them may be claimed.
+#: Number of folders of a mailbox. Each is one batch, so that all of them may be claimed.
 FOLDERS = 20
-#: Leases held at a time; the limits of a host allow 32.
+#: Number of leases held at a time; the limits of a host allow 32.
 HELD = 16
 
 
 def run(levels: tuple[int, ...], claims: int) -> Section:
-    """Latency at each of these numbers of pending batches."""
+    """Measures the latency at each of these numbers of pending batches."""
     rows = []
     worst = 0.0
     with Rig({b"INBOX": 10} | {b"Folder %d" % n: 10 for n in range(1, FOLDERS)}) as rig:
@@ -59,7 +59,7 @@ def _ms(sample: list[float], share: float) -> str:
 
 
 def _sample(rig: Rig, count: int, kind: Callable[[Rig, int], list[float]]) -> tuple[list[float], float]:
-    """Latencies ascending, and the mean seconds that Redis says it spent on a script."""
+    """Returns the latencies, ascending, and the mean seconds that Redis reports for a script."""
     with rig.redis.client() as client:
         client.config_resetstat()
         found = sorted(kind(rig, count))

@@ -1,4 +1,7 @@
-"""Workers in two network namespaces, as on two hosts: Redis over TCP with a password, servers at an address of the net."""
+"""Runs workers in two network namespaces, as on two hosts.
+
+Redis is reached over TCP with a password, and the servers at network addresses.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _HUB = f"{_NET}.1"
 
 
 class _NetRedis(RedisServer):
-    """One that is reached over the net, with a password."""
+    """A Redis that is reached over the network, with a password."""
 
     def __init__(self) -> None:
         self._password = secrets.token_urlsafe(16)
@@ -30,13 +33,13 @@ class _NetRedis(RedisServer):
         self.port = int(port)
 
     def url(self, db: int = 0) -> str:
-        """With its password."""
+        """Returns the URL with its password."""
         return f"redis://:{self._password}@{_HUB}:{self.port}/{db}"
 
 
 @contextmanager
 def _namespaces(count: int) -> Iterator[list[str]]:
-    """So many hosts at a bridge; their names."""
+    """Makes `count` network namespaces on a bridge; yields their names."""
     mark = f"mh{os.getpid() % 100_000}"
     names = [f"{mark}n{n}" for n in range(count)]
 
@@ -64,14 +67,14 @@ def _namespaces(count: int) -> Iterator[list[str]]:
 
 
 def why_not() -> str:
-    """What is missing; "" when it can run."""
+    """Returns what is missing for this part; "" when it can run."""
     if os.geteuid() != 0:
         return "hosts: skipped, since making network namespaces needs root"
     return "" if shutil.which("ip") else "hosts: skipped, since `ip` is missing (Debian: iproute2)"
 
 
 def run(mailboxes: int, messages: int) -> Section:
-    """One host with one worker, then two hosts with one each."""
+    """Measures one host with one worker, then two hosts with one worker each."""
     rows = []
     lost = twice = 0
     with Town(mailboxes, messages) as town, _namespaces(2) as names:

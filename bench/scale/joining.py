@@ -1,4 +1,4 @@
-"""How soon a worker that comes gets work, and what one costs that goes, by SIGTERM and by SIGKILL."""
+"""Measures how soon a new worker gets work, and what a worker costs that ends, by SIGTERM and by SIGKILL."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from shared.store import keys
 from tests.integration.office import Child, Office
 
 _JOINING = 3
-#: Far, so that there is time for all of it.
+#: One-way delay in milliseconds; long, so that workers can join and leave while the import runs.
 ONE_WAY_MS = 100.0
 
 
 def run(mailboxes: int, messages: int) -> Section:
-    """In the middle of an import of so many mailboxes of so many messages."""
+    """Adds and ends workers during an import of `mailboxes` mailboxes of `messages` messages."""
     waits = []
     with Town(mailboxes, messages) as town, town.office(one_way_ms=ONE_WAY_MS) as office:
         office.start_coordinator()
@@ -58,13 +58,13 @@ def run(mailboxes: int, messages: int) -> Section:
 
 
 def _join(office: Office) -> tuple[Child, float]:
-    """A new worker, and the seconds from when it was ready to its first claim."""
+    """Starts a worker. Returns it, and the seconds from its start of work to its first claim."""
     with office.redis.client(1) as client:
         worker = office.start_worker()
         office.until(lambda: bool(worker.said(event="worker_started")), "the worker")
         ready, pause = time.monotonic(), threading.Event()
         name = worker.said(event="worker_started")[0]["worker"].encode() + b"/"
-        # A unit may be over between two looks, but the limit of time stays in the books.
+        # A unit may end between two looks, but the holder's entry stays in the store.
         while not any(holder.startswith(name) for holder in client.hkeys(keys.HOLDERS)):
             if time.monotonic() - ready > 60:
                 raise TimeoutError("the new worker claimed nothing within a minute")

@@ -1,6 +1,7 @@
-"""A line with a delay, as a process of its own: `python -m bench.scale.line HOST TARGET_HOST TARGET_PORT ONE_WAY_MS`.
+"""Runs a delay line as a process: `python -m bench.scale.line HOST TARGET_HOST TARGET_PORT ONE_WAY_MS`.
 
-Listens at a free port of HOST, which it prints. What passes arrives later, and no slower: nothing is lost, nothing is held back.
+It listens on a free port of HOST, which it prints. Data arrives later, but with no lower throughput; nothing is lost or
+held back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A whole migration against synthetic servers and a real Redis: planning, copying, memory, and what the coordinator costs."""
+"""Measures a whole migration with synthetic servers and a real Redis: planning, copying, memory, coordinator."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from bench.scale.page import Section, number
 from bench.scale.rig import Rig, cpu_seconds, memory_bytes
 
-#: What the figures are extrapolated to.
+#: Size of the migration to which the figures are extrapolated.
 WHOLE_MAILBOXES, WHOLE_MESSAGES = 5_000, 20_000_000
-#: Seconds that the coordinator is watched while nobody copies.
+#: Seconds for which the coordinator is watched while no worker copies.
 QUIET_SECONDS = 30.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """Of a stretch of time."""
+    """The cost of a stretch of time."""
 
-    #: Wall time, seconds.
+    #: Wall time in seconds.
     seconds: float
     #: CPU seconds of the lanes' process, of Redis and of the coordinator.
     lanes: float
@@ -35,13 +35,16 @@ class _Meter:
         self._began = time.monotonic()
 
     def read(self) -> Cost:
-        """Since it was made."""
+        """Returns the cost since this meter was made."""
         spent = [cpu_seconds(pid) - before for pid, before in zip(self._pids, self._before, strict=True)]
         return Cost(seconds=time.monotonic() - self._began, lanes=spent[0], redis=spent[1], coordinator=spent[2])
 
 
 def run(mailboxes: int, messages: int, seconds: float) -> Section:
-    """`messages` in all, four folders a mailbox; copying stops after `seconds`, with every mailbox in progress until then."""
+    """Copies `messages` in all, with four folders in each mailbox.
+
+    Copying stops after `seconds`, with every mailbox in progress until then.
+    """
     each = max(4, messages // mailboxes)
     names = (b"INBOX", b"Sent", b"Archive", b"Work")
     counts = {name: each // 4 + (each % 4 if name == b"INBOX" else 0) for name in names}

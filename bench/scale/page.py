@@ -1,4 +1,4 @@
-"""docs/scaling.md: prose by hand, and between marks the tables that a run writes anew."""
+"""Updates docs/scaling.md: its prose is written by hand, and each run replaces the tables between marks."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "scaling.md"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Section:
-    """What one part measured."""
+    """The results of one part."""
 
-    #: Name of its marks in the page.
+    #: Name of the section's marks in the page.
     name: str
-    #: For people.
+    #: Title for people.
     title: str
-    #: Markdown.
+    #: Lines of Markdown.
     lines: tuple[str, ...]
-    #: The figures that something must hold.
+    #: Figures that must not exceed a limit.
     facts: dict[str, float] = field(default_factory=dict)
 
 
 def number(size_bytes: float) -> str:
-    """Bytes for people."""
+    """Words a number of bytes for people."""
     return f"{size_bytes / 1e6:,.1f} MB" if abs(size_bytes) >= 1e5 else f"{size_bytes / 1e3:,.1f} kB"
 
 
 def put(section: Section, page: Path = PAGE) -> None:
-    """Replaces what the last run of this part wrote. Raises ValueError when the page has no place for it."""
+    """Replaces the section that the last run of this part wrote.
+
+    Raises ValueError when the page has no place for it.
+    """
     begin, end = f"<!-- measured: {section.name} -->", f"<!-- end: {section.name} -->"
     day = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d")
     load = os.getloadavg()[0]

@@ -1,4 +1,4 @@
-"""A Redis of its own, real lanes over synthetic servers, a real coordinator process, and what each of them costs."""
+"""A Redis of its own, real lanes over synthetic servers, a real coordinator process, and the cost of each."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ _COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process, its threads and the children that it waited for."""
+    """Returns the user and system time of a process, its threads and the children that it waited for."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return sum(map(int, fields[11:15])) / _TICKS
 
 
 def memory_bytes(pid: int) -> int:
-    """The most that was resident of a process so far."""
+    """Returns the peak resident memory of a process, in bytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))
 
 
 class Rig:
-    """A context manager. `submit` imports, `coordinate`, then `work` until something is so."""
+    """A context manager: `submit` imports, `coordinate`, then `work` until a condition holds."""
 
     def __init__(self, folders: dict[bytes, int], threads: int = 16) -> None:
         self.dialer, self.threads = SyntheticDialer(folders), threads
@@ -62,7 +62,7 @@ class Rig:
         self._key = Fernet.generate_key().decode()
         self._stack = ExitStack()
         self._settings = Settings(state_dir=self._home / "state", secret_key=SecretStr(self._key))
-        #: Units that came to an end: (kind, result) → how many.
+        #: Number of units that ended, by (kind, result).
         self.ended: Counter[tuple[str, str]] = Counter()
 
     def __enter__(self) -> Self:
@@ -78,17 +78,17 @@ class Rig:
 
     @property
     def redis_pid(self) -> int:
-        """Of the server."""
+        """The process id of the Redis server."""
         with self.redis.client() as client:
             return int(client.info("server")["process_id"])
 
     def redis_bytes(self) -> int:
-        """What it holds (`used_memory`)."""
+        """Returns the memory that Redis uses (`used_memory`), in bytes."""
         with self.redis.client() as client:
             return int(client.info("memory")["used_memory"])
 
     def submit(self, name: str, mailboxes: int) -> Import:
-        """An import of so many mailboxes, as the command line submits it."""
+        """Submits an import of `mailboxes` mailboxes, as the command line does."""
         rows = [
             Row(line=n, login=f"{name}{n}@simulated.example", password=Secret("p"),
                 new_login=f"{name}{n}@simulated.example", new_password=Secret("p"))
@@ -104,7 +104,7 @@ class Rig:
         return request
 
     def coordinate(self) -> int:
-        """Starts a coordinator process; its number."""
+        """Starts a coordinator process. Returns its process id."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")} | {
             "MAILHAUL_REDIS_URL": self.redis.url().partition("?")[0],
             "MAILHAUL_STATE_DIR": str(self._home / "coordinator"),
@@ -119,7 +119,10 @@ class Rig:
         return process.pid
 
     def work(self, until: Callable[[], bool], *, seconds: float, slice_seconds: float = 60.0) -> float:
-        """Real lanes in this process until it is so or the time is over; the seconds that it took."""
+        """Runs real lanes in this process until the condition holds or the time is over.
+
+        Returns the seconds that it took.
+        """
         stop = threading.Event()
         name = f"simulated.{os.getpid()}.{time.monotonic_ns():x}"
         attendant = Attendant(self.store, name)
@@ -147,7 +150,7 @@ class Rig:
         began = time.monotonic()
         worker.start()
         try:
-            # As one that waits for a bell would find it: the first are there, a coordinator rings the rest.
+            # A waiting worker would find the first jobs in the queue; the coordinator sends the rest.
             for unit in self.store.ready_units(self.threads):
                 ring(broker, unit.kind, "", unit.unit_id)
             while not until() and time.monotonic() - began < seconds:
@@ -159,9 +162,9 @@ class Rig:
             attendant.stop()
 
     def planned(self) -> int:
-        """Mailboxes that were planned here."""
+        """Returns the number of mailboxes that were planned here."""
         return self.ended[UnitKind.PLAN, "finished"]
 
     def copied(self, request: Import) -> int:
-        """Messages of this import that have an outcome."""
+        """Returns the number of messages of this import that have an outcome."""
         return sum(self.store.import_tally(request.import_id)[0].outcomes.values())

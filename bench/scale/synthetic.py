@@ -1,8 +1,8 @@
-"""Mail servers in memory whose messages are made when they are asked for, so that twenty million of them need no room.
+"""The mail servers in memory that make messages when asked for them, so that twenty million messages need no room.
 
-They are `shared.mail.memory`'s servers and sessions; only what a folder holds is another thing. A message follows from its
-folder and its number. The destination keeps of what it is sent the numbers alone, as runs, and refuses bytes that are not
-those of the number: what it shows later is what it was sent.
+They are the servers and sessions of `shared.mail.memory` with other folders. A message follows from its folder and its
+number. The destination keeps only the numbers of the messages it receives, as runs, and refuses bytes that do not match
+the number: so what it shows later is what it received.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _NUMBER = slice(13, 23)
 
 
 def body_of(seed: int, number: int) -> bytes:
-    """The message with this number of the folder with this seed."""
+    """Returns the message with this number, of the folder with this seed."""
     return _BODY % (number, seed, number)
 
 
 class _Numbers:
-    """UID → number, as runs: UIDs are given without a gap, and so mostly are the numbers."""
+    """A mapping from UID to number, kept as runs: UIDs have no gaps, and the numbers seldom have any."""
 
     def __init__(self) -> None:
         self.starts: list[int] = []
@@ -51,14 +51,14 @@ class _Numbers:
         return self.numbers[run] + uid - self.starts[run]
 
     def runs(self) -> Iterator[tuple[int, int]]:
-        """(first number, how many)."""
+        """Yields (first number, how many)."""
         for place, start in enumerate(self.starts):
             end = self.starts[place + 1] if place + 1 < len(self.starts) else self.count + 1
             yield self.numbers[place], end - start
 
 
 class _Messages(Mapping[int, Stored]):
-    """What a folder holds, made when looked at."""
+    """The messages of a folder, made when they are read."""
 
     def __init__(self, seed: int, numbers: _Numbers) -> None:
         self._seed, self.numbers = seed, numbers
@@ -76,7 +76,7 @@ class _Messages(Mapping[int, Stored]):
 
 
 class SyntheticFolder(MemoryFolder):
-    """A folder of `count` messages, or one that is filled by `add`."""
+    """A folder of `count` messages, or one that `add` fills."""
 
     __slots__ = ("_numbers", "_seed")
 
@@ -88,7 +88,7 @@ class SyntheticFolder(MemoryFolder):
         super().__init__(name=name, uidnext=count + 1, messages=messages)
 
     def add(self, body: bytes, **rest: Any) -> Uid:
-        """Keeps its number."""
+        """Keeps the number of the message. Raises AssertionError for bytes that the source does not hold."""
         number = int(body[_NUMBER])
         if body != body_of(self._seed, number):
             raise AssertionError(f"not what the source holds: {body[:60]!r}")
@@ -97,7 +97,7 @@ class SyntheticFolder(MemoryFolder):
         return Uid(self._numbers.add(number))
 
     def status(self, *, selected: bool = False) -> KnownStatus:
-        """Without a look at each message."""
+        """Returns the status without reading the messages."""
         return KnownStatus(
             uidvalidity=self.uidvalidity,
             uidnext=self.uidnext,
@@ -108,7 +108,7 @@ class SyntheticFolder(MemoryFolder):
         )
 
     def lost_and_twice(self, count: int) -> tuple[int, int]:
-        """Of a source with `count` messages: how many are not here, and how many are here more than once."""
+        """Returns how many of a source's `count` messages are missing here, and how many are here more than once."""
         runs = sorted(self._numbers.runs())
         reached = twice = 0
         seen = 0
@@ -120,21 +120,24 @@ class SyntheticFolder(MemoryFolder):
 
 
 class SyntheticServer(MemoryServer):
-    """Every login exists; with `folders` (name → messages) as a source, without as an empty destination."""
+    """A server on which every login exists.
+
+    With `folders` (messages by name) it is a source, without them an empty destination.
+    """
 
     def __init__(self, folders: Mapping[bytes, int] | None = None) -> None:
         super().__init__()
         self._made = dict(folders or {b"INBOX": 0})
 
     def folders(self, login: str) -> dict[bytes, MemoryFolder]:
-        """Of this account."""
+        """Returns the folders of this account; makes the account if it is new."""
         with self.lock:
             if login not in self._accounts:
                 self._accounts[login] = {n: SyntheticFolder(login, n, count) for n, count in self._made.items()}
             return self._accounts[login]
 
     def folder(self, login: str, name: bytes) -> MemoryFolder:
-        """Made when first named."""
+        """Returns the folder; makes it if it is new."""
         with self.lock:
             folders = self.folders(login)
             if name not in folders:
@@ -143,22 +146,25 @@ class SyntheticServer(MemoryServer):
 
 
 class SyntheticDialer:
-    """`worker.sessions.Dialer` without a network. The source has the same folders for everybody."""
+    """An implementation of `worker.sessions.Dialer` without a network.
+
+    All accounts of the source have the same folders.
+    """
 
     def __init__(self, folders: Mapping[bytes, int]) -> None:
         self.counts = dict(folders)
         self._source, self.kept = SyntheticServer(folders), SyntheticServer()
 
     def source(self, mailbox: Mailbox) -> MailSource:
-        """Signed in."""
+        """Returns a session that is signed in to the source."""
         return self._source.source(mailbox.source.login)
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
-        """Signed in."""
+        """Returns a session that is signed in to the destination."""
         return self.kept.destination(mailbox.destination.login)
 
     def lost_and_twice(self, login: str) -> tuple[int, int]:
-        """Of this account, at the destination."""
+        """Returns how many messages of this account the destination lacks, and how many it holds more than once."""
         lost = twice = 0
         for name, count in self.counts.items():
             here = self.kept.folder(login, name)

@@ -1,4 +1,7 @@
-"""Two real Dovecots with the same people for every run: the source is filled once, the destination is new each time."""
+"""A pair of real Dovecots with the same accounts for every run.
+
+The source is filled once, the destination is new each time.
+"""
 
 from __future__ import annotations
 
@@ -21,33 +24,33 @@ from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 
 FOLDERS = ("INBOX", "Sent", "Archive", "Work")
-#: Lanes of a worker here: few, so that waiting for servers is what a worker does.
+#: Number of lanes of a worker. It is small, so that a worker mostly waits for servers.
 LANES = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Run:
-    """What one import took."""
+    """The figures of one import."""
 
-    #: From the first claim of a batch to the last record, seconds.
+    #: Seconds from the first claim of a batch to the last record.
     seconds: float
-    #: Copied.
+    #: Messages copied.
     messages: int
-    #: Not at the destination.
+    #: Messages that are missing at the destination.
     lost: int
-    #: There more often than they should be, or altered.
+    #: Messages that the destination holds too often, or altered.
     twice: int
     #: CPU seconds of all workers.
     workers: float
 
     @property
     def rate(self) -> float:
-        """Messages a second."""
+        """The messages copied in a second."""
         return self.messages / self.seconds
 
 
 class Town:
-    """A context manager; `office` opens one run."""
+    """A context manager for the servers; `office` opens one run."""
 
     def __init__(self, mailboxes: int, messages: int) -> None:
         self._counts = {name: messages // len(FOLDERS) for name in FOLDERS}
@@ -70,14 +73,17 @@ class Town:
 
     @property
     def messages(self) -> int:
-        """Of all."""
+        """The number of messages of all accounts."""
         return sum(person.messages for person in self.people)
 
     @contextmanager
     def office(
         self, *, one_way_ms: float = 0.0, host: str = "127.0.0.1", redis: RedisServer | None = None
     ) -> Iterator[Office]:
-        """A new destination, a new Redis; both servers behind a line when there is a delay or another address."""
+        """Opens a run with a new destination and a new Redis.
+
+        Both servers are behind a delay line if there is a delay or another address.
+        """
         usual = ("MAILHAUL_GROUP_MESSAGES", "MAILHAUL_BATCH_MESSAGES", "MAILHAUL_CONNECT_TIMEOUT_SECONDS")
         with Dovecot() as destination, ExitStack() as stack:
             office = Office(self.source, destination, MAILHAUL_WORKER_THREADS=str(LANES))
@@ -98,7 +104,7 @@ class Town:
 
 @contextmanager
 def line(host: str, port: int, one_way_ms: float) -> Iterator[int]:
-    """The port of `host` behind which the server on this machine's loopback is so far away."""
+    """Starts a delay line to a server on the loopback interface. Yields its port on `host`."""
     home = Path(tempfile.mkdtemp(prefix="line-"))
     log = home / "log"
     command = [sys.executable, "-m", "bench.scale.line", host, "127.0.0.1", str(port), str(one_way_ms)]
@@ -112,13 +118,13 @@ def line(host: str, port: int, one_way_ms: float) -> Iterator[int]:
 
 
 def started(office: Office) -> None:
-    """Every worker is there."""
+    """Waits until every worker has started."""
     workers = [child for child in office.children if child.name.startswith("worker")]
     office.until(lambda: all(child.said(event="worker_started") for child in workers), "the workers")
 
 
 def measure(office: Office) -> tuple[Run, Import]:
-    """One import of everybody by the processes that run."""
+    """Runs one import of all accounts with the running processes."""
     whole = office.submit("scale")
     office.await_finished(whole, 600)
     found = office.store.import_(whole.import_id)
@@ -135,6 +141,6 @@ def measure(office: Office) -> tuple[Run, Import]:
 
 
 def compared(office: Office) -> tuple[int, int]:
-    """(messages lost, messages twice or strange)."""
+    """Returns (messages lost, messages twice or altered)."""
     differences = [office.difference(person) for person in office.people]
     return sum(d.lost.total() for d in differences), sum(d.surplus.total() for d in differences)

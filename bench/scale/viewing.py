@@ -1,4 +1,4 @@
-"""The page with fifty thousand mailboxes in one import: how long each view of them takes, in the process that serves it."""
+"""Measures the page with fifty thousand mailboxes in one import: the time of each view in its process."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from tests.servers.process import await_ready, end, free_port, spawn
 
-#: Why mailboxes wait for somebody: what is usual in a large migration.
+#: Failures for which mailboxes are parked, as is usual in a large migration.
 _CODES: Final = (
     "source_auth_refused", "destination_auth_refused", "quota_exceeded", "source_unreachable", "tls_failed", "fault",
 )  # fmt: skip
 
 
 def run(mailboxes: int, parked: int, complete: int, rounds: int) -> Section:
-    """Fills an import, and asks for every view of it `rounds` times."""
+    """Fills an import and requests every view of it `rounds` times."""
     with Rig({b"INBOX": 6, b"Sent": 2}) as rig:
         request = rig.submit("person", mailboxes)
-        for order in ("login", "destination_login"):  # gathers the logins, as opening it on the page does
+        for order in ("login", "destination_login"):  # indexes the logins, as the page does for an import
             rig.store.find_mailboxes(request.import_id, Search(order=order, count=1))
         _park(rig, parked)
         rig.coordinate()
@@ -108,7 +108,7 @@ def _times(client: httpx2.Client, path: str, rounds: int) -> tuple[float, float,
 
 @contextmanager
 def _page(rig: Rig) -> Iterator[httpx2.Client]:
-    """A real process, and somebody who is signed in to it."""
+    """Starts a real web process. Yields a client that is signed in to it."""
     port = free_port()
     with tempfile.TemporaryDirectory(prefix="viewing-") as home:
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")} | {

@@ -1,17 +1,17 @@
-"""Throughput by the number of worker processes, with the servers near and far."""
+"""Measures throughput by the number of worker processes, with the servers near and far."""
 
 from __future__ import annotations
 
 from bench.scale.page import Section
 from bench.scale.town import LANES, Town, measure, started
 
-#: One way; a round trip takes twice that.
+#: One-way delay in milliseconds; a round trip takes twice that.
 FAR_MS = 25.0
 WORKERS = (1, 2, 4)
 
 
 def run(mailboxes: int, messages: int) -> Section:
-    """So many mailboxes of so many messages, anew for each row."""
+    """Copies `mailboxes` mailboxes of `messages` messages, again for each row."""
     rows = []
     lost = twice = 0
     with Town(mailboxes, messages) as town:

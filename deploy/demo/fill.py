@@ -1,6 +1,6 @@
 """Fills the sample server of the compose profile `demo`: `python fill.py HOST ACCOUNTS.csv [TIMES]`.
 
-A folder that holds something already stays as it is; TIMES makes as many times the mail.
+A folder that holds messages already stays as it is. TIMES multiplies the number of messages.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _START_SECONDS = 60.0
 
 
 def fill(host: str, login: str, password: str, times: int, chance: random.Random) -> int:
-    """How many messages were appended."""
+    """Appends the sample mail of one account. Returns the number of messages."""
     client = _reach(host)
     client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     client.login(login, password)
@@ -38,7 +38,7 @@ def fill(host: str, login: str, password: str, times: int, chance: random.Random
 
 
 def _reach(host: str) -> imaplib.IMAP4:
-    """A connection, as soon as the server is up."""
+    """Connects as soon as the server is up."""
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
@@ -61,7 +61,7 @@ def _message(login: str, folder: str, number: int, chance: random.Random) -> byt
 
 
 def main(host: str, accounts: str, times: str = "1") -> None:
-    """Every account of the list."""
+    """Fills every account of the list."""
     chance = random.Random(2024)  # noqa: S311 - the same sample mail every time
     with open(accounts, encoding="utf-8") as file:
         for row in csv.DictReader(file):

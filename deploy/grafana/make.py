@@ -1,6 +1,7 @@
-"""Draws the dashboards: `python deploy/grafana/make.py` writes dashboards/*.json. Do not edit those by hand: a test compares.
+"""Draws the dashboards: `python deploy/grafana/make.py` writes dashboards/*.json.
 
-A dashboard is rows, a row is panels side by side, a panel is queries with their legends.
+Do not edit those by hand: a test compares them. A dashboard has rows, a row has panels side by side, and a panel has
+queries with their legends.
 """
 
 from __future__ import annotations
@@ -18,38 +19,38 @@ _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One picture."""
+    """A panel of a dashboard."""
 
-    #: Above it.
+    #: Title above the panel.
     title: str
-    #: Query → its legend.
+    #: Legend of each query.
     queries: dict[str, str]
     #: "timeseries", "stat" or "heatmap".
     kind: str = "timeseries"
-    #: Grafana's unit.
+    #: Unit of the values, as Grafana names it.
     unit: str = "short"
-    #: What to read out of it.
+    #: Explanation of what the panel shows.
     text: str = ""
-    #: Lines on top of each other.
+    #: Whether the lines are stacked.
     stacked: bool = False
-    #: From this value on it is red.
+    #: Value from which the panel is red.
     red_from: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dashboard:
-    """One page."""
+    """A dashboard."""
 
     #: File name and uid.
     name: str
-    #: Its title.
+    #: Title of the dashboard.
     title: str
     #: Heading and panels of each row.
     rows: dict[str, tuple[Panel, ...]] = field(default_factory=dict)
 
 
 def render(dashboard: Dashboard) -> dict[str, Any]:
-    """As Grafana reads it."""
+    """Returns the dashboard in Grafana's form."""
     return {
         "uid": f"mailhaul-{dashboard.name}",
         "title": dashboard.title,
@@ -122,12 +123,12 @@ def _panel(number: int, panel: Panel) -> dict[str, Any]:
 
 
 def stat(title: str, query: str, unit: str = "short", *, red_from: float | None = None, text: str = "") -> Panel:
-    """One number."""
+    """Returns a panel of one number."""
     return Panel(title=title, queries={query: title}, kind="stat", unit=unit, red_from=red_from, text=text)
 
 
 def quantiles(metric: str, by: str, quantile: float = 0.95) -> str:
-    """Of a histogram."""
+    """Returns the query for a quantile of a histogram."""
     return f"histogram_quantile({quantile}, sum by ({by}, le) (rate({metric}_bucket[5m])))"
 
 
@@ -344,7 +345,7 @@ DASHBOARDS = (OVERVIEW, WORKERS, TROUBLES)
 
 
 def text_of(dashboard: Dashboard) -> str:
-    """The file."""
+    """Returns the content of the dashboard's file."""
     return json.dumps(render(dashboard), indent=1, ensure_ascii=False) + "\n"
 
 

@@ -1,6 +1,7 @@
-"""`python -m producer.coordinator`: one coordinator process. Any number may run; one leads, the others stand by.
+"""Runs one coordinator process: `python -m producer.coordinator`. Any number may run; one leads, the others stand by.
 
-SIGTERM or SIGINT ends it after the turn. While Redis is down it keeps asking, and goes on with the first answer.
+SIGTERM or SIGINT ends the process after the current turn. While Redis is down it keeps asking, and goes on with the
+first answer.
 """
 
 from __future__ import annotations
@@ -28,38 +29,47 @@ from shared.redis_condition import await_redis, read_condition
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
 
-#: Between two turns.
+#: Pause between two turns, in seconds.
 TURN_SECONDS = 0.5
-#: A loop that was silent for longer is stuck: above what the store's client waits for a server that restarts.
+#: A loop without a turn for this long is stuck. It is longer than the store's client waits for a server that restarts.
 STUCK_SECONDS = 90.0
 
 
 class DramatiqBells:
-    """`producer.coordinator.tick.Bells` on Dramatiq's Redis."""
+    """An implementation of `producer.coordinator.tick.Bells` on Dramatiq's Redis."""
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
 
     def depths(self) -> dict[UnitKind, int]:
-        """What lies in the ready queues. Not `do_qsize`: that counts jobs being worked on too, and those of processes
-        that were killed for another minute, during which nobody would be rung for."""
+        """Returns the numbers of jobs in the ready queues.
+
+        This does not use `do_qsize`, which counts jobs being worked on too. It would count those of killed processes
+        for another minute, and no job would be sent for their units meanwhile.
+        """
         return {kind: int(self._broker.client.llen(f"{self._broker.namespace}:{kind}")) for kind in QUEUES}
 
     def unacked(self) -> dict[UnitKind, int]:
-        """Jobs that were taken and are not done: all that have a body, less those that lie ready."""
+        """Returns the numbers of jobs that were taken and are not done.
+
+        These are all jobs that have a body, less those that lie ready.
+        """
         client, name = self._broker.client, self._broker.namespace
         return {kind: max(0, int(client.hlen(f"{name}:{kind}.msgs")) - n) for kind, n in self.depths().items()}
 
     def dead(self) -> dict[UnitKind, int]:
-        """Dead letters."""
+        """Returns the numbers of dead letters."""
         return {kind: int(self._broker.client.zcard(f"{self._broker.namespace}:{kind}.XQ")) for kind in QUEUES}
 
     def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
-        """One doorbell."""
+        """Sends one job."""
         ring(self._broker, kind, import_id, unit_id)
 
     def maintain(self) -> None:
-        """Any command to a queue may bring on its maintenance; asking its size does nothing else."""
+        """Runs Dramatiq's maintenance now.
+
+        Any command to a queue may run its maintenance by chance; asking its size does nothing else.
+        """
         chance, self._broker.maintenance_chance = self._broker.maintenance_chance, 1_000_000
         try:
             for queue in QUEUES:
@@ -70,30 +80,30 @@ class DramatiqBells:
 
 
 class Pulse:
-    """How the loop is, for /healthz and /readyz."""
+    """The health of the loop, for /healthz and /readyz."""
 
     def __init__(self) -> None:
         self._turned = time.monotonic()
         self._store = "not asked yet"
 
     def beat(self, complaint: str = "") -> None:
-        """After each turn, with what went wrong."""
+        """Notes the end of a turn, and what went wrong in it."""
         self._turned = time.monotonic()
         self._store = complaint
 
     def health(self) -> tuple[bool, str]:
-        """Whether the loop turns; a Redis that is down is no reason to restart it."""
+        """Tells whether the loop turns. A Redis that is down is no reason to restart the process."""
         silent = time.monotonic() - self._turned
         return silent < STUCK_SECONDS, f"last turn {silent:.1f} s ago"
 
     def ready(self) -> tuple[bool, str]:
-        """Whether the last turn reached the store and the queue."""
+        """Tells whether the last turn reached the store and the queue."""
         silent = time.monotonic() - self._turned
         return not self._store and silent < LEAD_SECONDS, self._store or f"last turn {silent:.1f} s ago"
 
 
 def main() -> int:
-    """Runs until told to stop; the exit code."""
+    """Runs the process until it is told to stop. Returns the exit code."""
     forbid_core_dumps()
     try:
         settings = load_settings()
@@ -105,7 +115,7 @@ def main() -> int:
 
 
 def run(settings: Settings) -> int:
-    """One coordinator process with these settings."""
+    """Runs one coordinator process with these settings. Returns the exit code."""
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
@@ -133,7 +143,7 @@ def run(settings: Settings) -> int:
                 ready=pulse.ready,
             )
         except OSError as error:
-            # Imports are worth more than their metrics.
+            # Imports matter more than their metrics, so the process goes on without them.
             where = f"{settings.listen_host}:{settings.coordinator_port}"
             log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_COORDINATOR_PORT")
     if not await_redis((broker_url, state_url), stop, "mailhaul.coordinator", pulse.beat):

@@ -1,7 +1,7 @@
-"""How long it takes still, as a range: from what is left, how fast it went lately, and the rates that are set. Pure.
+"""Estimates the time left as a range, from what is left, the latest rates and the limits on rates. Pure.
 
-Mailboxes say how much they hold when it is their turn. Those that did not yet are taken for as large as the others on
-average, and make the range wider; when hardly any did, it is too early to say.
+A mailbox reports its size when a worker plans it. Mailboxes not yet planned are assumed to be as large as the average
+of the others, and make the range wider. With too few planned mailboxes there is no estimate.
 """
 
 from __future__ import annotations
@@ -14,53 +14,56 @@ from producer.coordinator.pace import EARLY_SECONDS, Window
 from shared.model import Account, Import, Mailbox, Stranded, Tally
 from shared.rates import DAY_SECONDS, most_of
 
-#: Parts of the window whose rates are compared.
+#: Number of parts of the window whose rates are compared.
 _PARTS: Final = 3
-#: Nobody knows better than this: the range is at least so wide on both sides.
+#: Smallest half-width of the range, as a part of the estimate.
 _DOUBT: Final = 0.1
-#: And so much wider where no mailbox but a few is counted.
+#: Width that is added where no mailbox is counted; with some counted it is less.
 _DOUBT_UNCOUNTED: Final = 0.5
-#: Mailboxes, or part of them, that must be counted before the others are taken to be like them.
+#: Number or part of the mailboxes that must be counted before the others are assumed to be like them.
 _ENOUGH, _ENOUGH_SHARE = 5, 0.1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Left:
-    """What there is still to do."""
+    """The work that is still to be done."""
 
-    #: Messages without an outcome, of mailboxes that are counted.
+    #: Messages without an outcome, in counted mailboxes.
     messages: int
-    #: Their bytes.
+    #: Bytes of these messages.
     size_bytes: int
-    #: All messages of mailboxes that are counted.
+    #: All messages of counted mailboxes.
     known_messages: int
-    #: Their bytes.
+    #: Bytes of these messages.
     known_bytes: int
     #: Mailboxes that are counted.
     counted: int
-    #: Mailboxes that are not.
+    #: Mailboxes that are not yet counted.
     uncounted: int
     #: Mailboxes that are counted and not yet complete.
     at_work: int
-    #: Whether what is counted tells what mailboxes hold; later passes count what an earlier one left.
+    #: Whether the counts are what mailboxes hold. A later pass counts only what an earlier one left.
     first_pass: bool
-    #: What waits for a worker that is silent.
+    #: Work that waits for a silent worker's lease to expire.
     stranded: Stranded
-    #: Seconds below which the rates that are set do not let it end.
+    #: Least time in seconds that the limits on rates allow.
     floor_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caps:
-    """Rates that are set, as `shared.rates.most_of` reads them."""
+    """The limits on rates, in the form that `shared.rates.most_of` reads."""
 
-    #: What a person set, by scope.
+    #: Limits that the operator set, by scope.
     given: Mapping[str, int] = field(default_factory=dict)
-    #: What is usual, by server.
+    #: Usual limits, by server.
     usual: Mapping[str, int] = field(default_factory=dict)
 
     def seconds(self, request: Import, tally: Tally, rows: Iterable[tuple[Mailbox, Tally]]) -> float:
-        """How long the rates make it last at least: of both hosts for all that is left, of each account for its own."""
+        """Returns the least time in seconds that the rates allow.
+
+        The rates of both hosts count for all that is left, those of each account for its own mail.
+        """
         if not any("." in name for name in (*self.given, *self.usual)):
             return 0.0
         found = [
@@ -92,8 +95,11 @@ NO_CAPS: Final = Caps()
 
 
 def eta(left: Left, window: Window) -> float | None:
-    """Seconds that are probably left; None: too early to say. Nothing is done before the leases that a silent worker holds have
-    run out; where all that is left waits for them, the copying comes after that."""
+    """Returns the seconds that are probably left; None when it is too early to tell.
+
+    Nothing moves at a silent worker before its leases expire. Where all that is left waits for them, the copying comes
+    after that time.
+    """
     ways = _ways(left, window)
     if not ways:
         return None
@@ -103,8 +109,11 @@ def eta(left: Left, window: Window) -> float | None:
 
 
 def _ways(left: Left, window: Window) -> list[float]:
-    """Seconds by messages, by bytes and by mailboxes, as far as each can be told: many small messages wait on the server, few
-    large ones on the line, and mailboxes with nothing new on signing in."""
+    """Returns the seconds by messages, by bytes and by mailboxes, as far as each can be estimated.
+
+    Many small messages are limited by the server, few large ones by the line, and mailboxes with nothing new by signing
+    in.
+    """
     if window.seconds < EARLY_SECONDS:
         return []
     ways = []
@@ -128,7 +137,10 @@ def _enough(left: Left) -> bool:
 
 
 def eta_range(left: Left, window: Window) -> tuple[float, float] | None:
-    """(At least, at most) seconds; None: too early to say. From how fast it went at its fastest and at its slowest, lately."""
+    """Returns (at least, at most) seconds; None when it is too early to tell.
+
+    The range covers the fastest and the slowest part of the window.
+    """
     whole = eta(left, window)
     if whole is None:
         return None

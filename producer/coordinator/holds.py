@@ -1,4 +1,4 @@
-"""What an import waits for, by cause: servers that asked to wait say much the same of many accounts. Pure."""
+"""Gathers what an import waits for by cause: servers that ask to wait say nearly the same of many accounts. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ _NUMBER = re.compile(r"\d+")
 
 
 def gathered(waits: Iterable[Wait]) -> tuple[Wait, ...]:
-    """Those alike made one, in their order: until the last is over, with the mailboxes of all. Numbers in the words do not
-    count, since they tell times; which account it was is lost where it was several."""
+    """Merges waits that are alike, in their order.
+
+    A merged wait lasts until the last one ends and counts the mailboxes of all. Numbers in the words are ignored, since
+    they are times. The account is dropped where there were several.
+    """
     found: dict[tuple[str, str, str], Wait] = {}
     for wait in waits:
         many = wait.what.endswith("_account")

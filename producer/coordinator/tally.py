@@ -1,5 +1,4 @@
-"""From the store's numbers to what a person wants to know: how far, how fast, how long still, and how it ended.
-Pure."""
+"""Turns the store's numbers into progress: how far, how fast, how long still, and how the import ended. Pure."""
 
 from __future__ import annotations
 
@@ -12,25 +11,25 @@ from producer.coordinator.pace import OUTAGES, Window
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Stranded, Tally, Wait
 
-#: States before the mailbox's messages are counted.
+#: States in which the mailbox's messages are not yet counted.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)
-#: States in which they are.
+#: States in which they are counted.
 _COUNTED = (MailboxState.COPYING, MailboxState.VERIFYING, MailboxState.COMPLETE)
-#: The largest share of what is not complete.
+#: Largest share that an incomplete import or mailbox shows.
 _ALMOST = 0.999
 
-#: As it should be.
+#: No work waits for a silent worker.
 NOTHING_STRANDED = Stranded()
 
-#: Everything is copied and verified.
+#: Exit code: everything is copied and verified.
 EXIT_COMPLETE = 0
-#: Finished, but something is parked, cancelled, refused, failed or missing.
+#: Exit code: finished, but something is parked, cancelled, refused, failed or missing.
 EXIT_INCOMPLETE = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """One import at one moment."""
+    """An import at one moment."""
 
     #: The import.
     request: Import
@@ -38,47 +37,50 @@ class Progress:
     tally: Tally
     #: Mailboxes by state.
     mailboxes: Mapping[MailboxState, int] = field(default_factory=dict)
-    #: Messages a second, lately.
+    #: Messages a second, over the last minute.
     messages_per_second: float = 0.0
-    #: Bytes a second, lately.
+    #: Bytes a second, over the last minute.
     bytes_per_second: float = 0.0
-    #: Seconds that are probably left; None: too early to say.
+    #: Seconds that are probably left; None when it is too early to tell.
     eta_seconds: float | None = None
-    #: Seconds left, at least and at most; None: too early to say.
+    #: Seconds left, at least and at most; None when it is too early to tell.
     eta_range: tuple[float, float] | None = None
-    #: Whether nobody is left who works on it: the command that did was broken off.
+    #: Whether no process works on the import any more, since the command that ran it was interrupted.
     interrupted: bool = False
-    #: Mailboxes' worth of what is done, those at work with their part; None where only complete ones are counted.
+    #: Mailboxes done, those at work counted by their part; None where only complete ones are counted.
     worth: float | None = None
-    #: What waits for a worker that is silent.
+    #: Work that waits for a silent worker's lease to expire.
     stranded: Stranded = Stranded()
-    #: What it waits for that is over by itself.
+    #: Waits that end by themselves.
     waits: tuple[Wait, ...] = ()
 
     @property
     def mailboxes_total(self) -> int:
-        """All of them."""
+        """The number of mailboxes."""
         return sum(self.mailboxes.values())
 
     @property
     def mailboxes_complete(self) -> int:
-        """Those with which nothing is left to do; one that waits for a person is none."""
+        """The number of mailboxes with nothing left to do; one that waits for the operator is not among them."""
         return self.mailboxes.get(MailboxState.COMPLETE, 0)
 
     @property
     def counted(self) -> bool:
-        """Whether every mailbox has said how much there is."""
+        """Tells whether every mailbox has reported its messages."""
         return not any(self.mailboxes.get(state) for state in _UNCOUNTED)
 
     @property
     def mailboxes_counted(self) -> int:
-        """Mailboxes that have said in this pass how much there is."""
+        """The number of mailboxes that have reported their messages in this pass."""
         return sum(self.mailboxes.get(state, 0) for state in _COUNTED)
 
     @property
     def share(self) -> float | None:
-        """0 … 1 of the import: mailboxes, those at work by the part of them that is done. It does not depend on how many were
-        counted so far, and is 1 only when the import is complete. None while there is no mailbox."""
+        """The part of the import that is done, 0 to 1: mailboxes, those at work by the part of them that is done.
+
+        It does not depend on how many mailboxes were counted so far, and is 1 only when the import is complete. None
+        while there is no mailbox.
+        """
         if not self.mailboxes_total:
             return None
         if self.finished and self.word == "complete":
@@ -88,17 +90,20 @@ class Progress:
 
     @property
     def done_messages(self) -> int:
-        """Messages with an outcome."""
+        """The number of messages with an outcome."""
         return sum(self.tally.outcomes.values())
 
     @property
     def share_messages(self) -> float | None:
-        """0 … 1 of the messages counted so far; None while nothing is known of any."""
+        """The part of the counted messages that is done, 0 to 1; None while no message is counted."""
         return self.done_messages / self.tally.messages if self.tally.messages else None
 
     @property
     def share_bytes(self) -> float | None:
-        """0 … 1 of the bytes counted so far; never 1 while a message is pending or withheld, whatever sizes the servers told."""
+        """The part of the counted bytes that is done, 0 to 1.
+
+        It is never 1 while a message is pending or withheld, whatever sizes the servers reported.
+        """
         if not self.tally.size_bytes:
             return self.share_messages
         share = min(1.0, self.tally.done_bytes / self.tally.size_bytes)
@@ -106,13 +111,16 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing more happens without a person."""
+        """Tells whether the import is finished: nothing more happens unless the operator acts."""
         return self.request.state is ImportState.FINISHED
 
     @property
     def word(self) -> str:
-        """What a person calls it: "running", "waiting" (for its hours), "paused", "interrupted" (nobody is left who works on it),
-        "cancelling", "complete", "incomplete", "cancelled", …"""
+        """The word for the import's state.
+
+        It is "running", "waiting" (for its hours), "paused", "interrupted" (no process works on it any more),
+        "cancelling", "complete", "incomplete", "cancelled", …
+        """
         if self.finished:
             if self.request.control is Control.CANCEL and self.mailboxes.get(MailboxState.CANCELLED):
                 return "cancelled"
@@ -125,7 +133,10 @@ class Progress:
 
     @property
     def outage(self) -> bool:
-        """Whether a server or the store keeps it from going on: silent workers wait for the same, and are not lost."""
+        """Tells whether a server or the store stops the import.
+
+        Workers that are silent then wait for the same, and are not lost.
+        """
         return any(wait.what in (*OUTAGES, "store") for wait in self.waits)
 
 
@@ -139,8 +150,11 @@ def progress(
     rows: Sequence[tuple[Mailbox, Tally]] | None = None,
     caps: Caps = NO_CAPS,
 ) -> Progress:
-    """What the numbers say; `window` of the samples seen so far, for rates and the estimate. With `rows` (all of the import's)
-    the share counts what is done of mailboxes at work, and the estimate minds the `caps` of single accounts."""
+    """Computes the progress from the store's numbers.
+
+    `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
+    counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
+    """
     worth = None if rows is None else worth_of(rows, request.passes)
     known = Progress(
         request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
@@ -161,8 +175,11 @@ def progress(
 
 
 def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int) -> float:
-    """How many mailboxes' worth is done: 1 for each complete one, and of the others the part of their messages with an outcome.
-    What an earlier pass did of a mailbox that this one has not looked into is not counted."""
+    """Returns how many mailboxes are done, with fractions.
+
+    A complete one counts 1, and another one the part of its messages that have an outcome. A mailbox that this pass has
+    not looked into does not count for what an earlier pass did.
+    """
     worth = 0.0
     for mailbox, tally in rows:
         if mailbox.state is MailboxState.COMPLETE:
@@ -173,8 +190,11 @@ def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int) -> float:
 
 
 def exit_code(known: Progress) -> int:
-    """How a finished import ended. What the destination normalised, lost keywords and messages that vanished from the source
-    stand in the report and are no fault; what is not at the destination although it should be, or is not what was copied, is."""
+    """Returns the exit code of a finished import.
+
+    Messages that the destination normalised, lost keywords and messages that vanished from the source stand in the
+    report and are no fault. A message that is wrongly absent from the destination, or is not what was copied, is one.
+    """
     amiss = known.tally[Outcome.REFUSED] + known.tally[Outcome.FAILED] + known.tally.missing
     amiss += known.tally.altered + known.tally.withheld + known.tally.unreadable
     settled_badly = known.mailboxes_total - known.mailboxes_complete

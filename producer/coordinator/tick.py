@@ -1,4 +1,4 @@
-"""One turn of the coordinator: lead, reap, rescue, Dramatiq's maintenance, publish. Each step may be repeated."""
+"""Runs the turns of the coordinator: lead, reap, rescue, Dramatiq's maintenance, publish. Each step may be repeated."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from shared.model import Import, Overview, UnitKind
 from shared.redis_condition import Condition
 from shared.store import Store
 
-#: How long leadership lasts after it was last asked for; a standby takes over after at most this.
+#: Duration of leadership after the last request for it; a standby takes over after at most this.
 LEAD_SECONDS = 10.0
-#: After a lease has run out, the time that its worker has to shut its sockets.
+#: Time that a worker has to close its sockets after its lease expired.
 GRACE_SECONDS = 5.0
-#: Between two rounds of Dramatiq's maintenance; it is cheap, and otherwise left to chance.
+#: Seconds between two rounds of Dramatiq's maintenance. It is cheap, and Dramatiq alone would run it by chance.
 MAINTENANCE_SECONDS = 5.0
-#: Between two readings of all imports for the metrics.
+#: Seconds between two readings of all imports for the metrics.
 PUBLISH_SECONDS = 2.0
-#: Between two looks at who waits, at the dead letters, and at the server.
+#: Seconds between two looks at waiting mailboxes, dead letters and the server.
 LOOK_SECONDS = 10.0
 
 
 class Bells(Protocol):
-    """The queue, as far as the coordinator needs it."""
+    """The part of the queue that the coordinator needs."""
 
     def depths(self) -> dict[UnitKind, int]:
-        """Doorbells that nobody answered yet."""
+        """Returns the numbers of jobs that no worker has taken yet."""
 
     def unacked(self) -> dict[UnitKind, int]:
-        """Doorbells that were taken and are being answered."""
+        """Returns the numbers of jobs that workers have taken and not finished."""
 
     def dead(self) -> dict[UnitKind, int]:
-        """Dead letters."""
+        """Returns the numbers of dead letters."""
 
     def ring(self, kind: UnitKind, import_id: str, unit_id: str) -> None:
-        """One doorbell."""
+        """Sends one job."""
 
     def maintain(self) -> None:
         """Brings back the jobs of processes that died."""
@@ -53,23 +53,26 @@ class Bells(Protocol):
 
 @dataclass
 class Coordinator:
-    """Call `turn` about twice a second. Raises `StoreError`, and what the queue's client raises."""
+    """The coordinator's work. Call `turn` about twice a second.
+
+    `turn` raises `StoreError`, and the errors of the queue's client.
+    """
 
     #: The state store.
     store: Store
     #: The queue.
     queue: Bells
-    #: This process, for the lease of leadership.
+    #: Name of this process, for the lease of leadership.
     holder: str
-    #: Lanes of one worker process.
+    #: Number of lanes of one worker process.
     threads: int
-    #: Where numbers go.
+    #: Receives the metrics.
     metrics: CoordinatorMetrics
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
-    #: The time of day, seconds since the epoch: hours are given in it.
+    #: The time of day, seconds since the epoch; an import's hours are given in it.
     now: Callable[[], float] = time.time
-    #: What the state store says of itself.
+    #: Reads the condition of the state store's server.
     condition: Callable[[], Condition] = Condition
 
     _maintained: float = field(init=False, default=float("-inf"))
@@ -80,7 +83,7 @@ class Coordinator:
     _imports: dict[str, str] = field(init=False, default_factory=dict)
 
     def turn(self) -> bool:
-        """One turn; whether this process leads."""
+        """Does one turn. Returns whether this process leads."""
         began = self.clock()
         term = self.store.lead(self.holder, LEAD_SECONDS)
         self.metrics.publish_store(True)
@@ -125,7 +128,7 @@ class Coordinator:
         return [unit.kind for unit in chosen]
 
     def _import_of(self, mailbox_id: str) -> str:
-        """For the job's log lines only, so that an old answer does no harm."""
+        """Returns the mailbox's import for the job's log lines only, so an outdated answer does no harm."""
         if mailbox_id not in self._imports:
             if len(self._imports) > 10_000:
                 self._imports.clear()
@@ -134,7 +137,10 @@ class Coordinator:
         return self._imports[mailbox_id]
 
     def _keep_hours(self, request: Import) -> None:
-        """When the import's hours are over, the store learns when they come next: until then it keeps the import shut."""
+        """Tells the store the next time window when the current one is over.
+
+        Until it opens the store keeps the import shut.
+        """
         if request.window and request.shuts_at <= self.now():
             span = read_hours(request.window).span(self.now())
             self.store.set_window(request.import_id, request.window, span.opens_at, span.shuts_at, renew=True)
@@ -166,7 +172,7 @@ class Coordinator:
             stranded = self.store.stranded(request.import_id)
             left.append(progress(request, tally, phases, known, stranded, waits, caps=caps).eta_seconds)
         self._windows = windows
-        # Unknown for one is unknown for all; with nothing to do there is nothing left.
+        # No estimate if any import has none; zero if no import is running.
         known_all = [seconds for seconds in left if seconds is not None]
         eta = max(known_all, default=0.0) if len(known_all) == len(left) else None
         self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta)

@@ -1,7 +1,7 @@
-"""Who waits for how long. Pure.
+"""Measures how long mailboxes wait to be served. Pure.
 
-The store does not write down since when a mailbox may be served; the coordinator sees it: as long as a mailbox stands in
-the queue and was given nothing, its place there is the same.
+The store does not record since when a mailbox is ready. The coordinator sees it: as long as a mailbox stands in the
+queue and was given nothing, its place there stays the same.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from collections.abc import Mapping
 
 
 class Waiting:
-    """Call `seen` every few seconds. A coordinator that has just taken over begins with nobody waiting."""
+    """The mailboxes that wait. Call `seen` every few seconds.
+
+    A coordinator that has just taken over counts every wait from zero.
+    """
 
     def __init__(self) -> None:
         self._since: dict[str, tuple[float, float]] = {}
 
     def seen(self, now: float, ready: Mapping[str, float]) -> float:
-        """Seconds that the mailbox which waits longest was given nothing; `ready` is mailbox → how much it was served."""
+        """Returns the seconds that the longest waiting mailbox was given nothing.
+
+        `ready` tells by mailbox how much it was served.
+        """
         known = self._since
         self._since = {
             mailbox: known[mailbox] if mailbox in known and known[mailbox][1] == served else (now, served)

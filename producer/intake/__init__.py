@@ -1,5 +1,5 @@
-"""Opens an import: from the administrator's file and two addresses to work that waits for workers.
+"""Opens an import: turns the administrator's file and two addresses into work that waits for workers.
 
-`endpoints`, `manifest` (with `sheet` and `columns`) and `plan` decide and are pure; what asks servers and writes to the
-store lies beside them.
+`endpoints`, `manifest` (with `sheet` and `columns`) and `plan` decide and are pure. The modules that ask servers and
+write to the store lie beside them.
 """

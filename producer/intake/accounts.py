@@ -1,4 +1,4 @@
-"""What a request says of accounts at the destination, and what `check` and `plan` may know of them beforehand."""
+"""The part of a request that concerns accounts at the destination, and what `check` and `plan` find out about them."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.model.accounts import Adopted, Missing, Retry
 
-#: What a secret file may hold: a key in JSON at most.
+#: Longest content of a secret file, in characters. The longest secret is a key in JSON.
 _MOST_CHARACTERS: Final = 64 * 1024
-#: A dry run waits no longer for a service that asks to, and no more often.
+#: Longest wait, in seconds, and number of waits that a dry run grants a service that asks it to come back later.
 _LONGEST_WAIT: Final = 60.0
 _WAITS: Final = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountsAsked:
-    """What makes the accounts."""
+    """The service that creates the accounts, and what it needs."""
 
-    #: As `shared.accounts.several` reads it; "" when they are there.
+    #: Services in the form that `shared.accounts.several` reads; "" when the accounts exist already.
     text: str = ""
-    #: What they ask for to let us in.
+    #: The secret that the services demand.
     secret: Secret = Secret("")
-    #: Whether passwords that are not given are made.
+    #: Whether passwords that the manifest does not give are generated.
     generate: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AccountSeen:
-    """What a dry run knows of one account."""
+    """The state of one account as a dry run sees it."""
 
     #: "there", "missing" (it would be created), or "unknown".
     state: str
-    #: Why it is unknown, or would not be made.
+    #: Why the state is unknown, or why the account would not be created.
     failure: str = ""
-    #: What to do about that.
+    #: What the operator can do about the failure.
     advice: str = ""
 
 
 def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate: bool) -> AccountsAsked:
-    """From the options. Raises `UsageError`; nothing is sent."""
+    """Reads the options about accounts and checks them. Raises `UsageError`. Sends nothing."""
     services = parse_services(written(urls))
     if not services.text:
         if secret_files or generate:
@@ -58,7 +58,7 @@ def read_accounts(urls: Sequence[str], secret_files: Sequence[str], *, generate:
         if domain in secrets or domain not in services.by_domain:
             raise UsageError(f"--accounts-secret-file: there is not one --accounts {domain and domain + '='}URL for it")
         secrets[domain] = _read_secret(path)
-    from shared.accounts.opening import open_service  # an HTTP client: not for those who need none
+    from shared.accounts.opening import open_service  # imports an HTTP client, which most commands do not need
 
     for domain, url in services.by_domain.items():
         try:
@@ -81,7 +81,7 @@ def _read_secret(path: str) -> Secret:
 
 
 class AccountsSeen:
-    """Looks for accounts and creates none. Used by several threads."""
+    """Looks accounts up and creates none. Thread-safe."""
 
     def __init__(self, asked: AccountsAsked, pause: Callable[[float], None] = time.sleep) -> None:
         self._services = parse_services(asked.text)
@@ -94,7 +94,7 @@ class AccountsSeen:
         self._generate, self._pause = asked.generate, pause
 
     def of(self, row: Row) -> AccountSeen | None:
-        """None when nobody was asked to make such accounts."""
+        """Returns what is known of the row's account at the destination; None when no service is to create it."""
         if (meant := self._services.of(row.new_login)) is None:
             return None
         service = self._opened[meant[0]]

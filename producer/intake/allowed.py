@@ -1,4 +1,7 @@
-"""What is refused unless a person says that it is meant: each of these is nearly always a mistake in the list. Pure."""
+"""The unusual requests that are refused unless the operator allows them. Pure.
+
+Each of them is nearly always a mistake in the list.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,18 @@ from shared.model import Options
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Allowed:
-    """What a person said is meant; the fields of `shared.model.Options` that are called so."""
+    """The unusual requests that the operator allows; the fields have the names of those in `shared.model.Options`."""
 
-    #: Several sources go into one destination mailbox, one after the other.
+    #: Several source mailboxes may go into one destination mailbox, one after the other.
     share_destination: bool = False
-    #: Logins that differ only in capitals are different ones.
+    #: Logins that differ only in capital letters are different logins.
     case_sensitive_logins: bool = False
-    #: Source and destination may be the same mailbox, or the wrong way round.
+    #: Source and destination may be the same mailbox, or may seem to be swapped.
     same_mailbox: bool = False
 
     @classmethod
     def of(cls, options: Options) -> Allowed:
-        """What was said when an import was opened."""
+        """Returns what the operator allowed when the import was opened."""
         return cls(
             share_destination=options.share_destination,
             case_sensitive_logins=options.case_sensitive_logins,
@@ -28,7 +31,7 @@ class Allowed:
         )
 
 
-#: Every row of an import that is there, which was looked at when it was opened.
+#: Applies to the rows of an existing import, which were checked when it was opened.
 LOOKED_AT = Allowed(share_destination=True, case_sensitive_logins=True)
-#: Nothing out of the ordinary.
+#: Allows nothing unusual.
 NOTHING_ALLOWED = Allowed()

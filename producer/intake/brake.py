@@ -1,5 +1,6 @@
-"""A brake for rehearsals: when every login of a server is refused, the rest is not tried, since each try counts at the server
-towards locking accounts or shutting out this address.
+"""A brake for dry runs: when a server refuses every login, the remaining logins are not tried.
+
+Each refused login counts at the server towards locking the account or blocking this address.
 """
 
 from __future__ import annotations
@@ -9,12 +10,12 @@ from typing import Final
 
 from shared.store import BRAKE_AFTER
 
-#: Logins of one server that are tried before anyone is let in; when all of them are refused, so would be the others.
+#: Logins of one server that are tried before one is accepted. When all of them are refused, the others are not tried.
 FIRST: Final = BRAKE_AFTER
 
 
 class Brake:
-    """Counts refusals by server. Thread-safe."""
+    """Counts refused logins by server. Thread-safe."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -23,7 +24,10 @@ class Brake:
         self._released: set[str] = set()
 
     def may_try(self, server: str) -> bool:
-        """Whether one login more may be tried there. The first few go at once; the others wait for how these end."""
+        """Tells whether one more login may be tried at `server`.
+
+        The first few start at once; the others wait for the results of those.
+        """
         with self._changed:
             while server not in self._released:
                 if self._refused.get(server, 0) >= FIRST:
@@ -35,7 +39,10 @@ class Brake:
             return True
 
     def ended(self, server: str, *, refused: bool) -> None:
-        """How a try ended. Anything but a refusal releases the brake: the server lets people in, or has another trouble."""
+        """Enters the result of a try.
+
+        Any result but a refusal releases the brake: the server accepts logins, or its trouble is another one.
+        """
         with self._changed:
             if refused:
                 self._refused[server] = self._refused.get(server, 0) + 1

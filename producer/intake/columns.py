@@ -1,4 +1,4 @@
-"""What the columns of a manifest mean: by their names in a header row, or by their number without one."""
+"""The meaning of a manifest's columns: by their headings in a header row, or by their number without one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from typing import Final
 from producer.intake.headings import COLUMN_OF, NO_COLUMN, plain
 from producer.intake.sheet import Cell, ManifestInvalid, RowError
 
-#: What is said of a first row that no login of the others is like.
+#: Error for a first row that is no address while every other login is one.
 NO_ADDRESS: Final = (
     "looks like a header with unknown headings, since every other login is an address: use those of the template"
 )
-#: What a column is whose heading is not understood though values stand under it: a question that only a person answers.
+#: Stands for a column with an unknown heading and with values. Only the operator can say what it is.
 UNKNOWN: Final = "?"
 
-#: Without a header: number of columns → what they are.
+#: Meaning of the columns of a file without a header, by their number.
 WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
     2: ("login", "password"),
     4: ("login", "password", "new_login", "new_password"),
@@ -27,37 +27,39 @@ WITHOUT_HEADER: Mapping[int, tuple[str, ...]] = {
 
 
 def names_a_column(text: str) -> bool:
-    """Whether this is a known heading, and so nobody's password."""
+    """Tells whether `text` is a known heading, and so cannot be a password."""
     return plain(text) in COLUMN_OF or plain(text) in NO_COLUMN
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Columns:
-    """What each column holds."""
+    """The meaning of each column."""
 
-    #: Column of `NAMES`, "" for one that is left out, `UNKNOWN` for one that somebody has to name.
+    #: A name of `NAMES`; "" for a column that is left out; `UNKNOWN` for one that the operator has to name.
     fields: tuple[str, ...]
     #: Whether the first row is a header.
     header: bool
-    #: What a person should look at.
+    #: Warnings for the operator.
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reading:
-    """What a person said about the columns beforehand."""
+    """The operator's instructions about the columns."""
 
-    #: Headings of columns that are to be left out, in any spelling.
+    #: Headings of columns to leave out, in any spelling.
     ignored: tuple[str, ...] = ()
-    #: Whether the first row is a mailbox whatever it looks like.
+    #: Whether the first row is a mailbox even if it looks like a header.
     no_header: bool = False
 
 
 def columns_of(
     rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool = True, reading: Reading = Reading()
 ) -> Columns:
-    """From the first row when it is a header, else from the usual number of columns. `passwords`: whether each row must
-    give one. Raises `ManifestInvalid`."""
+    """Returns the meaning of the columns: from the first row if it is a header, else from their number.
+
+    `passwords` tells whether each row must give one. Raises `ManifestInvalid`.
+    """
     if reading.no_header:
         return Columns(fields=_by_number(rows, passwords=passwords), header=False)
     line, first = rows[0]
@@ -65,15 +67,15 @@ def columns_of(
     while len(names) > 2 and not names[-1] and not _held(rows, len(names) - 1):
         names.pop()
     fields = [COLUMN_OF.get(plain(name), "") for name in names]
-    if {"emailaddress", "username"} <= set(map(plain, names)):  # EAC: the first is the mailbox there, the second here
+    if {"emailaddress", "username"} <= set(map(plain, names)):  # EAC: the first is the new login, the second the old
         fields = ["new_login" if plain(n) == "emailaddress" else f for n, f in zip(names, fields, strict=True)]
     if "login" in fields and (sum(map(bool, fields)) >= 2 or (not passwords and len(fields) == 1)):
         return _header(rows, names, fields, passwords=passwords, reading=reading)
     if "login" not in fields and len(fields) > 1 and all(fields):
-        # Words that all name columns are no account; tried on a server, they would be a stranger's login.
+        # A row made only of known headings is no account; tried on a server, it would be a stranger's login.
         raise ManifestInvalid([RowError(line=line, what="the header has no login column")])
     if "login" in fields and any(map(_meant, names)):
-        # Not quoted here: it may be a mailbox after all, and the word its password.
+        # The error does not quote the word: the row may be a mailbox after all, and the word its password.
         number, meant = next((at, _meant(name)) for at, name in enumerate(names, start=1) if _meant(name))
         what = f"looks like a header, but column {number} is not known; did you mean {meant}?"
         raise ManifestInvalid([RowError(line=line, what=what)])
@@ -87,12 +89,12 @@ def columns_of(
 
 
 def _held(rows: Sequence[tuple[int, list[Cell]]], at: int) -> int:
-    """How many rows below the first hold a value in this column."""
+    """Returns how many rows below the first have a value in this column."""
     return sum(1 for _, cells in rows[1:] if at < len(cells) and cells[at].text)
 
 
 def chosen_columns(columns: Columns, *, passwords: bool = True) -> Columns:
-    """What a person chose, checked. Raises `ManifestInvalid`."""
+    """Checks the columns that the operator chose, and returns them. Raises `ManifestInvalid`."""
     twice = [
         column for column, times in Counter(filter(None, columns.fields)).items() if times > 1 and column != UNKNOWN
     ]
@@ -145,7 +147,7 @@ def _header(
 
 
 def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[RowError]:
-    """One for each column that only a person can name: whose heading is not known though values stand under it."""
+    """Returns an error for each column that only the operator can name: its heading is unknown, and it has values."""
     line, names = rows[0]
     return [
         RowError(
@@ -159,7 +161,7 @@ def questions(rows: Sequence[tuple[int, list[Cell]]], columns: Columns) -> list[
 
 
 def _unknown(line: int, names: list[str], fields: list[str]) -> list[RowError]:
-    """Columns whose names are nearly known, where the known one is missing: taken for nothing they could do harm."""
+    """Returns an error for each heading that nearly equals a missing one; ignoring such a column could do harm."""
     return [
         RowError(line=line, column=name, what=f"this column is not known; did you mean {_meant(name)}?")
         for name, column in zip(names, fields, strict=True)
@@ -176,7 +178,10 @@ def _meant(name: str) -> str:
 
 
 def _by_number(rows: Sequence[tuple[int, list[Cell]]], *, passwords: bool) -> tuple[str, ...]:
-    """The usual number of columns decides; empty ones at the end of every row do not count."""
+    """Returns the columns that the usual number of values stands for.
+
+    Columns that are empty in every row do not count if they come last.
+    """
     usual = Counter(len(cells) for _, cells in rows).most_common(1)[0][0]
     alike = [cells for _, cells in rows if len(cells) == usual]
     for number in range(usual, 1, -1):

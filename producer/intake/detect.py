@@ -1,8 +1,8 @@
-"""Which servers hold the mail of an address, and how that is known.
+"""Finds the servers that hold the mail of an address, and tells how they were found.
 
-In this order, and the first that knows decides: a preset that claims the domain; a preset that claims its mail exchanger;
-the domain's own autoconfig; Mozilla's public database, by domain and by mail exchanger; SRV records (RFC 6186); guesses,
-each really tried. Nobody but the domain itself is told the address.
+Detection takes these steps and stops at the first that succeeds: a preset that claims the domain; a preset that claims
+its mail exchanger; the domain's own autoconfig; Mozilla's public database, by domain and by mail exchanger; SRV records
+(RFC 6186); guesses, each tried with a connection. Only the domain's own servers learn the address.
 """
 
 from __future__ import annotations
@@ -22,45 +22,45 @@ _EXCHANGERS_TRIED: Final = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Answer:
-    """One way in, as it is told."""
+    """A server that was found, as it is reported."""
 
-    #: What to give as ``--source`` or ``--destination``: a provider's name or a URL.
+    #: The value for ``--source`` or ``--destination``: a provider's name or a URL.
     give: str
-    #: The URL.
+    #: The server's URL.
     url: str
-    #: What the account is called there; "" when that is not known.
+    #: The account's login at this server; "" when it is not known.
     login: str = ""
-    #: Why its certificate is not trusted; "" when it is, or was not looked at.
+    #: Why the server's certificate is not trusted; "" when it is, or was not checked.
     doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Detection:
-    """What is known of an address."""
+    """The result of detection for one address."""
 
-    #: The address.
+    #: The address that was looked up.
     address: str
     #: "preset", "mx", "autoconfig", "ispdb", "srv", "guess", or "" when nothing was found.
     how: str = ""
-    #: The same as a sentence.
+    #: The reason as a sentence.
     why: str = ""
-    #: IMAP first.
+    #: The servers that were found, IMAP first.
     ways: tuple[Answer, ...] = ()
-    #: The provider, when it is one that mailhaul knows.
+    #: The provider, if mailhaul has a preset for it.
     provider: Provider | None = None
-    #: What was looked at in vain, a sentence each.
+    #: Steps that found nothing, a sentence each.
     tried: tuple[str, ...] = ()
 
 
 def detect(
     address: str, *, offline: bool = False, network: Network | None = None, presets: Catalogue | None = None
 ) -> Detection:
-    """Raises `UsageError` when it is no address."""
+    """Finds the servers of `address`. Raises `UsageError` when it is no address."""
     return _Search(_address(address), network or Network(), presets or catalogue()).run(offline=offline)
 
 
 def candidates(domain: str, exchangers: Sequence[str]) -> list[tuple[str, str]]:
-    """(scheme, host) that are worth a try, the likeliest first. Pure."""
+    """Returns the (scheme, host) pairs that are worth a try, the likeliest first. Pure."""
     both = ("imaps", "imap+starttls", "pop3s", "pop3+starttls")
     hosts = [(f"imap.{domain}", both[:2]), (f"mail.{domain}", both), (domain, both)]
     hosts += [(f"pop.{domain}", both[2:]), (f"pop3.{domain}", both[2:])]
@@ -70,7 +70,7 @@ def candidates(domain: str, exchangers: Sequence[str]) -> list[tuple[str, str]]:
 
 
 class _Search:
-    """One address."""
+    """The search for the servers of one address."""
 
     def __init__(self, address: str, network: Network, presets: Catalogue) -> None:
         self._address, self._network, self._presets = address, network, presets
@@ -112,7 +112,7 @@ class _Search:
         return self._files("autoconfig", places, "the domain's own autoconfig says so")
 
     def _database(self) -> Detection | None:
-        # Its servers' domain stands for all who have their mail there.
+        # The database may know the provider's domain even if it does not know the customer's.
         domains = dict.fromkeys([self._domain, *(_above(name) for name in self._exchangers[:_EXCHANGERS_TRIED])])
         places = [place(self._network.ispdb, f"@{domain}") for domain in domains]
         return self._files("ispdb", places, "Mozilla's public database says so")
@@ -125,7 +125,7 @@ class _Search:
             except (OSError, ValueError) as error:
                 return f"{shown}: {error}"
 
-        with ThreadPoolExecutor(max(1, len(places))) as pool:  # the page asks no place of the domain's own
+        with ThreadPoolExecutor(max(1, len(places))) as pool:  # no places: the page does not ask the domain itself
             answers = list(pool.map(look, places))
         for url, answer in zip(places, answers, strict=True):
             if isinstance(answer, list):
@@ -147,7 +147,7 @@ class _Search:
     def _guesses(self) -> Detection | None:
         answers = self._network.try_all(candidates(self._domain, self._exchangers))
         best: dict[str, Tried] = {}
-        for one in sorted(answers, key=lambda one: bool(one.doubt)):  # who proves who it is goes first
+        for one in sorted(answers, key=lambda one: bool(one.doubt)):  # servers with a trusted certificate first
             best.setdefault(one.way.protocol, one)
         if not best:
             domain = self._domain
@@ -183,12 +183,15 @@ class _Search:
 
 
 def _above(host: str) -> str:
-    """``mx1.mail.example.org`` → ``example.org``: good for the database, which is asked in vain otherwise."""
+    """Shortens ``mx1.mail.example.org`` to ``example.org``.
+
+    This is good enough for the database: a wrong domain is merely not found there.
+    """
     return ".".join(host.split(".")[-2:])
 
 
 def _address(text: str) -> str:
-    """With its domain in ASCII. Raises `UsageError`."""
+    """Returns the address with its domain in ASCII. Raises `UsageError`."""
     local, at, domain = text.strip().rpartition("@")
     try:
         name = domain.encode("idna").decode("ascii").lower().rstrip(".")

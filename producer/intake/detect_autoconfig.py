@@ -1,7 +1,8 @@
-"""Mozilla's autoconfig format (config-v1.1.xml): where it may lie, and what it says. Pure.
+"""Reads Mozilla's autoconfig format (config-v1.1.xml), and knows where the file may lie. Pure.
 
-https://www.ietf.org/archive/id/draft-ietf-mailmaint-autoconfig-00.html. The file is a stranger's: no DTD, no entities, a
-cap on its size where it is read, names by a strict grammar. What is not encrypted is not taken.
+https://www.ietf.org/archive/id/draft-ietf-mailmaint-autoconfig-00.html. The file comes from a stranger: DTDs and
+entities are refused, its size is limited where it is fetched, and host names follow a strict grammar. Servers without
+encryption are left out.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from xml.etree.ElementTree import Element, ParseError
 from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
-#: Longest file that is read.
+#: Longest file that is read, in bytes.
 MOST_BYTES: Final = 64 * 1024
-#: The domain's own, in this order; the address goes to nobody else.
+#: Places at the domain itself, in the order in which they are asked. Only they receive the address.
 OWN: Final = (
     "https://autoconfig.{domain}/mail/config-v1.1.xml?emailaddress={address}",
     "https://{domain}/.well-known/autoconfig/mail/config-v1.1.xml",
 )
-#: The public database; it learns the domain only.
+#: The public database. It receives the domain only.
 ISPDB: Final = "https://autoconfig.thunderbird.net/v1.1/{domain}"
 
 _SCHEMES: Final = {
@@ -37,26 +38,29 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Way:
-    """One way into an account's mail."""
+    """A way to reach an account's mail."""
 
-    #: As for ``--source``.
+    #: The server's URL, in the form of ``--source``.
     url: str
-    #: What the account is called there; "" when that is not known.
+    #: The account's login at this server; "" when it is not known.
     login: str = ""
 
     @property
     def protocol(self) -> str:
-        """Of its URL: "imap" or "pop3"."""
+        """The protocol of the URL: "imap" or "pop3"."""
         return "imap" if self.url.startswith("imap") else "pop3"
 
 
 def place(template: str, address: str) -> str:
-    """A URL of `OWN` or `ISPDB` for this address."""
+    """Fills an address into a URL template of `OWN` or `ISPDB`."""
     return template.format(domain=address.rpartition("@")[2], address=quote(address, safe=""))
 
 
 def read_config(content: bytes, address: str) -> list[Way]:
-    """The best way for each protocol, in the file's order. Raises ValueError when it is none of these files."""
+    """Returns the first server for each protocol, in the file's order.
+
+    Raises ValueError when it is no autoconfig file.
+    """
     try:
         root = fromstring(content, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
@@ -70,7 +74,7 @@ def read_config(content: bytes, address: str) -> list[Way]:
 
 
 def way(scheme: str, host: str, port: int | str, login: str = "") -> Way | None:
-    """None when host or port is none."""
+    """Makes a `Way`; returns None when host or port is not valid."""
     name = host.strip().lower().rstrip(".")
     number = str(port).strip()
     if not _HOST.fullmatch(name) or not re.fullmatch("[1-9][0-9]{0,4}", number) or int(number) > 65_535:
@@ -89,7 +93,10 @@ def _ways(root: Element, address: str) -> Iterator[Way]:
 
 
 def _filled(text: str, address: str) -> str:
-    """With the address in its place; "" when something else is asked for, or when it could not be shown."""
+    """Fills the address into the placeholders.
+
+    Returns "" when the file uses another placeholder, or when the result is too long or not printable.
+    """
     local, _, domain = address.rpartition("@")
     for name, value in (("EMAILADDRESS", address), ("EMAILLOCALPART", local), ("EMAILDOMAIN", domain)):
         text = text.replace(f"%{name}%", value)

@@ -1,4 +1,4 @@
-"""What detection asks of the network: DNS, a file over HTTPS, and servers that are guessed and really tried."""
+"""The network access of detection: DNS, files over HTTPS, and connections to guessed servers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MODES: Final[Mapping[str, tuple[str, TlsMode]]] = {
     "pop3s": ("pop3", "tls"),
     "pop3+starttls": ("pop3", "starttls"),
 }
-#: RFC 6186 §3.1, RFC 8314 §5.1: the encrypted first.
+#: Services of RFC 6186 §3.1 and RFC 8314 §5.1, the encrypted ones first.
 _SERVICES: Final = {"imaps": "_imaps", "imap+starttls": "_imap", "pop3s": "_pop3s", "pop3+starttls": "_pop3"}
 _PORTS: Final = {"imaps": 993, "imap+starttls": 143, "pop3s": 995, "pop3+starttls": 110}
 
@@ -40,11 +40,11 @@ class NoSuchDomain(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tried:
-    """A guess that answered."""
+    """A guessed server that answered."""
 
-    #: The way in.
+    #: How the server is reached.
     way: Way
-    #: The certificate, when it did not prove who the server is; "" when it did.
+    #: Why its certificate is not trusted; "" when it is.
     doubt: str = ""
 
 
@@ -54,34 +54,39 @@ def _connect(host: str, port: int, seconds: float) -> socket.socket:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Network:
-    """The outside. Tests bring their own resolver, places and ports."""
+    """The network as detection sees it. Tests pass their own resolver, places and ports."""
 
-    #: Deadline in seconds of one question.
+    #: Deadline of one query in seconds.
     seconds: float = 5.0
-    #: Asks DNS; None: as this machine does.
+    #: The DNS resolver; None for this machine's own.
     resolver: dns.resolver.Resolver | None = None
     #: Opens a connection: (host, port, seconds).
     connect: Callable[[str, int, float], socket.socket] = _connect
-    #: Where a domain's own autoconfig may lie.
+    #: Places of a domain's own autoconfig.
     own: tuple[str, ...] = OWN
-    #: Where the public database is.
+    #: Place of the public database.
     ispdb: str = ISPDB
-    #: Scheme → port that is tried.
+    #: Port that is tried, by scheme.
     ports: Mapping[str, int] = field(default_factory=lambda: _PORTS)
-    #: CA file to trust; None: the system's.
+    #: CA file to trust; None for the system's.
     ca_file: str | None = None
 
     # -- DNS
 
     def exchangers(self, domain: str) -> list[str]:
-        """Names of the mail exchangers, the first to be used first; empty when there are none. Raises NoSuchDomain, and
-        OSError when DNS does not answer."""
+        """Returns the names of the mail exchangers, the most preferred first; empty when there are none.
+
+        Raises `NoSuchDomain`, and OSError when DNS does not answer.
+        """
         found = [record for record in self._ask(domain, "MX", missing_is_error=True) if isinstance(record, MX)]
         names = [str(record.exchange).rstrip(".").lower() for record in sorted(found, key=lambda r: r.preference)]
-        return [name for name in names if name]  # "." means that it takes no mail (RFC 7505)
+        return [name for name in names if name]  # "." means that the domain takes no mail (RFC 7505)
 
     def services(self, domain: str, login: str) -> list[Way]:
-        """What SRV records name (RFC 6186), the best for each protocol. Raises OSError when DNS does not answer."""
+        """Returns the servers that SRV records name (RFC 6186), the best for each protocol.
+
+        Raises OSError when DNS does not answer.
+        """
         found: dict[str, Way] = {}
         with ThreadPoolExecutor(len(_SERVICES)) as pool:
             answers = pool.map(lambda name: self._ask(f"{name}._tcp.{domain}", "SRV"), _SERVICES.values())
@@ -108,7 +113,10 @@ class Network:
     # -- HTTPS
 
     def fetch(self, url: str) -> bytes:
-        """A small file. Never from https to http. Raises OSError when there is none."""
+        """Fetches a small file.
+
+        A redirect never leads from https to http. Raises OSError when there is no such file.
+        """
         until = monotonic() + self.seconds
         scheme = url.partition(":")[0]
         headers = {"accept": "text/xml, application/xml", "accept-encoding": "identity"}
@@ -132,7 +140,7 @@ class Network:
     # -- guesses
 
     def try_all(self, candidates: Sequence[tuple[str, str]]) -> list[Tried]:
-        """Of these (scheme, host), those that greet over TLS, in this order. All at the same time."""
+        """Returns those of the (scheme, host) pairs that greet over TLS, in this order. Tries them in parallel."""
         if not candidates:
             return []
         with ThreadPoolExecutor(min(_AT_ONCE, len(candidates))) as pool:
@@ -153,7 +161,7 @@ class Network:
             return None
 
     def _greeted(self, scheme: str, host: str, context: ssl.SSLContext) -> bytes:
-        """The certificate of a server that greets as it should. Raises OSError and ValueError."""
+        """Returns the certificate of a server that greets as its protocol demands. Raises OSError and ValueError."""
         protocol, mode = _MODES[scheme]
         sock = self.connect(host, self.ports[scheme], self.seconds)
         with secured(sock, protocol, mode, host, context, self.seconds) as safe:

@@ -1,4 +1,4 @@
-"""What stands behind ``--source`` and ``--destination``: a provider's name or a URL, to an `Endpoint`."""
+"""Turns the value of ``--source`` or ``--destination``, a provider's name or a URL, into an `Endpoint`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from shared.errors import UsageError
 from shared.model import Endpoint, Tls
 
-#: Scheme → TLS mode and usual port.
+#: TLS mode and usual port, by scheme.
 SCHEMES: Mapping[str, tuple[Tls, int]] = {
     "imaps": (Tls.IMPLICIT, 993),
     "imap+starttls": (Tls.STARTTLS, 143),
@@ -20,7 +20,7 @@ SCHEMES: Mapping[str, tuple[Tls, int]] = {
     "pop3": (Tls.NONE, 110),
 }
 
-#: Provider names that an error lists; with more it says where they are listed.
+#: Number of provider names that an error lists. With more providers it tells where they are listed.
 _NAMED = 8
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://(.*)", re.DOTALL)
 _PLACE = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::([^:]*))?")
@@ -37,8 +37,11 @@ def parse_endpoint(
     certificate_sha256: str = "",
     providers: Mapping[str, str] | None = None,
 ) -> Endpoint:
-    """The endpoint that `text` names. `providers` is name → URL. Raises `UsageError` that says what to write instead;
-    its text never repeats what stands before an ``@``, since that could be a password."""
+    """Returns the endpoint that `text` names. `providers` maps names to URLs.
+
+    Raises `UsageError`, which tells what to write instead. Its text never repeats what stands before an ``@``, since
+    that could be a password.
+    """
     option = f"--{side}"
     written = text.strip()
     known = {name.lower(): url for name, url in (providers or {}).items()}
@@ -64,7 +67,10 @@ def parse_endpoint(
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the name can only mean this machine. Names are not looked up: only ``localhost`` counts."""
+    """Tells whether the name can only mean this machine.
+
+    Names are not resolved: only ``localhost`` counts.
+    """
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -102,7 +108,10 @@ def _address(text: str, option: str) -> str:
 
 
 def _name(text: str, option: str) -> str:
-    """The host in lower case, an international name in its ASCII form (RFC 5890), so that it always gives one id."""
+    """Returns the host in lower case, an international name in its ASCII form (RFC 5890).
+
+    One host so always gives one id.
+    """
     if not text:
         raise UsageError(f"{option}: the host is missing; write e.g. imaps://imap.example.org")
     try:
@@ -150,7 +159,10 @@ def _bracketed(host: str) -> str:
 
 
 def _trust(tls: Tls, ca_file: str, certificate_sha256: str, option: str) -> tuple[str, str]:
-    """Checked and in one form. openssl's ``SHA256 Fingerprint=AB:CD:…`` is taken as it is printed."""
+    """Checks CA file and fingerprint and returns them in one form.
+
+    Accepts openssl's ``SHA256 Fingerprint=AB:CD:…`` as it is printed.
+    """
     ca_file, given = ca_file.strip(), certificate_sha256.strip()
     pin = re.sub(r"^(?:sha-?256[ _]*(?:fingerprint)?[:=])", "", given, flags=re.IGNORECASE)
     pin = re.sub(r"[:\s]", "", pin).lower()

@@ -1,4 +1,4 @@
-"""Whether the rows of a manifest fit the request that they are for. Pure."""
+"""Checks whether a manifest's rows and a request's options fit the servers. Pure."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from shared.errors import UsageError
 from shared.model import BY_ROW, Endpoint, Options
 
-if TYPE_CHECKING:  # the command line's help needs this module, and not what manifests load
+if TYPE_CHECKING:  # the command line's help imports this module, and must not load the manifest's
     from producer.intake.manifest import Row
 
 _NAMED: Final = 10
 
 
 def place_rows(rows: Sequence[Row], source: Endpoint) -> None:
-    """Raises `UsageError` when mail comes from nowhere: no server was given, and rows name none."""
+    """Checks that every row has a source server. Raises `UsageError` when neither the request nor the row names one."""
     if source == BY_ROW and (nowhere := [row.line for row in rows if row.server is None]):
         named = ", ".join(map(str, nowhere[:_NAMED])) + (" …" if nowhere[_NAMED:] else "")
         raise UsageError(
@@ -24,13 +24,13 @@ def place_rows(rows: Sequence[Row], source: Endpoint) -> None:
 
 
 def fit_options(options: Options, sources: Iterable[Endpoint]) -> None:
-    """Raises `UsageError` when servers cannot do what is asked of them, a line each."""
+    """Checks that the source servers can do what the options ask. Raises `UsageError`, a line for each fault."""
     if faults := unfit(sources, unseen=options.unseen, flagged=options.flagged):
         raise UsageError("\n".join(faults))
 
 
 def unfit(sources: Iterable[Endpoint], *, unseen: bool, flagged: bool) -> list[str]:
-    """What is asked of servers that know nothing of it."""
+    """Returns a sentence for each option that a source server does not support."""
     if all(source.protocol != "pop3" for source in sources):
         return []
     given = [name for name, asked in (("unseen", unseen), ("flagged", flagged)) if asked]

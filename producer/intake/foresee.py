@@ -1,4 +1,7 @@
-"""The folders of one mailbox as an import would find them, for the dry run: the same mapping and the same choice."""
+"""The folders of one mailbox as an import would find them, for the dry run.
+
+The dry run maps and selects folders with the same functions as the import.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,11 @@ from shared.uids import UidSet
 def foresee(
     source: MailSource, here: FolderListing, options: Options, most: int | None = None
 ) -> tuple[FolderLine, ...]:
-    """What would become of each folder of `source`, INBOX first. `here` is what the destination lists, `most` the bytes of the
-    largest message that it takes, where it says so. Only looks."""
+    """Returns what would become of each folder of `source`, INBOX first. Only reads.
+
+    `here` is the destination's listing; `most` is the size in bytes of the largest message that the destination takes,
+    None if it does not say.
+    """
     listing, mode = source.listing(), LabelMode(options.gmail_labels)
     mapped = map_wanted(listing, here, options)
     if EXTENSION in source.capabilities:
@@ -32,12 +38,12 @@ def foresee(
     seen = look_at_labels(source, listing, mapped, mode)
     mapped = [_noted(one, seen.notes if seen else {}) for one in mapped]
     mapped.sort(key=lambda one: natural_order(one.display))
-    # What other people keep in folders that are left out is nobody's business.
+    # Folders of other people that are left out are not asked for their numbers: their content is private.
     names = [one.source_name for one in mapped if one.skip not in (ONLY_SUBFOLDERS, *FOREIGN.values())]
     statuses = dict(zip(names, known_statuses(source, names), strict=True))
     for name in filter(is_inbox, names):
         if not isinstance(statuses[name], Exception):
-            try:  # some servers tell the numbers of a folder that they do not open
+            try:  # some servers report numbers for a folder that they refuse to open
                 source.open(name)
             except FolderRefused as error:
                 statuses[name] = error
@@ -64,7 +70,10 @@ def foresee(
 
 
 def _refused(source: MailSource, name: bytes, most: int) -> str:
-    """How many messages of a folder would be refused for their size, those that are not wanted among them."""
+    """Tells how many messages of a folder would be refused for their size; "" for none.
+
+    The count includes messages that are not selected.
+    """
     try:
         count = sum(size > most for _, size in source.sizes(source.open(name)))
     except FolderRefused:
@@ -79,7 +88,7 @@ def _noted(one: MappedFolder, notes: Mapping[bytes, str]) -> MappedFolder:
 def _chosen(
     source: MailSource, selection: Selection, seen: LabelsSeen | None, one: MappedFolder
 ) -> tuple[KnownStatus, tuple[int, str]]:
-    """The folder as if it held only what is wanted; how many messages are not, and why."""
+    """Returns the folder's status as if it held only the selected messages; and how many are not selected, and why."""
     status = source.open(one.source_name)
     sizes = [(int(uid), size) for uid, size in source.sizes(status)]
     out = left_out(source, selection, sizes)
@@ -93,7 +102,7 @@ def _chosen(
 
 
 def _sized(source: MailSource, name: bytes, status: KnownStatus) -> KnownStatus:
-    """With the sum of sizes, read message by message where the server does not offer it."""
+    """Returns the status with the sum of sizes, read message by message because the server does not report the sum."""
     try:
         return replace(status, size_bytes=sum(size for _, size in source.sizes(source.open(name))))
     except FolderRefused:

@@ -11,16 +11,16 @@ from typing import Any, Final
 
 _TABLES: Final[Mapping[str, Any]] = tomllib.loads((resources.files(__package__) / "headings.toml").read_text("utf-8"))
 
-#: Column → its other names.
+#: Other names of each column.
 NAMES: Final[Mapping[str, tuple[str, ...]]] = {column: tuple(names) for column, names in _TABLES["columns"].items()}
 
 
 def plain(heading: str) -> str:
-    """A heading without what does not count: case, spaces, marks between words, apostrophes."""
+    """Returns a heading without the parts that do not count: case, spaces, marks between words, apostrophes."""
     return re.sub(r"[\s_.\-'’ʼ`()/]+", "", unicodedata.normalize("NFKC", heading).casefold())
 
 
-#: `plain` heading → column.
+#: Column of each `plain` heading.
 COLUMN_OF: Final = {plain(alias): column for column, names in NAMES.items() for alias in (column, *names)}
 #: `plain` headings that are left out. Where a heading is in both tables, the column counts.
 NO_COLUMN: Final = frozenset(map(plain, _TABLES["left_out"])) - COLUMN_OF.keys()

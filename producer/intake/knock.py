@@ -1,5 +1,7 @@
-"""A mail server's door, step by step, each with its time: name, TCP, TLS and certificate, greeting, capabilities, and with a
-login the sign-in. Nothing is written there, and a login is tried once."""
+"""The connection test of a mail server, step by step with times: name, TCP, TLS, greeting, capabilities, sign-in.
+
+The test signs in only with a login. It writes nothing at the server and tries a login once.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ from shared.model import Endpoint, Tls
 
 _LINE_BYTES: Final = 8192
 _LINES: Final = 60
-#: What asks for capabilities, and how its answer ends (RFC 9051 §6.1.1, RFC 2449 §5).
+#: Command that asks for capabilities (RFC 9051 §6.1.1, RFC 2449 §5).
 _ASK: Final = {"imap": b"k1 CAPABILITY\r\n", "pop3": b"CAPA\r\n"}
 _UPGRADE: Final = {"imap": (b"k0 STARTTLS\r\n", b"k0 OK"), "pop3": (b"STLS\r\n", b"+OK")}
 
@@ -37,38 +39,38 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shown:
-    """What a certificate says of itself."""
+    """The content of a certificate that is shown to the operator."""
 
-    #: For whom it is.
+    #: The certificate's subject.
     subject: str
-    #: Who vouches for it.
+    #: The authority that issued it.
     issuer: str
-    #: Host names.
+    #: Host names that it is valid for.
     names: tuple[str, ...]
-    #: Until when it is valid.
+    #: End of its validity; None when it cannot be read.
     expires: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One step and what came of it."""
+    """A step and its result."""
 
     #: "name", "tcp", "tls", "greeting", "capabilities" or "sign_in".
     what: str
-    #: Whether it went well.
+    #: Whether the step succeeded.
     ok: bool
-    #: How long it took, milliseconds.
+    #: How long the step took, in milliseconds.
     ms: float
-    #: What was seen, or what went wrong.
+    #: What the server showed, or what went wrong.
     said: str = ""
-    #: What to do, when it went wrong.
+    #: What to do, if the step failed.
     advice: str = ""
-    #: At "tls": the certificate.
+    #: The server's certificate, in the step "tls".
     certificate: Shown | None = None
 
 
 class _Stop(Exception):
-    """A step failed; those after it make no sense."""
+    """Raised when a step failed; the steps after it are not tried."""
 
 
 def knock(
@@ -79,8 +81,10 @@ def knock(
     visitor: Visitor | None = None,
     seconds: float = 10.0,
 ) -> list[Step]:
-    """What each step showed, until the first that failed. `addresses`: what may be connected to, by name and port; raises
-    OSError."""
+    """Tests the connection and returns the steps, up to the first that failed.
+
+    `addresses` resolves a host and port to the addresses that may be connected to; it raises OSError.
+    """
     steps: list[Step] = []
     with ExitStack() as stack:
         try:
@@ -125,7 +129,7 @@ def _door(
 
 
 class _timed:
-    """Times one step, and enters it: also when it fails, which ends everything."""
+    """Measures one step and appends it to the list, also when it fails; a failure ends the test."""
 
     def __init__(self, what: str, steps: list[Step]) -> None:
         self._what, self._steps, self._began = what, steps, monotonic()
@@ -136,7 +140,10 @@ class _timed:
         return self
 
     def run(self, do: Callable[[], _T], turned: Callable[[Exception], MailError] | None = None) -> _T:
-        """`do`, or the end. `turned`: says more of an error."""
+        """Calls `do`.
+
+        On an error appends the failed step and raises `_Stop`; `turned` converts the error into one that says more.
+        """
         try:
             return do()
         except (OSError, ValueError, MailError) as error:
@@ -258,14 +265,17 @@ def _capabilities(sock: socket.socket, protocol: str, until: float) -> str:
 
 
 def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
-    """At most so many, each of at most so many bytes. Raises OSError when `until` (monotonic) is over, and ValueError."""
+    """Reads up to `_LINES` lines of up to `_LINE_BYTES` bytes each.
+
+    Raises OSError when `until` (monotonic) has passed, and ValueError for a longer line.
+    """
     line = bytearray()
     for _ in range(_LINES):
         while not line.endswith(b"\n"):
             if len(line) >= _LINE_BYTES:
                 raise ValueError("a line without an end")
             sock.settimeout(max(0.001, until - monotonic()))
-            if not (byte := sock.recv(1)):  # no byte of what comes after STARTTLS may be taken
+            if not (byte := sock.recv(1)):  # reads single bytes, so that nothing that follows STARTTLS is consumed
                 break
             line += byte
         if not line:
@@ -275,7 +285,7 @@ def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
 
 
 def _sign_in(visitor: Visitor, seconds: float) -> Step:
-    """On a connection of its own, as a worker does it."""
+    """Signs in on a connection of its own, in the same way as a worker."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
     at_source, endpoint = visitor.side == "source", visitor.endpoint
@@ -287,7 +297,7 @@ def _sign_in(visitor: Visitor, seconds: float) -> Step:
     try:
         admission(seconds, seconds).enter(visitor, connect).close()
     except MailError as error:
-        # Nothing runs yet that could be given another one.
+        # The error's own advice is for a running import, whose secret can be replaced; here no import runs yet.
         advice = "see that it is right and may sign in for others" if visitor.sign_in.shared else error.advice
         step = replace(step, ok=False, said=clean_text(str(error), limit=1000), advice=advice)
     return replace(step, ms=(monotonic() - began) * 1000)

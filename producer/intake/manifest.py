@@ -1,11 +1,11 @@
-"""The manifest: bytes to rows, or every row's error at once.
+"""Reads the manifest: turns bytes into rows, or reports the errors of all rows at once.
 
 A header row may have its columns in any order and under many names (`producer.intake.columns`); without one, 2, 4 or 6
 columns have a fixed meaning. A row is a header when at least two of its cells are known names and one of them means the
 login: a mailbox whose login is ``user`` and whose password is ``pass`` needs a header above it. Blank lines are left
-out; there are no comments, since a login or a password may begin with any character.
+out. There are no comments, since a login or a password may begin with any character.
 
-Spaces around a bare value are dropped; inside quotation marks every space belongs to the value.
+Spaces around an unquoted value are dropped; inside quotation marks every space belongs to the value.
 """
 
 from __future__ import annotations
@@ -39,65 +39,65 @@ __all__ = [
 
 _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?", re.IGNORECASE)
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
-#: What stands in the column ``server`` → where that is. Raises `UsageError`.
+#: Turns the value of the column ``server`` into an endpoint. Raises `UsageError`.
 Servers = Callable[[str], Endpoint]
-#: Rows named in one warning.
+#: Number of rows named in one warning.
 _NAMED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """How large a manifest may be."""
+    """The largest manifest that is accepted."""
 
-    #: Bytes of the file.
+    #: Most bytes of the file.
     file_bytes: int = 50 * 1024 * 1024
-    #: Mailboxes.
+    #: Most mailboxes.
     rows: int = 200_000
-    #: Characters of one value.
+    #: Most characters of one value.
     value_characters: int = 1_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One mailbox to move."""
+    """A mailbox to move."""
 
     #: Line in the file, counted from 1.
     line: int
-    #: At the source.
+    #: Login at the source.
     login: str
-    #: At the source.
+    #: Password at the source.
     password: Secret
-    #: At the destination; the source's where none is given.
+    #: Login at the destination; the source's where the row gives none.
     new_login: str
-    #: At the destination; the source's where none is given.
+    #: Password at the destination; the source's where the row gives none.
     new_password: Secret
-    #: Whether it was given, for the destination alone.
+    #: Whether the row gives a password for the destination alone.
     own_new_password: bool = False
-    #: Whether the login at the destination was given; else the source's is assumed.
+    #: Whether the row gives the login at the destination; otherwise the source's is assumed.
     own_new_login: bool = False
-    #: For the account at the destination; "" when not given.
+    #: First name for the account at the destination; "" when not given.
     first_name: str = ""
-    #: For the account at the destination; "" when not given.
+    #: Last name for the account at the destination; "" when not given.
     last_name: str = ""
-    #: For the account at the destination, in bytes; None when not given.
+    #: Quota of the account at the destination, in bytes; None when not given.
     quota_bytes: int | None = None
-    #: Where this mailbox comes from; None: from the import's source.
+    #: The mailbox's own source server; None for the import's source.
     server: Endpoint | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Manifest:
-    """What the file asks for."""
+    """The content of the file."""
 
-    #: In the order of the file.
+    #: Rows in the order of the file.
     rows: tuple[Row, ...]
-    #: What a person should look at.
+    #: Warnings for the operator.
     warnings: tuple[str, ...] = ()
-    #: What the bytes were read as.
+    #: Encoding in which the bytes were read.
     encoding: str = "utf-8"
-    #: What stands between values.
+    #: Character between values.
     separator: str = ","
-    #: What each column was taken for; "" for an ignored one.
+    #: Meaning of each column; "" for an ignored one.
     columns: tuple[str, ...] = ()
 
 
@@ -112,11 +112,13 @@ def parse_manifest(
     allowed: Allowed = NOTHING_ALLOWED,
     reading: Reading = Reading(),  # noqa: B008
 ) -> Manifest:
-    """Reads a manifest. `encoding` and `separator` (a character or "comma", "semicolon", "tab") win over what is found.
-    `passwords`: whether each row must give one; not where an administrator signs in, or a token does. `servers` reads the
-    column of that name. `allowed`: what is meant although it looks like a mistake.
+    """Reads a manifest. Raises `ManifestInvalid` with every error.
 
-    Raises `ManifestInvalid` with every error; its text never holds a value that could be a password."""
+    The error's text never holds a value that could be a password. `encoding` and `separator` (a character or "comma",
+    "semicolon", "tab") override detection. `passwords` tells whether each row must give one; no row must where an
+    administrator or a token signs in. `servers` reads the column of that name. `allowed` lists what the operator means
+    although it looks like a mistake.
+    """
     manifest, errors = sift_manifest(
         data,
         encoding=encoding,
@@ -144,9 +146,11 @@ def sift_manifest(
     allowed: Allowed = NOTHING_ALLOWED,
     reading: Reading = Reading(),  # noqa: B008
 ) -> tuple[Manifest, tuple[RowError, ...]]:
-    """The good rows, and what is wrong with the others. `columns`: what a person says that they mean; None: what they seem
-    to, given what was said in `reading`. Raises `ManifestInvalid` for a file that cannot be read at all, and for a column that
-    only a person can name."""
+    """Returns the good rows, and the errors of the others.
+
+    `columns` is their meaning as the operator gave it; None detects it, with the help of `reading`. Raises
+    `ManifestInvalid` for a file that cannot be read at all, and for a column that only the operator can name.
+    """
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise ManifestInvalid([RowError(line=0, what=f"larger than {limits.file_bytes} bytes: split it")])
@@ -163,7 +167,7 @@ def sift_manifest(
     if len(lines) > limits.rows:
         raise ManifestInvalid([RowError(line=0, what=f"more than {limits.rows} rows: split it")])
     made = _Reading(columns.fields, limits, ("login", "password") if passwords else ("login",), servers, allowed)
-    # Lists that were joined bring their headers along; read as a mailbox such a row would ask for one named "login".
+    # Joined lists repeat their headers. Read as a mailbox, such a row would ask for a login named "login".
     header = [cell.text for cell in sheet.rows[0][1]] if columns.header else None
     again = {line for line, cells in lines if [cell.text for cell in cells] == header}
     made.errors += [RowError(line=line, what="repeats the header: delete this row") for line in sorted(again)]
@@ -184,12 +188,12 @@ def sift_manifest(
 def parse_credentials(
     data: bytes, *, encoding: str = "", separator: str = "", limits: Limits | None = None
 ) -> Manifest:
-    """New passwords for mailboxes of an import: the same file in the same form. Raises `ManifestInvalid`."""
+    """Reads new passwords for mailboxes of an import, from a file of the same form. Raises `ManifestInvalid`."""
     return parse_manifest(data, encoding=encoding, separator=separator, limits=limits, allowed=LOOKED_AT)
 
 
 def template(separator: str = ",") -> str:
-    """A manifest to fill in: every column, and a row for each way to fill it."""
+    """Returns a manifest to fill in: every column, and a row for each way to fill it."""
     if separator not in SEPARATORS:
         separator = next(sign for sign, name in SEPARATORS.items() if name == separator.lower())
     rows = [
@@ -202,13 +206,13 @@ def template(separator: str = ",") -> str:
 
 
 class _Reading:
-    """Makes rows of cells and remembers what was wrong, odd or there before."""
+    """Makes rows of cells, and keeps errors, oddities and the logins seen so far."""
 
     def __init__(
         self, fields: tuple[str, ...], limits: Limits, required: tuple[str, ...], servers: Servers, allowed: Allowed
     ) -> None:
         self._fields, self._limits, self._required, self._servers = fields, limits, required, servers
-        #: Server and login → row. Thousands of rows name few servers.
+        #: Row by server and login. Many rows share few servers, so each server is parsed once (`_known`).
         self._by_login: dict[tuple[str, str], Row] = {}
         self._known: dict[str, Endpoint | UsageError] = {}
         self._allowed = allowed
@@ -218,7 +222,7 @@ class _Reading:
         self.errors: list[RowError] = []
 
     def warnings(self) -> list[str]:
-        """One sentence a kind, with its rows."""
+        """Returns one sentence for each kind of oddity, with its rows."""
         said = []
         for what, lines in self._odd.items():
             named = ", ".join(map(str, lines[:_NAMED]))
@@ -227,7 +231,7 @@ class _Reading:
         return said
 
     def row(self, line: int, cells: list[Cell]) -> Row | None:
-        """The row, or None when it has errors."""
+        """Returns the row, or None when it has errors."""
         before = len(self.errors)
         width = len(self._fields)
         if len(cells) < width or any(cell.text for cell in cells[width:]):
@@ -306,7 +310,11 @@ class _Reading:
         return int(float(found[1].replace(",", ".")) * 1024 ** _POWER[found[2].lower()])
 
     def _compare(self, row: Row) -> None:
-        """With the rows above: a mailbox once, and at the destination no two in one. Capitals make no other mailbox."""
+        """Compares the row with those above.
+
+        Each source mailbox may occur once, and no two rows may share a destination. Logins that differ only in capital
+        letters count as equal, unless `Allowed` says otherwise.
+        """
         exact = self._allowed.case_sensitive_logins
         where = (server_key(row.server) if row.server else "", folded(row.login, case_sensitive=exact))
         if same := self._by_login.get(where):
@@ -328,7 +336,7 @@ class _Reading:
 
 
 def _one_mailbox(other: Row, row: Row) -> str:
-    """What is wrong with two rows that lead into one mailbox."""
+    """Words the error for two rows that lead into one mailbox."""
     if other.new_login == row.new_login:
         return (
             f"goes to the same mailbox as row {other.line}: two would become one; where that is meant, "
@@ -341,7 +349,7 @@ def _one_mailbox(other: Row, row: Row) -> str:
 
 
 def _told_apart(same: Row, row: Row) -> str:
-    """What is wrong with a row whose login was there before."""
+    """Words the error for a row whose login occurred in an earlier row."""
     if same.login != row.login:
         return (
             f"the same login as in row {same.line} but for capital letters, which servers do not tell apart: "

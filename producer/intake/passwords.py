@@ -1,7 +1,7 @@
-"""Passwords that are made for new accounts, and handed over once: in a CSV file that only its owner may read.
+"""Generates passwords of new accounts, and hands them over once in a CSV file that only its owner may read.
 
-The file is written before anything is asked for, and never loses a line: what stands in it, or in the store from an
-earlier run, is used again, so the same command makes the same passwords.
+The file is written before the service is asked to create an account, and never loses a line. A password that stands in
+the file, or in the store from an earlier run, is used again, so the same command gives the same passwords.
 """
 
 from __future__ import annotations
@@ -23,14 +23,17 @@ from shared.credentials import Secret
 from shared.errors import UsageError
 
 _HEADER: Final = ("login", "password")
-#: Without letters and digits that look alike.
+#: Letters and digits, without those that look alike.
 _LOWER, _UPPER, _DIGITS = "abcdefghijkmnpqrstuvwxyz", "ABCDEFGHJKLMNPQRSTUVWXYZ", "23456789"
 _LETTERS: Final = _LOWER + _UPPER + _DIGITS
 
 
 def new_password() -> str:
-    """About 115 bits, four groups that can be read out; a letter of each case, a digit and a sign for every policy. Begins
-    with a letter: a spreadsheet takes nothing for a formula."""
+    """Generates a password of about 115 bits: four groups that can be read aloud.
+
+    It has a letter of each case, a digit and a sign, so that it satisfies any policy. It begins with a letter, so that
+    no spreadsheet takes it for a formula.
+    """
     while True:
         groups = ["".join(secrets.choice(_LETTERS) for _ in range(5)) for _ in range(4)]
         text = "-".join(groups)
@@ -40,13 +43,13 @@ def new_password() -> str:
 
 
 def passwords_path(state_dir: Path, name: str, import_id: str) -> Path:
-    """Where those of this import are handed over."""
+    """Returns the path of the file in which the passwords of this import are handed over."""
     plain = re.sub(r"[^\w.-]+", "_", name).strip("._") or "import"
     return state_dir / "passwords" / f"{plain[:60]}-{import_id[:8]}.csv"
 
 
 def fill(rows: Sequence[Row], known: Mapping[str, Secret]) -> tuple[Row, ...]:
-    """The rows, those without a password of their own with what is known of their login."""
+    """Returns the rows; a row without a password of its own gets the known one of its login."""
     return tuple(
         replace(row, new_password=known[row.new_login], own_new_password=True)
         if not row.own_new_password and row.new_login in known
@@ -56,7 +59,7 @@ def fill(rows: Sequence[Row], known: Mapping[str, Secret]) -> tuple[Row, ...]:
 
 
 def read_passwords(path: Path) -> dict[str, Secret]:
-    """What was handed over. Empty without a file. Raises `UsageError` for one that is damaged."""
+    """Reads the file of passwords. Returns nothing without a file. Raises `UsageError` for a damaged one."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.reader(file))
@@ -73,8 +76,11 @@ _WHAT_TO_DO: Final = "mend it, or move it away (accounts that were created keep 
 
 
 def hand_over(path: Path, rows: Sequence[Row], stored: Mapping[str, Secret]) -> tuple[tuple[Row, ...], int]:
-    """The rows with a password each, and how many were made just now; these stand in the file before this returns.
-    `stored` is what an earlier run made, by login at the destination. Raises `UsageError`."""
+    """Returns the rows with a password each, and how many passwords were generated just now.
+
+    The new passwords stand in the file before this returns. `stored` holds those of an earlier run, by login at the
+    destination. Raises `UsageError`.
+    """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(path):
@@ -90,7 +96,7 @@ def hand_over(path: Path, rows: Sequence[Row], stored: Mapping[str, Secret]) -> 
 
 
 def _write(path: Path, passwords: Mapping[str, Secret]) -> None:
-    descriptor, draft = tempfile.mkstemp(prefix=".passwords-", dir=path.parent)  # 0600
+    descriptor, draft = tempfile.mkstemp(prefix=".passwords-", dir=path.parent)  # mkstemp creates it with mode 0600
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
@@ -106,7 +112,7 @@ def _write(path: Path, passwords: Mapping[str, Secret]) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Two runs of one command make one password an account."""
+    """Holds a lock, so that two runs of one command generate one password for an account."""
     lock = os.open(path.parent / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

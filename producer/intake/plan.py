@@ -1,4 +1,7 @@
-"""The dry run as a value: what an import would do, mailbox by mailbox, for `mailhaul plan` to print or give as JSON."""
+"""The result of a dry run: what an import would do, mailbox by mailbox.
+
+`mailhaul plan` prints it or gives it as JSON.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from shared.plan import expected_duration
 
 
 class FolderSize(Protocol):
-    """What is needed of `shared.mail.KnownStatus`; this floor does not know the ports."""
+    """The part of `shared.mail.KnownStatus` that this module needs; decisions do not import the ports."""
 
     @property
     def messages(self) -> int: ...
@@ -24,45 +27,45 @@ class FolderSize(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FolderLine:
-    """One folder of the dry run."""
+    """A folder of the dry run."""
 
-    #: At the source, for people.
+    #: Name at the source, as shown to people.
     source: str
-    #: At the destination, for people; "" when left out.
+    #: Name at the destination, as shown to people; "" when the folder is left out.
     destination: str
     #: "sent", "trash", …; "" for an ordinary folder.
     special_use: str = ""
     #: Whose folder it is: "personal", "other" (another person's) or "public".
     owner: Owner = Owner.PERSONAL
-    #: Messages that would be copied; of a folder that is left out, what it holds, when known.
+    #: Messages that would be copied; for a folder that is left out, the messages that it holds, if known.
     messages: int = 0
-    #: Their bytes; None where the source does not say before they are read.
+    #: Bytes of these messages; None where the source reports no sizes before they are read.
     size_bytes: int | None = None
     #: Whether the destination has the folder already.
     exists: bool = False
-    #: Why it is left out; "" when it is not.
+    #: Why the folder is left out; "" when it is not.
     skip: str = ""
-    #: Why it is called differently there; "" when it is not.
+    #: Remarks on the folder, for example why it gets another name at the destination; "" for none.
     note: str = ""
     #: Messages that would not be copied, beside `messages`.
     skipped_messages: int = 0
-    #: Why, with their numbers; "" when there are none.
+    #: Why they would not be copied, with numbers; "" when there are none.
     skipped: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MailboxLine:
-    """One mailbox of the dry run."""
+    """A mailbox of the dry run."""
 
     #: Line in the manifest, counted from 1.
     row: int
-    #: At the source.
+    #: Login at the source.
     login: str
-    #: At the destination.
+    #: Login at the destination.
     destination_login: str
-    #: INBOX first, the others in the order of their names.
+    #: Folders, INBOX first, the others in the order of their names.
     folders: tuple[FolderLine, ...] = ()
-    #: Why it could not be looked into, and what to do; "" when it could.
+    #: Why the mailbox could not be read, and what to do; "" when it could.
     problem: str = ""
     #: Whether its account at the destination would be created.
     would_create: bool = False
@@ -71,7 +74,7 @@ class MailboxLine:
 
     @property
     def left_out(self) -> LeftOut:
-        """Folders of other people and public ones that would not be copied."""
+        """The folders of other people and the public folders that would not be copied."""
         return left_out(self.folders)
 
 
@@ -81,11 +84,11 @@ class Totals:
 
     #: Rows of the manifest.
     mailboxes: int = 0
-    #: Mailboxes that could not be looked into.
+    #: Mailboxes that could not be read.
     problems: int = 0
     #: Folders that would be copied.
     folders: int = 0
-    #: Folders left out that can hold messages, those of other people and public ones included.
+    #: Folders left out that can hold messages, including those of other people and public ones.
     skipped_folders: int = 0
     #: Folders of other people that are left out.
     other_folders: int = 0
@@ -95,11 +98,11 @@ class Totals:
     renamed_folders: int = 0
     #: Messages that would be copied.
     messages: int = 0
-    #: Their bytes, as far as known.
+    #: Bytes of these messages, as far as they are known.
     size_bytes: int = 0
     #: Messages of these folders that would not be copied.
     skipped_messages: int = 0
-    #: Folders whose size the source does not say.
+    #: Folders whose size the source does not report.
     unknown_sizes: int = 0
     #: Accounts that would be created at the destination.
     new_accounts: int = 0
@@ -107,34 +110,34 @@ class Totals:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DryRun:
-    """What an import would do."""
+    """The result of a dry run."""
 
-    #: Where from, as a URL.
+    #: URL of the source.
     source: str
-    #: Where to, as a URL.
+    #: URL of the destination.
     destination: str
-    #: In the manifest's order.
+    #: Mailboxes in the manifest's order.
     mailboxes: tuple[MailboxLine, ...]
-    #: What a person should look at before starting.
+    #: Warnings for the operator to read before starting.
     warnings: tuple[str, ...] = ()
-    #: Connections that work at the same time: for the estimate.
+    #: Connections that work at the same time; the estimate needs the number.
     connections: int = 1
     #: Whether every source mailbox is empty and every destination is not.
     swapped: bool = False
 
     @property
     def totals(self) -> Totals:
-        """Sums over all mailboxes."""
+        """The sums over all mailboxes."""
         return totals(self.mailboxes)
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """About how long it takes: (low, high), see `shared.plan.expected_duration`."""
+        """The estimated duration in seconds, (low, high); see `shared.plan.expected_duration`."""
         sums = self.totals
         return expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)
 
     def as_json(self) -> dict[str, Any]:
-        """For ``--json``: names as in the dataclasses, no secrets."""
+        """Returns the result for ``--json``: names as in the dataclasses, no secrets."""
         low, high = self.seconds
         return {
             **asdict(self),
@@ -147,7 +150,10 @@ class DryRun:
         }
 
     def lines(self, *, folders: bool = True) -> Iterator[str]:
-        """For a terminal; `folders` off leaves one line a mailbox, and what differs or is left out."""
+        """Returns the lines for a terminal.
+
+        With `folders` off there is one line for each mailbox, and one for each folder that is left out or has a note.
+        """
         yield f"from {self.source} to {self.destination}: nothing is written"
         for warning in self.warnings:
             yield f"note: {warning}"
@@ -174,8 +180,11 @@ def folder_lines(
     statuses: Mapping[bytes, FolderSize | Exception],
     skipped: Mapping[bytes, tuple[int, str]] | None = None,
 ) -> tuple[FolderLine, ...]:
-    """The lines of one mailbox, by source name: `statuses`, of what would be copied, with an error for a folder that the
-    source does not open; `skipped`, messages that would not, and why."""
+    """Returns the lines of one mailbox.
+
+    `statuses` holds, by source name, what would be copied, or the error of a folder that the source does not open.
+    `skipped` holds, by source name, how many messages would not be copied, and why.
+    """
     lines = []
     for folder in mapped:
         status = statuses.get(folder.source_name)
@@ -201,7 +210,7 @@ def folder_lines(
 
 
 def totals(mailboxes: Iterable[MailboxLine]) -> Totals:
-    """Sums over these mailboxes."""
+    """Returns the sums over these mailboxes."""
     boxes = list(mailboxes)
     folders = [folder for box in boxes for folder in box.folders]
     copied = [folder for folder in folders if not folder.skip]
@@ -235,7 +244,7 @@ def _mailbox(box: MailboxLine, folders: bool) -> Iterator[str]:
             yield f"    {visible(folder.source)}: left out, {folder.skip}"
         elif folders or folder.note:
             to = "" if folder.destination == folder.source else f" → {visible(folder.destination)}"
-            # What it is called there stands behind the arrow.
+            # The arrow shows the new name already, so the note does not repeat it.
             why = "; ".join(
                 part for part in folder.note.split("; ") if not to or part != f"called {folder.destination} there"
             )
@@ -258,7 +267,7 @@ def _count(number: int, one: str, many: str) -> str:
 
 
 def spoken_size(bytes_: int) -> str:
-    """For people: "3.4 GB"."""
+    """Words a number of bytes for people: "3.4 GB"."""
     size, units = float(bytes_), ["bytes", "kB", "MB", "GB", "TB"]
     while size >= 1000 and len(units) > 1:
         size, units = size / 1000, units[1:]
@@ -266,7 +275,7 @@ def spoken_size(bytes_: int) -> str:
 
 
 def spoken_duration(seconds: float) -> str:
-    """For people, rounded: "40 s", "5 min", "3.5 h", "2.0 days"."""
+    """Words a duration for people, rounded: "40 s", "5 min", "3.5 h", "2.0 days"."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 5400:

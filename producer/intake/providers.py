@@ -1,4 +1,4 @@
-"""What is known of mail providers: the presets behind ``--source gmail``. Pure, over `providers.toml` beside this file."""
+"""The presets of mail providers behind ``--source gmail``. Pure, over `providers.toml` beside this file."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from shared.errors import UsageError
 from shared.model import Endpoint
 
-#: The layout of the file that this module reads.
+#: Version of the file's layout that this module reads.
 LAYOUT = 1
-#: Stands behind a name for its POP3 host: ``gmail:pop3``.
+#: Suffix of a provider's name that selects its POP3 host: ``gmail:pop3``.
 POP3_SUFFIX = ":pop3"
 
 _Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([.-][a-z0-9]+)*$")]
@@ -26,7 +26,7 @@ _Domain = Annotated[
 _Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9\"\[][^\x00-\x1f]+[.)]$", max_length=400)]
 _Said = Annotated[str, StringConstraints(min_length=3, max_length=200)]
 _Limit = Annotated[int, Field(ge=1, le=1000)]
-#: What goes through one account; a POP3 source has a number of its own.
+#: Rates of one account; a POP3 source has its own number.
 _RateName = Literal[
     "source_account.bytes_per_second",
     "source_account.messages_per_second",
@@ -44,46 +44,46 @@ class _Fact(BaseModel):
 
 
 class Note(_Fact):
-    """Something that a person should know and the program does not act on."""
+    """A fact that the operator should know, and that the program does not act on."""
 
-    #: What it is about.
+    #: Subject of the note.
     about: Literal["sign-in", "login", "limits", "rates", "folders", "size", "quirk"]
-    #: One or two sentences.
+    #: The note in one or two sentences.
     text: _Sentence
-    #: Who says so.
+    #: The source of the fact.
     source: _Said
 
 
 class Site(_Fact):
-    """One set of hosts of a provider."""
+    """A set of hosts of a provider."""
 
-    #: As in ``--source``; the first site has the provider's own name.
+    #: Name in ``--source``; the first site has the provider's own name.
     name: _Name
     #: URL of the IMAP host.
     imap: Annotated[str, StringConstraints(pattern=r"^imaps://[a-z0-9.-]+:993$")]
-    #: URL to read a source from, when that is another host; "" for the same.
+    #: URL of the host to read a source from, if it is another one; "" for the same.
     imap_source: Annotated[str, StringConstraints(pattern=r"^(imaps://[a-z0-9.-]+:993)?$")] = ""
     #: URL of the POP3 host; "" when there is none.
     pop3: Annotated[str, StringConstraints(pattern=r"^(pop3s://[a-z0-9.-]+:995)?$")] = ""
-    #: Domains of its addresses; a "." in front means all below.
+    #: Domains of its addresses; a leading "." stands for all subdomains.
     domains: tuple[_Domain, ...] = ()
-    #: What the name of a mail exchanger is, or ends with.
+    #: Names of mail exchangers, or their endings.
     mx: tuple[_Domain, ...] = ()
 
     @property
     def urls(self) -> tuple[str, ...]:
-        """All its URLs."""
+        """The site's URLs."""
         return tuple(url for url in (self.imap, self.imap_source, self.pop3) if url)
 
 
 class Provider(_Fact):
-    """One provider."""
+    """A mail provider."""
 
-    #: As in ``--source``.
+    #: Name in ``--source``.
     name: _Name
-    #: Other names of it.
+    #: Other names of the provider.
     aliases: tuple[_Name, ...] = ()
-    #: What people call it.
+    #: Its usual name, for people.
     title: _Said
     #: What the administrator must do first.
     first: _Sentence
@@ -91,15 +91,15 @@ class Provider(_Fact):
     sign_in: Annotated[
         tuple[Literal["password", "app_password", "oauth2", "service_account", "app_consent"], ...], Field(min_length=1)
     ]
-    #: What the account is called when signing in.
+    #: Form of the login: the whole address, or its local part.
     login: Literal["address", "local_part"] = "address"
-    #: Connections that are safe.
+    #: Numbers of connections that are safe.
     limits: dict[_Scope, _Limit] = {}
-    #: Bytes and messages a second or a day that are safe for one account (`shared.rates`).
+    #: Rates in bytes and messages a second or a day that are safe for one account (`shared.rates`).
     rates: dict[_RateName, Annotated[int, Field(ge=1)]] = {}
-    #: Field → who says so.
+    #: Source of each fact, by field.
     sources: dict[str, _Said]
-    #: What a person should know.
+    #: Notes for the operator.
     notes: tuple[Note, ...] = ()
     #: Its hosts; none for a private server.
     sites: tuple[Site, ...] = Field(default=(), alias="site")
@@ -117,18 +117,18 @@ class Provider(_Fact):
         return self
 
     def login_of(self, address: str) -> str:
-        """How the account of this address is called there."""
+        """Returns the login of the account that has this address."""
         return address.rpartition("@")[0] if self.login == "local_part" else address
 
 
 class Catalogue(_Fact):
-    """The file."""
+    """The content of `providers.toml`."""
 
-    #: Of the file's form.
+    #: Version of the file's layout.
     layout: Literal[1]
-    #: When it was last looked through, year and month.
+    #: Year and month of the last review.
     edition: Annotated[str, StringConstraints(pattern=r"^20\d\d-\d\d$")]
-    #: In the order in which they are shown.
+    #: Providers in the order in which they are shown.
     providers: tuple[Provider, ...] = Field(alias="provider")
 
     @model_validator(mode="after")
@@ -146,7 +146,7 @@ class Catalogue(_Fact):
         return self
 
     def find(self, name: str) -> tuple[Provider, Site | None]:
-        """The provider and site called so, by name or alias. Raises `UsageError` that lists the names."""
+        """Returns the provider and site of this name or alias. Raises `UsageError` that lists the names."""
         wanted = name.strip().lower().removesuffix(POP3_SUFFIX)
         for provider in self.providers:
             if wanted in (provider.name, *provider.aliases):
@@ -157,28 +157,31 @@ class Catalogue(_Fact):
         raise UsageError(f"{name!r} is no provider; there are: {', '.join(one.name for one in self.providers)}")
 
     def by_domain(self, domain: str) -> tuple[Provider, Site] | None:
-        """Whose addresses are of this domain."""
+        """Returns the provider whose addresses belong to this domain."""
         name = domain.lower().rstrip(".")
         return self._claiming([name, *_parents(name)], "domains")
 
     def by_mx(self, exchanger: str) -> tuple[Provider, Site] | None:
-        """Whose mail exchanger this is; of several that fit, the one that says most."""
+        """Returns the provider whose mail exchanger this is; of several matches, that of the longest name."""
         name = exchanger.lower().rstrip(".")
         return self._claiming([name, *(parent[1:] for parent in _parents(name))], "mx")
 
     def by_account(self, login: str, host: str) -> Provider | None:
-        """Whose account this is, of those who are at this host; for a login that says nothing the first of them."""
+        """Returns the provider of this account among those at this host.
+
+        It is the first of them if the login does not tell.
+        """
         claimed = self.by_domain(login.rpartition("@")[2])
         at_host = [p for p in self.providers if any(host in map(_host, site.urls) for site in p.sites)]
         return claimed[0] if claimed and claimed[0] in at_host else next(iter(at_host), None)
 
     def first_at(self, login: str, host: str) -> str:
-        """What must be done before anybody can sign in with this login at this host; "" for a private server."""
+        """Returns what must be done before this login can sign in at this host; "" for a private server."""
         provider = self.by_account(login, host)
         return f"{provider.title}: {provider.first}" if provider else ""
 
     def urls(self, side: str) -> dict[str, str]:
-        """What may be given as ``--source`` or ``--destination`` → URL."""
+        """Returns the URLs by the names that may be given as ``--source`` or ``--destination``."""
         found: dict[str, str] = {}
         for provider in self.providers:
             for site in provider.sites:
@@ -192,11 +195,14 @@ class Catalogue(_Fact):
     def usual_limits(
         self, sources: Iterable[Endpoint], destination: Endpoint, most: Mapping[str, int]
     ) -> dict[str, int]:
-        """Connections and rates that are usual at these servers, as `shared.store` wants them. `most` is what a person set for all
-        servers, by scope: the lower counts. A POP3 account is locked by its first session (RFC 1939 §4)."""
+        """Returns the usual connections and rates of these servers, in the form that `shared.store` takes.
+
+        `most` is what the operator set for all servers, by scope: the lower number counts. A POP3 account is locked by
+        its first session (RFC 1939 §4), so it gets one connection.
+        """
         found: dict[str, int] = {}
         for side, endpoint in (*(("source", source) for source in sources), ("destination", destination)):
-            provider = self.by_account("", endpoint.host)  # where two share a host, what they allow is the same
+            provider = self.by_account("", endpoint.host)  # providers that share a host allow the same there
             limits: dict[str, int] = dict(provider.limits.items()) if provider else {}
             if endpoint.protocol == "pop3":
                 limits[f"{side}_account"] = 1
@@ -223,17 +229,17 @@ class Catalogue(_Fact):
 
 @functools.cache
 def catalogue() -> Catalogue:
-    """The presets that come with mailhaul."""
+    """Returns the presets that come with mailhaul."""
     return read_catalogue((files(__package__) / "providers.toml").read_text(encoding="utf-8"))
 
 
 def read_catalogue(text: str) -> Catalogue:
-    """From the text of the file. Raises pydantic's ValidationError."""
+    """Parses the text of the file. Raises pydantic's ValidationError."""
     return Catalogue.model_validate(tomllib.loads(text))
 
 
 def _parents(domain: str) -> list[str]:
-    """``a.b.c`` → ``.b.c``, ``.c``."""
+    """Lists the parent domains: ``a.b.c`` gives ``.b.c`` and ``.c``."""
     labels = domain.split(".")
     return ["." + ".".join(labels[at:]) for at in range(1, len(labels))]
 

@@ -1,7 +1,7 @@
-"""Asks both servers what there is, for `check` and `plan`. Writes nothing anywhere: not to a server, not to the store.
+"""Asks both servers what they hold, for `check` and `plan`. Writes nothing: neither to a server nor to the store.
 
-Every account is signed in to once and never again, whatever it answers: a refused login that is tried twice may lock
-it.
+The scan never repeats a refused login, since a second refusal may lock the account. It signs in again only when a
+connection was lost at an extension that the server announces.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ from shared.mail.ways import Ways
 from shared.maildrop import Glance
 from shared.model import Account, Endpoint, Options
 
-#: What an account shows that is not there yet.
+#: Listing of an account that does not exist yet.
 _EMPTY: Final = FolderListing(prefix=b"", separator="/", folders=())
-#: Mailboxes looked into at the same time, at most; no provider allows less to one host.
+#: Most mailboxes that are read at the same time; no provider allows fewer connections to one host.
 MOST_AT_ONCE: Final = 16
-#: Connections that may be lost at an extension of one account's server, one after the other.
+#: Most connections that one account's server may drop at an extension, one after the other.
 _TRIES: Final = 6
 _ADVICE: Final = (
     (AuthenticationRefused, "correct login and password in the file"),
@@ -68,51 +68,51 @@ Looking = MailSource | MailDestination
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """What one account at one end showed."""
+    """The result of one account at one side."""
 
-    #: Whether it could be signed in to and looked into.
+    #: Whether the scan could sign in and read the mailbox.
     ok: bool = False
     #: What went wrong; "" when nothing did.
     failure: str = ""
-    #: What the server said to that.
+    #: The server's own words about the failure.
     detail: str = ""
-    #: What to do about it.
+    #: What the operator can do about it.
     advice: str = ""
-    #: Folders that can be opened, without those of other people and public ones unless they are asked for.
+    #: Folders that can be opened; those of other people and public ones count only if they were asked for.
     folders: int = 0
-    #: Folders of other people that are left alone.
+    #: Folders of other people that are left out.
     other_folders: int = 0
-    #: Public folders that are left alone.
+    #: Public folders that are left out.
     public_folders: int = 0
-    #: The same in words; "" for none.
+    #: The folders that are left out, in words; "" for none.
     left_out: str = ""
-    #: Their messages.
+    #: Messages of the folders that can be opened.
     messages: int = 0
-    #: Their bytes; None when that was not asked for.
+    #: Bytes of these messages; None when that was not asked for.
     size_bytes: int | None = None
-    #: Storage quota in bytes; None when the server has none or does not say.
+    #: Storage quota in bytes; None when the server has none or does not report it.
     quota_bytes: int | None = None
-    #: Of that, used.
+    #: Used part of the quota, in bytes.
     quota_used_bytes: int | None = None
-    #: What the server announces and refuses, and what is done instead; "" for nothing.
+    #: Extensions that the server announces and refuses, and what is done instead; "" for none.
     refuses: str = ""
-    #: Whether the account is not there and would be created.
+    #: Whether the account does not exist and would be created.
     would_create: bool = False
-    #: What a person should know before anything is read; "" for nothing.
+    #: A warning to read before any message is read; "" for none.
     caution: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Checked:
-    """One row of the manifest, looked at."""
+    """A row of the manifest and what the scan found."""
 
     #: Line in the manifest.
     row: int
-    #: At the source.
+    #: Login at the source.
     login: str
-    #: At the destination.
+    #: Login at the destination.
     destination_login: str
-    #: URL of the row's own server; "" where that is the source of all.
+    #: URL of the row's own server; "" where the row uses the import's source.
     server: str = ""
     #: What the source showed.
     source: Side
@@ -121,18 +121,20 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        """Whether both ends work and the destination can hold the mail."""
+        """Tells whether both sides work and the destination can hold the mail."""
         return self.works and not self.overfull
 
     @property
     def works(self) -> bool:
-        """Whether both ends work."""
+        """Tells whether both sides work."""
         return self.source.ok and self.destination.ok
 
     @property
     def overfull(self) -> str:
-        """Why the destination cannot hold the source's mail; "" where it can, or where mail that is there already may be part of
-        it."""
+        """The reason why the destination cannot hold the source's mail; "" where it can.
+
+        It is also "" where the destination's own mail may be a part of the source's.
+        """
         quota, used = self.destination.quota_bytes, self.destination.quota_used_bytes or 0
         size = self.source.size_bytes
         if not self.works or quota is None or size is None or used + size <= quota:
@@ -141,7 +143,7 @@ class Checked:
 
     @property
     def warning(self) -> str:
-        """What to look at although both ends work; "" for nothing."""
+        """The warning about a row whose sides both work; "" for none."""
         return "; ".join(filter(None, (self._room, self.source.caution if self.works else "")))
 
     @property
@@ -160,30 +162,30 @@ class Checked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Seen:
-    """An account, and what both ends are compared by."""
+    """An account, and the data by which both sides are compared."""
 
-    #: What it showed.
+    #: What the account showed.
     side: Side
-    #: Its folders by name.
+    #: Status of its folders, by name.
     statuses: Mapping[bytes, KnownStatus | Exception] = field(default_factory=dict)
-    #: The session, which may be over; None where there was none.
+    #: The session, which may be closed; None where there was none.
     mail: Looking | None = None
 
 
 def swapped(found: Sequence[Checked]) -> bool:
-    """Whether every source mailbox is empty and every destination is not."""
+    """Tells whether every source mailbox is empty and every destination mailbox is not."""
     return bool(found) and all(one.works and not one.source.messages and one.destination.messages for one in found)
 
 
-#: What is said where the mail cannot fit.
+#: Failure for mail that cannot fit.
 OVERFULL: Final = "destination: the quota cannot hold the source's mail"
-#: Told how many rows are done, of how many.
+#: Callback with the number of rows done, and of all rows.
 Told = Callable[[int, int], None]
 _T = TypeVar("_T")
 
 
 class Scan:
-    """Looks into the rows' accounts, several at a time within the limits of the settings."""
+    """Reads the rows' accounts, several at a time within the limits of the settings."""
 
     def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None,
         accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
@@ -205,11 +207,11 @@ class Scan:
         )
 
     def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
-        """Every row, in the manifest's order."""
+        """Checks every row; returns the results in the manifest's order."""
         return self._each(rows, lambda row: self._check(row, options))
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
-        """What an import of these rows would do."""
+        """Returns what an import of these rows would do."""
         lines = self._each(rows, lambda row: self._plan(row, options))
         strange = unmatched(options.folder_map, [folder.source for line in lines for folder in line.folders])
         return DryRun(
@@ -238,10 +240,10 @@ class Scan:
         try:
             return list(pool.map(looked, rows))
         finally:
-            # Ctrl-C: what has not begun never does.
+            # After Ctrl-C, rows that have not begun are dropped.
             pool.shutdown(wait=False, cancel_futures=True)
 
-    # -- one row
+    # -- a row
 
     def _check(self, row: Row, options: Options) -> Checked:
         there = self._look("source", row.server or self._source, row, shared=options.shared_folders == "copy")
@@ -259,7 +261,7 @@ class Scan:
         )
 
     def _one_mailbox(self, row: Row, there: _Seen, here: _Seen) -> bool:
-        """Whether both ends are one mailbox, as far as they tell."""
+        """Tells whether both sides are one mailbox, as far as the servers show it."""
         source = row.server or self._source
         if there.mail is None or here.mail is None or not may_be_one(source, self._destination):
             return False
@@ -272,7 +274,10 @@ class Scan:
         return same_maildrop(cast(MailSource, there.mail), theirs, ours, ends)
 
     def _new_account(self, row: Row) -> Side | None:
-        """What is to be said of the destination without signing in: the account would be created, or would not."""
+        """Returns what is known of the destination without signing in: the account would be created, or cannot be.
+
+        Returns None if the account exists, or if no service is to create it.
+        """
         seen = self._accounts.of(row) if self._accounts else None
         if seen is None or (seen.state == "there" and not seen.failure):
             return None
@@ -287,7 +292,10 @@ class Scan:
             return _Seen(side=_refused(error, endpoint, row.login if side == "source" else row.new_login))
 
     def _again(self, ends: Sequence[Endpoint], look: Callable[[], _T]) -> _T:
-        """`look`, and once more each time that a connection was lost at an extension: the next one does without."""
+        """Calls `look`, and again each time that a connection was lost at an extension.
+
+        The next connection does not use that extension.
+        """
         known = [self._ways.servers.of(end.host, end.port) for end in ends]
         for _ in range(_TRIES):
             before = sum(broken.learned for broken in known)
@@ -301,7 +309,7 @@ class Scan:
     def _looked(self, side: str, endpoint: Endpoint, row: Row, *, shared: bool) -> _Seen:
         with self._session(side, endpoint, row) as mail:
             names, apart = readable(mail.listing(), shared=shared)
-            # Some servers tell the numbers of a folder that they do not open.
+            # Some servers report numbers for a folder that they refuse to open.
             mail.open(next(filter(is_inbox, names), b"INBOX"))
             statuses = dict(zip(names, known_statuses(mail, names), strict=True))
             known = {name: status for name, status in statuses.items() if not isinstance(status, Exception)}
@@ -351,7 +359,7 @@ class Scan:
 
     @staticmethod
     def _seen(mail: Looking) -> _Seen:
-        """The folders of a session that is open, for comparing both ends."""
+        """Reads the folders of an open session, to compare both sides."""
         names, _ = readable(mail.listing(), shared=False)
         statuses = dict(zip(names, known_statuses(mail, names), strict=True))
         counted = sum(one.messages for one in statuses.values() if not isinstance(one, Exception))
@@ -374,7 +382,7 @@ class Scan:
         mail.close()
 
     def _entered(self, server: str, visitor: Visitor, connect: Callable[[Proof], Looking]) -> Looking:
-        """Signs in, unless the first logins of the server were all refused: then raises `LoginsStopped`."""
+        """Signs in. Raises `LoginsStopped` if the server refused all of its first logins."""
         if not self._brake.may_try(server):
             raise LoginsStopped(visitor.side)
         refused = False
@@ -390,8 +398,10 @@ class Scan:
 
 
 def _size(mail: Looking, name: bytes, status: KnownStatus) -> int:
-    """Of all its messages; read message by message where the server does not offer the sum. Read only: a source is
-    opened with EXAMINE."""
+    """Returns the bytes of the folder's messages, read message by message where the server does not report the sum.
+
+    This only reads: a source is opened with EXAMINE. Returns 0 for a folder that the server refuses.
+    """
     if status.size_bytes is not None or not status.messages:
         return status.size_bytes or 0
     try:

@@ -1,8 +1,8 @@
-"""Bytes to cells: in which encoding, by which separator, what is quoted, and on which line.
+"""Turns bytes into cells: finds encoding, separator, quotation marks and line numbers.
 
-The csv module reads each line by itself: no login, password or name holds a line break, and so an unclosed quotation
-mark costs its own row only. It does not tell quoted values from bare ones, so a second look at the line does: spaces
-around a bare value are dropped, inside quotation marks every space belongs to the value.
+The csv module reads each line by itself: no login, password or name holds a line break, so an unclosed quotation mark
+spoils its own row only. The module does not tell quoted values from unquoted ones, so the line is read a second time:
+spaces around an unquoted value are dropped, and inside quotation marks every space belongs to the value.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import UsageError
 
-#: Separator → what it is called.
+#: Name of each separator.
 SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 
 _BOMS = (
@@ -28,19 +28,19 @@ _BOMS = (
 _LINE_BREAK = re.compile(r"\r\n|\n|\r")
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 _LONGEST_LINE = 65_536
-#: Lines that are looked at to find the separator.
+#: Number of lines that the search for the separator looks at.
 _SAMPLE = 200
-#: How far a value with line breaks in it is followed, to report it once.
+#: Number of lines over which a value with line breaks is followed, to report it once.
 _FOLLOWED = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RowError:
-    """What is wrong with one row. Never quotes a value: it could be a password."""
+    """A fault of one row. It never quotes a value, which could be a password."""
 
     #: Line in the file, counted from 1; 0 for the whole file.
     line: int
-    #: Column name, or "" when it concerns the whole row.
+    #: Column name, or "" when the fault concerns the whole row.
     column: str = ""
     #: What is wrong, and what to do.
     what: str
@@ -51,9 +51,12 @@ class RowError:
 
 
 class ManifestInvalid(UsageError):
-    """The manifest has faults; nothing was started. `errors` are all of them, the text shows the first."""
+    """Raised when the manifest has faults; nothing was started.
 
-    #: Faults shown in the text.
+    `errors` holds all of them; the text shows the first.
+    """
+
+    #: Number of faults shown in the text.
     SHOWN = 50
 
     def __init__(self, errors: Sequence[RowError]) -> None:
@@ -69,11 +72,11 @@ class ManifestInvalid(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One value."""
+    """A value of a row."""
 
-    #: As meant: without the quotation marks; without spaces around it where there are no marks.
+    #: The value without quotation marks; an unquoted value also without the spaces around it.
     text: str
-    #: Whether it stands in quotation marks, so that spaces are meant.
+    #: Whether the value stands in quotation marks, so that its spaces count.
     quoted: bool = False
 
 
@@ -81,23 +84,25 @@ class Cell:
 class Sheet:
     """The rows of a file, blank lines left out."""
 
-    #: (Line, cells).
+    #: Rows, each with its line number and cells.
     rows: list[tuple[int, list[Cell]]] = field(default_factory=list)
-    #: Rows that are no rows.
+    #: Faults of lines that could not be read.
     errors: list[RowError] = field(default_factory=list)
-    #: What the bytes were read as.
+    #: Encoding in which the bytes were read.
     encoding: str
-    #: What stands between values.
+    #: Character between values.
     separator: str
-    #: What a person should look at.
+    #: Warnings for the operator.
     warnings: list[str] = field(default_factory=list)
 
 
 def read_sheet(
     data: bytes, *, encoding: str = "", separator: str = "", max_rows: int, one_column: bool = False
 ) -> Sheet:
-    """The cells of a file; `one_column`: each row may be one value. Raises `ManifestInvalid` when it is no text or has no
-    separator."""
+    """Returns the cells of a file. With `one_column` a row may be a single value.
+
+    Raises `ManifestInvalid` when the file is no text or has no separator.
+    """
     text, used = decode(data, encoding)
     if max(text.count("\n"), text.count("\r")) > 2 * max_rows + 1000:
         raise _unreadable(f"more than {max_rows} rows: split the file")
@@ -114,7 +119,7 @@ def read_sheet(
         if followed or not line.strip():
             followed = max(0, followed - 1)
             continue
-        if len(sheet.rows) + len(sheet.errors) >= max_rows + 1:  # one for the header
+        if len(sheet.rows) + len(sheet.errors) >= max_rows + 1:  # one more for the header
             raise _unreadable(f"more than {max_rows} rows: split the file", number)
         cells = _cells(line, divider) if len(line) <= _LONGEST_LINE else _TOO_LONG
         if isinstance(cells, str):
@@ -126,8 +131,11 @@ def read_sheet(
 
 
 def decode(data: bytes, encoding: str = "") -> tuple[str, str]:
-    """(text, encoding). What is said wins, then a byte order mark, UTF-16 that cannot be anything else, UTF-8, and of
-    the two Windows code pages the likelier. Raises `ManifestInvalid`."""
+    """Returns (text, encoding). Raises `ManifestInvalid`.
+
+    Tried in this order: the given encoding, a byte order mark, UTF-16 that cannot be anything else, UTF-8, and the
+    likelier of two Windows code pages.
+    """
     if data.startswith((b"PK\x03\x04", b"\xd0\xcf\x11\xe0")):
         raise _unreadable("this is a spreadsheet file (.xlsx, .xls or .ods): save it as CSV")
     if encoding:
@@ -152,8 +160,10 @@ def decode(data: bytes, encoding: str = "") -> tuple[str, str]:
 
 
 def _wide(data: bytes) -> str:
-    """UTF-16 without a mark, when it cannot be anything else: every NUL is on the same side, four units of ten have
-    one (ASCII), and a separator is among them."""
+    """Recognises UTF-16 without a byte order mark; returns "utf-8" otherwise.
+
+    It is UTF-16 when every NUL is on the same side, four units of ten have one (ASCII), and a separator is among them.
+    """
     even, odd = data[::2].count(0), data[1::2].count(0)
     if len(data) % 2 or min(even, odd) or max(even, odd) < max(3, 0.2 * len(data)):
         return "utf-8"
@@ -162,8 +172,11 @@ def _wide(data: bytes) -> str:
 
 
 def _code_pages(data: bytes) -> tuple[str, str]:
-    """Which is tried first. Cyrillic words are of high bytes altogether, Western ones mix them with ASCII letters. (A
-    detector by statistics, charset-normalizer, was wrong in two of eleven short files.)"""
+    """Returns both Windows code pages, the likelier first.
+
+    Cyrillic words consist of high bytes only; Western ones mix them with ASCII letters. (A detector by statistics,
+    charset-normalizer, was wrong in two of eleven short files.)
+    """
     cyrillic = western = 0
     for word in _WORD.findall(data[: 1 << 20]):
         high = sum(octet >= 0x80 for octet in word)
@@ -175,8 +188,10 @@ def _code_pages(data: bytes) -> tuple[str, str]:
 
 
 def find_separator(text: str, *, one_column: bool = False) -> str:
-    """What stands behind the first value of most lines. Raises `ManifestInvalid` when nothing does, unless it is
-    `one_column`."""
+    """Returns the separator behind the first value of most lines.
+
+    Raises `ManifestInvalid` when there is none, unless `one_column` is set.
+    """
     votes: Counter[str] = Counter()
     for _, line in _lines(text):
         rest = line.lstrip(" ")
@@ -195,7 +210,7 @@ def find_separator(text: str, *, one_column: bool = False) -> str:
 
 
 def _stated_separator(text: str) -> tuple[str, str]:
-    """The separator that Excel's first line ``sep=;`` states, "" without one, and the text with that line blank."""
+    """Returns the separator of Excel's first line ``sep=;``, "" without one, and the text with that line blank."""
     found = re.match(r'"?sep=([,;\t])"?[ ]*(?=\r|\n|\Z)', text, re.IGNORECASE)
     return (found[1], text[found.end() :]) if found else ("", text)
 
@@ -208,13 +223,13 @@ def _named(separator: str) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(Number, line). Only CR, LF and CRLF break lines; str.splitlines knows more."""
+    """Yields line numbers and lines. Only CR, LF and CRLF break lines; str.splitlines knows more."""
     start, number = 0, 0
     for number, found in enumerate(_LINE_BREAK.finditer(text), start=1):
         yield (
             number,
             text[start : found.start()].removeprefix("\ufeff"),
-        )  # files that were joined bring their marks along
+        )  # joined files keep their byte order marks
         start = found.end()
     yield number + 1, text[start:].removeprefix("\ufeff")
 
@@ -226,9 +241,12 @@ _TRAILING = "unexpected text after a closing quotation mark; inside a value writ
 
 
 def _cells(line: str, separator: str) -> list[Cell] | str:
-    """The values of one line, or what is wrong with it. The line alone is read, so that an unclosed quotation mark
-    costs its own row only, and strictly, so that it is noticed."""
-    # Blanks behind a closing mark are no text; csv knows only those in front of an opening one.
+    """Returns the values of one line, or what is wrong with it.
+
+    The line is read alone, so that an unclosed quotation mark spoils its own row only; and strictly, so that the fault
+    is noticed.
+    """
+    # Spaces behind a closing mark are dropped; csv drops only those in front of an opening one.
     tidy = re.sub(f'((?:^|{separator}) *"(?:[^"]|"")*+") +(?={separator}|$)', r"\1", line)
     values: list[str] = []
     for text in (line, tidy):
@@ -243,13 +261,13 @@ def _cells(line: str, separator: str) -> list[Cell] | str:
     marked = [
         raw.startswith('"') for raw in re.findall(f'(?:^|{separator})[ ]*("(?:[^"]|"")*+"|[^{separator}]*)', line)
     ]
-    if len(marked) != len(values):  # what both read differently is kept as it stands
+    if len(marked) != len(values):  # the two readings differ, so every value is kept as it stands
         marked = [True] * len(values)
     return [Cell(value if quoted else value.strip(), quoted) for value, quoted in zip(values, marked, strict=True)]
 
 
 def _end_of_value(following: Sequence[tuple[int, str]], separator: str) -> int:
-    """How many of the following lines belong to a value that was left open; 0 when that is not to be told."""
+    """Returns how many of the following lines belong to a value that was left open; 0 when that cannot be told."""
     closing = re.compile(f'[^"]*"[ ]*(?:{separator}|$)')
     opening = re.compile(f'(?:[^"]*{separator})?[ ]*"')
     for count, (_, line) in enumerate(following, start=1):

@@ -1,6 +1,7 @@
-"""What a request says of how both ends are signed in to: options to nouns, secrets from a file or a prompt.
+"""The part of a request that tells how to sign in to both sides: reads options, secret files and prompts.
 
-A row's own password goes before what the import signs in with; at the destination that means one given as new_password.
+A row's own password takes precedence over the import's way to sign in. At the destination a row's own password is one
+given as new_password.
 """
 
 from __future__ import annotations
@@ -20,48 +21,52 @@ from shared.model import Endpoint
 from shared.model.sign_in import BY_ADMIN, BY_ISSUER, USUAL_TEMPLATE, SignIn, Way
 from shared.oauth.opening import open_issuer
 
-#: What a secret file may hold: a key in JSON at most.
+#: Longest content of a secret file, in bytes. The longest secret is a key in JSON.
 _MOST_BYTES: Final = 64 * 1024
-#: Rows named in one sentence.
+#: Number of rows named in one sentence.
 _NAMED: Final = 10
 _JSON_WAYS: Final = frozenset({Way.GOOGLE, Way.MICROSOFT})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignInAsked:
-    """How one side is signed in to."""
+    """The way to sign in to one side, and its secret."""
 
-    #: Without secrets.
+    #: How to sign in; holds no secret.
     sign_in: SignIn = SignIn()
     #: The administrator's password, the token or the key; empty when there is none.
     secret: Secret = Secret("")
 
     @property
     def by_rows(self) -> bool:
-        """Whether only the rows' own passwords let in."""
+        """Tells whether each row signs in with a password or token of its own."""
         return self.sign_in.way in (Way.PASSWORD, Way.TOKEN) and not self.secret
 
     def own(self, side: str, row: Row) -> Secret | None:
-        """What this row signs in with by itself; None: as the import does."""
+        """Returns the row's own secret; None if the row signs in as the import does."""
         if side == "source":
             return row.password or None
         return row.new_password or None if self.by_rows or row.own_new_password else None
 
     def of(self, side: str, row: Row) -> tuple[SignIn, Secret]:
-        """How this row is signed in to, and what is shown."""
+        """Returns how this row signs in, and its secret."""
         own = self.own(side, row)
         return (self.sign_in.own, own) if own else (self.sign_in, self.secret)
 
 
 def own_sign_in(sign_in: SignIn) -> SignIn:
-    """How a row with a password of its own signs in: with it, or where the import goes by tokens that were given, with
-    its own token."""
+    """Returns how a row with a secret of its own signs in.
+
+    It uses its password, or its token if the import signs in by tokens that the operator gives.
+    """
     return sign_in if sign_in.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
 
 
 def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAsked:
-    """From ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's). Raises
-    `UsageError`; asks nobody."""
+    """Reads ``--source-auth``, ``--source-admin`` and ``--source-password-file`` (or the destination's).
+
+    Raises `UsageError`. Does not prompt.
+    """
     sign_in = named_sign_in(side, text, admin)
     return SignInAsked(
         sign_in=sign_in, secret=read_secret(side, sign_in.way, secret_file) if secret_file else Secret("")
@@ -69,7 +74,7 @@ def read_sign_in(side: str, text: str, admin: str, secret_file: str) -> SignInAs
 
 
 def named_sign_in(side: str, text: str, admin: str) -> SignIn:
-    """The same without its secret. Raises `UsageError`."""
+    """Reads the way to sign in, without its secret. Raises `UsageError`."""
     name, _, detail = (text or (Way.MASTER if admin else Way.PASSWORD)).partition(":")
     option = f"--{side}-auth"
     try:
@@ -101,7 +106,7 @@ def _detail(option: str, way: Way, detail: str) -> str:
 
 
 def read_secret(side: str, way: Way, path: str) -> Secret:
-    """From the file of ``--source-password-file`` (or the destination's). Raises `UsageError`."""
+    """Reads the file of ``--source-password-file`` (or the destination's). Raises `UsageError`."""
     option = f"--{side}-password-file"
     if way is Way.COMMAND:
         raise UsageError(f"{option}: a token command needs none; it may read its own secret")
@@ -118,7 +123,7 @@ def read_secret(side: str, way: Way, path: str) -> Secret:
 
 
 def secret_of(way: Way, text: str) -> Secret:
-    """The administrator's password, the token or the key. Raises `UsageError`, which does not name it."""
+    """Checks the administrator's password, the token or the key. Raises `UsageError`, whose text does not hold it."""
     text = text.strip() if way in _JSON_WAYS else text.removesuffix("\n").removesuffix("\r")
     if not 0 < len(text) <= _MOST_BYTES or (way not in _JSON_WAYS and not text.isprintable()):
         raise UsageError("the secret is empty, or holds more than one line")
@@ -128,8 +133,10 @@ def secret_of(way: Way, text: str) -> Secret:
 def complete(
     side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row], *, promised: bool = False
 ) -> SignInAsked:
-    """With the secret that is still wanted, asked for on the terminal; checked as far as that needs no server.
-    `promised`: passwords that are missing will be made. Raises `UsageError`."""
+    """Prompts for the secret if one is missing, and checks it as far as that needs no server.
+
+    `promised` tells that missing passwords will be generated. Raises `UsageError`.
+    """
     named = lacking(side, asked, rows)
     if not named or (promised and asked.by_rows):
         return asked
@@ -145,13 +152,13 @@ def complete(
 
 
 def lacking(side: str, asked: SignInAsked, rows: Sequence[Row]) -> str:
-    """The first lines that give no password of their own; "" when each does."""
+    """Lists the first rows that give no password of their own; "" when each does."""
     lines = [str(row.line) for row in rows if asked.own(side, row) is None]
     return ", ".join(lines[:_NAMED]) + (" …" if lines[_NAMED:] else "")
 
 
 def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[Way], Secret]) -> Secret:
-    """What `read` gives for the way in which this side is signed in to, in place of its secret. Raises `UsageError`."""
+    """Returns the new secret of this side: what `read` gives for its way to sign in. Raises `UsageError`."""
     way = asked.sign_in.way
     if asked.by_rows or way is Way.COMMAND:
         whose = "a token command" if way is Way.COMMAND else "each mailbox's own password"
@@ -162,7 +169,7 @@ def renewed(side: str, endpoint: Endpoint, asked: SignInAsked, read: Callable[[W
 
 
 def _opens(side: str, endpoint: Endpoint, asked: SignInAsked) -> None:
-    """Whether tokens can be had with it, as far as that needs no server. Raises `UsageError`."""
+    """Checks whether the secret can get tokens, as far as that needs no server. Raises `UsageError`."""
     way = asked.sign_in.way
     if way not in BY_ISSUER:
         return

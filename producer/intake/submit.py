@@ -1,11 +1,14 @@
-"""Writes a request down and sets it going. Order matters, and every step may be repeated after any crash:
+"""Stores a request and starts it. The order matters, and every step may be repeated after any crash.
 
-1. the import and its mailboxes: nothing is served yet, since the import is only *opening*;
-2. their credentials, sealed: the store has a place for them only once the import is there;
-3. `submit`: from here on it runs, and workers find everything that they need;
-4. the doorbells. When this one is lost, the coordinator rings.
+1. Write the import and its mailboxes. No worker serves them yet, since the import is only *opening*.
 
-Killed in between, it stands in state "opening" and the same command goes on.
+2. Write their sealed credentials. The store accepts them only once the import exists.
+
+3. `submit`: from here on the import runs, and workers find everything that they need.
+
+4. Send the jobs. If they are lost, the coordinator sends them again.
+
+A crash in between leaves the import in state "opening", and the same command completes it.
 """
 
 from __future__ import annotations
@@ -26,17 +29,17 @@ from shared.model import BY_ROW, Account, Endpoint, Import, Mailbox, Options, Pr
 from shared.model.binding import bound_to
 from shared.store import Store
 
-#: Rings once for this unit of this import.
+#: Sends one job for this unit of this import.
 Ring = Callable[[Unit, str], None]
-#: Doorbells rung at once; the coordinator rings for the rest as lanes get free.
+#: Number of jobs sent at once; the coordinator sends the rest as lanes become free.
 _FIRST_BELLS = 64
-#: Mailboxes whose credentials are sealed in one call.
+#: Number of mailboxes whose credentials are sealed in one call.
 _PART = 500
 _NAME_LENGTH = 120
 
 
 def import_name(given: str, manifest: str) -> str:
-    """What the import is called: what was given, else the file's name without its ending. Raises `UsageError`."""
+    """Returns the import's name: the given one, else the file's name without its extension. Raises `UsageError`."""
     name = (given or PurePath(manifest).stem).strip()
     if not name or len(name) > _NAME_LENGTH or not name.isprintable():
         raise UsageError(f"--name: must be 1 to {_NAME_LENGTH} printable characters")
@@ -46,7 +49,10 @@ def import_name(given: str, manifest: str) -> str:
 def prepare_import(
     rows: Sequence[Row], source: Endpoint, destination: Endpoint, options: Options, name: str
 ) -> tuple[Import, tuple[Mailbox, ...]]:
-    """The request as nouns. The same name and servers give the same ids, so that running it again goes on."""
+    """Turns the request into an import and its mailboxes.
+
+    The same name and servers give the same ids, so that a second run continues the first.
+    """
     request = Import(
         import_id=import_id(name, source, destination),
         name=name,
@@ -58,7 +64,7 @@ def prepare_import(
 
 
 def _mailbox(request: Import, row: Row) -> Mailbox:
-    # That of all stays that of all however a row writes it: then its CA file or fingerprint counts.
+    # A row that repeats the URL of the import's source uses that source, with its CA file or fingerprint.
     elsewhere = row.server is not None and row.server.url != request.source.url
     source = row.server if row.server and elsewhere else request.source
     return Mailbox(
@@ -86,18 +92,21 @@ def submit(
     hold: bool = False,
     hours: Hours | None = None,
 ) -> int:
-    """Opens (or opens again) the import; returns how many mailboxes were queued. `most`: connections that a person set for
-    all servers, by scope; what a provider is known to allow may be less. `accounts_secret`: that of
-    `request.options.accounts`. `sign_ins`: by side, how and with what rows sign in that have no password of their own. `hold`:
-    only written down; it stands in state "opening", and nothing of it is served before `set_going`. `hours`: when it may work; None
-    leaves what was said before."""
+    """Opens the import, or opens it again. Returns how many mailboxes were queued.
+
+    - `most`: connections that the operator set for all servers, by scope; a provider's preset may lower them.
+    - `accounts_secret`: the secret of `request.options.accounts`.
+    - `sign_ins`: by side, how rows without a password of their own sign in.
+    - `hold`: only stores the import, in state "opening"; no worker serves it before `set_going`.
+    - `hours`: when it may work; None keeps the hours that were set before.
+    """
     sources = {request.source, *(mailbox.source.endpoint for mailbox in mailboxes)} - {BY_ROW}
     store.set_usual(catalogue().usual_limits(sources, request.destination, most or {}))
     queued = store.open_import(_going_on(store, request), mailboxes, retention_days)
     if hours:
         set_hours(store, request.import_id, hours, now())
     if request.options.accounts:
-        # Bound to the service that it is for: who can write to the store cannot name a program for workers to run.
+        # The secret is bound to its service: whoever can write to the store cannot name a program for workers to run.
         what = Credentials(login=request.options.accounts, password=accounts_secret or Secret(""))
         sealed = vault.seal(request.import_id, "accounts", what)
         store.seal(request.import_id, {(request.import_id, "accounts"): sealed})
@@ -123,8 +132,10 @@ def submit(
 
 
 def _going_on(store: Store, request: Import) -> Import:
-    """A pass that is under way is verified in the way that was asked for when it began, unless another is asked for now: the
-    command that goes on with what `verify` began is `import`."""
+    """Keeps the way of verification of a pass that is under way, unless the request names another one.
+
+    A pass that `verify` began is continued by the command `import`, which must not change it.
+    """
     known = store.import_(request.import_id)
     if known is None or known.state is ImportState.FINISHED or request.options.verify != Options().verify:
         return request
@@ -132,13 +143,16 @@ def _going_on(store: Store, request: Import) -> Import:
 
 
 def set_going(store: Store, ring: Ring, import_id_: str) -> None:
-    """What was written down runs from here on."""
+    """Starts an import that was stored."""
     store.submit(import_id_)
     ring_some(store, ring, import_id_)
 
 
 def set_hours(store: Store, import_id_: str, hours: Hours, at: float) -> None:
-    """When it may work, from `at` on (seconds since the epoch). The coordinator goes on from there."""
+    """Sets the hours in which the import may work, from `at` on (seconds since the epoch).
+
+    The coordinator moves the time window on from there.
+    """
     if hours == ALWAYS:
         store.set_window(import_id_, "")
         return
@@ -147,7 +161,7 @@ def set_hours(store: Store, import_id_: str, hours: Hours, at: float) -> None:
 
 
 def ring_some(store: Store, ring: Ring, import_id_: str) -> None:
-    """Doorbells for what is ready now, so that nobody waits for the coordinator's next turn."""
+    """Sends jobs for the units that are ready now, so that they do not wait for the coordinator's next tick."""
     for unit in store.ready_units(_FIRST_BELLS):
         ring(unit, import_id_)
 
@@ -158,7 +172,7 @@ def _sealed(
     sealed, bound = {}, bound_to(request, mailbox)
     for side, asked in sides.items():
         own = asked.own(side, row)
-        # Of an account that is to be made the password is needed, whoever signs in to it.
+        # An account that is to be created needs its password, whichever way the import signs in to it.
         spare = row.new_password if request.options.accounts and side == "destination" else Secret("")
         login = mailbox.source.login if side == "source" else mailbox.destination.login
         credentials = Credentials(login=login, password=own or spare, own=own is not None)

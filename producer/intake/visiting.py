@@ -1,4 +1,4 @@
-"""Signing in before an import is there, by the same rules as it will: what is known of logins is kept in this process."""
+"""Signs in before an import exists, by the same rules as the import; the state of logins is kept in this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.store.memory_sign_ins import SignInBook
 
 
 def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> Visitor:
-    """Who comes for this row."""
+    """Returns the visitor that signs in for this row."""
     sign_in, secret = asked.of(side, row)
     return Visitor(
         import_id="",
@@ -30,7 +30,7 @@ def visitor_of(side: str, endpoint: Endpoint, row: Row, asked: SignInAsked) -> V
 
 
 def admission(connect_timeout_seconds: float, command_timeout_seconds: float) -> Admission:
-    """Lets visitors in, as an import does. Thread-safe."""
+    """Returns an `Admission` with the rules of an import and a state of its own. Thread-safe."""
     book = SignInBook(lambda: int(time.monotonic() * 1000))
     vault = Vault([Fernet.generate_key()])
     patience = connect_timeout_seconds + command_timeout_seconds

@@ -1,4 +1,7 @@
-"""What to import, as a person says it: moments, sizes, special folders, the folder map. Pure; every fault at once."""
+"""Reads what to import as the operator wrote it: moments, sizes, special folders, the folder map.
+
+Pure; reports every fault at once.
+"""
 
 from __future__ import annotations
 
@@ -19,39 +22,39 @@ from shared.model import Endpoint
 
 _SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))? ?([kmgt]?)(i?)b?", re.IGNORECASE)
 _POWERS: Final = ("", "k", "m", "g", "t")
-#: What `--skip-special` takes, beside the words of `special_use.SPOKEN`.
+#: Values of `--skip-special`, beside the words of `special_use.SPOKEN`.
 USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
-#: What `--shared-folders` takes.
+#: Values of `--shared-folders`.
 SHARED_FOLDERS: Final = ("leave", "copy")
-#: Longest `--into`, in octets as sent: there must be room for names below it.
+#: Longest `--into`, in octets as sent; names below it need room.
 _INTO_OCTETS: Final = 120
 _MAP_ROWS: Final = 20_000
 _HEADERS: Final = (("old", "new"), ("source", "destination"), ("from", "to"), ("old_folder", "new_folder"))
-#: INTERNALDATE is kept from here on, and until there (`shared.dates`).
+#: First and last year in which INTERNALDATE is kept (`shared.dates`).
 _YEARS: Final = (1970, 2037)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Wanted:
-    """As given on the command line; "" and False for what was not."""
+    """The options as given on the command line; "" and False for those not given."""
 
-    #: Uses, comma between them.
+    #: Special uses, separated by commas.
     skip_special: str = ""
     #: "leave" or "copy": see `shared.model.Options`.
     shared_folders: str = "leave"
-    #: The destination's folder for everything.
+    #: The destination's folder that receives everything.
     into: str = ""
-    #: The folder map's name, for messages.
+    #: The folder map's file name, for messages.
     folder_map: str = ""
-    #: Its content; None when it could not be read.
+    #: The folder map's content; None when it could not be read.
     folder_map_content: bytes | None = None
     #: A date, or a date and time.
     since: str = ""
-    #: The same.
+    #: A date, or a date and time.
     before: str = ""
     #: A size, e.g. 10MB.
     larger: str = ""
-    #: The same.
+    #: A size, e.g. 1GiB.
     smaller: str = ""
     #: See `shared.model.Options`.
     unseen: bool = False
@@ -66,7 +69,10 @@ class Wanted:
 
 
 def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
-    """The fields of `shared.model.Options`, for mail from these servers. Raises `UsageError` with every fault, a line each."""
+    """Returns the fields of `shared.model.Options` for mail from these servers.
+
+    Raises `UsageError` with every fault, a line each.
+    """
     faults: list[str] = []
 
     def taken(name: str, read: Any, *arguments: object) -> Any:
@@ -111,8 +117,10 @@ def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
 
 
 def read_moment(text: str) -> int | None:
-    """Seconds since the epoch of ``2024-02-01``, ``2024-02-01 12:00`` or ``2024-02-01T12:00+03:00``; without a zone it
-    is UTC. Raises `UsageError`."""
+    """Returns the seconds since the epoch of ``2024-02-01``, ``2024-02-01 12:00`` or ``2024-02-01T12:00+03:00``.
+
+    A moment without a zone is UTC. Raises `UsageError`.
+    """
     if not text:
         return None
     try:
@@ -125,7 +133,7 @@ def read_moment(text: str) -> int | None:
 
 
 def read_size(text: str) -> int | None:
-    """Bytes of ``10MB``, ``1.5 GiB``, ``500k``, ``1234``. Raises `UsageError`."""
+    """Returns the bytes of ``10MB``, ``1.5 GiB``, ``500k`` or ``1234``. Raises `UsageError`."""
     if not text:
         return None
     found = _SIZE.fullmatch(text.strip())
@@ -136,7 +144,7 @@ def read_size(text: str) -> int | None:
 
 
 def read_uses(text: str) -> tuple[str, ...]:
-    """Special uses, in our words, each once. Raises `UsageError`."""
+    """Returns special uses in mailhaul's own words, each once. Raises `UsageError`."""
     words = [word.strip().lower() for word in text.split(",") if word.strip()]
     uses = tuple(dict.fromkeys(special_use.SPOKEN.get(word, word) for word in words))
     if unknown := [use for use in uses if use not in USES]:
@@ -145,7 +153,7 @@ def read_uses(text: str) -> tuple[str, ...]:
 
 
 def read_into(text: str) -> str:
-    """A folder below which everything goes. Raises `UsageError`."""
+    """Returns the folder below which everything goes. Raises `UsageError`."""
     if not text:
         return ""
     name = text.strip("/")
@@ -159,7 +167,10 @@ def read_into(text: str) -> str:
 
 
 def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
-    """Old and new names of two columns, with a header or without. Raises `UsageError` with every faulty line."""
+    """Returns pairs of old and new names from two columns, with a header or without.
+
+    Raises `UsageError` with every faulty line.
+    """
     try:
         sheet = read_sheet(content, max_rows=_MAP_ROWS)
     except ManifestInvalid as error:
@@ -197,7 +208,7 @@ def read_folder_map(content: bytes) -> tuple[tuple[str, str], ...]:
 
 
 def unmatched(folder_map: Sequence[tuple[str, str]], shown: Sequence[str]) -> list[str]:
-    """Old names that none of these folders has, as displayed: a typing error, as a rule."""
+    """Returns the old names that none of the folders has, as displayed; such a name is usually a typing error."""
     known = {spelled(name) for name in shown}
     return [old for old, _ in folder_map if spelled(old) not in known]
 

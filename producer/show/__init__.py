@@ -1,4 +1,4 @@
-"""What an import looks like: lines for a terminal (`lines`, `live`), one JSON document (`document`), files (`report`).
+"""Presents an import: lines for a terminal (`lines`, `live`), one JSON document (`document`), files (`report`).
 
 Only `live` and `report` write anywhere; the others make text of what the store holds.
 """

@@ -1,4 +1,4 @@
-"""The audit log as lines: a table for a terminal, CSV for a spreadsheet, JSON lines for a program. Pure."""
+"""Prints the audit log: a table for a terminal, CSV for a spreadsheet, JSON lines for a program. Pure."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from typing import Any, Final
 from producer.show.report import safe_cell
 from shared.logs import clean
 
-#: Columns of the CSV; what an act has beside them is in `detail`, as JSON.
+#: Columns of the CSV. `detail` holds the other fields of an act as JSON.
 COLUMNS: Final = ("time", "id", "who", "from", "what", "import_id", "detail")
 _OWN: Final = ("from", "import_id")
 
 
 def csv_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """With a header. Names and logins come from people: none is a formula to a spreadsheet."""
+    """Yields CSV lines with a header.
+
+    Names and logins come from people, so each cell is made safe: a spreadsheet takes none for a formula.
+    """
     yield _row(COLUMNS)
     for entry in entries:
         detail = entry["detail"]
@@ -28,13 +31,13 @@ def csv_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def json_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """One document an entry, as the API tells them."""
+    """Yields one JSON document for each entry, as the API gives them."""
     for entry in entries:
         yield json.dumps(entry, ensure_ascii=False) + "\n"
 
 
 def table_lines(entries: Iterable[Mapping[str, Any]]) -> Iterator[str]:
-    """A line an entry, for people; without line ends."""
+    """Yields one line for each entry, for people; without line ends."""
     for entry in entries:
         detail = entry["detail"]
         about = [f"{name}={value}" for name, value in _rest(detail).items() if value not in ("", None, False)]

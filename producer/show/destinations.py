@@ -1,4 +1,4 @@
-"""Where each mailbox goes, in words, before anything is copied. Pure."""
+"""Tells in words where each mailbox goes, before anything is copied. Pure."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from producer.intake.manifest import Row
 from shared.logs import clean
 
-#: Rows that are named one by one.
+#: Number of rows that are named one by one.
 _NAMED = 10
 
 
 def destination_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """The destination of the first rows, and how many logins were assumed to be the same since the row gives none."""
+    """Yields the destination of the first rows, and how many rows give no login, so that the same login is assumed."""
     for row in rows[:_NAMED]:
         yield f"  {clean(row.login)} → {clean(row.new_login)}{'' if row.own_new_login else ' (the same login)'}"
     if len(rows) > _NAMED:

@@ -1,4 +1,4 @@
-"""An import as one JSON document: totals, mailboxes, folders, errors. Counts add up at every level."""
+"""Presents an import as one JSON document: totals, mailboxes, folders, errors. Counts add up at every level."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from shared.store import Store
 
 
 def counts(tally: Tally) -> dict[str, int]:
-    """copied + already_present + skipped + refused + vanished + failed + withheld + pending = messages."""
+    """Returns the counts of a tally.
+
+    copied + already_present + skipped + refused + vanished + failed + withheld + pending = messages.
+    """
     return {
         "messages": tally.messages,
         "bytes": tally.size_bytes,
@@ -36,8 +39,11 @@ def counts(tally: Tally) -> dict[str, int]:
 
 
 def since(tally: Tally, before: Tally) -> dict[str, int]:
-    """What this run did. An outcome that was taken back meanwhile, by a retry or with a folder that was planned anew, was one
-    of an earlier run: so nothing is ever below zero."""
+    """Returns what this run did.
+
+    A retry, or a folder that was planned again, may take outcomes of an earlier run back meanwhile. The sums ever
+    counted are compared, so nothing is below zero.
+    """
     return {
         **{outcome.value: tally.ever.get(outcome, 0) - before.ever.get(outcome, 0) for outcome in Outcome},
         "done_bytes": tally.ever_bytes - before.ever_bytes,
@@ -45,7 +51,7 @@ def since(tally: Tally, before: Tally) -> dict[str, int]:
 
 
 def import_fields(progress: Progress) -> dict[str, Any]:
-    """The import itself, without its mailboxes."""
+    """Returns the fields of the import itself, without its mailboxes."""
     request = progress.request
     return {
         **header(request),
@@ -69,7 +75,7 @@ def import_fields(progress: Progress) -> dict[str, Any]:
 
 
 def header(request: Import) -> dict[str, Any]:
-    """What is known of an import without counting."""
+    """Returns the fields of an import that need no counting."""
     return {
         "id": request.import_id,
         "name": request.name,
@@ -90,7 +96,7 @@ def header(request: Import) -> dict[str, Any]:
 
 
 def wanted(options: Options) -> dict[str, Any]:
-    """What was asked for of folders and messages beside include and exclude; nothing of what was not."""
+    """Returns what the operator chose of folders and messages beside include and exclude; defaults are left out."""
     names = (
         "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
         "not_deleted", "newest_first", "gmail_labels",
@@ -100,7 +106,7 @@ def wanted(options: Options) -> dict[str, Any]:
 
 
 def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
-    """One mailbox with its folders."""
+    """Returns the fields of a mailbox with its folders."""
     folders = [folder_fields(folder, own) for folder, own in store.folders(mailbox.mailbox_id)]
     return {
         "id": mailbox.mailbox_id,
@@ -126,7 +132,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
 
 
 def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
-    """One folder."""
+    """Returns the fields of a folder."""
     return {
         "folder": folder.display,
         "destination": decode_name(folder.destination_name),
@@ -140,7 +146,7 @@ def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
 
 
 def failure_fields(failure: Failure | None, import_id: str) -> dict[str, Any] | None:
-    """Why a mailbox does not go on."""
+    """Returns the reason why a mailbox does not go on; None without one."""
     if failure is None:
         return None
     return {
@@ -156,7 +162,7 @@ def failure_fields(failure: Failure | None, import_id: str) -> dict[str, Any] | 
 
 
 def error_fields(groups: Iterable[ErrorGroup]) -> list[dict[str, Any]]:
-    """Errors by kind."""
+    """Returns the errors by kind."""
     return [asdict(group) for group in groups]
 
 
@@ -168,7 +174,7 @@ def whole(
     exit_code: int | None,
     before: Tally | None = None,
 ) -> dict[str, Any]:
-    """All of it."""
+    """Returns the whole document."""
     fields = import_fields(progress)
     if before is not None:
         fields["this_run"] = since(progress.tally, before)

@@ -1,4 +1,4 @@
-"""Text for a terminal or a log: one line of progress, the summary, the errors. Pure."""
+"""Makes text for a terminal or a log: one line of progress, the summary, the errors. Pure."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
 from shared.model import Mailbox, Tally
 
-#: Mailboxes named under one kind of error, unless all are asked for.
+#: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
 
 
 def spoken_mailboxes(number: int) -> str:
-    """So many mailboxes, in words."""
+    """Words a number of mailboxes."""
     return f"{number:,} mailbox{'es' if number != 1 else ''}"
 
 
 def percent(share: float | None) -> str:
-    """Never "100%" before it is."""
+    """Words a share as a percentage; it is never "100%" before the share is 1."""
     return "?" if share is None else f"{int(share * 1000) / 10:.1f}%" if share < 1 else "100%"
 
 
 def eta(progress: Progress) -> str:
-    """How long still, in words."""
+    """Words the time left."""
     if progress.finished:
         return "finished"
     if progress.eta_range is None:
@@ -40,12 +40,12 @@ def eta(progress: Progress) -> str:
 
 
 def time_left(progress: Progress) -> list[str]:
-    """How long still; nothing while a cause stands there why nothing moves."""
+    """Words the time left; returns nothing while an outage explains why nothing moves."""
     return [] if progress.outage and progress.eta_range is None else [eta(progress)]
 
 
 def lost_worker(progress: Progress) -> str:
-    """What waits for a worker that is silent, in words; "" when nothing does."""
+    """Words what waits for a silent worker's lease to expire; "" when nothing does."""
     stranded = progress.stranded
     if not stranded.units or progress.outage:
         return ""
@@ -55,7 +55,7 @@ def lost_worker(progress: Progress) -> str:
 
 
 def progress_line(progress: Progress) -> str:
-    """Everything in one line."""
+    """Returns all progress in one line."""
     tally = progress.tally
     parts = [f"{progress.word}: {percent(progress.share)}"]
     if not progress.finished:
@@ -79,7 +79,10 @@ def progress_line(progress: Progress) -> str:
 
 
 def known_part(progress: Progress) -> list[str]:
-    """Messages and bytes, of what is counted so far: where mailboxes are still to be counted, this is not the import."""
+    """Words the messages and bytes counted so far.
+
+    They are not the whole import while mailboxes are still to be counted.
+    """
     tally, counting = progress.tally, "" if progress.counted else " counted so far"
     if not tally.messages:
         return [] if progress.finished else ["no message counted yet"]
@@ -87,7 +90,7 @@ def known_part(progress: Progress) -> list[str]:
     return [said, f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"]
 
 
-#: How a mailbox's state is drawn in a bar of text, in the order of the bar.
+#: Sign of each mailbox state in a bar of text, in the order of the bar.
 BAR: Final = {
     MailboxState.COMPLETE: "#", MailboxState.VERIFYING: "=", MailboxState.COPYING: ">", MailboxState.PLANNING: "-",
     MailboxState.QUEUED: ".", MailboxState.PARKED: "!", MailboxState.CANCELLED: "x",
@@ -95,7 +98,7 @@ BAR: Final = {
 
 
 def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[MailboxState, int]]:
-    """A bar of so many cells cut by state: at least one for each state that occurs, and the others by their share."""
+    """Divides a bar of `width` cells by state: at least one cell for each state that occurs, the others by share."""
     there = [(state, mailboxes.get(state, 0)) for state in BAR if mailboxes.get(state)]
     total, free = sum(number for _, number in there), max(0, width - len(there))
     found = {state: 1 + number * free // total for state, number in there}
@@ -106,14 +109,17 @@ def cells(mailboxes: Mapping[MailboxState, int], width: int) -> list[tuple[Mailb
 
 
 def state_bar(mailboxes: Mapping[MailboxState, int], width: int = 40) -> str:
-    """The bar with what its signs mean: "[####>>..] # 4 complete, > 2 copying, . 2 queued"."""
+    """Returns the bar with its legend: "[####>>..] # 4 complete, > 2 copying, . 2 queued"."""
     bar = "".join(BAR[state] * count for state, count in cells(mailboxes, width))
     legend = ", ".join(f"{BAR[state]} {mailboxes[state]:,} {state}" for state in BAR if mailboxes.get(state))
     return f"[{bar}] {legend}"
 
 
 def mailbox_words(progress: Progress) -> list[str]:
-    """How many do not go on: those that are full, which will, apart from those that wait for a person."""
+    """Words how many mailboxes do not go on.
+
+    Full ones, which go on by themselves, are counted apart from those that wait for the operator.
+    """
     full_ones = sum(wait.mailboxes for wait in progress.waits if wait.what == "room")
     counts = {
         "full": full_ones,
@@ -124,7 +130,7 @@ def mailbox_words(progress: Progress) -> list[str]:
 
 
 def outcome_words(tally: Tally) -> str:
-    """Every outcome that occurred, in words; they add up to the messages."""
+    """Words every outcome that occurred; they add up to the messages."""
     names = {
         "copied": tally[Outcome.COPIED],
         "already there": tally[Outcome.ALREADY_PRESENT],
@@ -140,7 +146,7 @@ def outcome_words(tally: Tally) -> str:
 
 
 def summary(progress: Progress, copied_now: int | None, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
-    """What is printed at the end; `copied_now` is None for one who only watched."""
+    """Yields the lines printed at the end; `copied_now` is None for a command that only watched."""
     tally, request = progress.tally, progress.request
     states = ", ".join(f"{n} {state}" for state, n in progress.mailboxes.items() if n)
     yield f"import {clean(request.name)} ({request.import_id[:8]}): {progress.word} after {spoken_duration(seconds)}"
@@ -163,13 +169,13 @@ def summary(progress: Progress, copied_now: int | None, seconds: float, groups: 
 
 
 def quiet_summary(progress: Progress, seconds: float, groups: Sequence[ErrorGroup]) -> Iterator[str]:
-    """The errors and one line: what is printed at the end for who asked for no more."""
+    """Yields the errors and one line, for an operator who asked for no more (``--quiet``)."""
     yield from error_lines([group for group in groups if group.code not in HARMLESS])
     yield next(summary(progress, None, seconds, ()))
 
 
 def difference_lines(tally: Tally) -> Iterator[str]:
-    """How copies differ from their originals: what is wrong first, then what is harmless."""
+    """Yields how copies differ from their originals: faults first, then harmless differences."""
     if tally.altered:
         are = "messages at the destination are" if tally.altered > 1 else "message at the destination is"
         yield f"{tally.altered:,} {are} not what was copied (failures.csv of the report)"
@@ -184,7 +190,7 @@ def _messages(number: int) -> str:
 
 
 def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iterator[str]:
-    """Each kind of trouble: what happened, to whom, what the server said, what to do."""
+    """Yields each kind of trouble: what happened, to which mailboxes, what the server said, what to do."""
     for group in groups:
         times = len(group.sufferers)
         where = f", at {group.server}" if group.server else ""
@@ -204,14 +210,14 @@ def error_lines(groups: Iterable[ErrorGroup], *, everyone: bool = False) -> Iter
 
 
 def withheld(tally: Tally) -> str:
-    """How many messages the source counts and does not show, in words; "" for none."""
+    """Words how many messages the source counts and does not show; "" for none."""
     return (
         f"the source shows {tally.messages - tally.withheld:,} of {tally.messages:,} messages" if tally.withheld else ""
     )
 
 
 def times_of(who: Sufferer) -> str:
-    """Since when it is so and when it is tried next, or since when it is over; "" where neither is known."""
+    """Words since when the trouble lasts and when the next try is, or since when it is over; "" if neither is known."""
     if who.over_at:
         return f"over since {moment(who.over_at)}"
     then = next_try(who.next_at) if who.next_at else ""
@@ -219,12 +225,12 @@ def times_of(who: Sufferer) -> str:
 
 
 def folders_not_read(number: int) -> str:
-    """How many folders cannot be read at the source, in words; "" for none."""
+    """Words how many folders cannot be read at the source; "" for none."""
     return f"{number:,} folder{'s' if number != 1 else ''} cannot be read at the source" if number else ""
 
 
 def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
-    """The line of one mailbox in a table of few."""
+    """Returns the line of one mailbox in a short table."""
     to = "" if mailbox.destination.login == mailbox.source.login else f" → {clean(mailbox.destination.login)}"
     settled = mailbox.state in SETTLED or mailbox.control is Control.RUN
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"

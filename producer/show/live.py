@@ -1,4 +1,7 @@
-"""Progress while one waits: bars on a terminal, a line every few seconds elsewhere. Always on standard error."""
+"""Shows progress while a command runs: bars on a terminal, a line every few seconds elsewhere.
+
+It writes to standard error only.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
-#: Between two plain lines.
+#: Seconds between two plain lines.
 PLAIN_SECONDS = 5.0
-#: The same line again only after this.
+#: Seconds after which an unchanged line is printed again.
 _SAME_SECONDS = 60.0
 _ACTIVE_SHOWN = 8
 #: Width of a bar.
@@ -39,7 +42,7 @@ Rows = Sequence[tuple[Mailbox, Tally]]
 
 
 class Display(Protocol):
-    """Shows progress between `with` and its end."""
+    """A display that shows progress between `with` and its end."""
 
     def __enter__(self) -> Self: ...
 
@@ -48,14 +51,14 @@ class Display(Protocol):
     ) -> None: ...
 
     def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
-        """What is known now; called as often as one likes."""
+        """Shows the current state; may be called at any rate."""
 
     def say(self, sentence: str) -> None:
-        """A line that stays."""
+        """Prints a line that stays."""
 
 
 def display(stream: TextIO | None = None, *, quiet: bool = False) -> Display:
-    """The one that fits the stream (standard error); with `quiet` it shows trouble alone."""
+    """Returns the display that fits the stream (standard error by default); with `quiet` it shows trouble only."""
     stream = stream or sys.stderr
     if quiet:
         return PlainDisplay(stream, quiet=True)
@@ -63,10 +66,10 @@ def display(stream: TextIO | None = None, *, quiet: bool = False) -> Display:
 
 
 class PlainDisplay:
-    """One line every few seconds, each kind of trouble once, and whatever is said."""
+    """Prints one line every few seconds, each kind of trouble once, and sentences as they come."""
 
     def __init__(self, stream: TextIO, seconds: float = PLAIN_SECONDS, *, quiet: bool = False) -> None:
-        """`quiet`: no lines of progress, and nothing harmless."""
+        """Sets up the display; with `quiet` it prints neither progress nor harmless differences."""
         self._stream, self._seconds, self._quiet = stream, seconds, quiet
         self._due = time.monotonic() + seconds
         self._last, self._last_at = "", 0.0
@@ -77,10 +80,10 @@ class PlainDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing to take back."""
+        """Does nothing: printed lines stay."""
 
     def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
-        """A line when it is time for one."""
+        """Prints a line when one is due."""
         now = time.monotonic()
         if now < self._due:
             return
@@ -93,7 +96,7 @@ class PlainDisplay:
             if text not in self._waits:
                 self._waits.add(text)
                 self.say(text)
-        # What is tried again by itself, and a server that does not answer, must not wait for the summary.
+        # Trouble that is tried again by itself, and a server that does not answer, must not wait for the summary.
         groups = [group for group in groups if not (self._quiet and group.code in HARMLESS)]
         fresh = [group for group in groups if (group.code, group.server, group.sentence) not in self._told]
         self._told |= {(group.code, group.server, group.sentence) for group in fresh}
@@ -101,12 +104,12 @@ class PlainDisplay:
             self.say(text)
 
     def say(self, sentence: str) -> None:
-        """A line."""
+        """Prints a line."""
         print(sentence, file=self._stream, flush=True)
 
 
 class LiveDisplay:
-    """A bar of the import and one of its mailboxes by state, rate, time left, mailboxes at work, errors by kind."""
+    """Draws bars of the import and of its mailboxes by state; shows rate, time left, mailboxes at work and errors."""
 
     def __init__(self, stream: TextIO) -> None:
         from rich.console import Console
@@ -123,11 +126,11 @@ class LiveDisplay:
         self._live.stop()
 
     def say(self, sentence: str) -> None:
-        """A line above the bars."""
+        """Prints a line above the bars."""
         self._console.print(sentence, markup=False, highlight=False)
 
     def show(self, progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> None:
-        """Draws it anew."""
+        """Draws the display again."""
         self._live.update(_drawn(progress, rows, groups))
 
 

@@ -1,4 +1,4 @@
-"""Folders that are called differently at the destination, and those that are left out because they are nobody's own here."""
+"""Tells which folders get another name at the destination, and how many shared folders are left out."""
 
 from __future__ import annotations
 
@@ -12,30 +12,34 @@ from shared.logs import clean
 from shared.model import Folder, Mailbox, Tally
 from shared.store import Store
 
-#: Folders that are named at the end of an import; the report names all.
+#: Number of folders named at the end of an import; the report names all.
 _NAMED: Final = 5
-#: Of a larger import only the report says it: the folders of every mailbox would be read.
+#: Largest import for which this is printed; for a larger one it stands in the report only, since every folder is read
+#: for it.
 _MOST_MAILBOXES: Final = 1000
 
 
 def is_renamed(folder: Folder) -> bool:
-    """Whether people see another name at the destination; another separator alone is none."""
+    """Tells whether people see another name at the destination; a different separator alone does not count."""
     return any(part.startswith("called ") for part in folder.note.split("; "))
 
 
 def left_out_of(mailbox: Mailbox) -> LeftOut:
-    """What the last plan of it left out."""
+    """Returns what the mailbox's last plan left out."""
     return LeftOut(other=mailbox.other_folders, public=mailbox.public_folders)
 
 
 def renamed(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbox, Folder]]:
-    """Every folder of these that is called differently at the destination."""
+    """Yields every folder of these mailboxes that has another name at the destination."""
     for mailbox in mailboxes:
         yield from ((mailbox, folder) for folder, _ in store.folders(mailbox.mailbox_id) if is_renamed(folder))
 
 
 def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterator[str]:
-    """For the end of an import: how many folders got another name, the first of them, and how many were left out."""
+    """Yields lines for the end of an import.
+
+    They tell how many folders got another name, list the first of them, and tell how many folders were left out.
+    """
     mailboxes = [mailbox for mailbox, _ in rows]
     found = renamed(store, mailboxes) if len(mailboxes) <= _MOST_MAILBOXES else iter(())
     first = list(islice(found, _NAMED))
@@ -50,7 +54,7 @@ def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterato
 
 
 def renaming(folder: Folder) -> str:
-    """One of them: "old → new (why)"."""
+    """Words one renamed folder: "old → new (why)"."""
     called = decode_name(folder.destination_name)
     parts = [part for part in folder.note.split("; ") if not part.startswith("called ")]
     why = f" ({clean('; '.join(parts))})" if parts else ""

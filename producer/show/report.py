@@ -1,8 +1,11 @@
-"""The report as files: results.csv (a line a mailbox), failures.csv (a line a message or mailbox that is not as it should be),
-notes.csv (a line a message of which something is worth knowing, and nothing is wrong), folders.csv (a line a folder that is
-called differently at the destination), summary.json.
+"""Writes the report as files: results.csv, failures.csv, notes.csv, folders.csv and summary.json.
 
-Whoever opens them does so in a spreadsheet, and folder names, Message-IDs and servers' words come from outside: a cell
+- results.csv: a line for each mailbox.
+- failures.csv: a line for each message or mailbox with a fault.
+- notes.csv: a line for each message with a remark and without a fault.
+- folders.csv: a line for each folder that has another name at the destination.
+
+People open these files in a spreadsheet, and folder names, Message-IDs and servers' words come from outside. A cell
 that a spreadsheet would take for a formula gets an apostrophe in front.
 """
 
@@ -20,7 +23,7 @@ from shared.errors import UsageError
 from shared.model import Mailbox, Note, short
 from shared.store import Store
 
-#: What begins a formula somewhere, the full-width forms included (they are normalised on import).
+#: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
     "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
@@ -35,7 +38,7 @@ MESSAGES = (
 
 
 def safe_cell(value: object) -> str:
-    """Text that no spreadsheet runs. Our own numbers stay numbers."""
+    """Returns text that no spreadsheet runs. mailhaul's own numbers stay numbers."""
     if value is None:
         return ""
     if isinstance(value, int | float):
@@ -75,7 +78,7 @@ def _renamed(whole: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
-    """The failure of a mailbox that came to its end without some of its folders."""
+    """Returns the failure of a mailbox that came to its end without some of its folders."""
     details = [folder["note"] for folder in mailbox["folders"] if not folder["readable"]]
     group = next((group for group in whole["errors"] if group["code"] == "unreadable_folder"), None)
     if not details or group is None:
@@ -84,7 +87,7 @@ def _not_read(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str,
 
 
 def _withheld(whole: Mapping[str, Any], mailbox: Mapping[str, Any]) -> dict[str, str]:
-    """The failure of a mailbox of which the source shows less than it counts."""
+    """Returns the failure of a mailbox whose source shows fewer messages than it counts."""
     details = [f"{folder['folder']}: {folder['shown']}" for folder in mailbox["folders"] if folder["shown"]]
     group = next((group for group in whole["errors"] if group["code"] == "withheld"), None)
     if not details or group is None:

@@ -1,5 +1,6 @@
-"""What is waited for, in words: until when, and why. The same on the terminal, in JSON and on the page. By this
-machine's clock and zone, where `now` is not given.
+"""Words what an import waits for: until when, and why. The terminal, the JSON and the page use the same words.
+
+Where `now` is not given, this machine's clock and zone count.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from shared.model import Mailbox, Wait
 
 _FAR_SECONDS: Final = 20 * 3600
 _NEAR_SECONDS: Final = 90
-#: What is waited for where another has the destination mailbox.
+#: Kinds of wait for a destination mailbox that another mailbox is using.
 DESTINATION_WAITS: Final = ("destination", "destination_paused")
 _WHERE: Final = {
     "source_account": "the source account",
@@ -28,7 +29,7 @@ _WHERE: Final = {
 
 
 def moment(until: float, now: float | None = None) -> str:
-    """By this machine's clock: "14:20", or "Tue 24 Nov 14:20" where that could be mistaken."""
+    """Words a moment by this machine's clock: "14:20", or "Tue 24 Nov 14:20" if it is far away."""
     return f"{datetime.fromtimestamp(until):{'%a %d %b %H:%M' if _far(until, now) else '%H:%M'}}"
 
 
@@ -37,12 +38,12 @@ def _far(until: float, now: float | None) -> bool:
 
 
 def waiting_lines(progress: Progress, now: float | None = None) -> list[str]:
-    """A line for each cause; what a person wants otherwise (a pause) goes before all of them elsewhere."""
+    """Returns a line for each cause of waiting. The caller shows the operator's own pause before these."""
     return [said(wait, now) for wait in progress.waits]
 
 
 def said(wait: Wait, now: float | None = None) -> str:
-    """One cause."""
+    """Words one cause."""
     if wait.what == "window":
         hours = read_hours(wait.why)
         when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else " for its hours"
@@ -70,12 +71,12 @@ def said(wait: Wait, now: float | None = None) -> str:
 
 
 def since(at: float, now: float | None = None) -> str:
-    """ " since 23:41"; "" where that is not known."""
+    """Words a start, with a space in front: " since 23:41"; "" where it is not known."""
     return f" since {moment(at, now)}" if at else ""
 
 
 def next_try(at: float, now: float | None = None) -> str:
-    """ "next try in 40 s", "next try at 23:42"; "" where that is not known or is just happening."""
+    """Words a next try: "next try in 40 s", "next try at 23:42", "trying again now"; "" where it is not known."""
     left = at - (time.time() if now is None else now)
     if not at or left < 1:
         return "trying again now" if at else ""
@@ -83,12 +84,12 @@ def next_try(at: float, now: float | None = None) -> str:
 
 
 def spoken_number(mailboxes: int) -> str:
-    """So many mailboxes, in words."""
+    """Words a number of mailboxes."""
     return f"{mailboxes:,} mailbox{'es' if mailboxes != 1 else ''}"
 
 
 def _destination(wait: Wait) -> str:
-    """Mailboxes whose destination another has."""
+    """Words the wait for a destination that another mailbox is using."""
     one = wait.mailboxes == 1
     who = "1 mailbox waits" if one else f"{wait.mailboxes:,} mailboxes wait"
     holder = clean(wait.why)
@@ -103,12 +104,12 @@ def _destination(wait: Wait) -> str:
 
 
 def waiting_for(mailbox: Mailbox) -> str:
-    """Who has the destination that this mailbox waits for: "waits for import pilot"; "" for nobody."""
+    """Words who has the destination that this mailbox waits for: "waits for import pilot"; "" for none."""
     return f"waits for {clean(mailbox.behind)}" if mailbox.behind else ""
 
 
 def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[str, Any]]:
-    """As JSON."""
+    """Returns the waits for JSON."""
     return [
         {
             "what": wait.what,
@@ -124,11 +125,11 @@ def wait_fields(waits: Sequence[Wait], now: float | None = None) -> list[dict[st
 
 
 def full(missing_bytes: int, again_at: float, now: float | None = None) -> str:
-    """What is known of a full mailbox: "it needs 12 MB more, next attempt at 14:20"; "" for nothing."""
+    """Words what is known of a full mailbox: "it needs 12 MB more, next attempt at 14:20"; "" for nothing."""
     missing = f"it needs {spoken_size(missing_bytes)} more" if missing_bytes else ""
     return ", ".join(filter(None, [missing, f"next attempt at {moment(again_at, now)}" if again_at else ""]))
 
 
 def room_of(mailbox: Mailbox, now: float | None = None) -> str:
-    """The same of this mailbox."""
+    """Words what is known of this mailbox's want of room, as `full` does."""
     return full(mailbox.failure.missing_bytes if mailbox.failure else 0, mailbox.again_at, now)

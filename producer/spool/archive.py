@@ -1,5 +1,7 @@
-"""What `producer.spool.shelf` is as a folder, as a ZIP that is sent while it is written: no message waits on this machine but the
-one that is being fetched."""
+"""Keeps refused messages in a ZIP that is sent while it is written; it has the contents of `producer.spool.shelf`.
+
+No message is stored on this machine except those being fetched.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +17,13 @@ from typing import Final
 
 from producer.spool.shelf import INDEX, write_rows
 
-#: Of a message, before it goes to a file of its own for as long as it is fetched.
+#: Bytes of a message that are kept in memory; a larger one goes to a temporary file while it is fetched.
 _IN_MEMORY: Final = 4 * 1024**2
 _PIECE: Final = 64 * 1024
 
 
 class _Sink(io.RawIOBase):
-    """Writes somewhere, and cannot go back there."""
+    """A stream that passes bytes on and cannot seek."""
 
     def __init__(self, put: Callable[[bytes], None]) -> None:
         self._put = put
@@ -32,7 +34,7 @@ class _Sink(io.RawIOBase):
 
     def write(self, data: object) -> int:
         piece = bytes(data)  # type: ignore[call-overload]
-        if piece and not self._broken:  # else a ZIP that is given up writes its end into the void
+        if piece and not self._broken:  # after a failure, the ZIP's closing records are dropped
             try:
                 self._put(piece)
             except BaseException:
@@ -42,7 +44,10 @@ class _Sink(io.RawIOBase):
 
 
 class Archive:
-    """Thread-safe, one message after the other. `put` gets its bytes in their order; what it raises comes out of `keep`."""
+    """A ZIP of messages. Thread-safe: it takes one message after the other.
+
+    `put` receives the bytes in their order; what it raises comes out of `keep`.
+    """
 
     def __init__(self, put: Callable[[bytes], None]) -> None:
         self._zip = zipfile.ZipFile(_Sink(put), "w", zipfile.ZIP_DEFLATED, compresslevel=1)
@@ -51,15 +56,15 @@ class Archive:
         self._guard = threading.Lock()
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
-        """Where a message belongs, by the file names of its login and folder."""
+        """Returns a message's place in the ZIP, by the file names of its login and folder."""
         return f"{login}/{folder}/{uid}.eml"
 
     def holds(self, place: str) -> bool:
-        """Nothing is there from before."""
+        """Returns False: nothing is kept from an earlier run."""
         return False
 
     def keep(self, place: str, chunks: Iterable[bytes], about: dict[str, str]) -> None:
-        """Adds a message, whole or, where the source breaks off, not at all. `about` are the index's other columns."""
+        """Adds a message whole, or not at all if the source breaks off. `about` holds the index's other columns."""
         digest = hashlib.sha256()
         with tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY) as draft:
             for chunk in chunks:
@@ -75,12 +80,12 @@ class Archive:
                 )
 
     def miss(self, about: dict[str, str]) -> None:
-        """What could not be had; `about` says why."""
+        """Notes a message that could not be fetched; `about` tells why."""
         with self._guard:
             self._missed.append(about)
 
     def write_index(self) -> None:
-        """The last of it; nothing may be added afterwards."""
+        """Writes the index and ends the ZIP; nothing may be added afterwards."""
         text = io.StringIO(newline="")
         with self._guard:
             write_rows(text, [*sorted(self._rows, key=lambda row: row["file"]), *self._missed])
@@ -92,7 +97,7 @@ class Archive:
 
 def _named(name: str, size: int) -> zipfile.ZipInfo:
     found = zipfile.ZipInfo(name, time.localtime()[:6])
-    found.file_size = size  # so that it is written as large as it needs
+    found.file_size = size  # lets zipfile choose the header that this size needs
     found.compress_type = zipfile.ZIP_DEFLATED
     found.external_attr = 0o600 << 16
     return found

@@ -1,4 +1,4 @@
-"""Fetches refused messages from the source, mailbox by mailbox, and keeps them on a `Shelf`."""
+"""Fetches refused messages from the source, mailbox by mailbox, and passes them to a `Keeper`."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from shared.model import Folder, Import, Mailbox, Note
 from shared.store import Store
 from shared.uids import UidSet
 
-#: What is kept: what the destination would not take, or what could not be brought there.
+#: Outcomes of messages to keep: those that the destination refused, and those that could not be copied.
 SPOOLED: Final = (Outcome.REFUSED, Outcome.FAILED)
-#: Mailboxes at the same time.
+#: Number of mailboxes fetched at the same time.
 _AT_ONCE: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spooled:
-    """What came of it."""
+    """The result of a run."""
 
-    #: Messages that were fetched now.
+    #: Messages that were fetched in this run.
     fetched: int = 0
-    #: Messages that were there from an earlier run.
+    #: Messages that an earlier run had kept.
     there: int = 0
-    #: Messages that could not be had.
+    #: Messages that could not be fetched.
     missed: int = 0
-    #: Why, the first of it.
+    #: Why the first of them could not be fetched.
     problem: str = ""
 
     def __add__(self, other: Spooled) -> Spooled:
@@ -45,31 +45,31 @@ class Spooled:
         )
 
 
-#: A folder with its file name, and its messages that are to be kept, by UID.
+#: A folder with its file name, and its messages to keep, by UID.
 _Wanted = tuple[Folder, str, dict[int, Note]]
 
 
 class Keeper(Protocol):
-    """Where messages are kept: `producer.spool.shelf.Shelf`, `producer.spool.archive.Archive`. Thread-safe."""
+    """The place for messages: `producer.spool.shelf.Shelf` or `producer.spool.archive.Archive`. Thread-safe."""
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
-        """Where a message belongs, by the file names of its login and folder."""
+        """Returns a message's place, by the file names of its login and folder."""
 
     def holds(self, place: str) -> bool:
-        """Whether it is there from before."""
+        """Tells whether an earlier run kept the message."""
 
     def keep(self, place: str, chunks: Iterable[bytes], about: dict[str, str]) -> None:
-        """Keeps a message, whole or not at all; `about` are the index's other columns."""
+        """Keeps a message, whole or not at all; `about` holds the index's other columns."""
 
     def miss(self, about: dict[str, str]) -> None:
-        """What could not be had; `about` says why."""
+        """Notes a message that could not be fetched; `about` tells why."""
 
     def write_index(self) -> None:
-        """At the end."""
+        """Writes the index, at the end."""
 
 
 class Spooling:
-    """One import's refused messages."""
+    """Fetches the refused messages of one import."""
 
     def __init__(
         self,
@@ -81,14 +81,19 @@ class Spooling:
         *,
         at_once: int = _AT_ONCE,
     ) -> None:
-        """`at_once`: mailboxes at the same time. Once `stopping` says so, no other message is begun."""
+        """Sets the number of mailboxes at the same time (`at_once`).
+
+        Once `stopping` returns True, no other message is begun.
+        """
         self._at_once = at_once
         self._store, self._entrance, self._request, self._shelf = store, entrance, request, shelf
         self._stopping = stopping
 
     def run(self, only: Sequence[Mailbox] | None = None) -> Spooled:
-        """Of `only` these mailboxes, or all. Raises `OSError` when the disk takes no more; what was kept until then stands
-        in the index."""
+        """Fetches the messages of `only` these mailboxes, or of all.
+
+        Raises OSError when the disk takes no more; the index lists what was kept until then.
+        """
         everyone = [mailbox for mailbox, _ in self._store.mailboxes(self._request.import_id)]
         logins = distinct({one.mailbox_id: one.source.login for one in everyone})
         chosen = everyone if only is None else only
@@ -144,7 +149,7 @@ class Spooling:
         return self._shelf.place(login, name, folder.uidvalidity, uid)
 
     def _folder(self, source: MailSource, mailbox: Mailbox, login: str, wanted: _Wanted) -> Spooled:
-        """What could not be had of it stands on the shelf's index when this returns."""
+        """Fetches the messages of one folder; the index lists those that could not be fetched."""
         folder, name, notes = wanted
         problem, fetched = "no longer at the source", 0
         try:

@@ -1,4 +1,4 @@
-"""File names of logins and folders: safe everywhere, and to be read back. Pure."""
+"""Makes file names of logins and folders that are safe on every system and can be read back. Pure."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import unquote
 
-#: Beside letters and digits of any script.
+#: Characters that are kept, beside letters and digits of any script.
 _PLAIN: Final = frozenset(" -_.@+")
-#: What no name begins or ends with: hidden files, options, and what some systems cut off.
+#: Characters that no name begins or ends with: they make hidden files or options, or some systems cut them off.
 _NOT_FIRST: Final = frozenset(" -.")
 _NOT_LAST: Final = frozenset(" .")
-#: Octets of a name at most; systems take 255.
+#: Most octets of a name; systems take 255.
 _MOST_OCTETS: Final = 120
 
 
 def file_name(text: str) -> str:
-    """`text` with everything odd as %XX of its UTF-8; `original` reads it back."""
+    """Returns `text` with unusual characters as %XX of their UTF-8; `original` reads it back."""
     last = len(text) - 1
     return "".join(
         character
@@ -30,7 +30,7 @@ def file_name(text: str) -> str:
 
 
 def original(name: str) -> str:
-    """What `file_name` was given."""
+    """Returns the text that `file_name` was given."""
     return unquote(name, errors="surrogateescape")
 
 
@@ -39,13 +39,15 @@ def _is_plain(character: str) -> bool:
 
 
 def _alike(name: str) -> str:
-    """The same for names that some system takes for one."""
+    """Returns one value for names that some system takes for the same file."""
     return unicodedata.normalize("NFKD", name).casefold()
 
 
 def distinct(texts: Mapping[str, str]) -> dict[str, str]:
-    """Id → file name, no two alike, whatever a system makes of upper and lower case. Where it would be too long, or like
-    another, ~ and the beginning of the id follow, which no other name has."""
+    """Returns a file name for each id; no two are alike on any system, whatever it makes of upper and lower case.
+
+    A name that would be too long, or like another, ends in ~ and the beginning of the id, which no other name has.
+    """
     found: dict[str, str] = {}
     used: set[str] = set()
     for key, text in texts.items():

@@ -1,5 +1,7 @@
-"""The folder that refused messages are kept in: files that only their owner may read, each whole or not at all, and an index
-of what lies where. One process writes at a time."""
+"""Keeps refused messages in a folder: files that only their owner may read, and an index of them.
+
+Each file is written whole or not at all. One process writes at a time.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,8 @@ from producer.show.report import safe_cell
 from shared.errors import UsageError
 
 INDEX: Final = "index.csv"
-#: `file` begins with ./ and is empty for what could not be had; `problem` says why.
+#: Columns of the index. `file` begins with ./ and is empty for a message that could not be fetched; `problem` tells
+#: why.
 COLUMNS: Final = (
     "import", "login", "folder", "uidvalidity", "uid", "message_id", "size_bytes", "sha256", "what", "reason", "file",
     "problem",
@@ -25,10 +28,13 @@ COLUMNS: Final = (
 
 
 class Shelf:
-    """Open it with `with`. Thread-safe. Raises `UsageError` for a folder that cannot be used, `OSError` later on."""
+    """The folder; used with `with`. Thread-safe.
+
+    Opening raises `UsageError` for a folder that cannot be used; later calls raise OSError.
+    """
 
     def __init__(self, folder: Path, option: str) -> None:
-        """`option` is what the person called it by, for messages."""
+        """Takes the option that the operator named the folder with (`option`), for messages."""
         self.folder, self._option = folder.expanduser().absolute(), option
         self._rows: dict[str, dict[str, str]] = {}
         self._missed: list[dict[str, str]] = []
@@ -41,7 +47,7 @@ class Shelf:
             self._descriptor = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # What is too full for this is too full for mail.
+                # A disk without room for this has no room for mail.
                 trial = self.folder / f".trial-{os.getpid()}"
                 _written(trial, [b"\0" * 4096])
                 trial.unlink()
@@ -76,13 +82,15 @@ class Shelf:
             raise UsageError(f"{self._option}: {path} is damaged: choose another folder, or move it away") from None
 
     def belongs_to(self, import_id: str) -> None:
-        """Raises `UsageError` when messages of another import are there: they would be taken for this one's."""
+        """Raises `UsageError` when the folder holds messages of another import, which would be taken for this one's."""
         if any(row["import"] != import_id for row in self._rows.values()):
             raise UsageError(f"{self._option}: {self.folder} holds messages of another import: choose another folder")
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
-        """Where a message belongs, by the file names of its login and folder. A folder that was made anew at the source
-        begins to number at 1 again: what came before keeps its name."""
+        """Returns a message's place, by the file names of its login and folder.
+
+        A folder that was made again at the source numbers its messages from 1 again; earlier files keep their names.
+        """
         usual = str(PurePosixPath(login, folder, f"{uid}.eml"))
         known = self._rows.get(usual)
         if known is None or known["uidvalidity"] == str(uidvalidity):
@@ -90,14 +98,14 @@ class Shelf:
         return str(PurePosixPath(login, folder, f"{uid}-{uidvalidity}.eml"))
 
     def holds(self, place: str) -> bool:
-        """Whether it lies there, as large as it was written."""
+        """Tells whether the message's file exists in its full size."""
         known = self._rows.get(place)
         with contextlib.suppress(OSError):
             return known is not None and str((self.folder / place).lstat().st_size) == known["size_bytes"]
         return False
 
     def keep(self, place: str, chunks: Iterable[bytes], about: dict[str, str]) -> None:
-        """Writes a message; `about` are the index's other columns."""
+        """Writes a message; `about` holds the index's other columns."""
         path = self.folder / place
         path.parent.parent.mkdir(mode=0o700, exist_ok=True)
         path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -113,12 +121,12 @@ class Shelf:
             self._rows[place] = {**about, "file": f"./{place}", "size_bytes": str(size), "sha256": digest.hexdigest()}
 
     def miss(self, about: dict[str, str]) -> None:
-        """What could not be had; `about` says why."""
+        """Notes a message that could not be fetched; `about` tells why."""
         with self._guard:
             self._missed.append(about)
 
     def write_index(self) -> None:
-        """Replaces the index, in one piece."""
+        """Replaces the index in one step."""
         with self._guard:
             rows = [*(self._rows[place] for place in sorted(self._rows)), *self._missed]
             draft = self.folder / f"{INDEX}.new"
@@ -131,14 +139,14 @@ class Shelf:
 
 
 def write_rows(file: TextIO, rows: Iterable[Mapping[str, str]]) -> None:
-    """The index."""
+    """Writes the rows of the index."""
     writer = csv.writer(file)
     writer.writerow(COLUMNS)
     writer.writerows([safe_cell(row.get(column, "")) for column in COLUMNS] for row in rows)
 
 
 def _written(path: Path, chunks: Iterable[bytes]) -> int:
-    """Bytes written, and on disk."""
+    """Writes the chunks and syncs them to disk. Returns the number of bytes."""
     size = 0
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "wb") as file:

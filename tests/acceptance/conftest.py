@@ -1,4 +1,4 @@
-"""Two Dovecots, a state folder, and the command line as a person runs it: real processes, nothing replaced."""
+"""Fixtures of the acceptance tests: two Dovecots, a state folder, and the real command line."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ if not available():
 
 @dataclass(frozen=True)
 class Box:
-    """One account of one server."""
+    """An account of one server."""
 
-    #: The server.
+    #: The account's server.
     server: Dovecot
-    #: Who.
+    #: The account's login.
     login: str
-    #: Password.
+    #: The account's password.
     password: str
 
     @property
@@ -45,29 +45,32 @@ class Box:
         return self.server.host, self.server.port, self.login, self.password
 
     def fill(self, folders: dict[str, int], *, size: int = 800, seed: int = 1) -> None:
-        """Folder (as on the wire) → number of messages, with flags, keywords and dates of all kinds."""
+        """Adds these numbers of messages to each folder, with flags, keywords and dates of all kinds.
+
+        Folders are named as on the wire.
+        """
         mail.populate(*self._place, mail.make_mailbox(seed, folders, size))
 
     def seen(self) -> Snapshot:
-        """Every message, as a multiset of (folder, SHA-256, flags, date)."""
+        """Returns every message, as a multiset of (folder, SHA-256, flags, date)."""
         return mail.snapshot(*self._place)
 
     def uids(self) -> dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]:
-        """What must not change at the source."""
+        """Returns the state that must not change at the source."""
         return mail.uids_and_flags(*self._place)
 
 
 @dataclass
 class Office:
-    """What an administrator has: two servers, a state folder, the command."""
+    """The administrator's environment: two servers, a state folder, the command."""
 
-    #: Where mail comes from.
+    #: Server that mail comes from.
     source: Dovecot
-    #: Where it goes to.
+    #: Server that mail goes to.
     destination: Dovecot
-    #: The state folder and files.
+    #: Folder of the state folder and other files.
     home: Path
-    #: Variables beside those of the tests.
+    #: Environment variables beside those of the tests.
     variables: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -79,7 +82,7 @@ class Office:
         ]  # fmt: skip
 
     def accounts(self, *names: str, prefix: str = "pw-") -> dict[str, tuple[Box, Box]]:
-        """The same accounts at both ends; their passwords are the prefix and the name."""
+        """Adds the same accounts to both servers; each password is the prefix and the name."""
         for name in names:
             for server in (self.source, self.destination):
                 server.add_user(name, f"{prefix}{name}")
@@ -87,14 +90,14 @@ class Office:
         return {name: (Box(ends[0], name, f"{prefix}{name}"), Box(ends[1], name, f"{prefix}{name}")) for name in names}
 
     def manifest(self, rows: Mapping[str, str] | Sequence[str], name: str = "people.csv") -> Path:
-        """A file of two columns, or of these lines."""
+        """Writes a manifest of two columns, or of these lines."""
         lines = [f"{login},{password}" for login, password in rows.items()] if isinstance(rows, Mapping) else rows
         path = self.home / name
         path.write_text("\n".join(["login,password", *lines] if isinstance(rows, Mapping) else lines) + "\n")
         return path
 
     def start(self, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Starts the command and does not wait."""
+        """Starts the command without waiting."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         env |= {"MAILHAUL_STATE_DIR": str(self.home / "state"), "PYTHONPATH": str(ROOT), **self.variables}
         return subprocess.Popen(
@@ -107,7 +110,7 @@ class Office:
         return self.ended(self.start(*arguments), code=code)
 
     def ended(self, process: subprocess.Popen[str], code: int | None = 0) -> Ended:
-        """Waits for its end and checks the exit code."""
+        """Waits for the end of the command and checks the exit code."""
         try:
             out, said = process.communicate(timeout=DEADLINE_SECONDS)
         except subprocess.TimeoutExpired:
@@ -118,20 +121,20 @@ class Office:
         return Ended(code=process.returncode, out=out, said=said)
 
     def import_(self, manifest: Path, *more: str, code: int | None = 0) -> dict[str, Any]:
-        """`mailhaul import … --json`, parsed."""
+        """Runs `mailhaul import … --json`. Returns the parsed document."""
         ended = self.run("import", manifest, *self.ends, "--json", *more, code=code)
         found: dict[str, Any] = json.loads(ended.out)
         assert_adds_up(found)
         return found
 
     def logs(self) -> str:
-        """The ends of the children's logs."""
+        """Returns the last part of the processes' logs."""
         return "\n".join(f"{path}: {path.read_text()[-1500:]}" for path in (self.home / "state").glob("logs/*.log"))
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A command that has ended."""
+    """The result of a command."""
 
     #: Exit code.
     code: int
@@ -142,7 +145,7 @@ class Ended:
 
 
 def assert_adds_up(whole: dict[str, Any]) -> None:
-    """Totals add up in every folder, every mailbox and the import, and over them."""
+    """Asserts that totals add up in every folder, every mailbox and the import, and over them."""
     outcomes = ("copied", "already_present", "skipped", "refused", "vanished", "failed", "pending")
     counted = [whole["import"], *whole["mailboxes"], *(f for m in whole["mailboxes"] for f in m["folders"])]
     for one in counted:
@@ -175,7 +178,7 @@ def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[Office]:
     with tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place:
         office = Office(*servers, Path(place))
         yield office
-        # Whatever still owns the folder has to go before the folder does.
+        # The process that still owns the folder must end before the folder is removed.
         pidfile = office.home / "state" / "running.pid"
         if pidfile.exists() and (text := pidfile.read_text().split()):
             with contextlib.suppress(ProcessLookupError):

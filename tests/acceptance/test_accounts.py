@@ -1,4 +1,4 @@
-"""Imports whose accounts are made at the destination, by the command as a person runs it."""
+"""Tests imports whose accounts are created at the destination, with the command as an operator runs it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAIL = {"INBOX": 6, "Work": 3}
 
 
 class Desk:
-    """A destination that reads accounts from a passwd-file too, and the office around it."""
+    """A destination that reads accounts from a passwd-file too, and its environment."""
 
     def __init__(self, office: Office, destination: Dovecot, users: Path) -> None:
         self.office = replace(office, destination=destination)
@@ -32,19 +32,19 @@ class Desk:
 
     @property
     def passwd_file(self) -> list[str]:
-        """`--accounts` for the file."""
+        """Returns `--accounts` for the file."""
         owner = self.users.stat()
         home = f"{self.destination.home}/mail/made/{{login}}"
         return ["--accounts", f"passwd-file:{self.users}?uid={owner.st_uid}&gid={owner.st_gid}&home={home}"]
 
     def scim(self, server: ScimServer) -> list[str]:
-        """`--accounts` for a SCIM service."""
+        """Returns `--accounts` for a SCIM service."""
         secret = self.office.home / "secret"
         secret.write_text(SECRET + "\n")
         return ["--accounts", f"scim+{server.url}/v2", "--accounts-secret-file", str(secret)]
 
     def person(self, name: str, new_password: str = "") -> tuple[Box, Box]:
-        """Mail at the source, nothing at the destination."""
+        """Adds an account with mail at the source; there is none at the destination."""
         self.source.add_user(name, f"pw-{name}")
         box = Box(self.source, name, f"pw-{name}")
         box.fill(MAIL)
@@ -158,7 +158,7 @@ def test_accounts_are_made_by_scim_and_what_it_refuses_is_parked_with_its_reason
         for path in [path for path in office.home.rglob("*") if path.is_file() and path.name != "secret"]:
             assert SECRET.encode() not in path.read_bytes(), path
 
-        # A person puts it right, and it goes on.
+        # The operator corrects the fault, and the import goes on.
         scim._refuse = None
         office.run("retry", "people")
         done = office.import_(office.manifest(rows), *desk.scim(scim))

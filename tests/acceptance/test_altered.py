@@ -1,4 +1,4 @@
-"""What is at the destination is not what was copied: the exit code, the words and the files say so."""
+"""Tests that exit code, messages and files report that the destination does not hold what was copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers.faulty import FaultyServer
 
 
 def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
-    """Puts other bytes of the same length into a stored message, behind the server's back."""
+    """Overwrites bytes of a stored message on disk with others of the same length."""
     (path,) = [
         path
         for path in Path(office.destination.mail_folder(login)).parent.rglob("*")
@@ -22,7 +22,7 @@ def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
 
 
 def rows(office: Office, file: str) -> list[tuple[str, str]]:
-    """(folder, what) of a file of the report."""
+    """Returns the (folder, what) of each line in a file of the report."""
     return [(row["folder"], row["what"]) for row in csv.DictReader((office.home / "report" / file).open())]
 
 
@@ -47,7 +47,7 @@ def tell_the_truth(office: Office, port: int) -> None:
     said = found.said + found.out
     assert "3 messages at the destination are not what was copied" in said
     assert "incomplete" in said
-    # The next command does not forget it.
+    # The next command reports it again.
     whole = json.loads(office.run("import", manifest, *ends, "--json", code=3).out)
     counted = {name: whole["import"][name] for name in ("copied", "altered", "normalised", "missing")}
     assert counted == {"copied": 6, "altered": 3, "normalised": 1, "missing": 0}
@@ -56,7 +56,7 @@ def tell_the_truth(office: Office, port: int) -> None:
     assert rows(office, "failures.csv") == [("INBOX", "altered")] * 3
     assert rows(office, "notes.csv") == [("INBOX", "normalised")]
     assert "altered" in office.run("errors", "people").out
-    # Put right, and seen to be: complete again.
+    # Once the messages are right again, the import is complete.
     for number in range(3):
         overwrite(office, "ann", b"the sum is 99%d" % number, b"the sum is %03d" % number)
     office.run("import", manifest, *ends, "--verify", "full")

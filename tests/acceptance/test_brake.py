@@ -1,4 +1,7 @@
-"""An import with a wrong password in every row shows each server a few logins only, whatever the number of workers."""
+"""Tests an import with a wrong password in every row.
+
+Each server sees only a few logins, whatever the number of workers.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ def test_a_server_that_refuses_everybody_is_shown_a_few_logins_until_a_person_ac
     office.run("retry", code=3)
     assert tried()[0] == before[0] + FEW
 
-    # The right passwords for three: what was stopped goes on by itself, and each is now told for itself.
+    # With the right passwords for three, the stopped ones go on by themselves, and each is now reported on its own.
     before = tried()
     some = office.manifest({name: f"pw-{name}" for name in names[:3]}, "some.csv")
     office.run("credentials", "people", some, code=None)
@@ -56,7 +59,7 @@ def test_a_server_that_lets_somebody_in_is_shown_every_login(office: Office) -> 
     names = [f"mixed-{n}" for n in range(ROWS)]
     office.accounts(*names)
     rows = {name: f"pw-{name}" if n == 0 else "wrong" for n, name in enumerate(names)}
-    # In which order they come is not certain: the right one is let in before the others are on the list.
+    # Their order is not certain, so the right login is accepted before the others are on the list.
     office.import_(office.manifest({names[0]: rows[names[0]]}, "mixed.csv"))
     before = office.source.login_attempts()
     found = office.import_(office.manifest(rows, "mixed.csv"), code=3)

@@ -1,4 +1,4 @@
-"""Servers that announce what they refuse, from the command line: what arrives, what is said, and that all reports agree."""
+"""Tests servers that refuse what they announce, with the command line: mail arrives, and all reports agree."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_import_arrives_and_each_promise_is_told_once(
         (f"127.0.0.1:{source.port}", "NAMESPACE"): 1,
         (f"127.0.0.1:{destination.port}", "STATUS=SIZE"): 1,
         (f"127.0.0.1:{destination.port}", "MULTIAPPEND"): 1,
-        # A connection that was closed at a STATUS with two items says nothing of which of them it was.
+        # A connection closed at a STATUS with two items does not show which of them was the cause.
         **({(f"127.0.0.1:{destination.port}", "HIGHESTMODSEQ"): 1} if answer == CLOSE else {}),
     }
 
@@ -96,7 +96,7 @@ def test_check_finds_an_inbox_that_cannot_be_opened(
 
 
 def test_every_report_says_that_a_folder_was_not_read(office: Office, ends: tuple[FaultyServer, FaultyServer]) -> None:
-    """rnwood/smtp4dev#2116: EXAMINE INBOX answers NO although the folder has mail."""
+    """Follows rnwood/smtp4dev#2116: EXAMINE INBOX answers NO although the folder has mail."""
     source, _ = ends
     source.behaviour.accounts[LOGIN].folder(b"Work").add(plain(99))
     source.faults.add(reply(b'^EXAMINE "INBOX"', b"NO Error : Argument 'uid' value must be >= 1.", times=None))

@@ -1,4 +1,7 @@
-"""What becomes of folders is told everywhere: renamed ones with the reason, other people's and public ones with their number."""
+"""Tests that every view reports renamed folders with the reason.
+
+It also reports the number of other people's and public folders.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,10 @@ REFUSED = "the destination refused a*b (the server said: [CANNOT] no wildcards);
 
 @pytest.fixture
 def ends() -> Iterator[list[str]]:
-    """A source that shows what others share, and a destination that takes no wildcards and has a public folder."""
+    """Yields the options for two servers.
+
+    The source has shared folders; the destination takes no wildcards and has a public folder.
+    """
     with FaultyServer() as source, FaultyServer() as destination:
         there, here = source.add_account(LOGIN, "pw"), destination.add_account(LOGIN, "pw")
         there.namespace = here.namespace = b'(("" "/")) (("shared/" "/")) (("Public/" "/"))'

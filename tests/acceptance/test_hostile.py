@@ -1,7 +1,8 @@
-"""What comes from outside never becomes a command, a formula, or a sign that a terminal obeys.
+"""Tests that outside data never becomes a command, a formula, or a control character for a terminal.
 
-`WAYS_IN` lists every way in and the tests that hold it shut; the tests below go the whole way, with the real commands:
-a source that is hostile in every word it may choose, and whatever a person then sees of it."""
+`WAYS_IN` lists every way in and the tests that protect it. The tests below use the real commands with a source that is
+hostile in every word it may choose, and check everything that the operator then sees.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ from tests.servers.pop3_server import Pop3Server
 TESTS = Path(__file__).parents[1]
 HERE = "acceptance/test_hostile.py"
 
-#: What somebody else may write → tests that keep it what it is. Those with "without" in their names are controls: with the
-#: protection off, the command is there.
+#: Tests that protect each way in. Those with "without" in their names are controls: without the protection the command
+#: is there.
 WAYS_IN = {
     "a row's login, new_login, names, server": (
         "unit/intake/test_manifest.py::test_a_login_that_could_become_a_command_is_an_error",
@@ -98,7 +99,7 @@ def test_every_test_of_the_table_is_there() -> None:
         assert re.search(rf"^ *def {name}\(", (TESTS / path).read_text(), re.MULTILINE), named
 
 
-#: Clears a screen, sets a title, a C1 control, a right-to-left override, a formula, a quote, a command.
+#: Hostile texts: a cleared screen, a title, a C1 control, a right-to-left override, a formula, a quote, a command.
 STEERING = "\x1b[2J\x1b]0;pwned\x07\u009b31m\u202egnp"
 FORMULA = "=cmd|' /C calc'!A0"
 SAID = f'{FORMULA} {STEERING} "quoted" {{9+}} X9 DELETE INBOX'.encode()
@@ -116,7 +117,7 @@ NAMES = [
     b"+x",
     b"@SUM(A1)",
 ]
-#: What reading asks for: nothing of it changes anything.
+#: Commands that reading needs: none of them changes anything.
 READING = {
     "AUTHENTICATE", "LOGIN", "CAPABILITY", "ID", "ENABLE", "NAMESPACE", "LIST", "LSUB", "STATUS", "EXAMINE", "UID FETCH",
     "UID SEARCH", "NOOP", "LOGOUT", "COMPRESS", "GETQUOTAROOT", "CLOSE", "UNSELECT",
@@ -124,21 +125,21 @@ READING = {
 
 
 def safe(text: str) -> bool:
-    """Whether a terminal only shows it."""
+    """Tells whether a terminal only displays the text."""
     return not {char for char in text if unicodedata.category(char)[0] == "C"} - {"\n"}
 
 
 @dataclass
 class Street:
-    """Where mail comes from, and nobody means well."""
+    """The hostile sources of mail."""
 
-    #: IMAP, every word of it hostile.
+    #: IMAP server with hostile words.
     imap: FaultyServer
-    #: IMAP, refuses whoever comes.
+    #: IMAP server that refuses every login.
     refusing: FaultyServer
-    #: POP3, refuses whoever comes.
+    #: POP3 server that refuses every login.
     pop: Pop3Server
-    #: Login at the destination → its place there.
+    #: Account at the destination, by its login.
     boxes: dict[str, Box]
 
 
@@ -183,13 +184,13 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
         run("plan", manifest, *ends, *more, code=3)
     assert {login: box.uids() for login, box in street.boxes.items()} == before
     whole = json.loads(run("import", manifest, *ends, "--json", code=3))
-    # Watching what has ended ends; with a person's words first, and as programs read it.
+    # Watching an import that has ended returns; both in words and as JSON.
     for more in ([], ["--json"]):
         for words in (["status"], ["status", "--mailbox", "h0"], ["errors"], ["list"], ["watch"]):
             run(*words, *more, code=3 if words[0] == "watch" else 0)
     run("report", "people", "--out", office.home / "report")
 
-    # On a terminal nothing but text, and the words did arrive there.
+    # The terminal gets only text, and the hostile words did arrive there.
     for ended in seen:
         assert safe(ended.out), repr(ended.out)
         assert safe(ended.said), repr(ended.said)
@@ -197,7 +198,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
     assert "/C calc" in told
     assert "X9 DELETE INBOX" in told
     assert all(safe(path.read_text()) for path in (office.home / "state" / "logs").glob("*.log"))
-    # In a spreadsheet nothing but text.
+    # The spreadsheet gets only text.
     for path in (office.home / "report").glob("*.csv"):
         with path.open(newline="") as file:
             cells = [cell for line in csv.reader(file) for cell in line]
@@ -205,13 +206,13 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
         assert all(map(safe, cells))
     assert "'=cmd" in (office.home / "report" / "notes.csv").read_text()
 
-    # At the source nothing was done but reading, and nobody was refused twice in one run.
+    # The source saw only reading, and no login was refused twice in one run.
     for server in (street.imap, street.refusing):
         assert {command.name.decode() for command in server.commands} <= READING
     assert {command.split()[0] for command in street.pop.commands} <= {b"CAPA", b"USER", b"PASS", b"QUIT"}
     assert len(street.refusing.matching(rb"^(AUTHENTICATE|LOGIN)")) == 5, "twice check, twice plan, one import"
     assert sum(command.startswith(b"PASS") for command in street.pop.commands) == 5
-    # At the destination everything still stands, and what arrived are messages: of each folder that can be had there.
+    # The destination is unharmed, and what arrived are messages, of each folder that can be read there.
     for login, box in street.boxes.items():
         after = box.uids()
         for name, (validity, uids) in before[login].items():
@@ -227,7 +228,10 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
 
 @pytest.mark.parametrize("odd", ["\r\nX9 DELETE INBOX", "\n", "\r", "\0", "\x1b[2J", "\u009b2J", "\u2028", "\x7f"])
 def test_no_cell_of_the_manifest_reaches_a_server(office: Office, odd: str) -> None:
-    """Every cell that could be more than a value is told with its row, and nothing is begun."""
+    """Puts odd characters into each cell.
+
+    Every cell that could be more than a value is reported with its row, and nothing starts.
+    """
     columns = ("login", "password", "new_login", "new_password", "first_name", "last_name", "server", "quota")
     rows = [[f"a{n}", "pw", f"b{n}", "pw", "A", "B", "", ""] for n in range(len(columns))]
     for n, row in enumerate(rows):
@@ -246,7 +250,7 @@ def test_no_cell_of_the_manifest_reaches_a_server(office: Office, odd: str) -> N
 
 
 def test_syntax_in_a_cell_stays_a_value(office: Office) -> None:
-    """What is a command's syntax and may be a login or a password arrives as it stands."""
+    """Uses logins and passwords that are syntax of commands: they arrive unchanged."""
     odd = [
         'a" NOOP "',
         "{3+}",

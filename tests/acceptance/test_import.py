@@ -1,4 +1,4 @@
-"""`mailhaul import` as a person runs it, between two real Dovecots."""
+"""Tests `mailhaul import` as an operator runs it, between two real Dovecots."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Off
     rows_of = list(csv.DictReader((office.home / "report" / "failures.csv").open()))
     assert [(row["row"], row["login"], row["what"]) for row in rows_of] == [("4", "wrong", "parked")]
 
-    # Secrets are nowhere: not in logs, not in the store's files, not in what was printed or reported.
+    # No secret is in logs, in the store's files, in output or in the report.
     for path in [path for path in office.home.rglob("*") if path.is_file() and path.suffix != ".csv"]:
         content = path.read_bytes()
         assert canary.encode() not in content, path
@@ -81,7 +81,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Off
     assert "canary" not in errors.out + errors.said + report.out + report.said + str(found)
     assert any(b"credentials" in path.read_bytes() for path in (office.home / "state" / "redis").rglob("*.aof"))
 
-    # The right password, and the same mailbox goes on.
+    # With the right password the same mailbox goes on.
     fixed = office.manifest({"wrong": "canary-9e2c-wrong"}, name="fixed.csv")
     assert "passwords updated for 1 mailbox; 1 mailbox queued again" in office.run("credentials", "people", fixed).said
     done = office.import_(office.manifest(rows | {"wrong": "canary-9e2c-wrong"}))
@@ -105,7 +105,7 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
     name = f"broken-off-{number}"
     source, destination = office.accounts(name)[name]
     source.fill({"INBOX": 200, "Other": 200})
-    # Slow enough to be interrupted in the middle.
+    # The line is slow enough that the import can be interrupted.
     office.variables["MAILHAUL_GROUP_MESSAGES"] = "1"
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
@@ -126,7 +126,7 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
 
 
 def _children(office: Office) -> list[str]:
-    """Processes that have our state folder in their environment."""
+    """Returns the processes that have this state folder in their environment."""
     found = []
     mark = f"MAILHAUL_STATE_DIR={office.home / 'state'}".encode()
     for place in Path("/proc").glob("[0-9]*"):

@@ -1,5 +1,8 @@
-"""Everything killed at once, in the middle of an import: the same command goes on, and on one machine nobody waits for the
-dead. Where workers may be on other machines their leases have to run out, and that is what the command says."""
+"""Tests a kill of all processes during an import: the same command goes on.
+
+On one machine no process waits for the dead. Where workers may be on other machines, their leases must expire, and the
+command says so.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ MESSAGES = 300
 
 @pytest.fixture
 def line(office: Office, fault_proxy: Any) -> FaultProxy:
-    """A long one: one message after another takes a while."""
+    """Returns a proxy with a long delay, so that the messages take a while."""
     office.variables |= {"MAILHAUL_GROUP_MESSAGES": "1", "MAILHAUL_SETTLE_SECONDS": "1"}
     proxy: FaultProxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     return proxy
@@ -31,7 +34,7 @@ def line(office: Office, fault_proxy: Any) -> FaultProxy:
 
 @pytest.fixture
 def slow(office: Office, line: FaultProxy) -> list[str]:
-    """The ends of an import over it."""
+    """Returns the options of an import over this line."""
     return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{line.port}"]
 
 
@@ -46,7 +49,7 @@ def _killed_in_the_middle(office: Office, slow: list[str], name: str, *more: str
 
 
 def _goes_on(office: Office, line: FaultProxy, slow: list[str], *more: str) -> str:
-    """The same command once more, over a short line; what it said."""
+    """Runs the same command once more, without the delay. Returns what it said."""
     line.delay_seconds = 0.0
     ended = office.run("import", office.home / "people.csv", *slow, *more, "--json")
     found = json.loads(ended.out)["import"]
@@ -59,7 +62,7 @@ def _goes_on(office: Office, line: FaultProxy, slow: list[str], *more: str) -> s
 def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
     office: Office, line: FaultProxy, slow: list[str]
 ) -> None:
-    # Far above the deadline of a command: whoever waited for a lease, or for a connection, would be caught.
+    # The lease is far longer than the deadline of a command: waiting for it, or for a connection, would fail the test.
     office.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
     source, destination = _killed_in_the_middle(office, slow, "cut-down")
     said = _goes_on(office, line, slow)
@@ -70,7 +73,10 @@ def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
 def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_says_so(
     office: Office, line: FaultProxy, slow: list[str], redis_server: RedisServer
 ) -> None:
-    """Also the negative control of the test above: without the look at who is dead, the lease is what one waits for."""
+    """Waits for the lease, too: without the check for dead processes it must expire.
+
+    This is also the negative control of the test above.
+    """
     office.variables |= {
         "MAILHAUL_REDIS_URL": redis_server.url(0), "MAILHAUL_LEASE_SECONDS": "25", "MAILHAUL_RENEW_SECONDS": "5",
     }  # fmt: skip
@@ -83,7 +89,7 @@ def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_say
 def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
     office: Office, fault_proxy: Any, faulty_server: FaultyServer
 ) -> None:
-    """In the middle of what is copied at the destination."""
+    """Kills the processes while messages are copied at the destination."""
     gmail = Gmail(faulty_server, "labels", "pw-labels")
     for number in range(120):
         gmail.add(make_message(number), b"\\Inbox", b"Home", b"Work", flags=(b"\\Seen",) if number % 2 else ())

@@ -1,5 +1,7 @@
-"""A user removes and moves mail at the destination: each later pass says which messages are missing, until they are accepted or
-copied again."""
+"""Tests mail that a user removes or moves at the destination.
+
+Each later pass reports the missing messages until they are accepted or copied again.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from tests.acceptance.conftest import Box, Office
 
 
 def _removed(box: Box, *numbers: int) -> None:
-    """A person removes messages of INBOX."""
+    """Removes messages of INBOX, as a user does."""
     with imaplib.IMAP4(box.server.host, box.server.port) as client:
         client.login(box.login, box.password)
         client.select("INBOX")

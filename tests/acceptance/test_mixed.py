@@ -1,4 +1,7 @@
-"""One list of sixty mailboxes of every kind, as an administrator has it, and one truthful line for each at the end."""
+"""Tests one list of sixty mailboxes of every kind, as an administrator may have it.
+
+The final report is right for each.
+"""
 
 from __future__ import annotations
 
@@ -28,19 +31,19 @@ COLUMNS = "login,password,new_login,new_password,server"
 
 @dataclass
 class Town:
-    """Two servers where mail comes from, one where it goes to, and who lives there."""
+    """The two source servers, a destination, and their accounts."""
 
-    #: With a master user.
+    #: Server with a master user.
     old: Dovecot
-    #: IMAP and POP3.
+    #: Server with IMAP and POP3.
     older: Dovecot
-    #: With quotas, a passwd-file beside its own accounts.
+    #: Server with quotas, and a passwd-file beside its own accounts.
     new: Dovecot
-    #: Its passwd-file.
+    #: The destination's passwd-file.
     users: Path
     #: Lines of the manifest.
     lines: list[str] = field(default_factory=list)
-    #: Login → (where its mail is, where it should come to).
+    #: Source and destination account of each login.
     boxes: dict[str, tuple[Box, Box]] = field(default_factory=dict)
 
     def person(
@@ -54,8 +57,11 @@ class Town:
         there: bool = True,
         bodies: list[bytes] | None = None,
     ) -> None:
-        """An account with mail, and its row. `word`: the password in the row, where it is not the right one. `to`: another
-        login at the destination. `there`: whether that account is there."""
+        """Adds an account with mail, and its row.
+
+        `word` is a wrong password in the row. `to` is another login at the destination. `there` tells whether that
+        account exists.
+        """
         home = server or self.old
         source, destination = Box(home, login, f"pw-{login}"), Box(self.new, to or login, f"new-{login}")
         home.add_user(login, source.password)
@@ -110,7 +116,7 @@ def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -
         for command in ("check", "plan", "import"):
             office.run(command, manifest, "--destination", to)
         assert all(held(one) == held(other) and held(one).total() == 3 for one, other in boxes)
-        # The order of rows does not matter: it is the same import, and what is new is all that is copied.
+        # The order of rows does not matter: it is the same import, and only new mail is copied.
         boxes[0][0].fill({"INBOX": 1}, seed=9)
         manifest = office.manifest(["login,password,server", *reversed(lines)])
         found = json.loads(office.run("import", manifest, "--destination", to, "--json").out)
@@ -159,18 +165,18 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office,
     assert town.users.read_text().count("\n") == 1
     assert town.users.read_text().startswith("filed@file.example:")
 
-    # Every row in its right state …
+    # Every row is in its right state …
     by_login = {one["login"]: one for one in found["mailboxes"]}
     assert len(by_login) == 60
     states = {login: one["state"] for login, one in by_login.items()}
     assert states == {login: "parked" if login in parked else "complete" for login in town.boxes}
     assert {login: by_login[login]["failure"]["code"] for login in parked} == parked
     assert {login: by_login[login]["account"] for login in made} == made
-    # … all its mail there, once; of the full one what the report says …
+    # … all its mail is there, once; for the full one as much as the report says …
     for login, (source, destination) in town.boxes.items():
         if login in parked:
             continue
-        if "pop" in login:  # of flags and dates POP3 knows nothing
+        if "pop" in login:  # POP3 has no flags and no dates
             assert held(destination) == held(source), login
         else:
             assert destination.seen() == source.seen(), login
@@ -179,12 +185,12 @@ def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office,
     arrived, wanted = held(town.boxes["full@old.example"][1]), held(town.boxes["full@old.example"][0])
     assert arrived <= wanted
     assert arrived.total() == full["copied"]
-    # … and nobody locked out: a wrong password was shown once.
+    # … and no account is locked: a wrong password was sent once.
     assert town.old.login_attempts("wrong@old.example") == 1
     assert town.older.login_attempts("wrong@older.example") == 1
     assert (town.old.login_attempts(), town.older.login_attempts(), town.new.login_attempts()) == (1, 1, 0)
 
-    # One line each, that says how it stands and, where it stands still, why.
+    # The report has one line each, with the state and, where it stopped, the reason.
     folder = office.home / "report"
     office.run("report", "people", "--out", folder)
     lines = list(csv.DictReader((folder / "results.csv").open()))

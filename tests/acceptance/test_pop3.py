@@ -1,4 +1,4 @@
-"""A POP3 maildrop as the source, by the command line: everything once, whatever happens on the way, and IMAP afterwards."""
+"""Tests a POP3 maildrop as the source, with the command line: all mail once, whatever happens, and IMAP afterwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def maildrops() -> Iterator[Dovecot]:
 
 
 def given(server: Dovecot, box: Box) -> Counter[str]:
-    """What the maildrop gives, read by the standard library: how often each canonical body."""
+    """Counts the canonical bodies that the maildrop gives, as the standard library reads them."""
     poplib._MAXLINE = 64 << 20  # type: ignore[attr-defined]
     drop = poplib.POP3(server.host, server.pop3_port, timeout=30)
     drop.user(box.login)
@@ -43,7 +43,7 @@ def given(server: Dovecot, box: Box) -> Counter[str]:
 
 
 def held(box: Box) -> Counter[str]:
-    """What the account holds."""
+    """Counts the canonical bodies that the account holds."""
     found: Counter[str] = Counter()
     for kept, times in box.seen().items():
         found[kept.sha256] += times
@@ -51,14 +51,14 @@ def held(box: Box) -> Counter[str]:
 
 
 def stand(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
-    """An account with this mail, and the empty one that it goes to."""
+    """Adds an account with this mail, and its empty destination."""
     password = f"pw-{name}"
     for server in (maildrops, office.destination):
         server.add_user(name, password)
     source = Box(maildrops, name, password)
     mail.populate(*source._place, {"INBOX": [Mail(body) for body in bodies]})
-    # The source is years older than the destination, as anywhere but in a test: two INBOXes of one address that were made in the
-    # same second and hold the same mail under the same UIDs are one mailbox to all that POP3 shows.
+    # The source is years older than the destination, as anywhere but in a test. Two INBOXes of one address that were
+    # made in the same second and hold the same mail under the same UIDs are one mailbox as far as POP3 shows.
     maildrops.wipe_uidlist(name, uidvalidity=1_300_000_000)
     return source, Box(office.destination, name, password)
 
@@ -71,7 +71,7 @@ def ends(office: Office, maildrops: Dovecot) -> list[str]:
 
 
 def corpus() -> list[bytes]:
-    """Real odd mail; what Dovecot gives of a NUL differs between POP3 and IMAP, so there is none in it."""
+    """Returns real odd mail without NUL, for which Dovecot's POP3 and IMAP differ."""
     return [re.sub(rb"\0", b"", body) for _, body in corpus_messages() if body.strip(b"\0")]
 
 
@@ -95,7 +95,7 @@ def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
 ) -> None:
     bodies = corpus()
     bodies += bodies[:20]
-    # Enough of it that it is under way whenever somebody looks.
+    # There is enough mail that the import still runs whenever the test looks.
     bodies += [make_message(seed, 1_000) for seed in range(max(0, 800 - len(bodies)))]
     source, destination = stand(office, maildrops, "killed@pop.example", bodies)
     wanted = given(maildrops, source)
@@ -109,7 +109,7 @@ def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
         os.killpg(child.pid, signal.SIGKILL)
         office.ended(child, code=-signal.SIGKILL)
         assert least <= sum(held(destination).values()) < len(bodies), "it was on its way"
-        maildrops.restart()  # as a server does after its time-out: the maildrop is free again
+        maildrops.restart()  # like a server's time-out: the maildrop is free again
     proxy.delay_seconds = 0.0
     whole = json.loads(office.run("import", manifest, *slow).out)
     assert 0 < whole["import"]["this_run"]["copied"] < len(bodies) - 200, "what was in the ledger was not read again"
@@ -147,7 +147,7 @@ def test_a_pop3_import_leaves_the_source_unread(office: Office, maildrops: Dovec
         assert "marks what is read" not in said
         assert source.uids() == before, verb
     assert sum(destination.seen().values()) == 30
-    # By RETR it does not, and is told so beforehand: the control.
+    # The control: with RETR it does not hold, and the operator is told beforehand.
     office.variables["MAILHAUL_POP3_READ"] = "retr"
     for verb in ("check", "plan"):
         assert (
@@ -159,7 +159,8 @@ def test_a_pop3_import_leaves_the_source_unread(office: Office, maildrops: Dovec
     assert source.uids() != before
 
 
-#: What POP3 gives otherwise than IMAP, or cannot tell: no line end at the end, line ends of Unix, no header, one like another.
+#: Mail that POP3 gives in another form than IMAP, or cannot tell apart: no final line end, Unix line ends, no header,
+#: look-alikes.
 _HEAD = b"From: bank@example.org\r\nSubject: Your code\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
 UNEQUAL = [
     b"From: a@example.org\r\nMessage-ID: <n@e>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n\r\nno final line end",

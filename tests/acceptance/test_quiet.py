@@ -1,4 +1,4 @@
-"""`--quiet`: nothing but errors and the last line."""
+"""Tests `--quiet`: only errors and the last line are printed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`check` of a long list: many at once within the limits, a line for each, and nothing written anywhere."""
+"""Tests `check` of a long list: many at once within the limits, a line for each, and nothing written."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="coun
 
 
 def open_connections(port: int) -> int:
-    """To this port of loopback, as clients see it, at one moment: those that stand in two readings one after the other. A single
-    reading is of many moments, and may hold a connection that was shut and the one that was opened in its place."""
+    """Counts the open connections to this port of loopback, as clients see them, at one moment.
+
+    A single reading covers many moments, and may hold both a closed connection and the one opened in its place. So only
+    those in two consecutive readings count.
+    """
     return len(_listed(port) & _listed(port))
 
 
@@ -80,7 +83,7 @@ def test_check_stops_asking_a_server_that_refuses_everybody(office: Office) -> N
     said = office.run("check", manifest, *office.ends, code=3).out
     assert sum(office.source.login_attempts(name) for name in names) == 5
     assert "0 of 12 mailboxes work at both ends" in said
-    # The same trouble once, at the end, with all who have it.
+    # The same trouble is reported once at the end, with all rows that have it.
     last = said[said.index("row 13  shut-11") :]
     assert last.count("source: refused the login") == 1
     assert "(7 mailboxes: " in last

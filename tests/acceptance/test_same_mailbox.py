@@ -1,5 +1,7 @@
-"""Source and destination are one mailbox, by another name or protocol, or were given the wrong way round: noticed by check,
-plan and import, before anything is written."""
+"""Tests a source and a destination that are one mailbox, under another name or protocol, or were swapped.
+
+Check, plan and import notice it before anything is written.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ SWAPPED = "were source and destination swapped?"
 
 
 def _people(office: Office, server: Dovecot, *names: str) -> tuple[Path, dict[str, Box]]:
-    """Accounts of one server, and their list."""
+    """Adds accounts to one server. Returns their list and the accounts."""
     boxes = {name: Box(server, name, f"pw-{name}") for name in names}
     for name, box in boxes.items():
         server.add_user(name, box.password)
@@ -36,14 +38,14 @@ def test_into_itself_is_refused_before_anything_is_written(office: Office, door:
             "--destination", f"imap://127.0.0.1:{server.port}",
         )  # fmt: skip
         checked = office.run("check", listed, *ends, code=3)
-        assert checked.out.count(SENTENCE) == 3, checked.out  # of each row, and once more for both at the end
+        assert checked.out.count(SENTENCE) == 3, checked.out  # for each row, and once more for both at the end
         assert "0 of 2 mailboxes work" in checked.out
         assert SENTENCE in office.run("plan", listed, *ends, code=3).out
         refused = office.run("import", listed, *ends, code=3)
         assert SENTENCE in refused.said
         assert "--same-mailbox" in refused.said
         assert {name: box.uids() for name, box in boxes.items()} == before
-        if protocol == "imap":  # what is meant is done, and finds everything there
+        if protocol == "imap":  # an allowed import runs and finds everything there
             office.run("check", listed, *ends, "--same-mailbox")
             office.run("import", listed, *ends, "--same-mailbox")
 
@@ -71,7 +73,7 @@ def test_the_wrong_way_round_is_asked_about(office: Office) -> None:
 
 
 def test_one_that_is_empty_among_others_is_no_reason(office: Office) -> None:
-    """A person without mail, whose new mailbox has a welcome in it, first in the list."""
+    """Puts a user without mail, whose new mailbox has a welcome message, first in the list."""
     accounts = office.accounts("empty-one", "full-one")
     accounts["empty-one"][1].fill({"INBOX": 1})
     accounts["full-one"][0].fill({"INBOX": 30})

@@ -1,4 +1,4 @@
-"""Imports by an administrator's login, by the command as a person runs it, between real Dovecots."""
+"""Tests imports by an administrator's login, with the command as an operator runs it, between real Dovecots."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAIL = {"INBOX": 4, "Work": 2}
 
 
 def with_master() -> tuple[str, Path]:
-    """What Dovecot is told, and the file of its masters."""
+    """Returns Dovecot's settings for master users, and the file of the masters."""
     place = Path(tempfile.mkdtemp(prefix="masters-"))
     place.chmod(0o755)
     masters = place / "masters"
@@ -124,7 +124,7 @@ def test_a_wrong_administrators_password_is_refused_once_for_all_mailboxes(desk:
 
 
 def test_the_right_password_of_an_administrator_is_given_later(desk: Office) -> None:
-    """For those whom it parked; nothing else of the import is said again."""
+    """Gives the right password later, for the mailboxes that the wrong one parked; no other option is repeated."""
     boxes = people(desk, "l-one", "l-two")
     manifest = desk.manifest(["login,new_password", *(f"{name},pw-{name}" for name in boxes)], "later.csv")
     options = ["--source-auth", "authzid", "--source-admin", ADMIN, "--source-password-file", secret(desk, "wrong")]
@@ -179,7 +179,7 @@ def _until(terminal: int, text: bytes) -> bytes:
 
 
 def _nowhere(office: Office, word: str) -> None:
-    """The secret is in no file of the state folder, and in no log."""
+    """Asserts that the secret is in no file of the state folder, and in no log."""
     hidden = [word.encode(), json.dumps(word).encode(), re.sub(r"(?=[\"\\])", r"\\", word).encode()]
     for path in (office.home / "state").rglob("*"):
         if path.is_file():

@@ -1,4 +1,7 @@
-"""What the destination does not take is kept as files, byte for byte: the command line, real processes, a real Dovecot."""
+"""Tests that messages the destination refuses are kept as files, byte for byte.
+
+The tests use real processes and a real Dovecot.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def maildrops() -> Iterator[Dovecot]:
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Dovecot]:
-    """A Dovecot that refuses large messages, and does not say so beforehand."""
+    """Starts a Dovecot that refuses large messages without announcing it."""
     with Dovecot(
         mail_format="sdbox", extra=f"mail_plugins = quota\nplugin {{\n  quota_max_mail_size = {LIMIT}\n}}"
     ) as server:
@@ -44,7 +47,7 @@ def strict() -> Iterator[Dovecot]:
 
 
 def kept(place: Path) -> dict[str, bytes]:
-    """Path below the folder → content of each .eml."""
+    """Returns the content of each .eml by its path below the folder."""
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*.eml")}
 
 
@@ -54,7 +57,7 @@ def index(place: Path) -> list[dict[str, str]]:
 
 
 def raw(box: Box) -> Counter[bytes]:
-    """What the account holds, as an independent reader gets it."""
+    """Counts the bodies that the account holds, as an independent client reads them."""
     found: Counter[bytes] = Counter()
     with Wire(box.server.host, box.server.port, box.login, box.password) as wire:
         for name in wire.folders():
@@ -69,7 +72,7 @@ def sha(body: bytes) -> str:
 
 
 def retrieved(server: Dovecot, box: Box) -> list[bytes]:
-    """What the maildrop gives, as the standard library gets it."""
+    """Returns the messages that the maildrop gives, as the standard library reads them."""
     poplib._MAXLINE = 64 << 20  # type: ignore[attr-defined]
     drop = poplib.POP3(server.host, server.pop3_port, timeout=30)
     drop.user(box.login)
@@ -80,7 +83,7 @@ def retrieved(server: Dovecot, box: Box) -> list[bytes]:
 
 
 def refusing(office: Office, login: str, password: str, server: FaultyServer) -> list[str]:
-    """The ends of an import to a destination that takes nothing."""
+    """Returns the options of an import to a destination that refuses every message."""
     server.add_account(login, password)
     server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
     return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{server.port}"]
@@ -240,7 +243,10 @@ def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
 
 
 def limited(office: Office, kib: int, *arguments: object) -> Ended:
-    """The command, in a process whose files cannot be larger; the last line of what it says is the most memory it had."""
+    """Runs the command in a process with a limit on the size of files.
+
+    The last line of its standard error is its peak memory.
+    """
     code = (
         "import resource, runpy, sys\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({kib << 10}, {kib << 10}))\n"

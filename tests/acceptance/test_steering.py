@@ -1,4 +1,4 @@
-"""Pause, resume, cancel, retry and limits while an import runs; up and down; the rehearsals."""
+"""Tests pause, resume, cancel, retry and limits while an import runs; start and stop; and dry runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def _status(office: Office) -> dict[str, Any]:
 
 
 def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_proxy: Any) -> None:
-    # Slow enough to be stopped in the middle, and one mailbox that nobody may connect to until we say so.
+    # The line is slow enough to stop the import, and one mailbox gets no connection until the test says so.
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
@@ -33,7 +33,7 @@ def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_p
     store = RedisStore(connect(f"unix://{office.home / 'state' / 'redis.sock'}?db=1"))
 
     office.run("pause", "people")
-    # Two seconds, and one for what two noisy cores make of them. Without a lease nobody writes anything.
+    # Two seconds, and one for two busy cores. Without a lease no worker writes anything.
     until(lambda: store.overview().leased_units == 0, "the pause", seconds=3)
     still = _copied(office)
     assert 0 < still < 600, "it was done before it could be paused"
@@ -149,14 +149,14 @@ def test_what_was_cancelled_is_called_so_and_goes_on_when_resumed(office: Office
     assert "is not paused" in office.run("resume", "people").said, "an act that changed nothing says so"
     office.run("pause", "people")
     assert "is paused already" in office.run("pause", "people").said
-    # Without a terminal nobody can be asked.
+    # Without a terminal there is no question.
     assert "cancelled; what was copied stays" in office.run("cancel", "people").said
     assert "import people" in office.ended(running, code=3).said
     assert _status(office)["import"]["status"] == "cancelled"
     assert "  cancelled  " in office.run("list").out
 
     slow.delay_seconds = 0.0
-    resumed = office.run("resume", "people")  # nobody else works here: it is done in the foreground
+    resumed = office.run("resume", "people")  # no other process works here, so it runs in the foreground
     assert "goes on (1 mailbox)" in resumed.said
     assert ": complete after" in resumed.said
     assert destination.seen() == source.seen()
@@ -196,7 +196,7 @@ def test_an_interrupted_import_says_how_far_it_came(office: Office, fault_proxy:
     assert "interrupted with 0 of 1 mailbox complete, " in said
     assert "  interrupted  " in office.run("list").out
     assert "interrupted: " in office.run("status").out
-    # A pause is not overridden in silence.
+    # A pause is not overridden silently.
     office.run("pause", "people")
     slow.delay_seconds = 0.0
     assert "import people was paused; this command resumes it" in office.run("import", manifest, *ends).said

@@ -1,4 +1,4 @@
-"""A certificate that nobody vouches for: the import says what to give, and the same command with it goes on."""
+"""Tests an untrusted certificate: the import says what option to give, and the same command with it goes on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,8 @@
-"""Two imports that meet in one destination mailbox, as people start them by mistake: every message arrives once, and it is said
-why one of them waits. Each protection has its control: without it the same test finds doubles."""
+"""Tests two imports that meet in one destination mailbox, as operators start them by mistake.
+
+Every message arrives once, and the operator is told why one of them waits. Each protection has its control: without it
+the same test finds second copies.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.acceptance.conftest import ROOT, Box, Office, until
 
 FOLDERS = {"INBOX": 240, "Work": 160, "Work.Old": 60}
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
-#: The store as it was: nobody has a destination. The second line is what a worker knew of other imports.
+#: Disables the lease of destinations. The second line disables what a worker knows of other imports.
 NO_LEASE = """
 from shared.store import scripts
 from worker import neighbours
@@ -28,7 +31,7 @@ scripts.sources = lambda: {name: text.replace("if holder and holder ~= m", "if f
 neighbours.Neighbours.beside = lambda self, folder: neighbours.ALONE
 """
 
-#: Whoever writes beside us is not looked for.
+#: Disables the wait for late mail and the check for other writers.
 NO_LOOK = """
 from worker import arrivals, lane
 lane.Lane._unsettled_seconds = lambda self, lease: 0.0
@@ -38,7 +41,7 @@ arrivals.Arrivals.unlike = lambda self, *_: False
 
 
 def _unprotected(office: Office, text: str) -> None:
-    """Every process of this office begins with these lines."""
+    """Lets every process of this office begin with these lines."""
     place = office.home / "unprotected"
     place.mkdir(exist_ok=True)
     (place / "sitecustomize.py").write_text(text)
@@ -46,7 +49,7 @@ def _unprotected(office: Office, text: str) -> None:
 
 
 def _doubles(*boxes: tuple[Box, Box]) -> int:
-    """Messages too many at the destination; asserts that none is missing."""
+    """Returns the number of surplus messages at the destination; asserts that none is missing."""
     more = 0
     for old, new in boxes:
         theirs, ours = old.seen(), new.seen()
@@ -57,8 +60,11 @@ def _doubles(*boxes: tuple[Box, Box]) -> int:
 
 @pytest.fixture
 def people(office: Office, request: pytest.FixtureRequest) -> dict[str, tuple[Box, Box]]:
-    """Three people with mail, of names that no other test has: the servers keep the mail of earlier tests."""
-    whole = zlib.crc32(request.node.name.encode())  # the first letters are those of each parametrization
+    """Returns three accounts with mail, with names that no other test uses.
+
+    The servers keep the mail of earlier tests.
+    """
+    whole = zlib.crc32(request.node.name.encode())  # the names alone begin alike in each parametrization
     names = [f"{name}-{request.node.name[5:25]}-{whole:08x}".replace("_", "-") for name in "abc"]
     accounts = office.accounts(*names)
     for seed, (old, new) in enumerate(accounts.values(), start=1):
@@ -119,7 +125,7 @@ def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, peopl
 
 
 def test_the_same_list_under_another_name_finds_the_ledger(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """Also what the destination stored otherwise than it was sent: a final bare CR, which Dovecot drops."""
+    """Includes mail that the destination stored in another form: a final bare CR, which Dovecot drops."""
     for old, _ in people.values():
         place = (old.server.host, old.server.port, old.login, old.password)
         mail.populate(*place, {"INBOX": [mail.Mail(b"a line\r", (), WHEN)]})
@@ -136,7 +142,7 @@ def test_the_same_list_under_another_name_finds_the_ledger(office: Office, peopl
 
 
 def test_mail_that_came_between_is_copied_by_one_of_them(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """pilot, then accounts with new mail, then pilot again: its own ledger knows nothing of what accounts brought."""
+    """Runs pilot, then accounts with new mail, then pilot again, whose ledger does not hold what accounts copied."""
     lists = {name: _list(office, people, name) for name in ("pilot", "accounts")}
     office.import_(lists["pilot"])
     for old, _ in people.values():
@@ -148,8 +154,9 @@ def test_mail_that_came_between_is_copied_by_one_of_them(office: Office, people:
 
 
 def test_what_was_killed_goes_on_under_another_name(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """The machine dies in the middle, and what is started then has another name; later the first name again."""
-    # What was sent again is verified after five settle times in all: with those of a real line no command would end in time.
+    """Kills the machine during the import, and starts another import under another name; later the first name again."""
+    # Mail that was sent again is verified after five settle times. With those of production no command would end in
+    # time.
     office.variables["MAILHAUL_SETTLE_SECONDS"] = "5"
     lists = {name: _list(office, people, name) for name in ("pilot", "accounts")}
     box = next(iter(people.values()))[1]
@@ -175,7 +182,7 @@ def test_the_same_login_in_other_capitals_is_refused(office: Office, people: dic
 
 
 def test_several_people_into_one_mailbox_on_purpose(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """Also the mail that all of them have: each gets its own copy, and none is taken for another's."""
+    """Includes mail that all of them have: each gets its own copy, and none is taken for another's."""
     logins = list(people)
     shared = mail.make_mailbox(9, {"INBOX": 30}, 400)
     for old, _ in people.values():
@@ -194,10 +201,13 @@ def test_several_people_into_one_mailbox_on_purpose(office: Office, people: dict
 
 @pytest.mark.parametrize("protected", [True, False])
 def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, Box]], *, protected: bool) -> None:
-    """Neither store knows of the other: whoever comes second sees it by the UIDs, stops, and goes on when a person says so."""
+    """Runs two stores that do not know of each other.
+
+    The second import sees the first by the UIDs, stops, and goes on when the operator says so.
+    """
     if not protected:
         _unprotected(office, NO_LOOK)
-        # Slow enough that the second begins long before the first is done.
+        # The import is slow enough that the second one begins long before the first is done.
         office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "100"
     listed = _list(office, people, "people")
     other = replace(office, home=office.home / "other")
@@ -212,14 +222,14 @@ def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, 
     assert {one.code for one in ended} <= {0, 3}
     for one in ended:
         assert one.code == 0 or "somebody else writes into this mailbox" in one.said
-    for one in (office, other):  # one after the other now: each takes what the other brought for what it is
+    for one in (office, other):  # now in turn: each recognises what the other copied
         whole = one.import_(listed)
         assert _doubles(*people.values()) == 0
         assert whole["import"]["messages"] == len(people) * sum(FOLDERS.values()), "each is counted once"
 
 
 def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """Also later passes, of which the other's ledger knows nothing."""
+    """Runs later passes too, which the other's ledger does not know."""
     listed = _list(office, people, "people")
     other = replace(office, home=office.home / "other")
     other.home.mkdir()
@@ -231,7 +241,7 @@ def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, 
 
 
 def test_the_post_delivers_meanwhile_and_nobody_is_alarmed(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
-    """New mail at the destination all the while, also into the folders that are being filled, is no reason to stop."""
+    """Delivers new mail at the destination all the time, also into folders being filled: this is no reason to stop."""
     office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "200"
     running = office.start("import", _list(office, people, "people"), *office.ends)
     delivered = 0
@@ -245,5 +255,5 @@ def test_the_post_delivers_meanwhile_and_nobody_is_alarmed(office: Office, peopl
 
 
 def _more(people: dict[str, tuple[Box, Box]]) -> int:
-    """Messages too many at the destination; some may be missing still."""
+    """Returns the number of surplus messages at the destination; some may still be missing."""
     return sum((new.seen() - old.seen()).total() for old, new in people.values())

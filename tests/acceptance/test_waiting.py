@@ -1,4 +1,4 @@
-"""What is over by itself, with real processes: full mailboxes and allowed hours."""
+"""Tests waits that end by themselves, with real processes: full mailboxes and allowed hours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.servers.dovecot import Dovecot
 
 @pytest.fixture
 def small() -> Iterator[Office]:
-    """A destination with 100 KB for each."""
+    """Starts a destination with 100 KB for each mailbox."""
     with (
         Dovecot() as source,
         Dovecot(quota_bytes=100 * 1024) as destination,
@@ -58,7 +58,7 @@ def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(smal
     until(lambda: (small.home / "state" / "redis.sock").exists(), "the embedded Redis")
     store = connect(f"unix://{small.home / 'state' / 'redis.sock'}?db=1")
     assert small.run("status", "--json").out
-    # Its minute is over, as far as the store knows.
+    # Moves the time of the next try into the past, in the store.
     until(lambda: bool(store.ping()), "the embedded Redis")
     store.zadd(f"{keys.PREFIX}again", {full["id"]: 1}, xx=True)
     until(lambda: json.loads(small.run("status", "--json").out)["import"]["status"] == "complete", "the rest")
@@ -96,7 +96,7 @@ def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: Offic
     boxes = office.accounts("stalled")
     boxes["stalled"][0].fill({"INBOX": 5})
     with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))  # nobody listens, and nobody else gets the port
+        taken.bind(("127.0.0.1", 0))  # no process listens, and no other gets the port
         place = f"127.0.0.1:{taken.getsockname()[1]}"
         ends = ["--source", office.ends[1], "--destination", f"imap://{place}"]
         running = office.start("import", office.manifest({"stalled": "pw-stalled"}), *ends)

@@ -1,4 +1,4 @@
-"""What to import, option by option, as a person gives them: the command line, real processes, two real Dovecots."""
+"""Tests the selection of mail, option by option, with the command line and two real Dovecots."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import Gmail
 
 MOMENT = datetime(2022, 6, 1, tzinfo=UTC)
-#: More than are looked at without a search (`shared.mail.choosing.FEW`).
+#: Number of messages that is too large to look at each one without a search (`shared.mail.choosing.FEW`).
 MANY = 70
 
 
 def letters(count: int = MANY) -> list[Mail]:
-    """Messages around `MOMENT`, a few of them within seconds of it, of sizes from 1 to 8 kB, with flags of all kinds."""
+    """Returns messages around `MOMENT`, some within seconds of it, of 1 to 8 kB, with flags of all kinds."""
     near = [-1, 0, 1, -43_200, 43_200, -50_400, 50_400, -86_400, 86_400]
     made = []
     for n in range(count):
@@ -38,7 +38,7 @@ def fill(box: Box, folders: dict[str, list[Mail]]) -> None:
 
 
 def held(messages: dict[str, list[Mail]], wanted: Callable[[Mail], bool]) -> Snapshot:
-    """What the destination should hold."""
+    """Returns what the destination should hold."""
     return expected({name: [one for one in some if wanted(one)] for name, some in messages.items()}, canon=bytes)
 
 
@@ -165,7 +165,7 @@ def test_everything_goes_below_a_folder_and_stays_there(office: Office) -> None:
     office.import_(manifest, "--into", "Archive/Old", "--exclude", "Work/2024")
     below = {b"Archive/Old/" + name.encode(): n for name, n in FOLDERS.items() if name != "Work/2024"}
     assert places(destination) == below
-    # Without it, what has a place keeps it, and what is new follows the rules of now.
+    # Without the option known folders keep their places, and new ones follow the current rules.
     source.fill({"INBOX": 1, "New": 1}, seed=7)
     office.import_(manifest)
     assert places(destination) == below | {b"Archive/Old/INBOX": 4, b"Archive/Old/Work/2024": 2, b"New": 1}
@@ -192,7 +192,7 @@ def test_a_folder_map_is_previewed_and_followed(office: Office) -> None:
 
 @pytest.mark.parametrize("mode", ["folders", "primary", "keywords"])
 def test_gmails_labels(office: Office, mode: str) -> None:
-    """As `tests/integration/test_gmail.py`, by the command line."""
+    """Does the same as `tests/integration/test_gmail.py`, with the command line."""
     login = f"gmail-{mode}"
     office.destination.add_user(login, f"pw-{login}")
     destination = Box(office.destination, login, f"pw-{login}")
@@ -249,7 +249,7 @@ def test_a_maildrop_can_be_asked_for_age_and_size_but_not_for_flags(office: Offi
         for server in (maildrops, office.destination):
             server.add_user("drop", "pw-drop")
         box, destination = Box(maildrops, "drop", "pw-drop"), Box(office.destination, "drop", "pw-drop")
-        # POP3 knows no INTERNALDATE: what counts is the date of the topmost Received, else of Date.
+        # POP3 has no INTERNALDATE: the date of the topmost Received counts, else that of Date.
         bodies = [make_message(n, 1000 + n % 4 * 2000) for n in range(60)]
         fill(box, {"INBOX": [Mail(body) for body in bodies]})
         dates = [parsedate_to_datetime(body.split(b"\r\n\t")[1].split(b"\r\n")[0].decode()) for body in bodies]

@@ -1,4 +1,4 @@
-"""Fixtures of the store's contract: the same tests over memory, Redis and Valkey."""
+"""Fixtures of the store's contract: the same tests run over memory, Redis and Valkey."""
 
 from __future__ import annotations
 
@@ -38,28 +38,28 @@ def backend(request: Any) -> str:
 
 @pytest.fixture
 def worth() -> Worth:
-    """What calls for another lane; a test that is about it says otherwise."""
+    """Returns the work that is worth another lane: any message. A test about this sets another value."""
     return Worth(messages=1, size_bytes=1)
 
 
-#: What the settings of `capped_world` say.
+#: Rates in the settings of `capped_world`.
 START_RATES = {"source_account.bytes_per_day": 1000}
 
 
 @pytest.fixture
 def world(backend: str, worth: Worth, request: Any) -> World:
-    """An empty store: leases of 60 s, 4 lanes an account, 32 a host, and any message is worth a lane."""
+    """Returns an empty store: leases of 60 s, 4 lanes an account, 32 a host, and any message is worth a lane."""
     return make_world(backend, request, lease_seconds=60, limits={}, worth=worth)
 
 
 @pytest.fixture
 def capped_world(backend: str, worth: Worth, request: Any) -> World:
-    """The same, where the settings cap something."""
+    """Returns an empty store whose settings limit a rate."""
     return make_world(backend, request, lease_seconds=60, limits={}, worth=worth, rates=START_RATES)
 
 
 def make_world(backend: str, request: Any, **settings: Any) -> World:
-    """An empty store of this kind."""
+    """Returns an empty store of this backend."""
     if backend == "memory":
         clock = Clock()
         return World(MemoryStore(clock=clock, **settings), clock)

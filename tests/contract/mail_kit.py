@@ -1,8 +1,7 @@
-"""Servers for the tests of the mail ports: Dovecot and pymap as they are, and a scripted one that says what it
-is told to.
+"""Servers for the tests of the mail ports: real Dovecot and pymap, and a scripted one.
 
-The scripted server reads commands as strictly as a server can and keeps every byte, so that a test can say what
-went over the wire. It stores nothing.
+The scripted server reads commands as strictly as a server can and keeps every byte, so that a test can check what went
+over the wire. It stores nothing.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def message(
     internaldate: int | None = 837_570_265,
     zone_minutes: int = 0,
 ) -> Message:
-    """A message to send."""
+    """Returns a message to send."""
     return Message(
         uid=uid,  # type: ignore[arg-type]
         flags=flags,
@@ -61,7 +60,7 @@ def message(
 
 
 def streamed(size: int, chunks: Iterable[bytes], *, uid: int = 1) -> Message:
-    """A message whose body is still to come."""
+    """Returns a message whose body is still to come."""
     return Message(
         uid=uid,  # type: ignore[arg-type]
         flags=(),
@@ -75,7 +74,7 @@ def streamed(size: int, chunks: Iterable[bytes], *, uid: int = 1) -> Message:
 
 
 def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
-    """A small message that differs from those of other numbers."""
+    """Returns a small message that differs from those of other numbers."""
     return (
         b"Message-ID: <%d@example.org>\r\nDate: Wed, 17 Jul 1996 02:44:25 -0700\r\n"
         b"From: =?utf-8?q?J=C3=B6rg?= <j@example.org>\r\nSubject: number\r\n %d\r\n\r\n%b" % (number, number, text)
@@ -85,7 +84,7 @@ def mail(number: int, *, text: bytes = b"hello\r\n") -> bytes:
 def sign_in(
     side: str, port: int, login: str, password: str = PASSWORD, proof: dict[str, Any] | None = None, **options: Any
 ) -> Session:
-    """A session without TLS on loopback, with short budgets. `proof`: more of what is shown."""
+    """Returns a session without TLS on loopback, with short time limits. `proof` holds further fields of the proof."""
     settings: dict[str, Any] = {"tls": "none", "connect_timeout_seconds": 10.0, "command_timeout_seconds": 20.0}
     shown = Proof(login=login, secret=Secret(password), **(proof or {}))
     return open_session(side, host="127.0.0.1", port=port, proof=shown, **(settings | options))
@@ -96,28 +95,28 @@ def sign_in(
 
 @dataclass(kw_only=True)
 class Place:
-    """One account of one server."""
+    """An account of one server."""
 
-    #: Which server.
+    #: Name of the server.
     name: str
-    #: A new session that reads.
+    #: Opens a new session that reads.
     source: Callable[[], MailSource]
-    #: A new session that writes.
+    #: Opens a new session that writes.
     destination: Callable[[], MailDestination]
-    #: Whether any keyword is taken and kept.
+    #: Whether the server accepts and keeps any keyword.
     keywords: bool = True
-    #: Whether flags and names are checked as strictly as Dovecot does.
+    #: Whether the server checks flags and names as strictly as Dovecot does.
     strict: bool = False
     _numbers: Any = field(default_factory=itertools.count)
 
     def folder(self) -> bytes:
-        """A name no other test has."""
+        """Returns a name that no other test uses."""
         return b"f%d-%d" % (os.getpid(), next(_folders))
 
 
 _folders = itertools.count(1)
 
-#: Dovecot's capabilities as the variants announce them; "" is what it announces by itself.
+#: Capabilities that each variant of Dovecot announces; "" for its own.
 DOVECOTS = {
     "dovecot": "",
     "dovecot without LITERAL+": "IMAP4rev1 SASL-IR UIDPLUS MULTIAPPEND ESEARCH CONDSTORE NAMESPACE",
@@ -133,7 +132,7 @@ PLACES = [*MEMORIES, *DOVECOTS, "pymap"]
 
 
 def place(name: str) -> Place:
-    """A fresh account there; skips the test where the server cannot run."""
+    """Returns a fresh account on this server; skips the test where the server cannot run."""
     login = f"user{next(_logins)}x{os.getpid()}"
     if name in MEMORIES:
         memory = MemoryServer(capabilities=MEMORIES[name])
@@ -153,7 +152,7 @@ def place(name: str) -> Place:
 
 @functools.cache
 def dovecot(capability: str = "") -> int:
-    """The port of a Dovecot of our own, for as long as the tests run."""
+    """Starts a Dovecot for the whole test run. Returns its port."""
     if not available():
         pytest.skip("needs Dovecot")
     server = Dovecot(any_login_password=PASSWORD, capability=capability or None)
@@ -164,7 +163,7 @@ def dovecot(capability: str = "") -> int:
 
 @functools.cache
 def pymap() -> int:
-    """The port of a pymap with one account, for as long as the tests run."""
+    """Starts a pymap with one account for the whole test run. Returns its port."""
     binary = Path(sys.executable).parent / "pymap"
     if not binary.exists():
         pytest.skip("needs pymap")
@@ -181,7 +180,7 @@ def pymap() -> int:
 
 # -- the scripted server
 
-#: Answers a command: (tag, command line with literals in place, its number on the connection); None: the usual answer.
+#: Answers a command, given its tag and its line with the literals in place; None for the usual answer.
 Reply = Callable[[bytes, bytes], "bytes | None"]
 
 _LITERAL = re.compile(rb"~?\{(\d+)(\+?)\}\r\n\Z")
@@ -189,36 +188,38 @@ _LITERAL = re.compile(rb"~?\{(\d+)(\+?)\}\r\n\Z")
 
 @dataclass
 class Scripted:
-    """Accepts connections; signs anybody in; keeps what it reads. `reply` may give other answers, `literal`
-    refuse one."""
+    """A server that accepts any login and keeps what it reads.
 
-    #: Announced in the greeting.
+    `reply` may give other answers, `literal` may refuse a literal.
+    """
+
+    #: Capabilities announced in the greeting.
     capabilities: str = "IMAP4rev1 AUTH=PLAIN SASL-IR LITERAL+ UIDPLUS MULTIAPPEND"
-    #: Says what is answered; for what it says nothing of the usual holds.
+    #: Gives the answers; the usual answer holds where it gives none.
     reply: Reply | None = None
-    #: Called with (tag, line so far) for each synchronising literal; an answer instead of "+ go", or None.
+    #: Called with (tag, line so far) for each synchronising literal; returns an answer instead of "+ go", or None.
     literal: Callable[[bytes, bytes], bytes | None] | None = None
-    #: The greeting line; b"" for the usual.
+    #: The greeting line; b"" for the usual one.
     greeting: bytes = b""
     #: Answer to EXAMINE and SELECT.
     selected: bytes = (
         b"* FLAGS (\\Seen)\r\n* 3 EXISTS\r\n* OK [PERMANENTFLAGS (\\Seen \\*)]\r\n"
         b"* OK [UIDVALIDITY 7]\r\n* OK [UIDNEXT 4]\r\n"
     )
-    #: Speaks TLS from the first byte.
+    #: TLS from the first byte.
     tls: ssl.SSLContext | None = None
-    #: Offered after STARTTLS.
+    #: TLS after STARTTLS.
     starttls: ssl.SSLContext | None = None
-    #: Sent right behind the OK to STARTTLS, in plaintext.
+    #: Plaintext sent right behind the OK to STARTTLS.
     injected: bytes = b""
 
     def __post_init__(self) -> None:
-        #: Commands as read, literals in place, without the final CRLF.
+        #: Commands as read, with literals in place, without the final CRLF.
         self.commands: list[bytes] = []
-        #: Literals announced without waiting, and those that waited: sizes.
+        #: Sizes of literals that were sent without waiting, and of those that waited.
         self.hurried: list[int] = []
         self.waited: list[int] = []
-        #: Every byte read.
+        #: All bytes read.
         self.raw = bytearray()
         self.stopped = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -237,11 +238,11 @@ class Scripted:
             sock.close()
 
     def source(self, **options: Any) -> ImapSource:
-        """A session that reads from it."""
+        """Returns a session that reads from the server."""
         return ImapSource(sign_in("source", self.port, "u", **options))
 
     def destination(self, **options: Any) -> ImapDestination:
-        """A session that writes to it."""
+        """Returns a session that writes to the server."""
         return ImapDestination(sign_in("destination", self.port, "u", **options))
 
     def _accept(self) -> None:
@@ -298,7 +299,7 @@ class Scripted:
                 if refusal is not None:
                     sock.sendall(refusal)
                     return self._read(sock, stream)
-                # nothing may come before the "+"
+                # No byte may come before the "+".
                 if select([sock], [], [], 0)[0] and sock.recv(1, socket.MSG_PEEK):
                     self.commands.append(b"SENT BEFORE +")
                 sock.sendall(b"+ go\r\n")

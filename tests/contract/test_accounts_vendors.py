@@ -1,4 +1,4 @@
-"""Google's directory and Microsoft's Graph behind the same port: what is theirs alone."""
+"""Tests the parts of Google's directory and Microsoft's Graph that no other account service has."""
 
 from __future__ import annotations
 
@@ -122,19 +122,19 @@ def test_graph_says_what_it_refuses(graph: GraphApi) -> None:
 
 
 class _Msal:
-    """What MSAL is given for a network."""
+    """A double of the network for MSAL."""
 
     def __init__(self, token: dict[str, Any]) -> None:
         self._token = token
 
     def get(self, url: str, **_: Any) -> Any:
-        """The tenant's description of itself."""
+        """Returns the tenant's metadata."""
         base = "https://login.microsoftonline.com/acme"
         ends = {"authorization_endpoint": f"{base}/a", "token_endpoint": f"{base}/t", "issuer": f"{base}/v2.0"}
         return self._answer(ends)
 
     def post(self, url: str, **_: Any) -> Any:
-        """A token, or not."""
+        """Returns a token, or a refusal."""
         return self._answer(self._token)
 
     @staticmethod
@@ -143,7 +143,7 @@ class _Msal:
             status_code, text, headers = 200, json.dumps(body), {}
 
             def raise_for_status(self) -> None:
-                """Never."""
+                """Does nothing: the answer is never an HTTP error."""
 
         return Answer()
 

@@ -1,5 +1,8 @@
-"""What a source is asked about which messages are wanted (`MailSource.search`, `traits`), over memory, Dovecot in several
-guises and pymap; and the choice itself, at servers that search wrongly, keep back, or refuse."""
+"""Tests how a source is asked which messages are selected (`MailSource.search`, `traits`), and the selection.
+
+The tests run over memory, Dovecot in several variants and pymap; and against servers that search wrongly, hold back, or
+refuse.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 
 DAY = 86_400
-#: 2001-09-09 01:46:40 UTC
+#: 2001-09-09 01:46:40 UTC.
 MOMENT = 1_000_000_000
-#: More than are looked at without a search.
+#: Number of messages that is too large to look at each one without a search.
 MANY = FEW + 30
 
 
@@ -33,7 +36,10 @@ def here(request: pytest.FixtureRequest) -> Place:
 
 
 def filled(here: Place, count: int = MANY) -> tuple[bytes, list[int]]:
-    """A folder with a message every six hours around `MOMENT`, in many zones, and their dates in order of UID."""
+    """Fills a folder with a message every six hours around `MOMENT`, in many zones.
+
+    Returns their dates in order of UID.
+    """
     name, dates = here.folder(), []
     destination = here.destination()
     assert destination.create([name]) == [None]
@@ -151,7 +157,10 @@ def test_a_server_that_refuses_to_search_is_looked_at_and_what_it_does_not_show_
 
 @pytest.mark.parametrize("extended", [True, False])
 def test_a_refused_search_on_the_wire_costs_nothing(faulty_server: FaultyServer, extended: bool) -> None:
-    """NO to every SEARCH: messages are looked at one by one; and only with ESEARCH are searches in flight together."""
+    """Answers NO to every SEARCH: messages are looked at one by one.
+
+    Only with ESEARCH are searches in flight together.
+    """
     if not extended:
         faulty_server.behaviour.capabilities.discard("ESEARCH")
     account = faulty_server.add_account(LOGIN, PASSWORD)

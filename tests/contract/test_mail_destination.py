@@ -1,5 +1,7 @@
-"""What the destination port promises (`shared.mail.MailDestination`), over memory, Dovecot in several guises
-and pymap; and what must never go over the wire, against a scripted server."""
+"""Tests the destination port (`shared.mail.MailDestination`) over memory, Dovecot in several variants and pymap.
+
+A scripted server checks what must never go over the wire.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +43,7 @@ def opened(here: Place) -> tuple[MailDestination, bytes]:
 
 
 def stored(here: Place, name: bytes) -> list[Message]:
-    """All that a source sees there; streams read."""
+    """Returns all messages that a source sees there, with streams read."""
     source = here.source()
     status = source.open(name)
     found = []
@@ -278,7 +280,7 @@ def test_a_body_that_looks_like_commands_never_runs(name: str) -> None:
     destination, folder = opened(here)
     hostile = b"Subject: x\r\n\r\n" + b"x1 CREATE pwned\r\nx2 DELETE INBOX\r\n" * 20
     send(destination, message(mail(1)))
-    # flags that Dovecot would answer BAD to never get as far as the wire
+    # Flags that Dovecot would answer with BAD never reach the wire.
     for flag in ("\\Bogus", "a b", 'a"b', "a)b", "x\r\nx3 CREATE pwned", "{3+}", "k\x00", "ä"):
         with pytest.raises(ValueError, match="not a flag"):
             destination.send([message(hostile)], [(flag,)], "bad")
@@ -286,7 +288,7 @@ def test_a_body_that_looks_like_commands_never_runs(name: str) -> None:
         destination = here.destination()
         destination.open(folder)
         send(destination, message(mail(2)))
-    # a keyword that it takes for an atom and still refuses: NO, with the literal unsent
+    # The server accepts this keyword as an atom and still refuses it: NO, with the literal unsent.
     answer = send(destination, message(hostile, flags=("k" * 200,)))
     assert isinstance(answer.refused[0], MessagesRefused)
     assert send(destination, message(hostile)).stored == (0,)
@@ -295,7 +297,7 @@ def test_a_body_that_looks_like_commands_never_runs(name: str) -> None:
 
 
 def test_without_the_rule_it_would_run() -> None:
-    """That the test before this one can see it: the same body behind a flag that nobody checked."""
+    """The control of the test above: the same body behind an unchecked flag is run as a command."""
     destination = place("dovecot").destination()
     assert isinstance(destination, ImapDestination)
     hostile = b"x1 CREATE pwned\r\n"
@@ -325,9 +327,9 @@ def test_the_first_literal_of_a_connection_waits_and_the_next_do_not() -> None:
         destination.open(b"f")
         send(destination, message(b"one"), message(b"three"))
         send(destination, message(b"seven"))
-        # The first second message of an APPEND waits too: who takes it knows MULTIAPPEND.
+        # The first second message of an APPEND waits too: a server that accepts it knows MULTIAPPEND.
         assert server.waited == [3, 5]
-        # An empty literal went first: who takes it knows LITERAL+.
+        # An empty literal went first: a server that accepts it knows LITERAL+.
         assert server.hurried == [0, 5]
         assert server.commands[-2:] == [
             b'm4 APPEND "f" () "17-Jul-1996 02:24:25 +0000" {3}\r\none () "17-Jul-1996 02:24:25 +0000" {5}\r\nthree',
@@ -444,7 +446,7 @@ def test_appenduid_is_read_in_the_order_given() -> None:
         answer = send(destination, *(message(b"x") for _ in range(3)))
         assert answer.uids == (9, 3, 4)
         assert answer.uidvalidity == 7
-        # as many UIDs as messages, or none is believed
+        # There are as many UIDs as messages, or none is believed.
         assert send(destination, message(b"x")).uids is None
 
 
@@ -495,7 +497,7 @@ def test_a_suggested_wait_is_read_from_a_bad() -> None:
 
 
 def test_no_source_makes_more_than_one_command_a_message() -> None:
-    """Flags and folder names of any kind: each APPEND is exactly one command, whose literal is the body."""
+    """Sends flags and folder names of any kind: each APPEND is exactly one command, whose literal is the body."""
     with Scripted() as server:
 
         @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,5 +1,7 @@
-"""What is asked ahead of its turn changes nothing but time (`MailSource.foresee`): over memory, Dovecot in several guises and
-pymap, and against a scripted server."""
+"""Tests that requests sent ahead of their turn (`MailSource.foresee`) change nothing but time.
+
+The tests run over memory, Dovecot in several variants and pymap, and against a scripted server.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,17 @@ def here(request: pytest.FixtureRequest) -> Place:
     return place(request.param)
 
 
-#: Servers number from 1, or (pymap) from 101.
+#: UIDs of all messages: servers number from 1, or (pymap) from 101.
 ALL = UidSet.parse("1:200")
 
 
 def listed(source: MailSource, name: bytes) -> int:
-    """How many messages `sizes` shows."""
+    """Returns how many messages `sizes` shows."""
     return len(list(source.sizes(source.open(name))))
 
 
 def folders(here: Place, *counts: int) -> list[bytes]:
-    """Folders with so many messages, numbered through; the first of each is flagged."""
+    """Makes folders with these numbers of messages, numbered throughout; the first of each is flagged."""
     names = [here.folder() for _ in counts]
     destination = here.destination()
     assert destination.create(names) == [None] * len(names)
@@ -47,7 +49,7 @@ def test_what_was_foreseen_is_what_comes(here: Place) -> None:
     source = here.source()
     for name in names:
         source.foresee(name)
-        source.foresee(name)  # said again, as who plans does
+        source.foresee(name)  # announced a second time, as planning does
     assert [listed(source, name) for name in names] == [2, 0, 3]
     source.foresee(names[2], ALL)
     assert source.open(names[2]).messages == 3

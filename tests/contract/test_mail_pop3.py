@@ -1,4 +1,4 @@
-"""POP3 as a source: what the port promises, over pop3d and over a server that keeps no word."""
+"""Tests POP3 as a source: the port's rules, over pop3d and over a server that breaks its promises."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_without_unique_ids_content_tells_messages_apart() -> None:
         second = bodies(sign_in(server.port, identities))
         assert {uid: body for uid, body in second.items() if uid < 5} == first
         assert second[5] == small(9)
-        # One goes and one comes; which of the twins went is all the same.
+        # One message goes and one comes; it does not matter which of the twins went.
         server.messages[0] = small(10)
         third = bodies(sign_in(server.port, identities))
         assert third[6] == small(10)
@@ -170,7 +170,7 @@ def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
         identities = Passing()
         assert bodies(sign_in(server.port, identities)) == {1: one}
         server.messages.insert(0, two)
-        # What was known by its head is so no longer: now the bodies say which is which.
+        # The head no longer identifies the message: now the bodies do.
         assert bodies(sign_in(server.port, identities)) == {1: one, 2: two}
 
 
@@ -223,7 +223,7 @@ def test_unique_ids_that_are_only_places_lose_nothing(form: bytes) -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, place: form % place) as server:
         identities = Passing()
         bodies(sign_in(server.port, identities))
-        # The first is deleted and another arrives: again there are three, with the same ids.
+        # The first message is deleted and another arrives: again there are three, with the same ids.
         server.messages[:] = [small(1), small(2), small(9)]
         assert bodies(sign_in(server.port, identities)) == {2: small(1), 3: small(2), 4: small(9)}
 
@@ -261,7 +261,7 @@ def test_odd_unique_ids_are_taken_as_they_are() -> None:
         assert bodies(sign_in(server.port, identities)) == found
 
 
-# -- what servers do
+# -- faults of servers
 
 
 @pytest.mark.parametrize("capabilities", [None, (), (b"UIDL",), (b"TOP", b"PIPELINING")])
@@ -316,7 +316,7 @@ def test_a_list_that_is_refused_leaves_nothing_on_the_line() -> None:
 
 
 def test_the_answer_to_quit_is_waited_for() -> None:
-    """Until then the maildrop is locked."""
+    """Waits for the answer to QUIT: until then the maildrop is locked."""
     with Pop3Server([], lets_go=threading.Event()) as server:
         source = sign_in(server.port)
         closing = threading.Thread(target=source.close)
@@ -415,7 +415,7 @@ def test_a_login_or_password_never_becomes_a_command(bad: str) -> None:
 
 
 def test_without_the_check_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control."""
+    """The control of the test above."""
     monkeypatch.setattr(Proof, "fault", "")
     with Pop3Server([small(1)]) as server:
         there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
@@ -450,7 +450,7 @@ def test_the_date_is_that_of_the_topmost_received(header: bytes, when: int | Non
 
 
 def _echoing(command: bytes, after: bytes) -> Callable[[bytes, int], Iterator[bytes]]:
-    """Refuses this command, with what was said by `after` and by the command itself."""
+    """Returns an answer that refuses this command and repeats its words and those of `after`."""
     said: list[bytes] = []
 
     def answer(line: bytes, session: int) -> Iterator[bytes]:

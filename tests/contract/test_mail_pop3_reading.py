@@ -1,4 +1,7 @@
-"""Whole messages over POP3: nothing is marked as read where TOP shows all of a message, and no message is ever cut."""
+"""Tests reading whole messages over POP3.
+
+No message is marked as read where TOP shows all of it, and no message is ever cut.
+"""
 
 from __future__ import annotations
 
@@ -52,12 +55,12 @@ def as_sent(messages: list[bytes]) -> dict[int, bytes]:
 
 
 def counts(server: Pop3Server) -> list[int]:
-    """How many lines were asked for, where any."""
+    """Returns the numbers of lines that were requested, without requests for the head alone."""
     return [int(c.split()[2]) for c in server.commands if c.startswith(b"TOP ") and not c.endswith(b" 0")]
 
 
 def lines(number: int, width: int = 20) -> bytes:
-    """A message whose body has so many lines."""
+    """Returns a message with this number of lines in its body."""
     return b"Subject: %d lines\r\n\r\n" % number + (b"x" * width + b"\r\n") * number
 
 
@@ -76,7 +79,7 @@ def unread(server: Dovecot, login: str) -> int:
 
 @pytest.mark.parametrize(("chosen", "left"), [("auto", 4), ("top", 4), ("retr", 0)])
 def test_dovecot_leaves_unread_what_is_read_by_top(dovecot: Dovecot, chosen: Pop3Read, left: int) -> None:
-    # By RETR it does not: the control.
+    # The control: with RETR it does not hold.
     login = f"{chosen}@example.org"
     dovecot.add_user(login, "s3cret")
     several = [small(1), lines(30_000, 60), b"Subject: no line end\r\n\r\nlast", lines(3)]
@@ -203,7 +206,7 @@ def test_a_server_that_breaks_at_top_is_read_by_retr() -> None:
 
 
 def endless(server: Pop3Server) -> None:
-    """The second message never ends."""
+    """Makes the second message endless."""
     answer = server._answer
 
     def forever() -> Iterator[bytes]:

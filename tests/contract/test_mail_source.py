@@ -1,5 +1,7 @@
-"""What the source port promises (`shared.mail.MailSource`), over memory, Dovecot in several guises and pymap;
-and what a source may say to no harm, against a scripted server."""
+"""Tests the source port (`shared.mail.MailSource`) over memory, Dovecot in several variants and pymap.
+
+A scripted server checks what a source may answer without harm.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +26,7 @@ def here(request: pytest.FixtureRequest) -> Place:
 
 
 def filled(here: Place, *messages: Message) -> tuple[bytes, UidSet]:
-    """A new folder with these messages, and their UIDs."""
+    """Makes a new folder with these messages. Returns its name and their UIDs."""
     name = here.folder()
     destination = here.destination()
     assert destination.create([name]) == [None]
@@ -104,7 +106,7 @@ def test_a_uid_that_is_not_there_is_not_given(here: Place) -> None:
 
 
 def test_all_of_many_messages_come_once_in_whatever_order(here: Place) -> None:
-    """Dovecot runs FETCHes that are in flight together side by side and mixes their answers."""
+    """Reads many messages: Dovecot runs FETCHes in flight side by side and mixes their answers."""
     count = 1700
     name, uids = filled(here, *(message(mail(n, text=b"x" * 3000 + b"\r\n"), uid=n + 1) for n in range(count)))
     assert len(uids) == count
@@ -209,11 +211,11 @@ def test_a_stream_left_unread_does_no_harm(here: Place) -> None:
     source.noop()
 
 
-# -- what a source may say
+# -- answers of a source
 
 
 def serving(*answers: bytes, **options: object) -> Scripted:
-    """A server that says this to UID FETCH, whatever was asked."""
+    """Returns a server that gives these answers to any UID FETCH."""
 
     def reply(tag: bytes, text: bytes) -> bytes | None:
         return b"".join(answers).replace(b"TAG", tag) if text.startswith(b"UID FETCH") else None
@@ -270,7 +272,7 @@ def test_unasked_and_repeated_answers_do_not_count() -> None:
 
 
 def test_answers_of_commands_in_flight_may_be_mixed() -> None:
-    """Whichever tag is being read, a UID that some command in flight asked for counts."""
+    """Mixes answers: whichever tag is being read, a UID that any command in flight requested counts."""
     waiting: list[bytes] = []
 
     def reply(tag: bytes, text: bytes) -> bytes | None:
@@ -395,7 +397,7 @@ def test_no_command_line_is_long() -> None:
 
 @contextlib.contextmanager
 def frugal(limit_bytes: int = 3_000_000) -> Iterator[None]:
-    """What is done inside takes no more memory than this at any moment."""
+    """Asserts that the code inside never uses more memory than this."""
     tracemalloc.start()
     try:
         yield
@@ -432,7 +434,7 @@ def test_a_literal_of_four_gigabytes_takes_no_memory() -> None:
 
 
 def pour(messages: Iterator[Message]) -> None:
-    """Reads everything and keeps nothing."""
+    """Reads all messages and keeps none."""
     for each in messages:
         for _ in each.stream or ():
             pass
@@ -469,7 +471,7 @@ def test_our_own_slowness_is_not_the_servers() -> None:
         source = server.source(command_timeout_seconds=1.0)
         source.open(b"f")
         for _ in source.fetch(UidSet.parse("1:600")):
-            threading.Event().wait(1.2)  # what the destination takes its time for
+            threading.Event().wait(1.2)  # time that the destination needs
         source.noop()
 
 

@@ -1,4 +1,4 @@
-"""What the port promises (`shared.store`), over memory, Redis and Valkey alike: from a request to its end."""
+"""Tests the store's port (`shared.store`) over memory, Redis and Valkey: from a request to its end."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_an_import_runs_to_its_end_and_settles_once(store: Store, clock: Clock) 
 
 
 def test_every_call_made_twice_is_as_good_as_once(world: World) -> None:
-    """The lost answer: each writing call is made twice; the result is that of a run where each was made once."""
+    """Makes each writing call twice, as after a lost answer; the result is that of a run where each was made once."""
     store: Store = Twice(world.store)
     whole, mailbox, folder = planned(store, (1, 10), (11, 20), (21, 24))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"s"})
@@ -356,7 +356,7 @@ def test_a_reset_folder_forgets_its_ledger_and_its_counts_and_fences_its_writer(
     first = take(store, "writer")
     assert first.unit.uids == UidSet.span(1, 4)
     copy(store, first, 1)  # destination UIDs that the old ledger knew
-    store.plan_folders(lease, [(plan, 1)])  # the answer was lost: what was copied since is not forgotten
+    store.plan_folders(lease, [(plan, 1)])  # the answer was lost: messages copied since are kept
     store.finish(lease)
     tally, _ = store.import_tally(whole.import_id)
     assert (tally.messages, tally[Outcome.COPIED], tally.altered, tally.pending) == (8, 4, 0, 4)
@@ -483,7 +483,7 @@ def test_the_state_of_a_claimed_unit_says_so(store: Store) -> None:
 
 
 def test_a_reset_takes_out_counts_that_came_back_to_nothing(store: Store) -> None:
-    """A failed message that was tried again leaves a count of 0: taking that out of the sums is no error."""
+    """Retries a failed message, which leaves a count of 0: subtracting that from the sums is no error."""
     whole, mailbox, folder = planned(store, (1, 2))
     lease = take(store)
     failed = replace(

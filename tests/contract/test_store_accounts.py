@@ -1,4 +1,4 @@
-"""Turns at account services, and what is known of each account."""
+"""Tests the store's turns at account services, and its state of each account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An import that is opened again: what is settled is queued once more, what is under way is left alone."""
+"""Tests opening an import again: settled mailboxes are queued once more, those under way are left alone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _mailbox(store: Store, mailbox: Mailbox) -> Mailbox:
 
 
 def _reach(store: Store, state: MailboxState) -> tuple[Import, Mailbox, Lease | None]:
-    """An import of one mailbox, in this state and with trouble noted, and the lease that somebody has."""
+    """Returns an import of one mailbox in this state, with trouble noted, and the lease that a lane holds."""
     whole, (mailbox,) = start(store)
     lease = take(store)
     if state is MailboxState.QUEUED:
@@ -95,7 +95,7 @@ def test_other_options_are_taken_when_nothing_is_under_way(store: Store) -> None
 
 
 def test_other_options_are_taken_before_the_request_is_whole(store: Store) -> None:
-    """Killed while it was being written down, and asked for again in other words."""
+    """Opens an import that a crash left half written again, with other options."""
     whole, (mailbox,) = start(store)
     run_out(store)
     for options in (FULL, Options(include=("INBOX",))):

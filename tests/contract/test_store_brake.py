@@ -1,4 +1,4 @@
-"""When every login of a server is refused, the others are not tried; one that is accepted lets them go on."""
+"""Tests the brake: when a server refuses every login, the others are not tried; one accepted login ends that."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ STOPPED = Failure(code="source_logins_stopped", sentence="source: not tried", at
 
 
 class Hall:
-    """Many own logins of one server."""
+    """An import with many own logins at one server."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -58,7 +58,7 @@ def test_no_more_are_tried_at_once_than_may_be_refused(hall: Hall, clock: Clock)
     for at in range(BRAKE_AFTER - 1):
         hall.told(at, "refused")
     assert hall.turn(PEOPLE - 1) == "wait"
-    clock.forward(31)  # whoever tried the last one died
+    clock.forward(31)  # the lane of the last try died
     assert hall.turn(PEOPLE - 1) == "trial"
 
 
@@ -125,7 +125,7 @@ def test_an_account_that_is_still_being_made_does_not_count(hall: Hall) -> None:
 
 
 def _park_one(hall: Hall) -> int:
-    """Parks one that is not tried; which."""
+    """Parks a mailbox that is not tried. Returns its index."""
     lease = take(hall.store, f"lane{hall.store.import_tally(hall.request.import_id)[1].get(MailboxState.PARKED, 0)}")
     hall.store.release(lease, how="park", failure=STOPPED)
     return [person.mailbox_id for person in hall.people].index(lease.mailbox.mailbox_id)

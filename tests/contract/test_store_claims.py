@@ -1,4 +1,7 @@
-"""What the port promises of claims: who may, in which order, how many at once; and of what stands beside the work."""
+"""Tests claims: which lanes may claim, in which order, and how many at once.
+
+It also tests what stands beside the work.
+"""
 
 from __future__ import annotations
 
@@ -92,8 +95,11 @@ def test_bytes_are_worth_a_lane_too(store: Store) -> None:
 
 
 def _open_for_lanes(store: Store, scope: str, whole: Import, rows: Sequence[Mailbox]) -> None:
-    """As many lanes could work as there are rows: at a mailbox each, or all at folders of the first, where the scope is the
-    destination account, which is one mailbox's at a time."""
+    """Prepares as many units as there are rows, so that as many lanes could work.
+
+    They are one mailbox each, or all folders of the first where the scope is the destination account, which belongs to
+    one mailbox at a time.
+    """
     one = scope == "destination_account"
     store.open_import(whole, rows[:1] if one else rows, 14)
     store.submit(whole.import_id)
@@ -153,7 +159,7 @@ def test_a_mailbox_from_elsewhere_has_the_limits_of_its_own_server(store: Store)
     taken = {take(store, lane).mailbox.mailbox_id for lane in "ab"}
     assert other.mailbox_id in taken, "the limit of the one server holds nobody back at the other"
     assert store.claim("c") is None
-    # The servers of all may get another CA file with another run; what a row says stays.
+    # The import's servers may get another CA file with another run; a row's own server stays.
     changed = replace(whole, source=replace(SOURCE, ca_file="/ca.pem"))
     store.open_import(changed, [first, other, third], 14)
     assert [one.source.endpoint for one, _ in store.mailboxes(whole.import_id)] == [
@@ -162,7 +168,7 @@ def test_a_mailbox_from_elsewhere_has_the_limits_of_its_own_server(store: Store)
 
 
 def _lanes(store: Store, most: int = 12) -> int:
-    """How many lanes are let in, beside those that are."""
+    """Returns how many more lanes may claim."""
     found = [store.claim(f"lane{n}") for n in range(most)]
     for n, lease in enumerate(found):
         if lease:
@@ -285,7 +291,7 @@ def test_a_host_on_hold_does_not_keep_other_routes_waiting(store: Store) -> None
 
 
 def _plan_all(store: Store, sizes: dict[str, tuple[int, int]]) -> None:
-    """Plans every queued mailbox: mailbox id → (number of batches, bytes of each)."""
+    """Plans every queued mailbox with this (number of batches, bytes of each), by mailbox id."""
     leases = {}
     for n in range(len(sizes)):
         lease = take(store, f"planner{n}")
@@ -302,7 +308,7 @@ def _plan_all(store: Store, sizes: dict[str, tuple[int, int]]) -> None:
 
 
 def _serve(store: Store, claims: int, lane: str = "lane") -> list[Mailbox]:
-    """Serves so many batches one after the other; returns whose they were."""
+    """Serves up to `claims` batches one after the other. Returns their mailboxes."""
     served = []
     for _ in range(claims):
         lease = store.claim(lane)
@@ -345,7 +351,7 @@ def test_a_newcomer_gets_its_turn_and_no_more(store: Store) -> None:
 
 
 def test_a_newcomer_does_not_overtake_those_whose_batches_are_all_out(store: Store) -> None:
-    """The queue is empty while everything is leased; who comes then must not count as never served for hours."""
+    """Adds a mailbox while everything is leased and the queue is empty: it must not count as never served for hours."""
     whole, rows = start(store, 2)
     _plan_all(store, {row.mailbox_id: (200, 1_000_000) for row in rows})
     _serve(store, 100)

@@ -1,4 +1,4 @@
-"""An import's ledger lives until a person closes the import; then nothing of it is left."""
+"""Tests that an import's ledger lives until the operator closes the import, and that nothing is left then."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.store.redis import RedisStore
 from tests.contract.store_kit import Clock, planned, run_out, start, take
 
 TEN_YEARS = 10 * 365 * 86_400
-#: What is about all imports.
+#: Keys that belong to all imports.
 SHARED = {"terms", "served", "routes", "ready_units"}
 
 

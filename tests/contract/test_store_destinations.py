@@ -1,4 +1,4 @@
-"""A destination mailbox belongs to one mailbox at a time, whichever import that is of, and nobody waits for it for ever."""
+"""Tests that a destination belongs to one mailbox at a time, of whichever import, and that no mailbox waits forever."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from tests.contract.store_kit import (
 
 
 def _open(store: Store, name: str, to: str = "anna", *, login: str = "anna", rows: int = 1) -> tuple[Import, Mailbox]:
-    """An import whose mailboxes all go to the same destination account, and the first of them."""
+    """Opens an import whose mailboxes all go to the same destination account. Returns it and its first mailbox."""
     whole = request(name)
     people = [person(whole, n, login if n == 1 else f"{login}{n}", to) for n in range(1, rows + 1)]
     store.open_import(whole, people, 14)
@@ -143,7 +143,7 @@ def test_what_may_still_be_on_the_wire_keeps_it_for_a_while(store: Store, clock:
     clock.forward(1)
     store.reap(0)
     assert take(store, "b").mailbox.mailbox_id == two.mailbox_id
-    # The first one is tried again: it waits in its turn, with what it has open.
+    # The first mailbox is tried again: it waits for its turn, with its open batches.
     store.retry(first.import_id, one.mailbox_id, [])
     assert store.claim("c") is None
     assert _behind(store, one) == "import accounts"
@@ -258,7 +258,7 @@ def test_rows_of_one_import_that_share_it_go_in_one_after_the_other(store: Store
 
 
 def test_imports_that_hold_what_the_other_waits_for_both_come_to_an_end(store: Store) -> None:
-    """Each has one destination that the other wants too, in the other order."""
+    """Opens two imports, each with one destination that the other wants too, in the other order."""
     whole = [request("one"), request("two")]
     for one, order in zip(whole, (("x", "y"), ("y", "x")), strict=True):
         store.open_import(one, [person(one, n, login) for n, login in enumerate(order, start=1)], 14)

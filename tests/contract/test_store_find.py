@@ -1,4 +1,4 @@
-"""A page of mailboxes, filtered and ordered by the store: the same over memory, Redis and Valkey."""
+"""Tests a page of mailboxes, filtered and ordered by the store, over memory, Redis and Valkey."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_they_can_be_ordered_and_looked_for_by_login(store: Store, order: str) -
 
     assert _logins(store, whole.import_id, order=order, descending=True) == (3, everyone[::-1])
     assert _logins(store, whole.import_id, text=everyone[1].upper()) == (1, [everyone[1]])
-    assert _logins(store, whole.import_id, text="%w") == (0, [])  # a text, no pattern
+    assert _logins(store, whole.import_id, text="%w") == (0, [])  # a text, not a pattern
 
 
 def test_they_can_be_chosen_by_state_and_by_what_went_wrong(store: Store) -> None:
@@ -118,7 +118,7 @@ def test_many_are_sorted_by_a_number_as_few_are(store: Store) -> None:
         (pair for pair in store.mailboxes(whole.import_id) if pair[1].messages), key=lambda pair: -pair[1].messages
     )
     logins = [mailbox.source.login for mailbox, _ in planned]
-    for _ in range(2):  # sorted, and as it was sorted
+    for _ in range(2):  # freshly sorted, and from the sorted list
         total, found = _logins(store, whole.import_id, order="messages", descending=True, count=4)
         assert (total, found[:3]) == (5001, logins)
         assert _logins(store, whole.import_id, order="messages", start=5000)[1] == logins[:1]

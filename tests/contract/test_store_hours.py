@@ -1,4 +1,4 @@
-"""An import with hours: outside of them nothing of it is served, and nobody is told that it failed or was paused."""
+"""Tests an import with hours: outside of them no unit is served, and nothing counts as failed or paused."""
 
 from __future__ import annotations
 

@@ -1,5 +1,7 @@
-"""Workers that died: what they held goes back at once when somebody knows it, else when the lease runs out; until then
-everybody can see what waits for them. An attempt that got on does not count."""
+"""Tests workers that died: their units go back at once if the death is known, else when the lease expires.
+
+Until then everyone can see what waits for them. An attempt with progress does not count.
+"""
 
 from __future__ import annotations
 
@@ -91,12 +93,12 @@ def test_an_attempt_that_got_on_was_none(store: Store, clock: Clock, how: str) -
         else:
             assert len(store.bury([DEAD])) == 1
 
-    for n in range(1, 4):  # each brings one message before it dies: however often, the batch is not to blame
+    for n in range(1, 4):  # each copies one message before it dies, so the batch is not to blame
         lease = take(store, f"{DEAD}/1")
         assert lease.unit.attempts == 1
         store.progress(lease, settled=[copied(UidSet.of([n]), n)])
         dies()
-    for attempts in (1, 2, 3):  # each dies before anything came of it, whatever it intended
+    for attempts in (1, 2, 3):  # each dies before any progress, whatever it intended
         lease = take(store, f"{DEAD}/1")
         assert lease.unit.attempts == attempts
         store.progress(lease, intents=[intent(f"{lease.term}.1", UidSet.of([4 + attempts]), 4)])
@@ -110,7 +112,7 @@ def test_an_attempt_that_got_on_was_none(store: Store, clock: Clock, how: str) -
 
 
 def test_given_back_by_its_own_lane_an_attempt_that_got_on_was_none_either(store: Store) -> None:
-    """A lane that claims while it has a lease: its thread died of something, and took its name along."""
+    """Claims with a lane that holds a lease already: its thread died, and a new one has its name."""
     planned(store, (1, 10))
     lease = take(store)
     store.progress(lease, settled=[copied(UidSet.of([1]), 1)])

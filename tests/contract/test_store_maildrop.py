@@ -1,4 +1,4 @@
-"""The numbers of POP3 identities in the store: for good, one after the other, and nobody's are overwritten."""
+"""Tests the numbers of POP3 identities in the store: permanent, consecutive, and never overwritten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.store import Store
 
 
 class Kept:
-    """As a worker binds it to a mailbox."""
+    """The numbers of one mailbox, as a worker keeps them."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -29,12 +29,12 @@ class Kept:
 
 
 def nothing(places: Sequence[int]) -> dict[int, Head]:
-    """Heads of messages that cannot be read."""
+    """Returns no heads, as for messages that cannot be read."""
     return {}
 
 
 def numbered(kept: Kept, listed: Sequence[bytes], *, certain: bool = True) -> list[int]:
-    """The numbers, where nothing was ever read."""
+    """Returns the numbers where no message was ever read."""
     return number(kept, listed, nothing, lambda places: {}, certain=certain)[1]
 
 
@@ -70,7 +70,7 @@ def test_two_that_look_at_once_agree(store: Store) -> None:
     assert numbered(kept, letters[:5]) == [1, 2, 3, 4, 5]
 
     class Slow(Kept):
-        """Another session numbers something between the look and the word."""
+        """A maildrop in which another session assigns a number between the read and the write."""
 
         def replace(self, before: Known, generation: int, digests: bytes) -> Known:
             if len(before.digests) == 5 * DIGEST_BYTES:
@@ -98,14 +98,14 @@ def test_a_generation_ends_when_nothing_of_it_is_left_and_nothing_was_read(store
 
 
 class Drop:
-    """A maildrop whose messages are (head, content) and whose identities are whatever a test says."""
+    """A maildrop with messages (head, content) and with the identities that a test gives."""
 
     def __init__(self, store: Store) -> None:
         self.kept = Kept(store)
         self.heads = self.contents = 0
 
     def look(self, *messages: tuple[bytes, str, str]) -> list[int]:
-        """Of (identity, head, content), the numbers; all are read then."""
+        """Returns the numbers of messages given as (identity, head, content); all are read."""
 
         def heads(places: Sequence[int]) -> dict[int, Head]:
             self.heads += len(places)
@@ -136,7 +136,7 @@ def test_ids_that_change_in_part_or_all_at_once_are_the_same_messages(store: Sto
 
 
 def test_a_head_that_comes_again_with_another_content_is_another_message(store: Store) -> None:
-    """One is gone and one is new, and their heads are the same: a report that is sent every day."""
+    """Replaces a message by one with the same head, as a daily report may be."""
     drop = Drop(store)
     assert drop.look((b"a", "A", "1"), (b"b", "B", "2")) == [1, 2]
     assert drop.look((b"c", "A", "3"), (b"b", "B", "2")) == [3, 2]

@@ -1,4 +1,4 @@
-"""What the port promises of messages that verification missed: a person accepts that, or has them copied anew."""
+"""Tests messages that verification missed: the operator accepts that, or has them copied again."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ from tests.contract.store_kit import (
 
 
 def _with_missing(store: Store, gone: UidSet, *, adopted: bool = False) -> tuple[Import, Mailbox, Folder]:
-    """A complete mailbox of ten messages (UIDs 1 to 10 here, 101 to 110 there) of which verification misses these."""
+    """Returns a complete mailbox of ten messages, of which verification misses these.
+
+    The source UIDs are 1 to 10, the destination UIDs 101 to 110.
+    """
     if adopted:
         whole, (mailbox,) = start(store)
         found = copied(UidSet.span(1, 10), 101)

@@ -1,4 +1,4 @@
-"""Trouble that is over: a mailbox that gets on again keeps its last failure, with the moment since when it is over."""
+"""Tests trouble that is over: a mailbox that makes progress keeps its last failure, with the moment when it ended."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store,
     copy(store, lease, 1)
     since = _over(store, mailbox.mailbox_id)
     assert since == pytest.approx(clock())
-    # It fails again: what is told is the new failure, which is not over.
+    # It fails again: the new failure is shown, which is not over.
     clock.forward(5)
     store.release(take(store), how="wait", failure=replace(AWAY, at=2.0))
     assert _over(store, mailbox.mailbox_id) == 0
@@ -41,7 +41,7 @@ def test_a_failure_is_over_when_the_mailbox_gets_on_and_not_before(store: Store,
 def test_a_plan_ends_its_own_trouble_and_not_that_of_a_copy(
     store: Store, clock: Clock, folder: str, over: bool
 ) -> None:
-    """Whether a full mailbox has room is not seen by planning it again."""
+    """Plans the mailbox again, which does not show whether a full one has room."""
     whole, mailbox, _ = planned(store, (1, 10))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
     store.release(take(store), how="park", failure=replace(AWAY, folder=folder), again_seconds=60)

@@ -1,4 +1,7 @@
-"""Rates: what intents move is charged to the mailbox's accounts and hosts, and who owes waits. Memory, Redis and Valkey alike."""
+"""Tests rates over memory, Redis and Valkey.
+
+Data that intents move is charged to the mailbox's accounts and hosts, and a lane that owes must wait.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.contract.store_kit import START, Clock, Twice, World, copied, intent,
 
 
 def copying(store: Store, mailboxes: int = 1, folders: int = 3) -> list[str]:
-    """Mailboxes, each with so many folders of one batch that can be claimed now."""
+    """Makes mailboxes, each with folders of one batch that can be claimed now."""
     _, rows = start(store, mailboxes)
     for _ in rows:
         lease = take(store, "planner")
@@ -31,7 +34,7 @@ def copying(store: Store, mailboxes: int = 1, folders: int = 3) -> list[str]:
 
 
 def move(store: Store, lease: Lease, number: int, size_bytes: int, messages: int = 1) -> Due | None:
-    """Writes an intent; what is owed then."""
+    """Writes an intent. Returns what is owed then."""
     said = store.progress(lease, intents=[intent(f"{lease.term}.{number}", UidSet.span(1, messages), 1, size_bytes)])
     assert said.word is Control.RUN
     return said.due
@@ -184,7 +187,7 @@ def test_a_day_begins_with_its_first_byte(store: Store, clock: Clock) -> None:
 
 
 def test_what_is_usual_and_what_was_set_and_the_settings(capped_world: World) -> None:
-    """The settings say 1000 bytes a day for a source account (`START_RATES`)."""
+    """Uses settings with 1000 bytes a day for a source account (`START_RATES`)."""
     store = capped_world.store
     (mailbox,) = copying(store)
     name, key = "source_account.bytes_per_day", key_of(store, mailbox, "source_account")

@@ -1,4 +1,4 @@
-"""A mailbox is verified once more when something may have arrived after its verification."""
+"""Tests that a mailbox is verified once more when mail may have arrived after its verification."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _state(store: Store, mailbox_id: str) -> MailboxState:
 
 
 def _finished(store: Store) -> tuple[str, str]:
-    """(import id, mailbox id) of an import that has come to its end, with credentials."""
+    """Returns (import id, mailbox id) of a finished import, with credentials."""
     whole, mailbox, _ = planned(store, (1, 10))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
     copy(store, take(store), 1)

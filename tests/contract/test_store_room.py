@@ -1,4 +1,4 @@
-"""A mailbox that is parked for want of room goes on by itself when its moment has come."""
+"""Tests that a mailbox parked for want of room goes on by itself at the set moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FULL = Failure(code="destination_over_quota", sentence="full", times=2)
 
 
 def _parked(store: Store, again_seconds: float = 60) -> tuple[str, str]:
-    """(import id, mailbox id) of a finished import whose one mailbox is full."""
+    """Returns (import id, mailbox id) of a finished import whose one mailbox is full."""
     whole, mailbox, _ = planned(store, (1, 10))
     store.seal(whole.import_id, {(mailbox.mailbox_id, "source"): b"x"})
     store.release(take(store), how="park", failure=FULL, again_seconds=again_seconds)
@@ -103,13 +103,13 @@ def test_what_is_paused_or_cannot_sign_in_stays_parked_and_is_looked_at_later(
 
 
 def test_going_on_by_itself_keeps_passwords_no_longer(world: World) -> None:
-    """They are kept for 14 days from when a person last set it going, however often the mailbox is looked at."""
+    """Keeps passwords for 14 days after the operator last started the mailbox, however often it is tried by itself."""
     store = world.store
     import_id, mailbox_id = _parked(store)
     if isinstance(store, RedisStore):
         key = keys.import_(import_id, "credentials")
         kept = store._redis.ttl(key)
-        store._redis.expire(key, 1000)  # some of the time has gone by
+        store._redis.expire(key, 1000)  # some of the time has passed
         assert kept > 1000
     world.clock.forward(60)
     store.reap(5)

@@ -1,4 +1,4 @@
-"""Messages that several folders show, in the store: one batch brings each, and the others learn where it stands."""
+"""Tests messages that several folders show: one batch copies each, and the others learn its place."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from shared.store import BRINGING_SECONDS, SHARED_SECONDS, Store, keys
 from tests.contract.store_kit import World, copy, planned, take
 
 PLACE = bytes(range(12))
-#: As Gmail's are; the last two differ only in their low bits.
+#: Message ids like Gmail's; the last two differ only in their low bits.
 MESSAGES = [1_278_455_344_230_334_865, 2**64 - 1, 0, 1_700_000_000_000_000_001, 1_700_000_000_000_000_002]
 
 

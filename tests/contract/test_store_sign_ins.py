@@ -1,4 +1,4 @@
-"""Logins that may be tried or may not, and tokens that all workers share."""
+"""Tests which logins may be tried, and tokens that all workers share."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.contract.store_kit import Clock, plan_of, start, take
 
 
 class Desk:
-    """Short words for one side of one import."""
+    """A set of short functions for one side of one import."""
 
     def __init__(self, store: Store, mailboxes: int = 2, *, shared: bool) -> None:
         self.store, self.shared = store, shared
@@ -69,7 +69,7 @@ def test_a_trial_of_which_nothing_came_is_anothers_turn(desk: Desk, clock: Clock
     assert desk.turn("a") == "trial"
     assert desk.told("a", "unknown") == ""
     assert desk.turn("b") == "trial"
-    clock.forward(31)  # b died
+    clock.forward(31)  # the process of b died
     assert desk.turn("c") == "trial"
     assert desk.told("b", "unknown") == "", "too late to say anything"
     assert desk.turn("d") == "wait"
@@ -132,7 +132,7 @@ def test_it_was_the_limit(store: Store) -> None:
 
 
 def _two_lanes(store: Store, desk: Desk) -> None:
-    """Two lanes at one mailbox: two connections of one account."""
+    """Lets two lanes claim at one mailbox: two connections of one account."""
     lease = take(store, "lane1")
     store.plan_folders(lease, [(plan_of(lease.mailbox, name, (1, 9)), n) for n, name in enumerate(("A", "B"), start=1)])
     assert store.claim("lane2") is not None

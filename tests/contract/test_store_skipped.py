@@ -1,4 +1,4 @@
-"""What a request leaves out, in the store: counted with everything else, as ranges, and taken back when it is wanted after all."""
+"""Tests messages that a request leaves out: counted in all sums, kept as ranges, and taken back when selected again."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ OLD, READ = "before 2024-01-01", "read already"
 
 
 def first(mailbox: Mailbox) -> FolderPlan:
-    """Ten messages, of which six are left out."""
+    """Returns a plan of ten messages, of which six are left out."""
     plan = plan_of(mailbox, "INBOX", (7, 10), skipped="5 before 2024-01-01; 1 read already")
     skipped = {OLD: UidSet.span(1, 5), READ: UidSet.of([6])}
     return replace(plan, messages=10, size_bytes=10_000, skipped=skipped, skipped_bytes=6000)
 
 
 def wider(mailbox: Mailbox) -> FolderPlan:
-    """The same folder; four of the six are wanted now, and one of these is there."""
+    """Returns a plan of the same folder: four of the six are selected now, and one of these exists already."""
     plan = replace(plan_of(mailbox), folder=replace(first(mailbox).folder, skipped="2 before 2024-01-01"))
     there = replace(copied(UidSet.of([6]), 90), outcome=Outcome.ALREADY_PRESENT)
     return replace(
@@ -38,7 +38,7 @@ def counts(store: Store, import_id: str) -> tuple[int, int, int, int, int]:
 
 
 def again(store: Store, lease: Lease, mailbox: Mailbox) -> Lease:
-    """Another pass of a mailbox that is complete."""
+    """Runs another pass of a complete mailbox. Returns its lease."""
     run_out(store)
     whole = store.import_(mailbox.import_id)
     assert whole is not None

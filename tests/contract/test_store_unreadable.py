@@ -1,4 +1,4 @@
-"""Folders that the source lists and does not let be read: one count, in every sum."""
+"""Tests the count of folders that the source lists and does not let be read: it stands in every sum."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the port promises of units at work: leases, terms, the ledger, what is given back, halved, audited."""
+"""Tests units at work: leases, terms, the ledger, and batches that are given back, halved or audited."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Breaks work off before or after its nth effect, and lets another worker go on: the method of mbsync's run-tests.
+"""Interrupts work before or after its nth effect, and lets another worker go on: the method of mbsync's run-tests.
 
-Effects are the calls through the two ports. After the interruption the process is dead: every further call of it raises,
-so that nothing it would do while unwinding counts. What servers and store hold stays, as in life.
+Effects are the calls through the two ports. After the interruption the process is dead: every further call of it
+raises, so that nothing it does while unwinding counts. The state of servers and store stays, as after a real crash.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from worker.plan import PlanRules
 LOGIN = "ivan"
 _SOURCE = Endpoint(host="old.example", port=993, tls=Tls.IMPLICIT)
 _DESTINATION = Endpoint(host="new.example", port=993, tls=Tls.IMPLICIT)
-#: Calls that tell something and change nothing: being interrupted there is no case of its own.
+#: Calls that only read: an interruption there is no case of its own.
 _TELLING = {"sightings", "sizes", "flags", "fetch", "listing", "statuses", "noop", "close", "abort", "import_", "folders",
             "ledger", "limits_of", "mailbox", "attend", "import_tally"}  # fmt: skip
 
 
 class Killed(BaseException):
-    """The process is gone. Not an Exception: nobody catches a SIGKILL."""
+    """Raised where the process dies. It is no Exception, so no code catches it, as with a SIGKILL."""
 
 
 class Effects:
-    """Counts effects, and kills at the nth step (before an effect: even, after it: odd)."""
+    """Counts effects, and kills at the nth step (even steps before an effect, odd ones after it)."""
 
     def __init__(self, kill_at: int = -1) -> None:
         self.kill_at = kill_at
@@ -45,7 +45,7 @@ class Effects:
         self._lock = threading.Lock()
 
     def step(self, name: str) -> None:
-        """One moment in which the process may die."""
+        """Marks a moment at which the process may die."""
         with self._lock:
             if self.dead or self.steps == self.kill_at:
                 self.dead = True
@@ -54,7 +54,7 @@ class Effects:
             self.names.append(name)
 
     def through(self, port: Any) -> Any:
-        """The port with each of its effects interruptible."""
+        """Returns the port with each of its effects interruptible."""
         return _Interruptible(port, self)
 
 
@@ -84,7 +84,7 @@ class _Interruptible:
         return call
 
     def _follow(self, lease: Any, *, settled: Any = (), records: Any = (), prefer: str = "", claim: bool = True) -> Any:
-        """Three scripts in one round trip are three effects."""
+        """Runs the three scripts of one round trip as three effects."""
         if settled:
             self.progress(lease, settled=settled)
         self.finish(lease, records)
@@ -97,7 +97,7 @@ class _Interruptible:
 
 
 class Stage:
-    """Two memory servers, a memory store, and workers that may be killed."""
+    """A pair of memory servers, a memory store, and workers that may be killed."""
 
     def __init__(self, *, options: Options | None = None, settle_seconds: float = 30.0, **destination: Any) -> None:
         self.time = 1_000_000.0
@@ -122,7 +122,7 @@ class Stage:
         self.store.submit(self.request.import_id)
 
     def submit_another(self, login: str) -> str:
-        """One more mailbox in the import; its id. Its sessions are those of the first."""
+        """Adds one more mailbox to the import; its sessions are those of the first. Returns its id."""
         found = mailbox_id(self.request.import_id, login, login)
         mailbox = Mailbox(
             mailbox_id=found, import_id=self.request.import_id, row=2,
@@ -139,7 +139,7 @@ class Stage:
         rules: CopyRules | None = None,
         stopping: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """A new worker serves until nothing may run, or it is told to stop. False when it was killed."""
+        """Lets a new worker serve until nothing may run, or it is told to stop. Returns False if it was killed."""
         effects = effects or Effects()
         store = effects.through(self.store)
         stage = self
@@ -165,7 +165,7 @@ class Stage:
             now=lambda: self.time,
         )
         lane = Lane(place, f"worker{self._workers}/1")
-        # The lease's deadline is by the monotonic clock of the claim; here both clocks are one.
+        # The lease's deadline uses the monotonic clock of the claim; here both clocks are one.
         attendant.wish = lambda lease: "run"  # type: ignore[method-assign]
         try:
             lane.serve("")
@@ -174,7 +174,7 @@ class Stage:
         return True
 
     def later(self, seconds: float = 100.0) -> None:
-        """Time passes; leases of the dead are taken back."""
+        """Lets time pass; leases of dead workers are taken back."""
         self.time += seconds
         self.store.reap(5)
 
@@ -192,11 +192,11 @@ class Stage:
         )
 
     def tally(self) -> Tally:
-        """The import's counts."""
+        """Returns the import's counts."""
         return self.store.import_tally(self.request.import_id)[0]
 
     def content(self, server: MemoryServer) -> Counter[tuple[bytes, bytes, frozenset[str], int | None]]:
-        """Everything that a server holds, as a multiset."""
+        """Returns everything that a server holds, as a multiset."""
         return Counter(
             (name, canonical_digest(m.body), frozenset(m.flags), m.internaldate)
             for name, folder in server.folders(LOGIN).items()
@@ -204,7 +204,7 @@ class Stage:
         )
 
     def assert_exactly_once(self) -> None:
-        """Every source message is there once, the books agree, and the ledger is a bijection."""
+        """Asserts that every source message is there once, the sums agree, and the ledger is a bijection."""
         old, new = self.content(self.old), self.content(self.new)
         assert new == old, f"lost {old - new}, twice {new - old}"
         tally = self.tally()
@@ -220,20 +220,20 @@ Fill = Callable[[Stage], None]
 
 
 def numbered(number: int, text: str = "") -> bytes:
-    """A message with a Message-ID of its own."""
+    """Returns a message with a Message-ID of its own."""
     head = f"Message-ID: <{number}@example>\r\nDate: Mon, 1 Jan 2024 00:00:{number % 60:02d} +0000\r\nSubject: {number}\r\n"
     return f"{head}\r\n{text or 'hello'}\r\n".encode()
 
 
 def two_folders(stage: Stage) -> None:
-    """INBOX with twins, and a folder with a message without any header field that tells it apart."""
+    """Fills INBOX with twins, and another folder with a message that no header field tells apart."""
     inbox = stage.old.folder(LOGIN, b"INBOX")
     for n in range(8):
         inbox.add(numbered(n), flags=("\\Seen",) if n % 2 else (), internaldate=1_700_000_000 + n)
     twin = b"Subject: twin\r\n\r\nsame\r\n"
     for _ in range(3):
         inbox.add(twin, internaldate=1_700_000_100)
-    # The same header, size and date, another body: only the bytes tell.
+    # The same header, size and date with another body: only the bytes tell them apart.
     inbox.add(b"Subject: twin\r\n\r\nSAME\r\n", internaldate=1_700_000_100)
     other = stage.old.folder(LOGIN, b"Sent")
     for n in range(5):

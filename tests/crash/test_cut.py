@@ -1,4 +1,7 @@
-"""The connection is cut at many bytes of an import, in either direction, at either server: `make chaos-cuts` in small."""
+"""Tests a connection that is cut at many bytes of an import, in either direction, at either server.
+
+This is a small run of `make chaos-cuts`.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ def test_cut_at_many_bytes_everything_is_there_once() -> None:
 
 
 def test_without_looking_first_a_cut_doubles_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control: the worker takes it that nothing of a lost group has arrived."""
+    """The negative control: the worker assumes that nothing of a lost group has arrived."""
 
     def blind(lease: Any, store: Any, *rest: Any) -> Looked:
         intents = rest[3]

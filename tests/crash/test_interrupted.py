@@ -1,4 +1,7 @@
-"""Interrupted before and after every effect, resumed by another worker: always the same end."""
+"""Tests work that is interrupted before and after every effect and resumed by another worker.
+
+The end is always the same.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +86,7 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
 
 
 def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control: intents that are believed to have failed make duplicates."""
+    """The negative control: intents that are assumed to have failed make duplicates."""
     from shared.uids import NO_UIDS
     from worker import arrivals, copy
     from worker.settle import Looked
@@ -97,7 +100,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
         return Looked(found=UidSet(), absent=UidSet(), wait_seconds=0, wanted=word)
 
     monkeypatch.setattr(copy, "look", blind)
-    # What is not looked for would be seen as somebody else's, and be a reason to stop.
+    # Without the search the copies would be taken for another client's, which would stop the import.
     monkeypatch.setattr(arrivals.Arrivals, "before", lambda *_: ((), NO_UIDS, 0))
     monkeypatch.setattr(arrivals.Arrivals, "unlike", lambda *_: False)
     broken = 0

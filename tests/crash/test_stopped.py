@@ -1,4 +1,4 @@
-"""A worker that is told to stop gives back what it was given at that moment."""
+"""Tests that a worker that is told to stop gives back the unit that it gets at that moment."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def test_the_unit_that_was_on_its_way_goes_back_at_once_and_costs_no_attempt() -
     told = False
 
     def stopping() -> bool:
-        """From the moment on in which the answer to planning brought the first batch."""
+        """Tells the worker to stop once the answer to planning has brought the first batch."""
         nonlocal told
         rows = stage.store._rows
         told = told or any(rows.units[one].unit.kind is UnitKind.COPY for one in rows.leases)
@@ -31,7 +31,10 @@ def test_the_unit_that_was_on_its_way_goes_back_at_once_and_costs_no_attempt() -
 
 
 def test_the_connections_of_the_next_mailbox_are_given_back_too() -> None:
-    """Its unit was claimed with them in the same moment. While they were counted, nobody else would have come to it."""
+    """Stops while the next mailbox's unit is claimed together with connections.
+
+    No other worker would take the mailbox while they counted as used.
+    """
     stage = Stage()
     stage.old.folder(LOGIN, b"INBOX").add(b"Subject: x\r\n\r\nx\r\n")
     stage.submit()
@@ -39,7 +42,7 @@ def test_the_connections_of_the_next_mailbox_are_given_back_too() -> None:
     told = False
 
     def stopping() -> bool:
-        """From the moment on in which the first mailbox was done and the second one's plan was given out."""
+        """Tells the worker to stop once the first mailbox is done and the second one's plan is leased."""
         nonlocal told
         rows = stage.store._rows
         told = told or any(rows.units[one].unit.mailbox_id == other for one in rows.leases)

@@ -1,10 +1,13 @@
-"""Cases for each alert, as promtool's unit tests want them: one in which it fires, one close by in which it does not."""
+"""Cases for each alert in the form of promtool's unit tests.
+
+Each alert has a case in which it fires, and a similar one in which it does not.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: A migration that goes well, a sample a minute: no alert fires on it.
+#: Series of a healthy migration, a sample a minute: no alert fires on it.
 WELL = {
     'mailhaul_backlog_messages{instance="c1"}': "100000-100x180",
     'mailhaul_backlog_messages{instance="c2"}': "0x180",
@@ -42,15 +45,15 @@ WELL = {
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """Something happens to a migration that goes well."""
+    """A change to a healthy migration."""
 
-    #: What happens.
+    #: Description of the change.
     what: str
-    #: Series that are different; None: they are not there.
+    #: Series that differ; None for series that do not exist.
     series: dict[str, str | None]
-    #: Alerts that fire after `minutes`, and their labels beside severity.
+    #: Labels, beside severity, of each alert that fires after `minutes`.
     fires: dict[str, dict[str, str]] = field(default_factory=dict)
-    #: When it is looked at.
+    #: Minute at which the alerts are evaluated.
     minutes: int = 40
 
 

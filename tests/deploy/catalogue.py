@@ -1,4 +1,4 @@
-"""Every metric that a process of ours exports, read off the registries themselves."""
+"""Lists every metric that a process exports, read from the registries themselves."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 from shared.metrics import CoordinatorMetrics, WebMetrics, WorkerMetrics
 
 ROOT = Path(__file__).resolve().parents[2]
-#: What Prometheus itself adds.
+#: Metrics that Prometheus itself adds.
 _OWN = {"up"}
 _NAME = re.compile(r"\b(?:mailhaul|process)_\w+|\bmailhaul:[\w:]+|\bup\b")
 
 
 def families() -> set[str]:
-    """Names of samples, as a query may use them."""
+    """Returns the names of samples, as a query may use them."""
     found = set(_OWN)
     for metrics in (WorkerMetrics(), CoordinatorMetrics(), WebMetrics()):
         for family in metrics.registry.collect():
@@ -23,7 +23,10 @@ def families() -> set[str]:
 
 
 def exported() -> set[str]:
-    """Names of ours as documents write them: of a histogram its own name, of a counter with `_total`."""
+    """Returns the names of mailhaul's metrics as documents write them.
+
+    A histogram has its own name, a counter its name with `_total`.
+    """
     found = set()
     for metrics in (WorkerMetrics(), CoordinatorMetrics(), WebMetrics()):
         for family in metrics.registry.collect():
@@ -33,5 +36,5 @@ def exported() -> set[str]:
 
 
 def named_in(expression: str) -> set[str]:
-    """Metrics that a query names."""
+    """Returns the metrics that a query names."""
     return set(_NAME.findall(re.sub(r'"[^"]*"', "", expression)))

@@ -1,4 +1,4 @@
-"""Which Redis commands each role needs, read off the scripts and the code, so that the ACL file can be held against it.
+"""Lists the Redis commands that each role needs, read from the scripts and the code, to check the ACL file.
 
 `python -m tests.deploy.commands` writes the lists of `deploy/redis/users.acl.template` anew.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shared.store.scripts import NAMES, WITH_RATES
 
-#: Role → the scripts of the store that it runs.
+#: Scripts of the store that each role runs.
 SCRIPTS = {
     "worker": frozenset(
         {
@@ -28,13 +28,14 @@ SCRIPTS = {
         }
     ),
 }  # fmt: skip
-#: Role → what it asks without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at the queues.
+#: Commands that each role sends without a script: `RedisStore._read`, `_pipeline`, and the coordinator's look at
+#: queues.
 DIRECT = {
     "worker": {"get", "hget", "hgetall", "hmget", "zrange"},
     "coordinator": {"hgetall", "hget", "llen", "zrange", "zrevrange"},
     "producer": {
         "del",
-        "incrby",  # what redis-py sends for incr
+        "incrby",  # redis-py sends this for incr
         "set",
         "xadd",
         "xrange",
@@ -55,14 +56,14 @@ DIRECT = {
         "zrevrange",
     },
 }
-#: Every role: scripts themselves, and the look at the server when it starts (`shared.redis_condition`).
+#: Commands of every role: scripts, and the check of the server at the start (`shared.redis_condition`).
 ALWAYS = {"evalsha", "script|load", "script|exists", "info", "time"}
 
 _CALL = re.compile(r"redis\.p?call\(['\"](\w+)['\"]")
 
 
 def needed(role: str) -> set[str]:
-    """The commands, lower case."""
+    """Returns the commands that the role needs, in lower case."""
     folder = resources.files("shared.store") / "lua"
     shared = ("_rates",) if SCRIPTS[role] & WITH_RATES else ()
     texts = [(folder / f"{name}.lua").read_text() for name in ("_common", *shared, *sorted(SCRIPTS[role]))]
@@ -74,12 +75,12 @@ def needed(role: str) -> set[str]:
 
 
 def scripts_of_nobody() -> set[str]:
-    """A new script that no role was given yet."""
+    """Returns scripts that no role has."""
     return set(NAMES) - set().union(*SCRIPTS.values())
 
 
 def written(template: str) -> str:
-    """The template with the lists as they must be."""
+    """Returns the template with the right lists."""
     lines = template.splitlines()
     for at, line in enumerate(lines):
         for role in SCRIPTS:

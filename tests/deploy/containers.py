@@ -1,7 +1,7 @@
-"""`make test-containers`: builds the image and runs docker-compose.yml for real, on a machine without a Docker engine.
+"""Builds the image and runs docker-compose.yml for real, on a machine without a Docker engine: `make test-containers`.
 
 Podman runs it, on stand-ins for the base images that are made from Debian's packages (there is no registry of images to
-pull from). It needs root and Debian, and installs what is missing. It says at the end what it did not run.
+pull from). It needs root and Debian, and installs what is missing. At the end it reports what it did not run.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / ".tools" / "containers"
-#: Names of base images in the files → the Debian packages of its stand-in.
+#: Debian packages of each base image's stand-in, by the image's name in the files.
 STAND_INS = {
     "docker.io/library/python:3.11-slim": "python3,python3-venv,python3-pip,ca-certificates",
     "docker.io/library/redis:8.2-bookworm": "redis-server",
@@ -36,18 +36,18 @@ NOT_RUN = (
     "`restart: unless-stopped`: there is no daemon to do it, so the test starts again what it has killed",
     "cgroup limits: no systemd here",
 )
-#: podman-compose and what it needs, in versions that were tried; nothing is resolved.
+#: podman-compose and its requirements, in tested versions; nothing is resolved.
 _PODMAN_COMPOSE = ("podman-compose==1.6.0", "python-dotenv==1.2.4", "pyyaml==6.0.3")
 _PACKAGES = ("podman", "debootstrap", "crun", "netavark", "aardvark-dns", "catatonit")
 _INSIDE = "MAILHAUL_TEST_INSIDE"
 _PORT = "19090"
 _PAGE_PORT = "19480"
-#: Where Podman keeps what its name server answers; the place cannot be chosen.
+#: Folder in which Podman keeps the names that its name server answers; it cannot be chosen.
 _NAMES = Path("/run/containers/networks/aardvark-dns")
 
 
 class Engine:
-    """Podman with a store of its own under `.tools`."""
+    """A Podman with a store of its own under `.tools`."""
 
     def __init__(self) -> None:
         (HOME / "run").mkdir(parents=True, exist_ok=True)
@@ -69,7 +69,7 @@ class Engine:
         self._stop = threading.Event()
 
     def podman(self, *arguments: str, check: bool = True, quiet: bool = True) -> str:
-        """Its standard output."""
+        """Runs podman. Returns its standard output."""
         done = subprocess.run(
             ["podman", *arguments], env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if quiet else None,
@@ -81,7 +81,7 @@ class Engine:
         return done.stdout
 
     def compose(self, *arguments: str, check: bool = True) -> str:
-        """`docker compose …`; its output."""
+        """Runs `docker compose …`. Returns its output."""
         done = subprocess.run(
             [str(self._compose), *arguments], env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -91,7 +91,7 @@ class Engine:
         return done.stdout
 
     def names(self, service: str, *, all_of_them: bool = False) -> list[str]:
-        """Containers of a service."""
+        """Returns the containers of a service."""
         found = self.podman(
             "ps", *(["-a"] if all_of_them else []), "--filter", f"label=com.docker.compose.service={service}",
             "--format", "{{.Names}}",
@@ -99,7 +99,7 @@ class Engine:
         return sorted(found.split())
 
     def logs(self, container: str, lines: int = 20) -> str:
-        """The end of what it printed, both ways."""
+        """Returns the last lines that the container printed on both streams."""
         done = subprocess.run(
             ["podman", "logs", "--tail", str(lines), container], env=self.env, text=True, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -107,7 +107,7 @@ class Engine:
         return done.stdout
 
     def healthy(self, service: str) -> bool:
-        """Whether every container of it is there and passes the health check of its image or service."""
+        """Tells whether the service has containers and each passes the health check of its image or service."""
         names = self.names(service)
         return bool(names) and all(
             subprocess.run(["podman", "healthcheck", "run", name], env=self.env, capture_output=True).returncode == 0
@@ -115,10 +115,10 @@ class Engine:
         )
 
     def crash(self, container: str) -> None:
-        """SIGKILL from outside, and started again, as `restart: unless-stopped` says and an engine with a daemon does."""
+        """Kills a container from outside and starts it again, as an engine with `restart: unless-stopped` does."""
         pid = self._state(container)["Pid"]
         os.kill(pid, signal.SIGKILL)
-        # Not `podman wait`: when podman has started it again by itself before we ask, that waits for the next end.
+        # This does not use `podman wait`: if podman has restarted the container already, that waits for its next end.
         while (state := self._state(container))["Pid"] == pid:
             time.sleep(0.1)
         if not state["Running"]:
@@ -129,7 +129,7 @@ class Engine:
         return found
 
     def check_health(self) -> None:
-        """Health checks do not run by themselves without systemd's timers, so this does what an engine would."""
+        """Runs the health checks, as an engine would. Without systemd's timers Podman does not run them itself."""
 
         def loop() -> None:
             while not self._stop.wait(2):
@@ -139,12 +139,12 @@ class Engine:
         threading.Thread(target=loop, daemon=True).start()
 
     def end(self) -> None:
-        """Nothing of ours stays but the cache of stand-ins."""
+        """Stops and removes everything but the cache of stand-ins."""
         self._stop.set()
         self.clear()
 
     def clear(self) -> None:
-        """Removes every container, volume and network. The store is ours alone, so all of them are ours."""
+        """Removes every container, volume and network. No other program uses this store."""
         for command in (
             ("pod", "rm", "-f", "-a"),
             ("rm", "-f", "-a", "-t", "2"),
@@ -153,7 +153,7 @@ class Engine:
             ("image", "prune", "-f"),
         ):
             self.podman(*command, check=False)
-        # The name server of networks that are gone would go on answering for those to come.
+        # The name server of removed networks would go on answering for new ones.
         pid = _NAMES / "aardvark.pid"
         if pid.exists():
             with contextlib.suppress(ProcessLookupError, ValueError):
@@ -162,7 +162,7 @@ class Engine:
 
 
 def until(what: str, check: Callable[[], object], seconds: float = 60.0) -> None:
-    """Waits for it; ends the run when it does not come."""
+    """Waits until `check` holds; ends the run when it does not."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()
     while not check():
@@ -173,19 +173,19 @@ def until(what: str, check: Callable[[], object], seconds: float = 60.0) -> None
 
 
 def claim(what: str, fact: object) -> None:
-    """Ends the run when it is not so."""
+    """Ends the run when the fact does not hold."""
     if not fact:
         raise SystemExit(f"FAILED: {what}")
     say(f"ok    {what}")
 
 
 def say(sentence: str) -> None:
-    """At once."""
+    """Prints a sentence at once."""
     print(sentence, flush=True)
 
 
 def prepare() -> None:
-    """Packages, podman-compose and stand-ins; what is there already is used."""
+    """Installs packages and podman-compose and makes stand-ins; keeps what exists."""
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         raise SystemExit(
             "make test-containers needs root on Debian: it makes stand-ins for the base images from its packages"
@@ -204,7 +204,7 @@ def prepare() -> None:
 
 
 def stand_in(engine: Engine, name: str, packages: str) -> None:
-    """A base image under the name that the files use."""
+    """Makes a base image under the name that the files use."""
     if name in engine.podman("images", "--format", "{{.Repository}}:{{.Tag}}").split():
         return
     say(f"making a stand-in for {name} …")
@@ -218,7 +218,7 @@ def stand_in(engine: Engine, name: str, packages: str) -> None:
         for link in ("usr/local/bin/python", "usr/local/bin/python3"):
             (root / link).unlink(missing_ok=True)
             (root / link).symlink_to("/usr/bin/python3")
-    if "redis" in packages:  # the folder and the owner of the official image
+    if "redis" in packages:  # as in the official image
         (root / "data").mkdir(exist_ok=True)
         os.chown(root / "data", 999, 999)
     if "prometheus" in packages:
@@ -232,11 +232,11 @@ def stand_in(engine: Engine, name: str, packages: str) -> None:
 
 
 def build(engine: Engine) -> None:
-    """The image, and what its labels and layers must be."""
+    """Builds the image and checks its labels and layers."""
     say("building the image …")
     bundle = "/etc/ssl/certs/ca-certificates.crt"
     engine.podman(
-        # Without layers: the store keeps a whole copy of the image for each.
+        # Without layers, since the store keeps a whole copy of the image for each.
         "build", "--layers=false", "--network", "host", "--isolation", "chroot", "--format", "docker",
         "-v", f"{bundle}:{bundle}:ro", "-t", "localhost/mailhaul:latest", ".",
     )  # fmt: skip
@@ -260,10 +260,10 @@ def build(engine: Engine) -> None:
 
 
 def main() -> int:
-    """The exit code."""
+    """Runs the test. Returns the exit code."""
     if _INSIDE not in os.environ:
         prepare()
-        # Podman refuses cgroups in hybrid mode, so it is shown none, in a mount namespace of its own.
+        # Podman refuses cgroups in hybrid mode, so a mount namespace of its own hides them.
         hide = "umount /sys/fs/cgroup/unified 2>/dev/null; exec "
         command = f"{hide} {sys.executable} -m tests.deploy.containers"
         return subprocess.run(

@@ -1,4 +1,4 @@
-"""What an operator does with the compose stack, and what must be so afterwards."""
+"""Does what an operator does with the compose stack, and checks the results."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 from tests.deploy.containers import _PAGE_PORT, _PORT, claim, say, until
 
-#: The sample mail is so many times as much: it takes long enough to be interrupted.
+#: Factor of the sample mail, so that the import takes long enough to be interrupted.
 _TIMES = 20
 _SERVICES = ("secrets", "redis", "coordinator", "worker", "web", "prometheus")
 
 
 def story(engine: Engine) -> None:
-    """Up, scale, a migration with a kill in the middle, alerts, down."""
+    """Starts the stack, scales it, runs a migration with kills, checks the alerts, and stops the stack."""
     began = time.monotonic()
     engine.check_health()
     engine.compose("up", "-d", "--no-build", "--scale", "worker=2", *_SERVICES)
@@ -92,7 +92,7 @@ def _migration(engine: Engine) -> None:
         engine.crash(engine.names(service)[0])
     killed = time.monotonic()
     counts = ", ".join(f"{service} after {messages}" for service, messages in at_the_kill.items())
-    # On a slow machine the mail may be there before the last of them is killed.
+    # On a slow machine all mail may have arrived before the last process is killed.
     claim(f"each was killed: {counts}; Redis in the middle", 0 < at_the_kill["redis"] < total)
     until("Redis is back", lambda: engine.healthy("redis"))
     until("the coordinator is back", lambda: engine.healthy("coordinator"))
@@ -118,7 +118,7 @@ def _scraped() -> bool:
 
 
 def _page(engine: Engine) -> None:
-    """As docs/deployment.md says: by the published port, with the first token."""
+    """Checks the page as docs/deployment.md describes it: at the published port, with the first token."""
     token = engine.podman("exec", engine.names("web")[0], "cat", "/secrets/web-token").strip()
     claim("the first token signs in at the page's port", _answer(token) == 200)
     claim("without one nobody is let in", _answer("") == 401)

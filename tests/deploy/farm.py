@@ -1,4 +1,4 @@
-"""A farm as it is deployed: a Redis with our ACL file, and each role a process of its own with its own secrets."""
+"""A deployment for tests: a Redis with the shipped ACL file, and each role as a process with its own secrets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class Farm:
-    """`with Farm(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
+    """The deployment: `with Farm(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
 
     def __init__(self, home: Path, **options: str) -> None:
         self.home = home
@@ -44,15 +44,15 @@ class Farm:
         self._stack.close()
 
     def url(self, role: str) -> str:
-        """With its password."""
+        """Returns the role's URL with its password."""
         return (self.home / "secrets" / role / "redis-url").read_text().strip()
 
     def client(self, role: str, database: int = 1) -> redis.Redis:
-        """A connection as this role."""
+        """Returns a connection as this role."""
         return redis.Redis.from_url(f"{self.url(role)}/{database}", protocol=2)
 
     def env(self, role: str, **more: str) -> dict[str, str]:
-        """What its process is given."""
+        """Returns the environment of the role's process."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         secrets = self.home / "secrets" / role
         key = {"MAILHAUL_SECRET_KEY_FILE": str(secrets / "secret-key")} if (secrets / "secret-key").exists() else {}
@@ -65,7 +65,10 @@ class Farm:
         }  # fmt: skip
 
     def start(self, role: str, **more: str) -> tuple[subprocess.Popen[bytes], int]:
-        """A worker, a coordinator or the web process, when it is ready; (process, port of its health)."""
+        """Starts a worker, a coordinator or the web process and waits until it is ready.
+
+        Returns (process, port of its health checks).
+        """
         port = free_port()
         names = ("WORKER_METRICS", "COORDINATOR", "WEB_METRICS")
         ports = {f"MAILHAUL_{name}_PORT": str(port) for name in names}
@@ -84,7 +87,7 @@ class Farm:
         return process, port
 
     def run(self, *arguments: str | Path, role: str = "producer", code: int = 0) -> str:
-        """The command line as the producer; what it printed."""
+        """Runs the command line as the producer. Returns what it printed."""
         done = subprocess.run(
             [sys.executable, "-P", "-m", "producer", *map(str, arguments)],
             env=self.env(role), cwd=self.home, text=True, capture_output=True, timeout=90,
@@ -93,11 +96,11 @@ class Farm:
         return done.stdout + done.stderr
 
     def stop(self, process: subprocess.Popen[bytes]) -> int:
-        """SIGTERM; its exit code."""
+        """Sends SIGTERM and waits. Returns the exit code."""
         end(process)
         self._processes.remove(process)
         return int(process.returncode)
 
     def logs(self) -> str:
-        """The ends of all logs."""
+        """Returns the last part of all logs."""
         return "\n".join(f"{path.name}: {path.read_text()[-1500:]}" for path in self.home.glob("*.log"))

@@ -1,4 +1,4 @@
-"""Each Redis user of the ACL file can do what its role must, and nothing else."""
+"""Tests that each Redis user of the ACL file can do what its role must, and nothing else."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_who_shows_no_password_may_nothing_and_health_may_ping(shipped: Farm) ->
 
 
 def _after_a_crash(home: Path, template: str) -> int:
-    """Opens an import, kills Redis and starts it again; how many imports it still knows."""
+    """Opens an import, kills Redis and starts it again. Returns how many imports it still knows."""
     acl = home / "users.acl"
     acl.write_text(users(template, {"worker": "w", "coordinator": "c", "producer": "p", "admin": "a"}))
     with RedisServer(home, options={"aclfile": str(acl)}) as server:
@@ -88,7 +88,7 @@ def test_a_redis_that_crashed_reads_back_what_it_wrote(tmp_path: Path) -> None:
 
 
 def test_with_fewer_rights_for_the_default_user_all_is_lost(tmp_path: Path) -> None:
-    """The negative control, and the reason why `default` is switched off and not cut down."""
+    """The negative control, and the reason why `default` is disabled and not restricted."""
     template = TEMPLATE.read_text().replace(
         "user default off resetpass ~* &* +@all", "user default off resetpass -@all"
     )
@@ -103,7 +103,10 @@ def test_passwords_are_in_the_file_as_hashes_only(shipped: Farm) -> None:
 
 
 def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
-    """Import, pause, resume, retry, verify, delta, forget: by three processes, each with its own user."""
+    """Imports, pauses, resumes, retries, verifies, copies new mail and deletes.
+
+    Three processes do this, each with its own user.
+    """
     logins = [dovecot_pair.account() for _ in range(2)]
     for login in logins:
         place = ("127.0.0.1", dovecot_pair.source.port, login, dovecot_pair.password)
@@ -135,13 +138,13 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: Do
     assert "append-only file" in doctor
     assert farm.stop(worker) == 0
     with farm.client("admin") as admin:
-        # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
+        # Reading appendfsync may be forbidden, since a user who may read settings may read passwords too.
         refused = {entry[7] for entry in admin.execute_command("ACL", "LOG")}
         assert refused <= {b"config|get"}
 
 
 def test_who_keeps_refused_messages_may_sign_in(shipped: Farm) -> None:
-    """`mailhaul spool` and the API fetch them from the source by themselves, as a worker would."""
+    """Signs in as `mailhaul spool` and the API do: they fetch messages from the source as a worker would."""
     store = RedisStore(connect(f"{shipped.url('producer')}/1"))
     request, (mailbox,) = start(store, name="kept")
     asked = (request.import_id, mailbox.mailbox_id, "source", "digest", "holder")
@@ -168,7 +171,7 @@ def test_keda_may_count_jobs_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_role_that_lacks_a_command_is_found_out(tmp_path: Path) -> None:
-    """The negative control: with one command fewer the store says so, and Redis's own log names the command."""
+    """The negative control: without one command the store reports it, and Redis's own log names the command."""
     acl = tmp_path / "users.acl"
     template = TEMPLATE.read_text().replace("+zrange ", "")
     acl.write_text(users(template, {"worker": "w", "coordinator": "c", "producer": "p", "admin": "a"}))

@@ -1,4 +1,4 @@
-"""The alerting rules: each fires when it should and not when it should not, and each has its section in the runbook."""
+"""Tests the alerting rules: each fires when it should and only then, and has its section in the runbook."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ALERTS = {rule["alert"]: rule for group in GROUPS for rule in group["rules"] if 
 
 
 def promtool(*arguments: str | Path) -> str:
-    """Debian's package `prometheus` has it; tests/install-servers installs it."""
+    """Runs promtool, which Debian's package `prometheus` has; tests/install-servers installs it."""
     found = shutil.which("promtool")
     if found is None:
         pytest.skip("needs promtool (tests/install-servers)")
@@ -32,7 +32,7 @@ def promtool(*arguments: str | Path) -> str:
 
 
 def unit_test(case: Case, rules: Path) -> dict[str, Any]:
-    """One file of promtool's unit tests. Every other alert must be silent."""
+    """Returns one file of promtool's unit tests. Every other alert must be silent."""
     series = {name: values for name, values in (WELL | case.series).items() if values is not None}
     expected = []
     for alert in ALERTS:
@@ -59,7 +59,7 @@ def unit_test(case: Case, rules: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def bare_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Without the sentences, which promtool would want to be told word by word."""
+    """Returns the rules without their sentences, which promtool would compare word by word."""
     groups = json.loads(json.dumps(GROUPS))
     for group in groups:
         for rule in group["rules"]:
@@ -77,7 +77,7 @@ def test_just_the_right_alerts_fire(case: Case, bare_rules: Path, tmp_path: Path
 
 
 def test_a_rule_that_never_fires_is_found_out(bare_rules: Path, tmp_path: Path) -> None:
-    """The negative control."""
+    """The negative control: an alert that never fires fails the test."""
     weak = tmp_path / "rules.yml"
     weak.write_text(bare_rules.read_text().replace("mailhaul_redis_aof_ok) == 0", "mailhaul_redis_aof_ok) == 7"))
     path = tmp_path / "test.yml"

@@ -1,4 +1,4 @@
-"""docker-compose.yml, the Dockerfile and what they mount, as far as that can be seen without running them."""
+"""Tests docker-compose.yml, the Dockerfile and what they mount, as far as possible without running them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 WHOLE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = WHOLE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-#: What becomes of a password in the environment.
+#: Names of variables that would hold a secret in the environment.
 _SECRET = re.compile(r"(?i)passw|secret|token|key")
 
 
@@ -70,7 +70,7 @@ def test_each_role_mounts_its_own_secrets_only() -> None:
 
 
 def test_what_makes_the_secrets_has_a_volume_for_every_folder(tmp_path: Path) -> None:
-    """Its root file system is read-only: a folder without a volume could not be written."""
+    """Checks that each folder has a volume: the root file system is read-only."""
     made = {path.relative_to(tmp_path).parts[0] for path in make_secrets(tmp_path, "redis://redis:6379")}
     assert made == {volume.rpartition("/")[2] for volume in SERVICES["secrets"]["volumes"]}
 
@@ -114,7 +114,7 @@ def test_nothing_goes_to_the_engine_that_is_not_named() -> None:
 
 
 def _pinned(path: Path) -> dict[str, str]:
-    """name → its whole entry, hashes and all."""
+    """Returns each requirement's whole entry with its hashes, by name."""
     entries = re.split(r"\n(?=\S)", path.read_text().partition("\n")[2])
     return {entry.partition("==")[0]: entry.strip() for entry in entries if "==" in entry}
 

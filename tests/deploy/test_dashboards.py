@@ -1,4 +1,4 @@
-"""The dashboards are what their generator draws, and show nothing that does not exist."""
+"""Tests that the dashboards are what their generator draws, and show only metrics that exist."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ def test_what_is_recorded_exists() -> None:
 
 
 def test_a_name_that_does_not_exist_is_found_out() -> None:
-    """The negative control."""
+    """The negative control: a name that does not exist is found."""
     assert not named_in('sum(mailhaul_nonsense_total{side="mailhaul_leader"})') <= families()
 
 
 def test_every_query_is_one(tmp_path: Path) -> None:
-    """promtool parses each as a rule would be."""
+    """Lets promtool parse each query as a rule."""
     if shutil.which("promtool") is None:
         pytest.skip("needs promtool (tests/install-servers)")
     expressions = [target["expr"] for _, panel in PANELS for target in panel["targets"]]

@@ -1,4 +1,4 @@
-"""The manifests: rendered by kustomize as an operator would, each document held against the schema of its kind."""
+"""Tests the manifests, rendered by kustomize as an operator would: each document against the schema of its kind."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from tests.servers.redis_server import RedisServer
 ROOT = Path(__file__).resolve().parents[2]
 OVERLAYS = ("small", "production")
 VERSION = "1.32"
-#: What KEDA's scaler runs (pkg/scalers/redis_scaler.go); it picks the command by the type of the key.
+#: Script of KEDA's scaler (pkg/scalers/redis_scaler.go); it picks the command by the type of the key.
 KEDA_SCRIPT = """
 local listName = KEYS[1]
 local listType = redis.call('type', listName).ok
 local cmd = {zset = 'zcard', set = 'scard', list = 'llen', hash = 'hlen'}
 if cmd[listType] then return redis.call(cmd[listType], listName) else return 0 end
 """
-#: Required fields of the kinds that Kubernetes itself does not know.
+#: Required fields of kinds that Kubernetes itself does not know.
 CUSTOM = {
     "ScaledObject": ("scaleTargetRef", "triggers"),
     "TriggerAuthentication": ("secretTargetRef",),
@@ -43,7 +43,7 @@ Rendered = dict[tuple[str, str], dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def render(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Rendered]:
-    """With secrets made as the overlay's first lines say."""
+    """Returns a function that renders an overlay, with secrets made as its first lines say."""
     kubectl = shutil.which("kubectl")
     if kubectl is None:
         pytest.skip("needs kubectl (tests/install-servers)")
@@ -79,7 +79,7 @@ def test_every_document_fits_the_schema_of_its_kind(render: Callable[[str], Rend
 
 
 def test_a_field_that_does_not_exist_is_found_out(render: Callable[[str], Rendered]) -> None:
-    """The negative control."""
+    """The negative control: a field that does not exist is an error."""
     document = yaml.safe_load(yaml.safe_dump(render("small")["Deployment", "worker"]))
     document["spec"]["template"]["spec"]["containers"][0]["redinessProbe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError):
@@ -109,7 +109,7 @@ def test_every_pod_is_hardened_probed_and_limited(render: Callable[[str], Render
 def test_a_worker_has_room_on_disk_for_a_large_message_a_thread(
     render: Callable[[str], Rendered], overlay: str
 ) -> None:
-    # In memory, an honest message of 200 MB would be above the limit.
+    # In memory, an ordinary message of 200 MB would exceed the limit.
     pod = render(overlay)["Deployment", "worker"]["spec"]["template"]["spec"]
     (room,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "tmp"]
     threads = next(int(one["value"]) for one in pod["containers"][0]["env"] if one["name"] == "MAILHAUL_WORKER_THREADS")
@@ -174,7 +174,7 @@ def test_selectors_find_their_pods(render: Callable[[str], Rendered]) -> None:
 
 
 def test_the_configuration_of_redis_is_the_one_of_compose() -> None:
-    """kustomize reads nothing outside its folder, so it is there twice."""
+    """Compares the two copies of the file: kustomize reads nothing outside its folder."""
     small = ROOT / "deploy" / "kubernetes" / "overlays" / "small" / "redis.conf"
     assert small.read_text() == (ROOT / "deploy" / "redis" / "redis.conf").read_text()
 
@@ -189,7 +189,10 @@ def test_the_drain_is_given_its_time(render: Callable[[str], Rendered]) -> None:
 def test_keda_counts_what_is_waiting_and_what_is_being_done(
     render: Callable[[str], Rendered], redis_server: RedisServer
 ) -> None:
-    """Jobs that workers hold must count. The negative control is the key that looks right: it reads 0 meanwhile."""
+    """Counts jobs that workers hold too.
+
+    The negative control is the key that looks right: it reads 0 meanwhile.
+    """
     import threading
 
     triggers = render("production")["ScaledObject", "worker"]["spec"]["triggers"]

@@ -1,4 +1,4 @@
-"""The events of the log: a closed list, and the story that they tell of a mailbox."""
+"""Tests the events of the log: a closed list, and the log of one mailbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 
 
 def _words(node: ast.expr) -> Iterator[str]:
-    """String constants that an expression may have as its value."""
+    """Yields the string constants that an expression may have as its value."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
@@ -27,7 +27,7 @@ def _words(node: ast.expr) -> Iterator[str]:
 
 
 def events(source: str) -> set[str]:
-    """What the calls of a module's loggers have for their event."""
+    """Returns the events that a module's loggers log."""
     found: set[str] = set()
     names: dict[str, set[str]] = {}
     tree = ast.parse(source)
@@ -48,7 +48,7 @@ def events(source: str) -> set[str]:
 
 
 def logged() -> set[str]:
-    """All events of the code; sentences are no events."""
+    """Returns all events of the code; sentences are not events."""
     files = [path for room in ("producer", "worker", "shared") for path in (ROOT / room).rglob("*.py")]
     return {event for path in files for event in events(path.read_text()) if " " not in event}
 
@@ -58,7 +58,7 @@ def test_the_list_is_closed() -> None:
 
 
 def test_an_event_that_is_not_listed_is_found_out() -> None:
-    """The negative control, in each of the forms that the code has."""
+    """The negative control, in each form that the code uses."""
     assert events('_log.info("surprise", a=1)') == {"surprise"}
     assert events('log.info("one" if x else "two")') == {"one", "two"}
     assert events('event = "one" if x else "two"\n_log.warning(event)') == {"one", "two"}

@@ -1,4 +1,4 @@
-"""Every metric stands in docs/operations.md, and no other."""
+"""Tests that docs/operations.md lists every metric, and no other."""
 
 from __future__ import annotations
 

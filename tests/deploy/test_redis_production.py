@@ -1,4 +1,4 @@
-"""Redis as it is run in earnest: unfit ones are refused, absent ones waited for; TLS; Sentinel; lost and old state."""
+"""Tests Redis in production: unfit servers are refused, absent ones awaited; TLS; Sentinel; lost and old state."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_tls_is_verified(tmp_path: Path) -> None:
 
 @pytest.fixture
 def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
-    """A master with a replica, and a Sentinel that watches them; (the master, the URL)."""
+    """Starts a master with a replica, and a Sentinel that watches them. Yields (the master, the URL)."""
     with ExitStack() as stack:
         options = {"repl-diskless-sync-delay": "0", "repl-ping-replica-period": "1"}
         master = stack.enter_context(RedisServer(tmp_path, tcp=True, options=options))
@@ -113,7 +113,7 @@ def sentinels(tmp_path: Path) -> Iterator[tuple[RedisServer, str]]:
         def known() -> bool:
             try:
                 with redis.Redis(port=port, protocol=2, decode_responses=True) as client:
-                    # Not before it has asked the replica itself may it choose it.
+                    # Sentinel may choose the replica only after it has asked the replica itself.
                     return [one["master-link-status"] for one in client.sentinel_slaves("main")] == ["ok"]
             except redis.RedisError:
                 return False
@@ -128,7 +128,7 @@ def test_a_failover_is_survived(sentinels: tuple[RedisServer, str]) -> None:
     before = store.lead("me", 60)
     assert before
     with master.client() as client:
-        client.set("last", "one")  # WAIT speaks of what this connection wrote
+        client.set("last", "one")  # WAIT counts only writes of this connection
         assert client.wait(1, 20_000) == 1
     master.kill()
     assert store.lead("me", 60) == before, "the other one knows what was acknowledged and replicated"
@@ -149,7 +149,10 @@ def _same(pair: DovecotPair, logins: list[str]) -> bool:
 
 @pytest.mark.parametrize("what", ["lost", "old copy"])
 def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_pair: DovecotPair, what: str) -> None:
-    """docs/operations.md, Recovery: stop the workers, start with an empty Redis, import the same manifest again."""
+    """Follows the section Recovery of docs/operations.md.
+
+    It stops the workers, starts with an empty Redis and imports the same manifest again.
+    """
     logins = [dovecot_pair.account() for _ in range(2)]
     _fill(dovecot_pair, logins, 1, {"INBOX": 40, "Work": 10})
     with Farm(tmp_path) as farm:
@@ -169,7 +172,7 @@ def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_p
         farm.run(*order)
         assert _same(dovecot_pair, logins)
         _fill(dovecot_pair, logins, 3, {"Work": 15})
-        # What the state knows of the second run is gone, and of the third nothing is known yet.
+        # The state of the second run is gone, and there is none yet of the third.
         assert farm.stop(worker) == 0
         farm.redis.stop()
         shutil.rmtree(farm.redis.data)

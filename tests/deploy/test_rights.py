@@ -1,4 +1,4 @@
-"""A role of the shipped ACL that writes to Redis without the key gets no password, no other person's mail and no right."""
+"""Tests a role of the shipped ACL that writes to Redis without the key: it gets no password, mail or permission."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _OTHERS_KEY = b"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
 
 @dataclass
 class Listener:
-    """A server of the attacker: greets as IMAP and keeps what it is told."""
+    """A server of the attacker that greets as IMAP and keeps what it is sent."""
 
-    #: All that came.
+    #: All bytes received.
     heard: bytearray = field(default_factory=bytearray)
-    #: How often somebody connected.
+    #: Number of connections.
     visits: int = 0
 
     def __post_init__(self) -> None:
@@ -60,7 +60,7 @@ class Listener:
                     visitor.sendall(b"* CAPABILITY IMAP4rev1 AUTH=PLAIN SASL-IR\r\n" + tag + b" OK done\r\n")
 
     def close(self) -> None:
-        """Ends it."""
+        """Stops the server."""
         self._socket.close()
 
 
@@ -78,7 +78,7 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
 
 
 def _opened(farm: Farm, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
-    """An import as the producer opens it, and the way in as a worker has it."""
+    """Returns a mailbox of an import as the producer opens it, and the entrance as a worker has it."""
     place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
     request, mailboxes = prepare_import([row], place, place, Options(), f"rights-{listener.port}")
@@ -90,7 +90,7 @@ def _opened(farm: Farm, listener: Listener, tmp_path: Path) -> tuple[Mailbox, En
 
 
 def _enters(entrance: Entrance, farm: Farm, mailbox: Mailbox, side: str) -> None:
-    """As a lane does: with the mailbox as the store tells it now."""
+    """Signs in as a lane does, with the mailbox as the store holds it now."""
     known = RedisStore(connect(f"{farm.url('worker')}/1")).mailbox(mailbox.mailbox_id)
     assert known is not None
     if side == "source":
@@ -100,7 +100,7 @@ def _enters(entrance: Entrance, farm: Farm, mailbox: Mailbox, side: str) -> None
 
 
 def _turn(client: redis.Redis, mailbox: Mailbox, what: str, port: int) -> None:
-    """What an attacker writes."""
+    """Writes what an attacker would write."""
     import_, row = keys.import_(mailbox.import_id), keys.mailbox(mailbox.mailbox_id)
     elsewhere = json.dumps({"host": "127.0.0.2", "port": port, "tls": "none"})
     match what:
@@ -134,7 +134,7 @@ def test_a_password_is_shown_to_nobody_else_whatever_a_role_writes(
 def test_without_the_binding_the_password_would_be_shown(
     shipped: Farm, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control: the listener does hear a password that is sent to it."""
+    """The negative control: the listener does receive a password that is sent to it."""
     monkeypatch.setattr("shared.entrance.bound_to", lambda *_: "")
     monkeypatch.setattr("producer.intake.submit.bound_to", lambda *_: "")
     mailbox, entrance = _opened(shipped, listener, tmp_path)
@@ -178,7 +178,7 @@ def test_a_token_that_was_written_without_the_key_lets_nobody_in(shipped: Farm) 
     state.hset(keys.TOKENS, token.token_id, _signed_by_a_stranger(f"{keys.TOKENS}:{token.token_id}", forged))
     assert principals.by_token(text) is None
     assert principals.tokens() == []
-    # A row of one token counts for no other, though it is signed.
+    # The signed row of one token is not valid for another.
     other, other_text = principals.make_token("another", Role.ADMIN)
     state.hset(keys.TOKENS, token.token_id, state.hget(keys.TOKENS, other.token_id) or b"")
     assert principals.by_token(f"mh_{token.token_id}_{other_text.rpartition('_')[2]}") is None

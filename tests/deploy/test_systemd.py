@@ -1,4 +1,4 @@
-"""The units for machines without containers."""
+"""Tests the units for machines without containers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UNITS = sorted(FOLDER.glob("*.service"))
 
 
 def read(path: Path) -> dict[str, list[str]]:
-    """Section [Service]: name → its values."""
+    """Returns the values of the section [Service], by name."""
     found: dict[str, list[str]] = {}
     section = ""
     for line in path.read_text().splitlines():
@@ -28,7 +28,10 @@ def read(path: Path) -> dict[str, list[str]]:
 
 
 def verify(path: Path, home: Path) -> str:
-    """What systemd-analyze complains of; the program that a unit starts is not installed here, so another stands in."""
+    """Returns the complaints of systemd-analyze.
+
+    The program that a unit starts is not installed here, so another one replaces it.
+    """
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd-analyze (Debian: systemd)")
     copy = home / path.name.replace("@", "@1")
@@ -46,7 +49,7 @@ def test_systemd_finds_nothing_to_complain_of(path: Path, tmp_path: Path) -> Non
 
 
 def test_a_wrong_line_is_found_out(tmp_path: Path) -> None:
-    """The negative control."""
+    """The negative control: a wrong line is found."""
     wrong = tmp_path / "in" / "mailhaul-wrong.service"
     wrong.parent.mkdir()
     wrong.write_text(UNITS[0].read_text().replace("ProtectSystem=strict", "ProtectSistem=strict"))

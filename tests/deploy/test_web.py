@@ -1,4 +1,7 @@
-"""The page and the API as they are deployed: its own Redis user, the first token from a file, health on a port of its own."""
+"""Tests the page and the API as deployed.
+
+They have their own Redis user, the first token from a file, and a port for health checks.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from tests.servers.process import await_ready, end, free_port
 
 
 class Web:
-    """One, in a farm."""
+    """A web process in a deployment."""
 
     def __init__(self, farm: Farm, **more: str) -> None:
         self.farm, self.port, self._more = farm, free_port(), more
@@ -25,13 +28,13 @@ class Web:
         self.process, self.health = self.start()
 
     def start(self) -> tuple[subprocess.Popen[bytes], int]:
-        """As the compose file and the units do."""
+        """Starts the process as the compose file and the units do."""
         first = str(self.farm.home / "secrets/producer/web-token")
         variables = {"MAILHAUL_WEB_PORT": str(self.port), "MAILHAUL_WEB_FIRST_TOKEN_FILE": first, **self._more}
         return self.farm.start("web", **variables)
 
     def client(self, token: str = "") -> httpx2.Client:
-        """Of the API."""
+        """Returns a client of the API."""
         base = f"http://127.0.0.1:{self.port}/api/v1"
         return httpx2.Client(base_url=base, headers={"Authorization": f"Bearer {token or self.token}"}, timeout=30)
 
@@ -43,9 +46,12 @@ def farm(tmp_path: Path) -> Iterator[Farm]:
 
 
 def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
-    """Signing in, opening, starting, watching, steering, tokens and the audit log: Redis's own log of refusals is empty."""
+    """Signs in, opens, starts, watches and steers an import, uses tokens and the audit log.
+
+    Redis's own log of refusals stays empty.
+    """
     ports = f"{dovecot_pair.source.port},{dovecot_pair.destination.port}"
-    # On all addresses, as in a container: allowed, since the first token is there.
+    # Listens on all addresses, as in a container: this is allowed because the first token exists.
     more = {"MAILHAUL_WEB_HOST": "0.0.0.0", "MAILHAUL_WEB_PORTS": ports, "MAILHAUL_WEB_ALLOW": "127.0.0.1"}
     web = Web(farm, **more)
     farm.start("coordinator")
@@ -82,13 +88,13 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovec
             assert api.delete(f"/sessions/{session['id']}").status_code == 204
             assert page.get("/new").url.path == "/sign-in"
     with farm.client("admin") as admin:
-        # appendfsync is asked for and may be hidden, since whoever reads settings reads passwords too.
+        # Reading appendfsync may be forbidden, since a user who may read settings may read passwords too.
         assert {entry[7] for entry in admin.execute_command("ACL", "LOG")} <= {b"config|get"}
 
 
 def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: Farm) -> None:
     web = Web(farm)
-    # Kubernetes asks by the address of the pod, which is no name of the page.
+    # Kubernetes uses the address of the pod, which is no name of the page.
     asked = urllib.request.Request(f"http://127.0.0.1:{web.health}/readyz", headers={"Host": "10.1.2.3:9470"})
     assert urllib.request.urlopen(asked).status == 200
     with httpx2.Client() as anybody:
@@ -117,7 +123,7 @@ def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: Farm) -> No
         assert refused.status_code == 401, refused.text
     with web.client(other) as api:
         assert api.get("/imports").status_code == 200
-    # Redis lost altogether, as docs/operations.md says: nobody's token is known any more, and the first one lets in again.
+    # Redis lost everything, as in docs/operations.md: no token is known any more, and the first one is valid again.
     with farm.client("admin") as admin:
         admin.flushall()
     end(web.process)

@@ -1,4 +1,4 @@
-"""The kit of the kill tests: two Dovecots, a Redis, workers and coordinators as real processes, and what must hold at the end.
+"""The kit of the kill tests: two Dovecots, a Redis, workers and coordinators as real processes, and final checks.
 
     with Office(source, destination) as office:
         mailbox = office.mailbox({"INBOX": 100, "Work": 50})
@@ -7,7 +7,7 @@
         office.await_finished(whole)
         office.assert_exactly_once(whole)
 
-Nothing here sleeps: it waits for processes to end, or looks until something is so, with a deadline.
+No function here sleeps: each waits for a process to end, or checks a condition until a deadline.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ from tests.servers.proxy import Direction, FaultProxy, Rule
 from tests.servers.redis_server import RedisServer
 
 ROOT = Path(__file__).parents[2]
-#: For anything that is going to happen: the machine may be slow, and nothing here measures it.
+#: Deadline of any event that will come: the machine may be slow, and nothing here measures time.
 DEADLINE_SECONDS = 120.0
-#: Short times, so that a dead worker's batch is soon another's.
+#: Settings with short times, so that another worker soon gets a dead worker's batch.
 QUICK: Mapping[str, str] = {
     "MAILHAUL_LEASE_SECONDS": "3",
     "MAILHAUL_RENEW_SECONDS": "1",
@@ -61,7 +61,7 @@ QUICK: Mapping[str, str] = {
     "MAILHAUL_CONNECT_TIMEOUT_SECONDS": "10",
 }
 WORKER = "import sys; from worker.__main__ import main; sys.exit(main())"
-#: A worker that does not look for what others write beside it, which would notice what these tests spoil.
+#: Makes a worker that does not look for mail that others add: it would notice the faults of these tests.
 BLIND = """
 from worker import arrivals
 arrivals.Arrivals.before = lambda self, *_: ((), arrivals.NO_UIDS, 0)
@@ -71,12 +71,12 @@ COORDINATOR = "import sys; from producer.coordinator.__main__ import main; sys.e
 
 _numbers = itertools.count(1)
 
-#: What the source looks like: see `tests.mail.uids_and_flags`.
+#: State of the source: see `tests.mail.uids_and_flags`.
 Untouched = dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]
 
 
 class Child:
-    """A process of ours that is killed and started again at will; all its lives log to one file."""
+    """A process that tests kill and start again; all its runs log to one file."""
 
     def __init__(self, name: str, program: str, variables: Mapping[str, str], log: Path) -> None:
         self.name, self.log = name, log
@@ -88,51 +88,51 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Of its present life."""
+        """The process id of the current run."""
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Whether it lives."""
+        """Tells whether the process runs."""
         return self._process.poll() is None
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """Sends SIGKILL and waits."""
         kill(self._process)
 
     def start(self) -> None:
-        """Another life."""
+        """Starts the process again."""
         self._process = self._spawn()
 
     def restart_if_dead(self) -> bool:
-        """What a supervisor does; whether there was something to do."""
+        """Restarts a dead process, as a supervisor does. Returns whether it was dead."""
         if self.running:
             return False
         self.start()
         return True
 
     def freeze(self) -> None:
-        """SIGSTOP."""
+        """Sends SIGSTOP."""
         os.kill(self.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """SIGCONT."""
+        """Sends SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
     def terminate(self) -> None:
-        """SIGTERM, without waiting."""
+        """Sends SIGTERM, without waiting."""
         self._process.send_signal(signal.SIGTERM)
 
     def exit_code(self, seconds: float = DEADLINE_SECONDS) -> int:
-        """Waits for its end."""
+        """Waits for the end of the process. Returns its exit code."""
         return self._process.wait(seconds)
 
     def end(self) -> None:
-        """Away with it, whatever it does."""
+        """Kills the process and its group."""
         end(self._process, sig=signal.SIGKILL)
 
     def said(self, **fields: object) -> list[dict[str, Any]]:
-        """Lines of its log that have these fields."""
+        """Returns the entries of its log that have these fields."""
         found = []
         for line in self.log.read_text("utf-8", "replace").splitlines():
             try:
@@ -146,7 +146,7 @@ class Child:
 
 @dataclass
 class Person:
-    """One account, the same at both ends, and what it held before."""
+    """An account, the same on both sides, and its original mail."""
 
     login: str
     password: str = field(repr=False)
@@ -155,13 +155,13 @@ class Person:
 
     @property
     def messages(self) -> int:
-        """At the source."""
+        """The number of messages at the source."""
         return sum(map(len, self.folders.values()))
 
 
 @dataclass(frozen=True)
 class Difference:
-    """What an import got wrong; nothing, when it is false."""
+    """The errors of an import; false when there are none."""
 
     lost: Snapshot
     surplus: Snapshot
@@ -174,13 +174,13 @@ class Difference:
 
 
 class Office:
-    """A context manager. `source` and `destination` are the caller's; Redis and the processes are its own."""
+    """A context manager. The caller owns `source` and `destination`; the office owns Redis and the processes."""
 
     def __init__(self, source: Dovecot, destination: Dovecot, **variables: str) -> None:
         self.source, self.destination = source, destination
         self.people: list[Person] = []
         self.children: list[Child] = []
-        #: Where the processes find the servers: a test puts a proxy between.
+        #: Addresses at which the processes reach the servers; a test may put a proxy in between.
         self.host, self.source_port, self.destination_port = "127.0.0.1", source.port, destination.port
         self._home = Path(tempfile.mkdtemp(prefix="office-"))
         self._stack = ExitStack()
@@ -226,15 +226,15 @@ class Office:
         return {scope: int(defaults[f"{scope}_connections"].default) for scope in SCOPES}
 
     def logs(self) -> str:
-        """The ends of the children's logs."""
+        """Returns the last part of each process's log."""
         return "\n".join(
             f"--- {child.name}\n{child.log.read_text('utf-8', 'replace')[-3000:]}" for child in self.children
         )
 
-    # -- people and processes
+    # -- accounts and processes
 
     def person(self, folders: Mapping[str, Sequence[Mail]]) -> Person:
-        """A new account with this mail at the source and nothing at the destination."""
+        """Adds an account with this mail at the source and none at the destination."""
         person = Person(f"person{os.getpid()}.{next(_numbers)}@example.org", "pw-canary", folders)
         for server in (self.source, self.destination):
             server.add_user(person.login, person.password)
@@ -244,11 +244,11 @@ class Office:
         return person
 
     def start_worker(self, program: str = WORKER, **variables: str) -> Child:
-        """A worker process; `program` is Python, for one that is spoilt on purpose."""
+        """Starts a worker process; `program` is Python code, which may be faulty on purpose."""
         return self._start("worker", program, variables)
 
     def start_coordinator(self, program: str = COORDINATOR, **variables: str) -> Child:
-        """A coordinator process."""
+        """Starts a coordinator process."""
         return self._start("coordinator", program, variables)
 
     def _start(self, kind: str, program: str, variables: Mapping[str, str]) -> Child:
@@ -260,7 +260,7 @@ class Office:
     # -- the import
 
     def submit(self, name: str = "people") -> Import:
-        """Opens the import of everybody, or opens it again: what the command line does."""
+        """Opens the import of all accounts, or opens it again, as the command line does."""
         rows = [
             Row(
                 line=line,
@@ -279,7 +279,7 @@ class Office:
         return request
 
     def ring(self, unit: Unit, import_id: str) -> None:
-        """The doorbell."""
+        """Sends a job for this unit."""
         ring(self._broker, unit.kind, import_id, unit.unit_id)
 
     def repeat_job(self, kind: UnitKind, unit_id: str, import_id: str) -> None:
@@ -287,58 +287,61 @@ class Office:
         ring(self._broker, kind, import_id, unit_id)
 
     def tally(self, whole: Import) -> Tally:
-        """Counts of the import, that add up whenever one looks."""
+        """Returns the counts of the import, which add up at any time."""
         tally = self.store.import_tally(whole.import_id)[0]
         assert tally.pending >= 0
         return tally
 
     def done(self, whole: Import) -> int:
-        """Messages that have an outcome."""
+        """Returns the number of messages that have an outcome."""
         return sum(self.tally(whole).outcomes.values())
 
     def finished(self, whole: Import) -> bool:
-        """Whether it came to its end."""
+        """Tells whether the import is finished."""
         found = self.store.import_(whole.import_id)
         return found is not None and found.state is ImportState.FINISHED
 
     def until(self, check: Callable[[], bool], what: str, seconds: float = DEADLINE_SECONDS) -> None:
-        """Looks until it is so."""
+        """Waits until the condition holds."""
         await_ready(check, seconds, what)
 
     def until_done(self, whole: Import, messages: int) -> None:
-        """Waits until so many messages have an outcome."""
+        """Waits until this many messages have an outcome."""
         self.until(lambda: self.done(whole) >= messages, f"{messages} messages")
 
     def await_finished(self, whole: Import, seconds: float = DEADLINE_SECONDS) -> None:
-        """Waits for its end; nobody helps."""
+        """Waits until the import is finished, without helping it."""
         self.until(lambda: self.finished(whole), "the end of the import", seconds)
 
     def leased(self) -> set[str]:
-        """Units that somebody holds."""
+        """Returns the ids of the leased units."""
         with self.redis.client(1) as client:
             return {unit.decode() for unit in client.zrange(keys.LEASES, 0, -1)}
 
     def intents(self) -> int:
-        """Groups in doubt."""
+        """Returns the number of groups in doubt."""
         with self.redis.client(1) as client:
             return sum(client.hlen(key) for key in client.scan_iter(keys.unit("*", "intents"), 1000))
 
     def held_at(self, person: Person, folder: str = "INBOX") -> int:
-        """Messages that the destination shows in a folder."""
+        """Returns the number of messages that the destination shows in a folder."""
         place = (self.destination.host, self.destination.port, person.login, person.password)
         found = mail.uids_and_flags(*place).get(folder.encode())
         return len(found[1]) if found else 0
 
-    # -- what must hold
+    # -- assertions
 
     def difference(self, person: Person) -> Difference:
-        """Multisets of (folder, SHA-256 of canonical bytes, flags, date): what should be there against what is."""
+        """Compares multisets of (folder, SHA-256 of canonical bytes, flags, date): expected and found."""
         wanted = mail.expected(person.folders)
         found = mail.snapshot(self.destination.host, self.destination.port, person.login, person.password)
         return Difference(wanted - found, found - wanted)
 
     def assert_exactly_once(self, whole: Import, *, present_before: bool = False) -> None:
-        """Nothing lost, nothing twice, nothing changed, the source left alone, the totals true, the ledger a bijection."""
+        """Asserts that no message is lost, twice or changed.
+
+        The source must be untouched, the totals right and the ledger a bijection.
+        """
         for person in self.people:
             wrong = self.difference(person)
             assert not wrong, str(wrong)
@@ -356,7 +359,7 @@ class Office:
         self.assert_books(whole)
 
     def assert_books(self, whole: Import) -> None:
-        """Folders add up to their mailbox, mailboxes to the import, and the ledger gives each copy to one message."""
+        """Asserts that folders add up to mailboxes, mailboxes to the import, and that the ledger is a bijection."""
         sums: Counter[str] = Counter()
         for mailbox, counts in self.store.mailboxes(whole.import_id):
             own: Counter[str] = Counter()
@@ -386,7 +389,10 @@ def _flat(tally: Tally) -> Counter[str]:
 
 
 def folders_of(seed: int, counts: Mapping[str, int], *, size: int = 1_500, twins: int = 0) -> dict[str, list[Mail]]:
-    """So many messages a folder; `twins` of each are identical to the message before: bytes, flags and date."""
+    """Returns these numbers of messages for each folder.
+
+    `twins` messages of each folder are identical to the one before: bytes, flags and date.
+    """
     made = mail.make_mailbox(seed, counts, size)
     for messages in made.values():
         for n in range(min(twins, len(messages) // 3)):
@@ -395,20 +401,20 @@ def folders_of(seed: int, counts: Mapping[str, int], *, size: int = 1_500, twins
 
 
 def large(seed: int, size: int) -> Mail:
-    """One message of this size; somewhere in its middle, and only there, stands `MIDDLE`."""
+    """Returns a message of this size, with the line `MIDDLE` once, in its middle."""
     one = mail.make_mailbox(seed, {"x": 1}, size)["x"][0]
     half = one.body.index(b"\r\n", len(one.body) // 2) + 2
     return one._replace(body=one.body[:half] + MIDDLE + b"\r\n" + one.body[half:])
 
 
-#: See `large`.
+#: Line in the middle of a large message: see `large`.
 MIDDLE = b"-- the middle of the message --"
 
 
 class Gate:
-    """A proxy before a server, at which each connection stalls behind `pattern` until the gate is opened; a context manager.
+    """A proxy before a server that stalls each connection behind `pattern` until it is opened; a context manager.
 
-    `pattern` may be changed: it holds for connections that are made from then on; empty, they pass.
+    A changed `pattern` applies to connections made from then on; with an empty one they pass.
     """
 
     def __init__(self, server: Dovecot, direction: Direction, pattern: bytes, *, delay_ms: float = 0.0) -> None:
@@ -437,40 +443,40 @@ class Gate:
 
     @property
     def waiting(self) -> int:
-        """How many connections have stalled so far."""
+        """The number of connections that have stalled so far."""
         return len(self._proxy.log)
 
     def await_waiting(self, connections: int = 1) -> None:
-        """Returns when so many have."""
+        """Returns when this many connections have stalled."""
         await_ready(lambda: self.waiting >= connections, DEADLINE_SECONDS, "a connection at the gate")
 
     def await_held(self, text: bytes) -> None:
-        """Returns when a connection that has stalled was sent this too."""
+        """Returns when a stalled connection was sent this text too."""
         await_ready(
             lambda: any(text in rule.held() for rule in self._rules), DEADLINE_SECONDS, "what is behind the gate"
         )
 
     def cut(self) -> None:
-        """Ends every connection, with what is still on its way."""
+        """Ends every connection, with the data on its way."""
         self._proxy.cut_all()
 
     def hurry(self) -> None:
-        """The line is a short one from now on."""
+        """Removes the delay of the line from now on."""
         self._proxy.delay_seconds = 0.0
 
     def release_first(self) -> None:
-        """Lets those through that stalled behind an earlier pattern."""
+        """Releases the connections that stalled behind an earlier pattern."""
         for rule in self._rules:
             if rule.at != self.pattern:
                 rule.release()
 
     def open(self) -> None:
-        """Lets everything through, now and from now on."""
+        """Releases all connections, now and from now on."""
         self.pattern = b""
         for rule in self._rules:
             rule.release()
 
 
 def marked(one: Mail, text: bytes) -> Mail:
-    """The same message with one line more."""
+    """Returns the same message with one more line."""
     return one._replace(body=one.body + text + b"\r\n")

@@ -1,10 +1,10 @@
-"""The kit of the tests that drive lanes in this process, between two servers that are spoken to over the network.
+"""The kit of the tests that run lanes in this process, between two servers that are reached over the network.
 
     stage = Stage(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
 
-The store is the one in memory and its clock stands still until `later`, so nothing here waits for a delay or a lease.
+The store is the one in memory, and its clock stands still until `later`, so no test waits for a delay or a lease.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ LOGIN = "user@example.org"
 
 
 class Server(Protocol):
-    """What is needed of a server, or of a proxy before one."""
+    """The part of a server, or of a proxy before one, that the stage needs."""
 
     @property
     def host(self) -> str: ...
@@ -64,13 +64,13 @@ class Server(Protocol):
 
 
 class Recorded:
-    """What one side was told, connection by connection."""
+    """The data sent to one side, by connection."""
 
     def __init__(self) -> None:
         self.sessions: list[bytearray] = []
 
     def tap(self, session: Session) -> None:
-        """Keeps what this session sends from now on."""
+        """Records what this session sends from now on."""
         told = bytearray()
         self.sessions.append(told)
         send = session.wire.send
@@ -82,12 +82,12 @@ class Recorded:
         session.wire.send = recording  # type: ignore[method-assign]
 
     def count(self, text: bytes) -> int:
-        """How often this was said."""
+        """Returns how often this text was sent."""
         return sum(bytes(told).count(text) for told in self.sessions)
 
 
 class Stage:
-    """One import between two servers, and the lanes that work on it."""
+    """An import between two servers, and the lanes that work on it."""
 
     def __init__(
         self,
@@ -106,30 +106,30 @@ class Stage:
         self.source, self.destination = source, destination
         # Two test servers on loopback whose folders were made in the same second may look like one.
         self.logins, self.options = tuple(logins), replace(options or Options(), same_mailbox=True)
-        #: Side → password; spoil one to have it refused.
+        #: Password of each side; a test changes one to have it refused.
         self.passwords = {"source": password, "destination": password}
         self.timeout_seconds = timeout_seconds
         self.copy_rules = copy_rules or CopyRules(group_messages=10, outstanding=3)
         self.plan_rules = PlanRules(batch_messages=batch_messages)
-        #: How lanes wait for what they owe.
+        #: Waits for a rate.
         self.sleep: Callable[[float], object] = self._pass
-        #: Asked by the lanes between two units.
+        #: Tells the lanes between two units whether to stop.
         self.stopping: Callable[[], bool] = lambda: False
-        #: What was told to the source.
+        #: Commands sent to the source.
         self.told = Recorded()
         #: Called with each destination session before it is used.
         self.spoil: Callable[[ImapDestination], Any] = lambda session: session
         ends = [Endpoint(host=server.host, port=server.port, tls=Tls.NONE) for server in (source, destination)]
         self._ends = ends
         self.import_id = import_id("stage", *ends)
-        #: What the servers were seen not to do: (host, port, extension, words).
+        #: Extensions that the servers refused: (host, port, extension, words).
         self.left_out: list[tuple[str, int, str, str]] = []
         self._servers = Servers(lambda *told: self.left_out.append(told))
         self._lanes = 0
 
     @property
     def mailbox_id(self) -> str:
-        """Of the first mailbox."""
+        """The id of the first mailbox."""
         return self._mailbox_id(self.logins[0])
 
     def _mailbox_id(self, login: str) -> str:
@@ -155,7 +155,7 @@ class Stage:
         self.store.submit(self.import_id)
 
     def open(self, side: str, login: str) -> Session:
-        """Signs in."""
+        """Signs in and returns the session."""
         server = self.source if side == "source" else self.destination
         return open_session(
             side,
@@ -169,7 +169,7 @@ class Stage:
         )
 
     def work(self, lanes: int = 1) -> None:
-        """So many lanes serve until nothing may run."""
+        """Runs `lanes` lanes until nothing may run."""
         place = Workplace(
             store=self.store,
             dialer=_Dialer(self),
@@ -201,7 +201,7 @@ class Stage:
         self.time += seconds
 
     def later(self, seconds: float = 40.0) -> None:
-        """Time passes; what is due wakes, and leases that nobody renews run out."""
+        """Lets time pass: delayed units become ready, and leases that no worker renews expire."""
         self.time += seconds
         self.store.reap(5)
 
@@ -218,73 +218,76 @@ class Stage:
 
     @property
     def finished(self) -> bool:
-        """Whether the import is settled."""
+        """Tells whether the import is settled."""
         found = self.store.import_(self.import_id)
         return found is not None and found.state is ImportState.FINISHED
 
-    # -- what the books say
+    # -- state of the store
 
     def mailbox(self, login: str = "") -> Mailbox:
-        """The first mailbox, or this one."""
+        """Returns the first mailbox, or the one of this login."""
         found = self.store.mailbox(self._mailbox_id(login or self.logins[0]))
         assert found is not None
         return found
 
     def tally(self) -> Tally:
-        """The import's counts, which add up."""
+        """Returns the import's counts, which add up."""
         tally = self.store.import_tally(self.import_id)[0]
         assert tally.pending >= 0
         return tally
 
     def outcomes(self) -> dict[str, int]:
-        """Messages by outcome, and those that have none yet."""
+        """Returns messages by outcome, and the pending ones."""
         tally = self.tally()
         counts = {outcome.value: n for outcome, n in tally.outcomes.items()} | {"pending": tally.pending}
         assert sum(counts.values()) == tally.messages
         return {name: n for name, n in counts.items() if n}
 
     def every_folder(self, login: str = "") -> list[Folder]:
-        """All that were planned."""
+        """Returns all planned folders."""
         return [folder for folder, _ in self.store.folders(self._mailbox_id(login or self.logins[0]))]
 
     def folders(self, login: str = "") -> dict[str, Folder]:
-        """Display name → folder, where no two are shown alike."""
+        """Returns the folders by display name, where no two are displayed alike."""
         return {folder.display: folder for folder in self.every_folder(login)}
 
     def notes(self, login: str = "") -> list[Note]:
-        """Every note of the mailbox."""
+        """Returns all notes of the mailbox."""
         return [note for folder in self.every_folder(login) for note in self.store.notes(folder.folder_id)]
 
     def noted(self, what: str) -> dict[int, str]:
-        """UID → reason, of the notes of this kind."""
+        """Returns the reasons of the notes of this kind, by UID."""
         return {note.uid: note.reason for note in self.notes() if note.what == what}
 
     def failures(self, login: str = "") -> list[Failure]:
-        """The last failures, newest first."""
+        """Returns the last failures, newest first."""
         return self.store.failures(self._mailbox_id(login or self.logins[0]))
 
     def pairs(self, folder: str = "INBOX") -> dict[int, int]:
-        """Source UID → destination UID; a bijection."""
+        """Returns the destination UID of each source UID; asserts that they are a bijection."""
         found = self.folders()[folder].folder_id
         pairs = [p for entry in self.store.ledger(found) for record in entry.records for p in record.pairs()]
         assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
         return {int(s): int(d) for s, d in pairs}
 
-    # -- what the servers say
+    # -- content of the servers
 
     def held(self, side: str, login: str = "", **options: Any) -> Snapshot:
-        """Everything that one side holds, read by the oracle."""
+        """Returns everything that one side holds, as the tests' own client reads it."""
         server = self.source if side == "source" else self.destination
         return mail.snapshot(server.host, server.port, login or self.logins[0], PASSWORD, **options)
 
     def marks(self, side: str = "source") -> dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]:
-        """UIDVALIDITY, UIDs, flags and dates of one side."""
+        """Returns UIDVALIDITY, UIDs, flags and dates of one side."""
         server = self.source if side == "source" else self.destination
         return mail.uids_and_flags(server.host, server.port, self.logins[0], PASSWORD)
 
 
 def child() -> None:
-    """A process whose memory is measured: `stage.py SOURCE_PORT DESTINATION_PORT "copy"|"plan"`; tells in JSON how it went."""
+    """Runs a process whose memory is measured, and prints the result as JSON.
+
+    Its arguments are `stage.py SOURCE_PORT DESTINATION_PORT "copy"|"plan" TIMEOUT_SECONDS`.
+    """
     ports, mode = sys.argv[1:3], sys.argv[3]
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     stage = Stage(*(_Port(int(port)) for port in ports), timeout_seconds=float(sys.argv[4]), batch_messages=2000)
@@ -326,14 +329,14 @@ class _Dialer:
 
 
 class _Rounds:
-    """Lanes go on as long as any of them finds something to do."""
+    """Runs lanes as long as any of them finds work."""
 
     def __init__(self, lanes: int) -> None:
         self._lanes, self._idle, self._changes = lanes, 0, 0
         self._condition = threading.Condition()
 
     def go(self, lane: Lane) -> None:
-        """One lane's thread."""
+        """Runs one lane in its thread."""
         while True:
             with self._condition:
                 seen = self._changes
@@ -354,13 +357,13 @@ class _Rounds:
 
 
 def plain(number: int, *, text: str = "", head: str = "") -> bytes:
-    """A message with a Message-ID of its own."""
+    """Returns a message with a Message-ID of its own."""
     head = f"Message-ID: <{number}@example.org>\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\nSubject: {number}\r\n{head}"
     return f"{head}\r\n{text or f'this is message {number}'}\r\n".encode()
 
 
 class Wires:
-    """Two scripted servers with one account on each."""
+    """A pair of scripted servers with one account on each."""
 
     def __init__(self, source: FaultyServer, destination: FaultyServer) -> None:
         self.source, self.destination = source, destination
@@ -368,13 +371,13 @@ class Wires:
         self.new = destination.add_account(LOGIN, PASSWORD)
 
     def fill(self, count: int, folder: bytes = b"INBOX", *, first: int = 1) -> None:
-        """So many messages into a folder of the source."""
+        """Adds `count` messages to a folder of the source."""
         for number in range(first, first + count):
             flags = [b"\\Seen"] if number % 2 else []
             self.old.folder(folder).add(plain(number), flags, b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
 
     def opened(self, command: Command, server: FaultyServer | None = None) -> bytes:
-        """The folder that was open when this command came."""
+        """Returns the folder that was open when this command came."""
         commands = (server or self.source).commands
         for earlier in reversed(commands[: commands.index(command) + 1]):
             if earlier.connection == command.connection and earlier.name in (b"SELECT", b"EXAMINE"):
@@ -382,11 +385,11 @@ class Wires:
         return b""
 
     def bodies(self, folder: bytes = b"INBOX") -> Counter[bytes]:
-        """What the destination holds."""
+        """Returns the messages that the destination holds."""
         return Counter(message.body for message in self.new.folder(folder).messages)
 
     def sent(self, folder: bytes = b"INBOX") -> Counter[bytes]:
-        """What the source holds."""
+        """Returns the messages that the source holds."""
         return Counter(message.body for message in self.old.folder(folder).messages)
 
 

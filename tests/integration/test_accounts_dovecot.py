@@ -1,4 +1,4 @@
-"""The passwd-file adapter beside a real Dovecot, and two writers beside each other."""
+"""Tests the passwd-file adapter with a real Dovecot, and with two writers at the same time."""
 
 from __future__ import annotations
 
@@ -57,13 +57,16 @@ def test_dovecot_lets_the_account_in_and_knows_its_quota(users: Path) -> None:
 
 
 def _crossed(users: Path) -> list[str]:
-    """A second writer comes while the first is between reading and writing; who is in the file in the end."""
+    """Lets a second writer start between the first one's read and write.
+
+    Returns the accounts in the file at the end.
+    """
     service = PasswdFile(str(users))
     second = threading.Thread(target=service.ensure, args=(_wanted("second"), lambda: None))
 
     def while_writing() -> None:
         second.start()
-        second.join(0.5)  # with the lock it has to wait, so this is how long it is given to do harm
+        second.join(0.5)  # with the lock the second writer waits; without it, it has this time to do harm
 
     service.ensure(_wanted("first"), while_writing)
     second.join(20)

@@ -1,4 +1,4 @@
-"""The destination holds some of the mail already: it is taken for what it is, and nobody else's mail is touched."""
+"""Tests adoption: mail that the destination holds already is recognised, and other people's mail is left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What a destination makes of a message is told as what it is: other content, another form, or nothing at all."""
+"""Tests that each change the destination makes to a message is reported as what it is.
+
+It is other content, another form, or none.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.servers.faulty import FaultyServer
 from tests.servers.pymap_server import PymapServer
 from worker import copy
 
-#: A header that is whole, and a body of so many lines.
+#: A complete header of a message. The messages below add a body.
 HEAD = b"From: a@example.org\r\nSubject: s\r\nMessage-ID: <%d@example.org>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
 
 
@@ -27,7 +30,7 @@ def message(number: int, body: bytes = b"text\r\n", fields: bytes = b"") -> byte
     return HEAD % number + fields + b"\r\n" + body
 
 
-#: Messages that servers are known to change: (as it is, what Cyrus and Dovecot each make of it).
+#: Messages that servers are known to change, as the source holds them.
 NULS = message(1, b"a\0b" * 50 + b"\r\n")
 NUL_IN_HEADER = message(2, fields=b"X-Odd: a\0b\r\n")
 LATE_NUL = message(3, b"x" * 79 + b"\r\n" + b"".join(b"%076d\r\n" % n for n in range(9000)) + b"\0\r\n")
@@ -40,13 +43,13 @@ FINAL_CR = message(9, b"text\r\nlast\r")
 
 
 def munged(body: bytes) -> bytes:
-    """Cyrus's default: 8-bit bytes of the header become X."""
+    """Returns the message as Cyrus stores it by default: 8-bit bytes of the header become X."""
     head, blank, rest = body.partition(b"\r\n\r\n")
     return re.sub(rb"[\x80-\xff]", b"X", head) + blank + rest
 
 
 def as_dovecot(body: bytes) -> bytes:
-    """NUL becomes 0x80."""
+    """Returns the message as Dovecot stores it: NUL becomes 0x80."""
     return body.replace(b"\0", b"\x80")
 
 
@@ -66,7 +69,7 @@ def stage_of(
 
 
 def told(stage: Stage) -> dict[str, set[int]]:
-    """Kind → UIDs of the notes that are left."""
+    """Returns the UIDs of the notes that are left, by kind."""
     found: dict[str, set[int]] = {}
     for note in stage.notes():
         found.setdefault(note.what, set()).add(note.uid)
@@ -74,7 +77,7 @@ def told(stage: Stage) -> dict[str, set[int]]:
 
 
 def again(stage: Stage, verify: str = "default") -> None:
-    """Another pass of the same request."""
+    """Runs another pass of the same request."""
     stage.options = replace(stage.options, verify=verify)
     stage.later(3600)
     stage.to_the_end()
@@ -169,7 +172,7 @@ def test_pymap_keeps_nuls_and_8_bit_headers(dovecot_pair: DovecotPair, pymap_ser
 
 
 def overwrite(server: Dovecot, login: str, text: bytes, other: bytes) -> int:
-    """Puts other bytes of the same length into stored messages, behind the server's back; how many."""
+    """Overwrites bytes of stored messages on disk with others of the same length. Returns how many messages changed."""
     changed = 0
     for path in Path(server.mail_folder(login)).rglob("*"):
         if path.is_file() and path.parent.name in ("cur", "new") and text in (stored := path.read_bytes()):
@@ -192,13 +195,13 @@ def test_content_found_altered_stays_told_until_it_is_gone(dovecot_pair: Dovecot
         again(stage, "full")
         assert told(stage) == {"altered": {1, 2, 3}}
         assert all("content differs" in reason for reason in stage.noted("altered").values())
-        # A pass that does not read them again does not forget them, whatever else comes.
+        # A pass that does not read the messages again keeps their notes, whatever else comes.
         again(stage)
         account.folder(b"INBOX").add(message(9))
         again(stage)
         assert told(stage) == {"altered": {1, 2, 3}}
         assert stage.tally().altered == 3
-        # Put right again, a full pass sees it.
+        # A full pass sees that the messages are right again.
         for number in range(3):
             overwrite(destination, login, b"sum is 99%d" % number, b"sum is %03d" % number)
         again(stage, "full")

@@ -1,4 +1,4 @@
-"""The parts of `python -m bench.scale`, small: what they simulate is copied whole, and what would be wrong is seen."""
+"""Tests small runs of `python -m bench.scale`: what they simulate is copied whole, and errors are seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_simulated_migration_is_copied_once_by_the_real_lanes() -> None:
         assert tally[Outcome.COPIED] == tally.messages == 12 * 180
         logins = [f"small{n}@simulated.example" for n in range(1, 13)]
         assert [rig.dialer.lost_and_twice(login) for login in logins] == [(0, 0)] * 12
-        # The negative controls: one more copy, and one that is not there.
+        # The negative controls: one more copy, and one missing message.
         inbox = rig.dialer.kept.folder(logins[0], b"INBOX")
         seed = SyntheticFolder(logins[0], b"INBOX")._seed
         inbox.add(body_of(seed, 7))

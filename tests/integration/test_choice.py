@@ -1,4 +1,4 @@
-"""What is wanted of a folder, pass by pass, between two Dovecots: what is asked again, what is not, and in which order."""
+"""Tests the selection of messages, pass by pass, between two Dovecots: what is fetched again, and in which order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SINCE = int((WHEN + timedelta(days=50)).timestamp())
 
 
 class Passes:
-    """A source of a hundred messages, a day apart, the odd ones read, and an import that chooses."""
+    """An import with a selection, from a hundred messages, each a day after the last, the odd ones read."""
 
     def __init__(self, pair: DovecotPair, **options: object) -> None:
         self.pair, self.login = pair, pair.account()
@@ -49,7 +49,7 @@ class Passes:
 
     @property
     def uids(self) -> list[int]:
-        """Source UIDs that were copied, in the order in which they arrived."""
+        """Returns the source UIDs that were copied, in the order of their arrival."""
         return [uid for uid, _ in sorted(self.stage.pairs().items(), key=lambda pair: pair[1])]
 
 
@@ -109,7 +109,7 @@ def test_a_folder_that_is_numbered_anew_is_chosen_from_anew(dovecot_pair: Doveco
 
 
 def test_a_crash_between_the_passes_changes_nothing(dovecot_pair: DovecotPair) -> None:
-    """The planner enters what is wanted after all, and dies before it is done."""
+    """Kills the planner after it has entered messages that are selected after all, before it is done."""
     run = Passes(dovecot_pair, since=SINCE)
     run.stage.options = Options()
     run.stage.submit()
@@ -132,7 +132,7 @@ def test_a_crash_between_the_passes_changes_nothing(dovecot_pair: DovecotPair) -
 def test_folders_are_foreseen_where_nothing_is_chosen(
     dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch, options: dict[str, object], foreseen: bool
 ) -> None:
-    """A folder that is searched cannot have the next one opened ahead of its turn."""
+    """Tests both cases: a folder that is searched cannot be opened before its turn."""
     ahead: list[bytes] = []
     foresee = ImapSource.foresee
 

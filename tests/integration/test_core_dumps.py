@@ -1,4 +1,4 @@
-"""No process of ours leaves an image of its memory behind: each is started as an operator starts it, and asked as it ends."""
+"""Tests that no process leaves an image of its memory: each is started as an operator does, and checked at its end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="asks prctl")
 
-#: What every process begins with: at its end it writes down its limit and whether it may be dumped (PR_GET_DUMPABLE).
+#: Code that each process starts with. At its end it writes its limit and whether it may be dumped (PR_GET_DUMPABLE).
 ASKS = """
 import atexit, ctypes, json, os, resource
 def _tell():
@@ -23,10 +23,10 @@ def _tell():
         json.dump(told, file)
 atexit.register(_tell)
 """
-#: The same, and the protection does nothing.
+#: Code that disables the protection, for the negative control.
 UNPROTECTED = "import shared.core_dumps\nshared.core_dumps.forbid_core_dumps = lambda: None\n"
 
-#: Each ends at once: there is no Redis here, or nothing to do.
+#: Commands that end at once: there is no Redis, or nothing to do.
 STARTS = [
     ["-m", "worker"],
     ["-m", "producer.coordinator"],
@@ -37,7 +37,7 @@ STARTS = [
 
 
 def told_by(arguments: list[str], home: Path, text: str) -> object:
-    """What this process says of itself."""
+    """Runs the process and returns what it wrote about itself."""
     (home / "sitecustomize.py").write_text(text)
     told = home / "told.json"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
@@ -54,5 +54,5 @@ def test_none_can_be_dumped(arguments: list[str], tmp_path: Path) -> None:
 
 
 def test_one_without_the_protection_could_be(tmp_path: Path) -> None:
-    """The negative control."""
+    """The negative control: without the protection a process may be dumped."""
     assert told_by(["-m", "worker"], tmp_path, ASKS + UNPROTECTED)[1] == 1  # type: ignore[index]

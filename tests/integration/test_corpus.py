@@ -1,4 +1,4 @@
-"""Real mail, and odd mail of our own: everything arrives as it was, or is in the report with its reason."""
+"""Tests real and odd mail: every message arrives unchanged, or is in the report with its reason."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ from tests.servers.faulty import FaultyServer
 from tests.servers.pymap_server import PymapServer
 from worker.copy import CopyRules
 
-#: Twenty folders, as Dovecot's Maildir++ with the separator "/" holds them: nested, with spaces, quotes, and in seven scripts.
+#: Twenty folders as Dovecot's Maildir++ holds them with the separator "/": nested, with spaces, quotes, and seven
+#: scripts.
 FOLDERS = [
     "INBOX", "Sent", "Drafts", "Work", "Work/2020", "Work/2020/Q1", "Work/2020/Q1/deep", "R&AOk-sum&AOk-s",
     "&BBgENAQ1BDg-", "&BBgENAQ1BDg-/&BB0EPgQyBD4ENQ-", "&ZeVnLIqe-", "&U,BTFw-", "&BeEF3gXZBd0-", "with space", " lead",
     'quo"te', "per%cent", "star*", "&2D3cAA-", "R&AOk-sum&AOk-s/&AOQA9gD8-",
 ]  # fmt: skip
-#: Keywords are not what this is about: pymap has none.
+#: System flags only: pymap has no keywords, and these tests do not need any.
 FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted"]
 
 
 def spread(messages: Iterator[bytes]) -> dict[str, list[Mail]]:
-    """Over the folders, with flags and dates that differ; every tenth message twice, in one folder."""
+    """Spreads messages over the folders, with various flags and dates; every tenth message is in its folder twice."""
     rnd = random.Random(20)
     folders: dict[str, list[Mail]] = {name: [] for name in FOLDERS}
     for number, body in enumerate(messages):
@@ -57,7 +58,7 @@ def as_they_are() -> dict[str, list[Mail]]:
 
 
 def reasons(stage: Stage, *kinds: str) -> Counter[str]:
-    """Display name → messages that are in the report as one of these kinds, each with a reason."""
+    """Returns, by display name, how many messages are in the report as one of these kinds. Each must have a reason."""
     found: Counter[str] = Counter()
     for display, folder in stage.folders().items():
         for note in stage.store.notes(folder.folder_id):
@@ -101,7 +102,7 @@ def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) 
     names = {folder.source_name: folder.destination_name for folder in stage.folders().values()}
     wanted = Counter({kept._replace(folder=names[kept.folder]): n for kept, n in held.items()})
     lost, more = wanted - there, there - wanted
-    # Whatever it refused or altered stands in the report, message for message.
+    # Every message that Dovecot refused or altered stands in the report.
     assert by_folder(lost, stage) == reasons(stage, "altered", "normalised", "missing", "refused", "failed")
     assert by_folder(more, stage) == reasons(stage, "altered", "normalised")
     assert sum(stage.outcomes().values()) == held.total()
@@ -111,7 +112,7 @@ def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) 
 
 @pytest.fixture
 def raw_source() -> Iterator[FaultyServer]:
-    """A server that shows every byte as it is."""
+    """Starts a server that shows every byte unchanged."""
     with FaultyServer() as server:
         account = server.add_account(LOGIN, PASSWORD)
         for name, messages in as_they_are().items():
@@ -148,11 +149,12 @@ def test_raw_bytes_to_dovecot_as_far_as_it_holds_them(
     stage.to_the_end()
     place = (raw_source.host, raw_source.port, LOGIN + verify, PASSWORD)
     there = stage.held("destination")
-    # Nothing is lost, and nothing is there but what Dovecot makes of what was sent.
+    # Nothing is lost, and the destination holds only what Dovecot makes of the messages.
     assert snapshot(*place, canon=canon_dovecot) == there
     assert stage.outcomes() == {"copied": there.total()}
-    # Each message that it holds with other bytes is in the report, by what became of it, and no other one is. Where as many
-    # line ends became longer as shorter, that is harmless, and seen only when everything is read.
+    # The report lists each message that Dovecot holds with other bytes, by the kind of the change, and no other
+    # message. A message whose size stays the same, since as many line ends became longer as shorter, is harmless, and
+    # seen only in a full verification.
     changed = (
         (lambda stored, sent: stored != sent) if verify == "full" else lambda stored, sent: len(stored) != len(sent)
     )

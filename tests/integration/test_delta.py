@@ -1,4 +1,7 @@
-"""The same request again: nothing is read that is there already, what is new or changed goes over, what is lost is matched."""
+"""Tests the same request again.
+
+Known mail is not read again, new and changed mail is copied, and after a loss of the ledger mail is matched.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ WITHOUT_CONDSTORE = (
 
 
 class Both:
-    """A filled source, a first pass done, and what one can do to the two sides."""
+    """A pair of servers after a first pass, with what a test can do to them."""
 
     def __init__(self, source: Dovecot, destination: Dovecot, login: str, password: str) -> None:
         self.source, self.destination, self.login, self.password = source, destination, login, password
@@ -36,19 +39,19 @@ class Both:
         assert self.stage.told.count(BODY) > 0
 
     def again(self) -> None:
-        """Another pass, of which `told` is kept apart."""
+        """Runs another pass, and records its commands separately."""
         self.stage.told.sessions.clear()
         self.stage.later(3600)
         self.stage.to_the_end()
 
     def at(self, server: Dovecot, *commands: bytes) -> None:
-        """Says this to a server."""
+        """Sends these commands to a server."""
         with Wire(server.host, server.port, self.login, self.password) as wire:
             for command in commands:
                 wire.command(command)
 
     def assert_same(self) -> None:
-        """Both sides hold the same."""
+        """Asserts that both sides hold the same."""
         there, here = self.stage.held("source"), self.stage.held("destination")
         assert there - here == Counter(), "lost"
         assert here - there == Counter(), "more than there was"

@@ -1,4 +1,4 @@
-"""Detection with a DNS server, an HTTP server and real mail servers, all on loopback."""
+"""Tests detection with a DNS server, an HTTP server and real mail servers, all on loopback."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ def imap() -> Iterator[Dovecot]:
 
 @pytest.fixture
 def network(names: DnsServer, web: HttpPages) -> Network:
-    """The outside, here. Names are looked up by the same server; nothing listens at the ports."""
+    """Returns a network of local servers.
+
+    Names are resolved by the same DNS server; no server listens at the ports.
+    """
 
     def connect(host: str, port: int, seconds: float) -> socket.socket:
         try:
@@ -119,7 +122,7 @@ def test_the_domains_own_autoconfig(network: Network, web: HttpPages) -> None:
 
 
 def test_where_the_domain_itself_is_not_asked_the_others_are(network: Network, web: HttpPages) -> None:
-    """As the page and the API ask: a domain's own place is a stranger's URL."""
+    """Detects as web requests do: they do not ask the domain itself, since its place is a stranger's URL."""
     web.pages["/own/example.test.xml"] = xml(server(host="wrong.example"))
     alone = replace(network, own=())
     assert not detect(ADDRESS, network=alone).ways
@@ -163,7 +166,7 @@ def test_srv_records_in_the_order_of_their_priority(names: DnsServer, network: N
     }
     found = detect(ADDRESS, network=network)
     assert found.how == "srv"
-    # encrypted from the first byte goes first; "." is not offered
+    # Implicit TLS comes first; "." means that the service is not offered.
     assert urls(found) == ["imaps://first.example.test:1993", "pop3+starttls://pop.example.test:110"]
 
 
@@ -223,7 +226,7 @@ def test_a_guess_whose_certificate_proves_nothing_is_told_with_its_doubt(
 def test_the_page_guesses_at_no_private_address(
     names: DnsServer, network: Network, imap: Dovecot, networks: tuple[str, ...]
 ) -> None:
-    """Whoever asks the page brings a domain along, and its names may mean machines of ours."""
+    """Uses a visitor's domain, whose names may point to machines of the internal network."""
     names.records["imap.example.test", "A"] = ["127.0.0.1"]
 
     def resolve(host: str, port: int) -> list[str]:
@@ -246,7 +249,8 @@ def test_the_page_guesses_at_no_private_address(
 def test_one_that_proves_who_it_is_goes_before_one_that_does_not(
     names: DnsServer, network: Network, imap: Dovecot, ca_file: str
 ) -> None:
-    # by STARTTLS at the name of the certificate, from the first byte at another: the likelier one is not trusted
+    # One name works with STARTTLS and a matching certificate, another with implicit TLS: the likelier one is not
+    # trusted.
     names.records |= {("mail.example.test", "A"): ["127.0.0.1"], ("imap.example.test", "A"): ["127.0.0.1"]}
     ports = {**network.ports, "imaps": free_port(), "imap+starttls": imap.port}
     found = detect(ADDRESS, network=replace(network, ports=ports, ca_file=ca_file))
@@ -259,7 +263,7 @@ def test_one_that_proves_who_it_is_goes_before_one_that_does_not(
 
 
 def test_what_does_not_greet_is_no_server(names: DnsServer, network: Network, imap: Dovecot, ca_file: str) -> None:
-    """The control: IMAP at the POP3 ports is no POP3 server, TLS or not."""
+    """The control: IMAP at the POP3 ports is no POP3 server, with TLS or without."""
     names.records |= {(f"{name}.example.test", "A"): ["127.0.0.1"] for name in ("imap", "mail", "pop")}
     ports = {**network.ports, "pop3s": imap.tls_port, "pop3+starttls": imap.port}
     assert not detect(ADDRESS, network=replace(network, ports=ports, ca_file=ca_file)).ways
@@ -325,4 +329,4 @@ def test_from_https_there_is_no_way_to_http(web: HttpPages, tmp_path: Path, ca_f
             network.fetch(secure.url + "/down")
         assert not web.asked
         with pytest.raises(OSError, match="no answer"):
-            Network().fetch(secure.url + "/file")  # a certificate that nobody vouches for
+            Network().fetch(secure.url + "/file")  # a certificate that no authority vouches for

@@ -1,4 +1,4 @@
-"""From what is stored to a session: workers of several processes, one store, a real Dovecot that takes tokens."""
+"""Tests the way from stored credentials to a session: several workers, one store, a real Dovecot that takes tokens."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def dovecot(mint: TokenServer) -> Iterator[Dovecot]:
 
 
 class Desk:
-    """An import whose source is opened by tokens."""
+    """An import whose source accepts tokens."""
 
     def __init__(self, server: Dovecot, mint: TokenServer, *users: str, home: Path) -> None:
         self.store, self.vault = MemoryStore(), Vault([KEY])
@@ -61,11 +61,11 @@ class Desk:
         submit(self.store, self.vault, lambda *_: None, request, mailboxes, rows, 14, sign_ins=asked)
 
     def process(self) -> NetworkDialer:
-        """A worker process."""
+        """Returns the dialer of a new worker process."""
         return NetworkDialer(self.store, self.vault, self.settings)
 
     def mailbox(self, user: str) -> Mailbox:
-        """As a lane holds it."""
+        """Returns the mailbox as a lane holds it."""
         return next(m for m, _ in self.store.mailboxes(self.import_id) if m.source.login == user)
 
 
@@ -80,14 +80,14 @@ def test_a_token_that_ends_during_a_run_is_fetched_once_for_all_workers(
     assert mint.tokens_asked == 2
     assert dovecot.login_attempts() == 0
 
-    mint.issued.clear()  # withdrawn
+    mint.issued.clear()  # withdraws all tokens
     for process in (one, other, one):
         for user in ("anna", "bob"):
             process.source(desk.mailbox(user)).close()
     assert mint.tokens_asked == 4
     assert dovecot.login_attempts() == 2, "each withdrawn token was shown once"
 
-    mint.lifetime = 0  # of no use when it comes, so it is fetched for every session
+    mint.lifetime = 0  # a token has expired when it comes, so each session fetches one
     mint.issued.clear()
     one.source(desk.mailbox("anna")).close()
     other.source(desk.mailbox("anna")).close()
@@ -114,7 +114,7 @@ def test_who_can_write_to_the_store_cannot_say_how_to_sign_in(
     assert request is not None
     evil = SignIn(way=Way.COMMAND, detail=f"/usr/bin/touch {tmp_path}/gone")
     desk.store.open_import(replace(request, options=Options(source_sign_in=evil)), [], 14)
-    desk.process().source(desk.mailbox("anna")).close()  # by what was sealed
+    desk.process().source(desk.mailbox("anna")).close()  # with the sealed credentials
     assert not (tmp_path / "gone").exists()
     forged = desk.vault.seal("another-import", "source", Credentials(login=evil.text, password=Secret("x")))
     desk.store.seal(desk.import_id, {(desk.import_id, "source"): forged})

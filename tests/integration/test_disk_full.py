@@ -1,4 +1,4 @@
-"""A destination whose disk is full: parked as a full mailbox is, and the same command brings the rest once there is room."""
+"""Tests a destination with a full disk: mailboxes are parked as full, and the same command copies the rest later."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MESSAGES = 60
 
 @contextlib.contextmanager
 def disk_of(destination: Dovecot, size: str) -> Iterator[Path]:
-    """A disk of its own for the server's mail."""
+    """Mounts a file system of its own for the server's mail; skips the test without root."""
     where = destination.home / "mail"
     owner = where.stat()
     options = f"size={size},mode=755,uid={owner.st_uid},gid={owner.st_gid}"
@@ -77,7 +77,7 @@ WORDS = [
 
 
 class Disk:
-    """Takes so many messages, and then none, in these words."""
+    """A destination that accepts some messages and then refuses the others with these words."""
 
     def __init__(self, destination: FaultyServer, words: bytes, room: int) -> None:
         self.words, self.room = words, room
@@ -113,7 +113,7 @@ def test_what_is_refused_for_want_of_room_comes_later(
 def test_without_it_they_would_be_refused_for_good(
     faulty: tuple[FaultyServer, FaultyServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control."""
+    """The negative control: without the check for a full disk the messages are refused for good."""
     source, destination = faulty
     monkeypatch.setattr(alike.Alike, "_judge", lambda self, most: None)
     disk = Disk(destination, WORDS[0], 23)
@@ -137,7 +137,7 @@ def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServe
 def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_end(
     faulty: tuple[FaultyServer, FaultyServer],
 ) -> None:
-    """Others are taken in between: it is no full disk."""
+    """Accepts other messages in between, so this is no full disk."""
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None

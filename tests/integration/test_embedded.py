@@ -1,4 +1,4 @@
-"""The embedded server keeps what it was given, has one owner, and is gone when the owner is."""
+"""Tests the embedded server: it keeps its data, has one owner, and ends with that owner."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _client(server: EmbeddedRedis, db: int = 1) -> Iterator[redis.Redis]:
 
 @contextmanager
 def _watched(pid: int | None) -> Iterator[int]:
-    """A descriptor that becomes readable when the process ends, whoever's child it is."""
+    """Yields a descriptor that becomes readable when the process ends, whichever process is its parent."""
     assert pid is not None
     descriptor = os.pidfd_open(pid)
     try:
@@ -158,7 +158,7 @@ def test_a_killed_owner_leaves_no_server(tmp_path: Path) -> None:
         with _watched(int(owner.stdout.readline())) as descriptor:
             owner.kill()
             owner.wait(DEADLINE_SECONDS)
-            # At once, while the old server may still be closing its files.
+            # Starts at once, while the old server may still be closing its files.
             with _started(tmp_path) as server, _client(server) as client:
                 assert server.owner
                 assert client.get("k") == b"v"
@@ -224,7 +224,7 @@ def test_a_state_folder_that_cannot_be_used_is_told(tmp_path: Path, what: str, h
 
 
 def test_what_is_somebody_elses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As it is without root, and as it is with root when a folder of another user is meant."""
+    """Simulates a folder of another user, for tests as root too."""
     opened = os.open
 
     def denied(path: str, *arguments: int, **more: int) -> int:

@@ -1,4 +1,4 @@
-"""Signing in, and what a hostile server would like to do with it."""
+"""Tests signing in, and the attempts of a hostile server."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_password_that_becomes_wrong_half_way_is_tried_once_more(wires: Wires)
     changed: list[bool] = []
 
     def change(command: object) -> bool:
-        if not changed:  # from the first copy on nobody gets in any more
+        if not changed:  # after the first copy no login is accepted any more
             changed.append(True)
             wires.new.password = "another"
         return False

@@ -1,4 +1,4 @@
-"""One message that goes wrong costs only itself, and stands in the report with the server's words."""
+"""Tests that a faulty message affects only itself, and stands in the report with the server's words."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wi
     assert not refused, "it was asked for all the same"
 
 
-#: The date of the header of every message here.
+#: Date in the header of every message of this module.
 HEADER_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 DATES = {
     b"00-Jan-0000 00:00:00 +0000": HEADER_DATE,
@@ -346,7 +346,7 @@ def test_a_message_gone_from_the_source_is_called_vanished(wires: Wires) -> None
     assert lane_plan is not None
     stage.store.release(lane_plan, how="wait")
     wires.source.faults.add(
-        reply(lambda c: gone(c.text), b"OK nothing more")  # the body's FETCH runs after the expunge
+        reply(lambda c: gone(c.text), b"OK nothing more")  # the fetch of the body comes after the expunge
     )
 
     def gone(text: bytes) -> bool:

@@ -1,4 +1,7 @@
-"""Connections that break, servers that ask to wait, mailboxes that are full: waiting is not failing, and nothing comes twice."""
+"""Tests broken connections, servers that ask to wait and full mailboxes.
+
+Waiting is no failure, and no message comes twice.
+"""
 
 from __future__ import annotations
 
@@ -161,7 +164,7 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
         return Looked(found=UidSet(), absent=uids, wait_seconds=0, wanted=word)
 
     monkeypatch.setattr(worker.copy, "look", blind)
-    # What is not looked for would be seen as somebody else's, and be a reason to stop.
+    # Without the search the copies would be taken for another client's, which would stop the import.
     monkeypatch.setattr(worker.arrivals.Arrivals, "before", lambda *_: ((), UidSet(), 0))
     wires.fill(15)
     BREAKS["lost OK"](wires)
@@ -174,7 +177,10 @@ def test_without_looking_a_lost_ok_would_be_a_second_copy(wires: Wires, monkeypa
 def test_what_a_source_tells_another_size_of_is_found_again_by_its_bytes(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, by_bytes: bool
 ) -> None:
-    """POP3's sizes are not those of the bytes it sends, as Exchange's. Without a header, or with a twin, nothing else tells."""
+    """Uses sizes that differ from the bytes sent, as POP3's and Exchange's do.
+
+    For a message without a header, or with a twin, only the bytes tell.
+    """
     if not by_bytes:
         monkeypatch.setattr(worker.recognise, "matched", lambda theirs, ours: {})
     for body in (plain(1), b"x\r\n", plain(2), b"y\r\n", plain(3), plain(3)):
@@ -261,7 +267,7 @@ def test_what_is_delivered_after_the_settle_time_is_removed_by_verification(
     foreign = wires.new.folder(b"INBOX").add(plain(9000))
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
 
-    def arrives(command: Command) -> bool:  # the first copies, just before the second ones
+    def arrives(command: Command) -> bool:  # delivers the first copies just before the second ones
         if command.name == b"APPEND":
             held_back.release()
             held_back.await_done()

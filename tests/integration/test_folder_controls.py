@@ -1,4 +1,4 @@
-"""Negative controls: without each protection of folders, what it protects from happens."""
+"""The negative controls: without each protection of folders, the damage that it prevents happens."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def wires() -> Iterator[Wires]:
 
 
 def removed_at(wires: Wires, command: bytes, *, times: int) -> None:
-    """`Work` is gone at the destination when these commands come."""
+    """Removes `Work` at the destination when these commands come."""
     left = [times]
 
     def due(found: Command) -> bool:
@@ -80,7 +80,7 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
 def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
         monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: self._destination.open(name))
-        # Verification makes it again as well.
+        # Verification would make the folder again as well.
         monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1)

@@ -1,4 +1,4 @@
-"""Folders between Dovecot and Cyrus: what Cyrus refuses changes the refused name only; what others share there is left alone."""
+"""Tests folders between Dovecot and Cyrus: only refused names change, and folders that others share are left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders between servers that name them differently, and folders that go wrong."""
+"""Tests folders between servers that name them differently, and folders with faults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def wires() -> Iterator[Wires]:
 
 
 def filled(server: Any, names: list[str], *, login: str = "") -> None:
-    """An account with one message of its own in each folder; a new one unless `login` names one."""
+    """Fills an account with one message in each folder; makes a new account unless `login` names one."""
     if not login:
         server.add_user(login := LOGIN, PASSWORD)
     folders = {name: [Mail(plain(n), (), WHEN)] for n, name in enumerate(names)}
@@ -43,7 +43,10 @@ def names_at(server: Any, login: str = LOGIN) -> set[str]:
 
 
 def mapping(stage: Stage) -> dict[bytes, bytes]:
-    """Source name → destination name, proved by the one message in each: it is where the books say."""
+    """Runs the import and returns the destination name of each source name.
+
+    The one message in each folder proves that the ledger is right.
+    """
     stage.to_the_end()
     places = {folder.source_name: folder.destination_name for folder in stage.every_folder()}
     assert len(set(places.values())) == len(places), "two folders in one"
@@ -176,7 +179,7 @@ def test_a_folder_whose_opening_ends_the_connection_costs_nobody_else_anything(w
 def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
     for name in (b"A", b"Files", b"Z"):
         wires.fill(5, name)
-    # Names that it gets instead are refused too.
+    # The substitute names are refused too.
     wires.destination.faults.add(
         reply(rb'^CREATE "?(Files|folder)', b"NO [CANNOT] Folder name is reserved", times=None)
     )
@@ -204,7 +207,7 @@ def test_a_reserved_name_gets_another_and_the_mail_arrives(wires: Wires) -> None
 
 
 class TestAFolderThatTakesNoneBelowIt:
-    """Dovecot with mbox: a folder is a file."""
+    """Tests a Dovecot with mbox, where a folder is a file."""
 
     FOLDERS = ("INBOX", "Work", "Work/Sub", "Work/Sub/Deep", "Projects/A", "Work/a.b*")
 
@@ -312,7 +315,7 @@ class TestAFolderThatIsRemovedMeanwhile:
 
     @staticmethod
     def remove_when(wires: Wires, command: bytes, *, times: int, after: int = 0) -> None:
-        """The folder is gone when so many of these commands have come: NO [TRYCREATE], as RFC 9051 §6.3.12 says."""
+        """Removes the folder when the command has come `after` times: NO [TRYCREATE], as RFC 9051 §6.3.12 says."""
         seen = [0]
 
         def due(found: Command) -> bool:

@@ -1,4 +1,4 @@
-"""Extensions that a server announces and refuses: done without, once and for all, and told once. Over the scripted server."""
+"""Tests extensions that a server announces and refuses: mailhaul stops using them for good and reports each once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BAD = b"BAD I do not know what you want"
 NO = b"NO I do not want to"
 REFUSALS = [BAD, NO, CLOSE]
 
-#: Of both sides.
+#: Extensions that both sides use.
 COMMON = ["NAMESPACE", "LIST-EXTENDED", "CHILDREN", "SPECIAL-USE", "ID"]
 BOTH = [(side, name) for side in ("source", "destination") for name in COMMON]
 
@@ -59,7 +59,7 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
     assert stage.outcomes() == {"copied": 35}
     assert copied(wires, b"INBOX", b"Work")
     if (name, answer) in {("LIST-EXTENDED", CLOSE), ("CHILDREN", CLOSE), ("SPECIAL-USE", CLOSE)}:
-        # One connection was lost at all three: nobody knows at which, and none is tried again.
+        # One connection was lost with all three in use, so none of them is tried again.
         assert_told_once(stage, server, "CHILDREN", "LIST-EXTENDED", "SPECIAL-USE")
     elif name == "LIST-EXTENDED":
         assert "LIST-EXTENDED" in {extension for *_, extension, _ in stage.left_out}
@@ -67,7 +67,7 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
         assert name in {extension for *_, extension, _ in stage.left_out}
         assert len(stage.left_out) == len({extension for *_, extension, _ in stage.left_out})
     assert all(port == server.port for _, port, *_ in stage.left_out)
-    # From now on nobody asks for it.
+    # From now on no command uses it.
     before = len(server.commands)
     wires.fill(3, first=100)
     stage.to_the_end()
@@ -182,7 +182,7 @@ def test_a_literal_that_only_append_refuses(wires: Wires, answer: bytes, count: 
     stage.to_the_end()
     assert stage.outcomes() == {"copied": count}
     assert copied(wires, b"INBOX")
-    # Several in one command: one of the two is left out, and which one does not matter. Two losses make a cause.
+    # One command used several extensions: one of two is left out, whichever it is. It takes two losses to find a cause.
     if not multi and (count, answer) != (2, CLOSE):
         assert_told_once(stage, wires.destination, "LITERAL+")
 
@@ -193,7 +193,7 @@ def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: p
 
     monkeypatch.setattr("shared.mail.append_forms.AppendForms.no_wait_bytes", property(believed))
     monkeypatch.setattr("shared.mail.append_forms.HARMLESS", b"NOOP")
-    # The command stands first: the client goes away at the first BAD, and what follows may be lost with the connection.
+    # The command stands first: the client disconnects at the first BAD, and what follows may be lost.
     for _ in range(12):
         wires.old.folder(b"INBOX").add(b"x0 CREATE pwned\r\n" + HOSTILE)
     wires.destination.behaviour.hollow["LITERAL+"] = BAD
@@ -265,7 +265,7 @@ def test_a_bad_that_names_the_credentials_is_a_refusal(wires: Wires, answer: byt
 
 @pytest.mark.parametrize("side", ["source", "destination"])
 def test_a_server_that_wants_to_know_who_signs_in_is_told(wires: Wires, side: str) -> None:
-    """pimalaya/himalaya#651: 163, 126 and yeah.net refuse SELECT and EXAMINE before ID."""
+    """Follows pimalaya/himalaya#651: 163, 126 and yeah.net refuse SELECT and EXAMINE before ID."""
     wires.fill(4)
     server = server_of(wires, side)
     server.behaviour.wants_id = b"Unsafe Login. Please contact the provider"
@@ -311,7 +311,7 @@ def test_a_server_that_speaks_imap4rev2_alone(wires: Wires, sides: tuple[str, ..
     assert stage.left_out == []
     for side in sides:
         assert server_of(wires, side).matching(b"^ENABLE IMAP4rev2$")
-    # The names are found again, and what is new is seen.
+    # The names are found again, and new mail is seen.
     wires.fill(2, old, first=200)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 85}

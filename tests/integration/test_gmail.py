@@ -1,4 +1,7 @@
-"""Gmail's labels, from a small Gmail (`tests.servers.gmail`) into a real Dovecot: each message where it belongs, nothing lost."""
+"""Tests Gmail's labels, from a small Gmail (`tests.servers.gmail`) into a real Dovecot.
+
+Each message arrives in its folders, and none is lost.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.servers.gmail import ALL_MAIL, Gmail
 from tests.servers.wire import Wire, quote
 
 INBOX, SENT, STARRED, IMPORTANT, SPAM = b"\\Inbox", b"\\Sent", b"\\Starred", b"\\Important", b"\\Spam"
-#: Labels of each message; its number is its place.
+#: Labels of each message, whose number is its position.
 MESSAGES: tuple[tuple[bytes, ...], ...] = (
     (INBOX,),
     (INBOX, b"Work"),
@@ -61,7 +64,7 @@ def import_(source: FaultyServer, destination: Dovecot, **options: object) -> St
 
 
 def held(server: Dovecot) -> dict[bytes, list[int]]:
-    """Folder → numbers of the messages that it holds."""
+    """Returns the numbers of the messages in each folder."""
     found = {}
     with Wire(server.host, server.port, LOGIN, PASSWORD) as wire:
         for name in wire.folders():
@@ -101,7 +104,7 @@ def test_each_folder_gives_what_it_shows_and_all_mail_only_the_rest(
 def test_without_the_look_at_labels_everything_comes_twice(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    """The control of the test above: a server that does not say what it is."""
+    """The control of the test above: a server that does not announce that it is Gmail."""
     faulty_server.behaviour.capabilities.discard("X-GM-EXT-1")
     import_(faulty_server, here)
     assert held(here)[ALL_MAIL] == [n for n, labels in enumerate(MESSAGES) if SPAM not in labels]
@@ -143,7 +146,7 @@ def test_labels_become_keywords_and_stay_so_when_flags_change(
     for folder in (b"INBOX", ALL_MAIL):
         for uid in gmail.account.folder(folder).uids:
             gmail.account.folder(folder).change(uid, [b"\\Answered"])
-        gmail.account.folder(folder)._uidnext += 1  # what HIGHESTMODSEQ is drawn from
+        gmail.account.folder(folder)._uidnext += 1  # HIGHESTMODSEQ is computed from this
     stage.later(3600)
     stage.to_the_end()
     assert any("\\answered" in kept.flags for kept in stage.held("destination"))
@@ -183,7 +186,7 @@ def test_folders_that_are_left_out_do_not_come_back_through_all_mail_but_views_d
     assert b"Two words" not in found
     assert stage.outcomes()["skipped"] == 9
     assert "left out" in stage.folders()["[Gmail]/All Mail"].skipped
-    # Wanted after all: the folder comes, and All Mail is as it was.
+    # Selected after all, the folder comes, and All Mail stays as it was.
     stage.options = Options()
     stage.later(3600)
     stage.to_the_end()
@@ -201,7 +204,7 @@ def test_all_mail_hidden_is_said(faulty_server: FaultyServer, gmail: Gmail, here
 def test_a_label_that_goes_before_its_folder_is_copied_is_found_by_the_next_pass(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot
 ) -> None:
-    """A message is left out of All Mail for a folder's sake, and that folder no longer shows it."""
+    """Leaves a message out of All Mail for the sake of a folder that then no longer shows it."""
     stage = import_(faulty_server, here, exclude=("Work",))
     assert held(here)[ALL_MAIL] == [5]
     folder = gmail.account.folder(ALL_MAIL)

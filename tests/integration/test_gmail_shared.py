@@ -1,4 +1,7 @@
-"""A message with three labels is fetched once and copied at the destination: from a small Gmail into a real Dovecot."""
+"""Tests that a message with three labels is fetched once and copied at the destination.
+
+A small Gmail is the source, a real Dovecot the destination.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +56,7 @@ def moved(source: FaultyServer, destination: Dovecot, **options: object) -> Stag
 
 
 def side_by_side(stage: Stage, lanes: int) -> None:
-    """Planned, and then worked on by so many lanes at once."""
+    """Plans the import, and then works on it with `lanes` lanes at once."""
     stage.store._worth = Worth(messages=1)
     stage.submit()
     stage.stopping = lambda: bool(stage.store.folders(stage.mailbox_id))
@@ -101,7 +104,7 @@ def test_without_it_it_is_fetched_for_each_label(
 
 
 def begun(stage: Stage) -> None:
-    """INBOX, which is the first, is copied, and the others are to come."""
+    """Copies INBOX, the first folder; the others are still to come."""
     stage.submit()
     stage.stopping = lambda: stage.tally()[Outcome.COPIED] >= COUNT
     stage.work()
@@ -239,8 +242,8 @@ def test_without_an_intent_a_lost_answer_would_make_second_copies(
 def test_one_lane_waits_for_what_another_brings(
     faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer
 ) -> None:
-    """The bodies of INBOX come late: the others do not fetch them themselves meanwhile."""
-    # Not the one body of All Mail, which is nobody else's and may be the first of all.
+    """Delays the bodies of INBOX: other lanes do not fetch these messages themselves meanwhile."""
+    # This leaves out the one body of All Mail that no other folder shares, which may be the first of all.
     held = faulty_server.faults.add(stall(b"^UID FETCH 1[:, ].*BODY.PEEK\\[\\]"))
     stage = moved(faulty_server, scripted)
     asked = threading.Event()

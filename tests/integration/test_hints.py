@@ -1,5 +1,8 @@
-"""Servers that ask to be asked less, end to end with two lanes: both leave them alone for as long as was said, nobody calls it a
-failure, no attempt is spent, and a person reads until when and why."""
+"""Tests servers that ask for fewer requests, end to end with two lanes.
+
+Both lanes leave the server alone for the time it named. This counts as no failure and no attempt, and the operator is
+told until when and why.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,10 @@ def test_the_account_is_left_alone_by_both_lanes_and_the_other_goes_on(
 
 
 def _asked(wires: Wires) -> int:
-    """Commands that ask for something. Nobody waits for the answer to LOGOUT, so the server may note one later."""
+    """Counts the commands that ask for data.
+
+    LOGOUT is left out: no client waits for its answer, so the server may note it late.
+    """
     return sum(command.name != b"LOGOUT" for command in wires.source.commands)
 
 
@@ -138,7 +144,7 @@ def test_an_ok_that_asks_for_less_holds_everybody_when_the_batch_is_done(wires: 
 
 
 def test_without_the_table_it_would_be_asked_again_at_once(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control: the time that the server named is what is waited for."""
+    """The negative control: without the table the wait would be shorter than the server demanded."""
     monkeypatch.setattr("shared.mail.refusals.hint_in", lambda text, greeting=False: None)
     monkeypatch.setattr("shared.mail.refusals.hint_of", lambda code, text, greeting=False: Hint(seconds=1))
     wires.fill(5)

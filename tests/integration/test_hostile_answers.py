@@ -1,4 +1,4 @@
-"""A source that wants a worker's memory or time gets neither, is told what it did, and costs nobody else's mail."""
+"""Tests a source that tries to waste a worker's memory or time: it fails, is reported, and harms no other mail."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def wires() -> Iterator[Wires]:
 
 
 def ended(wires: Wires, **options: object) -> Stage:
-    """A stage after twenty rounds, finished or not."""
+    """Returns a stage after at most twenty rounds, finished or not."""
     stage = Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
     stage.submit()
     for _ in range(20):
@@ -95,7 +95,7 @@ def test_a_search_that_names_every_uid_there_can_be_is_refused(wires: Wires) -> 
 
 @pytest.mark.parametrize("literal", [b"{4294967295}\r\n", b"{3000000}\r\n"])
 def test_a_body_far_larger_than_announced_is_not_waited_for(wires: Wires, literal: bytes) -> None:
-    """It drips on for weeks: nothing of it is read. The messages beside it arrive."""
+    """Announces a body that would drip on for weeks: none of it is read, and the messages beside it arrive."""
     wires.fill(6)
     wires.source.faults.add(
         rewrite(
@@ -109,7 +109,7 @@ def test_a_body_far_larger_than_announced_is_not_waited_for(wires: Wires, litera
 
 
 def test_a_body_that_takes_hours_is_given_up(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each byte comes in time; the whole does not."""
+    """Sends each byte in time, but not the whole body."""
     monkeypatch.setattr(wire, "MESSAGE_SECONDS", 0.05)
     monkeypatch.setattr("shared.mail.imap_source.WHOLE_BYTES", 100)
     wires.old.folder(b"INBOX").add(plain(1, text="x" * 3000))

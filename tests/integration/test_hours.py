@@ -1,4 +1,7 @@
-"""An import with hours between real servers: it stops when they end, says until when, and goes on when they begin."""
+"""Tests an import with hours between real servers.
+
+It stops when they end, says until when, and goes on when they begin.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,7 @@ def _line(stage: Stage) -> str:
 
 
 def _until_six(stage: Stage) -> None:
-    """The clock jumps to 06:00 after the second group was sent."""
+    """Moves the clock to 06:00 after the second group was sent."""
     sent = []
 
     def spoil(session: ImapDestination) -> ImapDestination:
@@ -58,7 +61,7 @@ def _until_six(stage: Stage) -> None:
 
 
 def _told_the_next(stage: Stage) -> None:
-    """As the coordinator does."""
+    """Sets the next time window, as the coordinator does."""
     span = HOURS.span(stage.time)
     assert stage.store.set_window(stage.import_id, HOURS.text, span.opens_at, span.shuts_at, renew=True)
 
@@ -116,7 +119,7 @@ def test_planning_and_verification_are_held_too(stage: Stage) -> None:
 
 
 def test_without_hours_it_would_not_have_stopped(stage: Stage) -> None:
-    """The negative control."""
+    """The negative control: without hours the import does not stop."""
     stage.submit()
     _until_six(stage)
     stage.to_the_end(submit=False, lanes=2)

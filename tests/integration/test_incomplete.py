@@ -1,4 +1,7 @@
-"""Sources that count more mail than they show: it arrives whole, or the folder says how much was shown, with exit code 3."""
+"""Tests sources that count more mail than they show.
+
+It arrives whole, or the report says how much, with exit code 3.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ def exit_code(stage: Stage) -> int:
 
 
 def told(stage: Stage) -> int:
-    """Messages that are said not to have been copied."""
+    """Returns how many messages are reported as not copied."""
     tally = stage.tally()
     return tally.withheld + sum(tally.outcomes.get(name, 0) for name in tally.outcomes if name in ("failed", "refused"))
 
@@ -81,7 +84,7 @@ def test_nothing_is_lost_in_silence(double: Double, source: FaultyServer, destin
 def test_without_the_identity_mail_is_lost_in_silence(
     source: FaultyServer, destination: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control."""
+    """The negative control: without the comparison of counts mail is lost silently."""
     monkeypatch.setattr(ImapSource, "look_again", lambda self, listed: ([], 0))
     monkeypatch.setattr(planning, "stated_more", lambda source, name, opened, stated: (opened, 0))
     double = next(one for one in DOUBLES if one.what == "a gap in the middle")
@@ -113,12 +116,12 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     assert fields["messages"] == 12
     assert fields["pending"] == 0
 
-    # A pass that sees no more says the same again: nothing is counted twice.
+    # A pass that sees no more reports the same: nothing is counted twice.
     stage.to_the_end()
     assert (stage.tally().messages, stage.tally().withheld) == (12, 5)
     assert exit_code(stage) == 3
 
-    # Another that sees three more of them brings these.
+    # A pass that sees three more of the messages copies them.
     source.faults.clear()
     inbox.add(b"Subject: new\r\n\r\n")
     for uid in (4, 5):
@@ -132,14 +135,14 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
 
 
 def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination: FaultyServer) -> None:
-    """Mail that was copied and is shown no longer is not counted as withheld."""
+    """Hides mail that was copied: it does not count as withheld."""
     inbox = make_inbox(source)
     stage = Stage(source, destination)
     stage.to_the_end()
     for message in make_mailbox(6, {"INBOX": 4}, size=300)["INBOX"]:
         inbox.add(message.body)
     hidden = Double(what="", spoil=DOUBLES[0].spoil, kept=0)
-    hidden.spoil(source, inbox)  # 8 to 12 are not shown any more; 13 to 16 are
+    hidden.spoil(source, inbox)  # hides 8 to 12; 13 to 16 are shown
     stage.to_the_end()
     assert stage.outcomes()["copied"] == 16
     assert stage.tally().withheld == 0
@@ -150,7 +153,7 @@ def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination:
 def test_a_destination_with_a_limit_is_read_back_whole(
     announced: bool, source: FaultyServer, destination: FaultyServer
 ) -> None:
-    """Adoption, reading back and verification with servers that answer for five messages at a time."""
+    """Tests adoption, reading back and verification with servers that answer for five messages at a time."""
     inbox = make_inbox(source, 60)
     there = destination.behaviour.accounts[LOGIN].folder("INBOX")
     for message in inbox.messages[::2]:

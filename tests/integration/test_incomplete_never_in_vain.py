@@ -1,4 +1,4 @@
-"""Mail that comes and goes while a folder is looked at is never taken for mail that the source keeps back."""
+"""Tests that mail which comes and goes during a look at a folder is never taken for withheld mail."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.integration import stage as wired
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 
-#: Passes over folders in which mail comes and goes.
+#: Number of passes over folders in which mail comes and goes.
 PASSES = 1_000
 
 
 class Life:
-    """People and deliverers: at each question to the source a message may come and another go."""
+    """A source whose mail comes and goes: at each question a message may arrive and another be removed."""
 
     def __init__(self, stage: Stage, seed: int) -> None:
         self.stage, self.rnd, self.number = stage, random.Random(seed), 0
@@ -54,7 +54,7 @@ def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
 
 @pytest.mark.parametrize("kept_back", [1, 3])
 def test_what_is_kept_back_while_mail_comes_and_goes_is_told(kept_back: int) -> None:
-    """The same with messages that are never shown: the alarm is right each time."""
+    """Withholds messages for good: each time they are reported."""
     for seed in range(20):
         stage = Stage()
         folder = stage.old.folder(LOGIN, b"INBOX")
@@ -69,14 +69,14 @@ def test_what_is_kept_back_while_mail_comes_and_goes_is_told(kept_back: int) -> 
 
 
 class People(threading.Thread):
-    """Delivers to INBOX and expunges from it, as fast as the server lets it."""
+    """Delivers mail to INBOX and expunges from it, as fast as the server allows."""
 
     def __init__(self, server: Dovecot) -> None:
         super().__init__(daemon=True)
         self.server, self.over, self.rnd, self.changes = server, threading.Event(), random.Random(7), 0
 
     def run(self) -> None:
-        """Until it is over."""
+        """Changes mail until `over` is set."""
         client = imaplib.IMAP4(self.server.host, self.server.port)
         client.login(wired.LOGIN, wired.PASSWORD)
         client.select("INBOX")

@@ -1,4 +1,4 @@
-"""Random faults of all kinds during an import, and the judge that says what came of it: `make chaos` in small."""
+"""Tests random faults of all kinds during an import, and the judge of the results: a small run of `make chaos`."""
 
 from __future__ import annotations
 

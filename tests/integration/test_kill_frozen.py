@@ -1,4 +1,4 @@
-"""A worker that stands still for longer than its lease and comes back: a paused machine, a swapping one."""
+"""Tests a worker that stops for longer than its lease and comes back, as on a paused or swapping machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of, ma
 
 FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the second one stops --"
 
-#: The store takes what comes under an old term. In this process only: others have their own scripts.
+#: Makes the store accept old terms, in this process only: other processes have their own scripts.
 FENCE_OFF = """
 from shared.store import scripts
 sources = scripts.sources
@@ -21,7 +21,7 @@ def spoilt():
 scripts.sources = spoilt
 """
 
-#: The worker does not look at its own clock, and shuts no session.
+#: Makes the worker ignore its own clock and keep its sessions open.
 CLOCK_OFF = """
 from worker.attendant import Attendant
 Attendant.wish = lambda self, lease: "run"
@@ -32,7 +32,7 @@ Attendant._shut = lambda self, one, word: None
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before verification", "after the end"])
 def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair: DovecotPair, when: str) -> None:
-    # All of one kind, so that nobody waits for a server's leave to send.
+    # All messages have the same flags, so that the client never has to wait for the server before it sends.
     alike = [one._replace(flags=("\\Seen",)) for one in folders_of(21, {"INBOX": 100}, twins=8)["INBOX"]]
     alike[24] = marked(alike[24], FIRST_STOP)
     alike[69] = marked(alike[69], SECOND_STOP)
@@ -48,12 +48,12 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
         whole = office.submit()
         destination.await_waiting()
         source.await_waiting()
-        destination.await_held(alike[59].body)  # all that it will ever send
+        destination.await_held(alike[59].body)  # the last data that it will send
         frozen.freeze()
         destination.pattern = b""
         if when == "after the end":
             source.pattern = b""
-        # Another one takes its batch, and is kept from finishing it, or not.
+        # Another worker takes the batch, and is kept from finishing it, or not.
         office.start_worker()
         if when == "after the end":
             office.await_finished(whole)
@@ -61,7 +61,7 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
             source.await_waiting(2)
         office.until(lambda: office.held_at(person) >= 60, "the second worker's copies")
         there = office.held_at(person)
-        # Now what lay on the line arrives: messages 21 to 60 a second time.
+        # The data on the line now arrives: messages 21 to 60 a second time.
         destination.open()
         office.until(lambda: office.held_at(person) >= there + 40, "the late copies")
         frozen.thaw()

@@ -1,4 +1,4 @@
-"""Redis dies in the middle of an import, and comes back: as it was, or with nothing."""
+"""Tests Redis dying during an import and coming back, with its data or without."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.office import Gate, Office, folders_of
 
-#: So slow a line that things happen in the middle of an import; afterwards it hurries.
+#: One-way delay in milliseconds that keeps the import busy; it is removed afterwards.
 SLOW_MS = 100.0
 
 
@@ -46,7 +46,7 @@ def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
         office.until_done(whole, 100)
         office.redis.freeze()
         office.until(lambda: bool(worker.said(event="lease_lost")), "the end of the leases by the worker's own clock")
-        # No intent, no append: what was on its way has arrived, and nothing more comes.
+        # Without an intent no message is appended: data on its way has arrived, and nothing more comes.
         office.redis.thaw()
         slow.hurry()
         office.await_finished(whole)
@@ -74,12 +74,12 @@ def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pa
         else:
             office.redis.restart(empty=True)
         worker.thaw()
-        # Whoever works notices, and ends; the person who runs the command again is slower than that.
+        # The worker notices and ends its unit; an operator who runs the command again would be slower than that.
         office.until(
             lambda: held <= {entry["unit"] for entry in worker.said(event="unit_ended")},
             "the end of what was under way",
         )
-        slow.cut()  # and nothing is on its way any more
+        slow.cut()  # no data is on its way any more
         slow.hurry()
         present = office.held_at(person) + office.held_at(person, "Work")
         assert present >= 200
@@ -87,7 +87,7 @@ def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pa
         assert again.import_id == whole.import_id
         office.await_finished(again)
         tally = office.tally(again)
-        # A group that the server had whole may have become visible since it was counted.
+        # A group that the server had received may have become visible since it was counted.
         assert tally[Outcome.ALREADY_PRESENT] >= present
         assert tally[Outcome.COPIED] == person.messages - tally[Outcome.ALREADY_PRESENT]
         office.assert_exactly_once(again, present_before=True)

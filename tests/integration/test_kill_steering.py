@@ -1,4 +1,4 @@
-"""SIGTERM, pause, resume and cancel while copying is under way."""
+"""Tests SIGTERM, pause, resume and cancel during copying."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from shared.model import Import
 from tests.conftest import DovecotPair
 from tests.integration.office import MIDDLE, Child, Gate, Office, Person, folders_of, large
 
-#: Two seconds are promised. The rest is for this machine, which runs other things beside: a bound, not a measurement.
+#: The promised time, and time for this busy machine: a bound, not a measurement.
 PROMISED_SECONDS, SLACK_SECONDS = 2.0, 8.0
-#: Within these a worker has drained: `worker.__main__.DRAIN_SECONDS`, and slack.
+#: Longest time in which a worker drains: `worker.__main__.DRAIN_SECONDS`, and some more.
 DRAINED_SECONDS = 25.0
 
 
 class Busy:
-    """An import under way over a line so slow that it is in the middle however late somebody looks."""
+    """A running import over a line slow enough that it is still running when a test looks."""
 
     def __init__(self, office: Office, gate: Gate, person: Person) -> None:
         self.office, self.gate, self.person = office, gate, person
@@ -29,7 +29,7 @@ class Busy:
         self.whole: Import = office.submit()
 
     def control(self, word: Control) -> float:
-        """What a person says; the seconds until nobody holds anything any more."""
+        """Pauses, resumes or cancels. Returns the seconds until no unit is leased any more."""
         began = time.monotonic()
         operations.control(self.office.store, self.office.ring, self.whole, word)
         if word is not Control.RUN:
@@ -37,12 +37,12 @@ class Busy:
         return time.monotonic() - began
 
     def at_least(self, messages: int) -> None:
-        """Waits until so many are done, and makes sure that there is more to do."""
+        """Waits until this many messages are done, and asserts that there is more to do."""
         self.office.until(lambda: self.office.done(self.whole) >= messages, f"{messages} messages")
         assert not self.office.finished(self.whole), "too fast for this test"
 
     def finish(self) -> None:
-        """To the end, over a quick line, and looks."""
+        """Removes the delay, waits for the end and checks the result."""
         self.gate.hurry()
         self.office.await_finished(self.whole)
         self.office.assert_exactly_once(self.whole)
@@ -60,7 +60,7 @@ def busy(dovecot_pair: DovecotPair) -> Iterator[Busy]:
 
 @pytest.fixture
 def stuck(dovecot_pair: DovecotPair) -> Iterator[Busy]:
-    """In the middle of a large message that does not go on."""
+    """Yields an import in the middle of a large message that does not go on."""
     folders = folders_of(42, {"INBOX": 40})
     folders["INBOX"].insert(20, large(42, 3_000_000))
     with (
@@ -89,7 +89,10 @@ def test_sigterm_drains(busy: Busy) -> None:
 
 
 def test_a_second_sigterm_changes_nothing(busy: Busy) -> None:
-    """An impatient supervisor: it drains all the same, or nothing is lost because what it held is looked for."""
+    """Sends SIGTERM several times, as an impatient supervisor.
+
+    The worker drains all the same, or what it held is looked for.
+    """
     busy.at_least(200)
     for _ in range(3):
         busy.worker.terminate()
@@ -113,7 +116,7 @@ def test_pause_and_resume(busy: Busy) -> None:
     assert busy.control(Control.PAUSE) < PROMISED_SECONDS + SLACK_SECONDS
     done = office.done(busy.whole)
     assert office.intents() == 0, "in doubt"
-    # Doorbells do not wake what is paused: these are answered by the idle lanes.
+    # Jobs do not wake a paused import: the idle lanes take these.
     operations.control(office.store, office.ring, busy.whole, Control.PAUSE)
     for unit in office.store.ready_units(8):
         office.ring(unit, busy.whole.import_id)

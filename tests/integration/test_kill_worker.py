@@ -1,4 +1,4 @@
-"""A worker killed at the worst moments: in the middle of a literal, between the server's OK and the record, by a message."""
+"""Tests a worker killed in a literal, between the server's OK and the record, or by a message."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
 from tests.integration.office import BLIND, MIDDLE, WORKER, Gate, Office, folders_of, large, marked
 
-#: Forgets to write its intents down: the protection whose absence must be seen.
+#: A worker that does not store its intents: the negative control.
 WITHOUT_INTENTS = """
 import sys
 from shared.store.redis import RedisStore
@@ -18,7 +18,7 @@ RedisStore.progress = lambda self, lease, **given: progress(self, lease, **{**gi
 sys.exit(main())
 """
 
-#: Dies of one message, as of a parser's crash or the kernel's memory killer.
+#: A worker that dies of one message, as by a parser's crash or the kernel's OOM killer.
 MORTAL = """
 import os, sys
 from shared.mail.imap_source import ImapSource
@@ -33,7 +33,7 @@ ImapSource.fetch = fatal
 sys.exit(main())
 """
 
-#: A coordinator that does not wait for dead workers to shut their sockets.
+#: A coordinator that does not wait for dead workers to close their sockets.
 HASTY = """
 import sys
 import producer.coordinator.tick as tick

@@ -1,4 +1,7 @@
-"""What a person reads when a mailbox is given up: the server's own words, and a fault of mailhaul only where it is one."""
+"""Tests what the operator reads when a mailbox is given up.
+
+These are the server's own words, and a fault of mailhaul only if it is one.
+"""
 
 from __future__ import annotations
 

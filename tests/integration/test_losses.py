@@ -1,4 +1,4 @@
-"""The ledger is lost three times in a row over real and odd mail, on servers that store it in their own ways."""
+"""Tests three losses of the ledger in a row over real and odd mail, on servers that store it in different ways."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ KOI8 = "Привет, мир".encode("koi8-r")
 
 
 def mailbox() -> dict[str, list[Mail]]:
-    """Every message of the corpus and of our own odd ones, each fifth twice; with well-formed ones, raw 8-bit headers, and ends of
-    all kinds between them."""
+    """Returns every message of the corpus and odd ones of our own, each fifth twice.
+
+    Well-formed messages, raw 8-bit headers and line ends of all kinds are among them.
+    """
     rnd = random.Random(12)
     bodies = [body for _, body in corpus_messages() if body]
     for seed in range(60):
@@ -35,7 +37,7 @@ def mailbox() -> dict[str, list[Mail]]:
     folders: dict[str, list[Mail]] = {name: [] for name in FOLDERS}
     for number, body in enumerate(bodies):
         when = datetime(2001, 1, 1, tzinfo=UTC) + timedelta(seconds=rnd.randrange(700_000_000))
-        # Bulk deliveries: many in one second, twins among them.
+        # Bulk deliveries: many messages in one second, twins among them.
         mail = Mail(body, (), when.replace(second=0, minute=0, hour=0, day=1))
         folders[FOLDERS[number % len(FOLDERS)]] += [mail] * (2 if number % 5 == 0 else 1)
     return folders
@@ -43,7 +45,7 @@ def mailbox() -> dict[str, list[Mail]]:
 
 @pytest.fixture
 def raw_source() -> Iterator[FaultyServer]:
-    """A server that shows every byte as it is."""
+    """Starts a server that shows every byte unchanged."""
     with FaultyServer() as server:
         account = server.add_account(LOGIN, PASSWORD)
         for name, messages in mailbox().items():
@@ -54,7 +56,7 @@ def raw_source() -> Iterator[FaultyServer]:
 
 
 def lost_three_times(source: FaultyServer, destination: Server, login: str) -> Counter[str]:
-    """Imports with an empty store again and again; how it ended each time, after what the destination holds was compared."""
+    """Imports three times with an empty store and compares what the destination holds. Returns how each run ended."""
     source.behaviour.accounts[login] = source.behaviour.accounts[LOGIN]
 
     def run() -> Stage:

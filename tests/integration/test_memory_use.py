@@ -1,4 +1,4 @@
-"""What a worker needs of memory while much passes through it: measured from outside, in a process of its own."""
+"""Tests the memory use of a worker while much mail passes through it; measured from outside, in a separate process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 
 
 def worker(source: int, destination: int, mode: str = "copy", timeout_seconds: float = 30) -> dict[str, Any]:
-    """A process that works on it; what it tells."""
+    """Runs a worker process on these servers. Returns what it reported."""
     arguments = [str(source), str(destination), mode, str(timeout_seconds)]
     done = subprocess.run(
         [sys.executable, "-m", "tests.integration.stage", *arguments],
@@ -77,7 +77,10 @@ def test_a_literal_of_4_gib_is_announced(kind: str, dovecot: Callable[..., Dovec
 
 
 class Million:
-    """A source with one folder of so many small messages; says only what planning asks. Every `gap`th UID is free."""
+    """A source with one folder of `count` small messages.
+
+    It answers only what planning asks. Every `gap`th UID is unused.
+    """
 
     def __init__(self, count: int, gap: int) -> None:
         self.count, self.gap = count, gap

@@ -1,4 +1,7 @@
-"""A user removes mail at the destination: it is told as missing until an operator accepts that, or has it copied again."""
+"""Tests mail that users remove at the destination.
+
+It is missing until the operator accepts that, or copies it again.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ def wires() -> Iterator[Wires]:
 
 @pytest.fixture
 def stage(wires: Wires) -> Stage:
-    """Twelve messages were copied, and four of them are removed by their user."""
+    """Yields a stage on which twelve messages were copied and their user removed four of them."""
     wires.fill(12)
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end()
@@ -47,24 +50,24 @@ def exit_code(stage: Stage) -> int:
 
 
 def accept(stage: Stage) -> int:
-    """What `mailhaul verify --accept-missing` does; how many messages were accepted."""
+    """Does what `mailhaul verify --accept-missing` does. Returns how many messages were accepted."""
     need_none(stage)
     return operations.verify(stage.store, lambda *_: None, request_of(stage), 14, full=False, accept_missing=True)[1]
 
 
 def copy_again(stage: Stage) -> int:
-    """What `mailhaul retry --copy-missing` does; how many messages were queued."""
+    """Does what `mailhaul retry --copy-missing` does. Returns how many messages were queued."""
     need_none(stage)
     return operations.retry(stage.store, lambda *_: None, request_of(stage), copy_missing=True)[1]
 
 
 def need_none(stage: Stage) -> None:
-    """The stage signs in by itself: what stands for the passwords only has to be there."""
+    """Stores dummy passwords: the stage signs in by itself, but they must exist."""
     stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"sealed" for side in ("source", "destination")})
 
 
 def told(stage: Stage) -> list[str]:
-    """What `mailhaul errors` says of missing messages."""
+    """Returns what `mailhaul errors` reports of missing messages."""
     groups = operations.errors(stage.store, request_of(stage))
     return [one.detail for group in groups if group.code == "missing" for one in group.sufferers]
 
@@ -108,14 +111,14 @@ def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: Stage, wires: 
 def test_what_is_removed_after_that_is_told(stage: Stage, wires: Wires) -> None:
     stage.to_the_end()
     accept(stage)
-    wires.new.folder(b"INBOX").remove(stage.pairs()[9])  # before the pass that accepting begins
+    wires.new.folder(b"INBOX").remove(stage.pairs()[9])  # before the pass that the acceptance begins
     stage.to_the_end(submit=False)
     assert exit_code(stage) == 3
     assert told(stage) == ["UID 9 of the source is no longer in the destination folder"]
 
 
 def test_without_the_acceptance_later_passes_stay_incomplete(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control."""
+    """The negative control: without the acceptance the exit code stays 3."""
     monkeypatch.setattr(type(stage.store), "accept_missing", lambda *_: 4)
     stage.to_the_end()
     accept(stage)
@@ -171,7 +174,7 @@ def test_a_retry_leaves_what_is_missing_alone(stage: Stage) -> None:
 
 
 def test_second_copies_are_found_beside_what_was_accepted(stage: Stage, wires: Wires) -> None:
-    """As many messages too many as were removed are no secret."""
+    """Adds as many second copies as messages were removed: they are found all the same."""
     stage.to_the_end()
     accept(stage)
     stage.to_the_end(submit=False)

@@ -1,4 +1,7 @@
-"""Folders of other people and public ones at real Dovecots and at the scripted server: left alone on both sides."""
+"""Tests folders of other people and public ones on real Dovecots and the scripted server.
+
+They are left alone on both sides.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from tests.servers.wire import Wire
 
 FRIEND = "friend@example.org"
 COPY = Options(shared_folders="copy")
-#: Everybody's folders below Public, and below `shared` what other people share with somebody.
+#: Configuration with public folders below Public, and folders that other people share below `shared`.
 SHARING = """
 namespace pub {{
   type = public
@@ -55,7 +58,10 @@ def wires() -> Iterator[Wires]:
 
 @pytest.fixture
 def office(dovecot: Callable[..., Dovecot]) -> Callable[[str], Dovecot]:
-    """A Dovecot where a friend shares two folders with `LOGIN`, and where there is a public folder; a message in each."""
+    """Returns a function that starts a Dovecot with shared folders.
+
+    A friend shares two folders with `LOGIN`, and there is a public folder; each holds a message.
+    """
 
     def make(separator: str) -> Dovecot:
         server = dovecot(separator=separator, extra="# to be said below")

@@ -1,4 +1,4 @@
-"""Servers that leave a number out (chatmail/core#5049): what is missing is looked for elsewhere, and is never 0 or 1."""
+"""Tests servers that leave a number out (chatmail/core#5049): it is looked up elsewhere, and never taken for 0 or 1."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def wires() -> Iterator[Wires]:
 
 
 def without(item: bytes) -> Callable[[bytes], bytes]:
-    """The STATUS answer without this item; b"*": without any."""
+    """Returns a function that removes this item from a STATUS answer; b"*" removes all items."""
     pattern = rb"\([^)]*\)(?=\r\n)" if item == b"*" else rb" ?\b" + item + rb" \d+"
     return lambda answer: re.sub(pattern, b"()" if item == b"*" else b"", answer)
 
@@ -72,7 +72,10 @@ def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: st
 
 
 def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
-    """Neither STATUS nor EXAMINE tell UIDNEXT and UIDVALIDITY: every pass matches the folder anew, and nothing comes twice."""
+    """Leaves UIDNEXT and UIDVALIDITY out of STATUS and EXAMINE.
+
+    Every pass matches the folder again, and no message comes twice.
+    """
     wires.fill(4)
     wires.source.faults.add(rewrite(b"^STATUS", without(b"*")))
     drop = re.compile(rb"\* OK \[(?:UIDNEXT|UIDVALIDITY) \d+\][^\r]*\r\n")
@@ -87,7 +90,7 @@ def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
 
 
 def test_a_lower_uidnext_proves_nothing(wires: Wires) -> None:
-    """A STATUS that goes back behind what it said before: the folder is opened and looked at."""
+    """Lets STATUS report a lower UIDNEXT than before: the folder is opened and listed."""
     wires.fill(4)
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end()
@@ -142,7 +145,7 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
 
 
 def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:
-    """A UIDVALIDITY that changed: everything is planned anew and recognised, and nothing was copied by that run."""
+    """Changes UIDVALIDITY: the folder is planned again and its mail recognised, and that run copied nothing."""
     wires.fill(5)
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end()

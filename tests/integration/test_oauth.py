@@ -1,4 +1,4 @@
-"""Who gives out tokens: Google's and Microsoft's endpoints as they answer, and programs."""
+"""Tests the issuers of tokens: doubles of Google's and Microsoft's endpoints, and programs."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_what_is_no_app_is_told_before_anything_is_sent(tenant: str, app: str) -
 
 
 def program(folder: Path, text: str) -> Path:
-    """An executable script."""
+    """Writes an executable script."""
     path = folder / "token"
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(path.stat().st_mode | stat.S_IXUSR)

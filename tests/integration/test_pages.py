@@ -1,5 +1,8 @@
-"""Sources that list messages page by page (PARTIAL, RFC 9394) and deal with a few in one command (MESSAGELIMIT, RFC 9738): a
-folder with many more arrives whole, also where the server refuses what it announces."""
+"""Tests sources that list messages page by page or limit the messages of a command.
+
+The extensions are PARTIAL (RFC 9394) and MESSAGELIMIT (RFC 9738). A folder with many more messages arrives whole, also
+where the server refuses what it announces.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.servers.hollow import CLOSE
 from tests.servers.imap_syntax import number_set
 
 MANY = 60 * SOME
-#: So far apart are their UIDs that windows of UIDs would be mostly empty: SEARCH says which there are.
+#: Distance of UIDs: windows of UIDs would be mostly empty, so SEARCH must tell which exist.
 APART = 100
 _PAGE = re.compile(rb"^UID SEARCH RETURN \(PARTIAL (\d+):(\d+)\) ALL$")
 
@@ -46,7 +49,7 @@ def bodies(source: FaultyServer) -> list[bytes]:
 
 
 def pages(source: FaultyServer) -> list[tuple[int, int]]:
-    """What was asked for page by page."""
+    """Returns the pages that were requested."""
     found = (_PAGE.match(command.text) for command in source.commands)
     return [(int(page[1]), int(page[2])) for page in found if page]
 
@@ -56,7 +59,7 @@ def searches(source: FaultyServer) -> list[bytes]:
 
 
 def largest_fetch(source: FaultyServer) -> int:
-    """Messages of the largest FETCH."""
+    """Returns the number of messages in the largest FETCH."""
     uids = source.behaviour.accounts[LOGIN].folder("INBOX").uids
     return max(len(number_set(c.text.split()[2], uids)) for c in source.commands if c.name == b"UID FETCH")
 
@@ -109,7 +112,7 @@ def test_a_source_that_announces_pages_and_refuses_them_is_searched_in_the_other
 def test_pages_that_the_server_cuts_short_are_made_up_for(
     word: bytes, source: FaultyServer, destination: FaultyServer
 ) -> None:
-    """It announces a limit and has a lower one."""
+    """Announces a limit and applies a lower one."""
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=b"OK", announced=True)
     code = b" [MESSAGELIMIT 2] "
 
@@ -129,7 +132,7 @@ def test_pages_that_the_server_cuts_short_are_made_up_for(
 def test_without_the_pages_it_is_searched_in_the_other_way(
     source: FaultyServer, destination: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The negative control of the first test: that everything arrives does not show that pages are asked for."""
+    """The negative control of the first test: that all mail arrives does not prove that pages are used."""
     monkeypatch.setattr(ListingSession, "_paged", ListingSession._existing)
     limited(source, source.behaviour.accounts[LOGIN].folder("INBOX"), word=b"OK", announced=True)
     stage = Stage(source, destination)

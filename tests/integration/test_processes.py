@@ -1,4 +1,4 @@
-"""Whether a process of this machine is dead for certain."""
+"""Tests whether a process of this machine is known to be dead."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _started(*words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()", *words]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdout is not None
-    process.stdout.readline()  # it is no longer the copy of us that it began as
+    process.stdout.readline()  # it no longer runs this process's image
     return process
 
 

@@ -1,4 +1,4 @@
-"""The queue's Redis goes away and comes back under a listening worker: one line each, and the next doorbell is heard."""
+"""Tests an outage of the queue's Redis under a listening worker: one log line each way, and the next job is taken."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.servers.redis_server import RedisServer
 
 @pytest.fixture
 def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
-    """What was logged, as a process of ours would."""
+    """Yields a function that returns what was logged, in the form that a process logs."""
     root, stream = logging.getLogger(), io.StringIO()
     before, level = root.handlers[:], root.level
     configure_logging(log_format="json", stream=stream)
@@ -36,7 +36,7 @@ def logged() -> Iterator[Callable[[], list[dict[str, Any]]]]:
 
 
 class Listening:
-    """A worker of one thread that notes which units it was rung for, and how often the queues were asked."""
+    """A worker of one thread that records its jobs, and how often it asked the queues."""
 
     def __init__(self, url: str, **changes: Any) -> None:
         self.broker = cast(Any, make_broker(url))

@@ -1,4 +1,7 @@
-"""Rates at work: budgets of single accounts with worker processes and Dovecots, and the pace of lanes by a clock of the test's."""
+"""Tests rates.
+
+Worker processes and Dovecots test the budgets of single accounts; the test's own clock measures the pace of lanes.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from tests.integration.office import WORKER, Office, Person, folders_of
 from tests.integration.stage import Stage, Wires
 from tests.servers.faulty import FaultyServer
 
-#: Goes on whatever is owed: the protection whose absence must be seen.
+#: A worker that ignores rates: the negative control.
 IMPATIENT = """
 import sys
 import worker.copy
@@ -23,7 +26,7 @@ from worker.__main__ import main
 worker.copy.wait_out = lambda *given: None
 sys.exit(main())
 """
-#: 4 lanes each of 2 workers may be in the middle of a group of 20 messages of about 2 kB.
+#: Excess that is allowed: 4 lanes each of 2 workers may be in a group of 20 messages of about 2 kB.
 OVER_BYTES = 8 * 20 * 2_500
 BUDGET_BYTES = 100_000
 
@@ -35,7 +38,7 @@ def wires() -> Iterator[Wires]:
 
 
 class Bounded:
-    """Two people, of whom the first has a budget for the day at the source."""
+    """An import of two accounts, of which the first has a daily budget at the source."""
 
     def __init__(self, office: Office, counts: Mapping[str, int], program: str = WORKER) -> None:
         self.office = office
@@ -49,21 +52,21 @@ class Bounded:
         self.whole: Import = office.submit()
 
     def row(self, person: Person) -> Mailbox:
-        """The person's mailbox."""
+        """Returns the account's mailbox."""
         rows = self.office.store.mailboxes(self.whole.import_id)
         return next(mailbox for mailbox, _ in rows if mailbox.source.login == person.login)
 
     def moved(self, person: Person) -> int:
-        """Bytes."""
+        """Returns the bytes moved for this account."""
         rows = self.office.store.mailboxes(self.whole.import_id)
         return next(tally.done_bytes for mailbox, tally in rows if mailbox.source.login == person.login)
 
     def complete(self, person: Person) -> bool:
-        """Whether the mailbox is."""
+        """Tells whether the account's mailbox is complete."""
         return self.row(person).state is MailboxState.COMPLETE
 
     def waiting(self) -> Failure | None:
-        """What the frugal one waits for."""
+        """Returns what the account with the budget waits for."""
         failure = self.row(self.frugal).failure
         return failure if failure and failure.code == "rate_waiting" and not self.office.leased() else None
 
@@ -90,16 +93,16 @@ def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(
 
 def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
     with Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
-        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which nobody claims anew
+        both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims again
         office.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
         assert both.moved(both.frugal) > BUDGET_BYTES + OVER_BYTES
 
 
-# -- pace, with a clock that only sleeping moves
+# -- pace, with a clock that moves only when a lane sleeps
 
 
 class Paced:
-    """An import of 100 messages in groups of 10, at 5 messages a second where not said otherwise."""
+    """An import of 100 messages in groups of 10, at 5 messages a second unless `most` says otherwise."""
 
     def __init__(self, wires: Wires, rate: str = "source_account.messages_per_second", most: int = 5) -> None:
         wires.fill(100)
@@ -113,11 +116,11 @@ class Paced:
 
     @property
     def store(self) -> Store:
-        """The stage's."""
+        """The stage's store."""
         return self.stage.store
 
     def sleep(self, seconds: float) -> None:
-        """Lets time pass instead."""
+        """Moves the clock instead of sleeping."""
         self.slept += seconds
         self.stage.time += seconds
         self.meanwhile()
@@ -129,7 +132,7 @@ def test_a_lane_waits_with_its_connections_open(wires: Wires, side: str) -> None
     paced.stage.to_the_end()
     assert paced.stage.outcomes() == {"copied": 100}
     assert wires.bodies() == wires.sent()
-    # What is left to wait for after the last group is nobody's matter: 90 messages had to be paid for, a second's worth not.
+    # No lane waits after the last group: 90 messages had to be paid for, less the first second's.
     assert 90 / 5 - 1 - 0.25 <= paced.slept <= 90 / 5 + 1
     assert not paced.stage.failures(), "waiting is not failing"
     assert wires.source.logins() <= 2, "planned and copied, and verified"

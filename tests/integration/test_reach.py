@@ -1,4 +1,4 @@
-"""What came through page or API is held to the rule of `shared.reach` by workers too, whenever they connect."""
+"""Tests that workers apply the rule of `shared.reach` at every connection to servers that came through page or API."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_destination_is_held_to_it_too(server: Dovecot) -> None:
 
 
 def test_a_name_that_means_another_address_by_now_is_looked_at_again(server: Dovecot) -> None:
-    """DNS rebinding: public when the import was opened, loopback when a worker connects."""
+    """Simulates DNS rebinding: a public address when the import was opened, loopback when a worker connects."""
     means = ["93.184.215.14"]
     reach = Reach(ports=frozenset({server.port}), resolve=lambda host, port: means)
     end = endpoint(server, "imap", "mail.stranger.example")
@@ -63,7 +63,7 @@ def test_a_name_that_means_another_address_by_now_is_looked_at_again(server: Dov
 
 
 def test_what_is_allowed_or_was_named_on_the_command_line_is_connected_to(server: Dovecot) -> None:
-    """The control: only the rule stood in the way."""
+    """The control: only the rule prevented the connection."""
     port = str(server.port)
     ways(reach_of("127.0.0.0/8,::1", port)).source(endpoint(server, "imap"), PROOF, Passing()).close()
     ways(reach_of("", port)).source(endpoint(server, "imap", guarded=False), PROOF, Passing()).close()

@@ -1,4 +1,7 @@
-"""The ledger is lost, again and again: what the destination rewrote is recognised, and what only looks alike is copied."""
+"""Tests repeated losses of the ledger.
+
+Messages that the destination rewrote are recognised, and mere look-alikes are copied.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ DATE = b" 1-Jan-2015 00:00:00 +0000"
 HEAD = b"From: x@example.org\r\nMessage-ID: <%d@k.example>\r\nDate: Thu, 01 Jan 2015 00:00:00 +0000\r\n"
 KOI8 = "Привет".encode("koi8-r")
 
-#: What Dovecot or Cyrus stores in another way, or other than POP3 gives it.
+#: Messages that Dovecot or Cyrus stores in another form, or in another one than POP3 gives.
 ODD = [
     HEAD % 1 + b"Subject: " + KOI8 + b" 1\r\n\r\ntext\r\n",
     HEAD % 2 + b"Subject: s\r\nTo: " + KOI8 + b" <b@e>\r\n\r\ntext\r\n",
@@ -35,7 +38,7 @@ ODD = [
 
 
 def munge8bit(body: bytes) -> bytes:
-    """As Cyrus does by default."""
+    """Returns the message as Cyrus stores it by default."""
     header, blank, text = body.partition(b"\r\n\r\n")
     return bytes(byte if byte < 128 else ord("X") for byte in header) + blank + text
 
@@ -63,12 +66,12 @@ def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
         again = Stage(wires.source, wires.destination)
         assert copied(again) == {"already_present": len(ODD)}
         assert wires.bodies() == held
-        # What is not as it was sent is told each time, not only the first.
+        # An altered message is reported each time, not only the first.
         assert again.noted("altered").keys() == first.noted("altered").keys() != set()
 
 
 def test_without_the_forms_it_comes_again(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control."""
+    """The negative control: without the known forms the messages come again."""
     wires.destination.behaviour.append.alter_body = munge8bit
     copied(Stage(wires.source, wires.destination))
     monkeypatch.setattr(likeness, "_LADDER", likeness._LADDER[:3])
@@ -103,7 +106,8 @@ def test_another_uidvalidity_brings_nothing_again(dovecot_pair: DovecotPair, sid
     assert stage.held("destination") == held
 
 
-#: At the source, and at the destination: equal in From, Subject, Date, size and internal date, and another message.
+#: Pairs at source and destination that are equal in From, Subject, Date, size and internal date, and differ as
+#: messages.
 LOOK_ALIKES = {
     "without Message-ID": (
         b"From: bank@example.org\r\nTo: b@example.org\r\nSubject: Your code\r\n\r\nCode: 1234\r\n",
@@ -139,7 +143,7 @@ def test_what_only_looks_alike_is_copied(dovecot_pair: DovecotPair, name: str, t
 
 
 def test_without_the_bytes_it_is_left_out(dovecot_pair: DovecotPair, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control: equal headers, size and date as proof."""
+    """The negative control: equal headers, size and date count as proof."""
     login = dovecot_pair.account()
     monkeypatch.setattr(
         likeness, "_LADDER", [(lambda s: (s.fingerprint, s.size_bytes), lambda s: (s.fingerprint, s.size_bytes))]
@@ -163,7 +167,7 @@ def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: Dovecot
         stage = Stage(source, destination, logins=(login,))
         assert copied(stage) == {"copied": 4}
         told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("normalised").keys()
-        assert told == ({1, 2}, {4}, {1})  # Dovecot has no date after today
+        assert told == ({1, 2}, {4}, {1})  # Dovecot stores no future date
         for _ in range(2):
             again = Stage(source, destination, logins=(login,))
             assert copied(again) == {"already_present": 4}

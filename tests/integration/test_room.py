@@ -1,4 +1,7 @@
-"""A full mailbox at a real server: parked, told with the room that is missing, and going on by itself when there is room."""
+"""Tests a full mailbox on a real server.
+
+It is parked, its missing room is reported, and it goes on once there is room.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ MESSAGES = 30
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    """30 messages of about 10 KB, and a destination with room for a third of them."""
+    """Yields a stage with 30 messages of about 10 KB, and a destination with room for a third of them."""
     with Dovecot() as source, Dovecot(quota_bytes=SMALL) as destination:
         for server in (source, destination):
             server.add_user(LOGIN, PASSWORD)
@@ -28,7 +31,7 @@ def stage() -> Iterator[Stage]:
 
 
 def seal(stage: Stage) -> None:
-    """Without stored passwords nobody could go on."""
+    """Stores dummy passwords, without which no mailbox could go on."""
     stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"x" for side in ("source", "destination")})
 
 
@@ -48,7 +51,7 @@ def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(stage: Stage) -> No
     assert left - SMALL < failure.missing_bytes < left, "what is left, less the room that there is"
     assert stage.mailbox().again_at == stage.time + ROOM_SECONDS[0]
 
-    # Looked at again in vain: the next wait is longer, no attempt is spent, and nothing is asked in between.
+    # After a try in vain the next wait is longer, no attempt counts, and no request is sent in between.
     for seconds in (*ROOM_SECONDS[1:], ROOM_SECONDS[-1]):
         logins = destination.logins()
         stage.work()
@@ -86,7 +89,7 @@ def test_a_person_who_made_room_need_not_wait(stage: Stage) -> None:
 
 
 def test_without_the_moment_it_would_stay_parked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control."""
+    """The negative control: without the moment of the next try the mailbox stays parked."""
     release = stage.store.release
     monkeypatch.setattr(stage.store, "release", lambda *args, **more: release(*args, **{**more, "again_seconds": 0}))
     destination = stage.destination

@@ -1,4 +1,4 @@
-"""What stands twice at the destination after trouble is found, removed where it is proved ours, and told otherwise."""
+"""Tests that second copies at the destination are found, removed where they are proved ours, and reported otherwise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def stage_of(wires: Wires, **options: object) -> Stage:
 
 
 def work_until_verifying(stage: Stage) -> None:
-    """Everything is copied, and the mailbox is still to be verified."""
+    """Works until everything is copied and the mailbox is still to be verified."""
     stage.submit()
     for _ in range(30):
         stage.work()
@@ -64,7 +64,7 @@ def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed
 
 @pytest.mark.parametrize("early", [True, False])
 def test_another_import_goes_on_meanwhile_and_nothing_stands_twice(wires: Wires, early: bool) -> None:
-    """What was sent twice arrives a first time before the other import begins (`early`), or when it is done."""
+    """Delivers what was sent twice before the other import begins (`early`), or when it is done."""
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
     stage, other = stage_of(wires), stage_of(wires)
@@ -92,8 +92,10 @@ def test_another_import_goes_on_meanwhile_and_nothing_stands_twice(wires: Wires,
 
 @pytest.mark.parametrize("when", ["before it plans", "before it copies", "when it is done"])
 def test_another_import_that_knows_other_numbers_loses_nothing_to_it(wires: Wires, when: str) -> None:
-    """The source has another UIDVALIDITY by now, so that the other import recognises messages by their bytes: it may take a copy
-    that comes late for its own."""
+    """Changes the source's UIDVALIDITY, so that the other import recognises messages by their bytes.
+
+    It may take a copy that comes late for its own.
+    """
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
     stage, other = stage_of(wires), stage_of(wires)
@@ -131,7 +133,7 @@ def test_another_import_that_knows_other_numbers_loses_nothing_to_it(wires: Wire
 def test_what_another_import_brought_is_no_second_copy(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool
 ) -> None:
-    """A twin of a message that was in doubt comes to the source, and the other import, which knows other numbers, copies it."""
+    """Adds a twin of a message in doubt at the source; the other import, which knows other UIDs, copies it."""
     if not protected:  # the negative control
         monkeypatch.setattr(Neighbours, "held", lambda self, folder: self.beside(folder).taken)
     wires.fill(10)
@@ -157,7 +159,7 @@ def test_what_another_import_brought_is_no_second_copy(
 
 
 def together(stage: Stage, other: Stage, until: Callable[[], bool] = lambda: False) -> None:
-    """Both work, in one store and with its clock, until both are finished, or until then."""
+    """Runs both imports with one store and clock until both are finished, or until the condition holds."""
     for _ in range(40):
         other.time = stage.time
         other.work()
@@ -210,7 +212,7 @@ def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) ->
     stage = stage_of(wires)
     stage.to_the_end()
     inbox = wires.new.folder(b"INBOX")
-    inbox.add(plain(1), internaldate=DATE)  # a person's, or another program's
+    inbox.add(plain(1), internaldate=DATE)  # a user's, or another program's
     inbox.add(plain(2, text="this is messagf 2"), internaldate=DATE)  # another message
     inbox.add(plain(77), internaldate=DATE)
     stage.to_the_end()
@@ -224,7 +226,7 @@ def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) ->
 def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, settled: bool
 ) -> None:
-    """The first run's store is gone; what its workers had sent arrives while the same command runs again."""
+    """Loses the first run's store; what its workers had sent arrives while the same command runs again."""
     if not settled:  # the negative control
         monkeypatch.setattr("worker.lane.Lane._unsettled_seconds", lambda self, lease: 0.0)
         monkeypatch.setattr(worker.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
@@ -257,7 +259,7 @@ def test_what_a_lost_run_still_brings_after_that_is_undone_and_told(wires: Wires
     again.time += 3600
     again.store.reap(5)
 
-    def arrives() -> bool:  # after all was copied again, before it is verified
+    def arrives() -> bool:  # after everything was copied again, before it is verified
         if again.tally().messages and not again.tally().pending and not on_the_line._released.is_set():
             on_the_line.release()
             on_the_line.await_done()
@@ -271,14 +273,17 @@ def test_what_a_lost_run_still_brings_after_that_is_undone_and_told(wires: Wires
 
 
 def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> None:
-    """Two stores that cannot see each other, both with mail of a third run before them: of two copies one stays."""
+    """Runs two stores that cannot see each other, both with mail of a third run before them.
+
+    Of two copies one stays.
+    """
     wires.fill(30)
-    for number in (1, 2, 3):  # what the third run had brought
+    for number in (1, 2, 3):  # mail that the third run had brought
         wires.new.folder(b"INBOX").add(plain(number), [b"\\Seen"], b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
     stages = [Stage(wires.source, wires.destination, copy_rules=ONE_GROUP) for _ in range(2)]
     for stage in stages:
         stage.submit()
-        stage.time += 3600  # settled long ago
+        stage.time += 3600  # long after the settle time
         stage.store.reap(5)
         lease = stage.store.claim("planner")
         assert lease is not None

@@ -1,4 +1,4 @@
-"""The servers that the other tests trust do what they say, and the oracle sees what is there."""
+"""Tests that the servers of the other tests do what they say, and that the tests' own client sees what is there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in to a real Dovecot, by every mechanism that it has."""
+"""Tests signing in to a real Dovecot, by every mechanism that it has."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ passdb {{
 
 
 def enter(server: Dovecot, proof: Proof, *, tls: bool = False) -> bytes:
-    """Signs in; the first folder's name proves that it is somebody's mailbox."""
+    """Signs in. Returns the first folder's name, which proves that the session is a user's."""
     pin = fingerprint(server.certificate) if tls else None
     session = open_session(
         "source", host=server.host, port=server.tls_port if tls else server.port, tls="tls" if tls else "none",
@@ -65,8 +65,8 @@ def enter(server: Dovecot, proof: Proof, *, tls: bool = False) -> bytes:
 
 
 def used(server: Dovecot) -> str:
-    """The mechanism of the last sign-in, as Dovecot saw it."""
-    server.logins()  # its log is complete then
+    """Returns the mechanism of the last sign-in, as Dovecot logged it."""
+    server.logins()  # completes the log
     return re.findall(r"Login: user=<[^>]*>, method=([^,]+),", server._log())[-1]
 
 

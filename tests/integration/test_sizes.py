@@ -1,4 +1,7 @@
-"""What is larger than the destination takes is neither fetched nor sent; its neighbours go on, and it stands in the report."""
+"""Tests messages larger than the destination takes.
+
+They are neither fetched nor sent, but reported; the others go on.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ def wires() -> Iterator[Wires]:
 
 
 def fetched(source: FaultyServer) -> UidSet:
-    """UIDs whose bodies were asked for."""
+    """Returns the UIDs whose bodies were fetched."""
     found = [re.match(rb"UID FETCH (\S+) .*BODY\.PEEK\[\]", command.text) for command in source.commands]
     return UidSet.parse(",".join(match[1].decode() for match in found if match))
 
@@ -53,7 +56,7 @@ def test_above_the_servers_limit_nothing_is_fetched(wires: Wires) -> None:
 
 
 def test_without_the_look_at_sizes_it_is_fetched(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control of the test above. It is still not sent."""
+    """The control of the test above: the message is fetched, but still not sent."""
 
     def all_of_them(source: MailSource, opened: FolderStatus, flight: InFlight, uids: UidSet) -> UidSet:
         return uids
@@ -67,7 +70,7 @@ def test_without_the_look_at_sizes_it_is_fetched(wires: Wires, monkeypatch: pyte
 
 @pytest.mark.parametrize("folder_limit", [LIMIT, None])
 def test_a_folder_may_have_a_limit_of_its_own(wires: Wires, folder_limit: int | None) -> None:
-    """RFC 7889 §3.2: bare APPENDLIMIT means that STATUS tells."""
+    """Follows RFC 7889 §3.2: a bare APPENDLIMIT means that STATUS reports the limit."""
     wires.destination.behaviour.capabilities.add("APPENDLIMIT")
     wires.new.folder(b"INBOX").append_limit_bytes = folder_limit
     stage = imported(wires)
@@ -76,7 +79,7 @@ def test_a_folder_may_have_a_limit_of_its_own(wires: Wires, folder_limit: int | 
 
 
 def test_a_limit_that_is_only_told_by_refusing_is_reported_in_its_words(wires: Wires) -> None:
-    """What a Dovecot with quota_mail_size does: it says nothing beforehand."""
+    """Acts like a Dovecot with quota_mail_size, which reports no limit beforehand."""
     wires.destination.behaviour.append.limit_bytes = LIMIT
     stage = imported(wires)
     assert stage.outcomes() == {"copied": 6, "refused": 1}

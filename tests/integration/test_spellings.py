@@ -1,4 +1,7 @@
-"""Servers that spell their answers in their own way: the same mail arrives. What makes no sense is told, never passed over."""
+"""Tests servers that spell their answers in their own way: the same mail arrives.
+
+Nonsense is reported, never skipped.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,13 @@ def each(pattern: bytes, by: bytes | Callable[[re.Match[bytes]], bytes]) -> Spel
 
 
 def untagged_first(answer: bytes) -> bytes:
-    """The line that ends the command, and behind it what belongs to it."""
+    """Moves the line that ends the command to the end, behind the untagged lines."""
     lines = answer.splitlines(keepends=True)
     return b"".join(sorted(lines, key=lambda line: line.startswith(b"*")))
 
 
 def everywhere(answer: bytes) -> bytes:
-    """Two blanks and tabs between the words of lines that hold no literal and no text for people."""
+    """Puts spaces and tabs between the words of lines without a literal or a text for people."""
     return re.sub(
         rb"^\* (?:\d+ EXISTS|LIST|LSUB|STATUS|SEARCH|ESEARCH|FLAGS).*$",
         lambda line: line[0].replace(b" ", b" \t ") if b'"' not in line[0] else line[0].replace(b" (", b" \t ( ", 1),
@@ -76,7 +79,7 @@ def test_the_same_mail_arrives_however_it_is_spelled(wires: Wires, side: str, ho
     wires.fill(3, b"Work/Plans", first=5)
     wires.old.folder(b"Sent Items").add(plain(9))
     server = wires.source if side == "source" else wires.destination
-    # Messages themselves are left as they are: none of them has a line that looks like an answer.
+    # Messages are not changed: none of them has a line that looks like an answer.
     server.faults.add(rewrite(rb"^(?!AUTHENTICATE|LOGIN|CAPABILITY|LOGOUT)", SPELLINGS[how]))
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end()
@@ -144,7 +147,7 @@ def test_a_fetch_answer_that_makes_no_sense_costs_one_message(wires: Wires, how:
 
 
 def test_a_search_that_makes_no_sense_is_an_error_with_its_text(wires: Wires) -> None:
-    """What follows the word would have been dropped."""
+    """Sends a SEARCH answer of which everything after the odd word would have been dropped."""
     wires.fill(4)
     wires.old.folder(b"INBOX").add(plain(5), quirks=frozenset({Quirk.MISSING}))
     wires.source.faults.add(rewrite(rb"^UID SEARCH", each(rb"^\* E?SEARCH.*", rb"* SEARCH 1 2 3 and 4 5\r")))

@@ -1,4 +1,4 @@
-"""Many lanes at once, by the servers' own clock: nothing is served twice, nothing is lost."""
+"""Tests many lanes at once, by the servers' own clock: no unit is served twice, and none is lost."""
 
 from __future__ import annotations
 

@@ -1,7 +1,10 @@
-"""The real scripts against the model: random lives of imports, step by step, with crashes, lost answers, zombies and
-duplicates. After each step both stores must say the same, and the keys of Redis must be in order.
+"""Tests the real scripts against the model in random lives of imports.
 
-Redis is asked twice wherever an answer may be lost, the model once. `MAILHAUL_LOCKSTEP_EXAMPLES` sets how many lives.
+The lives go step by step, with crashes, lost answers, zombies and duplicates. After each step both stores must agree,
+and the keys of Redis must be in order.
+
+Wherever an answer may be lost, Redis is called twice and the model once. `MAILHAUL_LOCKSTEP_EXAMPLES` sets the number
+of lives.
 """
 
 from __future__ import annotations
@@ -72,7 +75,7 @@ SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "late", "park", "replan"])
 PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window"]
-#: Seconds until it opens and shuts.
+#: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
 HOLD = st.sampled_from(["", "", "source_host:old.example", "destination_account"])
@@ -81,7 +84,7 @@ CLIENT: list[redis.Redis] = []
 
 
 class Lockstep(RuleBasedStateMachine):
-    """Two stores, one life."""
+    """A pair of stores with the same life."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +95,7 @@ class Lockstep(RuleBasedStateMachine):
         self.model = MemoryStore(clock=self.clock, lease_seconds=60, limits=LIMITS)
         self.imports: list[Import] = []
         self.people: list[Mailbox] = []
-        #: Lane → (lease of the real store, lease of the model).
+        #: The (lease of the real store, lease of the model) of each lane.
         self.leases: dict[str, tuple[Lease, Lease]] = {}
         self.zombies: list[tuple[Lease, Lease]] = []
         self.next_uid: dict[str, int] = {}
@@ -107,7 +110,7 @@ class Lockstep(RuleBasedStateMachine):
             return type(error)
 
     def both(self, name: str, *args: Any, lost: bool = False, **kwargs: Any) -> Any:
-        """Calls both stores; with `lost` the real one a second time. A pair of leases in front is dealt out."""
+        """Calls both stores, with `lost` the real one twice. Splits a pair of leases between the stores."""
         real_args = model_args = args
         if args and isinstance(args[0], tuple) and isinstance(args[0][0], Lease):
             real_args, model_args = (args[0][0], *args[1:]), (args[0][1], *args[1:])
@@ -128,8 +131,10 @@ class Lockstep(RuleBasedStateMachine):
         empty=st.booleans(),
     )
     def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool) -> None:
-        """Opens, and plans all but the last mailbox, so that a short life has something to copy; or, with an `empty` one,
-        something to verify."""
+        """Opens the imports and plans all but the last mailbox, so that a short life has messages to copy.
+
+        With an `empty` mailbox it has something to verify.
+        """
         sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
@@ -154,7 +159,7 @@ class Lockstep(RuleBasedStateMachine):
 
     @rule(data=st.data(), what=st.sampled_from(PEOPLE))
     def people_act(self, data: st.DataObject, what: str) -> None:
-        """What persons do: seldom, compared with what lanes do."""
+        """Does what operators do, seldom in comparison with lanes."""
         n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
         if what == "again":
             self.again(n, lost, data.draw(st.booleans()), data.draw(st.sampled_from(["default", "default", "full"])))
@@ -178,7 +183,7 @@ class Lockstep(RuleBasedStateMachine):
             self.both("set_limit", data.draw(scopes), data.draw(st.sampled_from([None, None, 1, 5])), lost=True)
 
     def again(self, n: int, lost: bool, submit: bool, verify: str) -> None:
-        """The same command again: a delta pass, or in the middle of it; with other options perhaps."""
+        """Runs the same command again, after the pass or during it, perhaps with other options."""
         mailbox = self.people[n % len(self.people)]
         whole = next(i for i in self.imports if i.import_id == mailbox.import_id)
         whole = replace(whole, options=Options(verify=verify))
@@ -215,14 +220,14 @@ class Lockstep(RuleBasedStateMachine):
     @precondition(lambda self: len(self.leases) < 4)
     @rule(n=st.integers(0, 3), lost=LOST)
     def claim(self, n: int, lost: bool) -> None:
-        """A free lane, going on with the last mailbox or not."""
+        """Claims for a free lane, which prefers its last mailbox or not."""
         free = [holder for holder in "abcd" if holder not in self.leases]
         for _ in range(2 if lost else 1):
             self._claim(free[n % len(free)], {})
 
     @rule(holder=HOLDERS, n=st.integers(0, 3), prefer=st.booleans(), hint=st.booleans(), held=st.booleans(), lost=LOST)
     def claim_anyhow(self, holder: str, n: int, prefer: bool, hint: bool, held: bool, lost: bool) -> None:
-        """Any lane with any wishes, also one that forgot its lease, or died and gave its name to another."""
+        """Claims for any lane: it may have forgotten its lease, or have the name of one that died."""
         mailbox = self.people[n % len(self.people)].mailbox_id
         ready = self.model.ready_units(10)
         if before := self.leases.pop(holder, None):
@@ -239,7 +244,7 @@ class Lockstep(RuleBasedStateMachine):
     def time_goes_by(self, data: st.DataObject, what: str) -> None:
         lost = data.draw(LOST)
         if what == "crash" and self.leases:
-            # The lane forgets its lease; it may still send under it, much later.
+            # The lane forgets its lease, but may still send under it much later.
             self.zombies.append(self.leases.pop(data.draw(st.sampled_from(sorted(self.leases)))))
         elif what == "attend":
             pairs = [*self.leases.values(), *self.zombies[-2:]]
@@ -257,7 +262,7 @@ class Lockstep(RuleBasedStateMachine):
         elif what == "lead":
             self.both("lead", data.draw(st.sampled_from(["x", "y"])), 30)
         elif what == "bury":
-            # Sure of a death or not: whoever lives after all is a zombie from here on.
+            # The death may be certain or not: a lane that lives after all is a zombie from here on.
             names = st.sampled_from([*self.leases, "w", "x"])
             self.both("bury", data.draw(st.lists(names, min_size=1, max_size=2)), lost=lost)
 
@@ -267,13 +272,13 @@ class Lockstep(RuleBasedStateMachine):
         return any(pair[0].unit.kind in kinds for pair in [*self.leases.values(), *self.zombies[-3:]])
 
     def _lease(self, data: st.DataObject, *kinds: UnitKind) -> tuple[Lease, Lease] | None:
-        """Somebody's lease, now and then a zombie's."""
+        """Draws a lane's lease, now and then a zombie's."""
         pool = [self.leases[h] for h in sorted(self.leases)] * 4 + self.zombies[-3:]
         pool = [pair for pair in pool if pair[0].unit.kind in kinds]
         return data.draw(st.sampled_from(pool)) if pool else None
 
     def _remaining(self, unit: Unit) -> UidSet:
-        """Source UIDs of the unit that have neither outcome nor intent."""
+        """Returns the source UIDs of the unit that have neither outcome nor intent."""
         row = self.model._rows.units.get(unit.unit_id)
         if row is None:
             return unit.uids
@@ -324,7 +329,7 @@ class Lockstep(RuleBasedStateMachine):
     def _choice(
         self, data: st.DataObject, folder: str, uids: UidSet, reset: bool
     ) -> tuple[dict[str, UidSet] | None, UidSet, UidSet]:
-        """What the request leaves out of the folder; of that, what it did before and no longer does, and what is new."""
+        """Draws (what the request leaves out of the folder, what it no longer leaves out, what is new)."""
         if not data.draw(st.booleans()):
             return None, UidSet(), UidSet()
         before = {} if reset else self.model.skipped(folder)
@@ -336,7 +341,7 @@ class Lockstep(RuleBasedStateMachine):
 
     def _destination(self, folder: str, n: int) -> int:
         first = self.next_uid.get(folder, 1)
-        self.next_uid[folder] = first + n + 1  # somebody else's message stands between
+        self.next_uid[folder] = first + n + 1  # leaves room for another client's message
         return first
 
     @precondition(lambda self: self._has(UnitKind.COPY))
@@ -470,18 +475,18 @@ class Lockstep(RuleBasedStateMachine):
         self.both("note_left_out", pair, altered, missing, lost=lost)
 
     def _verified(self) -> list[Mailbox]:
-        """Mailboxes that are verified, or about to be."""
+        """Returns mailboxes that are verified, or about to be."""
         states = (MailboxState.VERIFYING, MailboxState.COMPLETE)
         return [m for m in self.people if (seen := self.model.mailbox(m.mailbox_id)) and seen.state in states]
 
     @precondition(lambda self: self._verified())
     @rule(data=st.data(), anyone=st.integers(0, 3), delay=st.sampled_from([0.0, 30.0]), lost=LOST)
     def recheck(self, data: st.DataObject, anyone: int, delay: float, lost: bool) -> None:
-        """By the holder of a lease that is lost; now and then by one who is mistaken."""
+        """Calls recheck for the holder of a lost lease, now and then for one that is mistaken."""
         mailbox = data.draw(st.sampled_from(self._verified() if anyone else self.people))
         self.both("recheck", mailbox.mailbox_id, delay, lost=lost)
 
-    # -- what holds after every step
+    # -- invariants after every step
 
     @invariant()
     def both_say_the_same(self) -> None:
@@ -509,7 +514,7 @@ class Lockstep(RuleBasedStateMachine):
 
     @invariant()
     def the_keys_are_in_order(self) -> None:
-        client: Any = self.client  # redis-py's types know neither what was asked for nor that it is bytes
+        client: Any = self.client  # redis-py's types do not know that answers are bytes
         people = [mailbox.mailbox_id for mailbox in self.people]
         lanes = _members(client, keys.LEASES)
         delayed = _members(client, keys.DELAYED)
@@ -557,7 +562,7 @@ class Lockstep(RuleBasedStateMachine):
 
 
 def batch_of(unit: Unit, part: UidSet) -> Unit:
-    """A smaller batch of the same folder."""
+    """Returns a smaller batch of the same folder."""
     return replace(unit, unit_id=part_id(unit.unit_id, part), uids=part, size_bytes=1000 * len(part))
 
 
@@ -566,7 +571,7 @@ def _members(client: Any, key: str) -> set[str]:
 
 
 def _readable(lease: Lease) -> Lease:
-    """Without what each store takes from the local clock, records and doubts as one set."""
+    """Returns the lease without values of the local clock, and its records as one sorted set."""
     pairs = [pair for record in lease.records for pair in record.pairs()]
     records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
     return replace(lease, deadline=0.0, records=records)

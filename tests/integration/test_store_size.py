@@ -1,4 +1,4 @@
-"""What the ledger costs: a million copied messages take less than 4 MB of Redis, and a claim stays quick."""
+"""Tests the cost of the ledger: a million copied messages take less than 4 MB of Redis, and a claim stays fast."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def client() -> Iterator[redis.Redis]:
 
 
 def contiguous() -> Iterator[tuple[int, int]]:
-    """(source UID, destination UID): both without a gap."""
+    """Yields (source UID, destination UID), both without gaps."""
     yield from ((n, n) for n in range(1, MESSAGES + 1))
 
 
 def gaps() -> Iterator[tuple[int, int]]:
-    """A third of the source UIDs are gone, at random."""
+    """Yields UIDs with a third of the source UIDs missing, at random."""
     chance = random.Random(7)
     source = 0
     for n in range(1, MESSAGES + 1):
@@ -45,7 +45,7 @@ def gaps() -> Iterator[tuple[int, int]]:
 
 
 def interleaved() -> Iterator[tuple[int, int]]:
-    """Somebody else's mail arrives after about every fifty of ours."""
+    """Yields UIDs with another client's message after about every fifty of ours."""
     chance = random.Random(8)
     destination = 0
     for n in range(1, MESSAGES + 1):
@@ -54,7 +54,7 @@ def interleaved() -> Iterator[tuple[int, int]]:
 
 
 def both() -> Iterator[tuple[int, int]]:
-    """Gaps at the source and foreign mail at the destination."""
+    """Returns UIDs with gaps at the source and other mail at the destination."""
     return ((source, destination) for (source, _), (_, destination) in zip(gaps(), interleaved(), strict=True))
 
 
@@ -142,7 +142,7 @@ def test_claims_are_quick_with_a_hundred_thousand_batches_pending(client: redis.
 
 @pytest.mark.parametrize("a_day", [25, 250, 100_000])
 def test_shared_messages_take_little_room(client: redis.Redis, a_day: int) -> None:
-    """X-GM-MSGID begins with a moment: so many messages that several folders show came a day."""
+    """Uses X-GM-MSGIDs, which begin with a moment: `a_day` messages a day are shown by several folders."""
     client.flushall()
     store, chance, count = RedisStore(client), random.Random(9), 100_000
     before = int(client.info("memory")["used_memory"])

@@ -1,4 +1,4 @@
-"""Children are kept running, stop when told, and never outlive the process that started them."""
+"""Tests that children are kept running, stop when told, and never outlive the process that started them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.supervise import Command, Supervisor, spawn
 ROOT = Path(__file__).parents[2]
 DEADLINE_SECONDS = 20.0
 
-#: Says its pid and its session on the given descriptor, then waits to be killed.
+#: Writes its pid and its session to the given descriptor, then waits to be killed.
 SAY_AND_WAIT = """
 import os, signal, sys
 out = int(sys.argv[1])
@@ -29,13 +29,13 @@ os.write(out, f"{os.getpid()} {os.getsid(0)}\\n".encode())
 while True:
     signal.pause()
 """
-#: The same, and says goodbye on SIGTERM.
+#: Writes a line on SIGTERM before it ends; tests insert it into `SAY_AND_WAIT`.
 SAY_GOODBYE = "import signal, sys\nsignal.signal(signal.SIGTERM, lambda *_: (os.write(out, b'bye\\n'), sys.exit()))\n"
 DEAF = "import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
 
 
 class Pipe:
-    """Lines from children; its end proves that every process that held it is gone."""
+    """A pipe with lines from children; its end proves that every process that held it is gone."""
 
     def __init__(self) -> None:
         self._read, self.write = os.pipe()
@@ -147,7 +147,7 @@ def test_pauses_double_up_to_ten_seconds_and_a_steady_child_starts_afresh() -> N
 
 
 def test_a_thread_that_started_a_child_may_end(pipe: Pipe) -> None:
-    # The kernel's signal is tied to the thread that forked.
+    # The kernel's signal is bound to the thread that forked.
     started: list[subprocess.Popen[bytes]] = []
     thread = threading.Thread(target=lambda: started.append(spawn(_command(pipe))))
     thread.start()

@@ -1,6 +1,6 @@
-"""TLS with real servers: each way in which a certificate or a port can be wrong, what is said and what to do about it.
+"""Tests TLS with real servers: each fault of a certificate or a port, its message and its advice.
 
-What is advised is then done, and must work.
+The tests then follow the advice, which must work.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _Makes = Callable[[str], Dovecot]
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[_Makes]:
-    """The server with this certificate, started once."""
+    """Yields a function that returns the server with this certificate, started once."""
     with ExitStack() as stack:
         running: dict[str, Dovecot] = {}
 
@@ -110,7 +110,7 @@ def test_what_is_wrong_is_said_and_the_advice_works(
     assert said in error.what
     for part in ("subject CN=", "issuer CN=", "names ", "valid from ", "expires ", f"SHA-256 {pin}"):
         assert part in error.what
-    # the options are those of this side, and are taken as they stand
+    # The options are those of this side, and work as they are printed.
     assert f"--{side}-fingerprint {pin}" in error.advice
     assert not re.search(f"--{'destination' if side == 'source' else 'source'}", error.advice)
     enter(url, side, certificate_sha256=pin)
@@ -164,7 +164,7 @@ def test_tls_to_a_plain_port_says_so(server: _Makes, ca_file: str) -> None:
 
 @contextmanager
 def speaking(greeting: bytes) -> Iterator[int]:
-    """A port that greets so, and nothing else."""
+    """Yields a port that sends this greeting and nothing else."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def serve() -> None:
@@ -209,7 +209,7 @@ def test_plain_text_to_a_tls_port_says_so(server: _Makes, ca_file: str, scheme: 
 
 
 def test_trust_is_not_given_where_the_certificate_is_right(server: _Makes, ca_file: str) -> None:
-    """The control: without a fault nobody complains, and a wrong password is what it is."""
+    """The control: with a right certificate there is no fault, and a wrong password is reported as such."""
     for url in urls(server("good")):
         enter(url, ca_file=ca_file)
     endpoint = parse_endpoint(urls(server("good"))[0], ca_file=ca_file)

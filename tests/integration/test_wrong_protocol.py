@@ -1,4 +1,4 @@
-"""A URL of one protocol at a port of another: what is said, at once, and the advised URL then works."""
+"""Tests a URL of one protocol at a port of another: the message comes at once, and the advised URL then works."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 def enter(dovecot: Dovecot, url: str, side: str = "source", seconds: float = 20.0) -> None:
-    """Signs in as a worker does. The pin also where TLS is not in use, which then does nothing."""
+    """Signs in as a worker does, with a pinned certificate unless the URL is without TLS."""
     pin = "" if re.match(r"(imap|pop3)://", url) else fingerprint(dovecot.certificate)
     end = parse_endpoint(url, side=side, certificate_sha256=pin)
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=20)
@@ -74,7 +74,7 @@ def test_nobody_is_advised_to_give_a_destination_by_pop3(dovecot: Dovecot) -> No
 
 
 def test_without_a_look_at_the_greeting_nobody_knows(dovecot: Dovecot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control."""
+    """The control: without a look at the greeting the fault is not recognised."""
     monkeypatch.setattr(Door, "check_greeting", lambda self, line: None)
     for url in (f"imap://127.0.0.1:{dovecot.pop3_port}", f"pop3://127.0.0.1:{dovecot.port}"):
         assert isinstance(refused(dovecot, url), ProtocolViolation)
@@ -96,7 +96,7 @@ def test_the_right_protocol_is_let_in(dovecot: Dovecot) -> None:
 @pytest.mark.parametrize("scheme", ["imap", "imap+starttls", "pop3", "pop3+starttls"])
 def test_a_silent_tls_port_is_named_long_before_the_time_for_connecting_is_over(dovecot: Dovecot, scheme: str) -> None:
     port = dovecot.tls_port if scheme.startswith("imap") else dovecot.pop3s_port
-    # Who waited for the greeting would wait longer than a test may take.
+    # A client that waited for the greeting would wait longer than a test may take.
     error = refused(dovecot, f"{scheme}://127.0.0.1:{port}", seconds=3600)
     assert isinstance(error, TlsFailed)
     assert "uses implicit TLS" in error.what
@@ -105,7 +105,10 @@ def test_a_silent_tls_port_is_named_long_before_the_time_for_connecting_is_over(
 
 @contextmanager
 def slow(answer: bytes) -> Iterator[tuple[int, list[bytes]]]:
-    """A plain port that says nothing before another connection was tried with TLS; the port, and what came on that one."""
+    """Yields a plain port that is silent until another connection was tried with TLS.
+
+    It also yields the data of that other connection.
+    """
     seen: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -133,7 +136,7 @@ def test_a_server_that_is_slow_to_greet_in_plain_text_is_waited_for(dovecot: Dov
     assert seen == [b"\x16"]
 
 
-# -- as a person sees it
+# -- the operator's view
 
 
 @pytest.mark.parametrize("command", ["check", "plan", "import"])

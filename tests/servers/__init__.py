@@ -1,1 +1,1 @@
-"""Servers that the tests start and stop by themselves: real ones, a scripted one, and a proxy that breaks things."""
+"""Servers that the tests start and stop by themselves: real ones, a scripted one, and a proxy with faults."""

@@ -1,4 +1,7 @@
-"""Account services as their documentation describes them, refusals included. Each keeps accounts as login → password."""
+"""Doubles of account services as their documentation describes them, refusals included.
+
+Each keeps its accounts as passwords by login.
+"""
 
 from __future__ import annotations
 
@@ -15,20 +18,20 @@ DOMAIN = "new.example"
 
 
 class AccountApi(HttpApi):
-    """What they share."""
+    """The common part of the account services."""
 
     def __init__(self, created: Callable[[str, str], None] | None = None) -> None:
         super().__init__()
-        #: Login → password.
+        #: Password of each account, by login.
         self.accounts: dict[str, str] = {}
-        #: Login → what else was asked for.
+        #: Other fields of each request, by login.
         self.wanted: dict[str, dict[str, Any]] = {}
-        #: Names that belong to something that is no account.
+        #: Names that belong to something other than an account.
         self.aliases: set[str] = set()
         self._created = created
 
     def add(self, login: str, password: str, wanted: dict[str, Any] | None = None) -> None:
-        """An account comes to be."""
+        """Creates an account."""
         self.accounts[login] = password
         self.wanted[login] = wanted or {}
         if self._created:
@@ -36,7 +39,7 @@ class AccountApi(HttpApi):
 
 
 class MailcowApi(AccountApi):
-    """mailcow's `/api/v1`: 200 for everything but a key that is none."""
+    """The double of mailcow's `/api/v1`: it answers 200 to everything but a wrong key."""
 
     def answer(self, asked: Asked) -> Said:
         if asked.headers.get("x-api-key") != SECRET:
@@ -74,7 +77,10 @@ class MailcowApi(AccountApi):
 
 
 class StalwartApi(AccountApi):
-    """Stalwart's JMAP: 200, and what was refused in `notCreated`. Its filter by name finds more than the name."""
+    """The double of Stalwart's JMAP: it answers 200 and lists refusals in `notCreated`.
+
+    Its filter by name finds more than the name.
+    """
 
     def answer(self, asked: Asked) -> Said:
         if asked.headers.get("authorization") != f"Bearer {SECRET}":
@@ -88,7 +94,7 @@ class StalwartApi(AccountApi):
 
     def _call(self, name: str, arguments: dict[str, Any], before: list[Any]) -> Any:
         if name.endswith("/query"):
-            kind = self.aliases and []  # aliases belong to accounts and are not listed
+            kind = self.aliases and []  # aliases belong to accounts, and the API does not list them
             names = [DOMAIN, f"sub.{DOMAIN}"] if "Domain" in name else [*self.accounts, *(kind or [])]
             wanted = arguments["filter"]["name"]
             return {"ids": [f"id-{one}" for one in names if wanted in one]}
@@ -117,7 +123,7 @@ class StalwartApi(AccountApi):
 
 
 class Yandex360Api(AccountApi):
-    """Both of its hosts in one."""
+    """The two hosts of Yandex 360 in one server."""
 
     organisation = "1234567"
 
@@ -145,7 +151,7 @@ class Yandex360Api(AccountApi):
 
 
 class WebhookApi(AccountApi):
-    """A receiver of signed webhooks, as docs/accounts.md asks for one."""
+    """A receiver of signed webhooks, as docs/accounts.md demands one."""
 
     def answer(self, asked: Asked) -> Said:
         stamp = asked.headers["mailhaul-timestamp"]
@@ -167,8 +173,10 @@ class WebhookApi(AccountApi):
 
 
 class GoogleApi(AccountApi):
-    """The Directory API and the token service of its service accounts. A mailbox is set up when it was asked for
-    `setup_looks` times."""
+    """The Directory API and the token service of its service accounts.
+
+    It reports a mailbox as set up after `setup_looks` lookups.
+    """
 
     setup_looks = 1
 
@@ -199,7 +207,7 @@ class GoogleApi(AccountApi):
 
 
 class GraphApi(AccountApi):
-    """Graph's users and licences."""
+    """The double of Graph's users and licences."""
 
     sku = "6fd2c87f-b296-42f0-b197-1e91e994b900"
 

@@ -1,4 +1,4 @@
-"""Certificates made for a test: TLS in tests needs keys, and no key belongs in a repository."""
+"""Makes certificates for a test: TLS in tests needs keys, and no key belongs in a repository."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _LOOPBACK = ("localhost", "127.0.0.1")
 
 
 class Authority:
-    """A CA of its own."""
+    """A certificate authority."""
 
     def __init__(self, name: str = "Test CA") -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
-        #: Its own certificate, PEM.
+        #: The authority's own certificate, PEM.
         self.certificate = _signed(self._name, (), self._key, self._name, self._key, ca=True)
 
     def issue(self, *names: str, days: tuple[int, int] = (-1, 1)) -> tuple[bytes, bytes]:
-        """(certificate, key) as PEM for these names and addresses, valid from and to so many days from now."""
+        """Returns (certificate, key) as PEM for these names and addresses, valid for a span of days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
         return _signed(subject, names, key, self._name, self._key, days=days), _secret(key)
@@ -34,15 +34,17 @@ class Authority:
 
 @functools.cache
 def certificate_and_key(common_name: str = "localhost") -> tuple[bytes, bytes]:
-    """(certificate, key) as PEM, signed by itself, valid for `common_name`, localhost and 127.0.0.1 for a day either side
-    of now. The same throughout a process."""
+    """Returns (certificate, key) as PEM, self-signed, the same throughout a process.
+
+    They are valid for `common_name`, localhost and 127.0.0.1, from a day before now to a day after.
+    """
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
     return _signed(name, (common_name, *_LOOPBACK), key, name, key, ca=True), _secret(key)
 
 
 def fingerprint(certificate: bytes) -> str:
-    """SHA-256 of the certificate's DER form in hexadecimal: what a pinned endpoint names."""
+    """Returns the SHA-256 of the certificate's DER form in hexadecimal, which a pinned endpoint names."""
     der = x509.load_pem_x509_certificate(certificate).public_bytes(serialization.Encoding.DER)
     return hashlib.sha256(der).hexdigest()
 

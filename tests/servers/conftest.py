@@ -8,6 +8,6 @@ from tests.servers.faulty_kit import PASSWORD
 
 @pytest.fixture
 def server(faulty_server: FaultyServer) -> FaultyServer:
-    """With one account, `user`."""
+    """Returns the scripted server with one account, `user`."""
     faulty_server.add_account("user", PASSWORD)
     return faulty_server

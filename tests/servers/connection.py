@@ -1,4 +1,4 @@
-"""One connection of the scripted server: bytes in, commands out, faults in between."""
+"""A connection of the scripted server: reads commands, sends answers, applies faults."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _PIECE = 65_536
 
 
 class Over(Exception):
-    """This connection has ended."""
+    """Raised when this connection has ended."""
 
 
 def shut(sock: socket.socket, *, rst: bool) -> None:
-    """Close with FIN, or reset: the other side gets ECONNRESET and loses what it had not read."""
+    """Closes with FIN, or resets: the other side then gets ECONNRESET and loses the data that it had not read."""
     try:
         if rst:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        # Another thread may be reading: without this it would keep the socket open.
+        # Another thread may be reading, and would keep the socket open without this.
         sock.shutdown(socket.SHUT_RD if rst else socket.SHUT_RDWR)
     except OSError:
         pass
@@ -36,7 +36,7 @@ def shut(sock: socket.socket, *, rst: bool) -> None:
 
 
 class Connection:
-    """Serves one client in a thread of its own."""
+    """A connection that serves one client in a thread of its own."""
 
     def __init__(
         self,
@@ -55,14 +55,14 @@ class Connection:
         self._stopping = stopping
         self._buffer = bytearray()
         self._session = Session(behaviour, number, self._ask)
-        #: Bytes that came before the `+` that they had to wait for.
+        #: Number of literals whose bytes came before the `+` that the client had to wait for.
         self.hasty = 0
-        #: Commands that came before the one ahead of them was answered; counted where they are not taken.
+        #: Number of commands that came before the answer to the one ahead; counted where the server refuses that.
         self.early = 0
         self._too_early = False
 
     def serve(self, greeting: bytes, numbers: Callable[[], int]) -> None:
-        """Talk until it is over."""
+        """Serves the client until the connection ends."""
         try:
             self._send(greeting)
             while not (self._session.over or self._stopping.is_set() or greeting.startswith(b"* BYE")):
@@ -76,7 +76,7 @@ class Connection:
             shut(self._sock, rst=False)
 
     def _answer_in_turn(self, command: Command) -> None:
-        """Answers, or does what becomes of a command that came before the one ahead of it was answered."""
+        """Answers the command, or applies the rule for a command that came before the answer to the one ahead."""
         rule, too_early = self._behaviour.one_at_a_time, self._too_early
         self._too_early = bool(rule) and self._more_came()
         self.early += self._too_early
@@ -94,7 +94,7 @@ class Connection:
             self._more()
         return bool(self._buffer)
 
-    # -- in
+    # -- reading
 
     def _line(self) -> bytes:
         while (end := self._buffer.find(b"\r\n")) < 0:
@@ -121,7 +121,7 @@ class Connection:
         return self._line()
 
     def _read(self, numbers: Callable[[], int]) -> Command | None:
-        """The next command; None when it was answered before all of it was read."""
+        """Reads the next command; returns None when it was answered before all of it was read."""
         command = Command(self.number, 0)
         while True:
             line = self._line()
@@ -161,7 +161,7 @@ class Connection:
             if self._session.has("LITERAL-"):
                 self._send(b"* BYE literal too large to be sent without waiting\r\n")
                 raise Over
-            # Not announced, so not understood: what follows will be read as commands.
+            # The extension is not announced, so the server reads what follows as commands.
             self._reply(command, b"BAD invalid literal")
             return False
         command.waited.append(size)
@@ -173,7 +173,7 @@ class Connection:
         self._send(b"+ go\r\n")
         return True
 
-    # -- out
+    # -- sending
 
     def _send(self, data: bytes) -> None:
         if data:
@@ -258,7 +258,7 @@ class Connection:
         answer = self._carry_out(command)[: fault.cut_at]
         self._send(answer)
         fault.done()
-        # A reset at once would take what is under way with it: only after the client has read or left.
+        # A reset at once would destroy data under way, so it comes after the client has read or left.
         self._sock.shutdown(socket.SHUT_WR)
         self._end(rst=False)
 

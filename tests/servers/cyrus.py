@@ -1,7 +1,8 @@
-"""A Cyrus of our own: the server that rewrites what it stores in other ways than Dovecot.
+"""Runs a Cyrus of our own: it changes what it stores in other ways than Dovecot does.
 
-By its defaults it replaces 8-bit bytes of the header by X, and refuses bare LFs and NUL. Debian's packages exclude Dovecot, so
-`tests/install-servers` unpacks them into `.tools/cyrus` and installs nothing. As root it runs as `nobody`, as Dovecot does here.
+By default it replaces 8-bit bytes of the header by X, and refuses bare LFs and NUL. Debian's packages exclude Dovecot,
+so `tests/install-servers` unpacks them into `.tools/cyrus` and installs nothing. As root it runs as `nobody`, as
+Dovecot does here.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ from typing import Self
 
 from tests.servers.process import ServerDied, end, free_port, kill, spawn, until_greeting
 
-#: Where `tests/install-servers` unpacks the packages.
+#: Folder into which `tests/install-servers` unpacks the packages.
 UNPACKED = Path(__file__).resolve().parents[2] / ".tools" / "cyrus"
 _START_ATTEMPTS = 4
 
 
 def available() -> bool:
-    """Whether Cyrus was unpacked."""
+    """Tells whether Cyrus was unpacked."""
     return (UNPACKED / "usr/lib/cyrus/bin/master").exists()
 
 
 class Cyrus:
-    """One server; a context manager. Accounts are added while it runs; their logins are plain words."""
+    """A Cyrus server; a context manager. Accounts are added while it runs; their logins are alphanumeric."""
 
     host = "127.0.0.1"
 
@@ -56,7 +57,7 @@ class Cyrus:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def start(self) -> None:
-        """Start and return when it greets. The ports of an earlier start are kept."""
+        """Starts the server and returns when it greets. A restart keeps the ports."""
         for attempt in range(_START_ATTEMPTS):
             fresh = self.port == 0
             if fresh:
@@ -66,22 +67,22 @@ class Cyrus:
             except ServerDied:
                 if not fresh or attempt == _START_ATTEMPTS - 1:
                     raise
-                self.port = 0  # somebody was faster: other ports
+                self.port = 0  # another process took a port: try other ports
 
     def stop(self) -> None:
-        """Stop as an administrator would."""
+        """Stops the server as an administrator would."""
         if self._process is not None:
             end(self._process)
             self._process = None
 
     def kill(self) -> None:
-        """End every process of it at once, as a crash would."""
+        """Ends all its processes at once, as a crash would."""
         if self._process is not None:
             kill(self._process)
             self._process = None
 
     def add_user(self, login: str, password: str) -> None:
-        """Create the account, or give it another password."""
+        """Creates the account, or changes its password."""
         if not login.isalnum():
             raise ValueError("a login of this Cyrus is a plain word")
         self._tool("usr/sbin/saslpasswd2", "-p", "-c", "-f", self._users, "-u", "localhost", login, given=password)
@@ -163,7 +164,7 @@ SERVICES {{
         self._hand_over()
 
     def _hand_over(self) -> None:
-        """Everything belongs to the server's user."""
+        """Gives all files to the server's user."""
         if os.geteuid() == 0:
             for place in (self.home, *self.home.rglob("*")):
                 os.chown(place, self._owner.pw_uid, self._owner.pw_gid)

@@ -1,4 +1,4 @@
-"""A DNS server on loopback that knows what it is told, and nothing else."""
+"""A DNS server on loopback that knows only the records that a test gives it."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import dns.rrset
 
 
 class DnsServer:
-    """Answers over UDP; a context manager. A name that it does not know is NXDOMAIN."""
+    """A DNS server that answers over UDP; a context manager. It answers NXDOMAIN to an unknown name."""
 
     def __init__(self, records: dict[tuple[str, str], list[str]] | None = None) -> None:
-        #: (name, type) → records as in a zone file. May be changed while it runs.
+        #: Records by (name, type), as in a zone file. May be changed while it runs.
         self.records = records or {}
-        #: (name, type) of every question, in order.
+        #: The (name, type) of every query, in order.
         self.asked: list[tuple[str, str]] = []
-        #: Whether it keeps silent.
+        #: Whether the server does not answer.
         self.silent = False
         self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sock.bind(("127.0.0.1", 0))
@@ -45,7 +45,7 @@ class DnsServer:
         self._sock.close()
 
     def resolver(self) -> dns.resolver.Resolver:
-        """One that asks only this server."""
+        """Returns a resolver that asks only this server."""
         resolver = dns.resolver.Resolver(configure=False)
         resolver.nameservers = ["127.0.0.1"]
         resolver.port = self.port

@@ -1,7 +1,7 @@
-"""A Dovecot of our own: rootless, on free ports, with its mail in a temporary folder.
+"""Runs a Dovecot of our own: rootless, on free ports, with its mail in a temporary folder.
 
-The mail server most installations use, so the one whose word counts. It runs as the user who runs the tests, or as
-`nobody` when that is root (Dovecot keeps no mail as root). Nothing waits: a wrong password is refused at once.
+Most installations use it, so the tests rely on it most. It runs as the user who runs the tests, or as `nobody` when
+that is root (Dovecot keeps no mail as root). It does not delay: a wrong password is refused at once.
 """
 
 from __future__ import annotations
@@ -41,17 +41,17 @@ from tests.servers.process import (
 _START_ATTEMPTS = 4
 _NOBODY = "nobody"
 _ROOMS = ("mail", "run", "state", "users")
-#: Unix sockets stand below the folder; their paths have 107 bytes.
+#: Longest path of the server's folder: paths of Unix sockets below it have at most 107 bytes.
 _LONGEST_HOME = 60
 
 
 def available() -> bool:
-    """Whether Dovecot is installed."""
+    """Tells whether Dovecot is installed."""
     return shutil.which("dovecot", path=SEARCH_PATH) is not None
 
 
 class Dovecot:
-    """One server; a context manager. Accounts are added while it runs."""
+    """A Dovecot server; a context manager. Accounts are added while it runs."""
 
     host = "127.0.0.1"
 
@@ -73,7 +73,7 @@ class Dovecot:
         pop3: bool = False,
         extra: str = "",
     ) -> None:
-        """`pop3`: pop3d too, on `pop3_port` and `pop3s_port`."""
+        """Sets up the server; with `pop3` it also serves POP3, on `pop3_port` and `pop3s_port`."""
         self._settings = Settings(
             separator=separator,
             prefix=prefix,
@@ -107,13 +107,13 @@ class Dovecot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kill()  # stopping in order takes a second, and nobody reads what it would write
+        self.kill()  # an orderly stop takes a second and writes nothing that a test reads
         shutil.rmtree(self.home, ignore_errors=True)
 
     # -- life
 
     def start(self) -> None:
-        """Start and return when it greets. The ports of an earlier start are kept."""
+        """Starts the server and returns when it greets. A restart keeps the ports."""
         for attempt in range(_START_ATTEMPTS):
             fresh = self.port == 0
             if fresh:
@@ -125,24 +125,24 @@ class Dovecot:
             except ServerDied:
                 if not fresh or attempt == _START_ATTEMPTS - 1:
                     raise
-                self.port = 0  # somebody was faster: other ports
+                self.port = 0  # another process took a port: try other ports
 
     def stop(self) -> None:
-        """Stop as an administrator would."""
+        """Stops the server as an administrator would."""
         if self._process is not None:
             end(self._process)
             self._process = None
 
     def kill(self) -> None:
-        """End every process of it at once, as a crash would."""
+        """Ends all its processes at once, as a crash would."""
         if self._process is not None:
             kill(self._process)
             self._process = None
-            # The kernel ends the others when it gets to it, and they listen too.
+            # Its child processes listen too, until the kernel ends them.
             await_ready(lambda: refuses(self.port), what="the end")
 
     def restart(self) -> None:
-        """Stop, if it runs, and start again on the same ports with the same mail."""
+        """Stops the server if it runs, and starts it again on the same ports with the same mail."""
         self.stop()
         self.start()
 
@@ -196,7 +196,10 @@ class Dovecot:
     # -- accounts
 
     def add_user(self, login: str, password: str) -> None:
-        """Create the account, or give it another password. Any characters, but no line breaks or colon in the login."""
+        """Creates the account, or changes its password.
+
+        All characters are allowed, except line breaks, and a colon in the login.
+        """
         if set(login) & set("\r\n:\0") or not login:
             raise ValueError("a login of Dovecot's passwd-file has no colon and no line break")
         known = login in self._accounts
@@ -204,7 +207,7 @@ class Dovecot:
         self._accounts[login] = (password, folder)
         self._write_user(login)
         if known and self._process is not None:
-            # Dovecot looks at a file it knows once in each second of the clock.
+            # Dovecot checks a known file for changes once in each second of the clock.
             second = int(time.time())
             await_ready(lambda: int(time.time()) > second, what="the next second")
 
@@ -214,12 +217,15 @@ class Dovecot:
         line = f"{login}:{{PLAIN.b64}}{secret}:{self._owner.pw_uid}:{self._owner.pw_gid}::{folder}::\n"
         name = hashlib.md5(login.encode(), usedforsecurity=False).hexdigest()
         path = self._write(f"users/{name}", line.encode())
-        # Read anew when size or time differ: never the same time twice.
+        # Dovecot reads the file again when its size or time differ, so each time is used once.
         stamp = 1_000_000_000 + next(self._markers)
         os.utime(path, (stamp, stamp))
 
     def mail_folder(self, login: str, folder: str = "INBOX") -> Path:
-        """Where a folder of a maildir account stands on disk. `folder` is spelled as on disk (modified UTF-7)."""
+        """Returns the folder's place on disk, for a maildir account.
+
+        `folder` is spelled as on disk (modified UTF-7).
+        """
         home = self._accounts[login][1]
         inner = folder.removeprefix(self._settings.prefix)
         if self._settings.layout == "fs":
@@ -228,8 +234,10 @@ class Dovecot:
         return root if folder.upper() == "INBOX" else root / ("." + inner.replace(self._settings.separator, "."))
 
     def wipe_uidlist(self, login: str, folder: str = "INBOX", *, uidvalidity: int = 0) -> None:
-        """Lose UIDs and indexes, so that the folder has this UIDVALIDITY when it is next opened; another one where it is 0.
-        Maildir only."""
+        """Removes UIDs and indexes, so that the folder has this UIDVALIDITY when it is next opened; a new one for 0.
+
+        Works with maildir only.
+        """
         if self._settings.mail_format != "maildir":
             raise ValueError("only a maildir has a uidlist")
         place, root = self.mail_folder(login, folder), self._accounts[login][1] / "Maildir"
@@ -239,35 +247,36 @@ class Dovecot:
             raise ValueError(f"{uidlist} is not of version 3")
         for path in [*place.glob("dovecot.index*"), *root.glob("dovecot.list.index*")]:
             path.unlink()
-        # Without the file Dovecot takes the current second, which may be the old value again.
+        # Without the file Dovecot takes the current second as UIDVALIDITY, which may be the old value again.
         uidlist.write_text(f"3 V{uidvalidity or int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
 
     def configure(self, *, extra: str) -> None:
-        """Other settings beside those of `Settings`, for sessions opened from now on."""
+        """Changes the settings beside those of `Settings`, for sessions opened from now on."""
         self._settings = replace(self._settings, extra=extra)
         self._write_configuration()
         self.restart()
 
     def set_quota(self, quota_bytes: int) -> None:
-        """Another quota, for sessions opened from now on. The server must have been made with one."""
+        """Changes the quota, for sessions opened from now on. The server must have been made with one."""
         if self._settings.quota_bytes is None:
             raise ValueError("made without a quota")
         self._settings = self._settings.with_quota(quota_bytes)
         self._write_configuration()
         self.restart()
 
-    # -- what happened
+    # -- counts of sign-ins
 
     def login_attempts(self, login: str | None = None) -> int:
-        """How many times a sign-in was refused (of one login, or of all) since the folder was made."""
+        """Returns how often a sign-in was refused (of one login, or of all) since the folder was made."""
         return self._auth_outcomes("FAIL", login)
 
     def logins(self, login: str | None = None) -> int:
-        """How many times a sign-in was accepted."""
+        """Returns how often a sign-in was accepted."""
         return self._auth_outcomes("OK", login)
 
     def _auth_outcomes(self, outcome: str, login: str | None) -> int:
-        # The log comes through a pipe: a refused sign-in of our own, once seen there, proves that all before is there.
+        # The log comes through a pipe. Once a refused sign-in of our own is seen there, everything before it is there
+        # too.
         marker = f"log-marker-{os.getpid()}-{next(self._markers)}"
         with socket.create_connection((self.host, self.port), timeout=10) as sock, sock.makefile("rb") as answers:
             sock.sendall(f"a LOGIN {marker} x\r\nb LOGOUT\r\n".encode())
@@ -282,22 +291,25 @@ class Dovecot:
 
     @property
     def master_pid(self) -> int:
-        """The process to stop or freeze."""
+        """The id of the main process."""
         if self._process is None:
             raise ServerDied("not running")
         return self._process.pid
 
     def freeze(self) -> None:
-        """Let every process of it hang, as a machine without CPU would; `thaw` lets them go on."""
+        """Stops all its processes, as on a machine without CPU time; `thaw` continues them."""
         os.killpg(self.master_pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """End a `freeze`."""
+        """Ends a `freeze`."""
         os.killpg(self.master_pid, signal.SIGCONT)
 
 
 def _home(root: Path | None, uid: int) -> Path:
-    """A new folder below `root`, or in the temporary folder where `root` is too deep or closed to the server's user."""
+    """Makes a new folder below `root`.
+
+    It is in the temporary folder instead where `root` is too deep or closed to the server's user.
+    """
     fits = root is not None and len(str(root)) < _LONGEST_HOME and _open_to(root, uid)
     home = Path(tempfile.mkdtemp(prefix="dovecot-", dir=root if fits else None))
     home.chmod(0o755)

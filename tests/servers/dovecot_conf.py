@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a test may choose."""
+    """The settings that a test may choose."""
 
     separator: str
     prefix: str
@@ -25,7 +25,7 @@ class Settings:
     extra: str
 
     def with_quota(self, quota_bytes: int) -> Settings:
-        """The same with another quota."""
+        """Returns the settings with another quota."""
         return replace(self, quota_bytes=quota_bytes)
 
 
@@ -39,7 +39,7 @@ def render(
     pop3_port: int = 0,
     pop3s_port: int = 0,
 ) -> str:
-    """The text of dovecot.conf. `user` owns every process and all mail."""
+    """Returns the text of dovecot.conf. `user` owns every process and all mail."""
     group_name = grp.getgrgid(group).gr_name
     return f"""
 base_dir = {home}/run
@@ -130,7 +130,7 @@ def _location(settings: Settings) -> str:
         return "sdbox:~/sdbox"
     if settings.mail_format == "mbox":
         return "mbox:~/mail:INBOX=~/inbox"
-    # With names as directories INBOX needs a place of its own.
+    # With folder names as directories INBOX needs a place of its own.
     return "maildir:~/Maildir" + (":LAYOUT=fs:INBOX=~/Inbox" if settings.layout == "fs" else "")
 
 

@@ -1,9 +1,11 @@
-"""How the scripted server misbehaves: a table of faults, each for the commands it matches, each a limited number of times.
+"""The faults of the scripted server: a table, each row for the commands it matches, and for a limited number of times.
 
-server.faults.add(lost_ok(b"^APPEND"))          # the second half of an APPEND never happens for the client
-hang = server.faults.add(stall(b"^UID FETCH", skip=3))
-...
-hang.release()
+Example:
+
+    server.faults.add(lost_ok(b"^APPEND"))          # the second half of an APPEND never happens for the client
+    hang = server.faults.add(stall(b"^UID FETCH", skip=3))
+    ...
+    hang.release()
 """
 
 from __future__ import annotations
@@ -19,88 +21,89 @@ from tests.servers.imap_syntax import Command
 
 
 class Action(enum.Enum):
-    """What happens instead of the usual, or around it."""
+    """An action of the server instead of carrying out a command, or around it."""
 
-    #: Close (FIN) or reset (RST) before the command is carried out.
+    #: Closes (FIN) or resets (RST) before the command is carried out.
     CLOSE = enum.auto()
     RESET = enum.auto()
-    #: Carry it out, answer nothing, close or reset: the lost OK.
+    #: Carries the command out, sends no answer, closes or resets: the lost OK.
     LOSE_AND_CLOSE = enum.auto()
     LOSE_AND_RESET = enum.auto()
-    #: Wait until released, then go on as usual.
+    #: Waits until released, then goes on as usual.
     STALL = enum.auto()
-    #: Carry it out, then hold the answer back until released.
+    #: Carries the command out, then holds the answer back until released.
     STALL_ANSWER = enum.auto()
-    #: Reset the client now; carry the command out when released.
+    #: Resets the client now, and carries the command out when released.
     LATE = enum.auto()
-    #: Answer this instead of carrying it out.
+    #: Answers with this text instead of carrying the command out.
     REPLY = enum.auto()
-    #: The same as soon as the first line is read: a literal that follows is read as commands.
+    #: Answers as soon as the first line is read: a literal that follows is read as commands.
     REPLY_TO_LINE = enum.auto()
-    #: Carry it out, but give this as the tagged line.
+    #: Carries the command out, but sends this as the tagged line.
     RETAG = enum.auto()
-    #: Send this, then go on as usual.
+    #: Sends this, then goes on as usual.
     PREFACE = enum.auto()
-    #: Send so many bytes of the answer, then close.
+    #: Sends some bytes of the answer, then closes.
     CUT = enum.auto()
-    #: Carry it out, and send the answer as another server would spell it.
+    #: Carries the command out, and sends the answer as another server would spell it.
     REWRITE = enum.auto()
-    #: Send the answer one byte at a time, with pauses.
+    #: Sends the answer one byte at a time, with pauses.
     DRIP = enum.auto()
 
 
 @dataclass
 class Fault:
-    """One line of the table."""
+    """A row of the table."""
 
-    #: A regular expression over the command without its tag and literals, a command's number, or a decision.
+    #: A regular expression over the command without its tag and literals, a command's number, or a function that
+    #: decides.
     when: bytes | int | Callable[[Command], bool]
     action: Action
     text: bytes | Callable[[Command], bytes] = b""
-    #: How many commands it strikes; None: all.
+    #: Number of commands that the fault strikes; None for all.
     times: int | None = 1
-    #: How many matching commands it lets pass first.
+    #: Number of matching commands that pass first.
     skip: int = 0
-    #: Only this connection (the first is 1).
+    #: Number of the connection that the fault is limited to (the first is 1).
     connection: int | None = None
     cut_at: int = 0
-    #: The whole answer, tagged line included, to what is sent in its place.
+    #: Turns the whole answer, with its tagged line, into the one that is sent.
     spell: Callable[[bytes], bytes] = bytes
     pause_seconds: float = 0.05
-    #: The commands that it struck.
+    #: Commands that the fault struck.
     struck: list[Command] = field(default_factory=list)
     _reached: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
     _done: threading.Event = field(default_factory=threading.Event)
 
     def release(self) -> None:
-        """End the waiting of STALL, STALL_ANSWER and LATE."""
+        """Ends the waiting of STALL, STALL_ANSWER and LATE."""
         self._released.set()
 
     def await_reached(self, seconds: float = 60.0) -> None:
-        """Return when it first struck."""
+        """Returns when the fault has struck for the first time."""
         if not self._reached.wait(seconds):
             raise TimeoutError(f"{self.action} was not reached")
 
     def await_done(self, seconds: float = 60.0) -> None:
-        """Return when what LATE or a lost OK holds back has been carried out."""
+        """Returns when a command whose answer LATE or a lost OK holds back has been carried out."""
         if not self._done.wait(seconds):
             raise TimeoutError(f"{self.action} was not carried out")
 
     def wait(self) -> None:
-        """The server's side of `release`."""
+        """Waits for `release`, on the server's side."""
         self._released.wait()
 
     def done(self) -> None:
-        """The server's side of `await_done`."""
+        """Ends `await_done`, on the server's side."""
         self._done.set()
 
     def words(self, command: Command) -> bytes:
-        """The text for this command."""
+        """Returns the text for this command."""
         return self.text(command) if callable(self.text) else self.text
 
     def matches(self, command: Command) -> bool:
-        """Whether it is about this command at all."""
+        """Tells whether the fault applies to this command."""
         if self.connection not in (None, command.connection):
             return False
         if callable(self.when):
@@ -118,20 +121,20 @@ class FaultTable:
         self._lock = threading.Lock()
 
     def add(self, fault: Fault) -> Fault:
-        """Enter it, and give it back."""
+        """Adds the fault and returns it."""
         with self._lock:
             self._faults.append(fault)
         return fault
 
     def clear(self) -> None:
-        """Behave from now on; what waits goes on."""
+        """Removes all faults; commands that wait go on."""
         with self._lock:
             for fault in self._faults:
                 fault.release()
             self._faults.clear()
 
     def strike(self, command: Command, *, line_only: bool) -> Fault | None:
-        """The fault for this command, counted."""
+        """Returns the fault for this command, and counts it."""
         with self._lock:
             for fault in self._faults:
                 if (fault.action is Action.REPLY_TO_LINE) != line_only or not fault.matches(command):
@@ -154,60 +157,60 @@ Text = bytes | Callable[[Command], bytes]
 
 
 def close(when: When, **more: Any) -> Fault:
-    """The server closes instead of carrying out the command."""
+    """Makes the server close instead of carrying out the command."""
     return Fault(when, Action.CLOSE, **more)
 
 
 def reset(when: When, **more: Any) -> Fault:
-    """The server resets the connection instead of carrying out the command."""
+    """Makes the server reset the connection instead of carrying out the command."""
     return Fault(when, Action.RESET, **more)
 
 
 def lost_ok(when: When, *, rst: bool = True, **more: Any) -> Fault:
-    """The command is carried out, the answer lost with the connection."""
+    """Carries the command out and loses the answer with the connection."""
     return Fault(when, Action.LOSE_AND_RESET if rst else Action.LOSE_AND_CLOSE, **more)
 
 
 def stall(when: When, *, answer: bool = False, **more: Any) -> Fault:
-    """Nothing happens (`answer`: nothing is answered) until `release`."""
+    """Does nothing (with `answer`: sends no answer) until `release`."""
     return Fault(when, Action.STALL_ANSWER if answer else Action.STALL, **more)
 
 
 def late(when: When, **more: Any) -> Fault:
-    """The client is reset; the command is carried out at `release`."""
+    """Resets the client, and carries the command out at `release`."""
     return Fault(when, Action.LATE, **more)
 
 
 def reply(when: When, text: Text, **more: Any) -> Fault:
-    """Answered, not carried out: `b"NO [UNAVAILABLE] later"`. With `* BYE …` the server closes after it."""
+    """Answers without carrying the command out: `b"NO [UNAVAILABLE] later"`. After `* BYE …` the server closes."""
     return Fault(when, Action.REPLY, text, **more)
 
 
 def reply_to_line(when: When, text: Text, **more: Any) -> Fault:
-    """Answered before a literal is read: instead of `+`, or with the literal of LITERAL+ then read as commands."""
+    """Answers before a literal is read: instead of `+`, or with the literal of LITERAL+ then read as commands."""
     return Fault(when, Action.REPLY_TO_LINE, text, **more)
 
 
 def retag(when: When, text: Text, **more: Any) -> Fault:
-    """Carried out, with this as its tagged line: `b"OK [THROTTLED] Success"`."""
+    """Carries the command out, with this as its tagged line: `b"OK [THROTTLED] Success"`."""
     return Fault(when, Action.RETAG, text, **more)
 
 
 def preface(when: When, text: Text, **more: Any) -> Fault:
-    """Whole lines (with CRLF) sent before the answer."""
+    """Sends whole lines (with CRLF) before the answer."""
     return Fault(when, Action.PREFACE, text, **more)
 
 
 def cut(when: When, at: int, **more: Any) -> Fault:
-    """Carried out; of the answer come so many bytes, then the end."""
+    """Carries the command out, sends `at` bytes of the answer and closes."""
     return Fault(when, Action.CUT, cut_at=at, **more)
 
 
 def rewrite(when: When, spell: Callable[[bytes], bytes], **more: Any) -> Fault:
-    """Carried out, every time; `spell` makes of the answer what is sent: the same in another spelling, or less."""
+    """Carries every such command out; `spell` turns the answer into one with another spelling, or with less in it."""
     return Fault(when, Action.REWRITE, spell=spell, **{"times": None, **more})
 
 
 def drip(when: When, pause_seconds: float = 0.05, **more: Any) -> Fault:
-    """Carried out; the answer comes byte by byte."""
+    """Carries the command out and sends the answer byte by byte."""
     return Fault(when, Action.DRIP, pause_seconds=pause_seconds, **more)

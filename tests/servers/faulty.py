@@ -1,13 +1,13 @@
-"""A scripted IMAP server, source and destination alike: an honest one until it is told not to be.
+r"""A scripted IMAP server for both sides: it behaves well until a test tells it otherwise.
 
     with FaultyServer() as server:
         account = server.add_account("anna", "secret")
-        account.folder("INBOX").add(b"Subject: x\\r\\n\\r\\n", [b"\\\\Seen"], quirks=frozenset({Quirk.BODY_NIL}))
+        account.folder("INBOX").add(b"Subject: x\r\n\r\n", [b"\\Seen"], quirks=frozenset({Quirk.BODY_NIL}))
         server.behaviour.capabilities.discard("MULTIAPPEND")
         server.faults.add(lost_ok(b"^APPEND"))
 
-What goes wrong by itself is said by the messages (`Quirk`) and the `AppendPolicy`; what goes wrong with a command, by
-`faults`. All commands are kept in `commands`.
+Messages (`Quirk`) and the `AppendPolicy` define faults of stored mail; `faults` defines faults of commands. All
+commands are kept in `commands`.
 """
 
 from __future__ import annotations
@@ -43,16 +43,16 @@ __all__ = [
 
 
 class FaultyServer:
-    """Listens on a free port of loopback; a context manager."""
+    """A server that listens on a free port of loopback; a context manager."""
 
     host = "127.0.0.1"
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, greeting: bytes | None = None) -> None:
         self.behaviour = Behaviour()
         self.faults = FaultTable()
-        #: Sent to whoever connects; None: an OK with the capabilities. Without CRLF at the end it is sent as it is.
+        #: Greeting of each connection; None for an OK with the capabilities. A greeting without CRLF is sent as it is.
         self.greeting = greeting
-        #: Everything received, in order of arrival.
+        #: Commands received, in order of arrival.
         self.commands: list[Command] = []
         self._connections: list[Connection] = []
         self._socks: list[socket.socket] = []
@@ -79,24 +79,24 @@ class FaultyServer:
         for thread in self._threads:
             thread.join(5)
 
-    # -- what it holds
+    # -- content
 
     def add_account(
         self, login: str = "user", password: str = "secret", *, separator: bytes = b"/", prefix: bytes = b""
     ) -> Account:
-        """An account with an empty INBOX."""
+        """Adds an account with an empty INBOX."""
         account = Account(login, password, separator, prefix)
         self.behaviour.accounts[login] = account
         return account
 
     def renumber(self, folder: Folder, *, bye: bool = True) -> None:
-        """Change UIDVALIDITY and all UIDs; `bye`: whoever is connected is thrown out, as Dovecot does."""
+        """Changes UIDVALIDITY and all UIDs. With `bye` the server disconnects all clients, as Dovecot does."""
         folder.renumber()
         if bye:
             self.disconnect_all(b"* BYE Mailbox was deleted under us\r\n")
 
     def disconnect_all(self, last_words: bytes = b"", *, rst: bool = False) -> None:
-        """End every connection."""
+        """Ends every connection."""
         with self._lock:
             socks, self._socks = self._socks, []
         for sock in socks:
@@ -107,19 +107,19 @@ class FaultyServer:
                 pass
             shut(sock, rst=rst)
 
-    # -- what happened
+    # -- counts of what clients did
 
     @property
     def lines(self) -> list[bytes]:
-        """Every command line without its tag, in order."""
+        """The lines of all commands without their tags, in order."""
         return [command.text for command in list(self.commands)]
 
     def matching(self, pattern: bytes) -> list[Command]:
-        """The commands whose line (without tag) the pattern is found in."""
+        """Returns the commands whose line (without tag) matches the pattern."""
         return [command for command in list(self.commands) if re.search(pattern, command.text, re.IGNORECASE)]
 
     def logins(self, login: str | None = None, *, accepted: bool | None = None) -> int:
-        """How many times somebody tried to sign in (as `login`, with this result)."""
+        """Returns how often clients tried to sign in (as `login`, with this result)."""
         return sum(
             1
             for attempt in list(self.behaviour.attempts)
@@ -127,23 +127,26 @@ class FaultyServer:
         )
 
     def until(self, check: Callable[[], object], seconds: float = 20.0) -> bool:
-        """Whether `check` comes true by what is received: a client that is gone may have sent what is not read yet."""
+        """Waits until `check` holds and tells whether it does.
+
+        Commands of a client that has gone may still be unread.
+        """
         with self._recorded:
             return bool(self._recorded.wait_for(check, seconds))
 
     @property
     def connections(self) -> int:
-        """How many connections there were."""
+        """The number of connections so far."""
         return len(self._connections)
 
     @property
     def hasty(self) -> int:
-        """How many times a client did not wait for the `+` that it had to wait for."""
+        """The number of times that a client did not wait for the `+` that it had to wait for."""
         return sum(connection.hasty for connection in self._connections)
 
     @property
     def early(self) -> int:
-        """How many commands came before the one ahead of them was answered, while `one_at_a_time` forbade it."""
+        """The number of commands that came before the answer to the one ahead, while `one_at_a_time` forbade it."""
         return sum(connection.early for connection in self._connections)
 
     # -- serving

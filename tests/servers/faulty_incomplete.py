@@ -1,7 +1,7 @@
-"""Sources that hold mail back, each in its own way: what the scripted server is told, and what is to come of it.
+"""Sources that hold mail back, each in its own way: how the scripted server is set up, and the expected result.
 
-Each double is a function of a server whose INBOX holds `MESSAGES` messages, UIDs 1 to `MESSAGES`. It changes what the server
-answers, never what it holds.
+Each double is a function of a server whose INBOX holds `MESSAGES` messages, UIDs 1 to `MESSAGES`. It changes the
+server's answers, never its content.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tests.servers.faulty import Fault, FaultyServer
 from tests.servers.imap_model import Folder, Quirk
 from tests.servers.imap_syntax import compress
 
-#: Messages in INBOX.
+#: Number of messages in INBOX.
 MESSAGES = 12
-#: How many a server tells of that tells of some only.
+#: Number of messages that a server with a limit shows.
 SOME = 5
-#: What is held back for good.
+#: UIDs of messages that are held back for good.
 HIDDEN = {4, 5, 6, 7, 8}
 
 _FETCH = re.compile(rb"^\* \d+ FETCH ", re.MULTILINE)
@@ -30,18 +30,18 @@ _ESEARCHED = re.compile(rb"^(\* ESEARCH.*?)(?: ALL ([\d:,]+))?\r\n", re.MULTILIN
 
 @dataclass(frozen=True, kw_only=True)
 class Double:
-    """One way to hold mail back."""
+    """A way to hold mail back."""
 
-    #: What it does, in words.
+    #: Description of the double.
     what: str
-    #: Tells the server so.
+    #: Sets the server up.
     spoil: Callable[[FaultyServer, Folder], object]
-    #: Messages that never come, whatever is asked; they must be told. None: all come.
+    #: Number of messages that never come, whatever the client asks; they must be reported. 0 if all come.
     kept: int = 0
 
 
 def fetched(answer: bytes) -> tuple[list[bytes], bytes]:
-    """The FETCH answers of a whole answer, and what follows them."""
+    """Returns the FETCH answers of a whole answer, and what follows them."""
     starts = [found.start() for found in _FETCH.finditer(answer)]
     tagged = answer.rindex(b"\r\n", 0, -2) + 2 if answer.count(b"\r\n") > 1 else 0
     ends = [*starts[1:], tagged][: len(starts)]
@@ -49,23 +49,23 @@ def fetched(answer: bytes) -> tuple[list[bytes], bytes]:
 
 
 def uid(one: bytes) -> int:
-    """Of a FETCH answer."""
+    """Returns the UID of a FETCH answer; 0 without one."""
     found = _UID.search(one)
     return int(found[1]) if found else 0
 
 
 def rewrite(server: FaultyServer, when: bytes, spell: Callable[[bytes], bytes]) -> Fault:
-    """From now on."""
+    """Rewrites the answers of matching commands from now on."""
     return server.faults.add(Fault(when=when, action=Action.REWRITE, times=None, spell=spell))
 
 
 def fetching(server: FaultyServer, choose: Callable[[list[bytes], bytes], bytes], when: bytes = b"^UID FETCH") -> Fault:
-    """FETCH answers as `choose` makes them of all that would be sent and the tagged line."""
+    """Rewrites FETCH answers: `choose` gets all that would be sent and the tagged line."""
     return rewrite(server, when, lambda answer: choose(*fetched(answer)))
 
 
 def searching(server: FaultyServer, choose: Callable[[list[int]], list[int]], code: bytes = b"") -> Fault:
-    """SEARCH answers with the UIDs that `choose` leaves, and `code` in the OK where it leaves any out."""
+    """Rewrites SEARCH answers to the UIDs that `choose` leaves, with `code` in the OK where it leaves any out."""
 
     def spell(answer: bytes) -> bytes:
         cut = False
@@ -116,7 +116,7 @@ def _ends_early(word: bytes) -> Callable[[FaultyServer, Folder], object]:
 
 
 def limited(server: FaultyServer, inbox: Folder, *, word: bytes, announced: bool) -> None:
-    """RFC 9738: the newest so many, and the lowest of them in the response code."""
+    """Limits answers as in RFC 9738: the newest messages only, and the lowest of them in the response code."""
     code = b"[MESSAGELIMIT %d %d] "
 
     def choose(them: list[bytes], end: bytes) -> bytes:
@@ -153,7 +153,7 @@ def _exists(number: int) -> Callable[[FaultyServer, Folder], object]:
 
 
 def _grows_late(server: FaultyServer, inbox: Folder) -> None:
-    """Nothing is there when it is opened; what is there is told with the second EXAMINE."""
+    """Reports no messages when the folder is opened, and the real number with the second EXAMINE."""
     server.faults.add(
         Fault(
             when=b"^EXAMINE", action=Action.REWRITE, times=1,
@@ -169,7 +169,7 @@ def _states_more(server: FaultyServer, inbox: Folder) -> None:
 
 
 def _never_twice_the_same(them: list[bytes], end: bytes) -> bytes:
-    """Every answer under the sequence number 1."""
+    """Sends every FETCH answer with the sequence number 1."""
     return b"".join(re.sub(rb"^\* \d+ ", b"* 1 ", one) for one in them) + end
 
 
@@ -181,7 +181,7 @@ def _bodiless(server: FaultyServer, inbox: Folder) -> None:
 
 
 def _silent_bodies(server: FaultyServer, inbox: Folder) -> None:
-    """FETCH of a body says OK and brings nothing; lists and headers show the message."""
+    """Answers OK to a FETCH of a body and sends nothing; lists and headers show the message."""
     fetching(
         server,
         lambda them, end: b"".join(one for one in them if uid(one) not in HIDDEN or b"BODY[] {" not in one) + end,

@@ -1,4 +1,4 @@
-"""What the tests of the scripted server say to it."""
+"""Helpers of the scripted server's tests: commands and their answers."""
 
 from __future__ import annotations
 

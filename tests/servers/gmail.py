@@ -1,9 +1,9 @@
-"""A small Gmail for the scripted server: one message, shown by every folder whose label it has (X-GM-EXT-1).
+r"""A small Gmail for the scripted server: every folder whose label a message has shows it (X-GM-EXT-1).
 
-As Google's "IMAP extensions" and what the real one answers: All Mail shows everything but Spam and Trash; each folder has
-UIDs of its own; X-GM-MSGID is the same everywhere; X-GM-LABELS leaves out the label of the open folder, system labels
-are ``\\\\Inbox`` and the like, others are named as their folders are. A label may be hidden from IMAP, and a folder may
-show only its newest messages.
+It follows Google's "IMAP extensions" and the answers of the real server. All Mail shows everything but Spam and Trash.
+Each folder has UIDs of its own; X-GM-MSGID is the same everywhere. X-GM-LABELS leaves out the label of the open folder;
+system labels are ``\\Inbox`` and the like, others are named as their folders are. A label may be hidden from IMAP, and
+a folder may show only its newest messages.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ CAPABILITIES = (
     "LIST-EXTENDED LIST-STATUS LITERAL- SPECIAL-USE SASL-IR AUTH=PLAIN"
 )
 ALL_MAIL, SPAM, TRASH = b"[Gmail]/All Mail", b"[Gmail]/Spam", b"[Gmail]/Trash"
-#: Folder → its label, and its special use.
+#: Label and special use of each folder.
 SYSTEM = {
     b"INBOX": (b"\\Inbox", b""),
     ALL_MAIL: (b"", b"\\All"),
@@ -35,7 +35,7 @@ SYSTEM = {
 
 
 class Gmail:
-    """One account of it."""
+    """An account of Gmail."""
 
     def __init__(self, server: FaultyServer, login: str, password: str) -> None:
         server.behaviour.capabilities = set(CAPABILITIES.split())
@@ -47,12 +47,12 @@ class Gmail:
         self.account.folder(b"[Gmail]", attributes=(b"\\HasChildren", b"\\Noselect"))
 
     def label(self, name: bytes) -> None:
-        """A label of the person's own."""
+        """Adds a label of the user's own."""
         self._folders[name] = name
         self.account.folder(name, attributes=(b"\\HasNoChildren",))
 
     def add(self, body: bytes, *labels: bytes, flags: tuple[bytes, ...] = (), date: bytes = USUAL_DATE) -> None:
-        """A message with these labels, which are made when they are not there."""
+        """Adds a message with these labels, which are made if they do not exist."""
         for label in labels:
             if label not in self._folders:
                 self.label(label)
@@ -71,18 +71,18 @@ class Gmail:
             )  # fmt: skip
 
     def hide(self, label: bytes) -> None:
-        """ "Show in IMAP" off: there is no such folder, and the messages keep the label."""
+        """Turns "Show in IMAP" off for a label: its folder disappears, and the messages keep the label."""
         self.account.folders.pop(self._folders.get(label, label))
 
     def cut_short(self, label: bytes, most: int) -> None:
-        """The folder shows its newest messages only."""
+        """Makes the folder show its newest messages only."""
         folder = self.account.folder(self._folders[label])
         for uid in list(folder.uids)[:-most]:
             folder.remove(uid)
 
 
 def fetched(server: FaultyServer) -> Counter[bytes]:
-    """How often each body was asked for."""
+    """Counts how often each body was fetched."""
     found: Counter[bytes] = Counter()
     folders: dict[int, bytes] = {}
     account = next(iter(server.behaviour.accounts.values()))

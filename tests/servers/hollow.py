@@ -1,8 +1,10 @@
 """Extensions that the scripted server announces and refuses when they are used, each in its own way.
 
-server.behaviour.hollow["CONDSTORE"] = b"BAD Unrecognised option condstore on Examine"
-server.behaviour.hollow["MULTIAPPEND"] = CLOSE
-server.behaviour.one_at_a_time = DROP        # no extension: several commands in one flight
+Example:
+
+    server.behaviour.hollow["CONDSTORE"] = b"BAD Unrecognised option condstore on Examine"
+    server.behaviour.hollow["MULTIAPPEND"] = CLOSE
+    server.behaviour.one_at_a_time = DROP        # no extension: several commands in one flight
 """
 
 from __future__ import annotations
@@ -11,15 +13,15 @@ import re
 
 from tests.servers.imap_syntax import Command
 
-#: In place of an answer: the connection is closed.
+#: Stands for an answer: the connection is closed.
 CLOSE = b"* BYE"
-#: Of commands that came too early: they are thrown away.
+#: Stands for an answer to commands that came too early: the server drops them.
 DROP = b"(thrown away)"
 
-#: A literal that does not wait, which LIST takes and APPEND, once it has read it, refuses.
+#: LITERAL+ that works for LIST, but that APPEND refuses after it has read the literal.
 AFTER_ALL = "LITERAL+ of APPEND"
 
-#: Extension → how a command is known that uses it. Literals are refused line by line: see `Connection`.
+#: Pattern of commands that use an extension. Literals are refused line by line: see `Connection`.
 _USES = {
     "SASL-IR": rb"^AUTHENTICATE \S+ \S",
     "ID": rb"^ID\b",
@@ -41,7 +43,7 @@ _USES = {
 
 
 def uses(name: str, command: Command) -> bool:
-    """Whether the command uses this extension."""
+    """Tells whether the command uses this extension."""
     if name == AFTER_ALL:
         return command.name == b"APPEND" and bool(command.hurried)
     if name in ("LITERAL+", "LITERAL-"):
@@ -52,7 +54,7 @@ def uses(name: str, command: Command) -> bool:
 
 
 def refusal(hollow: dict[str, bytes], command: Command) -> bytes | None:
-    """The answer to a command that uses one of these; None for any other."""
+    """Returns the answer to a command that uses one of these extensions; None for any other command."""
     for name, answer in hollow.items():
         if (name in _USES or name == AFTER_ALL) and uses(name, command):
             return answer

@@ -1,4 +1,4 @@
-"""An HTTP server in this process for APIs that tests play: on a free port of the loopback, every request kept."""
+"""An HTTP server in this process for APIs that tests simulate: on a free port of loopback, with all requests kept."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """One request."""
+    """A request."""
 
     method: str
-    #: Decoded, without the query.
+    #: Decoded path without the query.
     path: str
     query: dict[str, str]
     headers: dict[str, str]
@@ -24,13 +24,13 @@ class Asked:
 
     @property
     def json(self) -> Any:
-        """The body; None without one."""
+        """The decoded JSON body; None without one."""
         return json.loads(self.body) if self.body else None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Said:
-    """One answer."""
+    """An answer."""
 
     status: int = 200
     body: Any = None
@@ -38,13 +38,13 @@ class Said:
 
 
 class HttpApi:
-    """A context manager. Subclasses say what `answer` is; a test may put answers before it into `instead`."""
+    """A context manager. Subclasses define `answer`; a test may put answers into `instead`, which come first."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        #: Given out first, one a request, and the request has no effect.
+        #: Answers that come first, one for each request; such a request has no effect.
         self.instead: list[Said] = []
-        #: Given after the request had its effect: the answer is lost.
+        #: Answers that come after the request had its effect: its real answer is lost.
         self.lost: list[Said] = []
         self._lock = threading.Lock()
         outer = self
@@ -73,14 +73,14 @@ class HttpApi:
             do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve
 
             def log_message(self, *args: Any) -> None:
-                """Nothing."""
+                """Logs nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     def answer(self, asked: Asked) -> Said:
-        """What the API would answer. One request at a time."""
+        """Returns the API's answer. It is called for one request at a time."""
         raise NotImplementedError
 
     def _take(self, asked: Asked) -> Said:
@@ -93,12 +93,12 @@ class HttpApi:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port that the server listens on."""
         return int(self._server.server_address[1])
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of the server."""
         return f"http://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:

@@ -9,12 +9,12 @@ from tests.servers.http_api import Asked, HttpApi, Said
 
 
 class HttpPages(HttpApi):
-    """A context manager."""
+    """A context manager for the server."""
 
     def __init__(self, certificate: Path | None = None) -> None:
-        """Over TLS when `certificate` names a file with certificate and key."""
+        """Sets up the server; it uses TLS when `certificate` names a file with certificate and key."""
         super().__init__()
-        #: Path → (status, headers, body). May be changed while it runs.
+        #: The (status, headers, body) of each path. May be changed while it runs.
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self._scheme = "http"
         if certificate:
@@ -33,5 +33,5 @@ class HttpPages(HttpApi):
 
     @property
     def paths(self) -> list[str]:
-        """Paths that were asked for, in order."""
+        """The requested paths, in order."""
         return [one.path for one in self.asked]

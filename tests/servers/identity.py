@@ -1,5 +1,7 @@
-"""An OpenID Connect provider as far as a relying party sees it: discovery, authorization code with PKCE, keys. Nobody is asked
-anything: whoever comes is the person that the test names. It can be told to lie."""
+"""An OpenID Connect provider as a relying party sees it: discovery, authorization code with PKCE, keys.
+
+It asks no questions: every visitor is the user that the test names. A test can make it lie.
+"""
 
 from __future__ import annotations
 
@@ -20,25 +22,25 @@ CLIENT, CLIENT_SECRET = "mailhaul-client", "s3cret-of-the-client"
 
 
 class IdentityProvider(HttpApi):
-    """A context manager."""
+    """A context manager for the provider."""
 
     def __init__(self) -> None:
         super().__init__()
         self.key = RSAKey.generate_key(2048, {"kid": "one"})
-        #: Signs instead, when a test says so.
+        #: Key that signs; a test may replace it.
         self.signs_with: Any = self.key
         self.alg = "RS256"
-        #: Who comes; `sub` and the rest.
+        #: Claims of the visitor: `sub` and the rest.
         self.person: dict[str, Any] = {"sub": "7", "email": "anna@corp.example", "email_verified": True}
-        #: Claims that are put over what is right.
+        #: Claims that override the right ones.
         self.lies: dict[str, Any] = {}
-        #: In the discovery document, over what is right.
+        #: Fields that override the right ones in the discovery document.
         self.metadata: dict[str, Any] = {}
         self._codes: dict[str, dict[str, str]] = {}
         self._numbers = itertools.count(1)
 
     def answer(self, asked: Asked) -> Said:
-        """As OpenID Connect Core 1.0 and RFC 7636 say."""
+        """Answers as OpenID Connect Core 1.0 and RFC 7636 demand."""
         match asked.path:
             case "/.well-known/openid-configuration":
                 return Said(body=self._discovered() | self.metadata)

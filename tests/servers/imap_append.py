@@ -1,4 +1,4 @@
-"""How the scripted server takes messages: APPEND and MULTIAPPEND, and what it refuses or alters on the way."""
+"""The scripted server's APPEND and MULTIAPPEND: parsing, storing, refusing and altering messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.servers.imap_syntax import Bad, Quoted, is_date, is_sendable_flag
 
 
 class No(Exception):
-    """The server refuses: text of the NO."""
+    """Raised when the server refuses; holds the text of the NO."""
 
     def __init__(self, text: bytes) -> None:
         super().__init__(text)
@@ -19,7 +19,7 @@ class No(Exception):
 
 @dataclass
 class Incoming:
-    """One message of an APPEND."""
+    """A message of an APPEND."""
 
     body: bytes
     flags: tuple[bytes, ...] = ()
@@ -28,31 +28,31 @@ class Incoming:
 
 @dataclass
 class AppendPolicy:
-    """What a destination does to messages; the defaults are those of a good one."""
+    """The destination's treatment of messages; the defaults are those of a good server."""
 
-    #: The text of a NO for a message that is not wanted: `b"[CANNOT] bad message"`; None lets it in.
+    #: Returns the text of a NO for a message that is refused (`b"[CANNOT] bad message"`), None for another one.
     refuse: Callable[[Incoming], bytes | None] | None = None
-    #: NO [CANNOT] for each keyword outside PERMANENTFLAGS; False: it is silently not kept.
+    #: Whether a keyword outside PERMANENTFLAGS gives NO [CANNOT]; otherwise it is silently dropped.
     refuse_keywords: bool = False
-    #: What is kept of a date.
+    #: Returns the date that is stored.
     alter_date: Callable[[bytes | None], bytes | None] | None = None
-    #: What is kept of a body.
+    #: Returns the body that is stored.
     alter_body: Callable[[bytes], bytes] | None = None
-    #: What is kept of flags.
+    #: Returns the flags that are stored.
     alter_flags: Callable[[tuple[bytes, ...]], tuple[bytes, ...]] | None = None
-    #: OK without storing, for messages it says yes to.
+    #: Tells whether a message gets an OK without being stored.
     drop: Callable[[Incoming], bool] | None = None
-    #: Says OK without APPENDUID or COPYUID, although UIDPLUS is announced.
+    #: Whether an OK comes without APPENDUID or COPYUID, although UIDPLUS is announced.
     without_appenduid: bool = False
-    #: COPY keeps dates, as RFC 9051 §6.4.7 says it should.
+    #: Whether COPY keeps dates, as RFC 9051 §6.4.7 says it should.
     copy_dates: bool = True
-    #: The text of a NO to every COPY.
+    #: Text of a NO to every COPY; b"" for none.
     refuse_copy: bytes = b""
-    #: APPENDUID names UIDs that are too high by so many.
+    #: Number by which the UIDs in APPENDUID are too high.
     wrong_appenduid: int = 0
-    #: Larger ones are refused with NO [TOOBIG], before a synchronising literal is sent.
+    #: Largest message; a larger one is refused with NO [TOOBIG], before a synchronising literal is sent.
     limit_bytes: int | None = None
-    #: All together, as bytes of the account; more is NO [OVERQUOTA].
+    #: Most bytes of the account; more is refused with NO [OVERQUOTA].
     quota_bytes: int | None = None
 
 
@@ -60,7 +60,10 @@ NOW = b"01-Jan-2026 00:00:00 +0000"
 
 
 def parse(tokens: list[object], *, multi: bool) -> tuple[bytes, list[Incoming]]:
-    """(folder, messages) of an APPEND's words; `Bad` when they are not one, or more than one without MULTIAPPEND."""
+    """Returns (folder, messages) of an APPEND's words.
+
+    Raises `Bad` when they are not one, or more than one without MULTIAPPEND.
+    """
     words = list(tokens)
     name = words.pop(0) if words else None
     if not isinstance(name, bytes):
@@ -93,7 +96,7 @@ def _one(words: list[object]) -> Incoming:
 
 
 def store(folder: Folder, messages: list[Incoming], policy: AppendPolicy, used_bytes: int) -> list[int]:
-    """Keep all of them or, with a `No`, none; the UIDs (0 for one that was dropped)."""
+    """Stores all messages, or raises `No` and stores none. Returns the UIDs (0 for a message that was dropped)."""
     for message in messages:
         if not message.body:
             raise No(b"Can't save a zero byte message")
@@ -125,7 +128,7 @@ def _add(folder: Folder, message: Incoming, policy: AppendPolicy) -> Message:
 
 
 def appenduid(folder: Folder, uids: list[int], policy: AppendPolicy) -> bytes:
-    """`[APPENDUID …] `, or nothing."""
+    """Returns `[APPENDUID …] `, or nothing."""
     if policy.without_appenduid or 0 in uids:
         return b""
     shown = b",".join(b"%d" % (uid + policy.wrong_appenduid) for uid in uids)

@@ -1,4 +1,4 @@
-"""What the scripted server says of messages: FETCH with all its lies, SEARCH, STORE."""
+"""The scripted server's FETCH with all its faults, SEARCH and STORE."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MACROS = {
     b"ALL": [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"],
     b"FAST": [b"FLAGS", b"INTERNALDATE", b"RFC822.SIZE"],
 }
-#: Of X-GM-EXT-1.
+#: FETCH items of X-GM-EXT-1.
 GMAIL_ITEMS = (b"X-GM-MSGID", b"X-GM-THRID", b"X-GM-LABELS")
-#: What a client announced as 4 GiB would have to read.
+#: Announced size of a literal that no client may read to its end.
 FOUR_GIB = 4_294_967_296
 
 
 class Hang(Exception):
-    """Send what was yielded, then say nothing more until the server is stopped; `close` ends the connection instead."""
+    """Raised to send what was yielded and then nothing until the server stops; `close` ends the connection instead."""
 
     def __init__(self, *, close: bool) -> None:
         super().__init__("hang")
@@ -29,7 +29,7 @@ class Hang(Exception):
 
 
 def fetch_items(tokens: list[object]) -> list[bytes]:
-    """The items of a FETCH command, in upper case but for sections; `Bad` for what this server does not know."""
+    """Returns the items of a FETCH command, in upper case but for sections. Raises `Bad` for an unknown one."""
     words = tokens[0] if tokens and isinstance(tokens[0], list) else tokens[:1]
     items: list[bytes] = []
     for word in words if isinstance(words, list) else []:
@@ -55,7 +55,7 @@ def fetch_items(tokens: list[object]) -> list[bytes]:
 
 
 def answer_fetch(folder: Folder, uids: list[int], items: list[bytes], *, by_uid: bool) -> Iterator[bytes]:
-    """The untagged answers, one message each."""
+    """Yields the untagged answers, one for each message."""
     numbers = {uid: number for number, uid in enumerate(folder.uids, 1)} if len(uids) > 50 else None
     if by_uid and b"UID" not in [item.upper() for item in items]:
         items = [b"UID", *items]
@@ -163,7 +163,7 @@ _FLAG_KEYS = {
 
 
 def search(folder: Folder, keys: list[object]) -> list[int]:
-    """UIDs that all keys match; `Bad` for what this server does not know."""
+    """Returns the UIDs that all keys match. Raises `Bad` for an unknown key."""
     words = list(keys)
     found = list(folder.uids)
     while words:
@@ -184,7 +184,7 @@ def _key(folder: Folder, words: list[object]) -> Callable[[int], bool]:
         return lambda uid: not inner(uid)
     if name in (b"SINCE", b"BEFORE"):
         day = _day(_word(words.pop(0)))
-        # Disregarding time and zone (RFC 3501 §6.4.4): the date as it stands there.
+        # The date is compared as it is written, without time and zone (RFC 3501 §6.4.4).
         return lambda uid: (_day(_message(folder, uid).internaldate or b"") < day) == (name == b"BEFORE")
     if name in (b"UID", b"LARGER", b"SMALLER", b"KEYWORD", b"UNKEYWORD"):
         argument = words.pop(0)
@@ -237,7 +237,7 @@ def _has(folder: Folder, uid: int, flag: bytes) -> bool:
 
 
 def answer_search(tag: bytes, found: list[int], options: list[bytes] | None) -> bytes:
-    """`* SEARCH …`, or `* ESEARCH …` when options were given."""
+    """Returns `* SEARCH …`, or `* ESEARCH …` when options were given."""
     if options is None:
         return b"* SEARCH" + b"".join(b" %d" % uid for uid in found) + b"\r\n"
     answer = b'* ESEARCH (TAG "%b") UID' % tag
@@ -256,7 +256,7 @@ def answer_search(tag: bytes, found: list[int], options: list[bytes] | None) -> 
 
 
 def _page(found: list[int], wanted: list[bytes]) -> bytes:
-    """The range that was asked for and what it holds, or NIL (RFC 9394 §3.1)."""
+    """Returns the requested range and its content, or NIL (RFC 9394 §3.1)."""
     span = re.fullmatch(rb"([1-9]\d*):([1-9]\d*)", b"".join(wanted[wanted.index(b"PARTIAL") + 1 :][:1]))
     if span is None or b"ALL" in wanted:
         raise Bad("PARTIAL takes a range, and no ALL beside it")
@@ -266,7 +266,7 @@ def _page(found: list[int], wanted: list[bytes]) -> bytes:
 
 
 def stored_flags(message: Message, operation: bytes, flags: list[bytes]) -> list[bytes]:
-    """What STORE makes of a message's flags."""
+    """Returns a message's flags after a STORE."""
     lower = {flag.lower() for flag in flags}
     if operation.startswith(b"+"):
         return [

@@ -1,4 +1,4 @@
-"""What the scripted server says of folders: LIST with the extensions in use, LSUB, STATUS."""
+"""The scripted server's answers about folders: LIST with the extensions in use, LSUB, STATUS."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.servers.imap_syntax import Bad, as_string
 
 
 def answer_list(account: Account, words: list[object]) -> Iterator[bytes]:
-    """`LIST [(SUBSCRIBED)] reference pattern|(patterns) [RETURN (... STATUS (...))]`."""
+    """Answers `LIST [(SUBSCRIBED)] reference pattern|(patterns) [RETURN (... STATUS (...))]`."""
     subscribed = isinstance(words[0], list) and b"SUBSCRIBED" in [as_word(word).upper() for word in words[0]]
     if isinstance(words[0], list):
         words = words[1:]
@@ -32,7 +32,7 @@ def answer_list(account: Account, words: list[object]) -> Iterator[bytes]:
 
 
 def answer_lsub(account: Account, words: list[object]) -> Iterator[bytes]:
-    """The subscribed folders."""
+    """Answers LSUB with the subscribed folders."""
     pattern = _pattern(as_word(words[0]) + as_word(words[1]), account.separator)
     for folder in list(account.folders.values()):
         if folder.subscribed and pattern.fullmatch(folder.name):
@@ -40,19 +40,19 @@ def answer_lsub(account: Account, words: list[object]) -> Iterator[bytes]:
 
 
 def as_word(word: object) -> bytes:
-    """A word where a word must be; `Bad` where it is none."""
+    """Returns a word; raises `Bad` where the argument is none."""
     if not isinstance(word, bytes):
         raise Bad("a word was expected")
     return word
 
 
 def uidnext(folder: Folder) -> int:
-    """What the folder says its next UID will be."""
+    """Returns the UIDNEXT that the folder announces."""
     return folder.uidnext if folder.announced_uidnext is None else folder.announced_uidnext
 
 
 def answer_status(folder: Folder, items: list[bytes]) -> bytes:
-    """The answer to STATUS."""
+    """Returns the answer to STATUS."""
     known: dict[bytes, Callable[[], int]] = {
         b"MESSAGES": lambda: len(folder.uids),
         b"RECENT": lambda: 0,

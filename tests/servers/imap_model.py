@@ -1,6 +1,6 @@
-"""The scripted server's mail: accounts, folders, messages. A message may lie about itself, and says here how.
+"""The scripted server's mail: accounts, folders, messages. A message's fields define how its answers are wrong.
 
-Everything is raw bytes as on the wire: names, flags, dates. Nothing is checked, so that a test can hold what no real
+All values are raw bytes as on the wire: names, flags, dates. Nothing is checked, so that a test can store what no real
 server would.
 """
 
@@ -17,48 +17,48 @@ SYSTEM_FLAGS = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft"
 
 
 class Quirk(enum.Enum):
-    """How the answer to a FETCH of a message goes wrong."""
+    """A fault in the answer to a FETCH of a message."""
 
-    #: Listed by SEARCH and FLAGS, but FETCH of it brings nothing and an OK.
+    #: SEARCH and FLAGS list the message, but FETCH of it brings nothing and an OK.
     MISSING = enum.auto()
-    #: `BODY[] NIL`, and `[EXPUNGEISSUED]` in the OK: what Dovecot says of a message another session removed.
+    #: `BODY[] NIL`, and `[EXPUNGEISSUED]` in the OK: Dovecot's answer for a message that another session removed.
     BODY_NIL = enum.auto()
     #: The answer has everything but the body.
     BODY_ABSENT = enum.auto()
-    #: The body as a quoted string (only for bodies without line ends).
+    #: The body is a quoted string (only for bodies without line ends).
     BODY_QUOTED = enum.auto()
-    #: The body as a literal8, `~{n}`.
+    #: The body is a literal8, `~{n}`.
     BODY_LITERAL8 = enum.auto()
-    #: Announces more bytes than it sends, then closes.
+    #: The server announces more bytes than it sends, then closes.
     BODY_CUT = enum.auto()
-    #: Announces 4 GiB, sends a little, then hangs until the server is stopped.
+    #: The server announces 4 GiB, sends a little, then hangs until it is stopped.
     HUGE_LITERAL = enum.auto()
-    #: An answer line that never ends: sends it until the client closes or the server is stopped.
+    #: An answer line never ends: the server sends until the client closes or the server is stopped.
     ENDLESS_LINE = enum.auto()
-    #: No UID in the answer.
+    #: The answer has no UID.
     WITHOUT_UID = enum.auto()
-    #: Another UID than the one asked for.
+    #: The answer has another UID than the one requested.
     WRONG_UID = enum.auto()
-    #: The whole answer twice.
+    #: The whole answer comes twice.
     TWICE = enum.auto()
-    #: Before the answer, an unsolicited FETCH without UID, flags of nobody in particular.
+    #: Before the answer comes an unsolicited FETCH with flags and without UID.
     UNSOLICITED = enum.auto()
-    #: No RFC822.SIZE in the answer.
+    #: The answer has no RFC822.SIZE.
     SIZE_ABSENT = enum.auto()
-    #: FETCH of it is refused: NO [SERVERBUG], the other messages of the command have been sent.
+    #: FETCH of the message is refused with NO [SERVERBUG]; the command's other messages have been sent.
     REFUSED = enum.auto()
 
 
 @dataclass
 class Message:
-    """One message."""
+    """A message in a folder."""
 
     uid: int
     body: bytes
     flags: tuple[bytes, ...] = ()
-    #: As it stands between the quotes; None is NIL.
+    #: Date as it stands between the quotes; None for NIL.
     internaldate: bytes | None = USUAL_DATE
-    #: What RFC822.SIZE says; None is the truth.
+    #: Announced RFC822.SIZE; None for the true size.
     size: int | None = None
     #: Flags that are sent as literals, whatever they hold.
     literal_flags: tuple[bytes, ...] = ()
@@ -69,21 +69,21 @@ class Message:
 
 @dataclass
 class Folder:
-    """One folder; `generated` stands for messages that are made when they are looked at."""
+    """A folder; `generated` makes messages when they are read."""
 
     name: bytes
     uidvalidity: int = 1_000
     attributes: tuple[bytes, ...] = ()
-    #: None: `\\*` and the system flags.
+    #: Announced PERMANENTFLAGS; None for `\\*` and the system flags.
     permanentflags: tuple[bytes, ...] | None = None
-    #: False: it is listed, but SELECT, EXAMINE and STATUS are refused.
+    #: Whether SELECT, EXAMINE and STATUS are allowed; LIST shows the folder either way.
     selectable: bool = True
     subscribed: bool = False
-    #: SELECT says nothing of UIDVALIDITY.
+    #: Whether SELECT does not report UIDVALIDITY.
     without_uidvalidity: bool = False
-    #: What UIDNEXT says; None is the truth.
+    #: Announced UIDNEXT; None for the true one.
     announced_uidnext: int | None = None
-    #: What STATUS says of APPENDLIMIT (RFC 7889), in bytes; None: NIL.
+    #: Value of APPENDLIMIT in STATUS (RFC 7889), in bytes; None for NIL.
     append_limit_bytes: int | None = None
     uids: list[int] = field(default_factory=list)
     generated: Callable[[int], Message] | None = None
@@ -93,18 +93,18 @@ class Folder:
 
     @property
     def uidnext(self) -> int:
-        """The UID the next message gets."""
+        """The UID of the next message."""
         return self._uidnext
 
     @property
     def flags_kept(self) -> tuple[bytes, ...]:
-        """PERMANENTFLAGS."""
+        """The PERMANENTFLAGS."""
         return (*SYSTEM_FLAGS, b"\\*") if self.permanentflags is None else self.permanentflags
 
     def add(
         self, body: bytes, flags: Sequence[bytes] = (), internaldate: bytes | None = USUAL_DATE, **lies: object
     ) -> Message:
-        """Put a message there; `lies` are further fields of `Message`, `uid` among them."""
+        """Adds a message; `lies` are further fields of `Message`, including `uid`."""
         with self.lock:
             uid = lies.pop("uid", self._uidnext)
             message = Message(uid=uid, body=body, flags=tuple(flags), internaldate=internaldate, **lies)  # type: ignore[arg-type]
@@ -114,14 +114,14 @@ class Folder:
             return message
 
     def generate(self, count: int, make: Callable[[int], Message] | None = None) -> None:
-        """Hold `count` messages more, made when asked for: for folders of hundreds of thousands."""
+        """Adds `count` messages that are made when they are read, for folders of hundreds of thousands."""
         with self.lock:
             self.uids.extend(range(self._uidnext, self._uidnext + count))
             self._uidnext += count
             self.generated = make or _small
 
     def get(self, uid: int) -> Message | None:
-        """The message of this UID."""
+        """Returns the message with this UID."""
         with self.lock:
             if uid in self._messages:
                 return self._messages[uid]
@@ -130,7 +130,7 @@ class Folder:
             return self.generated(uid)
 
     def change(self, uid: int, flags: Sequence[bytes]) -> Message | None:
-        """Set a message's flags."""
+        """Sets a message's flags."""
         with self.lock:
             message = self.get(uid)
             if message is not None:
@@ -139,14 +139,14 @@ class Folder:
             return message
 
     def remove(self, uid: int) -> None:
-        """Expunge a message."""
+        """Expunges a message."""
         with self.lock:
             if uid in self:
                 self.uids.remove(uid)
                 self._messages.pop(uid, None)
 
     def renumber(self) -> None:
-        """Another UIDVALIDITY, other UIDs: what a restore from backup does."""
+        """Changes UIDVALIDITY and all UIDs, as a restore from backup does."""
         with self.lock:
             messages = [message for uid in self.uids if (message := self.get(uid)) is not None]
             self.uidvalidity += 1
@@ -159,7 +159,7 @@ class Folder:
 
     @property
     def messages(self) -> list[Message]:
-        """All of them, by UID."""
+        """The messages, by UID."""
         with self.lock:
             return [message for uid in self.uids if (message := self.get(uid)) is not None]
 
@@ -174,13 +174,13 @@ def _small(uid: int) -> Message:
 
 @dataclass
 class Account:
-    """One login's folders."""
+    """The folders of one login."""
 
     login: str
     password: str
     separator: bytes = b"/"
     prefix: bytes = b""
-    #: What stands behind `* NAMESPACE `, as sent; None: a personal namespace of this prefix and separator.
+    #: Text behind `* NAMESPACE `, as sent; None for a personal namespace of this prefix and separator.
     namespace: bytes | None = None
     folders: dict[bytes, Folder] = field(default_factory=dict)
     _made: int = 0
@@ -189,15 +189,15 @@ class Account:
         self.folder(b"INBOX")
 
     def folder(self, name: bytes | str, **fields: object) -> Folder:
-        """The folder of this raw name; it is made, with these fields, when there is none."""
+        """Returns the folder of this raw name; makes it, with these fields, if there is none."""
         raw = self.key(name.encode() if isinstance(name, str) else name)
         if raw not in self.folders:
-            # One that is made again gets another UIDVALIDITY (RFC 9051 §2.3.1.1).
+            # A folder that is made again gets another UIDVALIDITY (RFC 9051 §2.3.1.1).
             validity = 1_000 + self._made
             self._made += 1
             self.folders[raw] = Folder(**({"name": raw, "uidvalidity": validity} | fields))  # type: ignore[arg-type]
         return self.folders[raw]
 
     def key(self, raw: bytes) -> bytes:
-        """INBOX is one folder however it is written."""
+        """Returns the key of a folder: INBOX is one folder in any spelling."""
         return b"INBOX" if raw.upper() == b"INBOX" else raw

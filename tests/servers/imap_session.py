@@ -1,4 +1,4 @@
-"""The scripted server's protocol: one signed-in (or not) connection, its commands and their answers. No sockets, no faults."""
+"""The scripted server's protocol: one connection, its commands and their answers. It has no sockets and no faults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ USUAL_CAPABILITIES = (
     "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE"
 )
 
-#: RFC 9051 appendix E, as far as this server has it.
+#: Extensions of RFC 9051 appendix E that this server has.
 IMAP4REV2_BRINGS = frozenset(
     [
         "ENABLE",
@@ -38,7 +38,7 @@ IMAP4REV2_BRINGS = frozenset(
 
 @dataclass
 class Attempt:
-    """One try to sign in."""
+    """A try to sign in."""
 
     connection: int
     login: str
@@ -48,36 +48,36 @@ class Attempt:
 
 @dataclass
 class Behaviour:
-    """What all connections share."""
+    """The settings that all connections share."""
 
     accounts: dict[str, Account] = field(default_factory=dict)
-    #: Words of CAPABILITY; read at each command, so they may change while it runs.
+    #: Words of CAPABILITY; read at each command, so they may change while the server runs.
     capabilities: set[str] = field(default_factory=lambda: set(USUAL_CAPABILITIES.split()))
     append: AppendPolicy = field(default_factory=AppendPolicy)
-    #: A refused sign-in repeats login and password in its text.
+    #: Whether a refused sign-in repeats login and password in its text.
     echo_password: bool = False
     attempts: list[Attempt] = field(default_factory=list)
-    #: Extension that is announced → the answer when it is used (`tests.servers.hollow`).
+    #: Answer to the use of an announced extension (`tests.servers.hollow`), by its name.
     hollow: dict[str, bytes] = field(default_factory=dict)
-    #: The answer to a command that came before the one ahead of it was answered; b"": they are taken.
+    #: Answer to a command that came before the answer to the one ahead; b"" if such commands are accepted.
     one_at_a_time: bytes = b""
-    #: The text of the NO to SELECT and EXAMINE of whoever has not sent ID; b"": they are let in.
+    #: Text of the NO to SELECT and EXAMINE for a client that has not sent ID; b"" to accept it.
     wants_id: bytes = b""
-    #: Logins that may turn into others by PROXYAUTH.
+    #: Logins that may become others by PROXYAUTH.
     admins: set[str] = field(default_factory=set)
 
     def announced(self) -> bytes:
-        """Capabilities as a line says them."""
+        """Returns the capabilities as an answer line lists them."""
         return " ".join(sorted(self.capabilities, key=lambda word: (word != "IMAP4rev1", word))).encode()
 
 
 Quiet = Iterator[bytes]
-#: With the text of the tagged OK.
+#: A generator that ends with the text of the tagged OK.
 Telling = Generator[bytes, None, bytes]
 
 
 class Session:
-    """One connection's state. `execute` yields what is to be sent; the last line is the tagged one."""
+    """The state of one connection. `execute` yields the lines to send; the last line is the tagged one."""
 
     def __init__(self, behaviour: Behaviour, connection: int, ask: Callable[[bytes], bytes]) -> None:
         self._shared = behaviour
@@ -92,7 +92,7 @@ class Session:
         self.over = False
 
     def execute(self, command: Command) -> Quiet:
-        """Run the command."""
+        """Carries the command out."""
         handler = getattr(self, "_" + command.name.decode("ascii", "replace").lower().replace(" ", "_"), None)
         try:
             if handler is None or not re.fullmatch(rb"[A-Z ]+", command.name):
@@ -108,7 +108,7 @@ class Session:
             yield b"%b BAD %b\r\n" % (command.tag, str(problem).encode())
 
     def has(self, capability: str) -> bool:
-        """Whether it is announced, or comes with what is."""
+        """Tells whether the capability is announced, or comes with an announced one."""
         announced = self._shared.capabilities
         return capability in announced or (capability in IMAP4REV2_BRINGS and "IMAP4rev2" in announced)
 
@@ -347,10 +347,10 @@ class Session:
             folder.remove(uid)
         yield from ()
 
-    # -- what commands share
+    # -- common to several commands
 
     def _news(self) -> Iterator[bytes]:
-        """What other sessions changed in the selected folder."""
+        """Yields what other sessions changed in the selected folder."""
         if self.folder is None or self._view == self.folder.uids:
             return
         current = set(self.folder.uids)

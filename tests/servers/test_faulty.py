@@ -1,4 +1,4 @@
-"""The scripted server is an honest IMAP server until it is told not to be, and each of its faults is what it says."""
+"""Tests that the scripted server behaves well until told otherwise, and that each of its faults does what it says."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_it_knows_accounts_apart_and_counts_sign_ins(server: FaultyServer) -> No
         assert stream.readline().startswith(b"a NO [PRIVACYREQUIRED]")
 
 
-# -- the scripted server: messages that lie
+# -- the scripted server: messages with faults
 
 
 @pytest.mark.parametrize(

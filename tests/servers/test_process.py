@@ -1,4 +1,4 @@
-"""Ports are each test's own, whoever else runs beside it."""
+"""Tests that each port belongs to one test, whatever runs beside it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The proxy breaks connections exactly where it is told, in front of a real server too."""
+"""Tests that the proxy breaks connections exactly where it is told, also in front of a real server."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def append(wire: Wire, body: bytes, *, folder: bytes = b"INBOX", flags: bytes = 
 
 @pytest.fixture
 def server(faulty_server: FaultyServer) -> FaultyServer:
-    """With one account, `user`."""
+    """Returns the scripted server with one account, `user`."""
     faulty_server.add_account("user", PASSWORD)
     return faulty_server
 

@@ -1,4 +1,7 @@
-"""The tests' own IMAP client: a socket, whole answers, nothing clever. The oracle must not share code with the product."""
+"""The tests' own IMAP client: a socket and whole answers.
+
+It shares no code with the product, since the tests check the product against it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,12 @@ _LITERAL = re.compile(rb"~?\{(\d+)\+?\}\r\n\Z")
 
 
 class Refused(RuntimeError):
-    """The server answered NO or BAD, or closed."""
+    """Raised when the server answered NO or BAD, or closed."""
 
 
 @dataclass
 class Response:
-    """One answer. `line` still shows `{n}` where a literal was."""
+    """An answer. `line` still shows `{n}` where a literal was."""
 
     line: bytes
     literals: list[bytes] = field(default_factory=list)
@@ -52,7 +55,7 @@ class Wire:
         self.sock.close()
 
     def read(self) -> Response:
-        """The next answer, with its literals."""
+        """Returns the next answer, with its literals."""
         answer = Response(b"")
         while True:
             line = self._stream.readline()
@@ -66,14 +69,14 @@ class Wire:
             answer.literals.append(self._stream.read(int(found[1])))
 
     def send(self, text: bytes) -> bytes:
-        """Send a command without waiting; its tag."""
+        """Sends a command without waiting. Returns its tag."""
         self._tags += 1
         tag = b"t%d" % self._tags
         self.sock.sendall(tag + b" " + text + b"\r\n")
         return tag
 
     def collect(self, tag: bytes, plain: bytes = b"") -> tuple[list[Response], bytes]:
-        """Everything up to the tagged answer; (untagged answers, text of the OK)."""
+        """Reads everything up to the tagged answer. Returns (untagged answers, text of the OK)."""
         untagged: list[Response] = []
         while True:
             answer = self.read()
@@ -88,11 +91,14 @@ class Wire:
                 untagged.append(answer)
 
     def command(self, text: bytes, plain: bytes = b"") -> tuple[list[Response], bytes]:
-        """One command and its answers; `Refused` unless OK. Literals in `text` must not wait (`{n+}`)."""
+        """Sends a command and returns its answers.
+
+        Raises `Refused` unless OK. Literals in `text` must not wait (`{n+}`).
+        """
         return self.collect(self.send(text), plain)
 
     def folders(self) -> list[bytes]:
-        """Raw names of all folders that can be selected."""
+        """Returns the raw names of all folders that can be selected."""
         names = []
         for answer in self.command(b'LIST "" "*"')[0]:
             found = re.match(
@@ -104,17 +110,17 @@ class Wire:
 
 
 def quote(name: bytes) -> bytes:
-    """A quoted string."""
+    """Returns a quoted string."""
     return b'"' + re.sub(rb'(["\\])', rb"\\\1", name) + b'"'
 
 
 def unquote(token: bytes) -> bytes:
-    """What a quoted string or atom says."""
+    """Returns the text of a quoted string or atom."""
     if not token.startswith(b'"'):
         return token
     return re.sub(rb"\\(.)", rb"\1", token[1:-1])
 
 
 def join(parts: Iterable[bytes]) -> bytes:
-    """Words of a command."""
+    """Joins the words of a command."""
     return b" ".join(part for part in parts if part)
