@@ -173,6 +173,10 @@ class MessagesRefused(MailError):
     of_the_server = False
 
 
+class DateNotKept(MessagesRefused):
+    """The destination refuses the internal date of this message, or stores another one: it may be taken with another."""
+
+
 class NothingTaken(OverQuota):
     """The destination refuses one message after the other in the same words, none of which is about a message, and took such
     before: as for want of room, it is waited for."""
