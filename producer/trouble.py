@@ -102,7 +102,7 @@ _MESSAGE_TROUBLE: Final = {
         "nothing to do; notes.csv of the report names each",
     ),
     "dates_changed": (
-        "messages that have another date, since the source tells none that can be used",
+        "messages that have another date, since the source's cannot be used or kept (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
     "keywords_lost": (

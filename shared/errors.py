@@ -175,6 +175,10 @@ class MessagesRefused(MailError):
     of_the_server = False
 
 
+class DateNotKept(MessagesRefused):
+    """The destination refuses the internal date of this message, or stores another one: it may be taken with another."""
+
+
 class NothingTaken(OverQuota):
     """The destination refuses one message after the other in the same words, none of which concerns a message, although
     it took messages before. The mailbox waits as for want of room."""

@@ -6,15 +6,14 @@ difference. Doubtful is not adopted: its owner can remove a second copy, and nob
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from shared.fingerprint import MODULUS, mark
 from shared.lifecycle import Outcome
 from shared.mail import MailDestination, MailSource, Sighting
 from shared.model import Folder, Settled
 from shared.uids import NO_UIDS, UidSet, records_of
-from worker.decide import date_note, watched
-from worker.likeness import sent_date
+from worker.decide import date_note, stands_for, watched
 from worker.recognise import Recognised, Recognition
 from worker.settle import arrived
 
@@ -48,15 +47,15 @@ class Adoption:
         for _, pair in sorted(pairs.items()):
             (same if _as_sent(pair, here[pair.copy.uid]) else other).append(pair)
         settled = (
-            *(_settled(part, [_mark(here[p.copy.uid]) for p in part]) for part in _parts(same)),
+            *(_settled(part, here, [_mark(here[p.copy.uid]) for p in part]) for part in _parts(same)),
             # With the marks that exact copies would have, and to be read back: verification tells what is different.
-            *(_settled(part, [_mark_as_sent(p) for p in part], UNLIKE) for part in _parts(other)),
+            *(_settled(part, here, [_mark_as_sent(p) for p in part], UNLIKE) for part in _parts(other)),
         )
         return settled, UidSet.of(pairs)
 
 
 def _as_sent(pair: Recognised, here: Sighting) -> bool:
-    return pair.exact and here.internaldate == sent_date(pair.original)
+    return pair.exact and stands_for(here.internaldate, pair.original.internaldate)
 
 
 def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
@@ -64,10 +63,13 @@ def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
         yield pairs[at : at + ADOPTED_AT_ONCE]
 
 
-def _settled(pairs: Sequence[Recognised], marks: Iterable[int], why: str = "") -> Settled:
-    """`why`: these are to be read back whole."""
+def _settled(pairs: Sequence[Recognised], here: Mapping[int, Sighting], marks: Iterable[int], why: str = "") -> Settled:
+    """`here`: the copies as seen, by UID. `why`: these are to be read back whole."""
     notes = [watched(p.original.uid, why) for p in pairs] if why else []
-    dates = [date_note(p.original.uid, p.original.internaldate, p.original.size_bytes) for p in pairs]
+    dates = [
+        date_note(p.original.uid, p.original.internaldate, p.original.size_bytes, here[p.copy.uid].internaldate)
+        for p in pairs
+    ]
     return Settled(
         records=tuple(records_of((p.original.uid, p.copy.uid) for p in pairs)),
         outcome=Outcome.ALREADY_PRESENT,
@@ -83,4 +85,4 @@ def _mark(seen: Sighting) -> int:
 
 def _mark_as_sent(pair: Recognised) -> int:
     original = pair.original
-    return mark(pair.copy.uid, original.size_bytes, sent_date(original), original.fingerprint)
+    return mark(pair.copy.uid, original.size_bytes, original.internaldate, original.fingerprint)

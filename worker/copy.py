@@ -37,6 +37,7 @@ from shared.watching import Passing, seen_in
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
+from worker.dating import Dating
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
@@ -91,6 +92,7 @@ class BatchCopy:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
+        self._dating = Dating(destination)
         self._neighbours = neighbours
         self._arrivals = Arrivals(lease, store, source, destination, neighbours)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
@@ -272,14 +274,16 @@ class BatchCopy:
                 wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
             self._seen.add(message.uid)
             full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
-            if group and (full or message.stream is not None):
+            tried = self._dating.tries(self._dating.date(message))
+            alone = message.stream is not None or tried
+            if group and (full or alone):
                 self._send(group, keywords)
                 group, size = [], 0
             group.append(message)
             size += message.size_bytes
-            if message.stream is not None:
-                # Read to its end here: the source cannot go on before that.
-                self._send(group, keywords)
+            if alone:
+                # A stream is read to its end here: the source cannot go on before that.
+                self._send(group, keywords, tried=tried)
                 group, size = [], 0
         if group:
             self._send(group, keywords)
@@ -294,21 +298,27 @@ class BatchCopy:
         except ServerRefused as error:
             refused.append(error)
 
-    def _send(self, group: list[Message], keywords: bool) -> None:
+    def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
+        """`tried`: it is a message alone, since it is not known what the destination makes of its date."""
         assert self._status is not None
         flags, sent = [], []
-        for message in group:
+        for at, message in enumerate(group):
             kept, lost = kept_flags(message.flags, self._status.permanent_flags)
             if not keywords:
                 lost = (*lost, *(flag for flag in kept if not flag.startswith("\\")))
                 kept = tuple(flag for flag in kept if flag.startswith("\\"))
             flags.append(kept)
             seen = seen_in(message.body) if message.body is not None else ""
-            sent.append(remembered(message, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            date = self._dating.date(message)
+            sent.append(remembered(message, date, lost, any(not flag.startswith("\\") for flag in kept), seen))
+            if date != message.internaldate:
+                group[at] = replace(message, internaldate=date)
         self._flying.stop_when_full()
         # Before the intent: one that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
+        if tried:
+            self._dating.begins(token, sent[0].internaldate or 0)
         if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
         passing = None
@@ -318,15 +328,23 @@ class BatchCopy:
         self._destination.send(group, flags, token)
         if passing and passing.seen:
             self._flying.note_sent(token, watched(group[0].uid, passing.seen))
-        self._read_answers(self._outstanding)
+        self._read_answers(0 if tried else self._outstanding)
+
+    def _answers(self, outstanding: int) -> Iterator[Appended]:
+        for answer in self._destination.answers(outstanding=outstanding):
+            stored = self._flying.stored(answer)
+            looked_at = self._dating.looked_at(answer, stored, self._flying.uidnext)
+            if looked_at is not answer:  # the copy was removed again, and its number is ours all the same
+                self._flying.uidnext = max(self._flying.uidnext, *(uid + 1 for _, uid in stored))
+            yield looked_at
 
     def _read_answers(self, outstanding: int) -> None:
-        answers = self._destination.answers(outstanding=outstanding)
+        answers = self._answers(outstanding)
         for answer in answers:
             self._weigh(answer)
             stored = [] if self._labels else self._flying.stored(answer)
             if stored and self._arrivals.unlike(self._flying.uidnext, stored):
-                rest = [*answers, *self._destination.answers(outstanding=0)]
+                rest = [*answers, *self._answers(0)]
                 for other in rest:
                     self._weigh(other)
                 self._disentangle([answer, *rest])
@@ -373,7 +391,10 @@ class BatchCopy:
                         self._copy(half, most=len(half))
             elif error.again:
                 self._copy(uids, most=1)
+            elif self._dating.another(group[0]):
+                self._copy(uids, most=1, keywords=group[0].keywords)
             elif group[0].keywords and not getattr(error, "of_the_server", False):
+                self._dating.anew(group[0])
                 self._copy(uids, most=1, keywords=False)
             else:
                 alike.note(group[0], error)
@@ -466,7 +487,9 @@ class BatchCopy:
         if self._flight is None or isinstance(error, LeaseLost | StoreError):
             return
         dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"
-        if not dead:
+        if dead:
+            self._dating.broke()
+        else:
             with contextlib.suppress(MailError):
                 self._read_answers(0)
         with contextlib.suppress(LeaseLost, StoreError):

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from shared.dates import clamp
+from shared.dates import stand_ins, usual
 from shared.fingerprint import MODULUS, NO_FINGERPRINT, mark, match
 from shared.lifecycle import Outcome
 from shared.messages import DROPPED, Message, Sighting
@@ -44,14 +44,19 @@ class Sent:
     notes: tuple[Note, ...] = ()
 
 
-def date_note(uid: Uid, internaldate: int | None, size_bytes: int, doubt: str = "") -> Note | None:
-    """What to tell of the internal date that a message's copy gets; None where it is the message's own. `doubt`: as in
-    `Message.date_doubt`."""
+def stands_for(date: int | None, internaldate: int | None) -> bool:
+    """Whether a copy with this date has that of its original, or one that was set in its place."""
+    return date is not None and internaldate is not None and date in stand_ins(internaldate)
+
+
+def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int | None, doubt: str = "") -> Note | None:
+    """What to tell of the internal date of a message's copy; None where it is the message's own. `copied`: the date of the copy.
+    `doubt`: as in `Message.date_doubt`."""
     if internaldate is None:
         what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
-    elif clamp(internaldate) != internaldate:
+    elif copied != internaldate and not usual(internaldate):
         what = "date_clamped"
-        reason = "INTERNALDATE is outside of what servers can hold; the nearest possible date was set"
+        reason = "the destination does not keep the message's internal date; the nearest date that it keeps was set"
     elif doubt:
         what, reason = "date_unusable", doubt
     else:
@@ -64,11 +69,14 @@ def watched(uid: Uid, seen: str) -> Note:
     return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
 
 
-def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, seen: str = "") -> Sent:
-    """The part of `message` that is needed until its answer comes. `seen`: as `shared.watching` says."""
+def remembered(
+    message: Message, date: int | None, lost_keywords: Sequence[str], keywords: bool, seen: str = ""
+) -> Sent:
+    """The part of `message` that is needed until its answer comes. `date`: with which it is sent (`worker.dating`). `seen`: as
+    `shared.watching` says."""
     notes: list[Note] = []
-    sent_date = None if message.internaldate is None else clamp(message.internaldate)
-    if (dated := date_note(message.uid, message.internaldate, message.size_bytes, message.date_doubt)) is not None:
+    dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)
+    if dated is not None:
         notes.append(dated)
 
     def note(what: str, reason: str) -> None:
@@ -92,10 +100,23 @@ def remembered(message: Message, lost_keywords: Sequence[str], keywords: bool, s
     return Sent(
         uid=message.uid,
         size_bytes=message.size_bytes,
-        internaldate=sent_date,
+        internaldate=date,
         fingerprint=message.fingerprint,
         keywords=keywords,
         notes=tuple(notes),
+    )
+
+
+def sent_as(original: Sighting, date: int | None, *notes: Note) -> Sent:
+    """The same of a message whose copy is there, with this date."""
+    own = original.internaldate
+    dated = date_note(original.uid, own, original.size_bytes, date)
+    return Sent(
+        uid=original.uid,
+        size_bytes=original.size_bytes,
+        internaldate=date if stands_for(date, own) else own,
+        fingerprint=original.fingerprint,
+        notes=(*notes, dated) if dated is not None else notes,
     )
 
 

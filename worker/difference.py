@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from shared.dates import clamp
+from shared.dates import stand_ins
 from shared.messages import Sighting
 from shared.model import Note
 from shared.model.ledger import AUDITED
@@ -69,7 +69,7 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
 
 def _other_date(original: Sighting, copy: Sighting) -> bool:
     sent = original.internaldate
-    return sent is not None and copy.internaldate not in (sent, clamp(sent))
+    return sent is not None and copy.internaldate not in stand_ins(sent)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -31,16 +31,23 @@ class Ends:
     """Of one mailbox that was never planned, both sides signed in to."""
 
     def __init__(
-        self, lease: Lease, source: MailSource, destination: MailDestination, counted: Callable[[], Counted]
+        self,
+        lease: Lease,
+        source: MailSource,
+        destination: MailDestination,
+        counted: Callable[[], Counted],
+        brought: Callable[[int | None], bool],
     ) -> None:
-        """`counted` says what the whole import has shown so far."""
-        self._counted = counted
+        """`counted` says what the whole import has shown so far; `brought`, whether another import of ours copied from this
+        source into the destination folder of this UIDVALIDITY."""
+        self._counted, self._brought = counted, brought
         self._mailbox, self._failure = lease.mailbox, lease.mailbox.failure
         self._source, self._destination = source, destination
 
     def look(self, mapped: Sequence[MappedFolder], there: KnownStatus, here: Statuses, at: int) -> None:
         """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the destination's
-        folder, and so are all others. `here` is what the destination said of each."""
+        folder, and so are all others. `here` is what the destination said of each. What we copied there ourselves proves
+        nothing."""
         ours = here[at]
         if isinstance(ours, Exception) or there.messages != ours.messages or not self._may_be_one():
             return
@@ -50,7 +57,7 @@ class Ends:
             names = [one.source_name for one in mapped]
             theirs = dict(zip(names, self._source.statuses(names), strict=True))
             same = same_folders(theirs, dict(zip(names, here, strict=True))) and self._alike(mapped[at], there)
-        if same:
+        if same and not self._brought(ours.uidvalidity):
             raise SameMailbox("source", SameMailbox.ONE)
 
     def _may_be_one(self) -> bool:

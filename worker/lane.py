@@ -197,7 +197,7 @@ class Lane:
             ends = None
             if not (options.same_mailbox or known):
                 counted = partial(place.store.import_tally, lease.mailbox.import_id)
-                ends = Ends(lease, source, destination, counted)
+                ends = Ends(lease, source, destination, counted, neighbours.brought)
             planning = MailboxPlan(
                 lease, place.store, source, destination, options, place.plan_rules, place.tell, neighbours, ends,
                 unsettled_seconds=self._unsettled_seconds(lease),

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-from shared.dates import clamp
+from shared.dates import clamp, stand_ins
 from shared.fingerprint import NO_FINGERPRINT, match
 from shared.messages import Sighting
 
@@ -21,7 +21,7 @@ TEXT_BYTES = 4096
 
 
 def sent_date(seen: Sighting) -> int | None:
-    """The internal date that a copy of this message gets."""
+    """The internal date to compare by: the same for a message and a copy whose date stands for its own."""
     return None if seen.internaldate is None else clamp(seen.internaldate)
 
 
@@ -63,7 +63,7 @@ def _marks(seen: Sighting) -> Iterator[Hashable]:
 
 def _groups(seen: Sighting) -> Iterator[Hashable]:
     if seen.internaldate is not None:
-        yield from {seen.internaldate, clamp(seen.internaldate)}
+        yield from stand_ins(seen.internaldate)
     if seen.fingerprint == NO_FINGERPRINT:
         yield NO_FINGERPRINT
 

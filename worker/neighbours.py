@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from shared.lifecycle import Outcome
-from shared.model import Folder, Lease, LedgerEntry, Mailbox, Neighbour, Options, Settled, Tally, folded
+from shared.model import Folder, Lease, LedgerEntry, Mailbox, Neighbour, Options, Settled, Tally, account_key, folded
+from shared.store.brought import brought
 from shared.uids import NO_UIDS, UidSet, records_of
 
 
@@ -99,6 +100,13 @@ class Neighbours:
             for part in record.destination.ranges
         ]
         return UidSet.joined(ranges)
+
+    def brought(self, uidvalidity: int | None) -> bool:
+        """Whether another mailbox of the same source account copied into the destination folder of this UIDVALIDITY."""
+        mailbox = self._lease.mailbox
+        if account_key(mailbox.source) == account_key(mailbox.destination):
+            return False
+        return brought(self._store, [one.mailbox_id for one in self._lease.neighbours if one.same_source], uidvalidity)
 
     def merges(self, folder: Folder) -> bool:
         """Whether another source folder of the mailbox goes into the same destination folder: then other lanes of ours may write

@@ -17,8 +17,7 @@ from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Intent, Lease
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
-from worker.decide import Sent, pair, settled_group, watched
-from worker.likeness import sent_date
+from worker.decide import Sent, pair, sent_as, settled_group, watched
 from worker.recognise import Recognition
 
 
@@ -95,6 +94,7 @@ def look(
     low = min(intent.destination_uidnext for intent in intents)
     candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)
     pairs = Recognition(source, destination).among(wanted_uids, candidates)
+    dates = {seen.uid: seen.internaldate for seen in candidates}
 
     settled, withdrawn, missing = [], [], UidSet()
     wait = 0.0
@@ -109,14 +109,7 @@ def look(
         missing |= absent
         if here:
             group = [
-                Sent(
-                    uid=s.uid,
-                    size_bytes=s.size_bytes,
-                    internaldate=sent_date(s),
-                    fingerprint=s.fingerprint,
-                    notes=(watched(s.uid, UNSEEN),),
-                )
-                for s in (found.original for found in here)
+                sent_as(found.original, dates[found.copy.uid], watched(found.original.uid, UNSEEN)) for found in here
             ]
             settled.append(settled_group(intent.intent_id, group, [found.copy.uid for found in here]))
         else:

@@ -13,13 +13,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from shared.dates import clamp
 from shared.errors import FolderRefused, LeaseLost, MessagesRefused, OverQuota, ServerRefused
 from shared.mail import Appended, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet
-from worker.decide import Sent, kept_flags
+from worker.decide import kept_flags, sent_as, stands_for
 from worker.inflight import InFlight, stop_on
 from worker.settle import just_stored
 
@@ -135,12 +134,7 @@ class Shared:
             return set()
         there = {int(s.uid): s for s in self._destination.sightings(UidSet.of(pairs.values()))}
         group = [
-            Sent(
-                uid=Uid(uid),
-                size_bytes=s.size_bytes,
-                internaldate=clamp(s.internaldate or 0),
-                fingerprint=s.fingerprint,
-            )
+            sent_as(s, there[pairs[uid]].internaldate)
             for uid, s in ours.items()
             if uid in pairs and _same(s, there.get(pairs[uid]))
         ]
@@ -201,7 +195,6 @@ class Shared:
 def _same(ours: Sighting, theirs: Sighting | None) -> bool:
     return (
         theirs is not None
-        and ours.internaldate is not None
-        and (ours.size_bytes, clamp(ours.internaldate), ours.fingerprint)
-        == (theirs.size_bytes, theirs.internaldate, theirs.fingerprint)
+        and stands_for(theirs.internaldate, ours.internaldate)
+        and (ours.size_bytes, ours.fingerprint) == (theirs.size_bytes, theirs.fingerprint)
     )

@@ -1,15 +1,19 @@
-"""check and plan: nothing is written, no Redis is needed."""
+"""check and plan: nothing is written, no Redis is needed. Where one is there, it is asked what an earlier import copied."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
+from producer.cli.ground import Ground
 from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from producer.intake.accounts import AccountsSeen
@@ -19,9 +23,11 @@ from producer.intake.plan import spoken_size
 from producer.intake.scan import Checked, Scan, Side, swapped
 from producer.show.lines import spoken_mailboxes
 from shared.config import Settings, load_settings
-from shared.errors import SameMailbox
+from shared.errors import MailhaulError, SameMailbox
 from shared.logs import clean
-from shared.model import import_id
+from shared.model import Account, import_id
+from shared.store import Store
+from shared.store.brought import between, brought
 
 _TOLD_SECONDS = 5.0
 #: Mailboxes named under one kind of trouble.
@@ -31,7 +37,8 @@ _NAMED = 5
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a row does not work."""
     settings = load_settings(state_dir=state_dir)
-    found = _scan(request, settings).check(_rows(request, settings), request.options)
+    with Ledgers(settings) as ledgers:
+        found = _scan(request, settings, ledgers).check(_rows(request, settings), request.options)
     broken = [one for one in found if not one.ok]
     backwards = swapped(found) and not request.options.same_mailbox
     if as_json:
@@ -66,7 +73,9 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
-    dry = _scan(request, settings).plan(_rows(request, settings), request.options, request.manifest.warnings)
+    with Ledgers(settings) as ledgers:
+        scan = _scan(request, settings, ledgers)
+        dry = scan.plan(_rows(request, settings), request.options, request.manifest.warnings)
     if as_json:
         _print(dry.as_json())
     else:
@@ -77,10 +86,45 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
 
 
-def _scan(request: Request, settings: Settings) -> Scan:
+def _scan(request: Request, settings: Settings, ledgers: Ledgers) -> Scan:
     return Scan(
-        request.source, request.destination, settings, _Told(), AccountsSeen(request.accounts), request.sign_ins
+        request.source,
+        request.destination,
+        settings,
+        _Told(),
+        AccountsSeen(request.accounts),
+        request.sign_ins,
+        ledgers.brought,
     )
+
+
+class Ledgers:
+    """What earlier imports copied, where a store tells. Nothing is opened before it is asked, and none is made. Thread-safe."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._opened = contextlib.ExitStack()
+        self._store: Store | None = None
+        self._known: dict[tuple[Account, Account], list[str]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def brought(self, source: Account, destination: Account, uidvalidity: int | None) -> bool:
+        """See `producer.intake.scan.Brought`. A store that cannot be reached knows of nothing."""
+        with self._lock, contextlib.suppress(MailhaulError):
+            if self._store is None:
+                self._store = self._opened.enter_context(Ground(self._settings, make=False)).store
+            if (source, destination) not in self._known:
+                self._known[source, destination] = between(self._store, source, destination)
+            return brought(self._store, self._known[source, destination], uidvalidity)
+        return False
 
 
 def _rows(request: Request, settings: Settings) -> Sequence[Row]:

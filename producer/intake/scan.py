@@ -179,6 +179,9 @@ def swapped(found: Sequence[Checked]) -> bool:
 
 #: Failure for mail that cannot fit.
 OVERFULL: Final = "destination: the quota cannot hold the source's mail"
+#: Callback: tells whether an earlier import copied from the first account into the folder of this UIDVALIDITY of the
+#: second. Then it is no proof of one mailbox that both show the same mail. Asked only where they do, from any thread.
+Brought = Callable[[Account, Account, int | None], bool]
 #: Callback with the number of rows done, and of all rows.
 Told = Callable[[int, int], None]
 _T = TypeVar("_T")
@@ -189,7 +192,10 @@ class Scan:
 
     def __init__(self, source: Endpoint, destination: Endpoint, settings: Settings, told: Told | None = None,
         accounts: AccountsSeen | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
+        brought: Brought | None = None,
     ) -> None:  # fmt: skip
+        """`brought`: see `Brought`; without it nothing is known of earlier imports."""
+        self._brought = brought or (lambda source, destination, uidvalidity: False)
         self._sign_ins = sign_ins or {}
         self._brake = Brake()
         self._admission = admission(settings.connect_timeout_seconds, settings.command_timeout_seconds)
@@ -265,13 +271,15 @@ class Scan:
         source = row.server or self._source
         if there.mail is None or here.mail is None or not may_be_one(source, self._destination):
             return False
-        if same_folders(there.statuses, here.statuses):
-            return True
         theirs, ours = there.statuses.get(b"INBOX"), here.statuses.get(b"INBOX")
-        if not isinstance(theirs, KnownStatus) or not isinstance(ours, KnownStatus):
-            return False
         ends = Account(endpoint=source, login=row.login), Account(endpoint=self._destination, login=row.new_login)
-        return same_maildrop(cast(MailSource, there.mail), theirs, ours, ends)
+        same = same_folders(there.statuses, here.statuses)
+        if not same and isinstance(theirs, KnownStatus) and isinstance(ours, KnownStatus):
+            same = same_maildrop(cast(MailSource, there.mail), theirs, ours, ends)
+        if not same:
+            return False
+        filled = [one.uidvalidity for one in here.statuses.values() if isinstance(one, KnownStatus) and one.messages]
+        return not any(self._brought(*ends, uidvalidity) for uidvalidity in filled)
 
     def _new_account(self, row: Row) -> Side | None:
         """Returns what is known of the destination without signing in: the account would be created, or cannot be.

@@ -182,7 +182,7 @@ def difference_lines(tally: Tally) -> Iterator[str]:
     if tally.normalised:
         yield f"{_messages(tally.normalised)}: the destination normalised line endings or dates (harmless)"
     if tally.dates_changed:
-        yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used (notes.csv of the report)"
+        yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 
 
 def _messages(number: int) -> str:

@@ -21,7 +21,8 @@ from producer.web.counter import Counter
 from producer.web.problems import Refused
 from shared.errors import MailhaulError
 from shared.logs import get_logger
-from shared.model import Import
+from shared.model import Account, Import
+from shared.store.brought import between, brought
 
 routes = APIRouter(tags=["rehearsals"])
 #: Rehearsals that run or wait in one process.
@@ -99,13 +100,17 @@ class _Run:
     def _told(self, done: int, total: int) -> None:
         self.document |= {"done": done, "total": total}
 
+    def _brought(self, source: Account, destination: Account, uidvalidity: int | None) -> bool:
+        books = self._known.store
+        return brought(books, between(books, source, destination), uidvalidity)
+
     def _result(self, request: Import) -> dict[str, Any]:
         known = self._known
         rows = operations.rows_of(known.store, known.vault, request)
         sign_ins = operations.sign_ins_of(known.store, known.vault, request)
         secret = operations.accounts_secret_of(known.store, known.vault, request)
         seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
-        scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins)
+        scan = Scan(request.source, request.destination, known.settings, self._told, seen, sign_ins, self._brought)
         if self.document["kind"] == "plan":
             return dict(scan.plan(rows, request.options, ()).as_json())
         found = scan.check(rows, request.options)

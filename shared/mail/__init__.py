@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shared.errors import Throttled
+from shared.mail.kept_dates import KeptDates
 from shared.messages import (
     Appended,
     FolderListing,
@@ -35,6 +36,7 @@ __all__ = [
     "Appended",
     "FolderListing",
     "FolderStatus",
+    "KeptDates",
     "KnownStatus",
     "Labels",
     "ListedFolder",
@@ -139,6 +141,10 @@ class MailSource(MailSession, Protocol):
 class MailDestination(MailSession, Protocol):
     """The side that is written to."""
 
+    @property
+    def dates(self) -> KeptDates:
+        """What this server is known to make of dates outside of the usual."""
+
     def open(self, name: bytes) -> KnownStatus:
         """SELECT; `permanent_flags` and `append_limit_bytes` are the folder's."""
 
@@ -152,7 +158,8 @@ class MailDestination(MailSession, Protocol):
         """Appends the group to the folder now open; does not wait for the answer. `flags[i]` are what message i
         shall have. The group is one MULTIAPPEND where the server offers it, else pipelined APPENDs. A message
         with a `stream` must be a group of its own; when its source fails half-way, this session is dead too
-        (the server drops the incomplete literal)."""
+        (the server drops the incomplete literal). So must a message whose date is not among `dates` that are kept: a server
+        that does not understand it answers as to a message that it refuses."""
 
     def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
         """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent;

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from shared.mail.kept_dates import KeptDates
+
 #: Several commands in one flight (RFC 9051 §5.5). Every server has to take them, so none announces it.
 PIPELINING: Final = "PIPELINING"
 
@@ -122,6 +124,8 @@ class Broken:
         self._losses: Counter[str] = Counter()
         #: Grows with all that is learned: whoever lost a connection may try again when it did.
         self.learned = 0
+        #: What the server makes of dates outside of the usual.
+        self.dates = KeptDates()
 
     @property
     def left_out(self) -> Mapping[str, str]:

@@ -3,8 +3,9 @@
 THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as
 commands*. So a literal waits for `+` unless everything before it has been proved on this connection: the first
 literal of a connection always waits (that proves the folder and the form of dates), and so does one whose flags
-hold a keyword that the folder does not list and no literal has been let through with. After any BAD the socket
-is reset at once. That the server takes such literals at all, and several messages at once, is proved too
+hold a keyword that the folder does not list and no literal has been let through with. One whose date is outside of the
+usual (`shared.dates`) waits until the server was seen to keep such a date; a BAD to it is a refusal like another. After any
+other BAD the socket is reset at once. That the server takes such literals at all, and several messages at once, is proved too
 (`shared.mail.append_forms`).
 """
 
@@ -15,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from shared.errors import FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.errors import DateNotKept, FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.folder_tree import selectable
-from shared.mail import Appended, KnownStatus, Message, Quota
+from shared.mail import Appended, KeptDates, KnownStatus, Message, Quota
 from shared.mail.append_forms import AppendForms
 from shared.mail.conversation import Tagged
 from shared.mail.flights import PIECE
@@ -66,6 +67,11 @@ class ImapDestination(LookingSession):
         self._flag_cache: dict[tuple[str, ...], tuple[bytes, frozenset[str]]] = {}
         self._into = self._opened = b""
         self._unanswered: deque[_Group] = deque()
+
+    @property
+    def dates(self) -> KeptDates:
+        """As `MailDestination.dates`."""
+        return self._talk.broken.dates
 
     @property
     def _may_send_literals(self) -> bool:
@@ -221,6 +227,9 @@ class ImapDestination(LookingSession):
         date = message.internaldate
         when = b"" if date is None else b" " + render_internaldate(date, message.zone_minutes)
         proved = self._folder_proved and (self._date_proved or not when) and keywords <= self._proved
+        if date is not None and not self.dates.kept(date):
+            proved = False
+            self._talk.forgive([tag])  # nothing but a line was sent, or a literal that the server asked for
         if second:
             proved = self._forms.several_proved and proved
             self._forms.groups(tag)
@@ -292,6 +301,8 @@ class ImapDestination(LookingSession):
             again = self._forms.see(tag, len(positions), ended)
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
+                if ended.status == "BAD":  # only that to a date outside of the usual does not shut the connection
+                    error = DateNotKept(self.side, "did not understand the internal date", error.detail)
                 error.again = again
                 refused.update(dict.fromkeys(positions, error))
                 continue

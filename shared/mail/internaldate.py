@@ -2,7 +2,7 @@
 
 Servers send one-digit days, zones that are missing, named or none at all, RFC 2822 dates, long names of months, NIL and
 `00-Jan-0000`. A zone that means nothing counts as UTC (`odd_zone` tells); any other part that cannot be read makes it None.
-Written dates are all of one form and within `shared.dates`, so that one accepted date proves them all.
+Written dates are all of one form, so that one accepted date proves all that are within `shared.dates`.
 """
 
 from __future__ import annotations
@@ -11,12 +11,16 @@ import datetime
 import re
 from typing import Final
 
-from shared.dates import clamp
-
 _MONTHS: Final = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
 _MONTH_NUMBERS: Final = {name.lower(): number for number, name in enumerate(_MONTHS, 1)}
 _EPOCH_DAY: Final = datetime.date(1970, 1, 1).toordinal()
 _DAY_SECONDS: Final = 86_400
+
+#: The first and the last second that four digits of a year can say, in UTC.
+_WRITABLE: Final = (
+    (1 - _EPOCH_DAY) * _DAY_SECONDS,
+    (datetime.date.max.toordinal() + 1 - _EPOCH_DAY) * _DAY_SECONDS - 1,
+)
 
 #: Real zones lie within -12:00 … +14:00.
 _ZONE_LIMIT_MINUTES: Final = 14 * 60
@@ -66,10 +70,13 @@ def odd_zone(text: bytes | None) -> str:
 
 
 def render_internaldate(epoch_seconds: int, zone_minutes: int) -> bytes:
-    """`"17-Jul-1996 02:44:25 -0700"`, quotes included, clamped; a zone no place on earth has is written as UTC."""
-    if abs(zone_minutes) > _ZONE_LIMIT_MINUTES:
-        zone_minutes = 0
-    local = clamp(epoch_seconds) + zone_minutes * 60
+    """`"17-Jul-1996 02:44:25 -0700"`, quotes included. A zone no place on earth has is written as UTC, and what a year of four
+    digits cannot say as the nearest that it can."""
+    earliest, latest = _WRITABLE
+    epoch_seconds = min(max(epoch_seconds, earliest), latest)
+    local = epoch_seconds + zone_minutes * 60
+    if abs(zone_minutes) > _ZONE_LIMIT_MINUTES or not earliest <= local <= latest:
+        zone_minutes, local = 0, epoch_seconds
     day, second = divmod(local, _DAY_SECONDS)
     sign, zone = (b"+", zone_minutes) if zone_minutes >= 0 else (b"-", -zone_minutes)
     return b'"%b %02d:%02d:%02d %b%02d%02d"' % (

@@ -9,7 +9,7 @@ from typing import Final
 from shared.errors import (
     MailError,
 )
-from shared.mail import Quota
+from shared.mail import KeptDates, Quota
 from shared.mail.memory_folders import At, Fault, MemoryFolder, Stored
 from shared.uids import Uid
 
@@ -55,6 +55,8 @@ class MemoryMail:
         self.append_limit_bytes = append_limit_bytes
         #: What every account is told of its room.
         self.quota = quota
+        #: What it is known to make of dates outside of the usual.
+        self.dates = KeptDates()
         #: Number of times each operation was asked for.
         self.calls: dict[str, int] = {}
         self.lock = threading.RLock()

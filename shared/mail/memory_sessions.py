@@ -32,6 +32,7 @@ from shared.mail import (
     Appended,
     FolderListing,
     FolderStatus,
+    KeptDates,
     KnownStatus,
     Labels,
     ListedFolder,
@@ -244,6 +245,10 @@ class MemorySource(_MemorySession):
 
 class MemoryDestination(_MemorySession):
     """See `shared.mail.MailDestination`. `send` stores; `answers` only tells."""
+
+    @property
+    def dates(self) -> KeptDates:
+        return self._server.dates
 
     def __init__(self, server: MemoryMail, side: str, login: str) -> None:
         super().__init__(server, side, login)

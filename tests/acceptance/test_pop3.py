@@ -57,9 +57,6 @@ def stand(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) ->
         server.add_user(name, password)
     source = Box(maildrops, name, password)
     mail.populate(*source._place, {"INBOX": [Mail(body) for body in bodies]})
-    # The source is years older than the destination, as anywhere but in a test. Two INBOXes of one address that were
-    # made in the same second and hold the same mail under the same UIDs are one mailbox as far as POP3 shows.
-    maildrops.wipe_uidlist(name, uidvalidity=1_300_000_000)
     return source, Box(office.destination, name, password)
 
 
@@ -192,7 +189,9 @@ def test_whichever_protocol_comes_next_and_whatever_is_forgotten_nothing_comes_t
             "--destination",
             f"imap://127.0.0.1:{office.destination.port}",
         ]
-        told = json.loads(office.run("import", manifest, *ends, "--json", code=None).out)["import"]
+        # Made in the same second, both INBOXes look like one, and without a ledger nothing tells that we copied one into the other.
+        asked = ["import", manifest, *ends, "--json", "--same-mailbox"]
+        told = json.loads(office.run(*asked, code=None).out)["import"]
         assert told["copied" if number == 0 else "already_present"] == len(bodies), told
         assert sum(destination.seen().values()) == len(bodies)
 
@@ -205,6 +204,56 @@ def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Doveco
     planned = office.run("plan", manifest, *ends(office, maildrops))
     assert '"messages": 1' in planned.out
     assert not destination.seen()
+
+
+def born_together(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
+    """Two INBOXes of one address that were made in the same second: after an import all that POP3 shows of them is the same."""
+    source, destination = stand(office, maildrops, name, bodies)
+    maildrops.wipe_uidlist(name, uidvalidity=destination.uids()[b"INBOX"][0])
+    return source, destination
+
+
+def said(office: Office, *command: str | Path, code: int = 0) -> str:
+    """All that a command prints."""
+    ended = office.run(*command, code=code)
+    return ended.out + ended.said
+
+
+SAME = "source and destination are the same mailbox"
+
+
+def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: Office, maildrops: Dovecot) -> None:
+    source, destination = born_together(office, maildrops, "twin@pop.example", [make_message(n) for n in range(5)])
+    manifest = office.manifest({source.login: source.password})
+    both = ends(office, maildrops)
+    office.run("import", manifest, *both)
+    filled = destination.seen()
+    assert sum(filled.values()) == 5
+    for verb in ("check", "plan", "import"):
+        assert SAME not in said(office, verb, manifest, *both), verb
+    # Another import of the same people, whose own ledger knows nothing.
+    assert SAME not in said(office, "import", manifest, *both, "--name", "other")
+    assert destination.seen() == filled
+    # Without a ledger the suspicion stands, and nothing is written: the control.
+    office.variables |= {"MAILHAUL_STATE_DIR": str(office.home / "lost")}
+    for verb in ("check", "plan", "import"):
+        assert SAME in said(office, verb, manifest, *both, code=3), verb
+    assert destination.seen() == filled
+
+
+def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: Office, maildrops: Dovecot) -> None:
+    """It was copied to, from another server: what the ledger says of that one is no proof of this one."""
+    login = "self@pop.example"
+    _, destination = born_together(office, maildrops, login, [make_message(n) for n in range(5)])
+    by_imap = ["--source", f"imap://127.0.0.1:{maildrops.port}"]
+    to = ["--destination", f"imap://127.0.0.1:{office.destination.port}", "--json"]
+    manifest = office.manifest({login: destination.password})
+    office.run("import", manifest, *by_imap, *to)
+    before = destination.uids()
+    itself = ["--source", f"imap://localhost:{office.destination.port}", *to]
+    for verb in ("check", "plan", "import"):
+        assert SAME in said(office, verb, manifest, *itself, code=3), verb
+    assert destination.uids() == before
 
 
 def test_pop3_is_no_destination(office: Office, maildrops: Dovecot) -> None:

@@ -113,8 +113,8 @@ def test_a_folder_without_room_for_keywords_gets_the_flags_it_can_hold(wires: Wi
 HEADER_DATE = datetime(2024, 1, 1, tzinfo=UTC)
 DATES = {
     b"00-Jan-0000 00:00:00 +0000": HEADER_DATE,
-    b"01-Jan-1900 00:00:00 +0000": datetime(1970, 1, 2, tzinfo=UTC),
-    b"31-Dec-9999 23:59:59 +0000": datetime(2038, 1, 19, 3, 14, 7, tzinfo=UTC),
+    b"01-Jan-1900 00:00:00 +0000": datetime(1900, 1, 1, tzinfo=UTC),
+    b"31-Dec-9999 23:59:59 +0000": datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC),
     b" 3-Mar-2021 04:05:06 +0530": datetime(2021, 3, 2, 22, 35, 6, tzinfo=UTC),
     b"3-Mar-2021 04:05:06 -1200": datetime(2021, 3, 3, 16, 5, 6, tzinfo=UTC),
     b"03-Mar-2021 04:05:06 +1400": datetime(2021, 3, 2, 14, 5, 6, tzinfo=UTC),
@@ -127,17 +127,17 @@ DATES = {
 }
 
 
-def test_dates_that_no_server_holds_are_clamped_and_noted(wires: Wires) -> None:
+def test_odd_dates_are_kept_and_those_that_are_none_are_noted(wires: Wires) -> None:
     for number, date in enumerate(DATES, start=1):
         wires.old.folder(b"INBOX").add(plain(number), internaldate=date)
     stage = stage_of(wires)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": len(DATES)}
-    assert stage.noted("date_clamped").keys() == {2, 3}
+    assert not stage.noted("date_clamped"), "this destination keeps any date"
     assert stage.noted("date_unusable").keys() == {1, 7, 8, 9}
     assert "the date of the header was set" in stage.noted("date_unusable")[7]
     assert "+9900" in stage.noted("date_unusable")[9]
-    assert stage.tally().dates_changed == 6
+    assert stage.tally().dates_changed == 4
     assert "rubbish" in stage.noted("odd")[7]
     got = {m.body: m.internaldate for m in wires.new.folder(b"INBOX").messages}
     for number, wanted in enumerate(DATES.values(), start=1):

@@ -302,3 +302,29 @@ def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> No
     for stage in (other, one, other, one):
         stage.to_the_end()
     assert not wires.sent() - wires.bodies(), "something is lost"
+
+
+@pytest.mark.parametrize("early", [True, False])
+def test_the_source_is_numbered_anew_while_late_mail_is_waited_for(wires: Wires, early: bool) -> None:
+    """The same import goes on with another UIDVALIDITY: its ledger begins anew, and what was in doubt stays in doubt."""
+    wires.fill(10)
+    held_back = wires.destination.faults.add(late(rb"^APPEND"))
+    stage = stage_of(wires)
+    work_until_verifying(stage)
+    if early:
+        held_back.release()
+        held_back.await_done()
+    wires.old.folder(b"INBOX").uidvalidity += 1
+    wires.fill(1, first=11)
+    stage.submit()
+    stage.work()
+    if not early:
+        held_back.release()
+        held_back.await_done()
+    assert wires.bodies().total() == 20
+    stage.to_the_end(submit=False)
+    for _ in range(2):
+        stage.to_the_end()
+    assert wires.bodies() == wires.sent()
+    assert not stage.noted("missing")
+    assert stage.outcomes() == {"already_present": 10, "copied": 1}

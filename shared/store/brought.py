@@ -1,0 +1,53 @@
+"""Whether we ourselves brought a source account's mail into a destination mailbox.
+
+Where both then show the same mail under the same numbers, that is our doing, and no proof that they are one mailbox
+(`shared.mail.one_mailbox`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from shared.lifecycle import Outcome
+from shared.model import Account, Folder, Import, Mailbox, Tally, account_key, mailbox_id
+
+
+class Folders(Protocol):
+    """What is asked of the store for `brought`."""
+
+    def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
+
+
+class Books(Folders, Protocol):
+    """What is asked of the store for `between`."""
+
+    def imports(self) -> list[Import]: ...
+    def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
+
+
+def brought(books: Folders, mailbox_ids: Iterable[str], uidvalidity: int | None) -> bool:
+    """Whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY. Of a mailbox that is its own
+    source, everything was there already, so nothing was appended."""
+    return any(
+        tally[Outcome.COPIED] > 0 and 0 < folder.destination_uidvalidity == (uidvalidity or 0)
+        for one in mailbox_ids
+        for folder, tally in books.folders(one)
+    )
+
+
+def between(books: Books, source: Account, destination: Account) -> list[str]:
+    """Ids of the mailboxes of any import that go from this account to that one."""
+    if account_key(source) == account_key(destination):
+        return []
+    found = []
+    for request in books.imports():
+        for server in ("", source.endpoint.url):
+            one = mailbox_id(request.import_id, source.login, destination.login, server)
+            mailbox = books.mailbox(one)
+            if mailbox and _keys(mailbox.source, mailbox.destination) == _keys(source, destination):
+                found.append(one)
+    return found
+
+
+def _keys(source: Account, destination: Account) -> tuple[str, str]:
+    return account_key(source), account_key(destination)

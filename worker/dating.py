@@ -1,0 +1,96 @@
+"""The internal dates that copies get: the message's own, or the nearest to it that the destination keeps.
+
+Nearly every date is `shared.dates.usual` and is sent as it is. What a server makes of any other is tried: the message goes
+alone, and the date of its copy is read. Where the server refused the date or stored another one, that copy is removed, and the
+message is sent again with a date that stands for its own. What is learned is kept for the server's other messages. Without
+UIDPLUS no single message can be removed, so that nothing is tried there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.dates import clamp, stand_ins, usual
+from shared.errors import DateNotKept, ServerRefused
+from shared.mail import Appended, MailDestination, Message
+from shared.uids import UidSet
+from worker.decide import Sent
+
+
+class Dating:
+    """Of one batch. Not reused."""
+
+    def __init__(self, destination: MailDestination) -> None:
+        self._destination, self._dates = destination, destination.dates
+        self._tries = "UIDPLUS" in destination.capabilities
+        #: Groups of one message whose date is tried, by token.
+        self._trials: dict[str, int] = {}
+        #: Dates with which a message was not taken, by its UID at the source.
+        self._refused: dict[int, list[int]] = defaultdict(list)
+
+    def date(self, message: Message) -> int | None:
+        """The date with which it is to be sent now."""
+        own = message.internaldate
+        if own is None or usual(own):
+            return own
+        refused = self._refused.get(message.uid, ())
+        for date in stand_ins(own):
+            if date not in refused and (self._dates.kept(date) or (self._tries and not self._dates.lost(date))):
+                return date
+        return clamp(own)
+
+    def tries(self, date: int | None) -> bool:
+        """Whether it is not known what the server makes of this date: the message has to go alone."""
+        return date is not None and not self._dates.kept(date)
+
+    def begins(self, token: str, date: int) -> None:
+        """A message goes alone, for its date is tried."""
+        self._trials[token] = date
+
+    def broke(self) -> None:
+        """The connection to the destination was lost."""
+        for date in self._trials.values():
+            self._dates.broke(date)
+
+    def looked_at(self, answer: Appended, stored: Sequence[tuple[Sent, int]], uidnext: int) -> Appended:
+        """The answer, as a refusal where the copy got another date than was sent and was removed for it. `stored`: what it says
+        was stored, with the UIDs, which must not be below `uidnext` to be ours. No other group is unanswered when a date is
+        tried."""
+        for sent, _ in stored if self._refused else ():
+            for refused in self._refused.pop(sent.uid, ()):
+                self._dates.loses(refused)
+        date = self._trials.pop(str(answer.token), None)
+        if date is None or not stored:
+            return answer
+        (sent, uid), *_ = stored
+        one = UidSet.of([uid])
+        # Dovecot tells the date of the file once, and from then on what its cache holds of that: the second answer counts.
+        for _ in range(2):
+            seen = {int(s.uid): s for s in self._destination.sightings(one)}.get(uid)
+        if seen is None or uid < uidnext or seen.fingerprint != sent.fingerprint:
+            return answer
+        if seen.internaldate == date:
+            self._dates.keeps(date)
+            return answer
+        self._dates.loses(date)
+        removed = False
+        with contextlib.suppress(ServerRefused):
+            removed = self._destination.remove(one)
+        if not removed:
+            return answer
+        error = DateNotKept("destination", "stores another internal date than was sent")
+        return replace(answer, stored=(), uids=None, uidvalidity=None, refused={0: error})
+
+    def another(self, sent: Sent) -> bool:
+        """Whether a message that was refused alone may be taken with a date that stands for its own."""
+        if sent.internaldate is None or usual(sent.internaldate):
+            return False
+        self._refused[sent.uid].append(sent.internaldate)
+        return True
+
+    def anew(self, sent: Sent) -> None:
+        """The message is sent in another form: its own date may be taken after all."""
+        self._refused.pop(sent.uid, None)
