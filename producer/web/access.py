@@ -4,7 +4,6 @@ the audit log. Who guesses is slowed down, by address and by name."""
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 from collections.abc import Callable, Iterator
 from typing import Annotated, Final
 
@@ -13,6 +12,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
 from producer.web.counter import Counter, counter
+from producer.web.places import place
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
 from shared.errors import UsageError
@@ -27,21 +27,16 @@ _scheme = HTTPBearer(auto_error=False, description="A token of `mailhaul token a
 
 
 def place_of(request: Request) -> str:
-    """Where it came from: the address, of IPv6 the network that one customer has."""
-    where = request.client.host if request.client else "?"
-    try:
-        address = ipaddress.ip_address(where)
-    except ValueError:
-        return where
-    return where if address.version == 4 else str(ipaddress.ip_network(f"{where}/64", strict=False))
+    """Where it came from, as guesses are counted."""
+    return place(_where(request))
 
 
 def may_try(known: Counter, request: Request, name: str = "") -> None:
     """Raises `Refused` (429, with Retry-After) for whoever guessed too often."""
     looks = [(place_of(request), MOST_TRIES, "from this address")]
     looks += [(f"name:{name}", MOST_TRIES_AT_A_NAME, "at this name")] if name else []
-    for place, most, where in looks:
-        misses, seconds = known.sessions.misses(place)
+    for whose, most, where in looks:
+        misses, seconds = known.sessions.misses(whose)
         if misses >= most:
             raise Refused(
                 429, f"too many wrong guesses {where}; try again in a minute", headers={"Retry-After": str(seconds)}
