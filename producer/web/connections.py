@@ -99,7 +99,7 @@ class Room:
     def _refused(self, where: str) -> bool:
         if not self._places.get(where):
             self._places.pop(where, None)
-        get_logger("mailhaul.web").warning("connection_refused", reason="all connections are in use")
+        get_logger("mailhaul.web").warning("connection_refused")
         return False
 
 

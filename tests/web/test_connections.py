@@ -17,7 +17,7 @@ from uvicorn.server import ServerState
 from producer.web import connections
 from producer.web.connections import LEAST_BYTES, PageProtocol, Room
 from producer.web.turns import Turns
-from tests.web.conftest import House
+from tests.web.conftest import House, serve_with
 
 #: Idle connections of the flood.
 FLOOD = 1100
@@ -46,24 +46,12 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _serve(house: House, begins_with: str) -> None:
-    (house.home / "sitecustomize.py").write_text(begins_with)
-    environment = house.environment
-    house.environment = lambda: (
-        environment()
-        | {  # type: ignore[method-assign]
-            "PYTHONPATH": f"{house.home}:{environment()['PYTHONPATH']}"
-        }
-    )
-    house.serve()
-
-
 def _connect(house: House) -> socket.socket:
     return socket.create_connection(("127.0.0.1", house.port), timeout=60)
 
 
 def test_idle_connections_do_not_stop_the_page(house: House, many_files: None) -> None:
-    _serve(house, LIMITED.replace("0.5", "3600.0"))
+    serve_with(house, LIMITED.replace("0.5", "3600.0"))
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
             stack.enter_context(_connect(house))
@@ -74,7 +62,7 @@ def test_idle_connections_do_not_stop_the_page(house: House, many_files: None) -
 
 
 def test_without_the_protection_they_do(house: House, many_files: None) -> None:
-    _serve(house, UNPROTECTED)
+    serve_with(house, UNPROTECTED)
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
             stack.enter_context(_connect(house))
@@ -97,7 +85,7 @@ SLOW = {
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
 def test_who_does_not_finish_a_request_is_closed(house: House, sent: bytes) -> None:
-    _serve(house, LIMITED)
+    serve_with(house, LIMITED)
     with _connect(house) as sock:
         sock.sendall(sent)
         with contextlib.suppress(ConnectionResetError):
@@ -106,7 +94,7 @@ def test_who_does_not_finish_a_request_is_closed(house: House, sent: bytes) -> N
 
 
 def test_without_the_protection_half_a_request_is_waited_for(house: House) -> None:
-    _serve(house, UNPROTECTED)
+    serve_with(house, UNPROTECTED)
     with _connect(house) as sock:
         sock.sendall(SLOW["half a head"])
         sock.settimeout(3)
