@@ -140,13 +140,15 @@ def _by_password(request: Request, known: Counter, name: str, password: str, to:
         right(known, counted)
         return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
     wrong(known, request, "password", name, known_name=user is not None)
-    return door(request, known, saying(request).word("Name or password is wrong."), to, 401)
+    say = saying(request).word
+    return door(request, known, say("Name or password is wrong."), to, 401)
 
 
 def _by_unknown_token(request: Request, known: Counter, to: str) -> Response:
     """For a token that is not known. Raises `Refused`."""
     missed(known, request, "token")
-    return door(request, known, saying(request).word("This token is not known."), to, 401)
+    say = saying(request).word
+    return door(request, known, say("This token is not known."), to, 401)
 
 
 @routes.get("/enter/{link}")
