@@ -182,6 +182,11 @@ class ServerRefused(MailError):
     """A NO that none of the others covers."""
 
 
+class NoRoomHere(ServerRefused):
+    """A message was too large for this machine's temporary folder. All of it was read and thrown away; everything else comes, and
+    the connection goes on."""
+
+
 class AnswerUnreadable(ServerRefused):
     """An answer whose end is known and whose sense is not; `detail` is its text. What it was about did not come, everything
     else did, and the connection goes on."""
