@@ -19,6 +19,8 @@ MOST_MESSAGES: Final = 3_000_000
 MOST_RANGES: Final = 1_000_000
 #: Bytes that a server may send before somebody is signed in, and in answer to a question about the quota.
 OPENING_BYTES: Final = 4 * 1024 * 1024
+#: Bytes of all answers to one command that brings no messages: three million UIDs take 33 MB, all names 16 MiB.
+ANSWERS_BYTES: Final = 128 * 1024 * 1024
 #: FETCH answers that make no sense, to one request: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
 #: What a message may be larger than announced. Exchange is wrong by a third, at one provider by a factor of three, and a small

@@ -57,6 +57,8 @@ class Wire:
         self.side = side
         self.timeout_seconds = timeout_seconds
         self._aborted = False
+        #: Bytes received and sent so far.
+        self.moved = 0
         self._closing = threading.Lock()  # held for each system call on the socket, so that nobody closes it under one
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -93,6 +95,7 @@ class Wire:
         self._moved = 0
 
     def _account(self, count: int) -> None:
+        self.moved += count
         self._moved += count
         self._whole = min(self.timeout_seconds * WHOLE_FACTOR, self._whole + count / _LEAST_BYTES_PER_SECOND)
         if self._moved >= _PROGRESS_BYTES:
