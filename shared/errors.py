@@ -188,6 +188,11 @@ class ServerRefused(MailError):
     """The server answered NO, in a way that no other class covers."""
 
 
+class NoRoomHere(ServerRefused):
+    """A message was too large for this machine's temporary folder. All of it was read and thrown away; everything else comes, and
+    the connection goes on."""
+
+
 class AnswerUnreadable(ServerRefused):
     """An answer was delimited but not understood; `detail` is its text. The item that it was about did not come,
     everything else did, and the connection goes on."""

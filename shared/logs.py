@@ -18,6 +18,7 @@ from typing import Any, TextIO
 import structlog
 
 from shared.credentials import Secret
+from shared.log_folding import FoldingHandler, add_repeated
 
 _SECRET_KEY = re.compile(r"passw|secret|token|credential|authorization|cookie|api_?key|private_?key", re.IGNORECASE)
 _URL_PASSWORD = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
@@ -63,12 +64,12 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(stream)
+    handler = FoldingHandler(stream)
     handler.addFilter(_without_job_arguments)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[add_repeated, structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()

@@ -5,6 +5,7 @@
   (`PR_SET_PDEATHSIG`). That signal is tied to the *thread* that forked, so one thread forks all children and lives
   until the end. It is set after the fork, so the child checks afterwards whether its parent is still there.
 - A child that ends is started again, after a pause that doubles up to ten seconds while it keeps ending early.
+- A child's log is kept below a size (`shared.log_files`), whatever the child writes.
 
 On other systems than Linux, a child of a killed process lives on; stopping in order works everywhere.
 """
@@ -24,6 +25,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.log_files import bound
+
 _log = logging.getLogger(__name__)
 
 #: A child that lived longer than this, in seconds, did not end early.
@@ -32,6 +35,8 @@ STEADY_SECONDS = 30.0
 FIRST_PAUSE_SECONDS = 0.2
 #: The longest such pause.
 LONGEST_PAUSE_SECONDS = 10.0
+#: Between two looks at the sizes of the logs, seconds.
+LOG_LOOK_SECONDS = 1.0
 
 # Runs as the child, and then becomes the command: a function between fork and exec could deadlock under threads.
 _BECOME = """
@@ -182,12 +187,13 @@ class Supervisor:
     def run(self) -> None:
         """Starts the children and keeps them running until another thread or a signal handler calls `stop()`."""
         self.start()
+        logged = any(child.command.log_path for child in self._children.values())
         while not self._stopping:
-            self.poll(None)
+            self.poll(LOG_LOOK_SECONDS if logged else None)
 
     def poll(self, timeout_seconds: float | None = 0.0) -> None:
-        """Waits for a child to end or to be due, at most this long (None: without end), and starts the children that
-        are due."""
+        """Waits for a child to end or to be due, at most this long (None: without end), starts the children that are
+        due, and bounds the logs."""
         now = self._clock()
         pauses = [child.due_at - now for child in self._children.values() if child.process is None]
         waits = [wait for wait in (timeout_seconds, min(pauses, default=None)) if wait is not None]
@@ -201,6 +207,8 @@ class Supervisor:
         for child in self._children.values():
             if child.process is None and child.due_at <= self._clock():
                 self._start(child)
+            if child.command.log_path:
+                bound(child.command.log_path)
 
     def stop(self) -> None:
         """Sends SIGTERM to all children, waits for the grace, and sends SIGKILL to those that are left. No child is

@@ -297,6 +297,12 @@ class BatchCopy:
             yield from self._source.fetch(uids, size_bytes=self._announced)
         except ServerRefused as error:
             refused.append(error)
+        except ProtocolViolation as error:
+            if error.side == "source" and error.uids and self._lease.unit.attempts > 1:
+                # What broke the connection a second time is named; the others are brought by the next attempt.
+                notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
+                self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
+            raise
 
     def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
         """`tried`: it is a message alone, since it is not known what the destination makes of its date."""

@@ -15,8 +15,6 @@ from shared.supervise import Command, Supervisor
 
 #: Time for groups that are on their way to be appended and recorded.
 GRACE_SECONDS = 20.0
-#: A log file larger than this is put aside when a child starts.
-LOG_BYTES = 20 * 1024 * 1024
 #: A child that ended this often with a sentence of its own (bad settings, no key) will not do better.
 HOPELESS_ENDS = 3
 _OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ", "mailhaul web: ")
@@ -58,8 +56,6 @@ class Crew:
 
     def _command(self, name: str, module: str, env: Mapping[str, str]) -> Command:
         path = self._log_dir / f"{name}.log"
-        if path.exists() and path.stat().st_size > LOG_BYTES:
-            path.replace(path.with_suffix(".log.1"))
         return Command(name=name, argv=python_module(module), env=env, log_path=path)
 
     def __enter__(self) -> Self:

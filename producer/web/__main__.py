@@ -5,13 +5,17 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from functools import partial
+from typing import Any, cast
 
 import uvicorn
 
 from producer.cli.ground import Ground
 from producer.web.app import make_app
+from producer.web.connections import BACKLOG, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.counter import Counter
 from producer.web.making import makers_of
+from producer.web.proxied import networks_of, within
 from producer.web.pulse import Counted, Pulse
 from producer.web.roles import roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
@@ -93,11 +97,16 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         makers=makers_of(settings),
         own_limits=ground.own_limits,
     )
+    proxies = networks_of(settings.web_proxies or "")
     pulse.begin(ground.store)
     uvicorn.run(
         Counted(make_app(known), metrics),
         host=settings.web_host,
         port=settings.web_port,
+        http=cast(Any, partial(PageProtocol, room=room_of(partial(within, proxies)))),
+        ws="none",
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_config=None,
         access_log=False,
         server_header=False,

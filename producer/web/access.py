@@ -4,8 +4,7 @@ the audit log. Who guesses is slowed down, by address and by name."""
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
@@ -13,12 +12,13 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
 from producer.web.counter import Counter, counter
+from producer.web.places import place
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
 from shared.errors import UsageError
 from shared.store.principals import Principal, Role
 
-#: Wrong guesses from one address in a minute, before nobody from there is let in until it is over.
+#: Wrong guesses from one address in a minute, before no password and no wrong token from there is looked at until it is over.
 MOST_TRIES: Final = 20
 #: … and at one name, from wherever they come.
 MOST_TRIES_AT_A_NAME: Final = 10
@@ -27,31 +27,43 @@ _scheme = HTTPBearer(auto_error=False, description="A token of `mailhaul token a
 
 
 def place_of(request: Request) -> str:
-    """Where it came from: the address, of IPv6 the network that one customer has."""
-    where = request.client.host if request.client else "?"
-    try:
-        address = ipaddress.ip_address(where)
-    except ValueError:
-        return where
-    return where if address.version == 4 else str(ipaddress.ip_network(f"{where}/64", strict=False))
+    """Where it came from, as guesses are counted."""
+    return place(_where(request))
 
 
-def may_try(known: Counter, request: Request, name: str = "") -> None:
-    """Raises `Refused` (429, with Retry-After) for whoever guessed too often."""
+def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
+    """Counts a guess before it is looked at, so that none of many at once goes uncounted. Returns where it was counted, for
+    `right`. Raises `Refused` (429, with Retry-After) for whoever guessed too often; that one guessed nothing."""
     looks = [(place_of(request), MOST_TRIES, "from this address")]
     looks += [(f"name:{name}", MOST_TRIES_AT_A_NAME, "at this name")] if name else []
-    for place, most, where in looks:
-        misses, seconds = known.sessions.misses(place)
-        if misses >= most:
+    counted: list[str] = []
+    for whose, most, where in looks:
+        number, seconds = known.sessions.guessed(whose)
+        counted.append(whose)
+        if number > most:
+            right(known, counted)
             raise Refused(
                 429, f"too many wrong guesses {where}; try again in a minute", headers={"Retry-After": str(seconds)}
             )
+    return tuple(counted)
 
 
-def missed(known: Counter, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
-    """A wrong guess, into the audit log too. A name that is nobody's is not written down: it may be a password."""
-    known.sessions.missed(place_of(request), *([f"name:{name}"] if name else []))
+def right(known: Counter, counted: Iterable[str]) -> None:
+    """What `guess` counted was no wrong guess."""
+    for whose in counted:
+        known.sessions.was_right(whose)
+
+
+def wrong(known: Counter, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
+    """A wrong guess into the audit log. A name that is nobody's is not written down: it may be a password."""
     known.desk.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
+
+
+def missed(known: Counter, request: Request, how: str) -> None:
+    """A wrong token or link, or a way to an identity provider that failed. It was looked at first: nobody guesses 192 bits, and
+    who has a right one is let in, whoever else guesses from the same address. Raises `Refused` (429) after too many."""
+    guess(known, request)
+    wrong(known, request, how)
 
 
 def _needs(role: Role) -> Callable[..., Principal]:
@@ -71,7 +83,6 @@ def _needs(role: Role) -> Callable[..., Principal]:
 
 
 def _by_token(known: Counter, request: Request, text: str) -> Principal:
-    may_try(known, request)
     principal = known.principals.by_token(text)
     if principal is None:
         missed(known, request, "token")

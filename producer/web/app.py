@@ -28,6 +28,7 @@ from producer.web.pages.glance import Sampler
 from producer.web.pages.oidc import Provider
 from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
+from producer.web.turns import Turns
 from shared.config import Settings
 
 #: Where the API is.
@@ -76,8 +77,8 @@ def make_app(known: Counter) -> FastAPI:
     pages.install(app)
 
     @app.get("/healthz", include_in_schema=False)
-    def healthz() -> dict[str, str]:
-        """The process is alive; a Redis that is down is no reason to restart it."""
+    async def healthz() -> dict[str, str]:
+        """The process is alive; a Redis that is down is no reason to restart it. No thread is needed for it."""
         return {"status": "ok"}
 
     @app.get("/readyz", include_in_schema=False)
@@ -88,6 +89,7 @@ def make_app(known: Counter) -> FastAPI:
 
     problems.install(app)
     app.add_middleware(Gate, known=known)
+    app.add_middleware(Turns)
     app.add_middleware(Guard, names=names_of(known.settings))
     app.add_middleware(Proxied, networks=networks_of(known.settings.web_proxies or ""))  # added last, so passed first
     return app

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from producer.intake.manifest import ManifestInvalid, RowError
+from producer.web.scrypt import Crowded
 from shared.errors import MailhaulError, StoreError, UsageError
 from shared.logs import get_logger
 
@@ -72,6 +73,10 @@ def install(app: FastAPI) -> None:
     def _refused(request: Request, error: Refused) -> Response:
         headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
         return answer(request, error.status, error.detail, {**headers, **error.headers}, **error.more)
+
+    @app.exception_handler(Crowded)
+    def _crowded(request: Request, error: Crowded) -> Response:
+        return answer(request, 429, "too many people are signing in; try again in a moment", {"Retry-After": "2"})
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:

@@ -33,15 +33,17 @@ class Proxied:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on."""
         if scope["type"] == "http":
-            scope[_TRUSTED] = self._trusts(scope["client"][0] if scope["client"] else "")
+            scope[_TRUSTED] = within(self._networks, scope["client"][0] if scope["client"] else "")
         await self._app(scope, receive, send)
 
-    def _trusts(self, peer: str) -> bool:
-        try:
-            address = ipaddress.ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self._networks)
+
+def within(networks: Networks, peer: str) -> bool:
+    """Whether the address `peer` is in one of these networks."""
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def networks_of(text: str) -> Networks:

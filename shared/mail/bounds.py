@@ -19,17 +19,30 @@ MOST_MESSAGES: Final = 3_000_000
 MOST_RANGES: Final = 1_000_000
 #: Bytes that a server may send before somebody is signed in, and in answer to a question about the quota.
 OPENING_BYTES: Final = 4 * 1024 * 1024
+#: Bytes of all answers to one command that brings no messages: three million UIDs take 33 MB, all names 16 MiB.
+ANSWERS_BYTES: Final = 128 * 1024 * 1024
 #: FETCH answers that make no sense, to one request: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
-#: What a message may be larger than announced: Exchange is wrong by a third, and a small one by its whole header.
-SIZE_FACTOR: Final = 2
+#: What a message may be larger than announced. Exchange is wrong by a third, at one provider by a factor of three, and a small
+#: one by its whole header.
+SIZE_FACTOR: Final = 4
 SIZE_SLACK_BYTES: Final = 1024 * 1024
-#: Bytes of a message whose size the server does not tell; no provider takes half of that.
-UNSIZED_BYTES: Final = 1024 * 1024 * 1024
-#: Seconds of waiting for one message: 200 MB take as long at 10 kB/s.
+#: The same where LIST of POP3 announces it: some servers count line ends once, some guess.
+LISTED_SLACK_BYTES: Final = 32 * 1024 * 1024
+#: Bytes of the largest message; no provider takes a quarter of that.
+LARGEST_BYTES: Final = 1024 * 1024 * 1024
+#: Bytes a second that a whole message must come with, beside `MESSAGE_LEAST_SECONDS`.
+MESSAGE_RATE: Final = 8 * 1024
+MESSAGE_LEAST_SECONDS: Final = 600.0
+#: Seconds of waiting for one message at most: 200 MB take as long at 10 kB/s.
 MESSAGE_SECONDS: Final = 6 * 3600.0
 
 
-def most_body(size_bytes: int) -> int:
+def most_body(size_bytes: int, slack: int = SIZE_SLACK_BYTES) -> int:
     """Bytes that a message may have which was announced with `size_bytes`; 0 stands for not announced."""
-    return SIZE_FACTOR * size_bytes + SIZE_SLACK_BYTES if size_bytes > 0 else UNSIZED_BYTES
+    return min(LARGEST_BYTES, SIZE_FACTOR * size_bytes + slack) if size_bytes > 0 else LARGEST_BYTES
+
+
+def message_seconds(size_bytes: int) -> float:
+    """Seconds that a message of this size may be waited for: a server that drips holds a lane no longer."""
+    return min(MESSAGE_SECONDS, MESSAGE_LEAST_SECONDS + size_bytes / MESSAGE_RATE)

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from shared.errors import MailError, ProtocolViolation, Throttled
-from shared.mail.bounds import NAME_BYTES
+from shared.mail.bounds import ANSWERS_BYTES, NAME_BYTES
 from shared.mail.extensions import PIPELINING, Broken, used_in
 from shared.mail.grammar import clean_text
 from shared.mail.hints import hint_of, slows_down
@@ -193,13 +193,13 @@ class Conversation:
     ) -> Tagged:
         """Reads until `tag` is answered; every untagged answer on the way is given to `take`."""
         self.wire.begin(SILENCE_SECONDS if self._flown else math.inf)
-        left = ANSWER_LIMIT
+        left, most = ANSWER_LIMIT, self.wire.moved + ANSWERS_BYTES
         while (ended := self._pending[tag]) is None:
             pieces = self.next_answer(line_limit)
             if pieces is not None and take is not None:
                 take(pieces)
             left -= 1
-            if not left:
+            if not left or self.wire.moved > most:
                 raise self.violation("sent answers without end")
         del self._pending[tag]
         self._forgiven.discard(tag)

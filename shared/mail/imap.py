@@ -13,7 +13,7 @@ from typing import Final
 
 from shared.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
-from shared.mail.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS, UNSIZED_BYTES
+from shared.mail.bounds import LARGEST_BYTES, LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS
 from shared.mail.conversation import ANSWER_LIMIT, Tagged
 from shared.mail.fetch_answer import FETCH, UNFINISHED, FetchAnswer, uid_of
 from shared.mail.flights import FlyingSession
@@ -38,7 +38,7 @@ class ImapSession(FlyingSession):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         #: Bytes of a body that is not refused.
-        self._most_body = UNSIZED_BYTES
+        self._most_body = LARGEST_BYTES
 
     @property
     def capabilities(self) -> frozenset[str]:

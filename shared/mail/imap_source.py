@@ -296,7 +296,9 @@ class ImapSource(ChoosingSession):
 
     def _streamed(self, uid: Uid, size: int, about: _About) -> Iterator[Message]:
         if size > self._most_body:
-            raise self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+            error = self._talk.violation(f"announced {size} bytes for a message of at most {self._most_body}")
+            error.uids = UidSet.of([uid])
+            raise error
         chunks = self._wire.read_chunks(size)
         # enough of the beginning to know the header by, whatever pieces the network made of it
         held: list[bytes] = []

@@ -14,11 +14,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import IO, Final
 
-from shared.errors import (
-    MailError,
-    ProtocolViolation,
-    ServerRefused,
-)
+from shared.errors import MailError, NoRoomHere, ProtocolViolation, ServerRefused
+from shared.mail.bounds import LISTED_SLACK_BYTES, most_body
 from shared.mail.grammar import clean_text
 from shared.mail.wire import Wire
 
@@ -26,11 +23,6 @@ from shared.mail.wire import Wire
 DEPTH: Final = 50
 #: A message up to this size is read in one piece; a larger one goes by way of a file, since POP3 does not tell how long it is.
 WHOLE_BYTES: Final = 512 * 1024
-#: Bytes that may come of a message of which LIST says less: some servers count line ends once, some guess.
-_LISTED_TIMES: Final = 4
-_LISTED_MORE: Final = 32 * 1024 * 1024
-#: Bytes of the largest message that is read: it goes by way of a file on the worker's disk.
-LARGEST_BYTES: Final = 1024 * 1024 * 1024
 #: Lines of a listing at most.
 _LISTING_LINES: Final = 5_000_000
 _PIECE: Final = 64 * 1024
@@ -38,6 +30,13 @@ _PIECE: Final = 64 * 1024
 _QUIT_SECONDS: Final = 5.0
 _NUMBER: Final = re.compile(rb"\d{1,18}")
 _END: Final = b"\r\n.\r\n"
+
+
+class EndlessMessage(ProtocolViolation):
+    """A message brings far more than LIST says; the connection is closed."""
+
+    #: Its number in this session.
+    number: int = 0
 
 
 class Pop3Session:
@@ -103,7 +102,7 @@ class Pop3Session:
         """The answers to RETR or TOP commands, in order: (place in `commands`, the message). A large one is a file, at its
         beginning, which is gone when the next one is asked for. What the server refuses is put into `refused`. Left before
         its end, it shuts the connection. `listed`: the bytes of each, as LIST says; one that brings far more raises
-        `ProtocolViolation`, so that no server fills the worker's disk."""
+        `EndlessMessage`, so that no server fills the worker's disk. One that the disk has no room for is refused (`NoRoomHere`)."""
         waiting = iter(commands)
         flying = self._send(list(islice(waiting, self._depth)))
         try:
@@ -114,11 +113,18 @@ class Pop3Session:
                 except ServerRefused as error:
                     refused[place] = error
                 else:
-                    body = self._body(listed[place])
-                    self.wire.progress()
-                    yield place, body
-                    if not isinstance(body, bytes):
-                        body.close()
+                    try:
+                        body = self._body(listed[place])
+                    except NoRoomHere as error:
+                        refused[place] = error
+                    except EndlessMessage as error:
+                        error.number = int(commands[place].split()[1])
+                        raise
+                    else:
+                        self.wire.progress()
+                        yield place, body
+                        if not isinstance(body, bytes):
+                            body.close()
                 flying -= 1
                 if flying <= self._depth // 2:
                     flying += self._send(list(islice(waiting, self._depth - flying)))
@@ -134,48 +140,64 @@ class Pop3Session:
             return b""
         whole = self.wire.read_through(_END, WHOLE_BYTES)
         if whole is None:
-            return self._filed(min(LARGEST_BYTES, listed * _LISTED_TIMES + _LISTED_MORE), listed)
+            with self.wire.one_message(max(1, listed)):
+                return self._filed(most_body(max(1, listed), LISTED_SLACK_BYTES), listed)
         body = whole[:-3].replace(b"\r\n.", b"\r\n")
         return body[1:] if body.startswith(b".") else body
 
     def _filed(self, most: int, listed: int) -> IO[bytes]:
+        """As a file. Raises `EndlessMessage`, and `NoRoomHere` after the message was read to its end."""
+        full: OSError | None = None
+        file: IO[bytes] | None = None
+        size = 0
         try:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the message closes it
-            try:
-                self._fill(file, most, listed)
-            except BaseException:
-                file.close()
-                raise
-        except OSError as error:
-            self.wire.abort()  # the rest of the message is still to come
-            raise self._no_room(error) from None
+            for piece in self._unstuffed():
+                size += len(piece)
+                if size > most:
+                    self.wire.abort()
+                    raise EndlessMessage(
+                        self.side, f"sent more than {most:,} bytes of a message that LIST gives {listed:,}"
+                    )
+                if full:
+                    continue
+                try:
+                    file = file or tempfile.TemporaryFile()  # noqa: SIM115 - whoever asked for the message closes it
+                    file.write(piece)
+                except OSError as error:
+                    full = error
+                    _close(file)
+            if file and not full:
+                try:
+                    file.seek(0)
+                except OSError as error:
+                    full = error
+            if full or not file:
+                raise self._no_room(full or OSError(), size)
+        except BaseException:
+            _close(file)
+            raise
         return file
 
-    def _fill(self, file: IO[bytes], most: int, listed: int) -> None:
-        begins, last, size = True, b"", 0
+    def _unstuffed(self) -> Iterator[bytes]:
+        """Pieces of the message up to the dot that ends it."""
+        begins, last = True, b""
         while True:
             piece = self.wire.read_piece(_PIECE)
             if begins and piece.startswith(b"."):
                 if piece == b".\r\n":
-                    break
+                    return
                 piece = piece[1:]
-            size += len(piece)
-            if size > most:
-                raise self._violation(f"sent more than {most:,} bytes of a message that LIST gives {listed:,}")
-            file.write(piece)
+            yield piece
             begins = (last + piece[-2:])[-2:] == b"\r\n"
             last = piece[-1:] or last
-        file.seek(0)
 
-    def _no_room(self, error: OSError) -> MailError:
+    def _no_room(self, error: OSError, size: int) -> NoRoomHere:
         folder = tempfile.gettempdir()
-        said = MailError(
-            self.side, f"a large message needs a temporary file, and {folder} did not take it ({error.strerror})"
+        return NoRoomHere(
+            self.side,
+            f"no room in TMPDIR ({folder}) of the worker for a message of {size:,} bytes: {error.strerror}",
+            advice=f"give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry IMPORT",
         )
-        said.advice = (
-            f"give {folder} of the worker more room, or name another folder in TMPDIR; then: mailhaul retry IMPORT"
-        )
-        return said
 
     # -- the end
 
@@ -212,3 +234,9 @@ class Pop3Session:
     def _violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
         self.wire.abort()
         return ProtocolViolation(self.side, what, clean_text(line, secrets=self._secrets))
+
+
+def _close(file: IO[bytes] | None) -> None:
+    with contextlib.suppress(OSError):  # what could not be written yet is written here, and cannot be
+        if file:
+            file.close()

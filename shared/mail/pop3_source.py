@@ -27,7 +27,7 @@ from shared.mail.flights import raise_first
 from shared.mail.grammar import clean_text
 from shared.mail.header_date import received_at
 from shared.mail.one_mailbox import ids_name
-from shared.mail.pop3 import Pop3Session
+from shared.mail.pop3 import EndlessMessage, Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
 from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
 from shared.uids import Uid, UidSet
@@ -283,6 +283,9 @@ class Pop3Source:
                     body=body if isinstance(body, bytes) else None,
                     stream=None if isinstance(body, bytes) else chunks(body),
                 )
+        except EndlessMessage as endless:
+            endless.uids = UidSet.of(there[place] for place, one in enumerate(wanted) if one.number == endless.number)
+            raise
         finally:
             said.keep()
         for place, error in refused.items():

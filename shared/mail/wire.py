@@ -25,7 +25,7 @@ from time import monotonic
 from typing import Final
 
 from shared.errors import ConnectionLost, MailError, ProtocolViolation
-from shared.mail.bounds import MESSAGE_SECONDS
+from shared.mail.bounds import MESSAGE_SECONDS, message_seconds
 from shared.mail.grammar import clean_text
 
 #: Bytes of the receive buffer; a FETCH of small messages costs one system call for each of these.
@@ -57,6 +57,8 @@ class Wire:
         self.side = side
         self.timeout_seconds = timeout_seconds
         self._aborted = False
+        #: Bytes received and sent so far.
+        self.moved = 0
         self._closing = threading.Lock()  # held for each system call on the socket, so that nobody closes it under one
         self._buffer = bytearray(BUFFER_BYTES)
         self._view = memoryview(self._buffer)
@@ -93,6 +95,7 @@ class Wire:
         self._moved = 0
 
     def _account(self, count: int) -> None:
+        self.moved += count
         self._moved += count
         self._whole = min(self.timeout_seconds * WHOLE_FACTOR, self._whole + count / _LEAST_BYTES_PER_SECOND)
         if self._moved >= _PROGRESS_BYTES:
@@ -199,9 +202,8 @@ class Wire:
         return bytes(whole)
 
     def read_chunks(self, size: int) -> Iterator[bytes]:
-        """`size` bytes as they come, in pieces no larger than the buffer. They may be waited for `MESSAGE_SECONDS` in all."""
-        self._body = MESSAGE_SECONDS
-        try:
+        """`size` bytes as they come, in pieces no larger than the buffer."""
+        with self.one_message(size):
             while size:
                 if self._start == self._end:
                     self._receive()
@@ -210,6 +212,13 @@ class Wire:
                 self._start = start + count
                 size -= count
                 yield bytes(self._view[start : start + count])
+
+    @contextlib.contextmanager
+    def one_message(self, size: int) -> Iterator[None]:
+        """What is read in it is one message of `size` bytes, and may be waited for `message_seconds` in all."""
+        self._body = min(MESSAGE_SECONDS, message_seconds(size))
+        try:
+            yield
         finally:
             self._body = math.inf
 

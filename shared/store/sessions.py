@@ -152,20 +152,24 @@ class Sessions(Asking):
 
     # -- guesses
 
-    def missed(self, *places: str) -> None:
-        """Counts a wrong guess from this address, and at this name."""
-        for place in places:
-            key = keys.tries(_hash(place))
-            # The end is set after the count: a key that ended between the two would come back without one, for good.
-            self._do("incr", key)
-            if self._do("ttl", key) < 0:  # "expire … nx" needs Redis 7
-                self._do("expire", key, TRIES_SECONDS)
+    def guessed(self, place: str) -> tuple[int, int]:
+        """Counts one more guess, from this address or at this name, before it is looked at: many at once are each counted.
+        Returns the guesses lately, with this one, and the seconds until they are forgotten."""
+        number = int(self._do("incr", keys.tries(_hash(place))))
+        return number, self._ends(place)
 
-    def misses(self, place: str) -> tuple[int, int]:
-        """Returns the number of wrong guesses lately, and the seconds until they are forgotten."""
+    def was_right(self, place: str) -> None:
+        """Takes one guess back."""
+        self._do("incrby", keys.tries(_hash(place)), -1)
+        self._ends(place)
+
+    def _ends(self, place: str) -> int:
+        # The end is set after the count: a key that ended between the two would come back without one, for good.
         key = keys.tries(_hash(place))
-        number = int(self._do("get", key) or 0)
-        return number, max(1, int(self._do("ttl", key))) if number else 0
+        if (seconds := int(self._do("ttl", key))) < 0:  # "expire … nx" needs Redis 7
+            self._do("expire", key, TRIES_SECONDS)
+            return TRIES_SECONDS
+        return max(1, seconds)
 
 
 def _hash(text: str) -> str:

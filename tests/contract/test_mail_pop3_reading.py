@@ -6,6 +6,7 @@ No message is marked as read where TOP shows all of it, and no message is ever c
 from __future__ import annotations
 
 import imaplib
+import re
 import tempfile
 from collections.abc import Iterator
 
@@ -13,7 +14,7 @@ import pytest
 
 from shared.credentials import Secret
 from shared.errors import MailError, ProtocolViolation, ServerRefused
-from shared.mail import pop3, pop3_reading
+from shared.mail import bounds, pop3, pop3_reading
 from shared.mail.pop3 import WHOLE_BYTES
 from shared.mail.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
 from shared.mail.pop3_source import INBOX, Pop3Source
@@ -205,23 +206,23 @@ def test_a_server_that_breaks_at_top_is_read_by_retr() -> None:
 # -- no server fills the disk
 
 
-def endless(server: Pop3Server) -> None:
-    """Makes the second message endless."""
+def endless(server: Pop3Server, number: int = 2) -> None:
+    """Makes this message endless."""
     answer = server._answer
 
     def forever() -> Iterator[bytes]:
         yield b"+OK\r\n"
         while True:
-            yield b"x" * 70 + b"\r\n"
+            yield (b"x" * 70 + b"\r\n") * 1000
 
     server._answer = lambda command, session: (  # type: ignore[method-assign]
-        forever() if command.startswith((b"TOP 2 2", b"RETR 2")) else answer(command, session)
+        forever() if re.match(rb"(TOP %d [1-9]|RETR %d$)" % (number, number), command) else answer(command, session)
     )
 
 
 @pytest.mark.parametrize("chosen", ["auto", "retr"])
 def test_a_message_that_never_ends_is_given_up(chosen: Pop3Read, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3, "_LISTED_MORE", WHOLE_BYTES)
+    monkeypatch.setattr(pop3, "LISTED_SLACK_BYTES", WHOLE_BYTES)
     with Pop3Server([small(1), small(2)]) as server:
         endless(server)
         with pytest.raises(ProtocolViolation, match="of a message that LIST gives"):
@@ -229,7 +230,7 @@ def test_a_message_that_never_ends_is_given_up(chosen: Pop3Read, monkeypatch: py
 
 
 def test_what_list_says_is_not_believed_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pop3, "LARGEST_BYTES", 2 * WHOLE_BYTES)
+    monkeypatch.setattr(bounds, "LARGEST_BYTES", 2 * WHOLE_BYTES)
     with Pop3Server([small(1), small(2)], more=10**15) as server:
         endless(server)
         with pytest.raises(ProtocolViolation, match="sent more than"):

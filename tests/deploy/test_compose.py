@@ -43,10 +43,12 @@ def test_no_secret_is_in_an_environment(name: str) -> None:
     assert not unknown_variables(SERVICES[name].get("environment", {}))
 
 
-def test_a_worker_keeps_large_messages_on_disk() -> None:
-    assert "worker-tmp:/tmp" in SERVICES["worker"]["volumes"]
-    assert "/tmp" not in SERVICES["worker"]["tmpfs"]
-    assert "/tmp" in SERVICES["web"]["tmpfs"], "only the worker needs it"
+@pytest.mark.parametrize("name", ["worker", "web"])
+def test_large_messages_are_kept_on_disk(name: str) -> None:
+    """The page fetches what the destination did not take, and writes reports."""
+    assert f"{name}-tmp:/tmp" in SERVICES[name]["volumes"]
+    assert "/tmp" not in SERVICES[name]["tmpfs"]
+    assert "/tmp" in SERVICES["coordinator"]["tmpfs"], "the coordinator sees no message"
 
 
 def test_each_role_mounts_its_own_secrets_only() -> None:

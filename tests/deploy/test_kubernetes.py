@@ -17,7 +17,7 @@ from dramatiq import Worker, actor
 
 from shared.broker import make_broker
 from shared.jobs import QUEUES
-from shared.mail.pop3 import LARGEST_BYTES
+from shared.mail.bounds import LARGEST_BYTES
 from tests.servers.process import await_ready
 from tests.servers.redis_server import RedisServer
 
@@ -115,6 +115,14 @@ def test_a_worker_has_room_on_disk_for_a_large_message_a_thread(
     threads = next(int(one["value"]) for one in pod["containers"][0]["env"] if one["name"] == "MAILHAUL_WORKER_THREADS")
     assert "medium" not in room
     assert int(room["sizeLimit"].removesuffix("Gi")) << 30 >= threads * LARGEST_BYTES
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_page_has_room_on_disk_for_large_messages(render: Callable[[str], Rendered], overlay: str) -> None:
+    pod = render(overlay)["Deployment", "web"]["spec"]["template"]["spec"]
+    (room,) = [volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "tmp"]
+    assert "medium" not in room
+    assert int(room["sizeLimit"].removesuffix("Gi")) << 30 >= 2 * LARGEST_BYTES
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)

@@ -77,3 +77,11 @@ def test_each_runs_as_nobody_in_particular_and_gets_its_own_secrets(path: Path) 
 def test_the_variables_of_the_environment_file_are_settings() -> None:
     lines = [line for line in (FOLDER / "mailhaul.env").read_text().splitlines() if line and not line.startswith("#")]
     assert not unknown_variables(dict(line.split("=", 1) for line in lines))
+
+
+@pytest.mark.parametrize("name", ["mailhaul-worker@", "mailhaul-web"])
+def test_large_messages_are_kept_on_disk(name: str) -> None:
+    """/tmp is memory on many machines; what is private of it is no larger."""
+    service = read(FOLDER / f"{name}.service")
+    assert "TMPDIR=/var/tmp" in service["Environment"]
+    assert service["PrivateTmp"] == ["yes"]

@@ -58,6 +58,15 @@ def test_folders_without_number_are_refused(wires: Wires, monkeypatch: pytest.Mo
     assert "lists more than 50 folders" in str(stage.failures())
 
 
+def test_answers_that_mean_nothing_are_bounded_in_bytes(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names as literals that are thrown away, and words of the server that nobody asked for."""
+    monkeypatch.setattr("shared.mail.conversation.ANSWERS_BYTES", 100_000)
+    wires.fill(3)
+    wires.source.faults.add(listed_too(b"* OK [X] still listing\r\n" * 20_000))  # type: ignore[arg-type]
+    stage = ended(wires)
+    assert "sent answers without end" in str(stage.failures())
+
+
 def test_three_thousand_folders_are_usual(wires: Wires) -> None:
     wires.fill(1)
     lines = b"".join(b'* LIST (\\Noselect) "/" "Projects/%04d"\r\n' % number for number in range(3000))

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from shared import supervise
+from shared import log_files, supervise
 from shared.supervise import Command, Supervisor, spawn
 
 ROOT = Path(__file__).parents[2]
@@ -200,3 +200,53 @@ def test_a_program_that_is_not_there_is_told(tmp_path: Path) -> None:
     command = Command(name="none", argv=["/no/such/program"], log_path=tmp_path / "log")
     assert spawn(command).wait(DEADLINE_SECONDS) == 1
     assert "/no/such/program: No such file or directory" in (tmp_path / "log").read_text()
+
+
+#: Writes to its log without end, in lines of 1,000 bytes, and says when it has written enough for ten logs.
+FLOOD = """
+import os, signal, sys
+for n in range(500):
+    os.write(2, b"%06d" % n + b"x" * 993 + b"\\n")
+os.write(int(sys.argv[1]), b"done\\n")
+while True:
+    signal.pause()
+"""
+
+
+@pytest.mark.parametrize("bounded", [True, False])
+def test_a_log_is_bounded_while_its_child_writes(
+    pipe: Pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    """The control: without the bound all of it stays."""
+    log = tmp_path / "child.log"
+    monkeypatch.setattr(supervise, "LOG_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(supervise, "bound", lambda path: bounded and log_files.bound(path, 50_000))
+    argv = [sys.executable, "-c", FLOOD, str(pipe.write)]
+    with _running(Command(name="child", argv=argv, pass_fds=(pipe.write,), log_path=log)):
+        assert pipe.line() == "done"
+        if bounded:
+            deadline = time.monotonic() + DEADLINE_SECONDS
+            while log.stat().st_size > 50_000:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            assert (tmp_path / "child.log.1").stat().st_size <= 50_000
+            assert (tmp_path / "child.log.1").stat().st_mode & 0o077 == 0
+        else:
+            assert log.stat().st_size == 500_000
+
+
+def test_a_log_that_cannot_be_kept_is_emptied_all_the_same(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"x" * 1000)
+    (tmp_path / "a.log.1").mkdir()  # as when the disk is full: it cannot be written
+    assert log_files.bound(log, 999)
+    assert log.stat().st_size == 0
+    assert not log_files.bound(log, 999)
+    assert not log_files.bound(tmp_path / "none.log", 999)
+
+
+def test_the_newest_part_of_a_log_is_kept(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_bytes(b"old" * 100 + b"new")
+    assert log_files.bound(log, 3)
+    assert (tmp_path / "a.log.1").read_bytes() == b"new"

@@ -12,7 +12,9 @@ import pytest
 import structlog
 from dramatiq import Message
 
+from shared import log_folding
 from shared.credentials import Credentials, Secret
+from shared.log_folding import FoldingHandler
 from shared.logs import bind_job, clean, configure_logging, get_logger
 
 
@@ -154,3 +156,63 @@ def test_a_stream_that_is_no_terminal_gets_json() -> None:
 
 def test_clean_keeps_what_people_write() -> None:
     assert clean("Привет, 你好 😀 — ok") == "Привет, 你好 😀 — ok"
+
+
+# -- folding
+
+
+class Clock:
+    """Seconds, as a test sets them."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def folding() -> tuple[io.StringIO, Clock, FoldingHandler]:
+    """A log in JSON whose clock a test moves."""
+    stream, clock = _written("json"), Clock()
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, FoldingHandler)
+    handler._clock = clock
+    return stream, clock, handler
+
+
+def _flood(times: int) -> None:
+    for _ in range(times):
+        logging.getLogger("asyncio").error("accept: out of %s", "files")
+
+
+def test_a_repeated_line_is_written_a_few_times_and_then_counted(
+    folding: tuple[io.StringIO, Clock, FoldingHandler],
+) -> None:
+    stream, clock, _ = folding
+    _flood(1000)
+    assert len(_lines(stream)) == log_folding.WRITTEN
+    clock.now = log_folding.PERIOD_SECONDS
+    get_logger("t").info("other")
+    *_, told, other = _lines(stream)
+    assert (told["event"], told["repeated"]) == ("accept: out of files", 1000 - log_folding.WRITTEN)
+    assert (other["event"], "repeated" in other) == ("other", False)
+    _flood(1)
+    assert "repeated" not in _lines(stream)[-1], "a new period"
+
+
+def test_what_was_folded_is_told_at_the_end(folding: tuple[io.StringIO, Clock, FoldingHandler]) -> None:
+    stream, _, handler = folding
+    for _ in range(10):
+        get_logger("t").warning("connection_refused", reason="full")
+    handler.close()
+    assert [line.get("repeated", 0) for line in _lines(stream)] == [0, 0, 0, 0, 0, 5]
+
+
+def test_lines_that_differ_are_all_written(folding: tuple[io.StringIO, Clock, FoldingHandler]) -> None:
+    stream, _, handler = folding
+    for number in range(1000):
+        get_logger("t").info("batch_finished", copied=number)
+        logging.getLogger("lib").warning("number %d", number)
+    handler.close()
+    assert len(_lines(stream)) == 2000
+    assert len(handler._lines) == 0

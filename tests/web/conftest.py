@@ -177,3 +177,16 @@ def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
     """What an administrator sets so that they may be used."""
     ports = ",".join(str(server.port) for server in servers)
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
+
+
+def serve_with(house: House, begins_with: str) -> None:
+    """Starts the API in a process that begins with these lines of Python: other limits, or a protection that does nothing."""
+    (house.home / "sitecustomize.py").write_text(begins_with)
+    environment = house.environment
+    house.environment = lambda: (
+        environment()
+        | {  # type: ignore[method-assign]
+            "PYTHONPATH": f"{house.home}:{environment()['PYTHONPATH']}"
+        }
+    )
+    house.serve()

@@ -9,12 +9,12 @@ from urllib.parse import quote, urlsplit
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web.access import Known, may_try, missed, note
+from producer.web.access import Known, guess, missed, note, right, wrong
 from producer.web.counter import Counter
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
-from producer.web.scrypt import MOST, fits
+from producer.web.scrypt import MOST, Crowded, fits
 from shared.store.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
@@ -82,10 +82,10 @@ def welcome(known: Counter, request: Request, who: Principal, how: str, to: str 
     return answer
 
 
-def door(request: Request, known: Counter, wrong: str = "", to: str = "", status: int = 200) -> Response:
+def door(request: Request, known: Counter, told: str = "", to: str = "", status: int = 200) -> Response:
     """The page on which one signs in."""
     return draw(
-        request, "sign_in.html", None, status, wrong=wrong, to=_ours(to), passwords=bool(known.principals.users()),
+        request, "sign_in.html", None, status, wrong=told, to=_ours(to), passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
     )  # fmt: skip
 
@@ -117,23 +117,38 @@ def sign_in(
         return door(
             request, known, say("This page came without TLS: nobody can sign in to it over a network."), to, 400
         )
+    if not name and (who := known.principals.by_token(token.strip())):
+        return welcome(known, request, who, "token", to)
     try:
-        may_try(known, request, name)
+        return _by_password(request, known, name, password, to) if name else _by_unknown_token(request, known, to)
     except Refused as refused:
         answer = door(request, known, say("Too many wrong guesses; try again in a minute."), to, refused.status)
         answer.headers.update(refused.headers)
         return answer
-    user = known.principals.user(name) if name else None
-    if name:
-        if fits(password, user.password_hash if user else "") and user:
-            return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
-        wrong, how = say("Name or password is wrong."), "password"
-    else:
-        if who := known.principals.by_token(token.strip()):
-            return welcome(known, request, who, "token", to)
-        wrong, how = say("This token is not known."), "token"
-    missed(known, request, how, name, known_name=user is not None)
-    return door(request, known, wrong, to, 401)
+
+
+def _by_password(request: Request, known: Counter, name: str, password: str, to: str) -> Response:
+    """Raises `Refused` and `scrypt.Crowded`; a guess that is not looked at is not counted."""
+    counted = guess(known, request, name)
+    user = known.principals.user(name)
+    try:
+        fitting = fits(password, user.password_hash if user else "")
+    except Crowded:
+        right(known, counted)
+        raise
+    if fitting and user:
+        right(known, counted)
+        return welcome(known, request, user.principal, "password", to, stamp=user.set_at)
+    wrong(known, request, "password", name, known_name=user is not None)
+    say = saying(request).word
+    return door(request, known, say("Name or password is wrong."), to, 401)
+
+
+def _by_unknown_token(request: Request, known: Counter, to: str) -> Response:
+    """For a token that is not known. Raises `Refused`."""
+    missed(known, request, "token")
+    say = saying(request).word
+    return door(request, known, say("This token is not known."), to, 401)
 
 
 @routes.get("/enter/{link}")
@@ -141,13 +156,12 @@ def enter(request: Request, known: Known, link: str) -> Response:
     """Once. Whoever is signed in already goes on as they are, and the link stays good."""
     if there(known, request):
         return RedirectResponse("/", 303)
-    may_try(known, request)
     who = known.sessions.by_link(link[:100])
     if who is None:
         missed(known, request, "link")
         say = saying(request).word
-        wrong = say("This link was used already, or it is over. `mailhaul link` prints another one.")
-        return door(request, known, wrong, status=401)
+        told = say("This link was used already, or it is over. `mailhaul link` prints another one.")
+        return door(request, known, told, status=401)
     return welcome(known, request, who, "link")
 
 

@@ -127,13 +127,12 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
 def _may_begin(known: Counter, request: Request) -> None:
     """One more from there. Raises `Refused` (429, with Retry-After)."""
     place = f"begin:{place_of(request)}"
-    begun, seconds = known.sessions.misses(place)
-    if begun >= MOST_BEGUN:
+    begun, seconds = known.sessions.guessed(place)
+    if begun > MOST_BEGUN:
         raise Refused(
             429, "too many sign-ins are begun from this address; try again in a minute",
             headers={"Retry-After": str(seconds)},
         )  # fmt: skip
-    known.sessions.missed(place)
 
 
 @routes.get("/back")
@@ -168,5 +167,8 @@ async def _failed(request: Request, known: Counter, error: Exception) -> Respons
         wrong, status = say("The identity provider does not answer; the log says more."), 502
     else:
         wrong, status = say("The identity provider did not let you in, or it took too long: try again."), 401
-        await run_in_threadpool(missed, known, request, "oidc")
+        try:
+            await run_in_threadpool(missed, known, request, "oidc")
+        except Refused as refused:
+            wrong, status = say("Too many wrong guesses; try again in a minute."), refused.status
     return await run_in_threadpool(door, request, known, wrong, "", status)

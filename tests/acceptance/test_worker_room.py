@@ -1,0 +1,143 @@
+"""A large message, honest or endless, costs the worker's disk no more than there is, and the small ones nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Box, Office
+from tests.contract.test_mail_pop3_reading import endless
+from tests.servers.pop3_server import Pop3Server
+
+#: Bytes of the worker's temporary folder, and of a message that does not fit in.
+ROOM = 4 * 1024 * 1024
+LARGE = b"Subject: large\r\n\r\n" + b"x" * 70 * 100_000 + b"\r\n"
+SMALL = [b"Subject: small %d\r\n\r\nbody\r\n" % n for n in range(6)]
+
+
+@pytest.fixture
+def little_room(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own."""
+    where = tmp_path / "little"
+    where.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(where)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs root and a file system of its own")
+    try:
+        yield where
+    finally:
+        subprocess.run(["umount", "-l", str(where)], check=False)
+
+
+def imported(office: Office, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
+    office.destination.add_user("anna", "pw")
+    box = Box(office.destination, "anna", "pw")
+    manifest = office.manifest({"anna": "pw"})
+    ends = [
+        "--source",
+        f"pop3://127.0.0.1:{server.port}",
+        "--destination",
+        f"imap://127.0.0.1:{office.destination.port}",
+    ]
+    ended = office.run("import", manifest, *ends, "--json", code=code)
+    found: dict[str, Any] = json.loads(ended.out)
+    return found, box
+
+
+def arrived(box: Box) -> list[str]:
+    """SHA-256 of what is there."""
+    return sorted(digest for _, digest, *_ in box.seen().elements())
+
+
+def sums(*bodies: bytes) -> list[str]:
+    return sorted(hashlib.sha256(body).hexdigest() for body in bodies)
+
+
+def test_a_message_that_does_not_fit_into_tmpdir_is_told_and_the_others_arrive(
+    office: Office, little_room: Path
+) -> None:
+    office.variables |= {"TMPDIR": str(little_room)}
+    with Pop3Server([*SMALL[:3], LARGE, *SMALL[3:]]) as server:
+        whole, box = imported(office, server, 3)
+        assert (whole["import"]["copied"], whole["import"]["failed"]) == (6, 1)
+        assert arrived(box) == sums(*SMALL)
+        told = office.run("errors").out
+        assert f"no room in TMPDIR ({little_room}) of the worker for a message of 7,0" in told
+        assert "a fault of mailhaul" not in told
+        # With more room the same message comes.
+        subprocess.run(["mount", "-o", f"remount,size={20 * ROOM}", str(little_room)], check=True)
+        office.run("retry", "people")
+        assert arrived(box) == sums(*SMALL, LARGE)
+
+
+def test_a_message_without_end_is_told_and_the_others_arrive(office: Office, tmp_path: Path) -> None:
+    """As long as LIST allows it is taken, and no longer; the worker's folder is empty again."""
+    room = tmp_path / "room"
+    room.mkdir()
+    office.variables |= {"TMPDIR": str(room)}
+    with Pop3Server([*SMALL[:3], LARGE[:100] + b"\r\n", *SMALL[3:]]) as server:
+        endless(server, 4)
+        whole, box = imported(office, server, 3)
+        assert (whole["import"]["copied"], whole["import"]["failed"]) == (6, 1)
+        assert arrived(box) == sums(*SMALL)
+        assert "of a message that LIST gives" in office.run("errors").out
+    assert not list(room.iterdir())
+
+
+class Chatterer:
+    """An IMAP server that signs anybody in, and never ends its answer to a list of folders."""
+
+    def __init__(self) -> None:
+        self.listing, self.over = threading.Event(), threading.Event()
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._listener.getsockname()[1])
+
+    def __enter__(self) -> Chatterer:
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.over.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                sock, _ = self._listener.accept()
+                threading.Thread(target=self._serve, args=(sock,), daemon=True).start()
+
+    def _serve(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError), sock, sock.makefile("rb") as lines:
+            sock.sendall(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
+            for line in lines:
+                tag, command, *_ = line.split(None, 2)
+                while command == b"LIST" and not self.over.wait(0.01):
+                    sock.sendall(b"* OK one moment\r\n" * 100)
+                    self.listing.set()
+                sock.sendall(tag + b" OK done\r\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_lane_stops_while_a_source_talks_without_end(office: Office, number: int) -> None:
+    office.destination.add_user("anna", "pw")
+    manifest = office.manifest({"anna": "pw"})
+    with Chatterer() as server:
+        source = f"imap://127.0.0.1:{server.port}"
+        destination = f"imap://127.0.0.1:{office.destination.port}"
+        running = office.start("import", manifest, "--source", source, "--destination", destination)
+        assert server.listing.wait(60)
+        running.send_signal(number)
+        ended = office.ended(running, code=4)
+        assert not server.over.is_set(), "it still talked"
+    assert "is killed" not in ended.said + office.logs()
