@@ -80,7 +80,7 @@ class WrongProtocol(MailError):
 
 
 class AuthenticationRefused(MailError):
-    """The server refused the login. Not tried again until a person changes the credentials."""
+    """The server refused the credentials. Not tried again until a person changes the credentials."""
 
 
 class AuthorizationRefused(AuthenticationRefused):

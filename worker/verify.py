@@ -76,7 +76,7 @@ class MailboxVerification:
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status):
-                    raise FolderChanged("destination", f"{folder.display} is no longer the folder that was filled")
+                    raise FolderChanged("destination", f"{folder.display} was removed or recreated")
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)

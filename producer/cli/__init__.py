@@ -18,7 +18,7 @@ from producer.cli import finding_verbs, following_verbs, intake_verbs, running_v
 from producer.cli.grouped_help import GroupedHelp
 from shared.core_dumps import forbid_core_dumps
 
-EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad usage or manifest, nothing was started;
+EPILOG = """Exit codes: 0 all copied and verified; 1 an internal error; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
 
 app = typer.Typer(

@@ -18,7 +18,7 @@ from shared.errors import MailhaulError, StoreError, UsageError
 
 #: Everything is as asked for.
 COMPLETE: Final = 0
-#: A fault of mailhaul, or its store is not there.
+#: An internal error, or the store is away.
 FAULT: Final = 1
 #: Bad usage or manifest; nothing was started.
 USAGE: Final = 2
@@ -230,5 +230,5 @@ def _fault(error: Exception) -> int:
 
     configure_logging(log_format="console")
     get_logger("mailhaul.cli").error("fault", exc_info=error)
-    say(f"mailhaul: a fault of mailhaul ({type(error).__name__}); please report it with the lines above")
+    say(f"mailhaul: internal error ({type(error).__name__}); please report it with the lines above")
     return FAULT

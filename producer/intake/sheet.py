@@ -51,15 +51,16 @@ class RowError:
 
 
 class ManifestInvalid(UsageError):
-    """The manifest has faults; nothing was started. `errors` are all of them, the text shows the first."""
+    """The manifest has errors; nothing was started. `errors` are all of them; the text shows the first ones."""
 
-    #: Faults shown in the text.
+    #: Errors shown in the text.
     SHOWN = 50
 
-    def __init__(self, errors: Sequence[RowError]) -> None:
+    def __init__(self, errors: Sequence[RowError], name: str = "the manifest") -> None:
+        """`name`: what a person calls the manifest, as its file."""
         self.errors = tuple(errors)
-        count = f"{len(self.errors)} faults" if len(self.errors) != 1 else "a fault"
-        lines = [f"the manifest has {count}, nothing was started:"]
+        count = f"{len(self.errors)} errors" if len(self.errors) != 1 else "an error"
+        lines = [f"{name} has {count}; nothing was started:"]
         lines += [f"  {error}" for error in self.errors[: self.SHOWN]]
         if len(self.errors) > self.SHOWN:
             lines.append(f"  … and {len(self.errors) - self.SHOWN} more")
@@ -179,7 +180,7 @@ def find_separator(text: str, *, one_column: bool = False) -> str:
     `one_column`."""
     votes: Counter[str] = Counter()
     for _, line in _lines(text):
-        rest = line.lstrip(" ")
+        rest = line.lstrip(_BLANKS)
         if rest.startswith('"'):
             rest = re.sub('^"(?:[^"]|"")*+"', "", rest[:_LONGEST_LINE])
         if found := re.search("[,;\t]", rest[:_LONGEST_LINE]):
@@ -219,6 +220,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     yield number + 1, text[start:].removeprefix("\ufeff")
 
 
+#: Blanks around a value: the ordinary one, and those that spreadsheets and web pages write for it.
+_BLANKS = " \u00a0\u2007\u202f\u3000\ufeff"
 _UNCLOSED = "a quotation mark is never closed; inside a value write it twice"
 _BROKEN = "a value holds a line break (or a quotation mark is not closed)"
 _TOO_LONG = f"longer than {_LONGEST_LINE} characters"
@@ -228,6 +231,9 @@ _TRAILING = "unexpected text after a closing quotation mark; inside a value writ
 def _cells(line: str, separator: str) -> list[Cell] | str:
     """The values of one line, or what is wrong with it. The line alone is read, so that an unclosed quotation mark
     costs its own row only, and strictly, so that it is noticed."""
+    if re.search(f'(?:^|{separator})[{_BLANKS}]*[{_BLANKS[1:]}][{_BLANKS}]*"|"[{_BLANKS}]*[{_BLANKS[1:]}]', line):
+        # Around a quoted value such a blank is one as any other, and no text of the value.
+        line = re.sub(f'(^|{separator})[{_BLANKS}]*("(?:[^"]|"")*+")[{_BLANKS}]*(?={separator}|$)', r"\1\2", line)
     # Blanks behind a closing mark are no text; csv knows only those in front of an opening one.
     tidy = re.sub(f'((?:^|{separator}) *"(?:[^"]|"")*+") +(?={separator}|$)', r"\1", line)
     values: list[str] = []

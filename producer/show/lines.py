@@ -34,7 +34,7 @@ def eta(progress: Progress) -> str:
     if progress.finished:
         return "finished"
     if progress.eta_range is None:
-        return "too early to say how long"
+        return "ETA: calculating"
     low, high = map(spoken_duration, progress.eta_range)
     return f"about {low} left" if low == high else f"{low} to {high} left"
 
@@ -50,8 +50,8 @@ def lost_worker(progress: Progress) -> str:
     if not stranded.units or progress.outage:
         return ""
     what = f"{stranded.messages:,} message{'s' if stranded.messages != 1 else ''}" if stranded.messages else "work"
-    wait = "wait" if stranded.messages > 1 else "waits"
-    return f"{what} {wait} for a lost worker, about {spoken_duration(stranded.seconds)} still"
+    are = "are" if stranded.messages > 1 else "is"
+    return f"{what} {are} held by a worker that stopped responding, free in about {spoken_duration(stranded.seconds)}"
 
 
 def progress_line(progress: Progress) -> str:

@@ -1,4 +1,4 @@
-"""What a person reads when a mailbox is given up: the server's own words, and a fault of mailhaul only where it is one."""
+"""What a person reads when a mailbox is given up: the server's own words, and an internal error only where it is one."""
 
 from __future__ import annotations
 

@@ -115,8 +115,8 @@ LABELS: Final[tuple[str, ...]] = (
 #: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. What is not here is said as it was written
 #: down, with the place it names.
 CAUSES: Final[Mapping[str, str]] = {
-    "source_auth_refused": "The source refused the login or the password.",
-    "destination_auth_refused": "The destination refused the login or the password.",
+    "source_auth_refused": "Authentication failed at the source.",
+    "destination_auth_refused": "Authentication failed at the destination.",
     "source_logins_stopped": "These logins are not tried: the source has refused every login so far.",
     "destination_logins_stopped": "These logins are not tried: the destination has refused every login so far.",
     "credentials_missing": "The passwords are no longer stored.",

@@ -26,7 +26,7 @@ ENDS = ["--source", "imap://127.0.0.1:1", "--destination", "imap://127.0.0.1:2"]
 def test_help_names_every_verb_and_every_exit_code() -> None:
     said = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
     assert all(f" {name} " in said for name in VERBS)
-    for words in ("0 all copied", "1 a fault", "2 bad usage", "3 finished, but", "4 interrupted"):
+    for words in ("0 all copied", "1 an internal error", "2 bad usage", "3 finished, but", "4 interrupted"):
         assert words in said
 
 

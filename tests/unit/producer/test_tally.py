@@ -214,12 +214,12 @@ def test_the_line_says_what_waits_for_a_lost_worker() -> None:
     def line(stranded: Stranded, control: Control = Control.RUN) -> str:
         return progress_line(progress(_import(control=control), _tally(50), {M.COPYING: 1}, None, stranded))
 
-    assert "lost" not in line(Stranded())
+    assert "held" not in line(Stranded())
     many = line(Stranded(units=2, messages=1234, seconds=43))
-    assert "1,234 messages wait for a lost worker, about 43 s still; too early to say how long" in many
-    assert "1 message waits for a lost worker, about 43 s still" in line(Stranded(units=1, messages=1, seconds=43))
-    assert "work waits for a lost worker, about 43 s still" in line(Stranded(units=1, seconds=43))
-    assert "lost" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
+    assert "1,234 messages are held by a worker that stopped responding, free in about 43 s; ETA: calculating" in many
+    assert "1 message is held by a worker that stopped responding, free in about 43 s" in line(Stranded(units=1, messages=1, seconds=43))
+    assert "work is held by a worker that stopped responding, free in about 43 s" in line(Stranded(units=1, seconds=43))
+    assert "held" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
 
 
 def test_a_mailbox_that_waits_for_a_person_is_not_done() -> None:
