@@ -88,11 +88,14 @@ class EmbeddedRedis:
         try:
             self._start()
         except OSError as error:
-            raise UsageError(
-                f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
-                "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
-                "MAILHAUL_STATE_DIR"
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
+            "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
+            "MAILHAUL_STATE_DIR"
+        )
 
     def _start(self) -> None:
         if self.owner:
@@ -113,8 +116,14 @@ class EmbeddedRedis:
             raise
 
     def begun(self) -> bool:
-        """Whether there ever was a server here: what it holds is to be had, perhaps nothing."""
-        return self._data_dir.is_dir()
+        """Whether there ever was a server here: what it holds is to be had, perhaps nothing. Raises `UsageError` when that is
+        not to be seen."""
+        try:
+            return stat.S_ISDIR(self._data_dir.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:  # it may well be there, and is not ours to read
+            raise self._unusable(error) from None
 
     def ensure(self) -> None:
         """Start or attach again when it does not answer: it died, or the owner that we were attached to has left."""

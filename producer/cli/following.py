@@ -148,7 +148,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
-            say("there is no import yet")
+            print("there is no import yet")
         for progress in [] if as_json else found:
             request = progress.request
             print(

@@ -30,7 +30,7 @@ INTERRUPTED: Final = 4
 _P = ParamSpec("_P")
 
 ImportArgument = Annotated[
-    str, typer.Argument(metavar="[IMPORT]", help="Name of the import or beginning of its id; without it the newest.")
+    str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id; without it the newest.")
 ]
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="ACCOUNTS.csv", help="The manifest, a row a mailbox; - for standard input.")
