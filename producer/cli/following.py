@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from producer import operations
 from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
-from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, say
+from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
 from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
@@ -33,6 +33,7 @@ from producer.show.lines import (
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
+from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
@@ -53,7 +54,9 @@ _NAMED = 40
 class Watch:
     """Looks at one import again and again, and shows it."""
 
-    def __init__(self, ground: Ground, import_id: str, shown: Display) -> None:
+    def __init__(self, ground: Ground, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
+        """`ended`: mailboxes that came to their end before, by id."""
+        self._steps = Steps(ended) if is_verbose() else None
         self._ground, self._import_id, self._shown = ground, import_id, shown
         self._window = Window()
         self._rows: Rows = ()
@@ -99,6 +102,8 @@ class Watch:
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
             self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
+            if self._steps:
+                self._rows = store.mailboxes(self._import_id)
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
@@ -107,6 +112,8 @@ class Watch:
             self._waits = operations.waits_of(store, request)
             self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
+        for line in self._steps.lines(store, self._rows) if self._steps else ():
+            self._shown.say(line)
         rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
         progress = tallying.progress(
             request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
@@ -220,7 +227,8 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
         with display(quiet=is_quiet()) as shown:
             if not operations.progress_of(ground.store, request).finished and (lonely := ground.nobody_works()):
                 shown.say(lonely)
-            watch = Watch(ground, request.import_id, shown)
+            ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
+            watch = Watch(ground, request.import_id, shown, ended_before)
             progress = watch.look()
             while not progress.finished and not interrupted.is_set():
                 interrupted.wait(watch.pause_seconds)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from producer.cli.request import Request
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.accounts import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
@@ -31,7 +31,7 @@ _NAMED = 5
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Exit 3 when a row does not work."""
     settings = load_settings(state_dir=state_dir)
-    found = _scan(request, settings).check(_rows(request, settings), request.options)
+    found = _scan(request, settings).check(_rows(request, settings), request.options, _step if is_verbose() else None)
     broken = [one for one in found if not one.ok]
     backwards = swapped(found) and not request.options.same_mailbox
     if as_json:
@@ -75,6 +75,11 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
             if line not in said:
                 print(clean(line))
     return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
+
+
+def _step(row: Row, found: Checked | None) -> None:
+    """Says that a row is looked into (None), or what was found."""
+    say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
 def _scan(request: Request, settings: Settings) -> Scan:

@@ -17,8 +17,9 @@ from producer.cli.verb import (
     QuietOption,
     SeparatorOption,
     StateOption,
+    VerboseOption,
     YesOption,
-    quietly,
+    speaking,
     verb,
 )
 from producer.intake.columns import Reading
@@ -63,12 +64,13 @@ def retry(
     ] = False,
     detach: DetachOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
 
 
@@ -82,12 +84,13 @@ def verify(
     ] = False,
     detach: DetachOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         return steering.run_verify(
             which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
         )

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Final, ParamSpec
+from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
@@ -38,6 +38,10 @@ ManifestArgument = Annotated[
 MailboxOption = Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="Only this mailbox.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output at the end.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the last line.")]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say when each mailbox starts and ends, with notes on it and on the servers."),
+]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
@@ -165,22 +169,29 @@ def say(sentence: str) -> None:
     print("\n".join(map(clean, sentence.split("\n"))), file=sys.stderr, flush=True)
 
 
-_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+_voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", default="")
 
 
 @contextlib.contextmanager
-def quietly(quiet: bool) -> Iterator[None]:
-    """Within it, `note` prints nothing when `quiet` is true."""
-    before = _quiet.set(quiet)
+def speaking(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Says less or more within it, as a person asked for. Raises `UsageError` for both at once."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other; give one of them")
+    before = _voice.set("quiet" if quiet else "verbose" if verbose else "")
     try:
         yield
     finally:
-        _quiet.reset(before)
+        _voice.reset(before)
 
 
 def is_quiet() -> bool:
     """Tells whether a person asked for nothing but errors and the last line."""
-    return _quiet.get()
+    return _voice.get() == "quiet"
+
+
+def is_verbose() -> bool:
+    """Tells whether a person asked to be told of each mailbox."""
+    return _voice.get() == "verbose"
 
 
 def note(sentence: str) -> None:

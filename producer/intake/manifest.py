@@ -267,7 +267,9 @@ class _Reading:
             )
         if column and column != "quota":
             if re.fullmatch(r"\d[.,]\d+[eE]\+\d+", text):
-                self._odd[f"{column} looks like a number that Excel rounded: write it as text in the spreadsheet"].append(line)
+                self._odd[
+                    f"{column} looks like a number that Excel rounded: write it as text in the spreadsheet"
+                ].append(line)
             elif re.match(r"=\w+[(&]|=[A-Z]+\d+", text):
                 self._odd[f"{column} looks like a formula, not its value: save the values"].append(line)
             elif text in _SHEET_ERRORS:

@@ -179,6 +179,8 @@ def swapped(found: Sequence[Checked]) -> bool:
 OVERFULL: Final = "destination: the quota cannot hold the source's mail"
 #: Told how many rows are done, of how many.
 Told = Callable[[int, int], None]
+#: Told of a row that is looked into now (None), or what was found there; by several threads.
+Step = Callable[[Row, Checked | None], None]
 _T = TypeVar("_T")
 
 
@@ -204,9 +206,18 @@ class Scan:
             min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
         )
 
-    def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
-        """Every row, in the manifest's order."""
-        return self._each(rows, lambda row: self._check(row, options))
+    def check(self, rows: Sequence[Row], options: Options, step: Step | None = None) -> list[Checked]:
+        """Every row, in the manifest's order; `step` is told of each when it starts and when it ends."""
+
+        def look(row: Row) -> Checked:
+            if step:
+                step(row, None)
+            found = self._check(row, options)
+            if step:
+                step(row, found)
+            return found
+
+        return self._each(rows, look)
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """What an import of these rows would do."""

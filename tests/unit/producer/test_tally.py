@@ -217,7 +217,9 @@ def test_the_line_says_what_waits_for_a_lost_worker() -> None:
     assert "held" not in line(Stranded())
     many = line(Stranded(units=2, messages=1234, seconds=43))
     assert "1,234 messages are held by a worker that stopped responding, free in about 43 s; ETA: calculating" in many
-    assert "1 message is held by a worker that stopped responding, free in about 43 s" in line(Stranded(units=1, messages=1, seconds=43))
+    assert "1 message is held by a worker that stopped responding, free in about 43 s" in line(
+        Stranded(units=1, messages=1, seconds=43)
+    )
     assert "work is held by a worker that stopped responding, free in about 43 s" in line(Stranded(units=1, seconds=43))
     assert "held" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
 
