@@ -47,6 +47,8 @@ from shared.store import Store
 LOOK_SECONDS = 0.15
 #: Between two readings of all its mailboxes, at least; and never more than a twentieth of the time goes into it.
 ROWS_SECONDS = 1.0
+#: Nobody working for this long is worth a word.
+ALONE_SECONDS = 8.0
 #: Mailboxes in `status` before only those with trouble are named.
 _NAMED = 40
 
@@ -65,6 +67,7 @@ class Watch:
         self._waits: Sequence[Wait] = ()
         self._caps = NO_CAPS
         self._rows_due = 0.0
+        self._began = time.monotonic()
         self._last: Progress | None = None
         #: How long to wait before the next look.
         self.pause_seconds = LOOK_SECONDS
@@ -88,6 +91,11 @@ class Watch:
             for line in waiting_lines(self._looked()):
                 self._shown.say(line)
 
+    def _told_waits(self, waits: Sequence[Wait]) -> Sequence[Wait]:
+        """Without the want of a worker where this command starts them itself, or they had no time to start yet."""
+        starting = self._ground.owner or time.monotonic() - self._began < ALONE_SECONDS
+        return [wait for wait in waits if not (starting and wait.what == "workers")]
+
     def _looked(self) -> Progress:
         store = self._ground.store
         request = store.import_(self._import_id)
@@ -109,7 +117,7 @@ class Watch:
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = operations.waits_of(store, request)
+            self._waits = self._told_waits(operations.waits_of(store, request))
             self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
         for line in self._steps.lines(store, self._rows) if self._steps else ():
@@ -145,7 +153,9 @@ def say_end(
 def progress_at(ground: Ground, request: Import) -> Progress:
     """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
     progress = operations.progress_of(ground.store, request)
-    return replace(progress, interrupted=bool(ground.owner and request.state is ImportState.RUNNING))
+    interrupted = bool(ground.owner and request.state is ImportState.RUNNING)
+    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
+    return replace(progress, interrupted=interrupted, waits=waits)
 
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
@@ -202,7 +212,8 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
         print(f"  {state_bar(progress.mailboxes)}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    for line in waiting_lines(progress):
+    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
+    for line in waiting_lines(named if nobody_works else progress):
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")

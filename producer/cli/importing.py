@@ -18,7 +18,7 @@ from pathlib import Path
 from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.crew import Crew
-from producer.cli.following import Watch, ended, say_end
+from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.ground import Ground, open_ground
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
@@ -38,9 +38,6 @@ from producer.show.steps import settled_of
 from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
-
-#: Nobody working for this long is worth a word.
-_ALONE_SECONDS = 8.0
 
 
 def run_import(
@@ -153,7 +150,7 @@ class _Staff:
             if shown is not None:
                 self.tell(shown)
             return self._crew.check()
-        if shown is not None and not self._said and time.monotonic() - self._since > _ALONE_SECONDS:
+        if shown is not None and not self._said and time.monotonic() - self._since > ALONE_SECONDS:
             self._said = True
             if lonely := self._ground.nobody_works():
                 shown.say(f"{lonely}, or give --workers N")

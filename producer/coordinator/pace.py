@@ -85,14 +85,14 @@ class Window:
 #: Without a message for so long while a server is away, nothing moves, seconds.
 _STILL_SECONDS: Final = 5.0
 #: Waits under which nothing at all moves.
-STOPPING: Final = ("window", "store")
+STOPPING: Final = ("window", "store", "workers")
 #: Waits under which nothing may move: other mailboxes may go to other servers.
 OUTAGES: Final = ("source_server", "destination_server", "rate")
 
 
 def may_move(request: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
-    """Whether workers can copy now: it was started, nobody paused it, it does not wait for its hours or the store; and while
-    a server is away, whether other mailboxes still moved lately (`window`, at this moment)."""
+    """Whether workers can copy now: it was started, nobody paused it, it does not wait for its hours, the store or a worker; and
+    while a server is away, whether other mailboxes still moved lately (`window`, at this moment)."""
     if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
         return False
     causes = {wait.what for wait in waits}

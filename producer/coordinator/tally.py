@@ -125,8 +125,9 @@ class Progress:
 
     @property
     def outage(self) -> bool:
-        """Whether a server or the store keeps it from going on: silent workers wait for the same, and are not lost."""
-        return any(wait.what in (*OUTAGES, "store") for wait in self.waits)
+        """Whether a server, the store or the want of a worker keeps it from going on: that says more than that workers are
+        silent."""
+        return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
 
 
 def progress(

@@ -47,7 +47,9 @@ def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
     assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]
     reason = said.splitlines()[said.splitlines().index("row 3  bert  parked  nothing counted yet") + 1]
     assert reason.startswith("    source: authentication failed")
-    note = f"note: 127.0.0.1:{source.port} announces NAMESPACE and refuses it: every folder is taken for the account's own"
+    note = (
+        f"note: 127.0.0.1:{source.port} announces NAMESPACE and refuses it: every folder is taken for the account's own"
+    )
     assert said.count(note) == 1
     assert f"{note} (it said: I do not want to)" in said
 
@@ -79,3 +81,24 @@ def test_quiet_and_verbose_exclude_each_other(office: Office, verb: str) -> None
     ends = [office.manifest({"anna": "pw-anna"}), *office.ends] if verb == "import" else []
     said = office.run(verb, *ends, "--quiet", "--verbose", code=2).said
     assert said == "mailhaul: --quiet and --verbose exclude each other; give one of them\n"
+
+
+def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was_refused(office: Office) -> None:
+    manifest = office.manifest({"anna": "pw-anna"})
+    office.run("import", manifest, *office.ends)
+    office.run("verify")
+    office.run("forget", "--yes")
+    office.run("verify", code=2)
+    said = [line.split("  ")[2] for line in office.run("audit").out.splitlines()]
+    assert said == [
+        "import begun", "verification asked for", "verification queued", "verification done",
+        "credentials deleted", "verification asked for", "act refused",
+    ]  # fmt: skip
+
+
+def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: Office) -> None:
+    office.run("import", office.manifest({"anna": "pw-anna", "bert": "wrong"}), *office.ends, code=3)
+    status = office.run("status", "--failed").out
+    assert "row 3  bert  parked" in status
+    assert "anna" not in status
+    assert "row 2  anna  complete" in office.run("status").out, "the control"

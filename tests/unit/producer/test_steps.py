@@ -48,7 +48,10 @@ def test_what_ended_before_is_not_told_until_it_goes_on() -> None:
     before = [_row(M.COMPLETE), _row(M.QUEUED, 2)]
     steps = Steps(settled_of(before))
     assert _said(steps, *before) == []
-    assert _said(steps, _row(M.COMPLETE), _row(M.CANCELLED, 2)) == ["row 2  a  started", "row 2  a  cancelled  2 copied"]
+    assert _said(steps, _row(M.COMPLETE), _row(M.CANCELLED, 2)) == [
+        "row 2  a  started",
+        "row 2  a  cancelled  2 copied",
+    ]
     assert _said(steps, _row(M.COPYING), _row(M.CANCELLED, 2)) == ["row 1  a  started"]
 
 
