@@ -97,6 +97,14 @@ _MESSAGE_TROUBLE: Final = {
         "messages of which the destination normalised line endings or dates (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
+    "doubled": (
+        "messages that may stand twice at the destination: both copies were left, since nothing proves that the second one is ours",
+        "a person or another program may have put it there; notes.csv of the report names both copies of each",
+    ),
+    "undone": (
+        "messages of which a second copy of ours was removed at the destination: each stands there once",
+        "nothing to do; notes.csv of the report names each",
+    ),
     "dates_changed": (
         "messages that have another date, since the source tells none that can be used",
         "nothing to do; notes.csv of the report names each",
@@ -118,7 +126,7 @@ _MESSAGE_TROUBLE: Final = {
 #: Notes of messages that are not as they should be; all others are worth knowing, and nothing is wrong.
 AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
 #: Codes that stand behind all others.
-HARMLESS: Final = ("normalised", "dates_changed", "keywords_lost")
+HARMLESS: Final = ("doubled", "normalised", "dates_changed", "keywords_lost", "undone")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -236,6 +244,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "missing": own.missing,
             "altered": own.altered,
             "normalised": own.normalised,
+            "doubled": own.doubled,
+            "undone": own.undone,
             "dates_changed": own.dates_changed,
             "keywords_lost": own.keywords_lost,
         }

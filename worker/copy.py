@@ -163,9 +163,7 @@ class BatchCopy:
                 raise FolderRefused(
                     "destination", f"{folder.display} is another folder each time it is opened (UIDVALIDITY)"
                 )
-            raise FolderChanged(
-                "destination", f"{folder.display} was recreated (its UIDVALIDITY changed)"
-            )
+            raise FolderChanged("destination", f"{folder.display} was recreated (its UIDVALIDITY changed)")
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:

@@ -83,7 +83,7 @@ class MailboxVerification:
                 if seen == folder.verified and self._mode == "default":
                     continue
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
-                told = tally.altered or tally.normalised or tally.missing or tally.watched
+                told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
                 # More than ours came since it was planned: delivered, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
@@ -91,7 +91,7 @@ class MailboxVerification:
                     # Fewer than the ledger says, and nobody knows which: all are looked at.
                     thorough = self._mode != "default" or status.messages < ours
                     notes = self._store.notes(folder.folder_id) if told else []
-                    audits.append(self._folder(destination, folder, thorough, more, notes))
+                    audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
                 else:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
         self._store.audit(self._lease, audits)
@@ -105,7 +105,7 @@ class MailboxVerification:
     def _folder(
         self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
     ) -> Audit:
-        """`more`: it holds more messages than it should; `kept`: what an earlier pass noted of its messages."""
+        """`more`: it holds more messages than it should, or did; `kept`: what an earlier pass noted of its messages."""
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
@@ -128,7 +128,7 @@ class MailboxVerification:
         self._doubles = []
         if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
-        numbers = {what: sum(note.what == what for note in notes) for what in AUDITED}
+        numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
         known = {(note.uid, note.what) for note in kept}
         for what in MISMATCHES:
             if new := sum(note.what == what and (note.uid, what) not in known for note in notes):

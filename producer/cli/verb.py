@@ -166,7 +166,8 @@ def say(sentence: str) -> None:
     """To standard error. What is quoted in it may come from a file or a server, and does not steer the terminal."""
     from shared.logs import clean
 
-    print("\n".join(map(clean, sentence.split("\n"))), file=sys.stderr, flush=True)
+    # In one piece with its end: several threads may speak at once.
+    print("\n".join(map(clean, sentence.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
 
 
 _voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", default="")

@@ -175,6 +175,11 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{tally.altered:,} {are} not what was copied (failures.csv of the report)"
     if tally.normalised:
         yield f"{_messages(tally.normalised)}: the destination normalised line endings or dates (harmless)"
+    if tally.doubled:
+        may = "messages may stand" if tally.doubled > 1 else "message may stand"
+        yield f"{tally.doubled:,} {may} twice at the destination: nothing was removed (notes.csv of the report)"
+    if tally.undone:
+        yield f"{_messages(tally.undone)}: a second copy of ours was removed at the destination"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used (notes.csv of the report)"
 

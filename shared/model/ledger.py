@@ -19,7 +19,7 @@ COUNTED: Final = {
     "date_unusable": "dates_changed",
 }
 #: What verification finds anew each time that it reads a folder.
-AUDITED: Final = ("altered", "normalised", "missing", "watched")
+AUDITED: Final = ("altered", "normalised", "missing", "watched", "doubled")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,5 +95,7 @@ class Audit:
     watched: int = 0
     #: Messages of the ledger that the destination does not show.
     missing: int = 0
+    #: Messages that may stand twice at the destination.
+    doubled: int = 0
     #: What a person should know of single messages; of what is `AUDITED`, all there is to say of the folder.
     notes: tuple[Note, ...] = ()

@@ -133,8 +133,9 @@ class Wait:
     """Something that an import waits for, and that is over by itself: no failure."""
 
     #: "window" (its hours), "room" (full mailboxes), "destination" (another has the destination mailbox; "destination_paused"
-    #: where that one is paused), "store" (the state store takes no writes), "workers" (none is running), "source_server" or "destination_server" (it does
-    #: not answer), "rate" (one that is set is used up), or the scope that a server asked to leave alone: "source_account" …
+    #: where that one is paused), "store" (the state store takes no writes), "workers" (none is running), "source_server" or
+    #: "destination_server" (it does not answer), "rate" (one that is set is used up), or the scope that a server asked to leave
+    #: alone: "source_account" …
     what: str
     #: Which host ("mail.example.org:993" of a server that does not answer), which account ("imaps://host:993/login"), or
     #: which destination login; "" for the others.

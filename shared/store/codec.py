@@ -155,6 +155,8 @@ def decode_tally(row: Hash) -> Tally:
         watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
+        doubled=number(row, "doubled"),
+        undone=number(row, "undone"),
         ever={o: n for o in Outcome if (n := number(row, f"ever:o:{o}"))},
         ever_bytes=number(row, "ever:done_bytes"),
     )

@@ -84,7 +84,8 @@ An import and a mailbox also hold login:source and login:destination, what is kn
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
-keywords_lost, missing; of an import also mailboxes and s:<mailbox state>. Times are milliseconds by the server's clock.
+keywords_lost, missing, doubled, undone; of an import also mailboxes and s:<mailbox state>.
+Times are milliseconds by the server's clock.
 """
 
 from __future__ import annotations

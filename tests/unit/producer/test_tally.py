@@ -9,7 +9,7 @@ import pytest
 from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
 from producer.coordinator.tally import exit_code, progress
-from producer.show.lines import cells, progress_line, state_bar
+from producer.show.lines import cells, progress_line, state_bar, summary
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Account, Endpoint, Import, Mailbox, Stranded, Tally, Tls, Wait
 
@@ -175,7 +175,15 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, missing=1), {M.COMPLETE: 1}, 0, 3),
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1), {M.COMPLETE: 1}, 0, 3),
         (
-            Tally(messages=1, outcomes={Outcome.COPIED: 1}, normalised=1, dates_changed=1, keywords_lost=1),
+            Tally(
+                messages=1,
+                outcomes={Outcome.COPIED: 1},
+                normalised=1,
+                dates_changed=1,
+                keywords_lost=1,
+                doubled=1,
+                undone=1,
+            ),
             {M.COMPLETE: 1},
             0,
             0,
@@ -187,6 +195,14 @@ def test_how_it_ended(tally: Tally, mailboxes: dict[MailboxState, int], unreadab
     known = progress(_import(ImportState.FINISHED), replace(tally, unreadable=unreadable), mailboxes)
     assert exit_code(known) == code
     assert known.word == ("incomplete" if code else "complete")
+
+
+def test_second_copies_stand_in_the_summary_with_what_was_done() -> None:
+    known = progress(_import(ImportState.FINISHED), replace(_tally(100), doubled=1, undone=2), {M.COMPLETE: 1})
+    said = "\n".join(summary(known, None, 1.0, ()))
+    assert "  1 message may stand twice at the destination: nothing was removed (notes.csv of the report)" in said
+    assert "  2 messages: a second copy of ours was removed at the destination" in said
+    assert "twice" not in "\n".join(summary(replace(known, tally=_tally(100)), None, 1.0, ()))
 
 
 def test_the_word_for_it() -> None:
