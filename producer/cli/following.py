@@ -102,7 +102,7 @@ class Watch:
         if request is None:
             raise UsageError(f"import {self._import_id} is no longer in the store")
         counts, mailboxes = store.import_tally(self._import_id)
-        done = sum(counts.outcomes.values())
+        done = sum(counts.outcomes.values()) + counts.compared
         sample = Sample(
             at=time.monotonic(), messages=done, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),

@@ -25,9 +25,9 @@ class Sample:
 
     #: Seconds, by a clock that never goes back.
     at: float
-    #: Messages with an outcome.
+    #: Messages with an outcome, and once more those whose bytes were compared.
     messages: int
-    #: Their bytes.
+    #: Bytes of messages with an outcome.
     size_bytes: int
     #: Mailboxes that are complete.
     mailboxes: int = 0

@@ -124,6 +124,24 @@ class Progress:
         return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
 
     @property
+    def to_compare(self) -> int:
+        """Messages whose bytes verification compares in this pass, as far as they are known: those that stand at the destination;
+        0 where it was not asked for, or is over."""
+        if self.finished or self.request.options.verify != "full":
+            return 0
+        return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
+
+    @property
+    def compared(self) -> int:
+        """How many of these were compared."""
+        return min(self.tally.compared, self.to_compare)
+
+    @property
+    def comparing(self) -> bool:
+        """Whether the comparison has begun."""
+        return bool(self.to_compare and (self.tally.compared or self.mailboxes.get(MailboxState.VERIFYING)))
+
+    @property
     def outage(self) -> bool:
         """Whether a server, the store or the want of a worker keeps it from going on: that says more than that workers are
         silent."""
@@ -142,7 +160,8 @@ def progress(
 ) -> Progress:
     """What the numbers say; `window` of the samples seen so far, for rates and the estimate. With `rows` (all of the import's)
     the share counts what is done of mailboxes at work, and the estimate minds the `caps` of single accounts."""
-    worth = None if rows is None else worth_of(rows, request.passes)
+    full = request.options.verify == "full"
+    worth = None if rows is None else worth_of(rows, request.passes, full=full)
     known = Progress(
         request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
     )
@@ -153,6 +172,7 @@ def progress(
         known_bytes=tally.size_bytes, counted=known.mailboxes_counted,
         uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
         at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
+        to_compare=known.to_compare - known.compared + (tally.pending if full else 0),
         first_pass=request.passes <= 1, stranded=stranded, floor_seconds=caps.seconds(request, tally, rows or ()),
     )  # fmt: skip
     return replace(
@@ -161,15 +181,26 @@ def progress(
     )  # fmt: skip
 
 
-def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int) -> float:
-    """How many mailboxes' worth is done: 1 for each complete one, and of the others the part of their messages with an outcome.
-    What an earlier pass did of a mailbox that this one has not looked into is not counted."""
+#: What copying is of the work of a mailbox whose bytes are compared afterwards: as much is read and sent; in a later pass, little
+#: is copied.
+_COPYING_FIRST, _COPYING_AGAIN = 0.5, 0.1
+
+
+def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int, *, full: bool = False) -> float:
+    """How many mailboxes' worth is done: 1 for each complete one, and of the others the part of their messages with an outcome;
+    where all bytes are compared (`full`), the part of them that was compared too. What an earlier pass did of a mailbox that
+    this one has not looked into is not counted."""
     worth = 0.0
     for mailbox, tally in rows:
         if mailbox.state is MailboxState.COMPLETE:
             worth += 1.0
         elif tally.messages and (passes <= 1 or mailbox.state in _COUNTED or tally.pending):
-            worth += min(_ALMOST, (tally.messages - tally.pending) / tally.messages)
+            part = (tally.messages - tally.pending) / tally.messages
+            if full:
+                copying = _COPYING_FIRST if passes <= 1 else _COPYING_AGAIN
+                there = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
+                part = copying * part + (1 - copying) * min(1.0, mailbox.compared / max(1, there))
+            worth += min(_ALMOST, part)
     return worth
 
 

@@ -84,7 +84,9 @@ def known_part(progress: Progress) -> list[str]:
     if not tally.messages:
         return [] if progress.finished else ["no message counted yet"]
     said = f"{progress.done_messages:,} of {tally.messages:,} messages{counting}"
-    return [said, f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"]
+    sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
+    compared = f"{progress.compared:,} of {progress.to_compare:,} messages compared byte by byte"
+    return [said, sizes, *([compared] if progress.comparing else [])]
 
 
 #: How a mailbox's state is drawn in a bar of text, in the order of the bar.
@@ -235,6 +237,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
+    if mailbox.state is MailboxState.VERIFYING and mailbox.compared:
+        word = f"{word} ({mailbox.compared:,} messages compared byte by byte)"
     if mailbox.behind:
         word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE

@@ -81,7 +81,7 @@ class Counter:
         request = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
-            at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes,
+            at=self.clock(), messages=sum(counts.outcomes.values()) + counts.compared, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
         waits = operations.waits_of(self.store, request)

@@ -43,6 +43,8 @@ class Tally:
     doubled: int = 0
     #: Messages of which a second copy of ours was removed from the destination.
     undone: int = 0
+    #: Of a mailbox or an import: messages that were read back on both sides and compared byte by byte in this pass.
+    compared: int = 0
     #: Of an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a retry, or
     #: when a folder is planned anew.
     ever: Mapping[Outcome, int] = field(default_factory=dict)

@@ -214,3 +214,5 @@ class Mailbox:
     over_at: float = 0.0
     #: Who has the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import; "" for nobody.
     behind: str = ""
+    #: Messages that were read back on both sides and compared byte by byte in this pass.
+    compared: int = 0

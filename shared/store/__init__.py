@@ -254,6 +254,9 @@ class WorkStore(Protocol):
     def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
         """Enters what verification found, folder by folder."""
 
+    def compared(self, lease: Lease, messages: int) -> None:
+        """So many messages of the mailbox were read back on both sides in this verification; 0 once it is opened again."""
+
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         """Flags were carried over up to this mod-sequence; without CONDSTORE: flags (blanks between) → source UIDs."""
 

@@ -25,6 +25,7 @@
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
+|                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
 |                                   |      | over_at: since when it gets on again after `failure`, ms |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |

@@ -163,8 +163,9 @@ class Requests:
         return whole.request if whole else None
 
     def _tally(self, mailboxes: Iterable[str]) -> Tally:
-        rows = self._rows
-        return tally(rows.folders[f].counts for m in mailboxes for f in rows.mailboxes[m].folders)
+        rows, ids = self._rows, list(mailboxes)
+        compared = sum(rows.mailboxes[m].mailbox.compared for m in ids)
+        return replace(tally(rows.folders[f].counts for m in ids for f in rows.mailboxes[m].folders), compared=compared)
 
     @atomic
     def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:

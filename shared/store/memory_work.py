@@ -310,6 +310,10 @@ class Work(Identity):
         for audit in audits:
             self._audit(audit)
 
+    @atomic
+    def compared(self, lease: Lease, messages: int) -> None:
+        self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id].set(compared=messages)
+
     def _audit(self, audit: Audit) -> None:
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)

@@ -605,6 +605,31 @@ def test_second_copies_are_counted_as_they_stand_and_those_removed_once(store: S
     sums_agree(store, whole.import_id)
 
 
+def test_how_far_a_comparison_is_until_the_mailbox_is_opened_again(store: Store) -> None:
+    whole, mailbox, folder = planned(store, (1, 10))
+    lease = take(store)
+    copy(store, lease, 1)
+    lease = take(store)
+
+    def known() -> tuple[int, ...]:
+        ((one, own),) = store.mailboxes(whole.import_id)
+        again = store.mailbox(mailbox.mailbox_id)
+        assert again is not None
+        return store.import_tally(whole.import_id)[0].compared, own.compared, one.compared, again.compared
+
+    assert known() == (0, 0, 0, 0)
+    for number in (3, 3, 10, 4):  # it is begun anew by another worker
+        store.compared(lease, number)
+        assert known() == (number,) * 4
+    store.audit(lease, [Audit(folder_id=folder.folder_id, verified="x")])
+    store.finish(lease)
+    with pytest.raises(LeaseLost):
+        store.compared(lease, 5)
+    assert known() == (4, 4, 4, 4)
+    store.open_import(whole, [mailbox], 1)
+    assert known() == (0, 0, 0, 0)
+
+
 def test_flags_are_kept_as_last_carried_over(store: Store) -> None:
     _, (mailbox,) = start(store)
     lease = take(store)

@@ -8,10 +8,10 @@ import pytest
 
 from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
-from producer.coordinator.tally import exit_code, progress
+from producer.coordinator.tally import Progress, exit_code, progress
 from producer.show.lines import cells, progress_line, state_bar, summary
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Account, Endpoint, Import, Mailbox, Stranded, Tally, Tls, Wait
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait
 
 M = MailboxState
 
@@ -159,6 +159,39 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
     window = _window(*((at / 50, at, at) for at in range(5000)))
     assert len(window.samples) <= 300
     assert window.messages_per_second == pytest.approx(50, rel=0.05)
+
+
+def _compared(number: int, passes: int = 2, done: int = 100, state: ImportState = ImportState.RUNNING) -> Progress:
+    """An import of one mailbox with 100 messages, of which all bytes are compared."""
+    request = replace(_import(state), options=Options(verify="full"), passes=passes)
+    counts = replace(_tally(done), compared=number)
+    mailbox, _ = _row(M.VERIFYING if done == 100 else M.COPYING, counts)
+    window = _window((0, 0, 0), (10, done + number, 0))
+    rows = [(replace(mailbox, compared=number), counts)]
+    return progress(request, counts, {mailbox.state: 1}, window, rows=rows)
+
+
+def test_a_comparison_says_how_far_it_is() -> None:
+    quarter, whole = _compared(25), _compared(100)
+    assert "25 of 100 messages compared byte by byte" in progress_line(quarter)
+    assert (quarter.to_compare, quarter.compared, quarter.comparing) == (100, 25, True)
+    assert quarter.share == pytest.approx(0.1 + 0.9 * 0.25), "the copying is over, and was little"
+    assert quarter.eta_seconds == pytest.approx(75 / 12.5), "at 12.5 messages a second"
+    assert whole.share == 0.999, "its last word is not spoken"
+    assert _compared(0).share == pytest.approx(0.1)
+    first = _compared(0, passes=1, done=50)
+    assert first.share == pytest.approx(0.25), "half of it is copied, which is half the work"
+    assert first.eta_seconds == pytest.approx((50 + 100) / 5), "what is not copied is to be compared too"
+    assert not first.comparing
+    assert "compared" not in progress_line(first)
+
+
+def test_who_compares_no_bytes_says_nothing_of_it() -> None:
+    known = progress(_import(), replace(_tally(100), compared=25), {M.VERIFYING: 1})
+    assert (known.to_compare, known.comparing) == (0, False)
+    assert "compared" not in progress_line(known)
+    over = _compared(100, state=ImportState.FINISHED)
+    assert (over.to_compare, over.comparing) == (0, False)
 
 
 @pytest.mark.parametrize(
