@@ -22,7 +22,7 @@ RUN version="$(python -c 'import tomllib; print(tomllib.load(open("/tmp/pyprojec
  && mkdir "/opt/mailhaul/app/mailhaul-$version.dist-info" \
  && printf 'Metadata-Version: 2.1\nName: mailhaul\nVersion: %s\n' "$version" \
       >"/opt/mailhaul/app/mailhaul-$version.dist-info/METADATA" \
- && printf '#!/opt/mailhaul/bin/python -P\nfrom producer.cli import main\n\nmain()\n' >/opt/mailhaul/bin/mailhaul \
+ && printf '#!/opt/mailhaul/bin/python -P\nfrom producer.__main__ import run\n\nrun()\n' >/opt/mailhaul/bin/mailhaul \
  && chmod 755 /opt/mailhaul/bin/mailhaul \
  && PYTHONPATH=/opt/mailhaul/app /opt/mailhaul/bin/python -m compileall -q /opt/mailhaul
 

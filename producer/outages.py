@@ -1,7 +1,7 @@
 """Lists what stops an import, in one form for every view.
 
-The causes are a store that takes no writes, servers that do not answer, rates that are used up, and what the store
-itself knows (`Store.waits`).
+The causes are a store that takes no writes, workers that are not there, servers that do not answer, rates that are used
+up, and what the store itself knows (`Store.waits`).
 
 A server's outage is read from its mailboxes' last failures: since when, why, and when the next try is. It is over as
 soon as the import has recorded anything later. At a source that rows name themselves, it is over as soon as one of its
@@ -14,7 +14,7 @@ import re
 from collections import defaultdict
 from typing import Final
 
-from shared.lifecycle import SETTLED, ImportState
+from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model import Endpoint, Failure, Import, Mailbox, Wait
 from shared.model.search import Search
 from shared.store import Store
@@ -31,7 +31,12 @@ def waits_of(store: Store, request: Import) -> list[Wait]:
     """Returns the causes of waiting, the gravest first."""
     if request.state is ImportState.FINISHED:
         return store.waits(request.import_id)
+    known = store.waits(request.import_id)
     found = [Wait(what="store", why=why)] if (why := store.refusing()) else []
+    # Workers that cannot write are not heard of, and outside the hours none is needed.
+    shut = found or any(wait.what == "window" for wait in known)
+    if not shut and request.state is ImportState.RUNNING and request.control is Control.RUN and not store.workers():
+        found.append(Wait(what="workers"))
     codes = store.failure_codes(request.import_id)
     for side in ("source", "destination"):
         alike = [code for end in _OUTAGES if codes.get(code := f"{side}_{end}")]
@@ -44,7 +49,7 @@ def waits_of(store: Store, request: Import) -> list[Wait]:
             found.append(
                 Wait(what="rate", until=until, since=min(f.since for _, f in due), why=why, mailboxes=codes[_RATES])
             )
-    return found + store.waits(request.import_id)
+    return found + known
 
 
 def _failing(store: Store, request: Import, code: str) -> list[tuple[Mailbox, Failure]]:

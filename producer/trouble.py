@@ -101,6 +101,14 @@ _MESSAGE_TROUBLE: Final = {
         "messages of which the destination normalised line endings or dates (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
+    "doubled": (
+        "messages that may stand twice at the destination: both copies were left, since nothing proves that the second one is ours",
+        "a person or another program may have put it there; notes.csv of the report names both copies of each",
+    ),
+    "undone": (
+        "messages of which a second copy of ours was removed at the destination: each stands there once",
+        "nothing to do; notes.csv of the report names each",
+    ),
     "dates_changed": (
         "messages that have another date, since the source's cannot be used or kept (harmless)",
         "nothing to do; notes.csv of the report names each",
@@ -122,7 +130,7 @@ _MESSAGE_TROUBLE: Final = {
 #: Notes of messages with a fault; all other notes are only worth knowing.
 AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
 #: Codes that are listed after all others.
-HARMLESS: Final = ("normalised", "dates_changed", "keywords_lost")
+HARMLESS: Final = ("doubled", "normalised", "dates_changed", "keywords_lost", "undone")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -252,6 +260,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "missing": own.missing,
             "altered": own.altered,
             "normalised": own.normalised,
+            "doubled": own.doubled,
+            "undone": own.undone,
             "dates_changed": own.dates_changed,
             "keywords_lost": own.keywords_lost,
         }

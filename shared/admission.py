@@ -227,7 +227,7 @@ class Admission:
                 seconds=self._trial_seconds,
             )  # fmt: skip
             if turn.state == "refused":
-                what = f"refused {_whose(visitor) if shared else 'this login'} before; it is not tried again"
+                what = f"authentication failed before with {_whose(visitor) if shared else 'this login'}; it is not tried again"
                 raise _advised(visitor, shared, AuthenticationRefused(visitor.side, what, turn.words))
             if turn.state == "stopped":
                 raise LoginsStopped(visitor.side)

@@ -88,11 +88,14 @@ class EmbeddedRedis:
         try:
             self._start()
         except OSError as error:
-            raise UsageError(
-                f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
-                "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
-                "MAILHAUL_STATE_DIR"
-            ) from None
+            raise self._unusable(error) from None
+
+    def _unusable(self, error: OSError) -> UsageError:
+        return UsageError(
+            f"the state folder {self._state_dir} cannot be used ({error.filename or 'a file in it'}: {error.strerror}): "
+            "you need write permission there (or the disk is read-only), or choose another with --state-dir or "
+            "MAILHAUL_STATE_DIR"
+        )
 
     def _start(self) -> None:
         if self.owner:
@@ -113,8 +116,16 @@ class EmbeddedRedis:
             raise
 
     def begun(self) -> bool:
-        """Tells whether a server was ever started here; its data, if there is any, can be read then."""
-        return self._data_dir.is_dir()
+        """Tells whether a server was ever started here; its data, if there is any, can be read then.
+
+        Raises `UsageError` where this process may not look.
+        """
+        try:
+            return stat.S_ISDIR(self._data_dir.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:  # it may well be there, and is not ours to read
+            raise self._unusable(error) from None
 
     def ensure(self) -> None:
         """Starts or attaches again when the server does not answer: it died, or the owner that this process was

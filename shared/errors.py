@@ -81,7 +81,7 @@ class WrongProtocol(MailError):
 
 
 class AuthenticationRefused(MailError):
-    """The server refused the login. It is not tried again until a person changes the credentials."""
+    """The server refused the credentials. They are not tried again until a person changes them."""
 
 
 class AuthorizationRefused(AuthenticationRefused):

@@ -159,15 +159,13 @@ class BatchCopy:
         here = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
-            raise FolderChanged("source", f"UIDVALIDITY of {folder.display} is no longer {folder.uidvalidity}")
+            raise FolderChanged("source", f"{folder.display} was recreated (its UIDVALIDITY changed)")
         if not here.same_uids(folder.destination_uidvalidity):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused(
                     "destination", f"{folder.display} is another folder each time it is opened (UIDVALIDITY)"
                 )
-            raise FolderChanged(
-                "destination", f"UIDVALIDITY of {folder.display} is no longer {folder.destination_uidvalidity}"
-            )
+            raise FolderChanged("destination", f"{folder.display} was recreated (its UIDVALIDITY changed)")
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:

@@ -90,7 +90,7 @@ class Told:
         """From what the store keeps."""
         notes: dict[int, list[Note]] = defaultdict(list)
         for note in kept:
-            if note.what in AUDITED:
+            if note.what in AUDITED and note.what != "doubled":  # that is about another message
                 notes[note.uid].append(note)
         settled = {n.uid: n for n in kept if n.what in (CONTENT, FORM) and not n.reason.startswith(OLD_SIZE)}
         settled = {uid: note for uid, note in settled.items() if len(notes[uid]) == 1}

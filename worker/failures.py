@@ -189,7 +189,7 @@ TABLE: tuple[Row, ...] = (
         how="again",
         scope="worker",
         delay_seconds=2,
-        advice="a fault of mailhaul; please report it with the worker's log",
+        advice="internal error; please report it with the worker's log",
     ),
 )
 

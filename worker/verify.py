@@ -11,7 +11,7 @@ The only thing ever removed is a second copy that is proved to be ours (`worker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from shared.errors import FolderChanged, FolderRefused
@@ -26,6 +26,7 @@ from shared.model.ledger import AUDITED
 from shared.store import Store
 from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
+from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
@@ -58,6 +59,7 @@ class MailboxVerification:
         """`mode` is `Options.verify`; `settle_seconds` as in `CopyRules`."""
         self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
+        self._comparison = Comparison(store, lease) if self._full else None
         self._settle_seconds = settle_seconds
         #: Whether an earlier run had brought mail of which no record is left.
         self._lost = False
@@ -76,14 +78,14 @@ class MailboxVerification:
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status):
-                    raise FolderChanged("destination", f"{folder.display} is no longer the folder that was filled")
+                    raise FolderChanged("destination", f"{folder.display} was removed or recreated")
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
                 if seen == folder.verified and self._mode == "default":
                     continue
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
-                told = tally.altered or tally.normalised or tally.missing or tally.watched
+                told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
                 # More than ours came since it was planned: delivered, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
@@ -91,10 +93,16 @@ class MailboxVerification:
                     # Fewer than the ledger says, and nobody knows which: all are looked at.
                     thorough = self._mode != "default" or status.messages < ours
                     notes = self._store.notes(folder.folder_id) if told else []
-                    audits.append(self._folder(destination, folder, thorough, more, notes))
+                    audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
                 else:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
+        if self._comparison:
+            self._comparison.tell()
         self._store.audit(self._lease, audits)
+
+    def _counted(self, sightings: Iterable[Sighting]) -> Iterable[Sighting]:
+        """The same messages, which count as read where every message is."""
+        return self._comparison.counted(sightings) if self._comparison else sightings
 
     def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
         """What was sent again since it was not found may still arrive a first time: nothing is verified before that is over."""
@@ -105,7 +113,7 @@ class MailboxVerification:
     def _folder(
         self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
     ) -> Audit:
-        """`more`: it holds more messages than it should; `kept`: what an earlier pass noted of its messages."""
+        """`more`: it holds more messages than it should, or did; `kept`: what an earlier pass noted of its messages."""
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
@@ -128,7 +136,7 @@ class MailboxVerification:
         self._doubles = []
         if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
-        numbers = {what: sum(note.what == what for note in notes) for what in AUDITED}
+        numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
         known = {(note.uid, note.what) for note in kept}
         for what in MISMATCHES:
             if new := sum(note.what == what and (note.uid, what) not in known for note in notes):
@@ -166,7 +174,7 @@ class MailboxVerification:
     def _here(self, destination: MailDestination, wanted: UidSet) -> tuple[dict[int, Sighting], int]:
         here: dict[int, Sighting] = {}
         digest = 0
-        for s in destination.sightings(wanted, full=self._full):
+        for s in self._counted(destination.sightings(wanted, full=self._full)):
             here[s.uid] = s
             digest += mark(s.uid, s.size_bytes, s.internaldate, s.fingerprint)
         return here, digest % MODULUS
@@ -181,7 +189,7 @@ class MailboxVerification:
         # With another UIDVALIDITY nothing can be said of the old UIDs: it is planned anew with the next pass.
         if pairs and source.open(folder.source_name).uidvalidity == folder.uidvalidity:
             uids = UidSet.of(uid for uid, to in pairs if uid not in settled)
-            there = {s.uid: s for s in source.sightings(uids, full=self._full)}
+            there = {s.uid: s for s in self._counted(source.sightings(uids, full=self._full))}
             if not self._full:
                 # Some sources tell sizes that are not those of the bytes they send (Exchange), servers cut odd headers up in
                 # different ways, and what was watched may be changed where neither shows: the bytes decide.

@@ -15,13 +15,13 @@ import typer
 from typer.core import TyperGroup
 
 from producer.cli import finding_verbs, following_verbs, intake_verbs, running_verbs, steering_verbs, web_verbs
-from producer.cli.grouped_help import GroupedHelp
+from producer.cli.grouped_help import App, GroupedHelp
 from shared.core_dumps import forbid_core_dumps
 
-EPILOG = """Exit codes: 0 all copied and verified; 1 a fault of mailhaul; 2 bad usage or manifest, nothing was started;
+EPILOG = """Exit codes: 0 all copied and verified; 1 an internal error; 2 bad usage or manifest, nothing was started;
 3 finished, but something is parked, cancelled, refused or failed; 4 interrupted, run the same command to go on."""
 
-app = typer.Typer(
+app = App(
     name="mailhaul",
     cls=GroupedHelp,
     help="Moves mailboxes from any IMAP or POP3 server into your own: nothing lost, nothing twice, nothing changed.",

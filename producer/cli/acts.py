@@ -57,13 +57,18 @@ class Acts:
     def verify(self, request: Import, login: str, *, full: bool, accept_missing: bool = False) -> tuple[int, int]:
         """As `operations.verify`."""
         ground, asked = self._ground, {"accept_missing": True} if accept_missing else {}
-        with self._noted("import verified", request, login, full=full, **asked) as told:
+        with self._noted("verification asked for", request, login, full=full, **asked) as told:
             found = operations.verify(
                 ground.store, ground.ring, request, ground.settings.retention_days, full=full, login=login,
                 accept_missing=accept_missing,
             )  # fmt: skip
-            told(found[0])
+            if told(found[0]):
+                self._note("verification queued", request, login=login, mailboxes=found[0])
             return found
+
+    def verified(self, request: Import, status: str) -> None:
+        """Notes that a verification of this command came to its end, and how the import stands."""
+        self._note("verification done", request, status=status)
 
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
         """As `operations.replace_credentials`."""

@@ -16,7 +16,7 @@ def declare(app: typer.Typer) -> None:
 
 
 def providers(
-    name: Annotated[str, typer.Argument(metavar="[NAME]", help="Show all that is known of this one.")] = "",
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Show all that is known of this one.")] = "",
     as_json: JsonOption = False,
 ) -> int:
     """The mail providers that --source and --destination know by name, and what to do first at each."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from producer import operations
 from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
-from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, say
+from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
 from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
@@ -33,6 +33,7 @@ from producer.show.lines import (
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
 from producer.show.report import write_report
+from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
@@ -46,6 +47,8 @@ from shared.store import Store
 LOOK_SECONDS = 0.15
 #: Between two readings of all its mailboxes, at least; and never more than a twentieth of the time goes into it.
 ROWS_SECONDS = 1.0
+#: Nobody working for this long is worth a word.
+ALONE_SECONDS = 8.0
 #: Mailboxes in `status` before only those with trouble are named.
 _NAMED = 40
 
@@ -53,7 +56,9 @@ _NAMED = 40
 class Watch:
     """Looks at one import again and again, and shows it."""
 
-    def __init__(self, ground: Ground, import_id: str, shown: Display) -> None:
+    def __init__(self, ground: Ground, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
+        """`ended`: mailboxes that came to their end before, by id."""
+        self._steps = Steps(ended) if is_verbose() else None
         self._ground, self._import_id, self._shown = ground, import_id, shown
         self._window = Window()
         self._rows: Rows = ()
@@ -62,6 +67,7 @@ class Watch:
         self._waits: Sequence[Wait] = ()
         self._caps = NO_CAPS
         self._rows_due = 0.0
+        self._began = time.monotonic()
         self._last: Progress | None = None
         #: How long to wait before the next look.
         self.pause_seconds = LOOK_SECONDS
@@ -85,13 +91,18 @@ class Watch:
             for line in waiting_lines(self._looked()):
                 self._shown.say(line)
 
+    def _told_waits(self, waits: Sequence[Wait]) -> Sequence[Wait]:
+        """Without the want of a worker where this command starts them itself, or they had no time to start yet."""
+        starting = self._ground.owner or time.monotonic() - self._began < ALONE_SECONDS
+        return [wait for wait in waits if not (starting and wait.what == "workers")]
+
     def _looked(self) -> Progress:
         store = self._ground.store
         request = store.import_(self._import_id)
         if request is None:
             raise UsageError(f"import {self._import_id} is no longer in the store")
         counts, mailboxes = store.import_tally(self._import_id)
-        done = sum(counts.outcomes.values())
+        done = sum(counts.outcomes.values()) + counts.compared
         sample = Sample(
             at=time.monotonic(), messages=done, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
@@ -99,14 +110,18 @@ class Watch:
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
         if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
             self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
+            if self._steps:
+                self._rows = store.mailboxes(self._import_id)
         elif time.monotonic() >= self._rows_due:
             began = time.monotonic()
             self._rows = store.mailboxes(self._import_id)
             self._groups = operations.errors(store, request, everyone=self._rows)
             self._stranded = store.stranded(self._import_id)
-            self._waits = operations.waits_of(store, request)
+            self._waits = self._told_waits(operations.waits_of(store, request))
             self._caps = operations.caps_of(store)
             self._rows_due = time.monotonic() + max(ROWS_SECONDS, 20 * (time.monotonic() - began))
+        for line in self._steps.lines(store, self._rows) if self._steps else ():
+            self._shown.say(line)
         rows = self._rows if self._rows and operations.weighed(request, mailboxes) else None
         progress = tallying.progress(
             request, counts, mailboxes, self._window, self._stranded, self._waits, rows, self._caps
@@ -138,7 +153,9 @@ def say_end(
 def progress_at(ground: Ground, request: Import) -> Progress:
     """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
     progress = operations.progress_of(ground.store, request)
-    return replace(progress, interrupted=bool(ground.owner and request.state is ImportState.RUNNING))
+    interrupted = bool(ground.owner and request.state is ImportState.RUNNING)
+    waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
+    return replace(progress, interrupted=interrupted, waits=waits)
 
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
@@ -148,7 +165,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
-            say("there is no import yet")
+            print("there is no import yet")
         for progress in [] if as_json else found:
             request = progress.request
             print(
@@ -195,7 +212,8 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
         print(f"  {state_bar(progress.mailboxes)}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
-    for line in waiting_lines(progress):
+    named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
+    for line in waiting_lines(named if nobody_works else progress):
         print(f"  {line}")
     if nobody_works:
         print(f"  {nobody_works}")
@@ -220,7 +238,8 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
         with display(quiet=is_quiet()) as shown:
             if not operations.progress_of(ground.store, request).finished and (lonely := ground.nobody_works()):
                 shown.say(lonely)
-            watch = Watch(ground, request.import_id, shown)
+            ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
+            watch = Watch(ground, request.import_id, shown, ended_before)
             progress = watch.look()
             while not progress.finished and not interrupted.is_set():
                 interrupted.wait(watch.pause_seconds)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from producer.cli.verb import ImportArgument, JsonOption, MailboxOption, QuietOption, StateOption, quietly, verb
+from producer.cli.verb import (
+    ImportArgument,
+    JsonOption,
+    MailboxOption,
+    QuietOption,
+    StateOption,
+    VerboseOption,
+    speaking,
+    verb,
+)
 
 
 def declare(app: typer.Typer) -> None:
@@ -42,12 +51,16 @@ def status(
 
 
 def watch(
-    which: ImportArgument = "", quiet: QuietOption = False, as_json: JsonOption = False, state_dir: StateOption = None
+    which: ImportArgument = "",
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
 ) -> int:
     """Follow an import until it is finished. Ctrl-C stops watching, not the import."""
     from producer.cli import following
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         return following.run_watch(which, as_json=as_json, state_dir=state_dir)
 
 

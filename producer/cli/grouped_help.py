@@ -1,11 +1,13 @@
-"""The command's own help: commands in groups, in the order in which an operator needs them, each with its whole summary."""
+"""The help of the command line: commands in groups, in the order in which an operator needs them, each with its whole summary;
+usage lines in the usual form, and the source before the destination."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from typer.core import TyperGroup
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 #: Heading → commands. A test holds that every command stands in exactly one group.
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
@@ -33,3 +35,27 @@ class GroupedHelp(TyperGroup):
             ]
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=14)
+
+
+class PlainHelp(TyperCommand):
+    """Writes a required argument without braces, and --source in front of --destination."""
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The pieces of the usage line: "[OPTIONS]", "ACCOUNTS.csv", "[IMPORT]"."""
+        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The parameters in the order of the help."""
+        params = list(super().get_params(ctx))
+        names = [param.name for param in params]
+        if {"source", "destination"} <= set(names) and names.index("destination") < names.index("source"):
+            params.insert(names.index("destination"), params.pop(names.index("source")))
+        return params
+
+
+class App(typer.Typer):
+    """Commands with plain help."""
+
+    def command(self, name: str | None = None, **how: Any) -> Any:
+        """As `typer.Typer.command`."""
+        return super().command(name, cls=PlainHelp, **how)

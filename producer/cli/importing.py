@@ -12,20 +12,21 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
 from producer.cli.crew import Crew
-from producer.cli.following import Watch, ended, say_end
+from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.ground import Ground, open_ground
+from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.spooling import keep_refused, shelf_for
 from producer.cli.undertaker import Undertaker
-from producer.cli.verb import INTERRUPTED, is_quiet, note, say
+from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
 from producer.intake.passwords import hand_over, passwords_path
@@ -33,12 +34,10 @@ from producer.show import document
 from producer.show.destinations import destination_lines
 from producer.show.lines import known_part, mailbox_words, spoken_mailboxes
 from producer.show.live import Display, display
+from producer.show.steps import settled_of
 from shared.lifecycle import Control, ImportState
 from shared.logs import clean
 from shared.model import Import, Mailbox, Tally
-
-#: Nobody working for this long is worth a word.
-_ALONE_SECONDS = 8.0
 
 
 def run_import(
@@ -97,9 +96,11 @@ def follow(ground: Ground, request: Import, before: Tally) -> int:
     """Works on an import that something was queued for, and waits for its end, as `import` does; the exit code. For who owns
     the ground: elsewhere others work on it."""
     began, seen = time.monotonic(), [operations.progress_of(ground.store, request)]
+    # Before anybody works: what is queued by then is worked on from here.
+    ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(ground, ground.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
-            progress = _wait(ground, staff, request, interrupted, shown, seen)
+            progress = _wait(ground, staff, request, interrupted, shown, seen, ended_before)
         if progress is not None:
             return _finish(ground, progress, before, time.monotonic() - began, as_json=False)
         note("stopping …")
@@ -137,6 +138,7 @@ class _Staff:
         self._undertaker = Undertaker(ground)
         self._since = time.monotonic()
         self._said = False
+        self._overheard: Overheard | None = None
 
     def see_to(self, shown: Display | None = None) -> None:
         """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot
@@ -145,12 +147,19 @@ class _Staff:
         if self._crew is None and (self._ground.owner or self._asked):
             self._start()
         if self._crew is not None:
+            if shown is not None:
+                self.tell(shown)
             return self._crew.check()
-        if shown is not None and not self._said and time.monotonic() - self._since > _ALONE_SECONDS:
+        if shown is not None and not self._said and time.monotonic() - self._since > ALONE_SECONDS:
             self._said = True
             if lonely := self._ground.nobody_works():
                 shown.say(f"{lonely}, or give --workers N")
         return None
+
+    def tell(self, shown: Display) -> None:
+        """Says what the workers here left out, where a person asked to be told."""
+        for line in self._overheard.lines() if self._overheard else ():
+            shown.say(f"note: {line}")
 
     def _start(self) -> None:
         settings = self._ground.settings
@@ -159,6 +168,7 @@ class _Staff:
         # Not at the usual port unless that was asked for: several imports may run on one machine.
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+        self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
         crew = Crew(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
         self._crew = self._stack.enter_context(crew)
 
@@ -177,16 +187,19 @@ def _before(ground: Ground, request: Import) -> Tally:
 
 
 def _wait(
-    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress]
-) -> Progress | None:
-    """Until it is finished; None when interrupted. `seen` holds how far it was at the last look."""
-    watch = Watch(ground, request.import_id, shown)
+    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
+    ended_before: Collection[str] = (),
+) -> Progress | None:  # fmt: skip
+    """Until it is finished; None when interrupted. `seen` holds how far it was at the last look; `ended_before` are mailboxes
+    that had come to their end."""
+    watch = Watch(ground, request.import_id, shown, ended_before)
     while not interrupted.is_set():
         ground.ensure()
         staff.see_to(shown)
         progress = watch.look()
         seen[:] = [progress]
         if progress.finished:
+            staff.tell(shown)
             return progress
         interrupted.wait(watch.pause_seconds)
     watch.leave()

@@ -35,7 +35,8 @@ from producer.cli.verb import (
     SourcePinOption,
     StateOption,
     ThreadsOption,
-    quietly,
+    VerboseOption,
+    speaking,
     verb,
 )
 from producer.cli.wanting import SharedFoldersOption, allowing, wanting
@@ -56,6 +57,7 @@ def check(
     manifest: ManifestArgument,
     destination: DestinationOption,
     source: SourceOption = "",
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
@@ -94,7 +96,8 @@ def check(
         destination_password_file=destination_password_file, wanted=Wanted(shared_folders=shared_folders),
         allowed=allowed,
     )  # fmt: skip
-    return run_check(request, as_json=as_json, state_dir=state_dir)
+    with speaking(verbose=verbose):
+        return run_check(request, as_json=as_json, state_dir=state_dir)
 
 
 def plan(
@@ -170,6 +173,7 @@ def import_(
         ),
     ] = "",
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
     spool_refused: Annotated[
         Path | None,
@@ -205,7 +209,7 @@ def import_(
     from producer.cli.rehearsing import run_plan
     from producer.cli.request import read_request
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         request = read_request(
             manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
             window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,

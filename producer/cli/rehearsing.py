@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from producer.cli.ground import Ground
 from producer.cli.request import Request
-from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.accounts import AccountsSeen
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
@@ -38,7 +38,8 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
     """Exit 3 when a row does not work."""
     settings = load_settings(state_dir=state_dir)
     with Ledgers(settings) as ledgers:
-        found = _scan(request, settings, ledgers).check(_rows(request, settings), request.options)
+        step = _step if is_verbose() else None
+        found = _scan(request, settings, ledgers).check(_rows(request, settings), request.options, step)
     broken = [one for one in found if not one.ok]
     backwards = swapped(found) and not request.options.same_mailbox
     if as_json:
@@ -84,6 +85,11 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
             if line not in said:
                 print(clean(line))
     return INCOMPLETE if dry.totals.problems or dry.swapped else COMPLETE
+
+
+def _step(row: Row, found: Checked | None) -> None:
+    """Says that a row is looked into (None), or what was found."""
+    say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
 def _scan(request: Request, settings: Settings, ledgers: Ledgers) -> Scan:

@@ -16,6 +16,7 @@ from producer.intake.endpoints import parse_endpoint
 from producer.intake.fitting import place_rows
 from producer.intake.manifest import Limits, Manifest, Servers, parse_manifest
 from producer.intake.providers import catalogue
+from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import Wanted, read_wanted
@@ -223,12 +224,15 @@ def read_manifest(
                 content = file.read(most)
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror})") from None
-    return parse_manifest(
-        content,
-        encoding=encoding,
-        separator=separator,
-        passwords=passwords,
-        servers=servers,
-        allowed=allowed,
-        reading=reading,
-    )
+    try:
+        return parse_manifest(
+            content,
+            encoding=encoding,
+            separator=separator,
+            passwords=passwords,
+            servers=servers,
+            allowed=allowed,
+            reading=reading,
+        )
+    except ManifestInvalid as error:
+        raise ManifestInvalid(error.errors, "the manifest" if str(path) == "-" else path.name) from None

@@ -119,7 +119,11 @@ def run_verify(
             messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
         note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
-        return _worked_on(ground, request, before, detach=detach)
+        code = _worked_on(ground, request, before, detach=detach)
+        progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
+        if ground.owner and not detach and progress.finished:
+            Acts(ground).verified(request, progress.word)
+        return code
 
 
 def _worked_on(ground: Ground, request: Import, before: Tally, *, detach: bool) -> int:

@@ -17,8 +17,9 @@ from producer.cli.verb import (
     QuietOption,
     SeparatorOption,
     StateOption,
+    VerboseOption,
     YesOption,
-    quietly,
+    speaking,
     verb,
 )
 from producer.intake.columns import Reading
@@ -63,12 +64,13 @@ def retry(
     ] = False,
     detach: DetachOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Try again what is parked, refused, failed or cancelled."""
     from producer.cli import steering
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
 
 
@@ -82,12 +84,13 @@ def verify(
     ] = False,
     detach: DetachOption = False,
     quiet: QuietOption = False,
+    verbose: VerboseOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Run a verification pass: copy what is new and compare both sides."""
     from producer.cli import steering
 
-    with quietly(quiet):
+    with speaking(quiet=quiet, verbose=verbose):
         return steering.run_verify(
             which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
         )
@@ -96,7 +99,7 @@ def verify(
 def credentials(
     which: Annotated[str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id.")],
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE.csv]", help="Rows of the manifest with the right passwords.")
+        Path | None, typer.Argument(metavar="FILE.csv", help="Rows of the manifest with the right passwords.")
     ] = None,
     source_password_file: Annotated[
         str, typer.Option(metavar="FILE", help="A new administrator's password, token or key of the source.")
@@ -142,12 +145,12 @@ def limits(
     scope: Annotated[
         str,
         typer.Argument(
-            metavar="[SCOPE]",
+            metavar="SCOPE",
             help="source_account, source_host, … or e.g. source_host:mail.example.org, source_account.bytes_per_day.",
         ),
     ] = "",
     most: Annotated[
-        str, typer.Argument(metavar="[MOST]", help="Most connections, or a rate as in 2GB; or: default.")
+        str, typer.Argument(metavar="MOST", help="Most connections, or a rate as in 2GB; or: default.")
     ] = "",
     state_dir: StateOption = None,
 ) -> int:
@@ -162,7 +165,7 @@ def window(
     hours: Annotated[
         str,
         typer.Argument(
-            metavar="[HOURS]", help='"20:00-06:00 Europe/Berlin", "Mon-Fri 20:00-06:00; Sat-Sun UTC", or: none.'
+            metavar="HOURS", help='"20:00-06:00 Europe/Berlin", "Mon-Fri 20:00-06:00; Sat-Sun UTC", or: none.'
         ),
     ] = "",
     state_dir: StateOption = None,

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Annotated, Final, ParamSpec
+from typing import Annotated, Final, Literal, ParamSpec
 
 import typer
 
@@ -18,7 +18,7 @@ from shared.errors import MailhaulError, StoreError, UsageError
 
 #: Everything is as asked for.
 COMPLETE: Final = 0
-#: A fault of mailhaul, or its store is not there.
+#: An internal error, or the store is away.
 FAULT: Final = 1
 #: Bad usage or manifest; nothing was started.
 USAGE: Final = 2
@@ -30,7 +30,7 @@ INTERRUPTED: Final = 4
 _P = ParamSpec("_P")
 
 ImportArgument = Annotated[
-    str, typer.Argument(metavar="[IMPORT]", help="Name of the import or beginning of its id; without it the newest.")
+    str, typer.Argument(metavar="IMPORT", help="Name of the import or beginning of its id; without it the newest.")
 ]
 ManifestArgument = Annotated[
     Path, typer.Argument(metavar="ACCOUNTS.csv", help="The manifest, a row a mailbox; - for standard input.")
@@ -38,6 +38,10 @@ ManifestArgument = Annotated[
 MailboxOption = Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="Only this mailbox.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output at the end.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the last line.")]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", "-v", help="Say when each mailbox starts and ends, with notes on it and on the servers."),
+]
 StateOption = Annotated[
     Path | None, typer.Option("--state-dir", metavar="DIR", help="State folder (MAILHAUL_STATE_DIR, else XDG).")
 ]
@@ -162,25 +166,33 @@ def say(sentence: str) -> None:
     """To standard error. What is quoted in it may come from a file or a server, and does not steer the terminal."""
     from shared.logs import clean
 
-    print("\n".join(map(clean, sentence.split("\n"))), file=sys.stderr, flush=True)
+    # In one piece with its end: several threads may speak at once.
+    print("\n".join(map(clean, sentence.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
 
 
-_quiet: ContextVar[bool] = ContextVar("quiet", default=False)
+_voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", default="")
 
 
 @contextlib.contextmanager
-def quietly(quiet: bool) -> Iterator[None]:
-    """Within it, `note` prints nothing when `quiet` is true."""
-    before = _quiet.set(quiet)
+def speaking(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Says less or more within it, as a person asked for. Raises `UsageError` for both at once."""
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose exclude each other; give one of them")
+    before = _voice.set("quiet" if quiet else "verbose" if verbose else "")
     try:
         yield
     finally:
-        _quiet.reset(before)
+        _voice.reset(before)
 
 
 def is_quiet() -> bool:
     """Tells whether a person asked for nothing but errors and the last line."""
-    return _quiet.get()
+    return _voice.get() == "quiet"
+
+
+def is_verbose() -> bool:
+    """Tells whether a person asked to be told of each mailbox."""
+    return _voice.get() == "verbose"
 
 
 def note(sentence: str) -> None:
@@ -230,5 +242,5 @@ def _fault(error: Exception) -> int:
 
     configure_logging(log_format="console")
     get_logger("mailhaul.cli").error("fault", exc_info=error)
-    say(f"mailhaul: a fault of mailhaul ({type(error).__name__}); please report it with the lines above")
+    say(f"mailhaul: internal error ({type(error).__name__}); please report it with the lines above")
     return FAULT

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from producer.cli.grouped_help import App
 from producer.cli.verb import StateOption, verb
 
 
@@ -19,7 +20,7 @@ def declare(app: typer.Typer) -> None:
         ("user", "Who signs in to the page with a password.", (("set", set_), ("list", users), ("remove", remove))),
         ("session", "Browsers that are signed in.", (("list", sessions), ("end", end))),
     ):
-        part = typer.Typer(help=help_, no_args_is_help=True, rich_markup_mode=None)
+        part = App(help=help_, no_args_is_help=True, rich_markup_mode=None)
         for word, function in verbs:
             part.command(word)(verb(function))
         app.add_typer(part, name=name)

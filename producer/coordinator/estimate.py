@@ -46,6 +46,8 @@ class Left:
     first_pass: bool
     #: Work that waits for a silent worker's lease to expire.
     stranded: Stranded
+    #: Messages whose bytes are still to be compared.
+    to_compare: int = 0
     #: Least time in seconds that the limits on rates allow.
     floor_seconds: float = 0.0
 
@@ -119,11 +121,11 @@ def _ways(left: Left, window: Window) -> list[float]:
     ways = []
     likely = left.uncounted / left.counted if left.counted else 0.0
     if not left.uncounted or (left.first_pass and _enough(left)):
-        messages = left.messages + likely * left.known_messages
+        messages = left.messages + left.to_compare + likely * left.known_messages
         size_bytes = left.size_bytes + likely * left.known_bytes
         if messages and window.messages_per_second > 0:
             ways.append(messages / window.messages_per_second)
-            if window.bytes_per_second > 0:
+            if window.bytes_per_second > 0 and left.size_bytes:
                 ways.append(size_bytes / window.bytes_per_second)
         elif not messages and not left.uncounted:
             ways.append(0.0)

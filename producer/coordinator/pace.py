@@ -25,9 +25,9 @@ class Sample:
 
     #: Moment in seconds, by a clock that never goes back.
     at: float
-    #: Messages with an outcome.
+    #: Messages with an outcome, and once more those whose bytes were compared.
     messages: int
-    #: Bytes of these messages.
+    #: Bytes of messages with an outcome.
     size_bytes: int
     #: Mailboxes that are complete.
     mailboxes: int = 0
@@ -88,7 +88,7 @@ class Window:
 #: While a server is away, an import without a new message for this many seconds does not move.
 _STILL_SECONDS: Final = 5.0
 #: Waits under which nothing moves at all.
-STOPPING: Final = ("window", "store")
+STOPPING: Final = ("window", "store", "workers")
 #: Waits under which some mailboxes may still move, since they may use other servers.
 OUTAGES: Final = ("source_server", "destination_server", "rate")
 
@@ -96,8 +96,8 @@ OUTAGES: Final = ("source_server", "destination_server", "rate")
 def may_move(request: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
     """Tells whether workers can copy now.
 
-    They can if the import was started, is not paused, and waits neither for its hours nor for the store. While a server
-    is away, they can if other mailboxes still moved lately (`window`, at the moment `at`).
+    They can if the import was started, is not paused, and waits neither for its hours nor for the store nor for a
+    worker. While a server is away, they can if other mailboxes still moved lately (`window`, at the moment `at`).
     """
     if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
         return False

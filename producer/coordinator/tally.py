@@ -132,12 +132,30 @@ class Progress:
         return "waiting" if any(wait.what == "window" for wait in self.waits) else str(self.request.state)
 
     @property
+    def to_compare(self) -> int:
+        """Messages whose bytes verification compares in this pass, as far as they are known: those that stand at the destination;
+        0 where it was not asked for, or is over."""
+        if self.finished or self.request.options.verify != "full":
+            return 0
+        return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
+
+    @property
+    def compared(self) -> int:
+        """How many of these were compared."""
+        return min(self.tally.compared, self.to_compare)
+
+    @property
+    def comparing(self) -> bool:
+        """Whether the comparison has begun."""
+        return bool(self.to_compare and (self.tally.compared or self.mailboxes.get(MailboxState.VERIFYING)))
+
+    @property
     def outage(self) -> bool:
-        """Tells whether a server or the store stops the import.
+        """Tells whether a server, the store or a missing worker stops the import.
 
         Workers that are silent then wait for the same, and are not lost.
         """
-        return any(wait.what in (*OUTAGES, "store") for wait in self.waits)
+        return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
 
 
 def progress(
@@ -155,7 +173,8 @@ def progress(
     `window` holds the samples seen so far, for rates and the estimate. With `rows` (all of the import's) the share
     counts what is done of mailboxes at work, and the estimate respects the `caps` of single accounts.
     """
-    worth = None if rows is None else worth_of(rows, request.passes)
+    full = request.options.verify == "full"
+    worth = None if rows is None else worth_of(rows, request.passes, full=full)
     known = Progress(
         request=request, tally=tally, mailboxes=mailboxes, stranded=stranded, waits=gathered(waits), worth=worth
     )
@@ -166,6 +185,7 @@ def progress(
         known_bytes=tally.size_bytes, counted=known.mailboxes_counted,
         uncounted=sum(mailboxes.get(state, 0) for state in _UNCOUNTED),
         at_work=sum(mailboxes.get(state, 0) for state in (MailboxState.COPYING, MailboxState.VERIFYING)),
+        to_compare=known.to_compare - known.compared + (tally.pending if full else 0),
         first_pass=request.passes <= 1, stranded=stranded, floor_seconds=caps.seconds(request, tally, rows or ()),
     )  # fmt: skip
     return replace(
@@ -174,18 +194,29 @@ def progress(
     )  # fmt: skip
 
 
-def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int) -> float:
+#: The part of a mailbox's work that copying is where all bytes are compared afterwards: half, since as much is read
+#: as was sent; little in a later pass, which copies little.
+_COPYING_FIRST, _COPYING_AGAIN = 0.5, 0.1
+
+
+def worth_of(rows: Iterable[tuple[Mailbox, Tally]], passes: int, *, full: bool = False) -> float:
     """Returns how many mailboxes are done, with fractions.
 
-    A complete one counts 1, and another one the part of its messages that have an outcome. A mailbox that this pass has
-    not looked into does not count for what an earlier pass did.
+    A complete one counts 1, and another one the part of its messages that have an outcome; where all bytes are compared
+    (`full`), the part of them that was compared, too. A mailbox that this pass has not looked into does not count for
+    what an earlier pass did.
     """
     worth = 0.0
     for mailbox, tally in rows:
         if mailbox.state is MailboxState.COMPLETE:
             worth += 1.0
         elif tally.messages and (passes <= 1 or mailbox.state in _COUNTED or tally.pending):
-            worth += min(_ALMOST, (tally.messages - tally.pending) / tally.messages)
+            part = (tally.messages - tally.pending) / tally.messages
+            if full:
+                copying = _COPYING_FIRST if passes <= 1 else _COPYING_AGAIN
+                there = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT]
+                part = copying * part + (1 - copying) * min(1.0, mailbox.compared / max(1, there))
+            worth += min(_ALMOST, part)
     return worth
 
 

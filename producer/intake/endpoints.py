@@ -6,6 +6,7 @@ import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
+from typing import Final
 
 from shared.errors import UsageError
 from shared.model import Endpoint, Tls
@@ -129,12 +130,16 @@ def _name(text: str, option: str) -> str:
     return host
 
 
+#: How alike a name has to be to a provider's to be taken for a slip: "a" is not meant for "ya".
+_ALIKE: Final = 0.7
+
+
 def _no_url(written: str, providers: Mapping[str, str]) -> str:
     if not written:
         return f"it is empty; {_possible(providers)}"
     if "@" in written:
         return f"this is no server; {_possible(providers)}"
-    if close := difflib.get_close_matches(written.lower(), providers, n=1):
+    if close := difflib.get_close_matches(written.lower(), providers, n=1, cutoff=_ALIKE):
         return f"{written[:80]!r} is no provider; did you mean {close[0]}?"
     found = _HOST_ONLY.fullmatch(written)
     if found and ("." in found["host"] or ":" in found["host"] or found["port"] or found["host"] == "localhost"):

@@ -15,6 +15,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from producer.intake.allowed import LOOKED_AT, NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Columns, Reading, chosen_columns, columns_of, questions
@@ -41,6 +42,13 @@ _QUOTA = re.compile(r"(\d{1,12}(?:[.,]\d{1,3})?)\s*([kmgtкмгт]?)(?:i?b|б)?"
 _POWER = {"": 2, "k": 1, "m": 2, "g": 3, "t": 4, "к": 1, "м": 2, "г": 3, "т": 4}
 #: Turns the value of the column ``server`` into an endpoint. Raises `UsageError`.
 Servers = Callable[[str], Endpoint]
+#: What a spreadsheet shows in the place of a value that it cannot work out, in English and Russian.
+_SHEET_ERRORS: Final = frozenset(
+    {
+        "#REF!", "#NAME?", "#VALUE!", "#N/A", "#DIV/0!", "#NULL!", "#NUM!", "#SPILL!", "#CALC!",
+        "#ССЫЛКА!", "#ИМЯ?", "#ЗНАЧ!", "#Н/Д", "#ДЕЛ/0!", "#ПУСТО!", "#ЧИСЛО!",
+    }
+)  # fmt: skip
 #: Number of rows named in one warning.
 _NAMED = 10
 
@@ -261,11 +269,15 @@ class _Reading:
             self._odd[f"{column} begins or ends with a space, which is kept since it is in quotation marks"].append(
                 line
             )
-        if column and column not in ("password", "new_password", "quota"):
+        if column and column != "quota":
             if re.fullmatch(r"\d[.,]\d+[eE]\+\d+", text):
-                self._odd[f"{column} is a number as Excel rounds it: write it as text in the spreadsheet"].append(line)
+                self._odd[
+                    f"{column} looks like a number that Excel rounded: write it as text in the spreadsheet"
+                ].append(line)
             elif re.match(r"=\w+[(&]|=[A-Z]+\d+", text):
-                self._odd[f"{column} is a formula, not its value: save the values"].append(line)
+                self._odd[f"{column} looks like a formula, not its value: save the values"].append(line)
+            elif text in _SHEET_ERRORS:
+                self._odd[f"{column} looks like an error of a spreadsheet, not a value: correct the cell"].append(line)
         if text[:1] in "“”„«" and text and column:
             self._odd[f"{column} begins with a typographic quotation mark, which is taken for a part of it"].append(
                 line

@@ -184,6 +184,8 @@ OVERFULL: Final = "destination: the quota cannot hold the source's mail"
 Brought = Callable[[Account, Account, int | None], bool]
 #: Callback with the number of rows done, and of all rows.
 Told = Callable[[int, int], None]
+#: Told of a row that is looked into now (None), or what was found there; by several threads.
+Step = Callable[[Row, Checked | None], None]
 _T = TypeVar("_T")
 
 
@@ -212,9 +214,18 @@ class Scan:
             min(settings.source_host_connections, settings.destination_host_connections, MOST_AT_ONCE),
         )
 
-    def check(self, rows: Sequence[Row], options: Options) -> list[Checked]:
-        """Checks every row; returns the results in the manifest's order."""
-        return self._each(rows, lambda row: self._check(row, options))
+    def check(self, rows: Sequence[Row], options: Options, step: Step | None = None) -> list[Checked]:
+        """Checks every row; returns the results in the manifest's order. Calls `step` when a row starts and ends."""
+
+        def look(row: Row) -> Checked:
+            if step:
+                step(row, None)
+            found = self._check(row, options)
+            if step:
+                step(row, found)
+            return found
+
+        return self._each(rows, look)
 
     def plan(self, rows: Sequence[Row], options: Options, warnings: Sequence[str] = ()) -> DryRun:
         """Returns what an import of these rows would do."""

@@ -51,18 +51,19 @@ class RowError:
 
 
 class ManifestInvalid(UsageError):
-    """Raised when the manifest has faults; nothing was started.
+    """Raised when the manifest has errors; nothing was started.
 
     `errors` holds all of them; the text shows the first.
     """
 
-    #: Number of faults shown in the text.
+    #: Number of errors shown in the text.
     SHOWN = 50
 
-    def __init__(self, errors: Sequence[RowError]) -> None:
+    def __init__(self, errors: Sequence[RowError], name: str = "the manifest") -> None:
+        """`name`: what a person calls the manifest, as its file."""
         self.errors = tuple(errors)
-        count = f"{len(self.errors)} faults" if len(self.errors) != 1 else "a fault"
-        lines = [f"the manifest has {count}, nothing was started:"]
+        count = f"{len(self.errors)} errors" if len(self.errors) != 1 else "an error"
+        lines = [f"{name} has {count}; nothing was started:"]
         lines += [f"  {error}" for error in self.errors[: self.SHOWN]]
         if len(self.errors) > self.SHOWN:
             lines.append(f"  … and {len(self.errors) - self.SHOWN} more")
@@ -194,7 +195,7 @@ def find_separator(text: str, *, one_column: bool = False) -> str:
     """
     votes: Counter[str] = Counter()
     for _, line in _lines(text):
-        rest = line.lstrip(" ")
+        rest = line.lstrip(_BLANKS)
         if rest.startswith('"'):
             rest = re.sub('^"(?:[^"]|"")*+"', "", rest[:_LONGEST_LINE])
         if found := re.search("[,;\t]", rest[:_LONGEST_LINE]):
@@ -234,6 +235,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
     yield number + 1, text[start:].removeprefix("\ufeff")
 
 
+#: Blanks around a value: the ordinary one, and those that spreadsheets and web pages write for it.
+_BLANKS = " \u00a0\u2007\u202f\u3000\ufeff"
 _UNCLOSED = "a quotation mark is never closed; inside a value write it twice"
 _BROKEN = "a value holds a line break (or a quotation mark is not closed)"
 _TOO_LONG = f"longer than {_LONGEST_LINE} characters"
@@ -246,7 +249,10 @@ def _cells(line: str, separator: str) -> list[Cell] | str:
     The line is read alone, so that an unclosed quotation mark spoils its own row only; and strictly, so that the fault
     is noticed.
     """
-    # Spaces behind a closing mark are dropped; csv drops only those in front of an opening one.
+    if re.search(f'(?:^|{separator})[{_BLANKS}]*[{_BLANKS[1:]}][{_BLANKS}]*"|"[{_BLANKS}]*[{_BLANKS[1:]}]', line):
+        # Around a quoted value such a blank is one as any other, and no text of the value.
+        line = re.sub(f'(^|{separator})[{_BLANKS}]*("(?:[^"]|"")*+")[{_BLANKS}]*(?={separator}|$)', r"\1\2", line)
+    # Blanks behind a closing mark are dropped; csv drops only those in front of an opening one.
     tidy = re.sub(f'((?:^|{separator}) *"(?:[^"]|"")*+") +(?={separator}|$)', r"\1", line)
     values: list[str] = []
     for text in (line, tidy):

@@ -34,6 +34,8 @@ def counts(tally: Tally) -> dict[str, int]:
         "normalised": tally.normalised,
         "dates_changed": tally.dates_changed,
         "missing": tally.missing,
+        "doubled": tally.doubled,
+        "undone": tally.undone,
         "keywords_lost": tally.keywords_lost,
     }
 
@@ -65,6 +67,8 @@ def import_fields(progress: Progress) -> dict[str, Any]:
         "eta_high_seconds": None if progress.eta_range is None else round(progress.eta_range[1]),
         "share": None if progress.share is None else round(progress.share, 4),
         "counted": progress.counted,
+        "compared": progress.compared if progress.to_compare else None,
+        "to_compare": progress.to_compare or None,
         "window": request.window,
         "waits": wait_fields(progress.waits),
         "waiting_for_lost_worker": {
@@ -119,6 +123,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
         "waits_for": mailbox.behind,
+        "compared": mailbox.compared,
         "failure": failure_fields(troubled(mailbox), mailbox.import_id),
         **counts(tally),
         "other_folders": mailbox.other_folders,

@@ -34,7 +34,7 @@ def eta(progress: Progress) -> str:
     if progress.finished:
         return "finished"
     if progress.eta_range is None:
-        return "too early to say how long"
+        return "ETA: calculating"
     low, high = map(spoken_duration, progress.eta_range)
     return f"about {low} left" if low == high else f"{low} to {high} left"
 
@@ -50,8 +50,8 @@ def lost_worker(progress: Progress) -> str:
     if not stranded.units or progress.outage:
         return ""
     what = f"{stranded.messages:,} message{'s' if stranded.messages != 1 else ''}" if stranded.messages else "work"
-    wait = "wait" if stranded.messages > 1 else "waits"
-    return f"{what} {wait} for a lost worker, about {spoken_duration(stranded.seconds)} still"
+    are = "are" if stranded.messages > 1 else "is"
+    return f"{what} {are} held by a worker that stopped responding, free in about {spoken_duration(stranded.seconds)}"
 
 
 def progress_line(progress: Progress) -> str:
@@ -87,7 +87,9 @@ def known_part(progress: Progress) -> list[str]:
     if not tally.messages:
         return [] if progress.finished else ["no message counted yet"]
     said = f"{progress.done_messages:,} of {tally.messages:,} messages{counting}"
-    return [said, f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"]
+    sizes = f"{spoken_size(tally.done_bytes)} of {spoken_size(tally.size_bytes)}"
+    compared = f"{progress.compared:,} of {progress.to_compare:,} messages compared byte by byte"
+    return [said, sizes, *([compared] if progress.comparing else [])]
 
 
 #: Sign of each mailbox state in a bar of text, in the order of the bar.
@@ -181,6 +183,11 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{tally.altered:,} {are} not what was copied (failures.csv of the report)"
     if tally.normalised:
         yield f"{_messages(tally.normalised)}: the destination normalised line endings or dates (harmless)"
+    if tally.doubled:
+        may = "messages may stand" if tally.doubled > 1 else "message may stand"
+        yield f"{tally.doubled:,} {may} twice at the destination: nothing was removed (notes.csv of the report)"
+    if tally.undone:
+        yield f"{_messages(tally.undone)}: a second copy of ours was removed at the destination"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 
@@ -236,6 +243,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     word = word_of(mailbox, tally) if settled else f"{mailbox.state} ({mailbox.control} wanted)"
     if mailbox.again_at:
         word = f"full ({room_of(mailbox)})"
+    if mailbox.state is MailboxState.VERIFYING and mailbox.compared:
+        word = f"{word} ({mailbox.compared:,} messages compared byte by byte)"
     if mailbox.behind:
         word = f"{word} ({waiting_for(mailbox)})"
     counted = tally.messages or mailbox.state is MailboxState.COMPLETE

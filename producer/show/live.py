@@ -143,6 +143,13 @@ def _states(progress: Progress) -> Text:
     return bar
 
 
+def _at_work(mailbox: Mailbox, counts: Tally) -> str:
+    done = f"{counts.messages - counts.pending:,} of {counts.messages:,}"
+    if mailbox.state is MailboxState.VERIFYING and mailbox.compared:
+        done = f"{mailbox.compared:,} messages compared byte by byte"
+    return f"{clean(mailbox.source.login)}: {mailbox.state}, {done}"
+
+
 def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> RenderableType:
     from rich.console import Group
     from rich.progress_bar import ProgressBar
@@ -164,10 +171,7 @@ def _drawn(progress: Progress, rows: Rows, groups: Sequence[ErrorGroup]) -> Rend
     waits = [f"  {line}" for line in waiting_lines(progress)]
     active = [(mailbox, counts) for mailbox, counts in rows if mailbox.state in _WORKED_ON]
     active.sort(key=lambda pair: -pair[1].pending)
-    lines = [
-        f"  {clean(mailbox.source.login)}: {mailbox.state}, {counts.messages - counts.pending:,} of {counts.messages:,}"
-        for mailbox, counts in active[:_ACTIVE_SHOWN]
-    ]
+    lines = [f"  {_at_work(mailbox, counts)}" for mailbox, counts in active[:_ACTIVE_SHOWN]]
     if len(active) > _ACTIVE_SHOWN:
         lines.append(f"  … and {len(active) - _ACTIVE_SHOWN} more at work")
     return Group(Text(head), bars, *map(Text, [f"  {legend}", f"  {known}", *waits, *lines, *error_lines(groups)]))

@@ -50,6 +50,8 @@ def said(wait: Wait, now: float | None = None) -> str:
         return f"waiting{when}: its hours are {clean(wait.why)}"
     if wait.what in DESTINATION_WAITS:
         return _destination(wait)
+    if wait.what == "workers":
+        return "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
     if wait.what == "store":
         return f"the state store takes no writes: {clean(wait.why)}; work goes on when it does"
     if wait.what in ("source_server", "destination_server"):

@@ -135,7 +135,7 @@ def noted(
 
     try:
         yield told
-    except UsageError as error:
+    except (UsageError, Refused) as error:
         note(known, request, who, "act refused", act=what, why=str(error), **about)
         raise
 

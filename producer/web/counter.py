@@ -81,7 +81,7 @@ class Counter:
         request = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
-            at=self.clock(), messages=sum(counts.outcomes.values()), size_bytes=counts.done_bytes,
+            at=self.clock(), messages=sum(counts.outcomes.values()) + counts.compared, size_bytes=counts.done_bytes,
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
         waits = operations.waits_of(self.store, request)
@@ -99,7 +99,7 @@ def _sum(tallies: list[Tally]) -> Tally:
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     names = (
         "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing",
+        "keywords_lost", "missing", "doubled", "undone",
     )  # fmt: skip
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 

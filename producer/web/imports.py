@@ -264,16 +264,19 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
 def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
     """Another pass over finished mailboxes: copies what is new and compares both sides."""
     found = known.import_(import_id)
-    if all(one.state not in SETTLED for one, _ in operations.find_mailboxes(known.store, found, body.login)):
-        raise Refused(409, "the import is under way: ask again when it is finished")
+    chosen = operations.find_mailboxes(known.store, found, body.login)
     asked = _when(accept_missing=body.accept_missing)
     detail = {"import_id": import_id, "login": body.login, "full": body.full, **asked}
     days = known.settings.retention_days
-    with noted(known, request, who, "import verified", **detail) as told:
+    with noted(known, request, who, "verification asked for", **detail) as told:
+        if all(one.state not in SETTLED for one, _ in chosen):
+            raise Refused(409, "the import is under way: ask again when it is finished")
         queued, accepted = operations.verify(
             known.store, known.ring, found, days, full=body.full, login=body.login, accept_missing=body.accept_missing
         )
-        told(queued)
+        if told(queued):
+            about = {"import_id": import_id, "login": body.login}
+            note(known, request, who, "verification queued", **about, mailboxes=queued)
     return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
 
 

@@ -80,7 +80,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(ManifestInvalid)
     def _manifest(request: Request, error: ManifestInvalid) -> Response:
-        detail = f"the manifest has {len(error.errors)} faults, nothing was started"
+        detail = f"the manifest has {len(error.errors)} errors; nothing was started"
         return answer(request, 422, detail, errors=row_errors(error.errors), errors_total=len(error.errors))
 
     @app.exception_handler(UsageError)
@@ -107,4 +107,4 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     def _fault(request: Request, error: Exception) -> Response:
         get_logger("mailhaul.web").error("fault", path=request.url.path, exc_info=error)
-        return answer(request, 500, "a fault of mailhaul; its log says more")
+        return answer(request, 500, "internal error; the log of mailhaul says more")

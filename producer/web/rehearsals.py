@@ -84,7 +84,7 @@ class _Run:
             end = {"state": "failed", "error": str(error)}
         except Exception as error:
             get_logger("mailhaul.web").error("fault", exc_info=error)
-            end = {"state": "failed", "error": "a fault of mailhaul; its log says more"}
+            end = {"state": "failed", "error": "internal error; the log of mailhaul says more"}
         self._over.set()
         beat.join()
         self.document |= end

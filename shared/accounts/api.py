@@ -103,7 +103,7 @@ def common(status: int, retry_after: str, text: str, shown: str) -> Retry | Reje
         seconds = wait_of(retry_after, time.time())
         return Retry(after_seconds=seconds, why=f"{shown} asks to wait {seconds:.0f} s", everyone=True)
     if status >= 500:
-        return Retry(after_seconds=15, why=f"{shown} has a fault of its own ({status}{said})", reached=False)
+        return Retry(after_seconds=15, why=f"{shown} has an internal error ({status}{said})", reached=False)
     if status in (401, 403):
         return Rejected(
             reason=f"{shown} does not let us in ({status}{said})",

@@ -180,7 +180,7 @@ class FlyingSession:
             tags.append(tag)
         rest = commands[len(tags) :]
         if rest and self._ahead:
-            raise self._talk.violation("mailhaul's own fault: a command for a folder that is open no longer")
+            raise self._talk.violation("internal error: a command for a folder that is open no longer")
         return tags + self._talk.send_all(rest)
 
     def _stay(self, command: bytes = b"") -> None:

@@ -247,7 +247,7 @@ class ImapDestination(LookingSession):
             self._proved |= keywords
         if message.body is not None:
             if len(message.body) != size:
-                raise self._talk.violation(f"mailhaul's own fault: {len(message.body)} bytes for a literal of {size}")
+                raise self._talk.violation(f"internal error: {len(message.body)} bytes for a literal of {size}")
             parts.append(message.body)
         else:
             self._pour(message, parts)

@@ -114,7 +114,7 @@ class ImapSource(ChoosingSession):
             raise FolderRefused(self.side, "no folder is open")
         name, uidvalidity = self._opened
         if self.open(name).uidvalidity != uidvalidity:
-            raise FolderChanged(self.side, f"UIDVALIDITY of {shown(name)} is no longer {uidvalidity}")
+            raise FolderChanged(self.side, f"{shown(name)} was recreated (its UIDVALIDITY changed)")
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """As `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.

@@ -247,4 +247,4 @@ def _login_failure(
         return Throttled(side, what, detail, hint.seconds or max(delay, _BUSY_SECONDS), hint.scope)
     if not said.startswith(b"-ERR"):
         return ProtocolViolation(side, "sent something that is no answer", clean_text(said, secrets=secrets))
-    return AuthenticationRefused(side, "refused the login", detail)
+    return AuthenticationRefused(side, "authentication failed", detail)

@@ -116,8 +116,8 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
     if status == "BAD" and not refuses:
         return ProtocolViolation(side, what or "did not understand the login", detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
-        return AuthorizationRefused(side, what or "refused the login for this account", detail)
-    refused = AuthenticationRefused(side, what or _BEYOND.get(code, ("refused the login", ""))[0], detail)
+        return AuthorizationRefused(side, what or "authorization failed for this account", detail)
+    refused = AuthenticationRefused(side, what or _BEYOND.get(code, ("authentication failed", ""))[0], detail)
     refused.advice = _BEYOND.get(code, ("", ""))[1]
     return refused
 

@@ -39,6 +39,13 @@ class Tally:
     keywords_lost: int = 0
     #: Messages that the ledger has as copied and the destination no longer shows.
     missing: int = 0
+    #: Messages that stand at the destination once more than the ledger says, where nothing proves that the other copy is
+    #: ours.
+    doubled: int = 0
+    #: Messages of which a second copy of ours was removed from the destination.
+    undone: int = 0
+    #: For a mailbox or an import: messages that were read back on both sides and compared byte by byte in this pass.
+    compared: int = 0
     #: For an import: messages that ever came to each outcome. It never falls, though an outcome may be taken back: by a
     #: retry, or when a folder is planned anew.
     ever: Mapping[Outcome, int] = field(default_factory=dict)

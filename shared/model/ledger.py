@@ -19,7 +19,7 @@ COUNTED: Final = {
     "date_unusable": "dates_changed",
 }
 #: The kinds of notes that verification finds anew each time it reads a folder.
-AUDITED: Final = ("altered", "normalised", "missing", "watched")
+AUDITED: Final = ("altered", "normalised", "missing", "watched", "doubled")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,5 +95,7 @@ class Audit:
     watched: int = 0
     #: Messages of the ledger that the destination does not show.
     missing: int = 0
+    #: Messages that may stand twice at the destination.
+    doubled: int = 0
     #: Notes on single messages; those of kinds in `AUDITED` replace all earlier ones of the folder.
     notes: tuple[Note, ...] = ()

@@ -219,3 +219,5 @@ class Mailbox:
     #: The holder of the destination mailbox while this one waits for it: "import NAME", or "row N" of the same import;
     #: "" for none.
     behind: str = ""
+    #: Messages that were read back on both sides and compared byte by byte in this pass.
+    compared: int = 0

@@ -126,6 +126,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         public_folders=number(row, "public_folders"),
         over_at=number(row, "over_at") / 1000,
         behind=text(row, "behind"),
+        compared=number(row, "compared"),
     )
 
 
@@ -156,6 +157,9 @@ def decode_tally(row: Hash) -> Tally:
         watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
+        doubled=number(row, "doubled"),
+        undone=number(row, "undone"),
+        compared=number(row, "compared"),
         ever={o: n for o in Outcome if (n := number(row, f"ever:o:{o}"))},
         ever_bytes=number(row, "ever:done_bytes"),
     )

@@ -25,6 +25,7 @@
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
+|                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
 |                                   |      | over_at: since when it makes progress after `failure`, ms |
 | mailbox:M:folders                 | ZSET | folder id, scored by order |
 | mailbox:M:open                    | SET  | units that are not finished |
@@ -84,7 +85,8 @@ An import and a mailbox also hold login:source and login:destination, what is kn
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
-keywords_lost, missing; of an import also mailboxes and s:<mailbox state>. Times are milliseconds by the server's clock.
+keywords_lost, missing, doubled, undone; of an import also mailboxes and s:<mailbox state>.
+Times are milliseconds by the server's clock.
 """
 
 from __future__ import annotations

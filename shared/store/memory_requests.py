@@ -52,7 +52,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
         total.update(one)
     names = (
         "messages", "size_bytes", "done_bytes", "withheld", "unreadable", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing",
+        "keywords_lost", "missing", "doubled", "undone",
     )  # fmt: skip
     named: dict[str, Any] = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
@@ -165,8 +165,9 @@ class Requests:
         return whole.request if whole else None
 
     def _tally(self, mailboxes: Iterable[str]) -> Tally:
-        rows = self._rows
-        return tally(rows.folders[f].counts for m in mailboxes for f in rows.mailboxes[m].folders)
+        rows, ids = self._rows, list(mailboxes)
+        compared = sum(rows.mailboxes[m].mailbox.compared for m in ids)
+        return replace(tally(rows.folders[f].counts for m in ids for f in rows.mailboxes[m].folders), compared=compared)
 
     @atomic
     def import_tally(self, import_id: str) -> tuple[Tally, dict[MailboxState, int]]:

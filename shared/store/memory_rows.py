@@ -283,6 +283,8 @@ class Rows(Destinations):
             m.set(state=MailboxState(advance("mailbox", before, event)))
         except IllegalTransition:
             return False
+        if event in ("again", "replan"):
+            m.set(compared=0)
         if before is MailboxState.PARKED is not m.mailbox.state:
             m.set(again_at=0.0)
         if m.mailbox.state in SETTLED and before is not m.mailbox.state:

@@ -310,6 +310,10 @@ class Work(Identity):
         for audit in audits:
             self._audit(audit)
 
+    @atomic
+    def compared(self, lease: Lease, messages: int) -> None:
+        self._rows.mailboxes[self._rows.fence(lease).unit.mailbox_id].set(compared=messages)
+
     def _audit(self, audit: Audit) -> None:
         folder = self._rows.folders[audit.folder_id]
         folder.digests.update(audit.digests)
@@ -318,6 +322,7 @@ class Work(Identity):
         if any(folder.counts[what] for what in counts):
             folder.notes = {key: note for key, note in folder.notes.items() if key[1] not in counts}
         folder.counts.update({what: number - folder.counts[what] for what, number in counts.items()})
+        folder.counts["undone"] += sum(n.what == "undone" and (n.uid, n.what) not in folder.notes for n in audit.notes)
         folder.notes.update({(note.uid, note.what): note for note in audit.notes})
         folder.folder = replace(folder.folder, verified=audit.verified)
 

@@ -223,6 +223,9 @@ class Work(Scripts):
     def audit(self, lease: Lease, audits: Sequence[Audit]) -> None:
         self._run_all([("audit", self._audit_args(lease, audit)) for audit in audits])
 
+    def compared(self, lease: Lease, messages: int) -> None:
+        self._run("compared", *self._fence(lease), messages)
+
     def _audit_args(self, lease: Lease, audit: Audit) -> tuple[Any, ...]:
         return (
             *self._fence(lease),

@@ -85,6 +85,6 @@ def test_check_stops_asking_a_server_that_refuses_everybody(office: Office) -> N
     assert "0 of 12 mailboxes work at both ends" in said
     # The same trouble is reported once at the end, with all rows that have it.
     last = said[said.index("row 13  shut-11") :]
-    assert last.count("source: refused the login") == 1
+    assert last.count("source: authentication failed") == 1
     assert "(7 mailboxes: " in last
     assert "whether the wrong column was taken" in last

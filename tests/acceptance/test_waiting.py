@@ -130,7 +130,7 @@ def test_a_store_that_takes_no_writes_is_named(office: Office, fault_proxy: Any)
     store.config_set("maxmemory", "1")
     said = "the state store takes no writes: it is out of memory"
     assert said in office.run("status").out
-    assert "lost worker" not in office.run("status").out
+    assert "stopped responding" not in office.run("status").out
     store.config_set("maxmemory", "0")
     assert said not in office.run("status").out
     slow.delay_seconds = 0.0

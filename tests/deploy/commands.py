@@ -15,7 +15,7 @@ from shared.store.scripts import NAMES, WITH_RATES
 SCRIPTS = {
     "worker": frozenset(
         {
-            "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "set_flags",
+            "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
             "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
             "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
         }

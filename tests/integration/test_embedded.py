@@ -223,6 +223,13 @@ def test_a_state_folder_that_cannot_be_used_is_told(tmp_path: Path, what: str, h
     assert not server.owner
 
 
+def test_a_folder_that_cannot_be_looked_into_is_not_taken_for_an_empty_one(tmp_path: Path) -> None:
+    assert not EmbeddedRedis(tmp_path / "none").begun()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(UsageError, match=r"cannot be used .*you need write permission there"):
+        EmbeddedRedis(tmp_path / "loop" / "state").begun()
+
+
 def test_what_is_somebody_elses_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Simulates a folder of another user, for tests as root too."""
     opened = os.open

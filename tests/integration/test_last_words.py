@@ -1,6 +1,6 @@
 """Tests what the operator reads when a mailbox is given up.
 
-These are the server's own words, and a fault of mailhaul only if it is one.
+These are the server's own words, and an internal error only if it is one.
 """
 
 from __future__ import annotations

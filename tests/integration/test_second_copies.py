@@ -10,6 +10,7 @@ import pytest
 import worker.cut
 import worker.doubles
 import worker.verify
+from producer import operations
 from shared.model import Options
 from tests.integration.stage import Stage, Wires, plain
 from tests.servers.faults import late
@@ -202,8 +203,10 @@ def test_what_arrives_after_all_was_verified_is_removed_by_the_next_pass_or_veri
     assert wires.bodies() == wires.sent() + Counter([foreign.body])
     assert set(stage.noted("undone")) == set(range(1, 11))
     assert stage.outcomes() == {"copied": 10}
+    assert (stage.tally().undone, stage.tally().doubled) == (10, 0)
     stage.to_the_end()
     assert wires.bodies() == wires.sent() + Counter([foreign.body])
+    assert stage.tally().undone == 10
 
 
 def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) -> None:
@@ -220,6 +223,20 @@ def test_a_copy_that_nothing_proves_to_be_ours_is_told_and_left(wires: Wires) ->
     assert stage.noted("doubled").keys() == {2}
     assert "UID 4" in stage.noted("doubled")[2]
     assert not stage.noted("undone")
+    said = "messages that may stand twice at the destination: both copies were left"
+    request = stage.store.import_(stage.import_id)
+    assert request is not None
+    for _ in range(2):  # a later pass finds it again
+        assert (stage.tally().doubled, stage.tally().undone) == (1, 0)
+        (group,) = operations.errors(stage.store, request)
+        assert (group.code, group.parked, [who.messages for who in group.sufferers]) == ("doubled", False, [1])
+        assert group.sentence.startswith(said)
+        assert "UID 4 at the destination" in group.sufferers[0].detail
+        stage.to_the_end()
+    inbox.remove(4)
+    stage.to_the_end()
+    assert stage.tally().doubled == 0, "a person removed it"
+    assert not stage.noted("doubled")
 
 
 @pytest.mark.parametrize("settled", [True, False])

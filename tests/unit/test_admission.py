@@ -52,10 +52,10 @@ class Host:
         with self._lock:
             if proof.secret.reveal() != self.right:
                 self.refused.append(proof)
-                raise AuthenticationRefused("source", "refused the login", "[AUTHENTICATIONFAILED] no")
+                raise AuthenticationRefused("source", "authentication failed", "[AUTHENTICATIONFAILED] no")
             self.let_in.append(proof)
         if proof.authzid in self.unknown:
-            raise AuthorizationRefused("source", "refused the login for this account")
+            raise AuthorizationRefused("source", "authorization failed for this account")
         return Opened()
 
 

@@ -42,7 +42,7 @@ _JSON: Final = Why("every answer is JSON")
 #: Options that all verbs share, where a verb does not say otherwise.
 EVERYWHERE: Final[Mapping[str, Why]] = {
     "--state-dir": _STORE, "--json": _JSON, "--yes": Why("asks who sits at a terminal"), "--detach": Why(_HERE),
-    "--quiet": Why("an answer is quiet"),
+    "--quiet": Why("an answer is quiet"), "--verbose": Why("an answer has no lines of progress"),
 }  # fmt: skip
 _WHICH: Final = {"which": "path.import_id"}
 _ONE: Final = {**_WHICH, "--mailbox": "body.login"}

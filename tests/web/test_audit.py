@@ -17,6 +17,7 @@ from shared.store import keys
 from shared.store.desk import Desk
 from shared.store.redis import connect
 from tests.servers.dovecot import Dovecot
+from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, House, allowed, ends
 
 #: Operations that change something.
@@ -61,7 +62,7 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
         ("act changed nothing", import_id), ("credentials replaced", import_id),
         ("hours set", import_id), ("refused messages kept", import_id),
         ("limit set", ""), ("import cancel", import_id), ("credentials deleted", import_id),
-        ("import verified", import_id), ("act refused", import_id),
+        ("verification asked for", import_id), ("act refused", import_id),
     ]  # fmt: skip
     assert entries[1]["detail"]["login"] == "anna"
     assert entries[7]["detail"] | {"scope": "source_host", "most": 3} == entries[7]["detail"]
@@ -101,6 +102,34 @@ def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
         house.command(*command, "--workers", "1", "--threads", "2")
     found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in house.desk.audit()]
     assert found == [("import begun", ME, 1), ("import begun again", ME, 1)]
+
+
+def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
+    house: House, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    for server in servers:
+        server.add_user("told-apart", PASSWORD)
+    house.serve(**allowed(servers))
+    api = house.client()
+    body = {"name": "apart", "manifest": f"login,password\ntold-apart,{PASSWORD}\n", **ends(servers)}
+    import_id = str(api.post("/imports", json=body).json()["import"]["id"])
+    there = f"/imports/{import_id}"
+
+    def log() -> list[tuple[str, str]]:
+        about = ("verification asked for", "verification queued", "verification done", "act refused")
+        return [(one["what"], one["detail"].get("act", "")) for one in house.desk.audit() if one["what"] in about]
+
+    assert api.post(f"{there}/verify", json={}).status_code == 409, "it has not even begun"
+    assert log() == [("verification asked for", ""), ("act refused", "verification asked for")]
+    house.crew()
+    api.post(f"{there}/start")
+    await_ready(lambda: api.get(there).json()["status"] == "complete", 60, "the first pass")
+    assert api.post(f"{there}/verify", json={}).json()["mailboxes"] == 1
+    await_ready(lambda: log()[-1][0] == "verification done", 60, "the end of the verification")
+    assert log()[2:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
+    queued, done = house.desk.audit()[-2:]
+    assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
+    assert "verification queued" in house.page(there)
 
 
 def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:

@@ -172,6 +172,24 @@ def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: House) -> None:
     assert house.client().get("/rehearsals/never").status_code == 404
 
 
+def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(house: House, servers: Servers) -> None:
+    _fill(servers, "weblonely", 2)
+    house.serve(**allowed(servers))
+    api = house.client()
+    body = {"name": "lonely", "manifest": f"login,password\nweblonely,{PASSWORD}\n", **ends(servers)}
+    there = f"/imports/{api.post('/imports', json=body).json()['import']['id']}"
+    said = "No worker is running: nothing moves until one is started"
+    assert api.get(there).json()["waits"] == []
+    assert said not in house.page(there), "it was not started"
+    (wait,) = api.post(f"{there}/start").json()["waits"]
+    assert (wait["what"], wait["until"]) == ("workers", None)
+    assert wait["said"] == "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
+    assert said in house.page(there)
+    house.crew()
+    _until(lambda: api.get(there).json()["status"] == "complete", "the end")
+    assert api.get(there).json()["waits"] == []
+
+
 def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, servers: Servers) -> None:
     _fill(servers, "webnight", 4)
     house.serve(**allowed(servers))
@@ -196,5 +214,6 @@ def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, serv
     assert "The import waits for its hours" in page
     assert ">[THROTTLED] &lt;b&gt;slow&lt;/b&gt; down</q>" in page
     store._redis.delete(keys.HOLDS)
+    _until(lambda: store.workers() > 0, "the worker")
     assert api.put(f"{there}/window", json={"window": "none"}).json()["waits"] == []
     _until(lambda: api.get(there).json()["status"] == "complete", "the end")

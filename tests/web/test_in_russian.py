@@ -225,7 +225,7 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
                 ({"source_port": closed}, "в соединении отказано Что делать: проверьте сервер, порт и сетевой экран"),
                 ({"source_protocol": "pop3"}, "по IMAP, а не по POP3"),
                 ({"source_port": stranger.port}, "приветствие не IMAP"),
-                ({"sheet": "red1,wrong\n"}, "отказ во входе"),
+                ({"sheet": "red1,wrong\n"}, "вход не удался"),
             ):
                 found = _tested(reader, servers, **fields)
                 assert russian in found, (fields, re.findall("Шаг .*? Что переносить", found))
@@ -270,14 +270,14 @@ def test_an_import_in_trouble(house: House, servers: Servers) -> None:
             path = _opened(reader, ends, f"red2,{PASSWORD}\nred3,wrong\n")
             reader.posts(f"{path}/rehearsals", {"kind": "check"})
             _await(reader, reader.url, "С ошибками")
-            assert "источник: отказ во входе" in _await(reader, reader.url, "отказ во входе")
+            assert "источник: вход не удался" in _await(reader, reader.url, "вход не удался")
             assert any("AUTHENTICATIONFAILED" in one for one in reader.quoted)
             reader.gets(path)
             reader.posts(f"{path}/rehearsals", {"kind": "plan"})
-            assert "источник: отказ во входе (сервер ответил:" in _await(reader, reader.url, "отказ во входе")
+            assert "источник: вход не удался (сервер ответил:" in _await(reader, reader.url, "вход не удался")
             assert "Импорт" in reader.posts(f"{path}/start", {})
             _await(reader, path, "ящик полон и ждёт места до")
-            _await(reader, path, "Источник не принял логин или пароль.")
+            _await(reader, path, "Вход на источник не удался: логин или пароль не подошли.")
             assert any("over quota" in one for one in reader.quoted)
             for link in re.findall(rf"{path}/mailboxes/[0-9a-f]+", reader.client.get(path).text):
                 reader.gets(link)

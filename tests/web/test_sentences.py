@@ -136,8 +136,8 @@ def _said(text: str) -> str:
     [
         ("550 mailbox is full; go away", _said("550 mailbox is full; go away")),
         (
-            "source: refused the login (the server said: NO <b>x</b>; has expired)",
-            f"источник: отказ во входе (сервер ответил: {_said('NO &lt;b&gt;x&lt;/b&gt;; has expired')})",
+            "source: authentication failed (the server said: NO <b>x</b>; has expired)",
+            f"источник: вход не удался (сервер ответил: {_said('NO &lt;b&gt;x&lt;/b&gt;; has expired')})",
         ),
         ("it does not greet as IMAP does: 220 {what} hi", f"приветствие не IMAP: {_said('220 {what} hi')}"),
         (
@@ -155,7 +155,7 @@ def test_a_server_that_talks_like_mailhaul_is_a_server() -> None:
     ours = "all attempts failed"
     assert Telling("ru").sentence(ours) == "все попытки не удались"
     assert Telling("ru").quoted(ours) == _said(ours)
-    assert _said(ours) in Telling("ru").sentence(f"source: refused the login (the server said: {ours})")
+    assert _said(ours) in Telling("ru").sentence(f"source: authentication failed (the server said: {ours})")
 
 
 class _Counting(Telling):

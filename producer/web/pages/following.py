@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from producer.trouble import HARMLESS
 from producer.web import imports as counterpart
 from producer.web.access import Known
 from producer.web.live import LOOK_SECONDS
@@ -30,6 +31,8 @@ routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
 #: Codes that a new password mends.
+#: Codes of trouble that a retry does nothing about.
+_NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
 _PASSWORD: Final = (
     "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
 )  # fmt: skip
@@ -93,7 +96,7 @@ def _values(known: Known, glance: Glance, table: Table, who: Principal) -> dict[
     return {
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
-        "password_codes": _PASSWORD, "who": who,
+        "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
         "here": table.link(),
     }  # fmt: skip
 

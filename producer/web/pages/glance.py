@@ -28,6 +28,10 @@ _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
 #: How an import ended is noted for so long afterwards, seconds.
 _ENDED_SECONDS: Final = 60.0
+#: What the audit log calls the beginning and the end of a verification.
+_VERIFICATION: Final = ("verification queued", "verification done")
+#: The end of one verification is noted once in this time, seconds: longer than `_ENDED_SECONDS`.
+_VERIFIED_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,8 +52,6 @@ class Glance:
     events: list[dict[str, Any]]
     #: How fast it went.
     plot: Plot | None
-    #: Worker processes that were heard of lately.
-    workers: int
 
 
 class Glances:
@@ -93,7 +95,6 @@ class Glances:
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
-            workers=store.workers(),
         )  # fmt: skip
 
 
@@ -125,8 +126,24 @@ class Sampler:
                     ):
                         self.sample(request)
                         self._ended[request.import_id] = request.finished_at
+                    if ended:
+                        self.note_verified(request)
             except MailhaulError:
                 continue  # the store is away
+
+    def note_verified(self, request: Import) -> None:
+        """Notes in the audit log that a verification came to its end, unless another process, or the command that asked for it,
+        has done so."""
+        told = [event for event in self._known.shelf.events(request.import_id) if event["what"] in _VERIFICATION]
+        if not told or told[-1]["what"] != _VERIFICATION[0]:
+            return
+        # The import was set going before that was written: when it is finished after that was read, this pass is over.
+        now = self._known.store.import_(request.import_id)
+        if now is None or now.state is not ImportState.FINISHED:
+            return
+        if self._known.shelf.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _VERIFIED_SECONDS):
+            status = operations.progress_of(self._known.store, now).word
+            self._known.desk.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
 
     def sample(self, request: Import) -> None:
         """One, unless another process has just taken it."""

@@ -237,11 +237,20 @@ local function get_on(m)
   if h[1] and not h[2] then redis.call('HSET', mailbox_key(m), 'over_at', clock()) end
 end
 
+local function set_compared(m, messages)
+  local h = redis.call('HMGET', mailbox_key(m), 'compared', 'import')
+  local before = tonumber(h[1] or '0')
+  if before == messages then return end
+  redis.call('HSET', mailbox_key(m), 'compared', messages)
+  redis.call('HINCRBY', import_key(h[2]), 'compared', messages - before)
+end
+
 local function move_mailbox(m, event)
   local key = mailbox_key(m)
   local h = redis.call('HMGET', key, 'state', 'import', 'row')
   local after = advance('mailbox', h[1], event)
   if not after then return false end
+  if event == 'again' or event == 'replan' then set_compared(m, 0) end
   if after ~= h[1] then
     redis.call('HSET', key, 'state', after)
     redis.call('ZREM', import_key(h[2]) .. ':in:' .. h[1], m)

@@ -41,6 +41,8 @@ def test_what_is_taken(text: str, url: str) -> None:
         ("imap.example.org:993", "imaps://imap.example.org:993"),
         ("imap.example.org:143", r"imap\+starttls://imap.example.org:143"),
         ("gmial", "did you mean gmail"),
+        ("a", "is neither a provider nor a URL"),
+        ("gm", "is neither a provider nor a URL"),
         ("nobody", "one of: gmail, mailru"),
         ("https://imap.example.org", "imaps://host"),
         ("pop3s://pop.example.org", "mail cannot be put into a POP3 server"),

@@ -242,7 +242,41 @@ class TestForms:
 
     def test_what_excel_made_of_a_value_is_said(self) -> None:
         manifest = parse_manifest(b"login;password\n1.23E+15;b\n=A1&B1;c\n=SUM(A1);1.5E+3\n")
-        assert [warning.partition(":")[0] for warning in manifest.warnings] == ["row 2", "rows 3, 4"]
+        assert manifest.warnings == (
+            "row 2: login looks like a number that Excel rounded: write it as text in the spreadsheet",
+            "rows 3, 4: login looks like a formula, not its value: save the values",
+            "row 4: password looks like a number that Excel rounded: write it as text in the spreadsheet",
+        )
+
+    @pytest.mark.parametrize("column", ["password", "new_password", "login", "first_name"])
+    @pytest.mark.parametrize(
+        ("value", "why"),
+        [
+            ("1.23E+15", "a number that Excel rounded: write it as text in the spreadsheet"),
+            ("1,23E+15", "a number that Excel rounded: write it as text in the spreadsheet"),
+            ("=A1&B1", "a formula, not its value: save the values"),
+            ("#NAME?", "an error of a spreadsheet, not a value: correct the cell"),
+            ("#Н/Д", "an error of a spreadsheet, not a value: correct the cell"),
+        ],
+    )
+    def test_what_excel_made_of_any_value_is_said_without_the_value(self, column: str, value: str, why: str) -> None:
+        names = ("login", "password", "new_password", "first_name")
+        cells = [value if name == column else f"{name}-x" for name in names]
+        manifest = parse_manifest(f"{';'.join(names)}\n{';'.join(cells)}\n".encode())
+        assert manifest.warnings == (f"row 2: {column} looks like {why}",)
+
+    @pytest.mark.parametrize("password", ["=", "=x", "==A1", "1.5", "#1!", "a#REF!"])
+    def test_an_ordinary_password_is_not_doubted(self, password: str) -> None:
+        assert parse_manifest(f"a@x;{password}\n".encode()).warnings == ()
+
+    @pytest.mark.parametrize("blank", ["\u00a0", " \u00a0", "\u00a0 ", "\u202f", "\u3000"])
+    def test_any_blank_around_a_quoted_value_is_no_text(self, blank: str) -> None:
+        for line in (f'leo@x,{blank}"p,w"', f'leo@x{blank},{blank}"p,w"{blank}', f'{blank}"leo@x"{blank},"p,w"{blank}'):
+            manifest = parse_manifest(line.encode())
+            (row,) = manifest.rows
+            assert (row.login, row.password.reveal(), manifest.warnings) == ("leo@x", "p,w", ())
+        kept = parse_manifest(f'leo@x,"a,{blank}""b"\n'.encode()).rows[0].password.reveal()
+        assert kept == f'a,{blank}"b', "within the quotation marks nothing changes"
 
     @pytest.mark.parametrize(
         ("written", "bytes_"),
@@ -407,7 +441,7 @@ class TestFaults:
         assert "TOPSECRET" not in str(caught.value)
         assert "TOPSECRET" not in repr(caught.value.errors)
         lines = str(caught.value).splitlines()
-        assert lines[0] == f"the manifest has {len(caught.value.errors)} faults, nothing was started:"
+        assert lines[0] == f"the manifest has {len(caught.value.errors)} errors; nothing was started:"
         assert lines[-2].endswith("more")
         assert "mailhaul template" in lines[-1]
         for first in ("user,TOPSECRET,x\n", "TOPSECRET,TOPSECRET\nTOPSECRET,\n"):

@@ -148,7 +148,7 @@ class TestDryRun:
         }
         boxes = (
             MailboxLine(row=1, login="a@x", destination_login="b@y", folders=folder_lines(mapped, statuses)),
-            MailboxLine(row=2, login="c@x", destination_login="c@x", problem="the source refused the login"),
+            MailboxLine(row=2, login="c@x", destination_login="c@x", problem="source: authentication failed"),
         )
         return DryRun(source="imaps://a:993", destination="imaps://b:993", mailboxes=boxes, connections=4)
 
@@ -172,7 +172,7 @@ class TestDryRun:
             "    a.b → a=2Eb: 1 message",
             "    Spam: left out, excluded by 'Spam'",
             "    x: left out, cannot be read at the source: source: EXAMINE (the server said: no)",
-            "c@x: the source refused the login",
+            "c@x: source: authentication failed",
             "2 mailboxes, 2 folders, 1,201 messages, at least 5.0 MB; left out: 2, renamed: 1, not reached: 1",
         ]
 

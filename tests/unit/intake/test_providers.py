@@ -178,7 +178,7 @@ def test_the_wheel_has_the_file(tmp_path: Path) -> None:
 
 
 def test_a_refused_login_is_told_what_its_provider_wants_first() -> None:
-    refused = AuthenticationRefused("source", "refused the login")
+    refused = AuthenticationRefused("source", "authentication failed")
     at_gmail, at_home = parse_endpoint("imaps://imap.gmail.com"), parse_endpoint("imaps://old.example")
     assert "make an app password" in _refused(refused, at_gmail, "anna@gmail.com").advice
     assert _refused(refused, at_home, "anna@gmail.com").advice == "correct login and password in the file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ ENDS = ["--source", "imap://127.0.0.1:1", "--destination", "imap://127.0.0.1:2"]
 def test_help_names_every_verb_and_every_exit_code() -> None:
     said = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
     assert all(f" {name} " in said for name in VERBS)
-    for words in ("0 all copied", "1 a fault", "2 bad usage", "3 finished, but", "4 interrupted"):
+    for words in ("0 all copied", "1 an internal error", "2 bad usage", "3 finished, but", "4 interrupted"):
         assert words in said
 
 
@@ -115,3 +116,63 @@ def test_help_loads_nothing_heavy() -> None:
         [sys.executable, "-c", ask], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[3]
     )
     assert said.stdout.strip() == "[]"
+
+
+_INTERRUPTED_EARLY = """
+import sys
+
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            raise KeyboardInterrupt
+
+
+sys.meta_path.insert(0, Interrupting())
+"""
+
+
+def test_an_interrupt_while_modules_are_read_is_one_line() -> None:
+    """Of what is started by whichever name: `./mailhaul` runs the module, pip writes the script of pyproject.toml."""
+    root = Path(__file__).parents[3]
+    module, _, function = tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"][
+        "mailhaul"
+    ].partition(":")
+    by_script = f"from {module} import {function}; {function}()"
+    by_module = "import runpy; runpy.run_module('producer', run_name='__main__', alter_sys=True)"
+    for start in (by_script, by_module):
+        found = subprocess.run(
+            [sys.executable, "-c", _INTERRUPTED_EARLY + start], capture_output=True, text=True, check=False, cwd=root
+        )
+        assert (found.returncode, found.stderr) == (4, "interrupted; run the same command to go on\n"), start
+
+
+@pytest.mark.parametrize("name", VERBS)
+def test_usage_is_written_in_the_usual_form(name: str) -> None:
+    usage = CliRunner().invoke(app, [name, "--help"]).output.partition("\n\n")[0]
+    assert not set("{}") & set(usage), usage
+    assert "[[" not in usage
+
+
+def test_required_and_optional_arguments_are_told_apart_and_the_source_comes_first() -> None:
+    def usage(name: str) -> str:
+        return str(CliRunner().invoke(app, [name, "--help"]).output)
+
+    assert "Usage: mailhaul import [OPTIONS] ACCOUNTS.csv\n" in usage("import").replace("root", "mailhaul")
+    assert "[OPTIONS] IMPORT [FILE.csv]\n" in usage("credentials")
+    assert "[OPTIONS] [IMPORT]\n" in usage("status")
+    for name in ("check", "plan", "import"):
+        assert usage(name).index("  --source URL") < usage(name).index("  --destination URL")
+
+
+def test_an_empty_list_is_a_result(tmp_path: Path) -> None:
+    found = CliRunner().invoke(app, ["list", "--state-dir", str(tmp_path / "none")])
+    assert (found.exit_code, found.stdout, found.stderr) == (0, "there is no import yet\n", "")
+
+
+def test_the_manifest_with_errors_is_called_by_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "staff.csv"
+    path.write_text("anna@x,\n")
+    found = CliRunner().invoke(app, ["check", str(path), *ENDS])
+    assert found.exit_code == 2
+    assert "staff.csv has an error; nothing was started:\n  row 1, password: is missing" in found.stderr

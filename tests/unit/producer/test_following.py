@@ -5,6 +5,8 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from producer import operations
 from producer.cli.following import Watch
 from shared.lifecycle import Control
@@ -17,7 +19,7 @@ def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
     request = desk.submit("anna")
     waiting = [Stranded(units=1, messages=297, seconds=1.0)]
     desk.store.stranded = lambda import_id: waiting[0]  # type: ignore[method-assign]
-    ground, shown = SimpleNamespace(store=desk.store), SimpleNamespace(show=lambda *seen: None)
+    ground, shown = SimpleNamespace(store=desk.store, owner=True), SimpleNamespace(show=lambda *seen: None)
     watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
     watch.look()
     assert watch.look().stranded.messages == 297
@@ -31,7 +33,7 @@ def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
     desk = Desk()
     request = desk.submit("anna")
     said: list[str] = []
-    ground = SimpleNamespace(store=desk.store)
+    ground = SimpleNamespace(store=desk.store, owner=True)
     shown = SimpleNamespace(show=lambda *seen: None, say=said.append)
     watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
     watch.look()
@@ -42,3 +44,18 @@ def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
         "the state store takes no writes: it is out of memory; work goes on when it does",
         "10 MB a day are used up (1 mailbox)",
     ]
+
+
+@pytest.mark.parametrize(("owner", "since", "told"), [(True, 60.0, False), (False, 0.0, False), (False, 60.0, True)])
+def test_a_missing_worker_is_told_when_it_had_time_to_start(
+    monkeypatch: pytest.MonkeyPatch, owner: bool, since: float, told: bool
+) -> None:
+    """Who owns the ground starts workers itself, and has words of its own where it cannot."""
+    clock = [0.0]
+    monkeypatch.setattr("producer.cli.following.time.monotonic", lambda: clock[0])
+    desk = Desk()
+    request = desk.submit("anna")
+    ground, shown = SimpleNamespace(store=desk.store, owner=owner), SimpleNamespace(show=lambda *seen: None)
+    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    clock[0] = since
+    assert [wait.what for wait in watch.look().waits] == (["workers"] if told else [])

@@ -49,7 +49,7 @@ class Desk:
         lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
         assert lease is not None
         assert lease.mailbox.source.login == login
-        failure = Failure(code="source_auth_refused", sentence="refused the login", advice="see IMPORT")
+        failure = Failure(code="source_auth_refused", sentence="authentication failed", advice="see IMPORT")
         self.store.release(lease, how="park", failure=failure)
 
     def opened(self, request: Import, login: str, side: str) -> Credentials:

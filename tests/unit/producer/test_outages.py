@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from producer.outages import waits_of
 from producer.show.waiting import said
-from shared.lifecycle import ImportState
+from shared.lifecycle import Control, ImportState
 from shared.model import Failure, Import, Wait
 from shared.store.memory import MemoryStore
 from shared.store.redis_scripts import refusal
@@ -31,6 +32,7 @@ def _import(store: MemoryStore, import_id: str) -> Import:
 
 def _failing(failure: Failure) -> tuple[MemoryStore, Import, str]:
     store = MemoryStore(clock=lambda: 1000.0)
+    store.attend("worker-1", (), extend=False)
     whole, mailbox, _ = planned(store, (1, 10))
     place = f"{mailbox.destination.endpoint.host}:{mailbox.destination.endpoint.port}"
     sentence = failure.sentence.replace("mail.new.example:993", place)
@@ -53,6 +55,36 @@ def test_it_is_over_as_soon_as_anything_is_recorded() -> None:
     store, request, _ = _failing(_away(1000.0))
     assert waits_of(store, replace(request, last_record_at=1001.0)) == []
     assert waits_of(store, replace(request, state=ImportState.FINISHED)) == []
+
+
+def _without_workers(**how: object) -> list[Wait]:
+    store = MemoryStore(clock=lambda: 1000.0)
+    whole, _, _ = planned(store, (1, 10))
+    for name, value in how.items():
+        setattr(store, name, value)
+    return waits_of(store, _import(store, whole.import_id))
+
+
+def test_the_want_of_a_worker_is_a_cause() -> None:
+    (wait,) = _without_workers()
+    assert wait == Wait(what="workers")
+    assert said(wait) == "no worker is running: nothing moves until one is started (mailhaul worker, or mailhaul up)"
+
+
+def test_it_is_no_cause_where_another_one_is() -> None:
+    shut = Wait(what="window", until=2000.0, why="20:00-06:00 UTC")
+    assert _without_workers(waits=lambda import_id: [shut]) == [shut]
+    (store,) = _without_workers(refusal="it is out of memory")
+    assert store.what == "store"
+
+
+@pytest.mark.parametrize(
+    "more", [{"state": ImportState.OPENING}, {"state": ImportState.FINISHED}, {"control": Control.PAUSE}]
+)
+def test_who_wants_no_worker_does_not_miss_one(more: dict[str, Any]) -> None:
+    store = MemoryStore(clock=lambda: 1000.0)
+    whole, _, _ = planned(store, (1, 10))
+    assert waits_of(store, replace(_import(store, whole.import_id), **more)) == []
 
 
 def test_a_store_that_takes_no_writes_goes_before_everything() -> None:

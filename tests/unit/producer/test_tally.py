@@ -8,10 +8,10 @@ import pytest
 
 from producer.coordinator.estimate import Caps
 from producer.coordinator.pace import EARLY_SECONDS, WINDOW_SECONDS, Sample, Window, may_move
-from producer.coordinator.tally import exit_code, progress
-from producer.show.lines import cells, progress_line, state_bar
+from producer.coordinator.tally import Progress, exit_code, progress
+from producer.show.lines import cells, progress_line, state_bar, summary
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Account, Endpoint, Import, Mailbox, Stranded, Tally, Tls, Wait
+from shared.model import Account, Endpoint, Import, Mailbox, Options, Stranded, Tally, Tls, Wait
 
 M = MailboxState
 
@@ -161,6 +161,39 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
     assert window.messages_per_second == pytest.approx(50, rel=0.05)
 
 
+def _compared(number: int, passes: int = 2, done: int = 100, state: ImportState = ImportState.RUNNING) -> Progress:
+    """An import of one mailbox with 100 messages, of which all bytes are compared."""
+    request = replace(_import(state), options=Options(verify="full"), passes=passes)
+    counts = replace(_tally(done), compared=number)
+    mailbox, _ = _row(M.VERIFYING if done == 100 else M.COPYING, counts)
+    window = _window((0, 0, 0), (10, done + number, 0))
+    rows = [(replace(mailbox, compared=number), counts)]
+    return progress(request, counts, {mailbox.state: 1}, window, rows=rows)
+
+
+def test_a_comparison_says_how_far_it_is() -> None:
+    quarter, whole = _compared(25), _compared(100)
+    assert "25 of 100 messages compared byte by byte" in progress_line(quarter)
+    assert (quarter.to_compare, quarter.compared, quarter.comparing) == (100, 25, True)
+    assert quarter.share == pytest.approx(0.1 + 0.9 * 0.25), "the copying is over, and was little"
+    assert quarter.eta_seconds == pytest.approx(75 / 12.5), "at 12.5 messages a second"
+    assert whole.share == 0.999, "its last word is not spoken"
+    assert _compared(0).share == pytest.approx(0.1)
+    first = _compared(0, passes=1, done=50)
+    assert first.share == pytest.approx(0.25), "half of it is copied, which is half the work"
+    assert first.eta_seconds == pytest.approx((50 + 100) / 5), "what is not copied is to be compared too"
+    assert not first.comparing
+    assert "compared" not in progress_line(first)
+
+
+def test_who_compares_no_bytes_says_nothing_of_it() -> None:
+    known = progress(_import(), replace(_tally(100), compared=25), {M.VERIFYING: 1})
+    assert (known.to_compare, known.comparing) == (0, False)
+    assert "compared" not in progress_line(known)
+    over = _compared(100, state=ImportState.FINISHED)
+    assert (over.to_compare, over.comparing) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("tally", "mailboxes", "unreadable", "code"),
     [
@@ -175,7 +208,15 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, missing=1), {M.COMPLETE: 1}, 0, 3),
         (Tally(messages=1, outcomes={Outcome.COPIED: 1}, altered=1), {M.COMPLETE: 1}, 0, 3),
         (
-            Tally(messages=1, outcomes={Outcome.COPIED: 1}, normalised=1, dates_changed=1, keywords_lost=1),
+            Tally(
+                messages=1,
+                outcomes={Outcome.COPIED: 1},
+                normalised=1,
+                dates_changed=1,
+                keywords_lost=1,
+                doubled=1,
+                undone=1,
+            ),
             {M.COMPLETE: 1},
             0,
             0,
@@ -187,6 +228,14 @@ def test_how_it_ended(tally: Tally, mailboxes: dict[MailboxState, int], unreadab
     known = progress(_import(ImportState.FINISHED), replace(tally, unreadable=unreadable), mailboxes)
     assert exit_code(known) == code
     assert known.word == ("incomplete" if code else "complete")
+
+
+def test_second_copies_stand_in_the_summary_with_what_was_done() -> None:
+    known = progress(_import(ImportState.FINISHED), replace(_tally(100), doubled=1, undone=2), {M.COMPLETE: 1})
+    said = "\n".join(summary(known, None, 1.0, ()))
+    assert "  1 message may stand twice at the destination: nothing was removed (notes.csv of the report)" in said
+    assert "  2 messages: a second copy of ours was removed at the destination" in said
+    assert "twice" not in "\n".join(summary(replace(known, tally=_tally(100)), None, 1.0, ()))
 
 
 def test_the_word_for_it() -> None:
@@ -214,12 +263,14 @@ def test_the_line_says_what_waits_for_a_lost_worker() -> None:
     def line(stranded: Stranded, control: Control = Control.RUN) -> str:
         return progress_line(progress(_import(control=control), _tally(50), {M.COPYING: 1}, None, stranded))
 
-    assert "lost" not in line(Stranded())
+    assert "held" not in line(Stranded())
     many = line(Stranded(units=2, messages=1234, seconds=43))
-    assert "1,234 messages wait for a lost worker, about 43 s still; too early to say how long" in many
-    assert "1 message waits for a lost worker, about 43 s still" in line(Stranded(units=1, messages=1, seconds=43))
-    assert "work waits for a lost worker, about 43 s still" in line(Stranded(units=1, seconds=43))
-    assert "lost" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
+    assert "1,234 messages are held by a worker that stopped responding, free in about 43 s; ETA: calculating" in many
+    assert "1 message is held by a worker that stopped responding, free in about 43 s" in line(
+        Stranded(units=1, messages=1, seconds=43)
+    )
+    assert "work is held by a worker that stopped responding, free in about 43 s" in line(Stranded(units=1, seconds=43))
+    assert "held" not in line(Stranded(units=2, messages=9, seconds=43), Control.PAUSE)
 
 
 def test_a_mailbox_that_waits_for_a_person_is_not_done() -> None:

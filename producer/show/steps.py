@@ -1,0 +1,70 @@
+"""What `--verbose` says of each mailbox: once when it starts, and once when it ends, with what is worth knowing of it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final
+
+from producer.show.lines import mailbox_line
+from producer.show.naming import is_renamed, left_out_of, renaming
+from producer.trouble import folder_trouble, troubled
+from shared.folder_names import visible
+from shared.lifecycle import SETTLED, MailboxState
+from shared.logs import clean
+from shared.model import Mailbox, Tally
+from shared.store import Store
+
+Rows = Sequence[tuple[Mailbox, Tally]]
+
+_AT_WORK: Final = frozenset({MailboxState.PLANNING, MailboxState.COPYING, MailboxState.VERIFYING})
+
+
+def settled_of(rows: Rows) -> frozenset[str]:
+    """The ids of mailboxes that have come to their end."""
+    return frozenset(mailbox.mailbox_id for mailbox, _ in rows if mailbox.state in SETTLED)
+
+
+class Steps:
+    """Remembers what was said. Each mailbox starts before it ends, also where nobody looked in between."""
+
+    def __init__(self, ended: Collection[str] = ()) -> None:
+        """`ended`: ids of mailboxes that came to their end before; nothing is said of them until they are queued again."""
+        self._ended = set(ended)
+        self._started: set[str] = set()
+
+    def lines(self, store: Store, rows: Rows) -> Iterator[str]:
+        """What is new in `rows`, which are all of the import's; folders of mailboxes that ended are read."""
+        for mailbox, counts in rows:
+            name = mailbox.mailbox_id
+            over = mailbox.state in SETTLED
+            if not over:
+                self._ended.discard(name)
+            if name in self._ended or not (over or mailbox.state in _AT_WORK):
+                continue
+            if name not in self._started:
+                self._started.add(name)
+                yield f"{_who(mailbox)}  started"
+            if over:
+                self._started.discard(name)
+                self._ended.add(name)
+                yield mailbox_line(mailbox, counts).strip()
+                yield from (f"    {note}" for note in notes_of(store, mailbox, counts))
+
+
+def _who(mailbox: Mailbox) -> str:
+    login, there = clean(mailbox.source.login), clean(mailbox.destination.login)
+    return f"row {mailbox.row}  {login}" + ("" if there == login else f" → {there}")
+
+
+def notes_of(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[str]:
+    """Why it stopped, folders with another name, what was left out, and trouble of single messages."""
+    if failure := troubled(mailbox):
+        yield clean(": ".join(filter(None, (failure.sentence, failure.detail))))
+    for folder, _ in store.folders(mailbox.mailbox_id):
+        if is_renamed(folder):
+            yield f"renamed: {renaming(folder)}"
+    if note := left_out_of(mailbox).note():
+        yield note
+    for code, folder, messages, detail in folder_trouble(store, mailbox, counts):
+        number = f", {messages:,} message{'s' if messages != 1 else ''}" if messages else ""
+        yield f"{code}: {visible(clean(folder.display))}{number}" + (f": {clean(detail)}" if detail else "")

@@ -1,0 +1,104 @@
+"""`--verbose`: each mailbox as it starts and ends, with notes, and what servers announce and refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import Office
+from tests.integration.stage import plain
+from tests.servers.faulty import FaultyServer
+
+NO = b"NO I do not want to"
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[FaultyServer, FaultyServer]]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        for name in ("anna", "bert"):
+            for server in (source, destination):
+                server.add_account(name, f"pw-{name}")
+            for number in range(1, 4):
+                source.behaviour.accounts[name].folder(b"INBOX").add(plain(number))
+        source.behaviour.hollow["NAMESPACE"] = NO
+        yield source, destination
+
+
+@pytest.fixture
+def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> Office:
+    return Office(*ends, tmp_path, {"MAILHAUL_SETTLE_SECONDS": "1"})  # type: ignore[arg-type]
+
+
+def told(said: str, login: str) -> list[str]:
+    """The lines about one mailbox before the summary, in their order."""
+    return [line for line in said.splitlines() if re.match(rf"row \d+  {login}  ", line)]
+
+
+def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
+    office: Office, ends: tuple[FaultyServer, FaultyServer]
+) -> None:
+    source, _ = ends
+    manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
+    said = office.run("import", manifest, *office.ends, "--verbose", code=3).said
+    assert told(said, "anna") == ["row 2  anna  started", "row 2  anna  complete  3 copied"]
+    assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]
+    reason = said.splitlines()[said.splitlines().index("row 3  bert  parked  nothing counted yet") + 1]
+    assert reason.startswith("    source: authentication failed")
+    note = (
+        f"note: 127.0.0.1:{source.port} announces NAMESPACE and refuses it: every folder is taken for the account's own"
+    )
+    assert said.count(note) == 1
+    assert f"{note} (it said: I do not want to)" in said
+
+    # A verb that works on one mailbox tells of that one, and not of those that had ended before.
+    said = office.run("retry", "people", "-v", code=3).said
+    assert told(said, "anna") == []
+    assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]
+    said = office.run("verify", "people", "--mailbox", "anna", "-v", code=3).said
+    assert told(said, "anna") == ["row 2  anna  started", "row 2  anna  complete  3 copied"]
+    assert told(said, "bert") == []
+
+    usual = office.run("import", manifest, *office.ends, code=3).said
+    assert told(usual, "anna") == [], "the control: without it none of this is said"
+    assert "announces NAMESPACE" not in usual
+
+
+def test_check_tells_of_each_row_beside_its_report(office: Office) -> None:
+    manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
+    found = office.run("check", manifest, *office.ends, "--verbose", code=3)
+    assert told(found.said, "anna") == ["row 2  anna  started", "row 2  anna  ok"]
+    assert told(found.said, "bert") == ["row 3  bert  started", "row 3  bert  BAD"]
+    usual = office.run("check", manifest, *office.ends, code=3)
+    assert told(usual.said, "anna") == []
+    assert usual.out == found.out, "the report is the same"
+
+
+@pytest.mark.parametrize("verb", ["import", "verify", "retry", "watch"])
+def test_quiet_and_verbose_exclude_each_other(office: Office, verb: str) -> None:
+    ends = [office.manifest({"anna": "pw-anna"}), *office.ends] if verb == "import" else []
+    said = office.run(verb, *ends, "--quiet", "--verbose", code=2).said
+    assert said == "mailhaul: --quiet and --verbose exclude each other; give one of them\n"
+
+
+def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was_refused(office: Office) -> None:
+    manifest = office.manifest({"anna": "pw-anna"})
+    office.run("import", manifest, *office.ends)
+    office.run("verify")
+    office.run("forget", "--yes")
+    office.run("verify", code=2)
+    said = [line.split("  ")[2] for line in office.run("audit").out.splitlines()]
+    assert said == [
+        "import begun", "verification asked for", "verification queued", "verification done",
+        "credentials deleted", "verification asked for", "act refused",
+    ]  # fmt: skip
+
+
+def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: Office) -> None:
+    office.run("import", office.manifest({"anna": "pw-anna", "bert": "wrong"}), *office.ends, code=3)
+    status = office.run("status", "--failed").out
+    assert "row 3  bert  parked" in status
+    assert "anna" not in status
+    assert "row 2  anna  complete" in office.run("status").out, "the control"

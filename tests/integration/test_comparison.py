@@ -1,0 +1,72 @@
+"""How far a comparison byte by byte is: the store is told while both sides are read, and every view says it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import worker.comparison
+from shared.lifecycle import MailboxState
+from shared.model import Lease, Options
+from tests.integration.stage import Stage, Wires, plain
+from tests.servers.faulty import FaultyServer
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def _told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+    """What the store is told, with the state of the mailbox then."""
+    told: list[tuple[int, str]] = []
+    own = stage.store.compared
+
+    def compared(lease: Lease, messages: int) -> None:
+        own(lease, messages)
+        told.append((stage.store.import_tally(stage.import_id)[0].compared, stage.mailbox().state))
+
+    monkeypatch.setattr(stage.store, "compared", compared)
+    return told
+
+
+@pytest.mark.parametrize("seconds", [0.0, 3600.0])
+def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", seconds)
+    for number in range(20):
+        wires.old.folder(b"INBOX").add(plain(number))
+    for number in range(20, 30):
+        wires.old.folder(b"Work").add(plain(number))
+    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(stage, monkeypatch)
+    stage.to_the_end()
+    numbers = [number for number, _ in told]
+    # The control: where nothing is told in between, the last word is still the whole.
+    assert numbers == (list(range(1, 31)) if seconds == 0.0 else [30])
+    assert {state for _, state in told} == {MailboxState.VERIFYING}
+    assert stage.tally().compared == 30
+
+    stage.options = Options(verify="default")
+    told.clear()
+    stage.to_the_end()
+    assert told == [], "who only compares numbers tells nothing"
+    assert stage.tally().compared == 0, "the next pass has compared nothing yet"
+
+
+def test_a_message_that_is_gone_does_not_count_as_compared(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        wires.old.folder(b"INBOX").add(plain(number))
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    wires.new.folder(b"INBOX").remove(stage.pairs()[2])
+    wires.new.folder(b"INBOX").remove(stage.pairs()[3])
+    stage.options = Options(verify="full")
+    told = _told(stage, monkeypatch)
+    stage.to_the_end()
+    numbers: list[Any] = [number for number, _ in told]
+    assert numbers == [3], "two were read on one side only"
