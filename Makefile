@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-scale up down test-containers release-check lock
+.PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts up down test-containers release-check lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -32,6 +32,17 @@ bench: setup ## measure speed and memory, write bench/RESULTS.md
 bench-scale: setup ## measure how it scales, write the tables of docs/scaling.md (20 minutes; PARTS='--only claims' for fewer)
 	@tests/install-servers
 	$(PYTHON) -m bench.scale $(PARTS)
+
+RUNS ?= 30
+SEED ?= 1
+STEP ?= 7
+
+chaos: setup ## random faults on real processes, judged by the maildirs (RUNS=30 SEED=1; any run by its seed; docs/reliability.md)
+	@tests/install-servers
+	$(PYTHON) -m bench.chaos --runs $(RUNS) --seed $(SEED) $(ARGS)
+
+chaos-cuts: setup ## the connection cut at every STEP-th byte of an import, both ways, at both servers (STEP=7)
+	$(PYTHON) -m bench.chaos.cuts --step $(STEP)
 
 up: ## everything on this machine: embedded Redis, coordinator, workers
 	@./mailhaul up
