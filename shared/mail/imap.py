@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from shared.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
+from shared.folder_tree import is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.bounds import LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS, UNSIZED_BYTES
 from shared.mail.conversation import ANSWER_LIMIT, Tagged
@@ -29,6 +30,8 @@ from shared.uids import UidSet
 _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
+
+_INBOX: Final = b"INBOX"
 
 
 class ImapSession(FlyingSession):
@@ -73,8 +76,22 @@ class ImapSession(FlyingSession):
     # -- folders
 
     def listing(self) -> FolderListing:
-        """LIST, subscriptions and NAMESPACE in one flight."""
-        return self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        """LIST, subscriptions and NAMESPACE in one flight. An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so it is
+        asked for where it is not listed."""
+        found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        if any(is_inbox(folder.name) for folder in found.folders) or not self._opens(_INBOX):
+            return found
+        inbox = ListedFolder(name=_INBOX, separator=found.separator, attributes=frozenset())
+        return replace(found, folders=(inbox, *found.folders))
+
+    def _opens(self, name: bytes) -> bool:
+        """Whether there is such a folder, by STATUS, or by opening it where STATUS is refused."""
+        try:
+            if isinstance(self.statuses([name])[0], Exception):
+                self._open(b"EXAMINE", name)
+        except FolderRefused:
+            return False
+        return True
 
     def _listing(self) -> FolderListing:
         commands = []
