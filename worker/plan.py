@@ -247,7 +247,7 @@ class MailboxPlan:
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
-            remade=before.remade + 1 if before is not None and moved else 0,
+            remade=before.remade + 1 if before is not None and (moved or found.change is Change.REPLACED) else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
             destination_messages=here.messages if fresh or before is None else before.destination_messages,
             accounted=here.uidnext or 0,
