@@ -50,8 +50,8 @@ from worker.share import Shared
 #: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
 
-#: How often a mailbox is planned anew since a destination folder is not the one that was planned: where somebody removes it each
-#: time, or the server numbers it anew at each opening, its messages fail instead.
+#: How often a mailbox is planned anew since a folder is not the one that was planned: where somebody removes it at the destination
+#: each time, or a server numbers it anew at each opening, its messages fail instead.
 MOST_REMADE = 3
 
 
@@ -97,6 +97,8 @@ class BatchCopy:
         self._arrivals = Arrivals(lease, store, source, destination, neighbours)
         self._outstanding = rules.outstanding if "UIDPLUS" in destination.capabilities else 0
         self._seen: set[int] = set()
+        #: Messages of which the source gave a body of no bytes.
+        self._empty: set[int] = set()
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: Shared | None = None
@@ -159,6 +161,8 @@ class BatchCopy:
         here = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
+            if folder.remade >= MOST_REMADE:
+                raise FolderRefused("source", f"{folder.display} is numbered anew each time it is opened (UIDVALIDITY)")
             raise FolderChanged("source", f"{folder.display} was recreated (its UIDVALIDITY changed)")
         if not here.same_uids(folder.destination_uidvalidity):
             if folder.remade >= MOST_REMADE:
@@ -270,6 +274,9 @@ class BatchCopy:
             if self._flying.due:  # at the first message after a group: of the source no more is read
                 self._read_answers(0)
                 wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
+            if not message.size_bytes and message.uid not in self._empty:
+                self._empty.add(message.uid)  # it is looked at once more before it is believed (`_copy_alone`)
+                continue
             self._seen.add(message.uid)
             full = len(group) >= most or size + message.size_bytes > self._rules.group_bytes
             tried = self._dating.tries(self._dating.date(message))
@@ -462,8 +469,11 @@ class BatchCopy:
         one = UidSet.of([uid])
         reason = "the source lists the message but gives no body"
         try:
-            self._copy(one, most=1)
-            self._copy_refused()
+            if uid in self._empty and seen is not None and seen.size_bytes:
+                reason = f"the source says that the message has {seen.size_bytes:,} bytes, and gives none"
+            else:
+                self._copy(one, most=1)
+                self._copy_refused()
         except ServerRefused as error:
             if error.side != "source":
                 raise

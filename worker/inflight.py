@@ -66,6 +66,8 @@ class InFlight:
     _pending: list[Settled] = field(init=False, default_factory=list)
     _flying: dict[str, tuple[Intent, list[Sent]]] = field(init=False, default_factory=dict)
     _count: int = field(init=False, default=0)
+    #: Destination UIDs of what was entered.
+    _given: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.uidnext = self.status.uidnext
@@ -106,6 +108,9 @@ class InFlight:
             raise FolderChanged(
                 "destination", "APPENDUID names another UIDVALIDITY: the folder was made anew meanwhile"
             )
+        given = answer.uids or ()
+        if len(set(given)) < len(given) or not self._given.isdisjoint(given):
+            answer = replace(answer, uids=None)  # a number that was given to another message is nobody's
         if stored and answer.uids is None:
             pairs = self.find_uids(intent, stored, self.entered)
             self.unseen += [sent for sent in stored if sent.uid not in pairs]
@@ -113,6 +118,7 @@ class InFlight:
             uids = [pairs[sent.uid] for sent in stored]
         else:
             uids = list(map(int, answer.uids or ()))
+        self._given.update(uids)
         if uids:
             self.uidnext = max(self.uidnext, max(uids) + 1)
         self.taken += len(stored)

@@ -17,6 +17,8 @@ from shared.uids import Uid, UidSet
 
 #: How often EXAMINE and STATUS are compared before the server is believed to count messages that it does not let be seen.
 LOOKS = 3
+#: The same where the numbers are others at each look: people are at work, and a message may come before STATUS and go after it.
+LOOKS_AT_WORK = 15
 
 
 class Listing:
@@ -105,11 +107,15 @@ def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidS
 
 def stated_more(source: MailSource, name: bytes, opened: KnownStatus, stated: int) -> tuple[KnownStatus, int]:
     """The folder, opened again where STATUS stated more messages than it was opened with, and how many more it states after all.
-    Mail that comes between the two questions is in the later EXAMINE, mail that goes was in the earlier one."""
-    for _ in range(LOOKS):
-        if stated <= opened.messages:
-            return opened, 0
+    Mail that comes between the two questions is in the later EXAMINE, mail that goes was in the earlier one. Mail that does both
+    is told by numbers that change from look to look: then more looks are taken."""
+    looks: list[tuple[int, int]] = []
+    while stated > opened.messages:
+        if len(looks) == LOOKS_AT_WORK or (len(looks) >= LOOKS and len(set(looks[-LOOKS:])) == 1):
+            return opened, stated - opened.messages
         told = source.statuses([name])[0]
         before, opened = opened, source.open(name)
-        stated = 0 if isinstance(told, Exception) or (told.messages or 0) <= before.messages else told.messages or 0
-    return opened, max(0, stated - opened.messages)
+        said = 0 if isinstance(told, Exception) else told.messages or 0
+        stated = 0 if said <= before.messages else said
+        looks.append((said, opened.messages))
+    return opened, 0

@@ -24,6 +24,7 @@ from shared.uids import NO_UIDS, UidSet
 from worker.carry import FlagCarrying
 from worker.cut import Cutting, PlanRules, Skipped
 from worker.ends import Ends
+from worker.failures import UNIT_ATTEMPTS
 from worker.folder_making import make_folders
 from worker.listing import stated_more
 from worker.neighbours import Neighbours
@@ -89,6 +90,7 @@ class MailboxPlan:
         self._pending = pending
         # Last those that could not be opened: some servers close the connection at one.
         mapped.sort(key=lambda m: self._doubtful(m, before))
+        mapped = self._turned(mapped, before)
         there, here = together(
             lambda: self._source_statuses(mapped, before),
             lambda: known_statuses(self._destination, [m.destination_name for m in mapped]),
@@ -105,10 +107,15 @@ class MailboxPlan:
                     source, untold = self._opened_fully(folder.source_name)
             except ConnectionLost as error:
                 plans.append((_unreadable(folder, error, before.get(folder.folder_id)), order))
-                if not self._doubtful(one, before):
+                tries_left = order < len(mapped) and self._lease.unit.attempts < UNIT_ATTEMPTS
+                if tries_left or not self._doubtful(one, before):
                     self._enter(plans)
                     raise
-                continue
+                # At the last attempt, of those that it could not be asked for any more the same is said.
+                for later, behind in enumerate(mapped[order:], start=order + 1):
+                    folder = self._folder(behind)
+                    plans.append((_unreadable(folder, error, before.get(folder.folder_id)), later))
+                break
             if isinstance(source, Exception):
                 plans.append((_unreadable(folder, source, before.get(folder.folder_id)), order))
                 continue
@@ -126,6 +133,14 @@ class MailboxPlan:
             self._ends.look_at_all(here)
         self._enter(plans)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
+
+    def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
+        """Of those that could not be opened, each attempt begins with another one: where the first closes the connection again,
+        nothing is known of the others."""
+        first = next((at for at, one in enumerate(mapped) if self._doubtful(one, before)), len(mapped))
+        doubtful = mapped[first:]
+        turn = self._lease.unit.attempts % max(1, len(doubtful))
+        return [*mapped[:first], *doubtful[turn:], *doubtful[:turn]]
 
     def _source_statuses(
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
@@ -232,7 +247,7 @@ class MailboxPlan:
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
-            remade=before.remade + 1 if before is not None and moved else 0,
+            remade=before.remade + 1 if before is not None and (moved or found.change is Change.REPLACED) else 0,
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
             destination_messages=here.messages if fresh or before is None else before.destination_messages,
             accounted=here.uidnext or 0,

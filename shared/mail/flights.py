@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 from shared.errors import MailError, Throttled
 from shared.mail.ahead import Ahead
 from shared.mail.conversation import Conversation, Tagged
+from shared.mail.extensions import PIPELINING
 from shared.mail.message_limit import announced, cut_short
 from shared.mail.session import Session
 from shared.uids import UidSet
@@ -102,6 +103,9 @@ class FlyingSession:
                     for _, piece in batch:
                         missing.update(piece)
                     tags = self._asked([fetch(text, items) for text, _ in batch])
+                    if self._talk.serial or self._talk.broken.kept(PIPELINING):
+                        # A line that is too long, or a set that is no single range, may be no command to it.
+                        self._forgive([tag for tag, (_, piece) in zip(tags, batch, strict=True) if len(piece) > 1])
                     flying.extend((tag, piece) for tag, (_, piece) in zip(tags, batch, strict=True))
                 if not flying:
                     return
@@ -127,10 +131,16 @@ class FlyingSession:
             if flying:
                 self._wire.abort()
 
+    def _forgive(self, tags: Iterable[bytes]) -> None:
+        """A BAD to these is no more than a NO, if none has come yet."""
+        self._talk.forgive(tag for tag in tags if not self._talk.answered(tag))
+
     def _stopped(self, ended: Tagged, piece: UidSet, unseen: UidSet) -> bool:
         """Whether the server says that it left `unseen` out for being too much, so that the rest is to be asked for in smaller
         commands. One message alone is not too much: then a NO is what it says."""
         limit = cut_short(ended.text)
+        if limit is None and ended.status == "BAD" and not self._talk.lenient:
+            limit = None if isinstance(self._talk.refusal(ended, asked="fetch"), Throttled) else 0
         if limit is None or not unseen:
             return False
         if ended.status == "OK":

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from shared.errors import AnswerUnreadable, FolderRefused, MailError, Throttled
+from shared.folder_tree import is_inbox
 from shared.mail import FolderListing, FolderStatus, KnownStatus, ListedFolder, Namespace, Owner
 from shared.mail.bounds import LARGEST_BYTES, LISTING_BYTES, MOST_FOLDERS, MOST_MESSAGES, NAME_BYTES, UNREADABLE_ANSWERS
 from shared.mail.conversation import ANSWER_LIMIT, Tagged
@@ -30,6 +31,10 @@ _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE
 
 _BLANK_LINES: Final = 8  # within one answer
 
+_INBOX: Final = b"INBOX"
+#: Folders that only LSUB shows which are asked for, at most: users never tidy up their subscriptions.
+_MOST_UNLISTED: Final = 500
+
 
 class ImapSession(FlyingSession):
     """One signed-in connection with at most one folder open. See `shared.mail.MailSession` for what each method
@@ -39,6 +44,8 @@ class ImapSession(FlyingSession):
         super().__init__(session)
         #: Bytes of a body that is not refused.
         self._most_body = LARGEST_BYTES
+        #: Folders that LSUB shows and LIST does not.
+        self._subscribed_only: list[ListedFolder] = []
 
     @property
     def capabilities(self) -> frozenset[str]:
@@ -73,8 +80,26 @@ class ImapSession(FlyingSession):
     # -- folders
 
     def listing(self) -> FolderListing:
-        """LIST, subscriptions and NAMESPACE in one flight."""
-        return self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        """LIST, subscriptions and NAMESPACE in one flight. An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so it is
+        asked for where it is not listed; so are folders that LSUB alone shows, of which most are no longer there."""
+        self._subscribed_only = []
+        found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
+        more = []
+        if not any(is_inbox(folder.name) for folder in found.folders) and self._opens(_INBOX):
+            more.append(ListedFolder(name=_INBOX, separator=found.separator, attributes=frozenset()))
+        unlisted = [one for one in self._subscribed_only if not is_inbox(one.name)][:_MOST_UNLISTED]
+        told = self.statuses([one.name for one in unlisted]) if unlisted else []
+        more += [one for one, status in zip(unlisted, told, strict=True) if not isinstance(status, Exception)]
+        return replace(found, folders=(*found.folders, *more)) if more else found
+
+    def _opens(self, name: bytes) -> bool:
+        """Whether there is such a folder, by STATUS, or by opening it where STATUS is refused."""
+        try:
+            if isinstance(self.statuses([name])[0], Exception):
+                self._open(b"EXAMINE", name)
+        except FolderRefused:
+            return False
+        return True
 
     def _listing(self) -> FolderListing:
         commands = []
@@ -87,7 +112,7 @@ class ImapSession(FlyingSession):
             commands.append(b"NAMESPACE")
         commands.append(b'LIST "" ""')
         listed: dict[bytes, ListedFolder] = {}
-        subscribed: set[bytes] = set()
+        subscribed: dict[bytes, ListedFolder] = {}
         named: list[Namespace] = []
         root: list[str | None] = []
 
@@ -102,7 +127,7 @@ class ImapSession(FlyingSession):
                 if not folder.name or (place == len(commands) - 1 and "noselect" in folder.attributes):
                     root[:] = [folder.separator]
                 elif head_of(pieces[0])[0] == b"LSUB":
-                    subscribed.add(folder.name)
+                    subscribed[folder.name] = replace(folder, subscribed=True)
                 else:
                     listed[folder.name] = _joined(listed.get(folder.name), folder)
                 if room < 0 or max(len(listed), len(subscribed)) > MOST_FOLDERS:
@@ -121,6 +146,11 @@ class ImapSession(FlyingSession):
             folder if folder.subscribed or folder.name not in subscribed else replace(folder, subscribed=True)
             for folder in listed.values()
         )
+        self._subscribed_only = [
+            folder
+            for name, folder in subscribed.items()
+            if name not in listed and folder.attributes.isdisjoint(("noselect", "nonexistent"))
+        ]
         separators = [*root, *(folder.separator for folder in folders)]
         home = _home(named)
         return FolderListing(

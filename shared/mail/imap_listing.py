@@ -169,11 +169,16 @@ class ListingSession(ImapSession):
 
     def _told(self, command: bytes) -> tuple[UidSet, Tagged]:
         ranges: list[tuple[int, int]] = []
+        others: list[tuple[int, int]] = []
         self._stay()
         tag = self._talk.send(command)
-        take = self._searches(lambda _, uids: ranges.extend(uids.ranges))
-        ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
-        return UidSet.joined(ranges), ended
+
+        def take(of: bytes | None, uids: UidSet) -> None:
+            (ranges if of in (None, tag) else others).extend(uids.ranges)
+
+        ended = self._talk.finish(tag, self._searches(take), line_limit=LONG_LINE_LIMIT)
+        # One that names another command is its answer (RFC 4466), unless that is all that came: then the server names it wrongly.
+        return UidSet.joined(ranges or others), ended
 
     def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
         """Gives `take` each answer to a search: the tag that it names, and its UIDs. One that makes no sense breaks everything

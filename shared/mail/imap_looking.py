@@ -75,7 +75,10 @@ class LookingSession(ListingSession):
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
+        """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162). Where UIDs are sparse, those that
+        there are come first."""
+        if len(uids) > 4 * self._talk.exists + WINDOW:
+            uids &= self.existing()
         since = ("CHANGEDSINCE",) if changed_since is not None and self._has("CHANGEDSINCE") else ()
         uses = (*since, *self._labels_in_use)
         return self._streamed_in_forms(uses, lambda left: self._flags(left, changed_since), uids)

@@ -1,4 +1,6 @@
-"""How many messages a server deals with in one command (RFC 9738), and what it says where it stopped. Pure."""
+"""How many messages a server deals with in one command (RFC 9738), and what it says where it stopped. Pure.
+
+Some say it by [LIMIT] (RFC 5530), which is also said by who wants to be asked less: then its words tell."""
 
 from __future__ import annotations
 
@@ -6,8 +8,10 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from shared.mail.hints import hint_in
+
 _CAPABILITY: Final = re.compile(r"MESSAGELIMIT=(\d{1,10})")
-_CODE: Final = re.compile(rb"\[MESSAGELIMIT(?: (\d{1,10}))?(?: \d{1,10})?\]", re.IGNORECASE)
+_CODE: Final = re.compile(rb"\[(?:MESSAGELIMIT(?: (\d{1,10}))?(?: \d{1,10})?|(LIMIT))\]", re.IGNORECASE)
 
 
 def announced(capabilities: Iterable[str]) -> int | None:
@@ -20,4 +24,6 @@ def cut_short(text: bytes) -> int | None:
     """The limit in the response code of a command that was not done, or not wholly; 0 where the code names none; None
     without the code. Which UID the code names is not looked at: what came is known better than what is said of it."""
     found = _CODE.search(text)
-    return int(found[1] or 0) if found else None
+    if found is None or (found[2] and hint_in(text)):
+        return None
+    return int(found[1] or 0)

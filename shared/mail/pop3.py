@@ -53,6 +53,15 @@ class Pop3Session:
 
     # -- listings
 
+    def counted(self) -> int | None:
+        """Messages of STAT (RFC 1939 §5); None where the server does not tell. Some list fewer than they count."""
+        self._send([b"STAT"])
+        try:
+            words = self._status("does not count its messages").split()
+        except ServerRefused:
+            return None
+        return int(words[1]) if len(words) > 1 and _NUMBER.fullmatch(words[1]) else None
+
     def listing(self) -> tuple[list[tuple[int, int]], dict[int, bytes]]:
         """(message number, size in bytes) of LIST, and number → unique-id of UIDL, empty where there is none."""
         asked = [b"LIST", b"UIDL"]

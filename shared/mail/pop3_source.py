@@ -51,6 +51,8 @@ class _Drop:
     numbers: dict[int, int]
     #: UID → size in octets, as LIST says.
     sizes: dict[int, int]
+    #: Messages that STAT counts and LIST does not show.
+    withheld: int
 
 
 class Pop3Source:
@@ -97,7 +99,7 @@ class Pop3Source:
         return KnownStatus(
             uidvalidity=drop.known.generation,
             uidnext=drop.uidnext,
-            messages=len(drop.numbers),
+            messages=len(drop.numbers) + drop.withheld,
             size_bytes=sum(drop.sizes.values()),
         )
 
@@ -108,6 +110,7 @@ class Pop3Source:
         return self._seen
 
     def _look(self) -> _Drop:
+        counted = self._session.counted() or 0
         listed, ids = self._session.listing()
         numbers = [one for one, _ in listed]
         self._ids = tuple(ids.values())
@@ -139,6 +142,7 @@ class Pop3Source:
             uidnext=len(known.numbers()) + 1,
             numbers={uid: one for uid, (one, _) in pairs},
             sizes={uid: size for uid, (_, size) in pairs},
+            withheld=max(0, counted - len(listed)),
         )
 
     def _readable(
@@ -162,8 +166,8 @@ class Pop3Source:
         return every if among is None else every & among
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
-        """LIST is all that a maildrop counts by."""
-        return [], 0
+        """Nothing shows what LIST does not. A maildrop stands still while it is open, so what STAT counts beside is withheld."""
+        return [], self._drop.withheld
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """POP3 has none."""

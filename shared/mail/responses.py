@@ -299,7 +299,7 @@ def _in_order(text: bytes) -> tuple[Uid, ...] | None:
         if not low or (b":" in part and not high) or len(low) > 10 or len(high) > 10:
             return None
         first, last = int(low), int(high or low)
-        if max(first, last) > MAX_UID or abs(last - first) + len(uids) >= _MOST_NAMED:
+        if min(first, last) < 1 or max(first, last) > MAX_UID or abs(last - first) + len(uids) >= _MOST_NAMED:
             return None
         uids.extend(Uid(uid) for uid in range(min(first, last), max(first, last) + 1))
     return tuple(uids)

@@ -256,6 +256,24 @@ def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: Office,
     assert destination.uids() == before
 
 
+@pytest.mark.parametrize("counted", [None, 0, 4, 9])
+def test_what_a_maildrop_counts_and_does_not_list_is_told(office: Office, counted: int | None) -> None:
+    login = f"counted{counted}@pop.example"
+    office.destination.add_user(login, "pw")
+    short = counted == 9
+    with Pop3Server([make_message(seed, 1_500) for seed in range(4)], counted=counted) as server:
+        command = [
+            "import", office.manifest({login: "pw"}), "--source", f"pop3://127.0.0.1:{server.port}",
+            "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
+        ]  # fmt: skip
+        told = json.loads(office.run(*command, code=3 if short else 0).out)["import"]
+        assert (told["copied"], told["withheld"]) == (4, 5 if short else 0)
+        if short:  # lifted, the rest comes with the same command
+            server.messages += [make_message(seed, 1_500) for seed in range(4, 9)]
+            told = json.loads(office.run(*command).out)["import"]
+            assert (told["copied"], told["withheld"]) == (9, 0)
+
+
 def test_pop3_is_no_destination(office: Office, maildrops: Dovecot) -> None:
     manifest = office.manifest({"a": "b"})
     to = ["--source", f"imap://127.0.0.1:{office.source.port}", "--destination", "pop3s://mail.example"]

@@ -14,7 +14,7 @@ from shared.folder_places import Places
 from shared.folder_tree import Tree
 from shared.messages import Owner
 from tests.integration.stage import Stage, Wires, plain
-from tests.servers.faults import reply
+from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import Command, FaultyServer
 from worker.copy import BatchCopy
 
@@ -87,6 +87,36 @@ def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch,
     stage = Stage(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == ({"copied": 4} if protected else {"failed": 4})
+
+
+def numbered_anew(wires: Wires) -> None:
+    """The source gives the folder another UIDVALIDITY each time that it is opened."""
+    folder = wires.old.folder(b"Work")
+
+    def opened(command: Command) -> bool:
+        if re.match(rb'EXAMINE "?Work', command.text):
+            folder.uidvalidity += 1
+        return False
+
+    wires.source.faults.add(Fault(opened, Action.CLOSE))
+
+
+def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(wires: Wires) -> None:
+    wires.fill(3)
+    wires.fill(4, b"Work")
+    numbered_anew(wires)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == {"copied": 3, "failed": 4}
+    assert "numbered anew" in next(iter(stage.noted("failed").values()))
+
+
+def test_without_a_bound_it_is_planned_without_end(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker.copy, "MOST_REMADE", 1_000_000)
+    wires.fill(4, b"Work")
+    numbered_anew(wires)
+    with pytest.raises(AssertionError, match="not finished"):
+        Stage(wires.source, wires.destination).to_the_end(limit=60)
 
 
 def test_without_a_bound_a_folder_that_is_always_removed_never_ends(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import os
 import random
 import threading
 
@@ -16,6 +17,8 @@ from tests.servers.dovecot import Dovecot, available
 
 #: Number of passes over folders in which mail comes and goes.
 PASSES = 1_000
+#: The same at a real server. The long form: `MAILHAUL_TEST_PASSES=1000 pytest` of this file, an hour at most.
+REAL_PASSES = int(os.environ.get("MAILHAUL_TEST_PASSES", "30"))
 
 
 class Life:
@@ -102,7 +105,7 @@ def test_at_a_real_server_neither() -> None:
         people = People(source)
         people.start()
         try:
-            for _ in range(30):
+            for _ in range(REAL_PASSES):
                 stage.to_the_end()
                 assert stage.tally().withheld == 0
                 assert "failed" not in stage.outcomes()

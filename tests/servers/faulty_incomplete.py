@@ -195,7 +195,7 @@ DOUBLES = (
     Double(what="one sequence number for all", spoil=lambda server, inbox: fetching(server, _never_twice_the_same)),
     Double(what="FETCH ends early with OK", spoil=_ends_early(b"OK done")),
     Double(what="FETCH ends early with NO", spoil=_ends_early(b"NO could not read the rest")),
-    Double(what="FETCH ends early with BAD", spoil=_ends_early(b"BAD internal error"), kept=MESSAGES),
+    Double(what="FETCH ends early with BAD", spoil=_ends_early(b"BAD internal error")),
     Double(
         what="SEARCH tells the newest alone", spoil=lambda server, inbox: searching(server, lambda found: found[-SOME:])
     ),

@@ -35,6 +35,8 @@ class Pop3Server:
     raw: dict[int, bytes] = field(default_factory=dict)
     #: Certificate and key, if the server uses implicit TLS.
     secured: tuple[bytes, bytes] | None = None
+    #: Number of messages that STAT tells; None where STAT is refused.
+    counted: int | None = None
     #: Whether LIST is refused.
     no_list: bool = False
     #: The greeting.
@@ -98,6 +100,8 @@ class Pop3Server:
             yield b"-ERR what?\r\n" if known is None else b"+OK\r\n" + b"".join(c + b"\r\n" for c in known) + b".\r\n"
         elif word == b"PASS" and self.refusals:
             yield self.refusals.pop(0) + b"\r\n"
+        elif word == b"STAT" and self.counted is not None:
+            yield b"+OK %d 12345\r\n" % self.counted
         elif word == b"LIST" and self.no_list:
             yield b"-ERR not now\r\n"
         elif word == b"LIST":

@@ -52,6 +52,11 @@ class Source:
         (5, 6, [(6, 5), (5, 5)], 0),
         (5, 9, [(9, 5), (9, 5), (9, 5)], 4),
         (0, 9, [(9, 0), (9, 9)], 0),
+        # Messages that come before STATUS and go after it, look after look.
+        (5, 6, [(6, 5), (7, 6), (8, 6), (9, 7), (8, 8)], 0),
+        (5, 6, [(7, 5), (6, 5), (7, 5), (5, 5)], 0),
+        (5, 6, [(9, 5), (7, 6), (9, 5), (9, 5), (9, 5)], 4),  # some do, and some are kept back
+        (5, 6, [(7 + n, 5 + n % 2) for n in range(15)], 16),
     ],
 )
 def test_status_is_compared_with_examine(opened: int, stated: int, numbers: list[tuple[int, int]], more: int) -> None:
