@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import redis
 
-from shared.store import keys
+from shared.store import Resealed, keys
 from shared.store.asking import Asking
 from shared.store.principals import Principal, Principals, Role, role_of
 from shared.store.signed import Signer, row_of, signed_row
@@ -119,6 +119,17 @@ class Sessions(Asking):
     def _end(self, place: str) -> None:
         self._do("delete", keys.session(place))
         self._do("zrem", keys.SESSIONS, place)
+
+    def resign(self) -> Resealed:
+        """Signs the rows of sessions by the first key; they end when they would have ended. Links and ways to an identity provider
+        are left: they are over within the hour."""
+        total = Resealed()
+        for place in self._do("zrange", keys.SESSIONS, 0, -1):
+            key = keys.session(place.decode())
+            if row := self._kept(key):
+                there = self._do("set", key, signed_row(self._signer, key, row), xx=True, keepttl=True)
+                total += Resealed(renewed=int(bool(there)))
+        return total
 
     # -- links
 

@@ -28,6 +28,7 @@ CHANGING = (
     "verify",
     "replace_credentials",
     "forget",
+    "rotate",
     "set_window",
     "set_limit",
 )
