@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,10 @@ LINK_SECONDS: Final = 3600
 WAY_SECONDS: Final = 600
 #: Wrong guesses are remembered so long, seconds.
 TRIES_SECONDS: Final = 60
+
+
+#: Name and groups of somebody whom an identity provider let in → their role, if any.
+Vouched = Callable[[str, Sequence[str]], Role | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +49,11 @@ class Sessions(Asking):
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
 
-    def __init__(self, client: redis.Redis, signer: Signer) -> None:
+    def __init__(self, client: redis.Redis, signer: Signer, vouched: Vouched | None = None) -> None:
+        """`vouched`: the role that somebody has now whom an identity provider let in, by name and groups; None ends the session.
+        Without it, they have the role of their sign-in."""
         super().__init__(client)
-        self._signer = signer
+        self._signer, self._vouched = signer, vouched
         self._principals = Principals(client, signer)
 
     def _keep(self, key: str, row: Mapping[str, Any], seconds: int) -> None:
@@ -58,13 +64,15 @@ class Sessions(Asking):
 
     # -- sessions
 
-    def begin(self, principal: Principal, *, idle: float, most: float, stamp: float = 0) -> str:
+    def begin(
+        self, principal: Principal, *, idle: float, most: float, stamp: float = 0, groups: Sequence[str] = ()
+    ) -> str:
         """Signed in; the session's text, for a cookie. It ends after `idle` seconds without a request, and after `most`.
-        `stamp`: of the password that was given (`User.set_at`)."""
+        `stamp`: of the password that was given (`User.set_at`). `groups`: those that the identity provider told."""
         text, now = secrets.token_urlsafe(32), time.time()
         row = {
             "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
-            "until": now + most, "idle": idle, "stamp": stamp,
+            "until": now + most, "idle": idle, "stamp": stamp, "groups": list(groups),
         }  # fmt: skip
         place = _hash(text)
         self._do("zremrangebyscore", keys.SESSIONS, "-inf", now)
@@ -90,7 +98,10 @@ class Sessions(Asking):
         try:
             return self._principals.still(row["id"], row["stamp"])
         except KeyError:  # known elsewhere: at the identity provider, or as whoever started all this
-            return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
+            role: Role | None = role_of(row["role"])
+            if self._vouched and row["id"].startswith("oidc:"):
+                role = self._vouched(row["name"], row.get("groups", ()))
+            return Principal(principal_id=row["id"], name=row["name"], role=role) if role else None
 
     def all(self) -> list[Session]:
         """Those that have not ended, newest first."""

@@ -485,6 +485,35 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
     assert thief.get("/oidc/back?error=access_denied").status_code == 401
 
 
+@pytest.mark.parametrize(("roles", "new", "home"), [
+    ("anna@corp.example=admin", 200, 200), ("anna@corp.example=viewer", 403, 200), ("@ops=operator", 303, 303),
+])  # fmt: skip
+def test_a_role_is_read_again_during_a_session(
+    house: House, provider: IdentityProvider, roles: str, new: int, home: int
+) -> None:
+    """By a page that starts again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
+    _with_provider(house, provider)
+    before = Browser(house)
+    _comes(before)
+    assert before.get("/new").status_code == 200
+    house.serve(MAILHAUL_WEB_ROLES=roles)
+    after = Browser(house)
+    after.cookies.set("mailhaul", before.cookies["mailhaul"])
+    assert (after.get("/new").status_code, after.get("/").status_code) == (new, home)
+
+
+def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: House, provider: IdentityProvider) -> None:
+    _with_provider(house, provider)
+    provider.person = {"sub": "8", "email": "berta@corp.example", "email_verified": True, "groups": ["Ops"]}
+    before = Browser(house)
+    _comes(before)
+    assert before.get("/new").status_code == 200
+    house.serve(MAILHAUL_WEB_ROLES="@ops=viewer")
+    after = Browser(house)
+    after.cookies.set("mailhaul", before.cookies["mailhaul"])
+    assert (after.get("/new").status_code, after.get("/").status_code) == (403, 200)
+
+
 def test_nobody_begins_more_than_there_is_room_for(house: House, provider: IdentityProvider) -> None:
     """What is begun is kept for ten minutes, in the Redis that imports need: strangers are not to fill it."""
     _with_provider(house, provider)
