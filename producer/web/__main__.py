@@ -13,7 +13,7 @@ import uvicorn
 
 from producer.cli.ground import Ground
 from producer.web.app import make_app
-from producer.web.connections import BACKLOG, KEEP_ALIVE_SECONDS, PageProtocol, room_of
+from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.counter import Counter
 from producer.web.making import makers_of
 from producer.web.proxied import networks_of, within
@@ -108,6 +108,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         http=cast(Any, partial(PageProtocol, room=room_of(partial(within, proxies)))),
         ws="none",
         backlog=BACKLOG,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_config=None,
         access_log=False,

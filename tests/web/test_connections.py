@@ -15,7 +15,7 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from producer.web import connections
-from producer.web.connections import LEAST_BYTES, PageProtocol, Room
+from producer.web.connections import HEAD_BYTES, LEAST_BYTES, PageProtocol, Room
 from producer.web.turns import Turns
 from tests.servers.process import await_ready
 from tests.web.conftest import House, serve_with
@@ -79,6 +79,7 @@ def test_without_the_protection_they_do(house: House, many_files: None) -> None:
 SLOW = {
     "nothing": b"",
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: loc",
+    "a head without measure": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * (HEAD_BYTES + 1000),
     "half a body": b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Length: 60000\r\n"
     b"Content-Type: application/x-www-form-urlencoded\r\n\r\nname=",
     "half a second head": b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal",
