@@ -4,7 +4,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 2
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts up down test-containers release-check lock
+.PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts up down test-containers release-check audit lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -57,6 +57,11 @@ release-check: setup ## build the wheel and the sdist, install both locks and th
 	@tests/install-servers
 	$(PYTHON) -m pytest tests/release
 	@rm -rf dist && .venv/bin/hatchling build && ls -l dist
+
+# The exit code is 2 where something could not be looked at; AUDIT_ADVISORIES=FILE gives advisories without the network.
+audit: setup ## known faults of packages, dangerous calls, licences, an SBOM (artifacts/audit)
+	@python3 -m venv .tools/audit && .tools/audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3' 'bandit>=1.9,<2' 'cyclonedx-bom>=7,<8'
+	@.tools/audit/bin/python -m audit
 
 # In an environment of its own, so that the tool that resolves is not itself in the lock.
 lock: ## resolve pyproject.toml anew into requirements.lock

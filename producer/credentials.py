@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, renewed
@@ -275,9 +276,25 @@ def accounts_secret_of(store: Store, vault: Vault, request: Import) -> Secret:
     return vault.open(request.import_id, "accounts", sealed).password if sealed else Secret("")
 
 
-def forget(store: Store, request: Import) -> bool:
-    """Deletes the import's passwords now. Returns whether there were any."""
-    return store.forget(request.import_id)
+#: How long it is waited for that the store writes its file anew, seconds.
+_PURGE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Forgotten:
+    """What came of forgetting an import's passwords."""
+
+    #: Whether there were any.
+    there: bool
+    #: Whether nothing of them is left in the store's file.
+    purged: bool
+
+
+def forget(store: Store, request: Import) -> Forgotten:
+    """Deletes the import's passwords and tokens now, and what servers said when they were signed in to, from the store's file
+    too where that is permitted."""
+    there = store.forget(request.import_id)
+    return Forgotten(there=there, purged=store.purge(_PURGE_SECONDS))
 
 
 def need_passwords(store: Store, request: Import, mailboxes: Sequence[Mailbox]) -> None:

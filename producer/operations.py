@@ -16,6 +16,7 @@ from producer.coordinator.estimate import NO_CAPS, Caps
 from producer.coordinator.pace import Window
 from producer.coordinator.tally import Progress
 from producer.credentials import (
+    Forgotten,
     Replaced,
     accounts_secret_of,
     forget,
@@ -32,6 +33,7 @@ from producer.credentials import (
 from producer.intake.submit import Ring, import_name, prepare_import, ring_some, set_going, set_hours, submit
 from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
+from producer.rotation import rotate
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from shared.errors import UsageError
 from shared.hours import Hours
@@ -42,6 +44,7 @@ from shared.uids import UidSet
 
 __all__ = [
     "ErrorGroup",
+    "Forgotten",
     "Replaced",
     "Sufferer",
     "accounts_secret_of",
@@ -63,6 +66,7 @@ __all__ = [
     "replace_passwords",
     "replace_shared",
     "retry",
+    "rotate",
     "rows_of",
     "set_going",
     "set_limit",

@@ -13,10 +13,10 @@ import hmac
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import NamedTuple, NoReturn, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
@@ -82,28 +82,49 @@ class Credentials:
     own: bool = True
 
 
-class Vault:
-    """Seals and opens credentials. The first key seals, every key opens."""
+class _Held(NamedTuple):
+    """Keys, ready for use."""
 
-    def __init__(self, keys: Sequence[bytes]) -> None:
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
-        self._signing = tuple(hashlib.blake2b(b"mailhaul rows that give rights", key=key).digest() for key in keys)
+    fernet: MultiFernet
+    signing: tuple[bytes, ...]
+
+
+class Vault:
+    """Seals and opens credentials. The first key seals, every key opens. Thread-safe."""
+
+    def __init__(self, keys: Sequence[bytes], changed: Callable[[], Sequence[bytes]] = tuple) -> None:
+        """`changed` gives other keys once they are others, and is asked each time: a key file may change during a run."""
+        self._changed = changed
+        self._use(keys)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Makes a vault with the keys that `load_keys` finds."""
-        return cls(load_keys(settings))
+        """With the keys that `load_keys` finds; those of a key file are read again when it changes."""
+        keys = load_keys(settings)
+        return cls(keys) if settings.secret_key is not None else cls(keys, _Watched(key_file(settings)))
+
+    def _use(self, keys: Sequence[bytes]) -> None:
+        self._held = _Held(
+            MultiFernet([Fernet(key) for key in keys]),
+            tuple(hashlib.blake2b(b"mailhaul rows that give rights", key=key).digest() for key in keys),
+        )
+
+    @property
+    def _keys(self) -> _Held:
+        if keys := self._changed():
+            self._use(keys)
+        return self._held
 
     def seal(self, mailbox_id: str, side: str, credentials: Credentials, *, bound: str = "") -> bytes:
         """Seals credentials for just this mailbox, side ("source" or "destination") and ends (`bound_to`)."""
         held = [mailbox_id, side, credentials.login, credentials.password.reveal(), credentials.own, bound]
-        return self._fernet.encrypt(json.dumps(held).encode())
+        return self._keys.fernet.encrypt(json.dumps(held).encode())
 
     def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
         """Opens credentials. Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox
         or side; `EndsChanged` when they were sealed for other ends."""
         try:
-            sealed_for, sealed_side, login, password, *more = json.loads(self._fernet.decrypt(sealed))
+            sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
             raise CredentialsError(
                 f"the {side} credentials of mailbox {mailbox_id} do not open with any key of this process: give every "
@@ -129,17 +150,17 @@ class Vault:
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def sign(self, text: str) -> str:
-        """Returns a signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
-        return _signature(self._signing[0], text)
+        """A signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
+        return _signature(self._keys.signing[0], text)
 
     def signed(self, text: str, signature: str) -> bool:
-        """Tells whether any key made this signature of this text."""
-        return any(hmac.compare_digest(_signature(key, text), signature) for key in self._signing)
+        """Whether any key made this signature of this text."""
+        return any(hmac.compare_digest(_signature(key, text), signature) for key in self._keys.signing)
 
     def rotate(self, sealed: bytes) -> bytes:
         """Seals the same content with the first key, so that an old key can be dropped."""
         try:
-            return self._fernet.rotate(sealed)
+            return self._keys.fernet.rotate(sealed)
         except InvalidToken:
             raise CredentialsError(
                 "sealed credentials do not open with any key of this process: keep the old key in MAILHAUL_SECRET_KEY, "
@@ -157,11 +178,58 @@ def load_keys(settings: Settings) -> tuple[bytes, ...]:
     if settings.secret_key is not None:
         texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
         return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
-    path = settings.state_dir / _KEY_FILE
+    path = key_file(settings)
     if not path.exists():
         _make_key_file(path)
-    text = _read_private(path)
-    return tuple(_checked(line, str(path)) for line in text.split())
+    return _keys_in(path)
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the keys are that no setting gives."""
+    return settings.state_dir / _KEY_FILE
+
+
+def add_key(path: Path) -> None:
+    """Puts a new key before those of the file: from now on it seals. Raises `UsageError`."""
+    _write_keys(path, (Fernet.generate_key(), *_keys_in(path)))
+
+
+def keep_first_key(path: Path) -> int:
+    """Removes all keys of the file but the first; how many. Raises `UsageError`."""
+    first, *others = _keys_in(path)
+    if others:
+        _write_keys(path, (first,))
+    return len(others)
+
+
+class _Watched:
+    """The keys of a file, once it is another than when it was looked at last. A file that cannot be read changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen = self._look()
+
+    def __call__(self) -> Sequence[bytes]:
+        look = self._look()
+        if look in (self._seen, None):
+            return ()
+        try:
+            keys = _keys_in(self._path)
+        except UsageError:
+            return ()
+        self._seen = look
+        return keys
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+
+def _keys_in(path: Path) -> tuple[bytes, ...]:
+    return tuple(_checked(line, str(path)) for line in _read_private(path).split())
 
 
 def _checked(text: str, where: str) -> bytes:
@@ -179,18 +247,32 @@ def _make_key_file(path: Path) -> None:
     """Writes the file whole or not at all, and never over another process's: a link refuses a name that is taken (two
     may start at once)."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # O_EXCL and 0600
+    draft = _draft_of(path, (Fernet.generate_key(),))
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(Fernet.generate_key() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
         try:
             os.link(draft, path)
         except FileExistsError:
             return
     finally:
         os.unlink(draft)
+
+
+def _write_keys(path: Path, keys: Sequence[bytes]) -> None:
+    """Whole or not at all."""
+    try:
+        os.replace(_draft_of(path, keys), path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}): nothing was changed") from None
+
+
+def _draft_of(path: Path, keys: Sequence[bytes]) -> str:
+    """A private file beside it, on disk."""
+    descriptor, draft = tempfile.mkstemp(prefix=".secret-", dir=path.parent)  # O_EXCL and 0600
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(b"".join(key + b"\n" for key in keys))
+        file.flush()
+        os.fsync(file.fileno())
+    return draft
 
 
 def _read_private(path: Path) -> str:

@@ -47,7 +47,8 @@ class FoldingHandler(logging.StreamHandler[TextIO]):
         line = self._lines.setdefault(_said(record), _Line(began_at=now, number=0))
         line.number += 1
         if line.number > WRITTEN:
-            line.folded = record
+            # Without its traceback, which stands in the first lines, and would keep what its frames hold.
+            line.folded = logging.makeLogRecord({**vars(record), "exc_info": None, "exc_text": None})
         else:
             super().emit(record)
 

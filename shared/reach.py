@@ -18,11 +18,16 @@ from shared.model import Endpoint
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-#: Addresses that stand for an IPv4 address in their last four bytes (RFC 6052), and those of a site's own translator
-#: (RFC 8215), which this Python counts as public.
+#: Where public IPv6 addresses are (RFC 4291, IANA's registry). Everything else is for sites, links, segments (5f00::/16), or
+#: another spelling of an IPv4 address: ::a.b.c.d, ::ffff:0:a.b.c.d. This Python takes some of it for public.
+_PUBLIC = ipaddress.IPv6Network("2000::/3")
+#: Addresses that stand for an IPv4 address in their last four bytes (RFC 6052).
 _TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-_TRANSLATED_HERE = ipaddress.IPv6Network("64:ff9b:1::/48")
-#: A function from a name and port to addresses. Raises OSError.
+#: Not public, whatever this Python takes them for: relays of 6to4 (RFC 7526), examples (RFC 9637).
+_NOT_PUBLIC: tuple[Network, ...] = (ipaddress.IPv4Network("192.88.99.0/24"), ipaddress.IPv6Network("3fff::/20"))
+#: What stands before an IPv4 address in the last eight bytes of an ISATAP address (RFC 5214).
+_ISATAP = (bytes.fromhex("00005efe"), bytes.fromhex("02005efe"))
+#: Name → its addresses. Raises OSError.
 Resolve = Callable[[str, int], Sequence[str]]
 
 
@@ -71,17 +76,30 @@ class Reach:
 
     def _allowed(self, text: str) -> bool:
         address = ipaddress.ip_address(text.partition("%")[0])
-        # ::ffff:127.0.0.1, 6to4 and Teredo are other spellings of the addresses inside them.
-        inner = [address]
-        if isinstance(address, ipaddress.IPv6Address):
-            teredo = address.teredo or ()
-            inner += [one for one in (address.ipv4_mapped, address.sixtofour, *teredo) if one is not None]
-            if address in _TRANSLATED:
-                inner.append(ipaddress.IPv4Address(address.packed[-4:]))
-        public = address not in _TRANSLATED_HERE and all(one.is_global and not one.is_multicast for one in inner)
-        return public or any(
-            one.version == network.version and one in network for one in inner for network in self.networks
+        every = [address, *_within(address)]
+        return all(map(_is_public, every)) or any(
+            one.version == network.version and one in network for one in every for network in self.networks
         )
+
+
+def _within(address: Address) -> list[Address]:
+    """The addresses that another one leads to: a mapped one (::ffff:127.0.0.1), 6to4, Teredo, ISATAP, a translated one."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return []
+    found = [one for one in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ())) if one is not None]
+    if address in _TRANSLATED or address.packed[8:12] in _ISATAP:
+        found.append(ipaddress.IPv4Address(address.packed[-4:]))
+    return list(found)
+
+
+def _is_public(address: Address) -> bool:
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None or address in _TRANSLATED:
+            return True  # what it leads to decides
+        if address not in _PUBLIC:
+            return False
+    refused = any(address.version == network.version and address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not refused
 
 
 def reach_of(allow: str, ports: str) -> Reach:

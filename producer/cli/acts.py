@@ -21,6 +21,10 @@ from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import Control
 from shared.model import Import, Mailbox
+from shared.store import Resealed
+from shared.store.principals import Principals
+from shared.store.redis import connect
+from shared.store.sessions import Sessions
 
 
 class Acts:
@@ -84,10 +88,19 @@ class Acts:
         ground = self._ground
         return operations.replace_shared(ground.store, ground.vault, ground.ring, request, given)
 
-    def forget(self, request: Import) -> bool:
+    def forget(self, request: Import) -> operations.Forgotten:
         """As `operations.forget`."""
         self._note("credentials deleted", request)
         return operations.forget(self._ground.store, request)
+
+    def rotate(self) -> Resealed:
+        """As `operations.rotate`, and the store's file without what the old key opens."""
+        self._note("keys rotated", None)
+        ground = self._ground
+        state = connect(ground.urls[1])
+        return operations.rotate(
+            ground.store, ground.vault, Principals(state, ground.vault), Sessions(state, ground.vault)
+        )
 
     def close(self, request: Import) -> bool:
         """As `operations.close`."""

@@ -192,8 +192,13 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
         if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
             say("nothing was changed")
             return COMPLETE
-        there = Acts(ground).forget(request)
-    say(f"import {clean(request.name)}: {'passwords deleted' if there else 'no passwords are stored'}")
+        found = Acts(ground).forget(request)
+    say(f"import {clean(request.name)}: {'passwords deleted' if found.there else 'no passwords are stored'}")
+    if found.there and not found.purged:
+        say(
+            "the append-only file of Redis holds them, sealed, until it is written anew: an administrator of Redis runs "
+            "BGREWRITEAOF"
+        )
     return COMPLETE
 
 

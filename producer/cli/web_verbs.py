@@ -1,4 +1,4 @@
-"""web, link; token add, list, revoke; user set, list, remove; session list, end."""
+"""web, link; keys rotate, drop; token add, list, revoke; user set, list, remove; session list, end."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def declare(app: typer.Typer) -> None:
     for name, help_, verbs in (
         ("token", "Tokens for the API and the page.", (("add", add), ("list", list_), ("revoke", revoke))),
         ("user", "Who signs in to the page with a password.", (("set", set_), ("list", users), ("remove", remove))),
+        ("keys", "The keys that seal stored passwords.", (("rotate", rotate), ("drop", drop))),
         ("session", "Browsers that are signed in.", (("list", sessions), ("end", end))),
     ):
         part = App(help=help_, no_args_is_help=True, rich_markup_mode=None)
@@ -38,6 +39,20 @@ def link(state_dir: StateOption = None) -> int:
     from producer.cli import users
 
     return users.run_link(state_dir=state_dir)
+
+
+def rotate(state_dir: StateOption = None) -> int:
+    """Seal everything that is stored by a new key, while imports run."""
+    from producer.cli import keys
+
+    return keys.run_rotate(state_dir=state_dir)
+
+
+def drop(state_dir: StateOption = None) -> int:
+    """Remove the old keys from the key file, once nothing needs them."""
+    from producer.cli import keys
+
+    return keys.run_drop(state_dir=state_dir)
 
 
 def add(

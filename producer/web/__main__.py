@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -12,12 +13,12 @@ import uvicorn
 
 from producer.cli.ground import Ground
 from producer.web.app import make_app
-from producer.web.connections import BACKLOG, KEEP_ALIVE_SECONDS, PageProtocol, room_of
+from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.counter import Counter
 from producer.web.making import makers_of
 from producer.web.proxied import networks_of, within
 from producer.web.pulse import Counted, Pulse
-from producer.web.roles import roles_of
+from producer.web.roles import Roles, roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.core_dumps import forbid_core_dumps
 from shared.errors import MailhaulError, UsageError
@@ -27,7 +28,7 @@ from shared.metrics import WebMetrics, start_http
 from shared.reach import reach_of
 from shared.redis_condition import await_redis
 from shared.store.desk import Desk
-from shared.store.principals import Principals
+from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import Sessions
 from shared.store.shelf import Shelf
@@ -83,6 +84,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
     reach = reach_of(settings.web_allow or "", settings.web_ports)
     # From here on no name that a stranger gives is connected to but at an address that was looked at.
     dialing.restrict(reach.addresses)
+    roles = roles_of(settings.web_roles or "")
     known = Counter(
         settings=settings,
         store=ground.store,
@@ -90,10 +92,10 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         ring=ground.ring,
         desk=Desk(state),
         principals=principals,
-        sessions=Sessions(state, ground.vault),
+        sessions=Sessions(state, ground.vault, partial(_vouched, settings, roles)),
         shelf=Shelf(state),
         reach=reach,
-        roles=roles_of(settings.web_roles or ""),
+        roles=roles,
         makers=makers_of(settings),
         own_limits=ground.own_limits,
     )
@@ -106,6 +108,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         http=cast(Any, partial(PageProtocol, room=room_of(partial(within, proxies)))),
         ws="none",
         backlog=BACKLOG,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         log_config=None,
         access_log=False,
@@ -114,6 +117,11 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         timeout_graceful_shutdown=5,
     )
     return 0
+
+
+def _vouched(settings: Settings, roles: Roles, name: str, groups: Sequence[str]) -> Role | None:
+    """The role of somebody whom the identity provider let in, as the settings say now; None without a provider."""
+    return roles.of(name, groups) if settings.web_oidc_issuer else None
 
 
 if __name__ == "__main__":

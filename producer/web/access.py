@@ -77,6 +77,7 @@ def _needs(role: Role) -> Callable[..., Principal]:
             raise Refused(401, _NAMELESS)
         if principal.role < role:
             raise Refused(403, f"this needs the role {role.word}; yours is {principal.role.word}")
+        request.state.who = principal.principal_id
         return principal
 
     return let_in

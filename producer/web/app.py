@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -58,7 +59,7 @@ def make_app(known: Counter) -> FastAPI:
     )
     app.state.counter = known
     app.state.rehearsals = Rehearsals(known)
-    app.state.streams = 0
+    app.state.streams = collections.Counter()
     app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,

@@ -22,6 +22,8 @@ from shared.logs import get_logger
 MOST: Final = 1000
 #: Connections from one address; a proxy that the settings name may have all of them.
 MOST_FROM_ONE: Final = 128
+#: Bytes of the head of a request.
+HEAD_BYTES: Final = 16 * 1024
 #: Seconds until a connection without a request is closed, after an answer.
 KEEP_ALIVE_SECONDS: Final = 5
 #: Connections that the kernel keeps until they are accepted. asyncio tries to accept as many at once when files run out.

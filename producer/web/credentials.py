@@ -68,7 +68,9 @@ def renew(known: Counter, who: Principal, request: Request, found: Import, texts
 
 @routes.delete("/credentials")
 def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Deletes the stored passwords of the import now."""
+    """Deletes the stored passwords of the import now, and what servers said when they were signed in to. `purged`: the
+    append-only file of Redis was written anew without them; where it is false, an administrator of Redis runs BGREWRITEAOF."""
     found = known.import_(import_id)
     note(known, request, who, "credentials deleted", import_id=import_id)
-    return {"deleted": operations.forget(known.store, found)}
+    forgotten = operations.forget(known.store, found)
+    return {"deleted": forgotten.there, "purged": forgotten.purged}

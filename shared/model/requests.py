@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -179,6 +179,12 @@ class Failure:
     #: Room that is missing for the messages still to be copied, bytes; 0 where that is not known, or is not the
     #: trouble.
     missing_bytes: int = 0
+
+    def without_words(self) -> Failure:
+        """The same without what a server, or an account service, said."""
+        by_service = self.code.startswith("account_")
+        sentence = "destination: what the account service said is forgotten" if by_service else self.sentence
+        return replace(self, detail="", sentence=sentence)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -20,7 +20,8 @@ Rules that every adapter keeps, and that `tests/contract/test_store.py` checks o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from shared.errors import UsageError
@@ -79,6 +80,19 @@ def other_options(names: Sequence[str]) -> UsageError:
         f"the import is under way with another --{', --'.join(names)}: give the same as before, or wait until it is finished "
         "(mailhaul watch), or end it (mailhaul cancel)"
     )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resealed:
+    """What came of sealing anew."""
+
+    #: How many entries are sealed by the first key now.
+    renewed: int = 0
+    #: How many no key opens.
+    lost: int = 0
+
+    def __add__(self, other: Resealed) -> Resealed:
+        return Resealed(renewed=self.renewed + other.renewed, lost=self.lost + other.lost)
 
 
 class RequestStore(Protocol):
@@ -159,7 +173,15 @@ class RequestStore(Protocol):
         """Returns the sealed credentials, or None when they are forgotten."""
 
     def forget(self, import_id: str) -> bool:
-        """Deletes all credentials of an import now. Returns whether there were any."""
+        """Deletes all credentials and tokens of an import now, and what servers said about them; whether there were credentials."""
+
+    def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
+        """Puts `renew(sealed)` in the place of everything sealed of an import; what was replaced meanwhile is left. What `renew`
+        cannot open (`CredentialsError`) is left and counted."""
+
+    def purge(self, seconds: float) -> bool:
+        """Has the store write its file anew, so that nothing that was deleted is left in it, and waits so long for that; whether
+        that is so. False where this user of Redis may not, or it takes longer."""
 
     def close(self, import_id: str) -> bool:
         """Forgets an import that is not under way, with all that the store has of it: request, ledger, notes,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import redis
 
 from shared.errors import StoreError
+from shared.store.scripts import sources
 
 
 class Asking:
@@ -18,5 +20,13 @@ class Asking:
     def _do(self, command: str, *args: Any, **options: Any) -> Any:
         try:
             return getattr(self._redis, command)(*args, **options)
+        except redis.RedisError as error:
+            raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from None
+
+    def _swap(self, key: str, pairs: Sequence[Any]) -> int:
+        """Of a hash: (field, old, new, …); each field that is still old becomes new. How many."""
+        try:
+            script = self._redis.register_script(sources()["reseal"])
+            return int(script(args=[key, *pairs])) if pairs else 0
         except redis.RedisError as error:
             raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from None

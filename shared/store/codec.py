@@ -117,7 +117,7 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         destination=Account(endpoint=destination, login=text(row, "destination_login")),
         state=MailboxState(text(row, "state")),
         control=Control(text(row, "control")),
-        failure=Failure(**json.loads(failure)) if failure else None,
+        failure=decode_failure(failure) if failure else None,
         profile=decode_profile(text(row, "profile")),
         account=AccountState(text(row, "account")),
         account_at=number(row, "account_at") / 1000,
@@ -137,6 +137,11 @@ def encode_profile(profile: Profile) -> str:
 
 def decode_profile(value: str) -> Profile:
     return Profile(**json.loads(value)) if value else Profile()
+
+
+def decode_failure(text: str | bytes) -> Failure:
+    """The opposite of `encode_failure`, of a failure."""
+    return Failure(**json.loads(text))
 
 
 def encode_failure(failure: Failure | None) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, ParamSpec, TypeVar
 
-from shared.errors import StoreError
+from shared.errors import CredentialsError, StoreError
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
 from shared.model import (
     Failure,
@@ -24,7 +24,7 @@ from shared.model import (
     route_id,
 )
 from shared.model.search import Search
-from shared.store import other_options
+from shared.store import Resealed, other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows
 from shared.uids import UidSet
 
@@ -356,7 +356,26 @@ class Requests:
         self._expire(whole)
         had = bool(whole.credentials)
         whole.credentials.clear()
+        for mailbox_id in whole.rows:
+            m = self._rows.mailboxes[mailbox_id]
+            if m.mailbox.failure:
+                m.set(failure=m.mailbox.failure.without_words())
+            m.failures = deque((one.without_words() for one in m.failures), maxlen=m.failures.maxlen)
         return had
+
+    @atomic
+    def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
+        whole, found = self._rows.imports.get(import_id), Resealed()
+        for name, value in list(whole.credentials.items()) if whole else ():
+            try:
+                whole.credentials[name] = renew(value)  # type: ignore[union-attr]
+                found += Resealed(renewed=1)
+            except CredentialsError:
+                found += Resealed(lost=1)
+        return found
+
+    def purge(self, seconds: float) -> bool:
+        return True
 
     @atomic
     def close(self, import_id: str) -> bool:

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from shared.errors import CredentialsError
 from shared.lifecycle import MailboxState
 from shared.model import Note, Unit
 from shared.model.sign_in import LoginTurn
-from shared.store import BRAKE_AFTER, MOST_DOUBTS
+from shared.store import BRAKE_AFTER, MOST_DOUBTS, Resealed
 from shared.store.memory_accounts import Accounts
 from shared.store.memory_requests import atomic
 
@@ -225,6 +226,19 @@ class SignInBook:
             elif sealed:
                 self._tokens[key] = (self._now() + int(seconds * 1000), sealed)
 
+    def reseal_tokens(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
+        """As the store's."""
+        found = Resealed()
+        with self._lock:
+            for key, (until, sealed) in list(self._tokens.items()):
+                if key[0] == import_id:
+                    try:
+                        self._tokens[key] = (until, renew(sealed))
+                        found += Resealed(renewed=1)
+                    except CredentialsError:
+                        found += Resealed(lost=1)
+        return found
+
     def forget_tokens(self, import_id: str) -> None:
         """Forgets all tokens of an import."""
         with self._lock:
@@ -325,4 +339,11 @@ class SignIns(Accounts):
     @atomic
     def forget(self, import_id: str) -> bool:
         self._book.forget_tokens(import_id)
+        whole = self._rows.imports.get(import_id)
+        for bound_to in (import_id, *(whole.rows if whole else ())):
+            self._book.forget_logins(bound_to)
         return super().forget(import_id)
+
+    @atomic
+    def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
+        return super().reseal(import_id, renew) + self._book.reseal_tokens(import_id, renew)

@@ -16,6 +16,13 @@ class Waits(Work):
         self._hold(name, seconds, import_id, why)
 
     @atomic
+    def forget(self, import_id: str) -> bool:
+        for name, (owner, _) in self._whys.items():
+            if owner == import_id:
+                self._whys[name] = (owner, "")
+        return super().forget(import_id)
+
+    @atomic
     def set_window(
         self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
     ) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, Final, cast
 import redis
 
 from shared.errors import UsageError
-from shared.store import keys
+from shared.store import Resealed, keys
 from shared.store.asking import Asking
 from shared.store.signed import Signer, row_of, signed_row
 
@@ -195,6 +195,21 @@ class Principals(Asking):
             user = self.user(which)
             return user.principal if user and user.set_at == stamp else None
         raise KeyError(principal_id)
+
+    def resign(self) -> Resealed:
+        """Signs every row by the first key. Rows that no key signed are left and counted as lost."""
+        total = Resealed()
+        for key in (keys.TOKENS, keys.USERS):
+            pairs: list[bytes | str] = []
+            rows = cast(Mapping[bytes, bytes], self._do("hgetall", key))
+            for field, text in rows.items():
+                place = f"{key}:{field.decode('utf-8', 'replace')}"
+                if row := row_of(self._signer, place, text):
+                    pairs += [field, text, signed_row(self._signer, place, row)]
+                else:
+                    total += Resealed(lost=1)
+            total += Resealed(renewed=self._swap(key, pairs))
+        return total
 
     def _row(self, key: str, name: str) -> dict[str, Any] | None:
         return row_of(self._signer, f"{key}:{name}", self._do("hget", key, name))

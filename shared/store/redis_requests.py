@@ -27,12 +27,12 @@ from shared.model import (
 from shared.model.search import ORDERS, Search
 from shared.rates import is_rate
 from shared.store import SILENT_SECONDS, codec, keys
-from shared.store.redis_scripts import Scripts
+from shared.store.redis_secrets import Secrets
 from shared.uids import UidSet, without_sources
 
 
-class Requests(Scripts):
-    """Opens, reads and steers imports and mailboxes."""
+class Requests(Secrets):
+    """Imports and mailboxes: opened, read, steered."""
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
         fields = codec.encode_import(request) | {"retention": str(int(retention_days * 86400))}
@@ -140,7 +140,7 @@ class Requests(Scripts):
         return sorted((codec.decode_note(k, v) for k, v in row.items()), key=lambda note: (note.uid, note.what))
 
     def failures(self, mailbox_id: str) -> list[Failure]:
-        return [Failure(**json.loads(v)) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
+        return [codec.decode_failure(v) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
 
     def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
         return int(self._run("control", import_id, mailbox_id or "", word))
@@ -185,19 +185,6 @@ class Requests(Scripts):
 
     def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
         return int(self._run("accept", import_id, mailbox_id, folder_id, json.dumps([int(uid) for uid in uids])))
-
-    def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
-        flat = [part for (mailbox, side), value in sealed.items() for part in (f"{mailbox}:{side}", value)]
-        for at in range(0, len(flat), 2000):
-            self._run("seal", import_id, *flat[at : at + 2000])
-
-    def sealed(self, import_id: str, mailbox_id: str, side: str) -> bytes | None:
-        value: bytes | None = self._read("hget", keys.import_(import_id, "credentials"), f"{mailbox_id}:{side}")
-        return value
-
-    def forget(self, import_id: str) -> bool:
-        self._read("delete", keys.import_(import_id, "tokens"))
-        return bool(self._read("delete", keys.import_(import_id, "credentials")))
 
     def close(self, import_id: str) -> bool:
         for m in self._read("zrange", keys.import_(import_id, "mailboxes"), 0, -1):

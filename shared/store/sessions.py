@@ -10,13 +10,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import redis
 
-from shared.store import keys
+from shared.store import Resealed, keys
 from shared.store.asking import Asking
 from shared.store.principals import Principal, Principals, Role, role_of
 from shared.store.signed import Signer, row_of, signed_row
@@ -27,6 +27,10 @@ LINK_SECONDS: Final = 3600
 WAY_SECONDS: Final = 600
 #: Wrong guesses are remembered for so long, seconds.
 TRIES_SECONDS: Final = 60
+
+
+#: Name and groups of somebody whom an identity provider let in → their role, if any.
+Vouched = Callable[[str, Sequence[str]], Role | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,9 +50,11 @@ class Sessions(Asking):
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
 
-    def __init__(self, client: redis.Redis, signer: Signer) -> None:
+    def __init__(self, client: redis.Redis, signer: Signer, vouched: Vouched | None = None) -> None:
+        """`vouched`: the role that somebody has now whom an identity provider let in, by name and groups; None ends the session.
+        Without it, they have the role of their sign-in."""
         super().__init__(client)
-        self._signer = signer
+        self._signer, self._vouched = signer, vouched
         self._principals = Principals(client, signer)
 
     def _keep(self, key: str, row: Mapping[str, Any], seconds: int) -> None:
@@ -59,13 +65,15 @@ class Sessions(Asking):
 
     # -- sessions
 
-    def begin(self, principal: Principal, *, idle: float, most: float, stamp: float = 0) -> str:
-        """Begins a session and returns its text, for a cookie. It ends after `idle` seconds without a request, and
-        after `most` in any case. `stamp` is that of the password that was given (`User.set_at`)."""
+    def begin(
+        self, principal: Principal, *, idle: float, most: float, stamp: float = 0, groups: Sequence[str] = ()
+    ) -> str:
+        """Signed in; the session's text, for a cookie. It ends after `idle` seconds without a request, and after `most`.
+        `stamp`: of the password that was given (`User.set_at`). `groups`: those that the identity provider told."""
         text, now = secrets.token_urlsafe(32), time.time()
         row = {
             "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
-            "until": now + most, "idle": idle, "stamp": stamp,
+            "until": now + most, "idle": idle, "stamp": stamp, "groups": list(groups),
         }  # fmt: skip
         place = _hash(text)
         self._do("zremrangebyscore", keys.SESSIONS, "-inf", now)
@@ -90,8 +98,11 @@ class Sessions(Asking):
     def _still(self, row: Mapping[str, Any]) -> Principal | None:
         try:
             return self._principals.still(row["id"], row["stamp"])
-        except KeyError:  # no row here: an identity provider or a link vouched for it
-            return Principal(principal_id=row["id"], name=row["name"], role=role_of(row["role"]))
+        except KeyError:  # known elsewhere: at the identity provider, or as whoever started all this
+            role: Role | None = role_of(row["role"])
+            if self._vouched and row["id"].startswith("oidc:"):
+                role = self._vouched(row["name"], row.get("groups", ()))
+            return Principal(principal_id=row["id"], name=row["name"], role=role) if role else None
 
     def all(self) -> list[Session]:
         """Returns the sessions that have not ended, newest first."""
@@ -120,6 +131,17 @@ class Sessions(Asking):
     def _end(self, place: str) -> None:
         self._do("delete", keys.session(place))
         self._do("zrem", keys.SESSIONS, place)
+
+    def resign(self) -> Resealed:
+        """Signs the rows of sessions by the first key; they end when they would have ended. Links and ways to an identity provider
+        are left: they are over within the hour."""
+        total = Resealed()
+        for place in self._do("zrange", keys.SESSIONS, 0, -1):
+            key = keys.session(place.decode())
+            if row := self._kept(key):
+                there = self._do("set", key, signed_row(self._signer, key, row), xx=True, keepttl=True)
+                total += Resealed(renewed=int(bool(there)))
+        return total
 
     # -- links
 

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.model import Mailbox, Options
+from shared.errors import CredentialsError
+from shared.lifecycle import MailboxState
+from shared.model import Failure, Mailbox, Options
 from shared.model.sign_in import SignIn, Way
 from shared.store import MOST_DOUBTS, Store
+from shared.store.redis import RedisStore
 from tests.contract.store_kit import Clock, plan_of, start, take
 
 
@@ -208,6 +211,81 @@ def test_tokens_go_with_the_credentials(store: Store) -> None:
     store.keep_token(whole.import_id, "n", "a", b"one", 100)
     assert store.forget(whole.import_id)
     assert store.token(whole.import_id, "n", "a", seconds=30) == (b"", 0.0)
+
+
+WORDS = "cannot do LOGIN u CANARY"
+
+
+def test_words_of_servers_go_with_the_credentials(store: Store) -> None:
+    whole, people = start(store, 2)
+    lease = take(store)
+    i, m = whole.import_id, lease.mailbox.mailbox_id
+    (other,) = (one for one in people if one.mailbox_id != m)
+    failure = Failure(
+        code="source_auth_refused", sentence="source: refused", detail=WORDS, advice="do", at=5.5, times=2
+    )
+    store.login_turn(i, m, "source", "digest", "holder", shared=False, seconds=30)
+    store.login_told(i, m, "source", "digest", "holder", shared=False, result="refused", words=WORDS)
+    store.release(lease, how="park", failure=failure, hold="source_host:old.example", hold_seconds=60)
+    told = store.failures(m)
+    assert [one.detail for one in told] == [WORDS]
+    assert WORDS in str(store.waits(i))
+
+    store.forget(i)
+    (after,) = store.failures(m)
+    assert after == replace(failure, detail="")
+    found = store.mailbox(m)
+    assert found is not None
+    assert found.failure == after
+    assert found.state is MailboxState.PARKED
+    assert store.login_turn(i, m, "source", "digest", "holder", shared=False, seconds=30).state == "trial"
+    assert WORDS not in str(store.waits(i))
+    assert store.failures(other.mailbox_id) == []
+    assert store.failure_codes(i) == {"source_auth_refused": 1}
+
+
+def test_what_an_account_service_said_goes_too(store: Store) -> None:
+    whole, (mailbox,) = start(store, 1)
+    failure = Failure(code="account_rejected", sentence=f"destination: {WORDS}", at=5.5)
+    store.release(take(store), how="park", failure=failure)
+    store.forget(whole.import_id)
+    (after,) = store.failures(mailbox.mailbox_id)
+    assert "CANARY" not in str(after)
+
+
+def test_everything_sealed_is_sealed_anew_where_a_key_opens_it(store: Store) -> None:
+    whole, (mailbox,) = start(store, 1)
+    i, m = whole.import_id, mailbox.mailbox_id
+    store.seal(i, {(m, "source"): b"one", (m, "destination"): b"strange", (i, "accounts"): b"three"})
+    store.keep_token(i, "n", "a", b"four", 100)
+
+    def renew(sealed: bytes) -> bytes:
+        if sealed == b"strange":
+            raise CredentialsError("no key opens it")
+        return b"new-" + sealed
+
+    found = store.reseal(i, renew)
+    assert (found.renewed, found.lost) == (3, 1)
+    assert [store.sealed(i, *place) for place in ((m, "source"), (m, "destination"), (i, "accounts"))] == [
+        b"new-one", b"strange", b"new-three",
+    ]  # fmt: skip
+    assert store.token(i, "n", "a", seconds=30)[0] == b"new-four"
+    assert store.reseal("no", renew).renewed == 0
+
+
+def test_what_is_given_while_it_is_sealed_anew_stays(store: Store) -> None:
+    if not isinstance(store, RedisStore):
+        return  # in memory nobody comes between
+    whole, (mailbox,) = start(store, 1)
+    i, m = whole.import_id, mailbox.mailbox_id
+    store.seal(i, {(m, "source"): b"one"})
+
+    def renew(sealed: bytes) -> bytes:
+        store.seal(i, {(m, "source"): b"given meanwhile"})
+        return b"new-" + sealed
+
+    assert store.reseal(i, renew).renewed == 0
+    assert store.sealed(i, m, "source") == b"given meanwhile"
 
 
 def test_how_to_sign_in_is_kept_and_may_be_corrected_while_the_import_runs(store: Store) -> None:

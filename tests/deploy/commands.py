@@ -24,7 +24,8 @@ SCRIPTS = {
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "forgive", "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
+            "close", "forget", "reseal", "forgive",
+            "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import shutil
 import subprocess
@@ -156,6 +157,11 @@ def test_what_may_be_reached(render: Callable[[str], Rendered]) -> None:
     everywhere = [name for name, spec in policies.items() for rule in spec.get("egress", ()) if "ipBlock" in str(rule)]
     assert sorted(everywhere) == ["web", "worker-mail"]
     assert {port["port"] for port in policies["web"]["egress"][0]["ports"]} == {143, 993, 110, 995, 443}
+    for name in everywhere:
+        blocks = [one["ipBlock"] for one in policies[name]["egress"][0]["to"]]
+        refused = [ipaddress.ip_network(one) for block in blocks for one in block["except"]]
+        for metadata in ("169.254.169.254", "fe80::a9fe:a9fe", "fd00:ec2::254"):
+            assert any(ipaddress.ip_address(metadata) in network for network in refused), (name, metadata)
     (entrance,) = policies["web"]["ingress"]
     assert entrance["ports"] == [{"protocol": "TCP", "port": 9480}]
     assert entrance["from"] == [{"namespaceSelector": {"matchLabels": {"mailhaul.dev/enters": "true"}}}]

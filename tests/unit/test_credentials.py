@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config import Settings
-from shared.credentials import Credentials, EndsChanged, Secret, Vault, load_keys
+from shared.credentials import Credentials, EndsChanged, Secret, Vault, add_key, keep_first_key, key_file, load_keys
 from shared.errors import CredentialsError, UsageError
 
 CREDENTIALS = Credentials(login="ann@example.org", password=Secret("hunter2"))
@@ -173,3 +173,35 @@ def test_a_signature_is_of_one_text_and_one_key() -> None:
     assert Vault([new, old]).signed("row", signature)
     assert not Vault([old]).signed("another row", signature)
     assert not Vault([stranger]).signed("row", signature)
+
+
+def test_a_key_that_is_added_during_a_run_is_taken_up(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    running = Vault.from_settings(settings)
+    sealed, signature = running.seal("m1", "source", CREDENTIALS), running.sign("row")
+    before = load_keys(settings)
+    add_key(key_file(settings))
+    after = load_keys(settings)
+    assert (len(after), after[1:]) == (2, before)
+    assert stat.S_IMODE(key_file(settings).stat().st_mode) == 0o600
+    # By the process that runs already: it seals by the new key, and opens by both.
+    assert Vault(after[:1]).open("m1", "source", running.seal("m1", "source", CREDENTIALS)) == CREDENTIALS
+    assert running.open("m1", "source", sealed) == CREDENTIALS
+    assert running.signed("row", signature)
+    assert running.sign("row") != signature
+    anew = running.rotate(sealed)
+    assert keep_first_key(key_file(settings)) == 1
+    assert running.open("m1", "source", anew) == CREDENTIALS
+    with pytest.raises(CredentialsError):
+        running.open("m1", "source", sealed)
+    assert keep_first_key(key_file(settings)) == 0
+
+
+def test_a_key_file_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
+    settings = Settings(state_dir=tmp_path)
+    running = Vault.from_settings(settings)
+    sealed = running.seal("m1", "source", CREDENTIALS)
+    key_file(settings).write_text("no key")
+    assert running.open("m1", "source", sealed) == CREDENTIALS
+    key_file(settings).unlink()
+    assert running.open("m1", "source", sealed) == CREDENTIALS

@@ -216,3 +216,17 @@ def test_lines_that_differ_are_all_written(folding: tuple[io.StringIO, Clock, Fo
     handler.close()
     assert len(_lines(stream)) == 2000
     assert len(handler._lines) == 0
+
+
+def test_a_folded_line_keeps_no_traceback(folding: tuple[io.StringIO, Clock, FoldingHandler]) -> None:
+    stream, _, handler = folding
+    for _ in range(10):
+        try:
+            raise OSError("out of files")
+        except OSError:
+            logging.getLogger("asyncio").exception("accept")
+    assert all(line.folded and line.folded.exc_info is None for line in handler._lines.values())
+    handler.close()
+    lines = _lines(stream)
+    assert ["exception" in line for line in lines] == [True] * log_folding.WRITTEN + [False]
+    assert lines[-1]["repeated"] == 10 - log_folding.WRITTEN

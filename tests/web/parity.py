@@ -160,6 +160,10 @@ TABLE: Final[Mapping[str, Verb]] = {
     "user remove": Verb(at=("DELETE /users/{name}",), options={"name": "path.name"}),
     "session list": Verb(at=("GET /sessions",)),
     "session end": Verb(at=("DELETE /sessions/{session_id}",), options={"which": "path.session_id"}),
+    **{
+        name: Verb(why="the keys are of the machines, and never go over the network")
+        for name in ("keys rotate", "keys drop")
+    },
     "link": Verb(why="lets in whoever holds this machine; over the network there are users and tokens"),
     **{name: Verb(why=_HERE) for name in ("demo", "up", "down", "worker", "coordinator", "web")},
 }

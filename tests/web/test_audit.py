@@ -29,6 +29,7 @@ CHANGING = (
     "verify",
     "replace_credentials",
     "forget",
+    "rotate",
     "set_window",
     "set_limit",
 )

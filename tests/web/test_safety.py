@@ -203,7 +203,11 @@ def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: Hous
 @pytest.mark.parametrize(
     "address",
     ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1", "fd00::1", "::ffff:10.0.0.1", "0.0.0.0",
-     "100.64.0.1", "224.0.0.1", "2002:7f00:1::", "64:ff9b:1::1", "64:ff9b::a00:1"],
+     "100.64.0.1", "224.0.0.1", "2002:7f00:1::", "64:ff9b:1::1", "64:ff9b::a00:1", "fec0::1", "::10.0.0.1",
+     "::93.184.215.14", "::ffff:0:93.184.215.14", "192.88.99.1", "3fff::1", "5f00::1",
+     "2606:2800:21f:cb07:0:5efe:a00:1", "2606:2800:21f:cb07:200:5efe:7f00:1",
+     "4000::1", "::",
+     "2001:db8::1", "2001:0:7f00:1::", "100::1", "198.18.0.1", "192.0.2.1", "240.0.0.1", "255.255.255.255"],
 )  # fmt: skip
 def test_addresses_that_are_not_public_are_refused_unless_allowed(address: str) -> None:
     reach = Reach(resolve=lambda host, port: [address])
@@ -213,6 +217,15 @@ def test_addresses_that_are_not_public_are_refused_unless_allowed(address: str) 
     network = f"{address}/32" if "." in address and ":" not in address else f"{address}/128"
     allowed = Reach(networks=reach_of(network, "993").networks, resolve=reach.resolve)
     assert allowed.addresses("other.example.org", 993) == [address]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["93.184.215.14", "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "::ffff:93.184.215.14", "64:ff9b::5db8:d70e", "2a00:1450:4001::1"],
+)  # fmt: skip
+def test_public_addresses_are_reached(address: str) -> None:
+    """The control."""
+    assert Reach(resolve=lambda host, port: [address]).addresses("mail.example.org", 993) == [address]
 
 
 def test_a_name_with_one_address_inside_is_refused_and_ports_are_from_a_list() -> None:

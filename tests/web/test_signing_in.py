@@ -5,31 +5,21 @@ from __future__ import annotations
 import os
 import pty
 import re
-import select
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import httpx2
 import pytest
-from fastapi import Request
 from joserfc.jwk import OctKey, RSAKey
-from redis import Redis
 
 from producer.web import scrypt
-from producer.web.access import guess, right
-from producer.web.counter import Counter
-from producer.web.problems import Refused
 from shared.store.principals import Principal, Role
 from shared.store.redis import connect
 from shared.store.sessions import Sessions
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
-from tests.web.conftest import House, serve_with
+from tests.web.conftest import House
 
 GOOD = "a long enough password"
 
@@ -142,118 +132,6 @@ def test_where_one_wanted_to_go_and_nowhere_else(house: House) -> None:
         "\t//evil",
     ):
         assert browser.signs_in("anna", GOOD, to=elsewhere).headers["location"] == "/"
-
-
-def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
-    house.serve()
-    _user(house)
-    browser = Browser(house)
-    with ThreadPoolExecutor(4) as pool:
-        codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(10)))
-    assert codes == [401] * 10
-    refused = browser.signs_in("anna", GOOD)
-    assert (refused.status_code, 0 < int(refused.headers["retry-after"]) <= 60) == (429, True)
-    assert "too many wrong guesses" in refused.text.lower()
-    assert browser.signs_in("berta", "wrong").status_code == 401  # another name from here: not yet
-    assert (
-        len([entry for entry in _audit(house) if entry[1] == "sign-in refused"]) == 11
-    )  # the refused one guessed nothing
-
-
-def test_guesses_count_before_they_are_looked_at(house: House) -> None:
-    """Ten are being looked at, none is known to be wrong yet: an eleventh is refused, from wherever it comes."""
-    known = cast(Counter, SimpleNamespace(sessions=Sessions(connect(house.state_url), house.vault)))
-    counted = [guess(known, _request(f"192.0.2.{n}"), "anna") for n in range(10)]
-    with pytest.raises(Refused) as refused:
-        guess(known, _request("192.0.2.99"), "anna")
-    assert refused.value.status == 429
-    guess(known, _request("192.0.2.99"), "berta")
-    right(known, counted[0])
-    guess(known, _request("192.0.2.99"), "anna")
-    with pytest.raises(Refused):
-        guess(known, _request("192.0.2.99"), "anna")
-
-
-def test_of_many_guesses_at_once_ten_are_tried(house: House) -> None:
-    house.serve()
-    _user(house)
-    with ThreadPoolExecutor(30) as pool:
-        codes = list(pool.map(lambda _: Browser(house).signs_in("anna", "wrong").status_code, range(60)))
-    assert set(codes) == {401, 429}
-    assert codes.count(401) <= 10
-    tried = [entry for entry in _audit(house) if entry[1] == "sign-in refused"]
-    assert len(tried) == codes.count(401)
-
-
-def _request(address: str) -> Request:
-    return Request({"type": "http", "client": (address, 1), "headers": []})
-
-
-#: In the server's process: nobody's hash is ever computed, as when guessing never stops.
-STUCK = "import producer.web.scrypt as s\ns._TURNS.acquire()\ns._TURNS.acquire()\n"
-#: The same, and any number may wait.
-UNPROTECTED = f"{STUCK}import threading\ns._PLACES = threading.BoundedSemaphore(1_000_000)\n"
-
-
-def _sign_ins(house: House, number: int, stack: ExitStack) -> list[socket.socket]:
-    """So many at once, each from an address of its own."""
-    form = b"name=x%d&password=wrong"
-    sent = []
-    for n in range(number):
-        body = form % n
-        sock = socket.create_connection(("127.0.0.1", house.port), 60, source_address=(f"127.0.1.{n + 1}", 0))
-        stack.enter_context(sock)
-        sock.sendall(
-            b"POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-            b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-        )
-        sent.append(sock)
-    return sent
-
-
-def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(house: House) -> None:
-    serve_with(house, STUCK)
-    with ExitStack() as stack:
-        sent = _sign_ins(house, scrypt.PLACES + 40, stack)
-        refused: list[socket.socket] = []
-        while len(refused) < 40:
-            ready, _, _ = select.select([sock for sock in sent if sock not in refused], [], [], 60)
-            assert ready
-            refused += ready
-        assert {sock.recv(12) for sock in refused} == {b"HTTP/1.1 429"}
-        assert house.client().get("/imports").status_code == 200
-
-
-def test_without_its_own_places_sign_in_takes_all_threads(house: House) -> None:
-    serve_with(house, UNPROTECTED)
-    client = house.client()
-    with ExitStack() as stack:
-        sent = _sign_ins(house, 48, stack)
-        client.timeout = 3
-
-        def ask_until_nobody_answers() -> None:
-            while True:
-                client.get("/imports")
-
-        with pytest.raises(httpx2.TimeoutException):
-            ask_until_nobody_answers()
-        assert not select.select(sent, [], [], 0)[0]
-
-
-def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(house: House) -> None:
-    state = connect(house.state_url)
-
-    class Ends:
-        """The state database; what was counted before ends right before the next count."""
-
-        def __getattr__(self, name: str) -> Any:
-            if name == "incr":
-                state.delete(*state.scan_iter("*desk:tries:*"), "nothing")
-            return getattr(state, name)
-
-    Sessions(cast(Redis, Ends()), house.vault).guessed("192.0.2.7")
-    (key,) = list(state.scan_iter("*desk:tries:*"))
-    assert state.ttl(key) > 0  # else nobody from there is ever let in again
 
 
 def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> None:
@@ -483,6 +361,35 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
     browser.cookies.set("mailhaul-oidc", cookie, path="/oidc")
     assert browser.get(back).status_code == 401
     assert thief.get("/oidc/back?error=access_denied").status_code == 401
+
+
+@pytest.mark.parametrize(("roles", "new", "home"), [
+    ("anna@corp.example=admin", 200, 200), ("anna@corp.example=viewer", 403, 200), ("@ops=operator", 303, 303),
+])  # fmt: skip
+def test_a_role_is_read_again_during_a_session(
+    house: House, provider: IdentityProvider, roles: str, new: int, home: int
+) -> None:
+    """By a page that starts again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
+    _with_provider(house, provider)
+    before = Browser(house)
+    _comes(before)
+    assert before.get("/new").status_code == 200
+    house.serve(MAILHAUL_WEB_ROLES=roles)
+    after = Browser(house)
+    after.cookies.set("mailhaul", before.cookies["mailhaul"])
+    assert (after.get("/new").status_code, after.get("/").status_code) == (new, home)
+
+
+def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: House, provider: IdentityProvider) -> None:
+    _with_provider(house, provider)
+    provider.person = {"sub": "8", "email": "berta@corp.example", "email_verified": True, "groups": ["Ops"]}
+    before = Browser(house)
+    _comes(before)
+    assert before.get("/new").status_code == 200
+    house.serve(MAILHAUL_WEB_ROLES="@ops=viewer")
+    after = Browser(house)
+    after.cookies.set("mailhaul", before.cookies["mailhaul"])
+    assert (after.get("/new").status_code, after.get("/").status_code) == (403, 200)
 
 
 def test_nobody_begins_more_than_there_is_room_for(house: House, provider: IdentityProvider) -> None:

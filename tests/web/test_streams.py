@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from typing import Any
 
 import httpx2
 import pytest
 import redis
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from producer.web import streams
-from producer.web.problems import install
+from producer.web.problems import Refused, install
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, House, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
@@ -81,7 +82,7 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
     """Three who come at once for two places; one is left when somebody goes away in the middle."""
     monkeypatch.setattr(streams, "MOST", 2)
     app = FastAPI()
-    app.state.streams = 0
+    app.state.streams = Counter()
     app.state.refusal = None
     install(app)
 
@@ -125,9 +126,46 @@ def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
         leave[1].set()
         leave[2].set()
         await asyncio.gather(*visits)
-        assert app.state.streams == 0
+        assert app.state.streams == {}
         await visit("/api/broken", leave[3], statuses)
-        assert app.state.streams == 0
+        assert app.state.streams == {}
         return sorted(statuses)
 
     assert asyncio.run(all_of_them())[:3] == [200, 200, 429]
+
+
+def test_one_person_takes_their_share_and_others_have_room() -> None:
+    app = FastAPI()
+    app.state.streams = Counter()
+
+    async def sit(who: str, stack: contextlib.AsyncExitStack) -> bool:
+        request = Request({"type": "http", "app": app, "state": {"who": who}, "headers": []})
+        try:
+            await stack.enter_async_context(contextlib.asynccontextmanager(streams.seat)(request))
+        except Refused:
+            return False
+        return True
+
+    async def story() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            taken = [await sit("user:anna", stack) for _ in range(streams.MOST_OF_ONE + 5)]
+            assert (taken.count(True), taken[-1]) == (streams.MOST_OF_ONE, False)
+            assert await sit("user:berta", stack)
+        assert app.state.streams == {}
+        async with contextlib.AsyncExitStack() as stack:
+            assert await sit("user:anna", stack)
+
+    asyncio.run(story())
+
+
+def test_one_person_cannot_hold_all_streams_of_the_page(house: House, servers: Servers) -> None:
+    import_id = _opened(house, servers)
+    one, other = house.client("viewer"), house.client("viewer")
+    with contextlib.ExitStack() as stack:
+        answers = [
+            stack.enter_context(one.stream("GET", f"/imports/{import_id}/events")).status_code
+            for _ in range(streams.MOST_OF_ONE + 1)
+        ]
+        assert answers == [200] * streams.MOST_OF_ONE + [429]
+        with other.stream("GET", f"/imports/{import_id}/events") as stream:
+            assert stream.status_code == 200

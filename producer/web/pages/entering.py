@@ -3,6 +3,7 @@ By an identity provider: `producer.web.pages.oidc`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 from urllib.parse import quote, urlsplit
 
@@ -64,13 +65,26 @@ Actor = Annotated[Principal, Depends(_acting)]
 To = Annotated[str, Query(max_length=1000)]
 
 
-def welcome(known: Counter, request: Request, who: Principal, how: str, to: str = "", *, stamp: float = 0) -> Response:
+def welcome(
+    known: Counter,
+    request: Request,
+    who: Principal,
+    how: str,
+    to: str = "",
+    *,
+    stamp: float = 0,
+    groups: Sequence[str] = (),
+) -> Response:
     """A session for somebody who is known now; a new one, whatever the browser held before."""
     note(known, request, who, "signed in", how=how)
     known.sessions.end(session_of(request))
     settings = known.settings
     text = known.sessions.begin(
-        who, idle=settings.web_session_idle_seconds, most=settings.web_session_seconds, stamp=stamp
+        who,
+        idle=settings.web_session_idle_seconds,
+        most=settings.web_session_seconds,
+        stamp=stamp,
+        groups=groups,
     )
     answer = RedirectResponse(_ours(to), 303)
     # "lax": a link to an import, in a mail or from the identity provider, finds who is signed in; what other sites send

@@ -131,7 +131,8 @@ def one_import(request: Request, known: Known, who: Who, table: Shown) -> Respon
 def _place(known: Known, request: Request, table: Shown) -> Table:
     """Refused before the stream begins: afterwards nothing can be said. Not here whoever is signed out: a redirection is
     nothing that a stream understands."""
-    if there(known, request, touch=False):
+    if who := there(known, request, touch=False):
+        request.state.who = who.principal_id
         known.import_(table.import_id)
     return table
 

@@ -98,12 +98,16 @@ def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
             "the identity provider does not say that your address is verified; MAILHAUL_WEB_OIDC_NAME_CLAIM can name "
             "another claim, as preferred_username or sub",
         )
-    groups = claims.get(known.settings.web_oidc_groups_claim) or []
-    groups = [groups] if isinstance(groups, str) else [group for group in groups if isinstance(group, str)]
-    role = known.roles.of(name, groups)
+    role = known.roles.of(name, groups_of(claims, known))
     if role is None:
         raise Refused(403, "MAILHAUL_WEB_ROLES gives you no role here; ask the administrator of mailhaul")
     return Principal(principal_id=f"oidc:{claims['sub']}", name=name, role=role)
+
+
+def groups_of(claims: Mapping[str, Any], known: Counter) -> list[str]:
+    """A person's groups, as the provider tells them."""
+    groups = claims.get(known.settings.web_oidc_groups_claim) or []
+    return [groups] if isinstance(groups, str) else [group for group in groups if isinstance(group, str)]
 
 
 @routes.get("/begin")
@@ -145,7 +149,8 @@ async def back(request: Request, known: Known) -> Response:
         who = principal_of(claims, known)
     except (OAuthError, JoseError, httpx2.HTTPError, ValueError, Refused) as error:
         return await _failed(request, known, error)
-    answer = await run_in_threadpool(welcome, known, request, who, "oidc", way.get("to", ""))
+    groups = groups_of(claims, known)
+    answer = await run_in_threadpool(welcome, known, request, who, "oidc", way.get("to", ""), groups=groups)
     answer.delete_cookie(_COOKIE, path=routes.prefix)
     return answer
 

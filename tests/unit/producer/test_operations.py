@@ -193,8 +193,8 @@ def test_forgotten_passwords_are_gone_and_verify_says_so() -> None:
     desk = Desk()
     request = desk.submit("a")
     desk.park(request, "a")
-    assert operations.forget(desk.store, request)
-    assert not operations.forget(desk.store, request)
+    assert operations.forget(desk.store, request).there
+    assert not operations.forget(desk.store, request).there
     with pytest.raises(UsageError, match="no longer stored"):
         operations.verify(desk.store, desk.ring, request, 14, full=True)
 

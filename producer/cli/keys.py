@@ -1,0 +1,55 @@
+"""keys rotate, keys drop."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from producer.cli.acts import Acts
+from producer.cli.ground import Ground, open_ground
+from producer.cli.verb import COMPLETE, INCOMPLETE, say
+from shared.credentials import add_key, keep_first_key, key_file, load_keys
+from shared.errors import UsageError
+
+
+def run_rotate(*, state_dir: Path | None) -> int:
+    """Everything stored by another key."""
+    with open_ground(state_dir) as ground:
+        keys = load_keys(ground.settings)
+        if ground.settings.secret_key is None:
+            add_key(key_file(ground.settings))
+        elif len(keys) < 2:
+            raise UsageError(
+                "MAILHAUL_SECRET_KEY holds one key: put the new key before it, separated by a comma, for every process and "
+                "restart them; then: mailhaul keys rotate"
+            )
+        whole = _rotate(ground)
+    if ground.settings.secret_key is None:
+        say(f"the old key stays in {key_file(ground.settings)} for what is under way; in an hour: mailhaul keys drop")
+    else:
+        say("in an hour, remove the old keys from MAILHAUL_SECRET_KEY of every process")
+    return COMPLETE if whole else INCOMPLETE
+
+
+def run_drop(*, state_dir: Path | None) -> int:
+    """Only the first key of the file stays; what an older one sealed meanwhile is sealed anew before."""
+    with open_ground(state_dir) as ground:
+        if ground.settings.secret_key is not None:
+            raise UsageError("the keys are in MAILHAUL_SECRET_KEY: remove the old ones there, for every process")
+        if len(load_keys(ground.settings)) < 2:
+            say(f"{key_file(ground.settings)} holds one key: nothing was changed")
+            return COMPLETE
+        if not _rotate(ground):
+            say("no key was dropped")
+            return INCOMPLETE
+        number = keep_first_key(key_file(ground.settings))
+    say(f"{number} old key{'s' if number != 1 else ''} dropped")
+    return COMPLETE
+
+
+def _rotate(ground: Ground) -> bool:
+    """Whether nothing needs an older key any more."""
+    found = Acts(ground).rotate()
+    say(f"{found.renewed} stored secrets and rights are under the first key now")
+    if found.lost:
+        say(f"{found.lost} open with no key of this process: was one left out? They are as they were")
+    return not found.lost
