@@ -17,7 +17,7 @@ from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
-from shared.model import UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.plan import Change, delta
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
@@ -131,6 +131,10 @@ class MailboxPlan:
                 self._enter(plans)
         if self._ends and not filled:
             self._ends.look_at_all(here)
+        listed = {folder.name for folder in made.listing.folders}
+        removed = [folder for folder in known if folder.source_name not in listed and folder.note != REMOVED]
+        for order, folder in enumerate(removed, start=len(mapped) + 1):
+            plans.append((FolderPlan(folder=replace(folder, note=REMOVED), withheld=0), order))
         self._enter(plans)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 

@@ -32,6 +32,7 @@ from producer.show.lines import (
 )
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
+from producer.show.protocols import protocol_lines
 from producer.show.report import write_report
 from producer.show.steps import Steps, settled_of
 from producer.show.waiting import waiting_lines
@@ -145,7 +146,8 @@ def say_end(
         lines = [*quiet_summary(progress, seconds, groups)]
     else:
         names = naming_lines(store, store.mailboxes(progress.request.import_id))
-        lines = [*summary(progress, copied_now, seconds, groups), *(f"  {line}" for line in names)]
+        more = (*names, *protocol_lines(store, progress))
+        lines = [*summary(progress, copied_now, seconds, groups), *(f"  {line}" for line in more)]
     for line in lines:
         say(line)
 

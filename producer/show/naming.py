@@ -9,7 +9,7 @@ from typing import Final
 from shared.folder_names import decode_name, visible
 from shared.folders import LeftOut
 from shared.logs import clean
-from shared.model import Folder, Mailbox, Tally
+from shared.model import REMOVED, Folder, Mailbox, Tally
 from shared.store import Store
 
 #: Number of folders named at the end of an import; the report names all.
@@ -38,16 +38,26 @@ def renamed(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbo
 def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterator[str]:
     """Yields lines for the end of an import.
 
-    They tell how many folders got another name, list the first of them, and tell how many folders were left out.
+    They tell how many folders got another name, list the first of them, name folders that the source no longer has, and
+    tell how many folders were left out.
     """
     mailboxes = [mailbox for mailbox, _ in rows]
-    found = renamed(store, mailboxes) if len(mailboxes) <= _MOST_MAILBOXES else iter(())
+    few = mailboxes if len(mailboxes) <= _MOST_MAILBOXES else []
+    found = renamed(store, few)
     first = list(islice(found, _NAMED))
     number = len(first) + sum(1 for _ in found)
     if number:
         subject = f"{number:,} folders have" if number > 1 else "1 folder has"
         yield f"{subject} another name at the destination (folders.csv of the report names all):"
         yield from (f"    row {mailbox.row}, {renaming(folder)}" for mailbox, folder in first)
+    if removed := [(m, folder) for m in few for folder, _ in store.folders(m.mailbox_id) if folder.note == REMOVED]:
+        subject = f"{len(removed):,} folders are" if len(removed) > 1 else "1 folder is"
+        names = ", ".join(f"row {m.row} {visible(clean(folder.display))}" for m, folder in removed[:_NAMED])
+        more = " …" if removed[_NAMED:] else ""
+        yield (
+            f"note: {subject} no longer at the source ({names}{more}): what was copied stays; a renamed one came under its "
+            "new name"
+        )
     apart = LeftOut(other=sum(m.other_folders for m in mailboxes), public=sum(m.public_folders for m in mailboxes))
     if note := apart.note():
         yield f"note: {note}"

@@ -1,4 +1,4 @@
-"""Rows that a person has to mend, as a manifest without passwords. Pure."""
+"""Rows that a person has to mend, as manifests without passwords. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,22 @@ from shared.model import Mailbox
 
 def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
     """Parked mailboxes, a row each: the password to be filled in, and beside it what was wrong."""
+    return wrong_rows(
+        (
+            mailbox.source.login, mailbox.destination.login, mailbox.source.endpoint.url,
+            ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail))),
+        )
+        for mailbox in mailboxes
+        if mailbox.state is MailboxState.PARKED and mailbox.failure
+    )  # fmt: skip
+
+
+def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:
+    """Rows of (login, new login, server, reason), with the password to be filled in."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("login", "password", "new_login", "server", "reason"))
-    for mailbox in mailboxes:
-        if mailbox.state is MailboxState.PARKED and mailbox.failure:
-            reason = ": ".join(filter(None, (mailbox.failure.sentence, mailbox.failure.detail)))
-            cells = (mailbox.source.login, "", mailbox.destination.login, mailbox.source.endpoint.url, reason)
-            writer.writerow([safe_cell(cell) for cell in cells])
+    writer.writerows(
+        [safe_cell(cell) for cell in (login, "", owner, server, why)] for login, owner, server, why in rows
+    )
     return text.getvalue()

@@ -1,7 +1,7 @@
 """The frozen nouns that producer and worker share. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import UNREADABLE, Folder, Tally, gone, short
+from shared.model.folders import REMOVED, UNREADABLE, Folder, Tally, gone, short
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -19,6 +19,7 @@ from shared.model.work import FolderPlan, Intent, Lease, Neighbour, Overview, Pr
 
 __all__ = [
     "BY_ROW",
+    "REMOVED",
     "UNREADABLE",
     "Account",
     "AccountState",

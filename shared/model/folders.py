@@ -63,6 +63,8 @@ class Tally:
 
 #: The beginning of the note on a folder that the source lists and does not let be read.
 UNREADABLE = "cannot be read at the source"
+#: The note of a folder that an earlier pass copied and that the source lists no more.
+REMOVED = "no longer at the source under this name; what was copied of it stays"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -121,13 +121,17 @@ def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Doveco
     bodies = [make_message(seed, 1_500) for seed in range(60)]
     source, destination = stand(office, maildrops, "later@pop.example", [*bodies, bodies[0]])
     manifest = office.manifest({source.login: source.password})
-    office.run("import", manifest, *ends(office, maildrops))
+    assert "came by POP3 before" not in office.run("import", manifest, *ends(office, maildrops)).said
     mail.populate(*source._place, {"INBOX": [Mail(make_message(99, 1_500))], "Sent": [Mail(make_message(100, 1_500))]})
     by_imap = [
         "--source", f"imap://127.0.0.1:{maildrops.port}",
         "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
     ]  # fmt: skip
-    office.run("import", manifest, *by_imap)
+    said = office.run("import", manifest, *by_imap).said
+    assert (
+        "note: what came by POP3 before (import people) stays as it is: with the date that POP3 told, unread and without flags"
+        in said
+    )
     found = destination.seen()
     assert sum(found.values()) == 63
     assert held(destination) == held(source)

@@ -128,6 +128,7 @@ NOT_SHOWN: Final = (
     "the administrator's login {}", "what {} signs in with",
     "cannot be read at the source", "another secret", "the same there", "from elsewhere", "the file",
     "text/csv; charset=utf-8",
+    'attachment; filename="wrong-rows.csv"',
     "A problem (RFC 9457)", 'attachment; filename="mailboxes.csv"', "^(?:sha-?256[ _]*(?:fingerprint)?[:=])",
     "userName eq {}", "user={}\x01auth=Bearer {}\x01\x01",
     "n,a={},\x01{}auth=Bearer {}\x01\x01",

@@ -213,7 +213,7 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
             for fields, russian in (
                 (
                     {"source_tls": "tls", "source_port": source.tls_port},
-                    "подписан сам собой, за него никто не ручается",
+                    "самоподписанный, ему нет доверия",
                 ),
                 ({"source_tls": "starttls"}, "впишите его отпечаток SHA-256: "),
                 (
@@ -223,8 +223,8 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
                 ({"source_tls": "tls"}, "открытый IMAP, без TLS"),
                 ({"source_tls": "tls", "source_port": stranger.port}, "нет ни TLS, ни IMAP, там SMTP или FTP"),
                 ({"source_port": closed}, "в соединении отказано Что делать: проверьте сервер, порт и сетевой экран"),
-                ({"source_protocol": "pop3"}, "по IMAP, а не по POP3"),
-                ({"source_port": stranger.port}, "приветствие не IMAP"),
+                ({"source_protocol": "pop3"}, "говорят по IMAP, а не по POP3"),
+                ({"source_port": stranger.port}, "говорят по SMTP или FTP, а не по IMAP"),
                 ({"sheet": "red1,wrong\n"}, "вход не удался"),
             ):
                 found = _tested(reader, servers, **fields)

@@ -116,6 +116,15 @@ def sheet(_: Who, separator: str = "comma") -> Response:
     return Response(template(known), media_type="text/csv; charset=utf-8", headers=headers)
 
 
+@routes.get("/wrong-rows/{draft}.csv")
+def wrong(known: Known, who: Who, draft: str) -> Response:
+    """The rows of a list that were wrong, for whoever gave it."""
+    if not (data := drafts.find(known, who, draft)):
+        raise Refused(404, "these rows are no longer kept: look the list over again")
+    headers = {"Content-Disposition": 'attachment; filename="wrong-rows.csv"'}
+    return Response(data, media_type="text/csv; charset=utf-8", headers=headers)
+
+
 @routes.get("/new")
 def new(request: Request, who: Actor) -> Response:
     """The form, empty."""
@@ -124,7 +133,8 @@ def new(request: Request, who: Actor) -> Response:
 
 def _draw(request: Request, who: Principal, form: Form, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "detail": "", "found": None, "preview": None, "draft": "", "steps": {}, "rows": _ROWS, "good": False, "form": form,
+        "detail": "", "found": None, "preview": None, "draft": "", "wrong": "", "steps": {}, "rows": _ROWS, "good": False,
+        "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
         "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.counter.makers), "by_key": BY_KEY,
@@ -172,6 +182,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
     form = replace(form, ends={side: end.completed(side) for side, end in form.ends.items()})
     values: dict[str, Any] = {
         "preview": preview, "draft": draft, "good": bool(given.fields.get("good")),
+        "wrong": drafts.keep_wrong(known, who, preview),
     }  # fmt: skip
     match given.do:
         case "find":
@@ -194,7 +205,8 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
                 drafts.drop(known, draft_id)
             if given.do == "start":
                 counterpart.start(known, who, request, opened)
-            return RedirectResponse(f"/imports/{opened}", 303)
+            left = f"?wrong={values['wrong']}" if values["wrong"] else ""
+            return RedirectResponse(f"/imports/{opened}{left}", 303)
     return _draw(request, who, form, **values)
 
 

@@ -8,6 +8,8 @@ import secrets
 from typing import Final
 
 from producer.web.counter import Counter
+from producer.web.mended import wrong_rows
+from producer.web.pages.sheet import Preview
 from shared.credentials import Credentials, Secret
 from shared.errors import CredentialsError
 from shared.store.principals import Principal
@@ -34,6 +36,11 @@ def find(known: Counter, who: Principal, draft_id: str) -> bytes:
     except CredentialsError:
         return b""
     return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
+
+
+def keep_wrong(known: Counter, who: Principal, preview: Preview | None) -> str:
+    """Where the rows of a list are from now on that are wrong, with their reasons; "" where none is."""
+    return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
 
 
 def drop(known: Counter, draft_id: str) -> None:

@@ -16,6 +16,7 @@ from producer.web import imports as counterpart
 from producer.web.access import Known
 from producer.web.live import LOOK_SECONDS
 from producer.web.mailboxes import Order
+from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.drawing import draw, rendered
 from producer.web.pages.entering import Who, there
@@ -30,9 +31,9 @@ from shared.store.principals import Principal
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
-#: Codes that a new password mends.
 #: Codes of trouble that a retry does nothing about.
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
+#: Codes that a new password mends.
 _PASSWORD: Final = (
     "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
 )  # fmt: skip
@@ -115,8 +116,10 @@ def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str,
 
 
 @routes.get("/imports/{import_id}")
-def one_import(request: Request, known: Known, who: Who, table: Shown) -> Response:
-    """All of it."""
+def one_import(
+    request: Request, known: Known, who: Who, table: Shown, wrong: Annotated[str, Query(max_length=24)] = ""
+) -> Response:
+    """All of it; `wrong`: where the rows are that were not taken (`drafts`)."""
     glances: Glances = request.app.state.glances
     glances.forget(table.import_id)  # who loads the page wants to see what was just done
     values = _values(known, glances.of(table.import_id), table, who)
@@ -124,7 +127,10 @@ def one_import(request: Request, known: Known, who: Who, table: Shown) -> Respon
     stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
     values.pop("who")
     changed = changed_by(request)
-    page = draw(request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed)
+    left = drafts.find(known, who, wrong) and wrong
+    page = draw(
+        request, "import.html", who, **values, states=states, files=_FILES, stream=stream, changed=changed, wrong=left
+    )
     return told(page, table.import_id) if changed else page
 
 

@@ -41,13 +41,17 @@ def _mend(
     code: str,
     status: int = 200,
     detail: str = "",
+    start: int = 0,
     **more: Any,
 ) -> Response:
     found = known.import_(import_id)
-    wanted = Search(state=MailboxState.PARKED, code=code, count=_MOST)
+    wanted = Search(state=MailboxState.PARKED, code=code, start=start, count=_MOST)
     total, rows = known.store.find_mailboxes(import_id, wanted)
+    if not rows and start:  # those before it got their passwords meanwhile
+        return _mend(request, known, who, import_id, code, status, detail, max(0, total - 1) // _MOST * _MOST, **more)
     return draw(
         request, "mend.html", who, status, request=found, code=code, total=total, rows=[one for one, _ in rows],
+        start=start, count=_MOST,
         detail=detail, shared=_shared(known, found, code), by_key=BY_KEY, **({"errors": ()} | more),
     )  # fmt: skip
 
@@ -66,10 +70,15 @@ def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
 
 @routes.get("/imports/{import_id}/credentials")
 def ask(
-    request: Request, known: Known, who: Actor, import_id: str, code: Annotated[str, Query(max_length=100)] = ""
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    code: Annotated[str, Query(max_length=100)] = "",
+    start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:
-    """The mailboxes that wait for a password, each with a field."""
-    return _mend(request, known, who, import_id, code)
+    """The mailboxes that wait for a password, each with a field, page by page."""
+    return _mend(request, known, who, import_id, code, start=start)
 
 
 @routes.post("/imports/{import_id}/credentials")
@@ -109,7 +118,7 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
 
 def _more(request: Request, known: Known, who: Actor, import_id: str, status: int = 200, **more: Any) -> Response:
     usual: dict[str, Any] = {
-        "preview": None, "draft": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
+        "preview": None, "draft": "", "wrong": "", "good": False, "detail": "", "rows": 5, "encodings": ENCODINGS,
         "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN, "dots": DOTS,
     }  # fmt: skip
     return draw(request, "more.html", who, status, request=known.import_(import_id), **(usual | more))
@@ -138,7 +147,8 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     if data:
         preview = look(data, given.choice, servers(known), passwords=by_rows, allowed=allowed)
     good = bool(given.fields.get("good"))
-    values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good}
+    left = drafts.keep_wrong(known, who, preview)
+    values: dict[str, Any] = {"preview": preview, "draft": draft, "good": good, "wrong": left}
     if given.do != "add":
         return _more(request, known, who, import_id, **values)
     try:
@@ -151,4 +161,5 @@ def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked
     except (UsageError, Refused) as error:
         return _more(request, known, who, import_id, 422, detail=str(error), **values)
     drafts.drop(known, draft)
-    return back(request, f"/imports/{import_id}", import_id, Changed(act="add", mailboxes=len(rows)))
+    there = f"/imports/{import_id}" + (f"?wrong={left}" if left else "")
+    return back(request, there, import_id, Changed(act="add", mailboxes=len(rows)))

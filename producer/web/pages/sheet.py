@@ -73,6 +73,8 @@ class Preview:
     warnings: tuple[str, ...] = ()
     #: The rows that are right.
     manifest: Manifest | None = None
+    #: Every row that is wrong: login, owner, server as far as they may be shown, and why.
+    wrong: tuple[tuple[str, str, str, str], ...] = ()
 
     @property
     def good(self) -> int:
@@ -155,7 +157,25 @@ def look(
     return Preview(
         choice=taken, headings=headings, lines=_lines(rows, taken.fields, errors, manifest), errors=errors,
         warnings=manifest.warnings if manifest else tuple(sheet.warnings), manifest=manifest,
+        wrong=_wrong(rows, taken.fields, errors),
     )  # fmt: skip
+
+
+def _wrong(
+    rows: Sequence[tuple[int, list[str]]], fields: Sequence[str], errors: Sequence[RowError]
+) -> tuple[tuple[str, str, str, str], ...]:
+    """A row a line that has errors; one that could not be read at all has its reason alone."""
+    reasons: dict[int, list[str]] = {}
+    for error in errors:
+        if error.line:
+            reasons.setdefault(error.line, []).append(f"{error.column}: {error.what}" if error.column else error.what)
+    cells = {number: cells for number, cells in rows if number in reasons}
+    found = []
+    for number, why in reasons.items():
+        shown = dict(zip(fields, _shown(cells.get(number, []), fields), strict=True))
+        login, owner, server = (shown.get(field, "").replace(DOTS, "") for field in ("login", "new_login", "server"))
+        found.append((login, owner, server, f"row {number}: {'; '.join(why)}"))
+    return tuple(found)
 
 
 def _lines(

@@ -1,0 +1,33 @@
+"""What an import says of mail that came another way before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from producer.coordinator.tally import Progress
+from shared.lifecycle import Outcome
+from shared.logs import clean
+from shared.store import Store
+
+_POP3: Final = "pop3"
+
+
+def protocol_lines(store: Store, progress: Progress) -> Iterator[str]:
+    """For the end of an import by IMAP that found mail of an import by POP3 into the same server: what that mail lacks."""
+    request, found = progress.request, progress.tally[Outcome.ALREADY_PRESENT]
+    if request.source.protocol == _POP3 or not found:
+        return
+    earlier = [
+        clean(one.name)
+        for one in store.imports()
+        if one.import_id != request.import_id
+        and one.source.protocol == _POP3
+        and one.destination.url == request.destination.url
+    ]
+    if earlier:
+        names = ", ".join(earlier[:3]) + (" …" if earlier[3:] else "")
+        yield (
+            f"note: what came by POP3 before (import {names}) stays as it is: with the date that POP3 told, unread and "
+            "without flags"
+        )

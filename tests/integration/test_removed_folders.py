@@ -1,0 +1,67 @@
+"""A folder that the source no longer shows: what was copied of it stays, and that is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from producer.show.naming import naming_lines
+from shared.lifecycle import Outcome
+from shared.model import REMOVED
+from tests.integration.stage import Stage, Wires
+from tests.servers.faulty import FaultyServer
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def _rename(wires: Wires, name: bytes, other: bytes) -> None:
+    folder = wires.old.folders.pop(name)
+    folder.name = other
+    wires.old.folders[other] = folder
+
+
+def _said(stage: Stage) -> list[str]:
+    return list(naming_lines(stage.store, stage.store.mailboxes(stage.import_id)))
+
+
+def test_a_renamed_folder_comes_under_its_new_name_and_the_old_one_is_told(wires: Wires) -> None:
+    wires.fill(2)
+    wires.fill(3, b"Old", first=10)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    assert _said(stage) == []
+    _rename(wires, b"Old", b"New")
+    for _ in range(2):  # it is told by each later pass
+        stage.to_the_end()
+        assert stage.finished
+        assert {name: folder.note for name, folder in stage.folders().items()} == {
+            "INBOX": "",
+            "Old": REMOVED,
+            "New": "",
+        }
+        assert _said(stage) == [
+            "note: 1 folder is no longer at the source (row 1 Old): what was copied stays; a renamed one came under its new name"
+        ]
+        assert stage.tally()[Outcome.COPIED] == 8
+        assert wires.bodies(b"Old") == wires.bodies(b"New")
+    # It comes back: nothing is copied again, and nothing is told.
+    _rename(wires, b"New", b"Old")
+    stage.to_the_end()
+    assert stage.folders()["Old"].note == ""
+    assert stage.folders()["New"].note == REMOVED
+    assert stage.tally()[Outcome.COPIED] == 8
+
+
+def test_a_folder_that_is_left_out_now_is_not_called_removed(wires: Wires) -> None:
+    wires.fill(1)
+    wires.fill(1, b"Work", first=10)
+    stage = Stage(wires.source, wires.destination)
+    stage.to_the_end()
+    stage.options = stage.options.__class__(exclude=("Work",))
+    stage.to_the_end()
+    assert stage.folders()["Work"].note == ""

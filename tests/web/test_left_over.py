@@ -1,0 +1,134 @@
+"""What does not fit on the first page, or is not taken: all mailboxes that wait for a password, and the rows that were wrong."""
+
+from __future__ import annotations
+
+import csv
+import re
+
+from producer.web.pages.sheet import Choice, look
+from shared.lifecycle import MailboxState
+from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, import_id, mailbox_id
+from shared.store.principals import Role
+from tests.contract.store_kit import take
+from tests.servers.dovecot import Dovecot
+from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.test_signing_in import GOOD, Browser, _user
+
+WAITING = 120
+
+
+def _person(house: House, name: str = "anna") -> Browser:
+    _user(house, name, Role.OPERATOR)
+    person = Browser(house)
+    assert person.signs_in(name, GOOD).status_code == 303
+    return person
+
+
+def _parked(house: House) -> str:
+    """An import of which so many mailboxes wait for a password."""
+    source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
+    whole = Import(
+        import_id=import_id("many", source, destination), name="many", source=source, destination=destination
+    )
+    mailboxes = [
+        Mailbox(
+            mailbox_id=mailbox_id(whole.import_id, login, login), import_id=whole.import_id, row=row,
+            source=Account(endpoint=source, login=login), destination=Account(endpoint=destination, login=login),
+        )
+        for row in range(1, WAITING + 1)
+        for login in [f"person{row}"]
+    ]  # fmt: skip
+    store = house.store
+    store.open_import(whole, mailboxes, 14)
+    store.submit(whole.import_id)
+    for _ in mailboxes:
+        lease = take(store)
+        failure = Failure(code="source_auth_refused", sentence="source: authentication failed", at=1.0)
+        store.release(lease, how="park", failure=failure)
+        store.leave("lane", lease.mailbox.mailbox_id)
+    return whole.import_id
+
+
+def test_every_mailbox_that_waits_for_a_password_is_on_a_page(house: House) -> None:
+    place = f"/imports/{_parked(house)}/credentials"
+    house.serve()
+    person = _person(house)
+    path, seen, pages = f"{place}?code=source_auth_refused", [], 0
+    while path:
+        text = person.get(path).text
+        assert f"{WAITING} mailboxes wait for you" in text
+        seen += re.findall(r'name="row_login" value="([^"]+)"', text)
+        pages += 1
+        following = re.search(r'href="([^"]+)">Next</a>', text)
+        path = following[1].replace("&amp;", "&") if following else ""
+    assert seen == [f"person{row}" for row in range(1, WAITING + 1)]
+    assert pages == 3
+    last = person.get(f"{place}?start=100").text
+    assert "101 – 120 / 120" in last
+    assert 'start=50">Previous</a>' in last
+    # Where those behind it got theirs meanwhile, the last page that there is comes.
+    assert "101 – 120 / 120" in person.get(f"{place}?start=400").text
+    assert "waits for a password" in person.get(f"{place}?code=other&start=50").text
+
+
+def test_the_rows_that_are_wrong_are_told_without_a_password() -> None:
+    rows = (
+        "login,password,new_login\nanna,TOPSECRET1,anna2\nbert,,bert2\ncara,TOPSECRET3,cara2,more\nanna,TOPSECRET4,x\n"
+    )
+    preview = look(rows.encode(), Choice(), lambda text: Endpoint(host=text, port=993, tls=Tls.IMPLICIT))
+    assert preview.good == 1
+    assert preview.wrong == (
+        ("bert", "bert2", "", "row 3: password: is missing"),
+        ("cara", "", "", "row 4: 4 columns instead of 3"),
+        ("anna", "x", "", "row 5: login: the same login as in row 2, but the rest differs: keep one of them"),
+    )
+    assert "TOPSECRET" not in repr(preview.wrong)
+    broken = look(
+        b'login;password\na;b\nc;"TOPSECRET\n', Choice(), lambda text: Endpoint(host=text, port=1, tls=Tls.NONE)
+    )
+    assert [(one[0], one[3].partition(": ")[0]) for one in broken.wrong] == [("", "row 3")]
+
+
+def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
+    house: House, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    house.serve(**allowed(servers))
+    person = _person(house)
+    sheet = f"login,password\nright,{PASSWORD}\n" + "".join(f"=wrong{n},\n" for n in range(300))
+    form = {"name": "some"} | {
+        f"{side}_{field}": value
+        for side, server in zip(("source", "destination"), servers, strict=True)
+        for field, value in (("protocol", "imap"), ("tls", "none"), ("host", "127.0.0.1"), ("port", str(server.port)))
+    }
+    looked = person.post("/new", data={**form, "do": "preview", "sheet": sheet}).text
+    (link,) = set(re.findall(r'href="(/wrong-rows/\w+\.csv)"', looked))
+    rows = list(csv.DictReader(person.get(link).text.splitlines()))
+    assert len(rows) == 300
+    assert rows[0] == {
+        "login": "'=wrong0", "password": "", "new_login": "", "server": "", "reason": "row 3: password: is missing",
+    }  # fmt: skip
+    draft = re.search(r'name="draft" value="(\w+)"', looked)
+    assert draft
+    opened = person.post("/new", data={**form, "do": "open", "draft": draft[1], "good": "1"})
+    assert opened.status_code == 303, opened.text
+    page = person.get(opened.headers["location"]).text
+    assert "Some rows were not taken." in page
+    (link,) = set(re.findall(r'href="(/wrong-rows/\w+\.csv)"', page))
+    kept = person.get(link)
+    assert list(csv.DictReader(kept.text.splitlines())) == rows
+    assert kept.headers["content-type"] == "text/csv; charset=utf-8"
+    (mailbox,) = house.store.mailboxes(opened.headers["location"].split("/")[2].partition("?")[0])
+    assert (mailbox[0].source.login, mailbox[0].state) == ("right", MailboxState.QUEUED)
+    # They are nobody else's.
+    assert _person(house, "bert").get(link).status_code == 404
+    assert person.get("/wrong-rows/none.csv").status_code == 404
+    there = opened.headers["location"].partition("?")[0]
+    assert "Some rows were not taken." not in person.get(f"{there}?wrong=none").text
+    assert "wrong-rows" not in person.post("/new", data={**form, "do": "preview", "sheet": f"a,{PASSWORD}\n"}).text
+    # More of them are added in the same way.
+    more = {"do": "add", "good": "1", "sheet": f"login,password\nlater,{PASSWORD}\nnever,\n"}
+    added = person.post(f"{there}/add", data=more)
+    assert added.status_code == 303, added.text
+    page = person.get(added.headers["location"]).text
+    assert "1 mailbox added." in page
+    assert "Some rows were not taken." in page
