@@ -1,4 +1,4 @@
-"""Rows that a person has to mend, as a manifest without passwords. Pure."""
+"""Rows that an operator has to correct, as a manifest without passwords. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.model import Mailbox
 
 
 def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
-    """Parked mailboxes, a row each: the password to be filled in, and beside it what was wrong."""
+    """Returns a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("login", "password", "new_login", "server", "reason"))

@@ -1,4 +1,4 @@
-"""Places for streams of events: so many at once in one process, each taken before it begins."""
+"""A limit on streams of events in one process. Each stream takes its place before it begins."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from fastapi import Depends, Request
 
 from producer.web.problems import Refused
 
-#: Places of one process.
+#: Most streams of one process.
 MOST: Final = 200
 
 
 async def seat(request: Request) -> AsyncIterator[None]:
-    """Taken until the answer has ended, however it does. Raises `Refused` (429)."""
-    # On the loop's own thread, so that nobody comes between the look and the count.
+    """Holds one place until the answer has ended, in whatever way. Raises `Refused` (429)."""
+    # Check and increment run on the event loop, so no other request can come between them.
     if request.app.state.streams >= MOST:
         raise Refused(429, "too many streams are open")
     request.app.state.streams += 1
