@@ -1,4 +1,4 @@
-"""web, link; token add, list, revoke; user set, list, remove; session list, end."""
+"""The declarations of web, link, token (add, list, revoke), user (set, list, remove) and session (list, end)."""
 
 from __future__ import annotations
 
