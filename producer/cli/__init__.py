@@ -1,9 +1,8 @@
-"""The command line. Each verb is declared in a module `*_verbs` and done by one of `producer.operations` or of this
-package.
+"""The command line. Modules `*_verbs` declare the verbs; `producer.operations` or this package does the work.
 
-The declarations import nothing heavy: `mailhaul --help` answers at once, and a verb loads only what it needs.
+The declarations import nothing heavy, so `mailhaul --help` answers at once and a verb loads only what it needs.
 
-Results go to standard output, everything said on the way to standard error. Exit codes: see `EPILOG`.
+Results go to standard output, everything else to standard error. Exit codes: see `EPILOG`.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def _root(
 
 
 def _take_saved(context: typer.Context, config: Path | None) -> None:
-    """Puts the saved options behind those of the command line, and says which these are."""
+    """Makes the saved options the defaults of the command line, and says which ones it took."""
     if config is None and not Path("mailhaul.toml").is_file():
         return
     from producer.cli.saved import NAME, saved_options
@@ -83,6 +82,6 @@ for part in (intake_verbs, finding_verbs, following_verbs, steering_verbs, runni
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the command line; the entry point of the console script."""
     forbid_core_dumps()
     app(prog_name="mailhaul")

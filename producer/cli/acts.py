@@ -1,8 +1,7 @@
-"""What the command line changes: each act is written into the audit log, and then done.
+"""The acts of the command line. Each is written into the audit log before it is done.
 
-The only module of the command line that calls an operation which changes something (a test holds that), so that none is
-forgotten. The words are those of the API. When the log cannot be written nothing is done: what is not written down does not
-happen.
+No other module of the command line calls an operation that changes something (a test holds that), so none is forgotten.
+The words are those of the API. If the log cannot be written, the act does not happen.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from shared.store.sessions import Sessions
 
 
 class Acts:
-    """On one ground. Raises `StoreError` before anything is done when the log is away."""
+    """The acts on one store. Each raises `StoreError` before anything is done if the audit log cannot be written."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
@@ -46,12 +45,12 @@ class Acts:
         )  # fmt: skip
 
     def control(self, request: Import, word: Control, login: str) -> int:
-        """As `operations.control`."""
+        """See `operations.control`."""
         with self._noted(f"import {word.value}", request, login) as told:
             return told(operations.control(self._ground.store, self._ground.ring, request, word, login))
 
     def retry(self, request: Import, login: str, *, copy_missing: bool = False) -> tuple[int, int]:
-        """As `operations.retry`."""
+        """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
         with self._noted("import retried", request, login, **asked) as told:
             found = operations.retry(self._ground.store, self._ground.ring, request, login, copy_missing=copy_missing)
@@ -59,7 +58,7 @@ class Acts:
             return found
 
     def verify(self, request: Import, login: str, *, full: bool, accept_missing: bool = False) -> tuple[int, int]:
-        """As `operations.verify`."""
+        """See `operations.verify`."""
         ground, asked = self._ground, {"accept_missing": True} if accept_missing else {}
         with self._noted("verification asked for", request, login, full=full, **asked) as told:
             found = operations.verify(
@@ -71,11 +70,11 @@ class Acts:
             return found
 
     def verified(self, request: Import, status: str) -> None:
-        """Notes that a verification of this command came to its end, and how the import stands."""
+        """Notes that a verification of this command has ended, and the import's status."""
         self._note("verification done", request, status=status)
 
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
-        """As `operations.replace_credentials`."""
+        """See `operations.replace_credentials`."""
         self._note("credentials replaced", request, rows=len(manifest.rows))
         ground = self._ground
         return operations.replace_credentials(
@@ -83,18 +82,18 @@ class Acts:
         )
 
     def replace_shared(self, request: Import, given: Mapping[str, Secret]) -> int:
-        """As `operations.replace_shared`."""
+        """See `operations.replace_shared`."""
         self._note("credentials replaced", request, shared=sorted(given))
         ground = self._ground
         return operations.replace_shared(ground.store, ground.vault, ground.ring, request, given)
 
     def forget(self, request: Import) -> operations.Forgotten:
-        """As `operations.forget`."""
+        """See `operations.forget`."""
         self._note("credentials deleted", request)
         return operations.forget(self._ground.store, request)
 
     def rotate(self) -> Resealed:
-        """As `operations.rotate`, and the store's file without what the old key opens."""
+        """See `operations.rotate`."""
         self._note("keys rotated", None)
         ground = self._ground
         state = connect(ground.urls[1])
@@ -103,28 +102,31 @@ class Acts:
         )
 
     def close(self, request: Import) -> bool:
-        """As `operations.close`."""
+        """See `operations.close`."""
         self._note("import closed", request, name=request.name)
         return operations.close(self._ground.store, request)
 
     def set_window(self, request: Import, hours: Hours) -> None:
-        """As `operations.set_window`, from now on."""
+        """Sets the hours from now on; see `operations.set_window`."""
         self._note("hours set", request, window=hours.text)
         operations.set_window(self._ground.store, self._ground.ring, request, hours, now())
 
     def set_limit(self, scope: str, most: int | None) -> None:
-        """As `operations.set_limit`."""
+        """See `operations.set_limit`."""
         self._note("limit set", None, scope=scope, most=most)
         operations.set_limit(self._ground.store, scope, most)
 
     def spool(self, request: Import, login: str) -> None:
-        """Messages of the source are about to be kept as files of this machine."""
+        """Notes that messages of the source are about to be saved as files on this machine."""
         self._note("refused messages kept", request, login=login)
 
     @contextlib.contextmanager
     def _noted(self, what: str, request: Import, login: str, **detail: object) -> Iterator[Callable[[int], int]]:
-        """Notes an act on mailboxes that are there (`UsageError` before it where there is none), and how it ended where nothing
-        was done: refused, with the reason, or without effect. The act is told how many mailboxes it changed."""
+        """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
+
+        Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
+        mailboxes that the act changed to the yielded function.
+        """
         operations.find_mailboxes(self._ground.store, request, login)
         self._note(what, request, login=login, **detail)
 

@@ -1,4 +1,4 @@
-"""`mailhaul audit`: who did what."""
+"""`mailhaul audit`: prints the audit log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 
 
 def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
-    """The whole log, or what is new since a moment, on standard output."""
+    """Prints the whole log, or the entries since a moment, to standard output."""
     lines = _FORMATS.get(kind)
     if lines is None:
         raise UsageError(f"--format: one of {', '.join(_FORMATS)}")
@@ -26,7 +26,7 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
     except UsageError as error:
         raise UsageError(f"--since: {error}") from None
     with open_ground(state_dir, make=False) as ground:
-        # Where nothing was ever done there is no log, and none is made.
+        # A state folder that was never used has no log, and none is made.
         desk = None if ground.bare else Desk(connect(ground.urls[1]))
         entries = (entry for page in desk.audit_pages(moment) for entry in page) if desk else iter(())
         for line in lines(entries):

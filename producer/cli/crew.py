@@ -1,4 +1,4 @@
-"""The child processes of this one: a coordinator and workers, kept running as long as we do and no longer."""
+"""The child processes of the command: a coordinator, workers, and perhaps the API. They end with it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,30 @@ import producer
 from shared.errors import MailhaulError
 from shared.supervise import Command, Supervisor
 
-#: Time for groups that are on their way to be appended and recorded.
+#: Seconds in which workers may append and record the groups in progress before they are killed.
 GRACE_SECONDS = 20.0
-#: A child that ended this often with a sentence of its own (bad settings, no key) will not do better.
+#: Ends of a child with an error message of its own (bad settings, no key) after which the command gives up.
 HOPELESS_ENDS = 3
 _OWN_WORDS = ("mailhaul worker: ", "mailhaul coordinator: ", "mailhaul web: ")
 
 
 def python_module(module: str) -> list[str]:
-    """How a part of mailhaul is started; -P: never from the folder one happens to be in."""
+    """Returns the command that starts a part of mailhaul. -P keeps the current folder out of the import path."""
     return [sys.executable, "-P", "-m", module]
 
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
-    """Ours, plus `extra`, and with the folder that we ourselves came from (a checkout need not be installed)."""
+    """Returns our environment plus `extra`.
+
+    PYTHONPATH begins with the folder that this code came from, since a checkout need not be installed.
+    """
     root = str(Path(producer.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
 class Crew:
-    """Coordinator and workers, and where asked for the API. `with` starts and stops them."""
+    """The coordinator and the workers, and the API if asked for. `with` starts and stops them."""
 
     def __init__(
         self,
@@ -68,8 +71,10 @@ class Crew:
         self._supervisor.stop()
 
     def check(self) -> None:
-        """Raises `MailhaulError` when a child says that it cannot run. One that was killed, or that crashes, is started
-        again for ever: nobody's import ends because of that."""
+        """Raises `MailhaulError` if a child says that it cannot run.
+
+        A child that crashed or was killed is restarted without limit, so that no import ends because of it.
+        """
         running = self._supervisor.pids()
         for name in self._names:
             if name not in running and self._supervisor.ends(name) >= HOPELESS_ENDS:
@@ -78,12 +83,12 @@ class Crew:
                     raise MailhaulError(f"{name} ends as soon as it starts: {words} (its log is {path})")
 
     def pids(self) -> dict[str, int]:
-        """Who runs now."""
+        """Returns the process ids of the children that run now, by name."""
         return self._supervisor.pids()
 
 
 def last_line(path: Path) -> str:
-    """Of a log."""
+    """Returns the last line of a log."""
     try:
         lines = path.read_text(errors="replace").strip().splitlines()
     except OSError:

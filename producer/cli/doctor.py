@@ -1,4 +1,4 @@
-"""`mailhaul doctor`: looks whether everything that mailhaul needs is there, and says what to do about what is not."""
+"""`mailhaul doctor`: checks that everything that mailhaul needs is there, and says what to do about the rest."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from shared.logs import clean
 from shared.redis_client import address_of, open_redis
 from shared.redis_condition import judge, read_condition
 
-#: "ok", "note" or "BAD"; and a sentence.
+#: (verdict, sentence); the verdict is "ok", "note" or "BAD".
 Finding = tuple[str, str]
 _ROOM_BYTES = 200 * 1024 * 1024
 
 
 def run_doctor(*, as_json: bool, state_dir: Path | None) -> int:
-    """Exit 1 when something is missing."""
+    """Prints the findings. Returns 1 if something is missing."""
     found = []
     for verdict, sentence in findings(load_settings(state_dir=state_dir)):
         found.append((verdict, sentence))
@@ -44,7 +44,7 @@ def run_doctor(*, as_json: bool, state_dir: Path | None) -> int:
 
 
 def told(found: Sequence[Finding]) -> dict[str, Any]:
-    """As one document."""
+    """Returns the findings as one document."""
     return {
         "ok": all(verdict != "BAD" for verdict, _ in found),
         "findings": [{"verdict": verdict.lower(), "sentence": sentence} for verdict, sentence in found],
@@ -52,7 +52,7 @@ def told(found: Sequence[Finding]) -> dict[str, Any]:
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """What was looked at, in the order in which it is looked at, without a secret."""
+    """Yields the findings in the order of the checks. None holds a secret."""
     looks: list[Callable[[Settings], Iterator[Finding]]] = [_python, _settings, _folder, _key, _redis]
     for look in looks:
         try:
@@ -107,7 +107,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         urls = ground.urls
         for where in dict.fromkeys(map(address_of, urls)):
             yield "ok", f"Redis answers at {where}"
-        # The queue and the state may lie on two servers.
+        # The queue and the state may be on two servers.
         for url in urls if ground.settings.broker_url else urls[1:]:
             with open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
                 try:

@@ -1,4 +1,4 @@
-"""providers and detect."""
+"""The verbs providers and detect."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WAYS: Final = {
 
 
 def run_providers(name: str, *, as_json: bool) -> int:
-    """All in a line each, or one with everything."""
+    """Prints all providers, one a line, or everything about one."""
     known = catalogue()
     if not name:
         if as_json:
@@ -44,7 +44,7 @@ def run_providers(name: str, *, as_json: bool) -> int:
 
 
 def run_detect(address: str, *, offline: bool, as_json: bool) -> int:
-    """Exit 3 when nothing is found."""
+    """Prints the servers of an address. Returns 3 if none are found."""
     found = detected(address, offline=offline)
     if as_json:
         _print(_detected(found))

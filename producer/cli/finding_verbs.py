@@ -1,4 +1,4 @@
-"""providers, detect."""
+"""The declarations of providers and detect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""list, status, watch, errors, report; and the watching that `import` shares."""
+"""The verbs list, status, watch, errors and report; and the watching that `import` shares."""
 
 from __future__ import annotations
 
@@ -44,21 +44,21 @@ from shared.logs import clean
 from shared.model import Import, Stranded, Wait
 from shared.store import Store
 
-#: Between two looks at the import itself, which is one short command.
+#: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
-#: Between two readings of all its mailboxes, at least; and never more than a twentieth of the time goes into it.
+#: Fewest seconds between two readings of all its mailboxes. They take at most a twentieth of the time.
 ROWS_SECONDS = 1.0
-#: Nobody working for this long is worth a word.
+#: Seconds without a worker after which the command says so.
 ALONE_SECONDS = 8.0
-#: Mailboxes in `status` before only those with trouble are named.
+#: Mailboxes up to which `status` names all. With more, it names only those with trouble.
 _NAMED = 40
 
 
 class Watch:
-    """Looks at one import again and again, and shows it."""
+    """The repeated look at one import, and its display."""
 
     def __init__(self, ground: Ground, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
-        """`ended`: mailboxes that came to their end before, by id."""
+        """Takes the display. `ended`: ids of mailboxes that had ended before."""
         self._steps = Steps(ended) if is_verbose() else None
         self._ground, self._import_id, self._shown = ground, import_id, shown
         self._window = Window()
@@ -70,11 +70,11 @@ class Watch:
         self._rows_due = 0.0
         self._began = time.monotonic()
         self._last: Progress | None = None
-        #: How long to wait before the next look.
+        #: Seconds to wait before the next look.
         self.pause_seconds = LOOK_SECONDS
 
     def look(self) -> Progress:
-        """One look. While Redis is away it goes on with what was seen last."""
+        """Looks once, and shows the progress. While Redis does not answer, it returns the last progress."""
         try:
             return self._looked()
         except StoreError as error:
@@ -85,15 +85,18 @@ class Watch:
             return self._last
 
     def leave(self) -> None:
-        """Looks for the last time, before the end, and says what the import waits for: the display may not have come to it yet, or
-        takes it away."""
+        """Looks a last time, and says what the import waits for, since the display may not have shown it."""
         with contextlib.suppress(StoreError):
             self._rows_due = 0.0
             for line in waiting_lines(self._looked()):
                 self._shown.say(line)
 
     def _told_waits(self, waits: Sequence[Wait]) -> Sequence[Wait]:
-        """Without the want of a worker where this command starts them itself, or they had no time to start yet."""
+        """Returns the waits to show.
+
+        The lack of a worker is left out if this command starts the workers itself, or if they had no time to
+        start yet.
+        """
         starting = self._ground.owner or time.monotonic() - self._began < ALONE_SECONDS
         return [wait for wait in waits if not (starting and wait.what == "workers")]
 
@@ -109,7 +112,7 @@ class Watch:
             mailboxes=mailboxes.get(MailboxState.COMPLETE, 0),
         )  # fmt: skip
         self._window = self._window.with_sample(sample, moving=may_move(request, self._waits, self._window, sample.at))
-        if request.state is ImportState.FINISHED:  # what was seen a while ago is not told of an end
+        if request.state is ImportState.FINISHED:  # at the end, stale values must not be shown
             self._stranded, self._waits = store.stranded(self._import_id), operations.waits_of(store, request)
             if self._steps:
                 self._rows = store.mailboxes(self._import_id)
@@ -133,7 +136,7 @@ class Watch:
 
 
 def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGroup]]:
-    """An import, its exit code once it is finished, and what went wrong."""
+    """Returns the progress, the exit code once the import is finished, and what went wrong."""
     groups = operations.errors(store, progress.request)
     return progress, tallying.exit_code(progress), groups
 
@@ -153,7 +156,7 @@ def say_end(
 
 
 def progress_at(ground: Ground, request: Import) -> Progress:
-    """Where an import stands, as seen from this machine: "interrupted" where nobody is left who works on it."""
+    """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
     progress = operations.progress_of(ground.store, request)
     interrupted = bool(ground.owner and request.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
@@ -161,7 +164,7 @@ def progress_at(ground: Ground, request: Import) -> Progress:
 
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
-    """All imports."""
+    """Lists all imports."""
     with open_ground(state_dir, make=False) as ground:
         found = [progress_at(ground, request) for request in ground.store.imports()]
         if as_json:
@@ -180,7 +183,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 
 def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
-    """Where it stands."""
+    """Prints the progress of an import, or of one mailbox."""
     with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
@@ -232,7 +235,7 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
 
 
 def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
-    """Until it is finished."""
+    """Follows an import until it is finished. Returns the exit code."""
     began = time.monotonic()
     with interruptible() as interrupted, open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
@@ -260,7 +263,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
 
 
 def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
-    """What went wrong."""
+    """Prints what went wrong."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         groups = operations.errors(ground.store, request, login)
@@ -277,7 +280,7 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
 
 
 def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
-    """The files."""
+    """Writes the files of the report, and prints their paths."""
     with open_ground(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
@@ -287,7 +290,7 @@ def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
 
 
 def report_files(store: Store, request: Import, out: Path) -> list[Path]:
-    """Writes them."""
+    """Writes the files of the report. Returns their paths."""
     progress = operations.progress_of(store, request)
     progress, code, groups = ended(store, progress)
     whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None)

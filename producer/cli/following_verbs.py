@@ -1,4 +1,4 @@
-"""list, status, watch, errors, report, spool, audit."""
+"""The declarations of list, status, watch, errors, report, spool and audit."""
 
 from __future__ import annotations
 

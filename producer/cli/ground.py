@@ -1,4 +1,4 @@
-"""What a verb stands on: the settings, the store, the key, the doorbell, and with no Redis given the embedded one."""
+"""The objects that a verb needs: settings, store, key, job queue, and the embedded Redis if none is configured."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from shared.store.redis import RedisStore, connect
 
 
 class Ground:
-    """Open it with `with`. What it started ends with it; what others started goes on. Who only looks (`make` off) finds
-    nothing where nothing is yet, and leaves no state folder behind."""
+    """The opened store and what belongs to it; a context manager.
+
+    Redis ends with this object if it was started here. If another process started it, it goes on. A verb that only
+    reads (`make` off) finds an empty store where none exists yet, and leaves no state folder behind.
+    """
 
     def __init__(self, settings: Settings, *, make: bool = True) -> None:
         self.settings = settings
@@ -46,7 +49,7 @@ class Ground:
         try:
             self.embedded.start()
         except StoreError as error:
-            raise MailhaulError(str(error)) from None  # it says itself what is wrong, and no other Redis is meant
+            raise MailhaulError(str(error)) from None  # without StoreError's advice, which is for other Redis servers
         return self
 
     def __exit__(
@@ -57,17 +60,17 @@ class Ground:
 
     @property
     def bare(self) -> bool:
-        """Whether there never was anything here: no Redis is meant, and none was made."""
+        """Tells whether no Redis is configured and no embedded one was ever made."""
         return self.embedded is None and self.settings.redis_url is None
 
     @property
     def owner(self) -> bool:
-        """Whether the embedded Redis is ours, so that nobody else on this machine works on its imports."""
+        """Tells whether this process runs the embedded Redis. Then nobody else on this machine works on its imports."""
         return self.embedded is not None and self.embedded.owner
 
     def nobody_works(self) -> str:
-        """What to do about it that no worker is running; "" when one is."""
-        # A worker that left is heard of for a while, but none outlives the embedded Redis.
+        """Returns advice if no worker is running; "" if one is."""
+        # A worker that has ended stays listed for a while, but none outlives the embedded Redis.
         if not self.owner and self.store.workers():
             return ""
         if self.embedded:
@@ -76,7 +79,7 @@ class Ground:
 
     @property
     def urls(self) -> tuple[str, str]:
-        """(broker, state)."""
+        """The URLs of the two Redis databases: (broker, state)."""
         return redis_urls(self.settings, self.embedded.socket_path if self.embedded else None)
 
     @property
@@ -90,21 +93,21 @@ class Ground:
 
     @property
     def own_limits(self) -> dict[str, int]:
-        """Connections and rates that a person set in the settings, by scope; without those that are the default."""
+        """The connection limits and rates that the operator set, by scope, without those that have their default."""
         given = ((scope, f"{scope}_connections") for scope in SCOPES)
         found = {scope: getattr(self.settings, name) for scope, name in given if name in self.settings.model_fields_set}
         return found | {name: most for name, most in self.settings.rates.items() if most}
 
     @property
     def vault(self) -> Vault:
-        """Seals and opens passwords."""
+        """The vault, which seals and opens passwords."""
         if self._vault is None:
             self._vault = Vault.from_settings(self.settings)
         return self._vault
 
     @property
     def ring(self) -> Ring:
-        """The doorbell. When it cannot be rung the coordinator does it later."""
+        """The function that enqueues a job. If the queue does not answer, the coordinator enqueues it later."""
         if self._ring is None:
             from shared.broker import make_broker, ring
 
@@ -118,20 +121,23 @@ class Ground:
         return self._ring
 
     def ensure(self) -> None:
-        """The embedded Redis that we were attached to may have left with its owner: then it is started here."""
+        """Starts the embedded Redis here if the process that ran it has ended."""
         if self.embedded and not self.embedded.owner and not self.embedded.alive():
             self.embedded.start()
             self._store = self._ring = None
 
     def child_settings(self) -> dict[str, str]:
-        """Variables by which a child process finds the same ground."""
+        """Returns the variables by which a child process finds the same state folder and Redis."""
         found = {"MAILHAUL_STATE_DIR": str(self.settings.state_dir)}
         if self.embedded:
             found["MAILHAUL_REDIS_URL"] = f"unix://{quote(str(self.embedded.socket_path))}"
         return found
 
     def _greet(self) -> None:
-        """One short try, since the store's own client sits out a restart of 20 s without a word."""
+        """Checks once that Redis answers, with a short timeout.
+
+        The store's own client retries silently for 20 s, to survive a restart of Redis. Raises `StoreError`.
+        """
         for url in dict.fromkeys(self.urls):
             client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))
             try:
@@ -145,5 +151,5 @@ class Ground:
 
 
 def open_ground(state_dir: Path | None, *, make: bool = True, **overrides: object) -> Ground:
-    """From the settings, with what the options say instead."""
+    """Loads the settings, changed by the options of the command line. Returns a `Ground` to be entered by `with`."""
     return Ground(load_settings(state_dir=state_dir, **overrides), make=make)

@@ -1,5 +1,8 @@
-"""The help of the command line: commands in groups, in the order in which an operator needs them, each with its whole summary;
-usage lines in the usual form, and the source before the destination."""
+"""The help of the command line.
+
+Commands stand in groups, in the order in which an operator needs them, each with its whole summary. Usage lines have
+the usual form, and the source stands before the destination.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Page": ("link", "token", "user", "session"),
 }
 
-#: Characters of a summary: more than any has.
+#: Most characters of a summary; all are shorter.
 _UNCUT: Final = 500
 
 
 class GroupedHelp(TyperGroup):
-    """Prints the commands by group."""
+    """A group of commands that prints them under headings."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Writes a section a group."""
+        """Writes a section for each group."""
         for heading, names in GROUPS.items():
             rows = [
                 (name, self.commands[name].get_short_help_str(limit=_UNCUT)) for name in names if name in self.commands
@@ -38,14 +41,14 @@ class GroupedHelp(TyperGroup):
 
 
 class PlainHelp(TyperCommand):
-    """Writes a required argument without braces, and --source in front of --destination."""
+    """A command whose usage line has no braces around required arguments, and --source before --destination."""
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        """The pieces of the usage line: "[OPTIONS]", "ACCOUNTS.csv", "[IMPORT]"."""
+        """Returns the pieces of the usage line: "[OPTIONS]", "ACCOUNTS.csv", "[IMPORT]"."""
         return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters in the order of the help."""
+        """Returns the parameters in the order of the help."""
         params = list(super().get_params(ctx))
         names = [param.name for param in params]
         if {"source", "destination"} <= set(names) and names.index("destination") < names.index("source"):
@@ -54,8 +57,8 @@ class PlainHelp(TyperCommand):
 
 
 class App(typer.Typer):
-    """Commands with plain help."""
+    """An application whose commands have plain help."""
 
     def command(self, name: str | None = None, **how: Any) -> Any:
-        """As `typer.Typer.command`."""
+        """See `typer.Typer.command`."""
         return super().command(name, cls=PlainHelp, **how)

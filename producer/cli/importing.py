@@ -1,8 +1,8 @@
-"""`mailhaul import`: opens the request, sees to it that somebody works on it, and waits for the end.
+"""`mailhaul import`: opens the import, starts workers if needed, and waits for the end.
 
-With no Redis given, the process that owns the state folder runs everything as its children; who comes second only
-submits and watches, and takes over when the owner leaves. Ctrl-C or SIGTERM: workers finish what is on its way, Redis
-goes last.
+If no Redis is configured, the process that owns the state folder runs everything as its children. A second process only
+submits and watches, and takes over when the owner ends. On Ctrl-C or SIGTERM, workers finish the groups in progress;
+Redis stops last.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def run_import(
     spool: Path | None = None,
     state_dir: Path | None,
 ) -> int:
-    """The exit code."""
+    """Runs the verb. Returns the exit code."""
     began = time.monotonic()
     seen: list[Progress] = []
     with (
@@ -93,10 +93,12 @@ def run_import(
 
 
 def follow(ground: Ground, request: Import, before: Tally) -> int:
-    """Works on an import that something was queued for, and waits for its end, as `import` does; the exit code. For who owns
-    the ground: elsewhere others work on it."""
+    """Works on an import that was queued again, and waits for its end, as `import` does. Returns the exit code.
+
+    For the process that owns the embedded Redis. Elsewhere other workers do it.
+    """
     began, seen = time.monotonic(), [operations.progress_of(ground.store, request)]
-    # Before anybody works: what is queued by then is worked on from here.
+    # Read before the workers start, so that mailboxes that end from here on are reported.
     ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
     with interruptible() as interrupted, _staffed(ground, ground.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
@@ -109,7 +111,7 @@ def follow(ground: Ground, request: Import, before: Tally) -> int:
 
 
 def _how_far(seen: Sequence[Progress]) -> str:
-    """The last line of who was interrupted: "interrupted with 38 of 40 mailboxes complete, 1 full"."""
+    """Returns the last line of an interrupted command: "interrupted with 38 of 40 mailboxes complete, 1 full"."""
     if not seen:
         return "interrupted"
     last = seen[-1]
@@ -120,7 +122,7 @@ def _how_far(seen: Sequence[Progress]) -> str:
 def _with_passwords(
     ground: Ground, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
 ) -> tuple[Row, ...]:
-    """Every row with a password for its account; says where the new ones are handed over."""
+    """Returns the rows with a password for every account, and says in which file the new ones are."""
     path = passwords_path(ground.settings.state_dir, wanted.name, wanted.import_id)
     stored = operations.stored_passwords(ground.store, ground.vault, mailboxes)
     filled, made = hand_over(path, rows, stored)
@@ -130,7 +132,7 @@ def _with_passwords(
 
 
 class _Staff:
-    """Who works here: nobody until we own the ground or were asked to."""
+    """The child processes of this command: none until it owns the embedded Redis or was asked for workers."""
 
     def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
@@ -141,8 +143,10 @@ class _Staff:
         self._overheard: Overheard | None = None
 
     def see_to(self, shown: Display | None = None) -> None:
-        """Starts children when it is up to us, says so when nobody works. Raises `MailhaulError` when they cannot
-        run."""
+        """Starts the children if it is up to this process, and says so if no worker is running.
+
+        Raises `MailhaulError` if they cannot run.
+        """
         self._undertaker.look()
         if self._crew is None and (self._ground.owner or self._asked):
             self._start()
@@ -157,7 +161,7 @@ class _Staff:
         return None
 
     def tell(self, shown: Display) -> None:
-        """Says what the workers here left out, where a person asked to be told."""
+        """Says which extensions the workers here left out, if the operator asked for `--verbose`."""
         for line in self._overheard.lines() if self._overheard else ():
             shown.say(f"note: {line}")
 
@@ -165,7 +169,7 @@ class _Staff:
         settings = self._ground.settings
         if self._ground.owner:
             self._stack.enter_context(mark_owner(settings.state_dir, "import"))
-        # Not at the usual port unless that was asked for: several imports may run on one machine.
+        # The usual port is used only if asked for, since several imports may run on one machine.
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
@@ -182,7 +186,7 @@ def _staffed(ground: Ground, count: int, *, asked: bool) -> Iterator[_Staff]:
 
 
 def _before(ground: Ground, request: Import) -> Tally:
-    """What earlier runs did."""
+    """Returns what earlier runs of the import did."""
     return ground.store.import_tally(request.import_id)[0]
 
 
@@ -190,8 +194,10 @@ def _wait(
     ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
     ended_before: Collection[str] = (),
 ) -> Progress | None:  # fmt: skip
-    """Until it is finished; None when interrupted. `seen` holds how far it was at the last look; `ended_before` are mailboxes
-    that had come to their end."""
+    """Watches until the import is finished. Returns None if interrupted.
+
+    `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.
+    """
     watch = Watch(ground, request.import_id, shown, ended_before)
     while not interrupted.is_set():
         ground.ensure()

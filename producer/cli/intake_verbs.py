@@ -1,4 +1,4 @@
-"""check, plan, import, template."""
+"""The declarations of check, plan, import and template."""
 
 from __future__ import annotations
 

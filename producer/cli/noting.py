@@ -1,4 +1,4 @@
-"""The command line's entries in the audit log."""
+"""The entries of the command line in the audit log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.store.redis import connect
 
 
 def user_name() -> str:
-    """Who types, as the system knows them, whatever their variables say; "" for a container's number without a name."""
+    """Returns the system's name of the user, whatever the environment says; "" for a number without a name."""
     try:
         return pwd.getpwuid(os.getuid()).pw_name
     except KeyError:
@@ -20,13 +20,16 @@ def user_name() -> str:
 
 
 def person() -> str:
-    """ "command line (1000 anna)"."""
+    """Returns who runs the command, as in "command line (1000 anna)"."""
     return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
 def note(ground: Ground, what: str, **detail: object) -> None:
-    """Before it is done: what is not written down does not happen. Never give it a secret. Raises `StoreError`."""
-    # An argument may hold what is no text, and by mistake a URL with its password.
+    """Writes an act into the audit log before it is done. Must never be given a secret. Raises `StoreError`.
+
+    If the log cannot be written, the act does not happen.
+    """
+    # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
     Desk(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
 

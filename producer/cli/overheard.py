@@ -1,4 +1,4 @@
-"""What `--verbose` takes from the logs of the workers that this command started: extensions that they leave out."""
+"""The notes that `--verbose` takes from the logs of this command's workers: extensions that they left out."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from shared.logs import clean
 
 
 class Overheard:
-    """Reads what comes to the workers' logs from now on. Make it before the workers start."""
+    """A reader of what is appended to the workers' logs from now on. Make it before the workers start."""
 
     def __init__(self, log_dir: Path) -> None:
         self._dir = log_dir
-        #: Log → bytes that were read, or were there before.
+        #: Log → bytes that were read, or that were there before.
         self._read = {path: path.stat().st_size for path in self._logs()}
         self._told: set[tuple[str, str]] = set()
 
@@ -22,7 +22,7 @@ class Overheard:
         return sorted(self._dir.glob("worker-*.log"))
 
     def lines(self) -> Iterator[str]:
-        """A line for each extension of each server, once, however many workers leave it out."""
+        """Yields a line for each extension of each server, once, however many workers leave it out."""
         for path in self._logs():
             for entry in self._entries(path):
                 key = (str(entry.get("server")), str(entry.get("extension")))
@@ -35,9 +35,9 @@ class Overheard:
         try:
             with path.open("rb") as file:
                 at = self._read.get(path, 0)
-                file.seek(at if at <= path.stat().st_size else 0)  # a large log is put aside, and begins anew
+                file.seek(at if at <= path.stat().st_size else 0)  # a large log is rotated, and a new one begins
                 new = file.read()
-                whole = new.rfind(b"\n") + 1  # what is half written is read next time
+                whole = new.rfind(b"\n") + 1  # an incomplete line is read next time
                 self._read[path] = file.tell() - len(new) + whole
         except OSError:
             return

@@ -1,6 +1,7 @@
-"""Who runs the machinery of a state folder, for `mailhaul down` and for whoever comes second.
+"""The process that runs everything in a state folder: found by `mailhaul down` and by a second command.
 
-The file is locked as long as the owner lives, so that a number left behind by a dead one is never signalled.
+The file is locked for as long as the owner lives, so that a process number left behind by a dead owner is never
+signalled.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _FILE = "running.pid"
 
 @contextlib.contextmanager
 def mark_owner(state_dir: Path, verb: str) -> Iterator[bool]:
-    """Inside, `owner_of` finds us. False when somebody else is there already."""
+    """Marks this process as the owner within the `with` block. Yields False if another process is the owner."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(state_dir / _FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -34,7 +35,7 @@ def mark_owner(state_dir: Path, verb: str) -> Iterator[bool]:
 
 
 def owner_of(state_dir: Path) -> tuple[int, str] | None:
-    """(process, verb) of who runs it now; None when nobody does."""
+    """Returns (process, verb) of the owner; None if there is none."""
     try:
         descriptor = os.open(state_dir / _FILE, os.O_RDWR | os.O_CLOEXEC)
     except OSError:

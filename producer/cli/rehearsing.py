@@ -1,4 +1,7 @@
-"""check and plan: nothing is written, no Redis is needed. Where one is there, it is asked what an earlier import copied."""
+"""The verbs check and plan. They write nothing and need no Redis.
+
+If there is a store, it is asked what an earlier import copied.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,12 @@ from shared.store import Store
 from shared.store.brought import between, brought
 
 _TOLD_SECONDS = 5.0
-#: Mailboxes named under one kind of trouble.
+#: Most mailboxes named under one kind of trouble.
 _NAMED = 5
 
 
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
-    """Exit 3 when a row does not work."""
+    """Prints whether every row works on both sides. Returns 3 if one does not."""
     settings = load_settings(state_dir=state_dir)
     with Ledgers(settings) as ledgers:
         step = _step if is_verbose() else None
@@ -72,7 +75,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
 
 
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
-    """Exit 3 when a mailbox could not be looked into."""
+    """Prints what an import would do. Returns 3 if a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
     with Ledgers(settings) as ledgers:
         scan = _scan(request, settings, ledgers)
@@ -80,7 +83,7 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     if as_json:
         _print(dry.as_json())
     else:
-        said = {f"note: {warning}" for warning in request.manifest.warnings}  # on standard error, when it was read
+        said = {f"note: {warning}" for warning in request.manifest.warnings}  # printed already, on standard error
         for line in dry.lines():
             if line not in said:
                 print(clean(line))
@@ -88,7 +91,7 @@ def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
 
 
 def _step(row: Row, found: Checked | None) -> None:
-    """Says that a row is looked into (None), or what was found."""
+    """Says that a row is being looked into (None), or what was found."""
     say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
@@ -105,7 +108,10 @@ def _scan(request: Request, settings: Settings, ledgers: Ledgers) -> Scan:
 
 
 class Ledgers:
-    """What earlier imports copied, where a store tells. Nothing is opened before it is asked, and none is made. Thread-safe."""
+    """The ledgers of earlier imports, if there is a store. Thread-safe.
+
+    The store is opened at the first question, and is never created.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -123,7 +129,7 @@ class Ledgers:
         self._opened.close()
 
     def brought(self, source: Account, destination: Account, uidvalidity: int | None) -> bool:
-        """See `producer.intake.scan.Brought`. A store that cannot be reached knows of nothing."""
+        """See `producer.intake.scan.Brought`. A store that does not answer counts as empty."""
         with self._lock, contextlib.suppress(MailhaulError):
             if self._store is None:
                 self._store = self._opened.enter_context(Ground(self._settings, make=False)).store
@@ -134,7 +140,7 @@ class Ledgers:
 
 
 def _rows(request: Request, settings: Settings) -> Sequence[Row]:
-    """With the passwords that an import made already, where it has."""
+    """Returns the rows, with the passwords that an import generated earlier, if it has."""
     if not request.accounts.generate:
         return request.manifest.rows
     import_ = import_id(request.name, request.source, request.destination)
@@ -142,7 +148,7 @@ def _rows(request: Request, settings: Settings) -> Sequence[Row]:
 
 
 class _Told:
-    """A line every few seconds while it takes that long."""
+    """A progress line every few seconds, if it takes that long."""
 
     def __init__(self) -> None:
         self._due = time.monotonic() + _TOLD_SECONDS
@@ -169,7 +175,7 @@ def _print_row(one: Checked) -> None:
 
 
 def _grouped(broken: Sequence[Checked]) -> Iterator[str]:
-    """What is bad once more, at the end: the same trouble once, with those who have it, what the server says and what to do."""
+    """Yields the faults again, at the end: each once, with its mailboxes, what the server says and what to do."""
     groups: dict[tuple[str, str, str], list[Checked]] = {}
     for one in broken:
         for side in (one.source, one.destination):
@@ -185,7 +191,7 @@ def _grouped(broken: Sequence[Checked]) -> Iterator[str]:
 
 
 def _beside(broken: Sequence[Checked]) -> str:
-    """Those that work and cannot take the mail all the same."""
+    """Returns a clause on the mailboxes that work but do not have the room for their mail."""
     number = sum(bool(one.overfull) for one in broken)
     return f", and {number:,} that do not have the room for their mail" if number else ""
 

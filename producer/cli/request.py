@@ -1,4 +1,4 @@
-"""From options to a request: the manifest and both endpoints, every fault at once, before anything is started."""
+"""The way from options to a checked request. All faults are reported at once, before anything is started."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from shared.model import BY_ROW, Endpoint, Options, Tls
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What was asked for."""
+    """The import that was asked for."""
 
     #: The rows.
     manifest: Manifest
-    #: Where mail comes from; `BY_ROW` where each row says it.
+    #: The source; `BY_ROW` if each row names its server.
     source: Endpoint
-    #: Where mail goes to.
+    #: The destination.
     destination: Endpoint
-    #: What else was asked for.
+    #: All other options.
     options: Options
-    #: What it is called.
+    #: The import's name.
     name: str
-    #: What makes the accounts at the destination.
+    #: The account service for the destination.
     accounts: AccountsAsked = AccountsAsked()
-    #: How each side is signed in to, where a row gives no password of its own.
+    #: By side, the way to sign in for rows without a password of their own.
     sign_ins: Mapping[str, SignInAsked] = field(default_factory=dict)
-    #: The hours in which it may work; None: as before.
+    #: The hours in which it may work; None leaves them as they are.
     hours: Hours | None = None
 
 
@@ -77,14 +77,14 @@ def read_request(
     destination_password_file: str = "",
     allowed: Allowed = NOTHING_ALLOWED,
 ) -> Request:
-    """Raises `UsageError` with every fault."""
+    """Reads the manifest and all options. Raises `UsageError` with every fault."""
     faults: list[str] = []
     ends: list[Endpoint] = []
     for side, text, ca_file, pin in (
         ("source", source, source_ca, source_fingerprint),
         ("destination", destination, destination_ca, destination_fingerprint),
     ):
-        # Workers may run elsewhere, but those that start here must find it whatever their folder is.
+        # An absolute path, so that workers started here find the file whatever their current folder is.
         path = str(Path(ca_file).expanduser().absolute()) if ca_file else ""
         try:
             if path and not Path(path).is_file():
@@ -193,8 +193,11 @@ def read_request(
 
 
 def row_servers(*, allow_plaintext: bool, ca_file: str = "") -> Servers:
-    """How the column ``server`` is read: as ``--source`` is. A CA file counts for these servers too; a fingerprint is of one
-    certificate, that of ``--source``."""
+    """Returns a reader for the column ``server``, which takes the same values as ``--source``.
+
+    A CA file applies to these servers too. A fingerprint does not, since it is of the one certificate of
+    ``--source``.
+    """
     path = str(Path(ca_file).expanduser().absolute()) if ca_file else ""
 
     def server(text: str) -> Endpoint:
@@ -214,7 +217,10 @@ def read_manifest(
     allowed: Allowed = NOTHING_ALLOWED,
     reading: Reading = Reading(),  # noqa: B008
 ) -> Manifest:
-    """The file's rows; `passwords`: whether each must give one. Raises `UsageError` with every row's fault."""
+    """Returns the rows of a file.
+
+    `passwords`: whether each must give one. Raises `UsageError` with every row's fault.
+    """
     most = Limits().file_bytes + 1
     try:
         if str(path) == "-":

@@ -1,4 +1,4 @@
-"""demo, up, down, worker, coordinator, doctor."""
+"""The declarations of demo, up, down, worker, coordinator and doctor."""
 
 from __future__ import annotations
 

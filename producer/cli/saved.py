@@ -1,7 +1,7 @@
-"""Options saved in a small file, so that both servers are typed once: `mailhaul.toml` in the current folder, or `--config`.
+"""Options saved in a small file: `mailhaul.toml` in the current folder, or `--config`. So both servers are typed once.
 
-A key is the long name of an option without its dashes. At the top it goes for every command that has this option; in a
-table with a command's name it goes for that command alone. What is given on the command line wins.
+A key is the long name of an option without its dashes. At the top level it applies to every command with this option;
+in a table named after a command it applies to that command alone. The command line takes precedence.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from shared.errors import UsageError
 
 NAME: Final = "mailhaul.toml"
 
-#: Options that name nothing worth saving.
+#: Options that cannot be saved.
 _NEVER: Final = frozenset({"help", "version", "config"})
 
 
 def saved_options(path: Path, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Command → parameter → value, as `default_map` takes them. Raises `UsageError` with the key that is wrong."""
+    """Returns command → parameter → value, for `default_map`. Raises `UsageError` with the key that is wrong."""
     written = _read(path)
     tables = {name: value for name, value in written.items() if isinstance(value, dict)}
     for name in tables:
@@ -52,7 +52,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             info = os.fstat(file.fileno())
-            # An option can name a program that makes accounts: whoever can write here could run it in our name.
+            # An option can name a program that makes accounts: whoever can write this file could run it as us.
             if info.st_uid not in {0, os.geteuid()} or stat.S_IMODE(info.st_mode) & stat.S_IWOTH:
                 raise UsageError(
                     f"{path} belongs to another user, or anybody may write to it: its options are not used. "
@@ -66,7 +66,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _options(command: TyperCommand) -> dict[str, TyperOption]:
-    """The long options of a command, without their dashes."""
+    """Returns the long options of a command, without their dashes."""
     return {
         text.removeprefix("--"): parameter
         for parameter in command.params
@@ -77,7 +77,7 @@ def _options(command: TyperCommand) -> dict[str, TyperOption]:
 
 
 def _value(path: Path, key: str, value: Any, option: TyperOption) -> Any:
-    """The value as the option takes it: a list where the option may be repeated."""
+    """Returns the value as the option takes it: a list if the option may be repeated. Raises `UsageError`."""
     if option.multiple:
         return value if isinstance(value, list) else [value]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""up, down, worker, coordinator."""
+"""The verbs up, down, worker and coordinator."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from shared.config import here, is_local, load_settings
 from shared.errors import MailhaulError, UsageError
 from shared.probe import probe
 
-#: How long `down` waits: workers, coordinator and Redis have a grace each.
+#: Seconds that `down` waits. Workers, coordinator and Redis each have a grace period.
 _DOWN_SECONDS = 60.0
-#: How long another verb (`status`, `list`) may hold the embedded Redis for its own short use.
+#: Seconds that `up` waits for another verb (`status`, `list`) that runs the embedded Redis for its own short use.
 _MOMENT_SECONDS = 15.0
 
 
 def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) -> int:
-    """Until SIGTERM or Ctrl-C."""
+    """Runs everything until SIGTERM or Ctrl-C."""
     with interruptible() as interrupted, open_ground(state_dir, workers=workers, worker_threads=threads) as ground:
         settings = ground.settings
         with mark_owner(settings.state_dir, "up") as alone:
@@ -57,7 +57,11 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
 
 
 def _point_to_the_page(ground: Ground) -> None:
-    """With a link that signs in, where only people of this machine read and use it: never into a log, never for others."""
+    """Says where the page is.
+
+    Adds a link that signs in only if the page is for this machine alone and standard error is a terminal: the link
+    must never get into a log.
+    """
     if is_local(ground.settings.web_host) and sys.stderr.isatty():
         say(f"page at {make_link(ground)}\n(signs you in, once, within the hour; another link: mailhaul link)")
     else:
@@ -67,7 +71,7 @@ def _point_to_the_page(ground: Ground) -> None:
 
 
 def _owns(ground: Ground, interrupted: threading.Event) -> bool:
-    """Whether the Redis is ours to run. One that another verb started for a moment is waited for."""
+    """Tells whether this process runs the Redis. Waits for another verb that started it for a short use."""
     deadline = time.monotonic() + _MOMENT_SECONDS
     while ground.embedded and not ground.owner:
         if interrupted.wait(0.1) or time.monotonic() > deadline:
@@ -78,7 +82,7 @@ def _owns(ground: Ground, interrupted: threading.Event) -> bool:
 
 
 def run_down(*, state_dir: Path | None) -> int:
-    """Stops the owner of the state folder, gently."""
+    """Stops the owner of the state folder with SIGTERM, and waits for its end."""
     folder = load_settings(state_dir=state_dir).state_dir
     running = owner_of(folder)
     if running is None:
@@ -96,7 +100,7 @@ def run_down(*, state_dir: Path | None) -> int:
 
 
 def become(module: str, *, threads: int | None, state_dir: Path | None) -> int:
-    """This process becomes the worker or the coordinator, so that a signal reaches it directly."""
+    """Replaces this process by the worker or the coordinator, so that a signal reaches it directly."""
     settings = load_settings(state_dir=state_dir, worker_threads=threads)
     if settings.redis_url is None:
         raise UsageError(

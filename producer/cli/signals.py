@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal as an event: the first asks to stop, the second asks for nothing more."""
+"""Ctrl-C, SIGTERM and a closed terminal as an event. Only the first signal has an effect."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def interruptible() -> Iterator[threading.Event]:
-    """Inside, these signals set the event and interrupt nothing by themselves."""
+    """Lets these signals set the event within the `with` block. They interrupt nothing by themselves."""
     interrupted = threading.Event()
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = {number: signal.signal(number, lambda *_: interrupted.set()) for number in numbers}

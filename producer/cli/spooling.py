@@ -1,4 +1,4 @@
-"""`mailhaul spool`, and the end of `mailhaul import --spool-refused`: messages that the destination did not take, as files."""
+"""`mailhaul spool`, and the end of `mailhaul import --spool-refused`: saves messages that the destination refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from shared.model import Import
 
 @contextlib.contextmanager
 def shelf_for(folder: Path | None, option: str) -> Iterator[Shelf | None]:
-    """The folder, seen to be usable; None when none is asked for. Raises `UsageError`."""
+    """Opens the folder, and checks that it can be used; None if none is asked for. Raises `UsageError`."""
     if folder is None:
         yield None
     else:
@@ -30,7 +30,7 @@ def shelf_for(folder: Path | None, option: str) -> Iterator[Shelf | None]:
 
 
 def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> int:
-    """Fetches what is not there yet."""
+    """Fetches the refused messages that are not in the folder yet."""
     with (
         interruptible() as interrupted,
         open_ground(state_dir, make=False) as ground,
@@ -47,7 +47,7 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
 def keep_refused(
     ground: Ground, request: Import, shelf: Shelf, interrupted: threading.Event, login: str = ""
 ) -> Spooled | None:
-    """Fetches what is not there yet, and says what came of it; None when the disk took no more."""
+    """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
     chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None
     Acts(ground).spool(request, login)
     entrance = Entrance(ground.store, ground.vault, ground.settings)

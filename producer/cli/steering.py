@@ -1,4 +1,4 @@
-"""pause, resume, cancel, retry, verify, credentials, forget, limits, window."""
+"""The verbs pause, resume, cancel, retry, verify, credentials, forget, close, limits and window."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ _DONE = {
 def run_control(
     word: str, which: str, login: str, *, sure: bool = True, detach: bool = False, state_dir: Path | None
 ) -> int:
-    """Pause, resume or cancel. Who is not `sure` is asked first, where somebody sits there to answer. What goes on is worked on
-    here, where nobody else does."""
+    """Pauses, resumes or cancels.
+
+    Unless `sure`, a cancellation asks first, if there is a terminal. What is resumed is worked on here if no other
+    process works on it.
+    """
     wish = Control(word)
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
@@ -63,7 +66,7 @@ def run_control(
 
 
 def _unchanged(request: Import, wish: Control, login: str) -> str:
-    """Why an act changed nothing."""
+    """Says why an act changed nothing."""
     if not login and wish is Control.PAUSE and request.control is Control.PAUSE:
         return "is paused already"
     if login and request.state is not ImportState.FINISHED:
@@ -80,7 +83,7 @@ def _question(ground: Ground, request: Import, login: str) -> str:
 
 
 def agreed(question: str) -> bool:
-    """Whether a person says yes. Where nobody sits there to answer (no terminal), the command was meant."""
+    """Tells whether the operator says yes. Without a terminal nobody is asked, and the answer is yes."""
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return True
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
@@ -90,7 +93,7 @@ def agreed(question: str) -> bool:
 def run_retry(
     which: str, login: str, *, copy_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
-    """Try again."""
+    """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
@@ -110,7 +113,7 @@ def run_retry(
 def run_verify(
     which: str, login: str, *, full: bool, accept_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
-    """Another pass."""
+    """Queues a further pass, and works on it if no other process does."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
@@ -127,7 +130,10 @@ def run_verify(
 
 
 def _worked_on(ground: Ground, request: Import, before: Tally, *, detach: bool) -> int:
-    """Does what was queued, where nobody else does; elsewhere says where to look. The exit code."""
+    """Works on what was queued if this process owns the embedded Redis; else says where to look.
+
+    Returns the exit code.
+    """
     if ground.owner and not detach:
         from producer.cli.importing import follow
 
@@ -141,10 +147,10 @@ def run_credentials(
     detach: bool = False,
     state_dir: Path | None,
 ) -> int:  # fmt: skip
-    """New passwords: `file` of mailboxes, `secret_files` by side of what signs in for all."""
+    """Replaces passwords. `file` has those of mailboxes, `secret_files` by side those that sign in for all."""
     if file is None and not secret_files:
         raise UsageError("give FILE.csv with rows, or --source-password-file or --destination-password-file")
-    # Where passwords go to is known from the import; here a server only says which mailbox is meant.
+    # The import says where passwords are used. Here a server only tells which mailbox is meant.
     servers = row_servers(allow_plaintext=True)
     manifest = (
         read_manifest(file, encoding=encoding, separator=separator, servers=servers, allowed=LOOKED_AT, reading=reading)
@@ -174,7 +180,7 @@ def run_credentials(
 
 
 def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
-    """Raises `UsageError`."""
+    """Raises `UsageError` if a row fits no mailbox of the import."""
     meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
@@ -186,7 +192,7 @@ def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
 
 
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
-    """Delete passwords."""
+    """Deletes the stored passwords of an import."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
@@ -203,7 +209,7 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 
 
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
-    """Forget an import, its ledger and its report."""
+    """Forgets an import, its ledger and its report."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         counts, mailboxes = ground.store.import_tally(request.import_id)
@@ -224,7 +230,7 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
 
 
 def _confirmed() -> bool:
-    """Whether a person at a terminal says yes. Raises `UsageError` where nobody can be asked."""
+    """Tells whether the operator says yes. Raises `UsageError` if there is no terminal to ask at."""
     if not sys.stdin.isatty():
         raise UsageError("close: nobody can be asked here; give --yes")
     print("close it? [y/N] ", end="", file=sys.stderr, flush=True)
@@ -232,7 +238,7 @@ def _confirmed() -> bool:
 
 
 def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
-    """Show or set."""
+    """Shows the hours of an import, or sets them."""
     with open_ground(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if text:
@@ -246,7 +252,7 @@ def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
 
 
 def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
-    """Show or set."""
+    """Shows the limits, or sets one."""
     with open_ground(state_dir, make=bool(scope)) as ground:
         if not scope:
             given = ground.store.limits()

@@ -1,4 +1,4 @@
-"""pause, resume, cancel, retry, verify, credentials, forget, limits, window."""
+"""The declarations of pause, resume, cancel, retry, verify, credentials, forget, close, limits and window."""
 
 from __future__ import annotations
 

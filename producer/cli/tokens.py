@@ -1,4 +1,4 @@
-"""token add, list, revoke."""
+"""The verbs token add, token list and token revoke."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from shared.store.redis import connect
 
 
 def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
-    """The token on standard output, alone, so that it can go into a file."""
+    """Makes a token. Prints it alone to standard output, so that it can be written into a file."""
     wanted = role_of(role)
     with open_ground(state_dir) as ground:
         note(ground, "token made", name=name, role=wanted.word)
@@ -26,7 +26,7 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
 
 
 def run_list(*, state_dir: Path | None) -> int:
-    """A line each."""
+    """Lists the tokens, one a line."""
     with open_ground(state_dir) as ground:
         for one in Principals(connect(ground.urls[1]), ground.vault).tokens():
             made = datetime.fromtimestamp(one.created_at, UTC)
@@ -35,7 +35,7 @@ def run_list(*, state_dir: Path | None) -> int:
 
 
 def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
-    """No request with it is answered from now on."""
+    """Revokes a token, so that no further request with it is answered."""
     with open_ground(state_dir) as ground:
         note(ground, "token revoked", token_id=token_id[:100])
         if not Principals(connect(ground.urls[1]), ground.vault).revoke(token_id):

@@ -1,8 +1,8 @@
-"""On one machine nobody waits for the dead: what their lanes held goes back as soon as they are seen to be gone.
+"""The early release of leases that dead processes of this machine held.
 
-A lease runs out by itself, but that takes a minute, since from far away a worker that is silent may still be writing. Who
-owns the embedded Redis is on one machine with all who work on it, and can look. What the dead were about to append stays
-noted, and is looked for by whoever goes on.
+A lease expires by itself, but that takes a minute, since a silent worker on another machine may still be writing. The
+owner of the embedded Redis is on one machine with all its workers, so it can check whether they live. Intents of the
+dead remain, and the next holder searches for their copies.
 """
 
 from __future__ import annotations
@@ -14,19 +14,22 @@ from producer.cli.ground import Ground
 from shared.errors import StoreError
 from shared.processes import is_dead
 
-#: Between two looks.
+#: Seconds between two looks.
 _LOOK_SECONDS = 0.5
 
 
 class Undertaker:
-    """Call `look` as often as you like. It does nothing with a Redis that other machines may use."""
+    """The regular check for dead processes. It does nothing with a Redis that other machines may use."""
 
     def __init__(self, ground: Ground) -> None:
         self._ground = ground
         self._due = 0.0
 
     def look(self) -> None:
-        """One look; a Redis that is away is looked at again later."""
+        """Releases the leases of dead processes, at most twice a second.
+
+        If Redis does not answer, it tries again later.
+        """
         if not self._ground.owner or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _LOOK_SECONDS

@@ -1,4 +1,4 @@
-"""user set, list, remove; session list, end; link."""
+"""The verbs user set, list and remove; session list and end; and link."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_BYTES: Final = 1000
 
 
 def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path | None) -> int:
-    """A new user, or a new password and role for one."""
+    """Adds a user, or gives one a new password and role."""
     wanted, name = role_of(role), checked_name(name)
     password = checked(_from_file(password_file) if password_file else _asked(name))
     with open_ground(state_dir) as ground:
@@ -35,7 +35,7 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
 
 
 def run_list(*, state_dir: Path | None) -> int:
-    """A line each."""
+    """Lists the users, one a line."""
     with open_ground(state_dir) as ground:
         for one in Principals(connect(ground.urls[1]), ground.vault).users():
             print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
@@ -43,7 +43,7 @@ def run_list(*, state_dir: Path | None) -> int:
 
 
 def run_remove(name: str, *, state_dir: Path | None) -> int:
-    """Their sessions end with them."""
+    """Removes a user. Their sessions end too."""
     with open_ground(state_dir) as ground:
         note(ground, "user removed", name=name[:80])
         if not Principals(connect(ground.urls[1]), ground.vault).remove_user(name):
@@ -53,7 +53,7 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
 
 
 def run_sessions(*, state_dir: Path | None) -> int:
-    """Browsers that are signed in, a line each."""
+    """Lists browsers that are signed in, one a line."""
     with open_ground(state_dir) as ground:
         for one in Sessions(connect(ground.urls[1]), ground.vault).all():
             who = one.principal
@@ -64,7 +64,7 @@ def run_sessions(*, state_dir: Path | None) -> int:
 
 
 def run_end(which: str, *, state_dir: Path | None) -> int:
-    """By id or name."""
+    """Ends a session by its id, or all sessions of a person by name."""
     with open_ground(state_dir) as ground:
         note(ground, "sessions ended", of=which[:200])
         ended = Sessions(connect(ground.urls[1]), ground.vault).end_of(which)
@@ -75,7 +75,7 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
 
 
 def run_link(*, state_dir: Path | None) -> int:
-    """The link on standard output, alone."""
+    """Prints a link that signs in, alone on standard output."""
     with open_ground(state_dir) as ground:
         link, settings = make_link(ground), ground.settings
     if not probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
@@ -86,7 +86,7 @@ def run_link(*, state_dir: Path | None) -> int:
 
 
 def make_link(ground: Ground) -> str:
-    """For whoever may run this command: they hold the store and the key already."""
+    """Makes a link that signs in as administrator. Whoever can run this command has the store and the key already."""
     user = user_name() or f"uid {os.getuid()}"
     note(ground, "link made", name=user)
     text = Sessions(connect(ground.urls[1]), ground.vault).make_link(user, Role.ADMIN)
@@ -94,7 +94,7 @@ def make_link(ground: Ground) -> str:
 
 
 def page_url(settings: Settings) -> str:
-    """Where the page is, for a browser on this machine."""
+    """Returns the URL of the page for a browser on this machine."""
     host = here(settings.web_host)
     return f"http://{f'[{host}]' if ':' in host else host}:{settings.web_port}/"
 

@@ -1,4 +1,4 @@
-"""What every verb shares: how it ends, and the options that several have."""
+"""The way every verb ends, its exit codes, and the options that several verbs have."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import typer
 
 from shared.errors import MailhaulError, StoreError, UsageError
 
-#: Everything is as asked for.
+#: Everything was done as asked for.
 COMPLETE: Final = 0
-#: An internal error, or the store is away.
+#: An internal error, or the store does not answer.
 FAULT: Final = 1
 #: Bad usage or manifest; nothing was started.
 USAGE: Final = 2
 #: Finished, but something is parked, refused or failed.
 INCOMPLETE: Final = 3
-#: Run the same command to go on.
+#: Interrupted; the same command goes on.
 INTERRUPTED: Final = 4
 
 _P = ParamSpec("_P")
@@ -163,10 +163,10 @@ DetachOption = Annotated[
 
 
 def say(sentence: str) -> None:
-    """To standard error. What is quoted in it may come from a file or a server, and does not steer the terminal."""
+    """Prints to standard error. Control characters in quoted text cannot steer the terminal."""
     from shared.logs import clean
 
-    # In one piece with its end: several threads may speak at once.
+    # One write with the line end, since several threads may print at once.
     print("\n".join(map(clean, sentence.split("\n"))) + "\n", end="", file=sys.stderr, flush=True)
 
 
@@ -175,7 +175,7 @@ _voice: ContextVar[Literal["", "quiet", "verbose"]] = ContextVar("voice", defaul
 
 @contextlib.contextmanager
 def speaking(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
-    """Says less or more within it, as a person asked for. Raises `UsageError` for both at once."""
+    """Makes the command say less or more within the `with` block. Raises `UsageError` for both at once."""
     if quiet and verbose:
         raise UsageError("--quiet and --verbose exclude each other; give one of them")
     before = _voice.set("quiet" if quiet else "verbose" if verbose else "")
@@ -186,27 +186,27 @@ def speaking(*, quiet: bool = False, verbose: bool = False) -> Iterator[None]:
 
 
 def is_quiet() -> bool:
-    """Tells whether a person asked for nothing but errors and the last line."""
+    """Tells whether the operator asked for nothing but errors and the last line."""
     return _voice.get() == "quiet"
 
 
 def is_verbose() -> bool:
-    """Tells whether a person asked to be told of each mailbox."""
+    """Tells whether the operator asked to be told of each mailbox."""
     return _voice.get() == "verbose"
 
 
 def note(sentence: str) -> None:
-    """Says what is good to know and no trouble, unless a person asked for quiet."""
+    """Says something useful that is no trouble, unless the operator asked for quiet."""
     if not is_quiet():
         say(sentence)
 
 
 def verb(function: Callable[_P, int | None]) -> Callable[_P, None]:
-    """Makes a verb of a function that returns its exit code: no error reaches a person as a traceback."""
+    """Makes a verb of a function that returns its exit code. No error is shown as a traceback."""
 
     @functools.wraps(function)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> None:
-        # What runs in this process says what matters by itself; a library's chatter is for the log files.
+        # The code of a verb prints what matters itself. Messages of libraries belong in the log files.
         logging.getLogger("mailhaul").setLevel(logging.WARNING)
         raise typer.Exit(_ended(functools.partial(function, *args, **kwargs)))
 
@@ -229,7 +229,7 @@ def _ended(call: Callable[[], int | None]) -> int:
         say("interrupted; run the same command to go on")
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has enough of it; nothing more can be written there.
+        # The reader of our output has closed the pipe, so nothing more can be written there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return COMPLETE
     except Exception as error:
@@ -237,7 +237,7 @@ def _ended(call: Callable[[], int | None]) -> int:
 
 
 def _fault(error: Exception) -> int:
-    """A fault of ours: a sentence, and the traceback through the log, which masks what may be secret."""
+    """Reports an internal error: a sentence, and the traceback through the log, which masks secrets."""
     from shared.logs import configure_logging, get_logger
 
     configure_logging(log_format="console")

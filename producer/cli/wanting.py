@@ -1,4 +1,4 @@
-"""The options that say what to import, and what is meant although it looks like a mistake: for all verbs that have them."""
+"""The options on what to import, and the confirmations of what looks like a mistake, for all verbs that have them."""
 
 from __future__ import annotations
 
@@ -91,17 +91,20 @@ def _meant(
 
 
 def wanting(function: Callable[..., int]) -> Callable[..., int]:
-    """Gives a verb the options that say what to import; it gets what was said as `wanted`."""
+    """Adds the options on what to import to a verb, which receives them as `wanted`."""
     return _giving(function, "wanted", _asked)
 
 
 def allowing(function: Callable[..., int]) -> Callable[..., int]:
-    """Gives a verb the options that say what is meant; it gets what was said as `allowed`."""
+    """Adds the confirmations to a verb, which receives them as `allowed`."""
     return _giving(function, "allowed", _meant)
 
 
 def _giving(function: Callable[..., int], name: str, made: Callable[..., object]) -> Callable[..., int]:
-    """The verb with the options of `made` in place of its parameter `name`, which gets what `made` makes of them."""
+    """Returns the verb with the options of `made` in place of its parameter `name`.
+
+    The parameter receives the result of `made`.
+    """
     own = inspect.signature(function, eval_str=True)
     options = inspect.signature(made, eval_str=True).parameters
     others = [one for other, one in own.parameters.items() if other != name]

@@ -1,4 +1,5 @@
-"""web, link; keys rotate, drop; token add, list, revoke; user set, list, remove; session list, end."""
+"""The declarations of web, link, keys (rotate, drop), token (add, list, revoke), user (set, list, remove) and session
+(list, end)."""
 
 from __future__ import annotations
 

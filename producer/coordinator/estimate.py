@@ -42,7 +42,7 @@ class Left:
     uncounted: int
     #: Mailboxes that are counted and not yet complete.
     at_work: int
-    #: Whether the counts are what mailboxes hold. A later pass counts only what an earlier one left.
+    #: True if the counts are all that the mailboxes hold. A later pass counts only what an earlier one left.
     first_pass: bool
     #: Work that waits for a silent worker's lease to expire.
     stranded: Stranded

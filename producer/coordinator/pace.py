@@ -23,7 +23,7 @@ EARLY_SECONDS = 5.0
 class Sample:
     """The work done up to one moment."""
 
-    #: Moment in seconds, by a clock that never goes back.
+    #: Moment in seconds, by a monotonic clock.
     at: float
     #: Messages with an outcome, and once more those whose bytes were compared.
     messages: int

@@ -133,20 +133,23 @@ class Progress:
 
     @property
     def to_compare(self) -> int:
-        """Messages whose bytes verification compares in this pass, as far as they are known: those that stand at the destination;
-        0 where it was not asked for, or is over."""
+        """The number of messages whose bytes verification compares in this pass, as far as they are known.
+
+        These are the messages at the destination. The number is 0 if the comparison was not asked for, or is
+        over.
+        """
         if self.finished or self.request.options.verify != "full":
             return 0
         return self.tally[Outcome.COPIED] + self.tally[Outcome.ALREADY_PRESENT]
 
     @property
     def compared(self) -> int:
-        """How many of these were compared."""
+        """The number of these messages that were compared so far."""
         return min(self.tally.compared, self.to_compare)
 
     @property
     def comparing(self) -> bool:
-        """Whether the comparison has begun."""
+        """Tells whether the comparison has begun."""
         return bool(self.to_compare and (self.tally.compared or self.mailboxes.get(MailboxState.VERIFYING)))
 
     @property

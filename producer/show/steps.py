@@ -1,4 +1,4 @@
-"""What `--verbose` says of each mailbox: once when it starts, and once when it ends, with what is worth knowing of it."""
+"""The lines of `--verbose` on each mailbox: one when it starts, and some with notes when it ends."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ _AT_WORK: Final = frozenset({MailboxState.PLANNING, MailboxState.COPYING, Mailbo
 
 
 def settled_of(rows: Rows) -> frozenset[str]:
-    """The ids of mailboxes that have come to their end."""
+    """Returns the ids of mailboxes that have ended."""
     return frozenset(mailbox.mailbox_id for mailbox, _ in rows if mailbox.state in SETTLED)
 
 
 class Steps:
-    """Remembers what was said. Each mailbox starts before it ends, also where nobody looked in between."""
+    """A record of the mailboxes that were reported.
+
+    Each start is reported before its end, even if both come at once.
+    """
 
     def __init__(self, ended: Collection[str] = ()) -> None:
-        """`ended`: ids of mailboxes that came to their end before; nothing is said of them until they are queued again."""
+        """Takes the ids of mailboxes that had ended before. They are not reported until they are queued again."""
         self._ended = set(ended)
         self._started: set[str] = set()
 
     def lines(self, store: Store, rows: Rows) -> Iterator[str]:
-        """What is new in `rows`, which are all of the import's; folders of mailboxes that ended are read."""
+        """Yields what is new. `rows` must be all rows of the import. Reads the folders of mailboxes that have ended."""
         for mailbox, counts in rows:
             name = mailbox.mailbox_id
             over = mailbox.state in SETTLED
@@ -57,7 +60,7 @@ def _who(mailbox: Mailbox) -> str:
 
 
 def notes_of(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[str]:
-    """Why it stopped, folders with another name, what was left out, and trouble of single messages."""
+    """Yields why the mailbox stopped, its renamed folders, what was left out, and trouble with single messages."""
     if failure := troubled(mailbox):
         yield clean(": ".join(filter(None, (failure.sentence, failure.detail))))
     for folder, _ in store.folders(mailbox.mailbox_id):

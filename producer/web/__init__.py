@@ -1,6 +1,7 @@
-"""The API (`docs/api.md`) and the page (`docs/web.md`): an administrator without a terminal. Everything they do is one of
-`producer.operations`.
+"""The API (`docs/api.md`) and the page (`docs/web.md`), for an administrator without a terminal.
 
-Who may ask stands in `access`, what may be asked for in `reach` and `guard`, how it is asked in `asked`; `pages` is the
-page; `app` puts the routes together and `__main__` is the process.
+Both do nothing but call `producer.operations`.
+
+`access` says who may ask, `reach` and `guard` what may be asked for, and `asked` reads the bodies of requests. `pages`
+is the page. `app` puts the routes together, and `__main__` is the process.
 """

@@ -1,4 +1,4 @@
-"""`python -m producer.web`: the API. Any number may run; all that they know is in the store."""
+"""`python -m producer.web`: the API and the page. Any number of these processes may run; all state is in the store."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from shared.store.shelf import Shelf
 
 
 def main() -> int:
-    """Runs until told to stop; the exit code."""
+    """Runs the web process until it is told to stop. Returns the exit code."""
     forbid_core_dumps()
     try:
         settings = load_settings()
@@ -82,7 +82,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
             "user first (mailhaul user set NAME --role admin), and put a proxy with TLS in front"
         )
     reach = reach_of(settings.web_allow or "", settings.web_ports)
-    # From here on no name that a stranger gives is connected to but at an address that was looked at.
+    # From here on a name from a request is connected to only at an address that passed the check.
     dialing.restrict(reach.addresses)
     roles = roles_of(settings.web_roles or "")
     known = Counter(

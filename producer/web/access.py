@@ -1,5 +1,9 @@
-"""Who asks: a bearer token (RFC 6750), or whom a trusted proxy names; each with a role. What changes something is written into
-the audit log. Who guesses is slowed down, by address and by name."""
+"""Authentication and roles of requests.
+
+A request is authenticated by a bearer token (RFC 6750) or by the user name that a trusted proxy sends. Each principal
+has a role. Whatever changes something is written into the audit log. Wrong guesses are counted by address and by name,
+and slowed down.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +22,26 @@ from producer.web.proxied import vouched
 from shared.errors import UsageError
 from shared.store.principals import Principal, Role
 
-#: Wrong guesses from one address in a minute, before no password and no wrong token from there is looked at until it is over.
+#: Wrong guesses allowed from one address in a minute. After these, no password and no wrong token from there is looked
+#: at until the minute is over.
 MOST_TRIES: Final = 20
-#: … and at one name, from wherever they come.
+#: Wrong guesses allowed at one name in a minute, from all addresses together.
 MOST_TRIES_AT_A_NAME: Final = 10
 _NAMELESS: Final = "give a token: Authorization: Bearer …; `mailhaul token add` makes one"
 _scheme = HTTPBearer(auto_error=False, description="A token of `mailhaul token add`.")
 
 
 def place_of(request: Request) -> str:
-    """Where it came from, as guesses are counted."""
+    """Returns the address or network under which guesses from this request are counted."""
     return place(_where(request))
 
 
 def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
-    """Counts a guess before it is looked at, so that none of many at once goes uncounted. Returns where it was counted, for
-    `right`. Raises `Refused` (429, with Retry-After) for whoever guessed too often; that one guessed nothing."""
+    """Counts a guess before it is checked, so that none of many parallel guesses goes uncounted.
+
+    Returns where it was counted, for `right`. Raises `Refused` (429, with Retry-After) after too many guesses; the
+    refused one is not counted.
+    """
     looks = [(place_of(request), MOST_TRIES, "from this address")]
     looks += [(f"name:{name}", MOST_TRIES_AT_A_NAME, "at this name")] if name else []
     counted: list[str] = []
@@ -49,19 +57,25 @@ def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
 
 
 def right(known: Counter, counted: Iterable[str]) -> None:
-    """What `guess` counted was no wrong guess."""
+    """Takes back what `guess` counted, since the guess was right."""
     for whose in counted:
         known.sessions.was_right(whose)
 
 
 def wrong(known: Counter, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
-    """A wrong guess into the audit log. A name that is nobody's is not written down: it may be a password."""
+    """Writes a wrong guess into the audit log.
+
+    An unknown name is left out, since it may be a password typed by mistake.
+    """
     known.desk.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
 
 
 def missed(known: Counter, request: Request, how: str) -> None:
-    """A wrong token or link, or a way to an identity provider that failed. It was looked at first: nobody guesses 192 bits, and
-    who has a right one is let in, whoever else guesses from the same address. Raises `Refused` (429) after too many."""
+    """Counts and notes a wrong token or link, or a failed return from an identity provider.
+
+    The secret was checked first: nobody guesses 192 bits, so a right one is accepted whatever else comes from the
+    same address. Raises `Refused` (429) after too many.
+    """
     guess(known, request)
     wrong(known, request, how)
 
@@ -92,7 +106,7 @@ def _by_token(known: Counter, request: Request, text: str) -> Principal:
 
 
 def asker(request: Request, known: Counter) -> Principal:
-    """Finds who asks the API, in whatever role; a wrong token counts as a guess. Raises `Refused`."""
+    """Returns who asks the API, in whatever role. A wrong token counts as a guess. Raises `Refused`."""
     _, text = get_authorization_scheme_param(request.headers.get("authorization"))
     principal = _by_token(known, request, text) if text else vouched(request, known)
     if principal is None:
@@ -101,7 +115,7 @@ def asker(request: Request, known: Counter) -> Principal:
 
 
 def viewer(request: Request, known: Counter) -> Principal:
-    """Who was let in, looked at again: a token may have ended since. Raises `Refused`."""
+    """Looks up again who was let in, since a token may have been revoked meanwhile. Raises `Refused`."""
     _, text = get_authorization_scheme_param(request.headers.get("authorization"))
     principal = known.principals.by_token(text) if text else vouched(request, known)
     if principal is None:
@@ -116,7 +130,7 @@ Known = Annotated[Counter, Depends(counter)]
 
 
 def note(known: Counter, request: Request, who: Principal, what: str, **detail: object) -> None:
-    """Into the audit log, before it is done: what is not written down does not happen."""
+    """Writes an act into the audit log before it is done. If the log cannot be written, the act does not happen."""
     known.desk.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
 
 
@@ -124,8 +138,10 @@ def note(known: Counter, request: Request, who: Principal, what: str, **detail: 
 def noted(
     known: Counter, request: Request, who: Principal, what: str, **detail: object
 ) -> Iterator[Callable[[int], int]]:
-    """Notes an act before it is done, and how it ended where nothing was done: refused, with the reason, or without effect. The
-    act is told how many mailboxes it changed."""
+    """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
+
+    The caller passes the number of mailboxes that the act changed to the yielded function.
+    """
     note(known, request, who, what, **detail)
     about = {name: detail[name] for name in ("import_id", "login") if name in detail}
 

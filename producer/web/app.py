@@ -1,4 +1,4 @@
-"""The application: routes, what every request passes, what errors look like."""
+"""The application: its routes, its middleware and its error pages."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from producer.web.rehearsals import Rehearsals
 from producer.web.turns import Turns
 from shared.config import Settings
 
-#: Where the API is.
+#: The path under which the API is served.
 ROOT = "/api/v1"
 
 
 def make_app(known: Counter) -> FastAPI:
-    """Everything, over this counter."""
+    """Builds the application with all routes on top of `known`."""
 
     @asynccontextmanager
     async def life(app: FastAPI) -> AsyncIterator[None]:
@@ -52,7 +52,7 @@ def make_app(known: Counter) -> FastAPI:
         version="1",
         description="Moves mailboxes from any IMAP or POP3 server into your own. See docs/api.md.",
         openapi_url=f"{ROOT}/openapi.json",
-        docs_url=None,  # it would load its script from another site
+        docs_url=None,  # the page that FastAPI serves loads its script from another site
         redoc_url=None,
         max_body_size=known.settings.web_upload_bytes,
         lifespan=life,
@@ -79,12 +79,15 @@ def make_app(known: Counter) -> FastAPI:
 
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
-        """The process is alive; a Redis that is down is no reason to restart it. No thread is needed for it."""
+        """Tells that the process is alive.
+
+        It needs no thread and no Redis: an outage of Redis is no reason to restart.
+        """
         return {"status": "ok"}
 
     @app.get("/readyz", include_in_schema=False)
     def readyz() -> dict[str, str]:
-        """Whether the store answers."""
+        """Asks the store for its limits, and fails if the store does not answer."""
         known.store.limits()
         return {"status": "ok"}
 
@@ -97,6 +100,6 @@ def make_app(known: Counter) -> FastAPI:
 
 
 def names_of(settings: Settings) -> set[str]:
-    """Under which a request may ask for this server."""
+    """Returns the host names under which a request may ask for this server."""
     given = {name.strip().lower() for name in (settings.web_names or "").split(",") if name.strip()}
     return given | {"localhost", "127.0.0.1", "::1", settings.web_host.lower()}

@@ -1,4 +1,4 @@
-"""Bodies of requests, and from them to nouns. Pure but for the names that `Reach` looks up."""
+"""Bodies of requests, and how they become model objects. Pure, except that `Reach` looks names up."""
 
 from __future__ import annotations
 
@@ -63,7 +63,10 @@ class SheetBody(Body):
         passwords: bool = True,
         allowed: Allowed = NOTHING_ALLOWED,
     ) -> tuple[Manifest, tuple[RowError, ...]]:
-        """Good rows, and the faults of the others; `passwords`: whether each must give one. Raises `UsageError`."""
+        """Returns the good rows and the faults of the others.
+
+        `passwords`: whether each row must give one. Raises `UsageError`.
+        """
 
         def server(text: str) -> Endpoint:
             return endpoint_of(text, "source", reach, allow_plaintext=allow_plaintext)
@@ -88,7 +91,7 @@ class SheetBody(Body):
 
 
 class ServerBody(Body):
-    """One end."""
+    """The server of one side."""
 
     sign_in: SignInBody = SignInBody()
 
@@ -99,12 +102,12 @@ class ServerBody(Body):
     allow_plaintext: bool = Field(default=False, description="Let imap:// go to other machines than this one.")
 
     def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """Raises `UsageError`."""
+        """Returns the endpoint that the fields describe. Raises `UsageError`."""
         return endpoint_of(self.server, side, reach, allow_plaintext=self.allow_plaintext, fingerprint=self.fingerprint)
 
 
 class SourceBody(ServerBody):
-    """Where mail comes from, or, without a server, what counts for the servers that the rows name."""
+    """The source server; without `server`, what applies to the servers that the rows name."""
 
     server: str = Field(
         default="",
@@ -113,7 +116,7 @@ class SourceBody(ServerBody):
     )
 
     def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """`BY_ROW` where each row says it. Raises `UsageError`."""
+        """Returns the endpoint, or `BY_ROW` where each row names its server. Raises `UsageError`."""
         if self.server:
             return super().endpoint(side, reach)
         if self.fingerprint:
@@ -122,7 +125,7 @@ class SourceBody(ServerBody):
 
 
 def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fingerprint: str = "") -> Endpoint:
-    """What is called so at this side. Raises `UsageError`."""
+    """Returns the endpoint that a URL or a provider's name means on this side. Raises `UsageError`."""
     found = parse_endpoint(
         text,
         side=side,
@@ -135,12 +138,12 @@ def endpoint_of(text: str, side: str, reach: Reach, *, allow_plaintext: bool, fi
 
 
 def by_fields(error: UsageError) -> UsageError:
-    """The same, told by the names that the body has instead of the command line's."""
+    """Returns the error with the options of the command line replaced by the field names of the body."""
     return UsageError(re.sub(r"--([a-z]+(?:-[a-z]+)*)", lambda found: found[1].replace("-", "_"), str(error)))
 
 
 class WantedBody(Body):
-    """What to import; each field is the option of the command line that is called so."""
+    """The choice of what to import. Each field is the option of the command line with the same name."""
 
     since: _Said = Field(default="", description="Only messages from this date on (INTERNALDATE, UTC).")
     before: _Said = Field(default="", description="Only messages before this date.")
@@ -161,7 +164,7 @@ class WantedBody(Body):
     gmail_labels: Literal["folders", "primary", "keywords"] = "folders"
 
     def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
-        """The fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
+        """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
         asked = Wanted(
             **self.model_dump(include=set(WantedBody.model_fields) - {"skip_special", "folder_map"}),
             skip_special=",".join(self.skip_special),
@@ -174,14 +177,14 @@ class WantedBody(Body):
             raise by_fields(error) from None
 
     def _map(self) -> bytes:
-        # With a header, so that a first pair which looks like one stays a pair.
+        # The header keeps a first pair that looks like a header from being taken for one.
         text = io.StringIO()
         csv.writer(text, quoting=csv.QUOTE_ALL).writerows([("old", "new"), *self.folder_map])
         return text.getvalue().encode()
 
 
 class AllowedBody(Body):
-    """What is meant although it looks like a mistake."""
+    """Confirmations that something is intended although it looks like a mistake."""
 
     share_destination: bool = Field(
         default=False, description="Several rows may go into one destination mailbox, one after the other."
@@ -195,12 +198,12 @@ class AllowedBody(Body):
 
     @property
     def allowed(self) -> Allowed:
-        """The same."""
+        """The confirmations in the form that `producer.intake` takes."""
         return Allowed(**self.model_dump(include=set(AllowedBody.model_fields)))
 
 
 class ImportBody(SheetBody, WantedBody, AllowedBody):
-    """A new import. It stands in state "opening" until it is started."""
+    """A new import. It stays in state "opening" until it is started."""
 
     name: str = Field(min_length=1, max_length=120)
     source: SourceBody = Field(default=SourceBody(), description="Not needed where each row names its server.")
@@ -221,7 +224,7 @@ class ImportBody(SheetBody, WantedBody, AllowedBody):
     )
 
     def options(self, sources: Iterable[Endpoint]) -> Options:
-        """What else was asked for, of mail from these servers. Raises `UsageError`."""
+        """Returns all options of the import, for mail from these servers. Raises `UsageError`."""
         chosen, sign_ins = self.chosen(sources), self.sign_ins()
         return Options(
             include=tuple(self.include), exclude=tuple(self.exclude), verify=self.verify, **chosen, **asdict(self.allowed),
@@ -229,53 +232,53 @@ class ImportBody(SheetBody, WantedBody, AllowedBody):
         )  # fmt: skip
 
     def sign_ins(self) -> dict[str, SignInAsked]:
-        """By side. Raises `UsageError`."""
+        """Returns by side how accounts are signed in to. Raises `UsageError`."""
         ends: dict[str, ServerBody] = {"source": self.source, "destination": self.destination}
         return {side: end.sign_in.asked(side) for side, end in ends.items()}
 
     def hours(self) -> Hours | None:
-        """When it may work. Raises `UsageError`."""
+        """Returns the hours in which the import may work; None for at any time. Raises `UsageError`."""
         return read_hours(self.window) if self.window else None
 
     def called(self) -> str:
-        """Its name. Raises `UsageError`."""
+        """Returns the import's name. Raises `UsageError`."""
         return import_name(self.name, "")
 
 
 class MailboxesBody(SheetBody):
-    """More rows for an import: those that were mended."""
+    """More rows for an import: those that were corrected."""
 
     good_rows_only: bool = False
 
 
 class OneMailboxBody(Body):
-    """Which mailboxes; without a login all."""
+    """The mailboxes that an act concerns: one by its login, or all without a login."""
 
     login: _Login = Field(default="", description="Only this mailbox, by its login.")
 
 
 class PasswordsBody(Body):
-    """New passwords of one mailbox; what is left out stays as it is."""
+    """New passwords of one mailbox. A side that is left out keeps its password."""
 
     source: SecretStr = Field(default=SecretStr(""), max_length=1000)
     destination: SecretStr = Field(default=SecretStr(""), max_length=1000)
 
     @property
     def given(self) -> dict[str, Secret]:
-        """By side."""
+        """The passwords that were given, by side."""
         both = {"source": self.source, "destination": self.destination}
         return {side: Secret(one.get_secret_value()) for side, one in both.items() if one.get_secret_value()}
 
 
 class RetryBody(OneMailboxBody):
-    """What to try again."""
+    """The choice of what to try again."""
 
     code: str = Field(default="", max_length=100, description="Only mailboxes with a failure of this code.")
     copy_missing: bool = Field(default=False, description="Also what was copied and is missing at the destination.")
 
 
 class VerifyBody(OneMailboxBody):
-    """Another pass."""
+    """A further verification pass."""
 
     full: bool = Field(default=False, description="Read every message on both sides and compare SHA-256.")
     accept_missing: bool = Field(
@@ -284,7 +287,7 @@ class VerifyBody(OneMailboxBody):
 
 
 class RehearsalBody(Body):
-    """What to rehearse; nothing is written anywhere."""
+    """The kind of rehearsal. Nothing is written anywhere."""
 
     kind: Literal["check", "plan"] = Field(description="check: logins, folders, sizes; plan: what would be copied.")
 
@@ -296,7 +299,7 @@ class LimitBody(Body):
 
 
 class WindowBody(Body):
-    """When an import may work."""
+    """The hours in which an import may work."""
 
     window: str = Field(
         min_length=1,
@@ -306,7 +309,7 @@ class WindowBody(Body):
 
 
 class DetectBody(Body):
-    """Whose servers."""
+    """The address whose servers are to be found."""
 
     address: str = Field(min_length=3, max_length=320)
     offline: bool = Field(default=False, description="Only what mailhaul knows by itself.")
@@ -320,7 +323,7 @@ class TokenBody(Body):
 
 
 class UserBody(Body):
-    """What a user of the page is given."""
+    """The password and the role that a user of the page is given."""
 
     password: SecretStr = Field(min_length=10, max_length=200)
     role: Literal["viewer", "operator", "admin"] = "admin"

@@ -1,4 +1,4 @@
-"""The audit log: page by page, and as a whole."""
+"""Routes that read the audit log: page by page, or as a whole."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Csv(StreamingResponse):
 
 
 class JsonLines(StreamingResponse):
-    """A JSON document a line."""
+    """JSON documents, one a line."""
 
     media_type = "application/x-ndjson"
 
@@ -38,31 +38,34 @@ def audit(
     after: Annotated[str, Query(pattern=r"^(\d{1,15}-\d{1,9})?$", description="The last id that was seen.")] = "",
     count: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, Any]:
-    """Who did what, oldest first."""
+    """Lists who did what, oldest first."""
     return {"entries": known.desk.audit(after, count)}
 
 
 @routes.get("/audit.csv", response_class=Csv)
 def audit_csv(known: Known, _: Admin, since: Since = None) -> Csv:
-    """The whole log, for a spreadsheet."""
+    """Returns the whole log, for a spreadsheet."""
     return Csv(_bytes(known, since, csv_lines), headers=_named("audit.csv"))
 
 
 @routes.get("/audit.jsonl", response_class=JsonLines)
 def audit_jsonl(known: Known, _: Admin, since: Since = None) -> JsonLines:
-    """The whole log, for a program."""
+    """Returns the whole log, for a program."""
     return JsonLines(_bytes(known, since, json_lines), headers=_named("audit.jsonl"))
 
 
 def _bytes(
     known: Counter, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[bytes]:
-    """As it is read: the log may be longer than memory. Its first page now, since later no problem can be told."""
+    """Yields the log while it is read, since it may be larger than memory.
+
+    The first page is read before the answer begins, since no problem can be reported after that.
+    """
     moment = None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
     pages = known.desk.audit_pages(moment)
     first = next(pages, [])
     told = lines(entry for page in chain((first,), pages) for entry in page)
-    # Many lines a piece, since each piece is a turn of another thread.
+    # Each piece has many lines, since each piece costs a switch to another thread.
     pieces = iter(lambda: "".join(islice(told, _LINES)), "")
     return (piece.encode(errors="backslashreplace") for piece in pieces)
 

@@ -1,4 +1,4 @@
-"""What every body of a request is."""
+"""The base class of all bodies of requests."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Body(BaseModel):
-    """Nothing but what is known: a misspelled field is an error."""
+    """A body that rejects unknown fields, so that a misspelled field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

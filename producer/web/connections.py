@@ -1,7 +1,8 @@
-"""How many connections the page holds, and how long each may keep it waiting.
+"""Limits on how many connections the page holds, and on how long each may keep it waiting.
 
-uvicorn closes a connection that is idle after an answer (`timeout_keep_alive`) and limits the head of a request to 16 KiB. It has
-no deadline for a head, for a body, or for a client that does not read, and no limit for one address. `PageProtocol` adds these.
+uvicorn closes a connection that is idle after an answer (`timeout_keep_alive`) and limits the head of a request to 16
+KiB. It has no deadline for a head, for a body, or for a client that does not read, and no limit for one address.
+`PageProtocol` adds these.
 """
 
 from __future__ import annotations
@@ -18,28 +19,29 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from producer.web.places import place
 from shared.logs import get_logger
 
-#: Connections of one process, where the limit of open files allows it.
+#: Most connections of one process, if the limit of open files allows as many.
 MOST: Final = 1000
-#: Connections from one address; a proxy that the settings name may have all of them.
+#: Most connections from one address. A proxy that the settings name is not limited by it.
 MOST_FROM_ONE: Final = 128
 #: Bytes of the head of a request.
 HEAD_BYTES: Final = 16 * 1024
 #: Seconds until a connection without a request is closed, after an answer.
 KEEP_ALIVE_SECONDS: Final = 5
-#: Connections that the kernel keeps until they are accepted. asyncio tries to accept as many at once when files run out.
+#: Connections that the kernel queues until they are accepted. When the process runs out of file descriptors, asyncio
+#: tries to accept this many at once.
 BACKLOG: Final = 128
-#: Bytes that a client must send, or read, in each period; a slower line is not waited for.
+#: Bytes that a client must send or read in each period. A slower client is disconnected.
 LEAST_BYTES: Final = 16 * 1024
 
 
 class Waits(Enum):
-    """What a connection waits for."""
+    """The event that a connection waits for."""
 
     #: The head of a request: all of it must come in one period.
     HEAD = "head"
     #: The body of a request: `LEAST_BYTES` in each period.
     BODY = "body"
-    #: The answer, which we make; the client must read it.
+    #: The answer of the application. Once there is one, the client must read it.
     ANSWER = "answer"
     #: The end: the answer was complete before the request was, or the connection closes.
     END = "end"
@@ -50,19 +52,22 @@ PERIODS: Final = {Waits.HEAD: 15.0, Waits.BODY: 20.0, Waits.ANSWER: 20.0, Waits.
 
 
 class Room:
-    """The connections of one process. Used by the thread of the event loop alone."""
+    """The connections of one process. Only the thread of the event loop uses it."""
 
     def __init__(self, most: int, most_from_one: int, unlimited: Callable[[str], bool] = lambda address: False) -> None:
-        """`unlimited`: whether an address may have all connections, as a proxy does."""
+        """Takes the limits. `unlimited` tells whether an address, such as a proxy's, may have all connections."""
         self._most, self._most_from_one, self._unlimited = most, most_from_one, unlimited
         self._places: dict[str, set[PageProtocol]] = {}
         self._number = 0
-        #: Who waits for a head, the longest first.
+        #: Connections that wait for a head, the longest waiting first.
         self._idle: dict[PageProtocol, None] = {}
 
     def enter(self, one: PageProtocol, address: str) -> bool:
-        """Counts a new connection. Where all are taken, the one that has sent no head for the longest time is closed for it; false
-        where none is idle."""
+        """Counts a new connection. Returns False if it has to be refused.
+
+        At a limit, the connection that has waited longest for the head of a request is closed instead. If none
+        is idle, the new one is refused.
+        """
         where = place(address)
         mine = self._places.setdefault(where, set())
         if len(mine) >= self._most_from_one and not self._unlimited(address) and not self._make_way(mine):
@@ -75,7 +80,7 @@ class Room:
         return True
 
     def leave(self, one: PageProtocol) -> None:
-        """It is closed. Safe to repeat."""
+        """Takes a closed connection out of the count. Idempotent."""
         mine = self._places.get(one.place, set())
         if one in mine:
             mine.remove(one)
@@ -85,7 +90,7 @@ class Room:
         self._idle.pop(one, None)
 
     def idle(self, one: PageProtocol, *, idle: bool) -> None:
-        """Whether it waits for a head, from now on."""
+        """Notes whether a connection waits for the head of a request from now on."""
         self._idle.pop(one, None)
         if idle and one in self._places.get(one.place, ()):
             self._idle[one] = None
@@ -106,26 +111,29 @@ class Room:
 
 
 def room_of(unlimited: Callable[[str], bool]) -> Room:
-    """For this process: half of the files that it may open, the rest is for Redis, mail servers and logs."""
+    """Returns the limits for this process: half of the files that it may open.
+
+    The rest is for Redis, mail servers and logs.
+    """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST if files == resource.RLIM_INFINITY else max(16, min(MOST, files // 2))
     return Room(most, min(most, MOST_FROM_ONE), unlimited)
 
 
 class PageProtocol(H11Protocol):
-    """One connection."""
+    """A connection, with a deadline for each thing that it waits for."""
 
     def __init__(self, *arguments: Any, room: Room, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._room = room
-        #: Where it comes from, as `Room` counts.
+        #: The address or network under which `Room` counts this connection.
         self.place = ""
         self._waits: Waits | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._received, self._unread, self._drained = 0, 0, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Enters, or is closed at once."""
+        """Registers the new connection, or closes it at once if there is no room."""
         super().connection_made(cast(asyncio.Transport, transport))
         if self._room.enter(self, self.client[0] if self.client else ""):
             self._look()
@@ -133,30 +141,34 @@ class PageProtocol(H11Protocol):
             self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Leaves."""
+        """Stops the timer and takes the connection out of the count."""
         if self._timer:
             self._timer.cancel()
         self._room.leave(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Part of a request."""
+        """Counts the bytes that came and begins a new period if the connection now waits for something else."""
         self._received += len(data)
         super().data_received(data)
         self._look()
 
     def on_response_complete(self) -> None:
-        """All of an answer is given to the transport."""
+        """Begins a new period once the whole answer was handed to the transport."""
         super().on_response_complete()
         self._look()
 
     def resume_writing(self) -> None:
-        """The client has read most of what waited for it."""
+        """Notes that the client has read most of the buffered answer."""
         self._drained = True
         super().resume_writing()
 
     def _look(self) -> None:
-        """A period begins whenever it waits for something else; not with each byte, or one byte a second would hold it."""
+        """Begins a new period whenever the connection waits for something else.
+
+        A period does not restart with each byte, or a client that sends one byte a second would hold the
+        connection.
+        """
         waits = self._what()
         if waits is self._waits:
             return
@@ -178,7 +190,7 @@ class PageProtocol(H11Protocol):
             self._timer = self.loop.call_later(PERIODS[self._waits], self.period_over)
 
     def period_over(self) -> None:
-        """Closes the connection unless somebody honest is at the other end, however slow the line is."""
+        """Closes the connection, unless the client has sent or read enough in the period."""
         unread = self.transport.get_write_buffer_size()
         if unread:
             read = self._unread - unread

@@ -1,4 +1,4 @@
-"""What every route stands on: the store, the key, the doorbell, the desk, and what may be reached."""
+"""The objects that every route needs: the store, the key, the job queue, the audit log and what may be reached."""
 
 from __future__ import annotations
 
@@ -30,46 +30,46 @@ from shared.store.shelf import Shelf
 
 @dataclass(kw_only=True)
 class Counter:
-    """One a process."""
+    """The shared objects of one process."""
 
-    #: What was set.
+    #: The settings.
     settings: Settings
-    #: Imports.
+    #: The store of imports.
     store: Store
-    #: Seals passwords.
+    #: The vault, which seals passwords.
     vault: Vault
-    #: The doorbell.
+    #: Enqueues a job for the workers.
     ring: Ring
-    #: Audit log, rehearsals.
+    #: The audit log and the rehearsals.
     desk: Desk
     #: Tokens and users.
     principals: Principals
-    #: Browsers that are signed in.
+    #: Sessions of browsers that are signed in.
     sessions: Sessions
-    #: Forms that are being filled in, what was done to imports and how fast they went.
+    #: Drafts of forms, what was done to imports, and samples of their throughput.
     shelf: Shelf
     #: Mail servers that may be connected to.
     reach: Reach
-    #: Those of people whom others vouch for.
+    #: Roles of people whom a proxy or an identity provider authenticates.
     roles: Roles
     #: Account services, by name.
     makers: Mapping[str, AccountsAsked] = field(default_factory=dict)
-    #: Connections that a person set for all servers, by scope.
+    #: Connection limits and rates that the operator set for all servers, by scope.
     own_limits: dict[str, int] = field(default_factory=dict)
-    #: A clock that never goes back.
+    #: A monotonic clock.
     clock: Callable[[], float] = monotonic
     _windows: dict[str, Window] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def import_(self, import_id: str) -> Import:
-        """Raises `Refused` (404)."""
+        """Returns the import. Raises `Refused` (404)."""
         found = self.store.import_(import_id)
         if found is None:
             raise Refused(404, "there is no import with this id")
         return found
 
     def mailbox(self, import_id: str, mailbox_id: str) -> tuple[Mailbox, Tally]:
-        """Raises `Refused` (404)."""
+        """Returns the mailbox with the sum of its folders' tallies. Raises `Refused` (404)."""
         request = self.import_(import_id)
         found = self.store.mailbox(mailbox_id)
         if found is None or found.import_id != request.import_id:
@@ -77,7 +77,7 @@ class Counter:
         return found, _sum([tally for _, tally in self.store.folders(mailbox_id)])
 
     def progress(self, import_id: str) -> Progress:
-        """With a rate and an estimate from what was seen here in the last minute, whoever looked."""
+        """Returns the progress, with a rate and an estimate from the last minute of samples, whoever asked for them."""
         request = self.import_(import_id)
         counts, mailboxes = self.store.import_tally(import_id)
         sample = Sample(
@@ -105,6 +105,6 @@ def _sum(tallies: list[Tally]) -> Tally:
 
 
 def counter(request: Request) -> Counter:
-    """The one of this process."""
+    """Returns the `Counter` of this process."""
     found: Counter = request.app.state.counter
     return found

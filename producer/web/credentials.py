@@ -1,4 +1,4 @@
-"""New passwords of an import: of mailboxes, and of what signs in for all of them."""
+"""Routes that replace or delete passwords: those of mailboxes, and those that sign in for a whole side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ routes = APIRouter(prefix="/imports/{import_id}", tags=["imports"])
 
 @routes.post("/credentials")
 def credentials(known: Known, who: Operator, request: Request, import_id: str, body: SheetBody) -> dict[str, Any]:
-    """New passwords for rows found by their login at the source; parked mailboxes among them go on."""
+    """Replaces passwords of rows found by their login at the source. Parked mailboxes among them go on."""
     found = known.import_(import_id)
     manifest, errors = body.sift(known.reach, allow_plaintext=True, allowed=LOOKED_AT)
     if errors:
@@ -39,20 +39,20 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
 def replaced(
     known: Counter, who: Principal, request: Request, found: Import, manifest: Manifest
 ) -> operations.Replaced:
-    """New passwords, sealed; parked mailboxes among them go on."""
+    """Seals new passwords. Parked mailboxes among them go on."""
     note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
     return operations.replace_credentials(known.store, known.vault, known.ring, found, manifest.rows, manifest.columns)
 
 
 @routes.put("/secrets")
 def secrets(known: Known, who: Operator, request: Request, import_id: str, body: SecretsBody) -> dict[str, Any]:
-    """A new administrator's password, token or key, each side for itself; mailboxes that wait for it go on."""
+    """Replaces an administrator's password, token or key, each side for itself. Mailboxes that wait for it go on."""
     found = known.import_(import_id)
     return {"queued": renew(known, who, request, found, body.given)}
 
 
 def renew(known: Counter, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
-    """What was given by side, sealed; how many mailboxes go on. Raises `UsageError` and `Refused`."""
+    """Seals the secrets given by side. Returns how many mailboxes go on. Raises `UsageError` and `Refused`."""
     if not texts:
         raise Refused(422, "give at least one password")
 

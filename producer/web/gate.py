@@ -1,7 +1,7 @@
-"""What a request must show before its body is read: a large body costs memory and time, so nobody sends one unknown.
+"""The check of a request's head before a large body is read, so that only known senders can cost memory and time.
 
-The routes that take a list of mailboxes take as much as `MAILHAUL_WEB_UPLOAD_BYTES`, from somebody who is signed in; every
-other body is small.
+The routes that take a list of mailboxes accept up to `MAILHAUL_WEB_UPLOAD_BYTES` from a principal that is signed in.
+Every other body is small.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from producer.web.counter import Counter
 from producer.web.pages.entering import there
 from producer.web.problems import Refused, answer
 
-#: Octets of a body that is no list of mailboxes: every form and every other JSON document is far below.
+#: Most octets of a body that is no list of mailboxes. Every form and every other JSON document is far smaller.
 SMALL: Final = 65_536
-#: Where lists of mailboxes go: API and page.
+#: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(
     r"/api/v1/(?:imports|manifests|imports/[^/]+/(?:mailboxes|credentials))|/new(?:/[^/]+)?|/imports/[^/]+/(?:credentials|add)"
 )
@@ -28,13 +28,13 @@ _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Gate:
-    """ASGI middleware, behind `Guard`."""
+    """ASGI middleware that checks senders of large bodies. It stands behind `Guard`."""
 
     def __init__(self, app: ASGIApp, known: Counter) -> None:
         self._app, self._known = app, known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses, or passes on."""
+        """Refuses the request, or passes it on."""
         if scope["type"] == "http" and scope["method"] not in _BODILESS:
             request = Request(scope)
             try:
@@ -47,7 +47,7 @@ class Gate:
         return await self._app(scope, receive, send)
 
     def _admit(self, request: Request) -> None:
-        """Raises `Refused` where this body is too large for its route, or nobody is known who sends it."""
+        """Raises `Refused` if the body is too large for its route, or if its sender is not signed in."""
         path = request.url.path
         most = self._known.settings.web_upload_bytes if LISTS.fullmatch(path) else SMALL
         if most < _octets(request) < _UNKNOWN:
@@ -58,12 +58,12 @@ class Gate:
             raise Refused(401, "sign in first")
 
 
-#: A body whose length nobody says (RFC 9112 §7.1): as good as a large one.
+#: The length of a body that names none (RFC 9112 §7.1): treated as large.
 _UNKNOWN: Final = 1 << 62
 
 
 def _octets(request: Request) -> int:
-    """The length of the body in octets, as far as its head says."""
+    """Returns the length of the body in octets, as its head announces it."""
     if "transfer-encoding" in request.headers:
         return _UNKNOWN
     length = request.headers.get("content-length", "0")

@@ -1,7 +1,8 @@
-"""What every request passes first: the name it asks for, where it comes from, and what every answer carries.
+"""The first check of every request: its host name and its origin; and the headers that every answer carries.
 
-A browser is refused when another site sends it (cross-site request forgery), by `Sec-Fetch-Site` and `Origin`; a request
-to a name that is not ours is refused too, or a page anywhere could reach a server on loopback by DNS rebinding.
+A browser's request that another site caused (cross-site request forgery) is refused, by `Sec-Fetch-Site` and `Origin`.
+A request for a host name that is not ours is refused too. Otherwise any web page could reach a server on loopback by
+DNS rebinding.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from producer.web.problems import problem
 
-#: On every answer.
+#: Headers of every answer.
 HEADERS: Final = (
     (b"content-security-policy", b"default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"),
     (b"x-content-type-options", b"nosniff"),
@@ -29,14 +30,14 @@ _SAFE: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Guard:
-    """ASGI middleware."""
+    """ASGI middleware that refuses foreign host names and cross-site requests."""
 
     def __init__(self, app: ASGIApp, names: Iterable[str]) -> None:
         self._app = app
         self._names = frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Refuses, or passes on."""
+        """Refuses the request, or passes it on."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
 
@@ -67,7 +68,7 @@ class Guard:
 
 
 def _same(origin: str, scheme: str, host: str) -> bool:
-    """Whether it is ours (RFC 6454). That a proxy has TLS is known only where it is trusted to say so."""
+    """Tells whether the origin is this server's (RFC 6454). Only a trusted proxy can say that the browser has TLS."""
     try:
         sent = urlsplit(origin)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Imports: opened, started, steered, watched, told about."""
+"""Routes of imports: open, start, steer, watch and report."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ ReportFile = Literal["results.csv", "failures.csv", "notes.csv", "folders.csv", 
 def all_imports(
     known: Known, _: Viewer, start: Annotated[int, Query(ge=0)] = 0, count: Annotated[int, Query(ge=1, le=500)] = 100
 ) -> dict[str, Any]:
-    """Newest first."""
+    """Lists the imports, newest first."""
     found = known.store.imports()
     page = found[start : start + count]
     fields = [document.import_fields(operations.progress_of(known.store, one)) for one in page]
@@ -62,7 +62,7 @@ def all_imports(
 
 @routes.post("", status_code=201)
 def open_import(known: Known, who: Operator, request: Request, body: ImportBody, key: Key = "") -> dict[str, Any]:
-    """Writes an import down, in state "opening". The answer holds the validation report."""
+    """Opens an import, in state "opening". The answer holds the validation report."""
     return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
 
 
@@ -97,7 +97,7 @@ def written(
     options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     accounts_secret: Secret | None = None,
 ) -> Import:  # fmt: skip
-    """Written down in state "opening". Raises `Refused` when it is there already."""
+    """Writes the import into the store, in state "opening". Raises `Refused` if it is there already."""
     _fit(rows, source, options)
     wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
     held = f"open:{wanted.import_id}"
@@ -115,7 +115,7 @@ def written(
             known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
             accounts_secret=accounts_secret,
         )  # fmt: skip
-        for order in ("login", "destination_login"):  # the first look takes longest
+        for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
         known.desk.drop(held)
@@ -154,13 +154,13 @@ def _fields(known: Counter, import_id: str) -> dict[str, Any]:
 
 @routes.get("/{import_id}")
 def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
-    """Where it stands."""
+    """Returns one import with its progress."""
     return _fields(known, import_id)
 
 
 @routes.post("/{import_id}/mailboxes")
 def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str, body: MailboxesBody) -> dict[str, Any]:
-    """More rows: those that were mended. Of an import that runs they run at once."""
+    """Adds rows that were corrected. If the import is running, they run at once."""
     found = known.import_(import_id)
     by_rows, allowed = (
         operations.sign_ins_of(known.store, known.vault, found)["source"].by_rows,
@@ -172,7 +172,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
 
 
 def added(known: Counter, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
-    """These rows too. Raises `UsageError` when they do not fit the import, `Refused` when some are there already."""
+    """Adds rows to an import. Raises `UsageError` if they do not fit it, `Refused` if some are there already."""
     found = known.import_(import_id)
     _fit(rows, found.source, found.options)
     _, last = known.store.find_mailboxes(import_id, Search(descending=True, count=1))
@@ -193,7 +193,7 @@ def added(known: Counter, who: Principal, request: Request, import_id: str, rows
 
 @routes.delete("/{import_id}")
 def close(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Forgets an import that is not under way: its ledger, report and passwords. Mail stays as it is."""
+    """Forgets an import that is not running: its ledger, report and passwords. Mail is not touched."""
     found = known.import_(import_id)
     if found.state is ImportState.RUNNING:
         raise Refused(409, "the import is under way: wait until it is finished, or cancel it first")
@@ -203,7 +203,7 @@ def close(known: Known, who: Operator, request: Request, import_id: str) -> dict
 
 @routes.post("/{import_id}/start")
 def start(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Sets it going; again changes nothing."""
+    """Starts the import. Idempotent."""
     known.import_(import_id)
     note(known, request, who, "import started", import_id=import_id)
     operations.set_going(known.store, known.ring, import_id)
@@ -221,25 +221,25 @@ def _steer(
 
 @routes.post("/{import_id}/pause")
 def pause(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Stops within two seconds, until resumed."""
+    """Pauses within two seconds, until resumed."""
     return _steer(known, who, request, import_id, Control.PAUSE, body)
 
 
 @routes.post("/{import_id}/resume")
 def resume(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Goes on."""
+    """Resumes what was paused or cancelled."""
     return _steer(known, who, request, import_id, Control.RUN, body)
 
 
 @routes.post("/{import_id}/cancel")
 def cancel(known: Known, who: Operator, request: Request, import_id: str, body: OneMailboxBody) -> dict[str, Any]:
-    """Gives up what is not finished. What was copied stays."""
+    """Cancels what is not finished. What was copied stays."""
     return _steer(known, who, request, import_id, Control.CANCEL, body)
 
 
 @routes.put("/{import_id}/window")
 def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
-    """The hours in which it may work, from now on. A pause is another matter."""
+    """Sets the hours in which the import may work, from now on. A pause is independent of them."""
     found, hours = known.import_(import_id), read_hours(body.window)
     note(known, request, who, "hours set", import_id=import_id, window=hours.text)
     operations.set_window(known.store, known.ring, found, hours, time.time())
@@ -262,7 +262,7 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
 
 @routes.post("/{import_id}/verify")
 def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
-    """Another pass over finished mailboxes: copies what is new and compares both sides."""
+    """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
     found = known.import_(import_id)
     chosen = operations.find_mailboxes(known.store, found, body.login)
     asked = _when(accept_missing=body.accept_missing)
@@ -281,7 +281,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
 
 
 def _when(**asked: bool) -> dict[str, bool]:
-    """Keeps what was asked for, for the audit log."""
+    """Keeps only the flags that are set, for the audit log."""
     return {name: value for name, value in asked.items() if value}
 
 
@@ -292,13 +292,13 @@ def errors(
     import_id: str,
     login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
 ) -> dict[str, Any]:
-    """What went wrong, by kind, each with what to do."""
+    """Lists what went wrong, by kind, each with what to do."""
     return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id), login))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)
 def report(known: Known, _: Viewer, import_id: str, file: ReportFile) -> FileResponse:
-    """A file of the report; failed-rows.csv can be mended and sent to …/credentials."""
+    """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
     found = known.import_(import_id)
     place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
     path = Path(place.name) / file

@@ -1,4 +1,4 @@
-"""What happens, as it happens: server-sent events of one import."""
+"""Server-sent events of one import."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from producer.web.streams import Seat
 from shared.errors import MailhaulError
 
 routes = APIRouter(tags=["imports"])
-#: Between two looks, seconds.
+#: Seconds between two looks.
 LOOK_SECONDS: Final = 1.0
 
 
 def _place(known: Known, _: Viewer, import_id: str) -> Counter:
-    """Refused before the stream begins: afterwards nothing can be said."""
+    """Refuses an unknown import before the stream begins, since no error can be sent afterwards."""
     known.import_(import_id)
     return known
 
@@ -32,12 +32,14 @@ def _place(known: Known, _: Viewer, import_id: str) -> Counter:
 async def events(
     request: Request, import_id: str, known: Annotated[Counter, Depends(_place)], _: Seat
 ) -> AsyncIterator[ServerSentEvent]:
-    """Event "progress" whenever something has changed, and "finished" as the last; "ended" when the token has ended, or the
-    import is gone."""
+    """Sends event "progress" whenever something has changed, and "finished" as the last one.
+
+    Sends "ended" if the token was revoked or the import is gone.
+    """
     last: dict[str, Any] = {}
 
     def look() -> Progress:
-        viewer(request, known)  # for as long as the token lasts
+        viewer(request, known)  # raises once the token was revoked
         return known.progress(import_id)
 
     while True:
@@ -47,7 +49,7 @@ async def events(
             yield ServerSentEvent(event="ended", data={"detail": str(error)})
             return
         except MailhaulError:
-            await asyncio.sleep(LOOK_SECONDS)  # the store is away for a moment
+            await asyncio.sleep(LOOK_SECONDS)  # the store does not answer now
             continue
         fields = document.import_fields(progress)
         if fields != last:

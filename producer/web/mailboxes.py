@@ -1,4 +1,4 @@
-"""Mailboxes of an import, page by page, and one with all that is known of it."""
+"""Routes of an import's mailboxes: the list page by page, and one mailbox with all that is known of it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def page(
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
     count: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> dict[str, Any]:
-    """`total` is how many fit."""
+    """Lists mailboxes that match. `total` is the number of all matches."""
     known.import_(import_id)
     wanted = Search(state=state, code=code, text=text, order=order, descending=descending, start=start, count=count)
     total, found = known.store.find_mailboxes(import_id, wanted)
@@ -45,7 +45,7 @@ def page(
 
 
 def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
-    """A mailbox without its folders."""
+    """Returns a mailbox without its folders."""
     return {
         "id": mailbox.mailbox_id,
         "row": mailbox.row,
@@ -61,7 +61,7 @@ def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
 
 @routes.get("/{mailbox_id}")
 def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
-    """With its folders and its last failures, the servers' words as they were said."""
+    """Returns one mailbox with its folders and its last failures, in the servers' own words."""
     mailbox, tally = known.mailbox(import_id, mailbox_id)
     failures = [document.failure_fields(failure, import_id) for failure in known.store.failures(mailbox_id)]
     return {**document.mailbox_fields(known.store, mailbox, tally), "failures": failures}
@@ -71,7 +71,7 @@ def one(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, A
 def give(
     known: Known, who: Operator, request: Request, import_id: str, mailbox_id: str, body: PasswordsBody
 ) -> dict[str, Any]:
-    """New passwords, each side for itself; a mailbox that waits for one goes on."""
+    """Replaces passwords, each side for itself. A mailbox that waits for one goes on."""
     found, (mailbox, _) = known.import_(import_id), known.mailbox(import_id, mailbox_id)
     if not body.given:
         raise Refused(422, "give at least one password")
@@ -83,7 +83,7 @@ def give(
 
 @routes.get("/{mailbox_id}/folders")
 def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[str, Any]:
-    """In the order of the plan, with notes on single messages."""
+    """Lists the folders in the order of the plan, with notes on single messages."""
     known.mailbox(import_id, mailbox_id)
     return {
         "folders": [

@@ -1,4 +1,7 @@
-"""Account services: those that were set for page and API, by name. Their URLs come from this machine and never from a request."""
+"""Account services that the settings name for page and API.
+
+Their URLs come from the settings and never from a request.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +23,12 @@ _NAMED = 10
 
 @routes.get("/accounts")
 def accounts(known: Known, _: Viewer) -> dict[str, Any]:
-    """Names of the services that can make accounts at the destination."""
+    """Lists the names of the services that can make accounts at the destination."""
     return {"accounts": sorted(known.makers)}
 
 
 def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
-    """By name. Raises `UsageError`; nothing is sent."""
+    """Returns the account services by name. Sends nothing. Raises `UsageError`."""
     urls = _pairs("MAILHAUL_WEB_ACCOUNTS", settings.web_accounts or "")
     files = _pairs("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES", settings.web_accounts_secret_files or "")
     if strange := sorted(set(files) - set(urls)):
@@ -40,7 +43,7 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
 
 
 def chosen(known: Counter, name: str, rows: Sequence[Row]) -> AccountsAsked:
-    """The one of this name, for these rows; none without a name. Raises `UsageError`."""
+    """Returns the service of this name, checked for these rows; none without a name. Raises `UsageError`."""
     if not name:
         return AccountsAsked()
     if name not in known.makers:

@@ -1,4 +1,4 @@
-"""Rows that a person has to mend, as manifests without passwords. Pure."""
+"""Rows that an operator has to correct, as manifests without passwords. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.model import Mailbox
 
 
 def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
-    """Parked mailboxes, a row each: the password to be filled in, and beside it what was wrong."""
+    """Returns a CSV with a row for each parked mailbox: an empty password to fill in, and the reason."""
     return wrong_rows(
         (
             mailbox.source.login, mailbox.destination.login, mailbox.source.endpoint.url,
@@ -24,7 +24,7 @@ def failed_rows(mailboxes: Iterable[Mailbox]) -> str:
 
 
 def wrong_rows(rows: Iterable[tuple[str, str, str, str]]) -> str:
-    """Rows of (login, new login, server, reason), with the password to be filled in."""
+    """Returns a CSV with a row for each (login, new login, server, reason), and an empty password to fill in."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(("login", "password", "new_login", "server", "reason"))

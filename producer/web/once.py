@@ -1,4 +1,4 @@
-"""A creation that may be sent again (`Idempotency-Key`): the second gets the first one's answer, and nothing is done."""
+"""Idempotent creation (`Idempotency-Key`): a repeated request gets the first answer, and nothing is done again."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ Key = Annotated[
 def once(
     known: Counter, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
-    """`make`'s answer, or the one that the same request got before. Raises `Refused`."""
+    """Returns `make`'s answer, or the stored answer if the same request came before. Raises `Refused`."""
     if not key:
         return make()
-    # Keyed with a hash, since the body holds passwords and the key what a person chose.
+    # The key is hashed with the principal, since clients choose it. The body is kept as a digest, since it holds
+    # passwords.
     place = hashlib.sha256(f"{who.principal_id}\0{what}\0{key}".encode()).hexdigest()
-    whole = json.dumps(body.model_dump(), default=SecretStr.get_secret_value)  # another secret is another request
+    whole = json.dumps(body.model_dump(), default=SecretStr.get_secret_value)  # another secret makes it another request
     digest = hashlib.sha256(f"{place}\0{whole}".encode("utf-8", "surrogatepass")).hexdigest()
     before = known.desk.begin(place, digest)
     if before is None:

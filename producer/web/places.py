@@ -1,4 +1,4 @@
-"""What counts as one place that requests come from. Pure."""
+"""The unit by which requests are counted for limits: an address, or an IPv6 network. Pure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import ipaddress
 
 
 def place(address: str) -> str:
-    """The address itself; of IPv6 the network of 64 bits that one customer has. Text that is no address stays as it is."""
+    """Returns the IPv4 address, or the IPv6 /64 network that one customer has.
+
+    Text that is no address is returned as it is.
+    """
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

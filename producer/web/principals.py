@@ -1,4 +1,4 @@
-"""Who may ask, for administrators: tokens, users of the page, browsers that are signed in."""
+"""Routes for administrators: tokens, users of the page, sessions of browsers."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Name = Annotated[str, Path(max_length=80, description="As it is typed to sign in
 
 @routes.get("/tokens", tags=["tokens"])
 def tokens(known: Known, _: Admin) -> dict[str, Any]:
-    """Without the tokens themselves."""
+    """Lists the tokens, without their secret text."""
     return {"tokens": [_told(one) for one in known.principals.tokens()]}
 
 
 @routes.post("/tokens", tags=["tokens"], status_code=201)
 def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> dict[str, Any]:
-    """The token itself is in this answer and nowhere else."""
+    """Makes a token. Its secret text is in this answer and nowhere else."""
     note(known, request, who, "token made", name=body.name, role=body.role)
     made, text = known.principals.make_token(body.name, role_of(body.role))
     return {**_told(made), "token": text}
@@ -32,7 +32,7 @@ def make_token(known: Known, who: Admin, request: Request, body: TokenBody) -> d
 
 @routes.delete("/tokens/{token_id}", tags=["tokens"], status_code=204)
 def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
-    """Ends it at once."""
+    """Revokes a token at once."""
     note(known, request, who, "token revoked", token_id=token_id[:100])
     if not known.principals.revoke(token_id):
         raise Refused(404, "there is no token with this id")
@@ -40,13 +40,13 @@ def revoke(known: Known, who: Admin, request: Request, token_id: str) -> None:
 
 @routes.get("/users", tags=["users"])
 def users(known: Known, _: Admin) -> dict[str, Any]:
-    """Who signs in to the page with a password."""
+    """Lists the users who sign in to the page with a password."""
     return {"users": [_shown(one) for one in known.principals.users()]}
 
 
 @routes.put("/users/{name}", tags=["users"])
 def set_user(known: Known, who: Admin, request: Request, name: Name, body: UserBody) -> dict[str, Any]:
-    """A new one, or a new password and role; who is signed in by the old password is signed out."""
+    """Adds a user, or gives one a new password and role. Sessions that began with the old password end."""
     name, password, role = checked_name(name), checked(body.password.get_secret_value()), role_of(body.role)
     note(known, request, who, "user set", name=name, role=role.word)
     return _shown(known.principals.set_user(name, role, hashed(password)))
@@ -54,7 +54,7 @@ def set_user(known: Known, who: Admin, request: Request, name: Name, body: UserB
 
 @routes.delete("/users/{name}", tags=["users"], status_code=204)
 def remove_user(known: Known, who: Admin, request: Request, name: Name) -> None:
-    """Ends a user, and their sessions, at once."""
+    """Removes a user at once, with all sessions."""
     note(known, request, who, "user removed", name=name)
     if not known.principals.remove_user(name):
         raise Refused(404, "there is no user of this name")
@@ -62,7 +62,7 @@ def remove_user(known: Known, who: Admin, request: Request, name: Name) -> None:
 
 @routes.get("/sessions", tags=["users"])
 def sessions(known: Known, _: Admin) -> dict[str, Any]:
-    """Browsers that are signed in, newest first."""
+    """Lists browsers that are signed in, newest first."""
     return {
         "sessions": [
             {
@@ -79,7 +79,7 @@ def sessions(known: Known, _: Admin) -> dict[str, Any]:
 
 @routes.delete("/sessions/{session_id}", tags=["users"], status_code=204)
 def end_session(known: Known, who: Admin, request: Request, session_id: str) -> None:
-    """Signs a browser out; with a name instead of an id, all of that person's."""
+    """Signs a browser out; given a name instead of an id, all sessions of that person."""
     note(known, request, who, "sessions ended", of=session_id[:200])
     if not known.sessions.end_of(session_id):
         raise Refused(404, "nobody is signed in so")

@@ -1,4 +1,4 @@
-"""What went wrong, as RFC 9457 problem details. No answer repeats what was sent: it could hold a password."""
+"""Errors as RFC 9457 problem details. No answer repeats what was sent, since it could hold a password."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _SCHEMA: Final = {
         "errors": {"type": "array", "items": {"type": "object"}},
     },
 }
-#: What every operation may answer too, for the OpenAPI document.
+#: Error responses of every operation, for the OpenAPI document.
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"description": "A problem (RFC 9457)", "content": {MEDIA: {"schema": _SCHEMA}}} for code in ("4XX", "503")
 }
-#: Faults of rows that one answer names.
+#: Most faults of rows that one answer names.
 _ROWS_NAMED = 1000
 
 
 class Refused(Exception):
-    """The answer is no; `detail` says what to do."""
+    """An error that is answered with a status code. `detail` says what to do."""
 
     def __init__(self, status: int, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
         self.status, self.detail, self.headers, self.more = status, detail, headers or {}, more
@@ -45,20 +45,20 @@ class Refused(Exception):
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
-    """The answer."""
+    """Builds the JSON answer of a problem."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
     return JSONResponse(body, status, headers, MEDIA)
 
 
 def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
-    """As JSON."""
+    """Returns the faults of rows as JSON."""
     return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
 
 
 def answer(
     request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
 ) -> Response:
-    """As a page for whoever asked for a page."""
+    """Builds the answer to a failed request: a problem for the API, an HTML page for a browser."""
     if request.url.path.startswith("/api/"):
         return problem(status, detail, headers, **more)
     page: Response = request.app.state.refusal(request, status, detail)
@@ -67,7 +67,7 @@ def answer(
 
 
 def install(app: FastAPI) -> None:
-    """Every error becomes a problem."""
+    """Registers the handlers that turn every error into a problem."""
 
     @app.exception_handler(Refused)
     def _refused(request: Request, error: Refused) -> Response:

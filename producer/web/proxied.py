@@ -1,7 +1,7 @@
-"""What a proxy in front says: where a request came from, and, where it signs people in itself, who sends it.
+"""Headers of a proxy in front: the client's address and, if the proxy authenticates people, the user's name.
 
-Believed is only what comes from an address in `MAILHAUL_WEB_PROXIES`; from anybody else these headers mean nothing. A name that
-is given twice is refused: one of the two was a browser's.
+These headers are believed only from an address in `MAILHAUL_WEB_PROXIES`. A user name that is given twice is refused,
+since one of the two came from a browser.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
 
 class Proxied:
-    """ASGI middleware, outermost: afterwards a request's client and scheme are those that the proxies name."""
+    """ASGI middleware, outermost. Afterwards a request's client and scheme are those that the proxies name."""
 
     def __init__(self, app: ASGIApp, networks: Networks) -> None:
         self._networks = networks
@@ -31,14 +31,14 @@ class Proxied:
         self._app: Any = ProxyHeadersMiddleware(app, trusted_hosts=names) if names else app  # type: ignore[arg-type]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on."""
+        """Notes whether the peer is trusted, and passes the request on."""
         if scope["type"] == "http":
             scope[_TRUSTED] = within(self._networks, scope["client"][0] if scope["client"] else "")
         await self._app(scope, receive, send)
 
 
 def within(networks: Networks, peer: str) -> bool:
-    """Whether the address `peer` is in one of these networks."""
+    """Tells whether the address `peer` is in one of these networks."""
     try:
         address = ipaddress.ip_address(peer)
     except ValueError:
@@ -47,7 +47,7 @@ def within(networks: Networks, peer: str) -> bool:
 
 
 def networks_of(text: str) -> Networks:
-    """From addresses and networks, separated by commas. Raises `UsageError`."""
+    """Reads addresses and networks, separated by commas. Raises `UsageError`."""
     found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
@@ -60,7 +60,7 @@ def networks_of(text: str) -> Networks:
 
 
 def vouched(request: Request, known: Counter) -> Principal | None:
-    """Whom the proxy says this is; None where it says nothing. Raises `Refused` for somebody without a role."""
+    """Returns the user whom the proxy names; None if it names nobody. Raises `Refused` for somebody without a role."""
     header = known.settings.web_proxy_user_header
     if not header or not request.scope.get(_TRUSTED):
         return None

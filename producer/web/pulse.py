@@ -1,7 +1,7 @@
-"""How the web process is, for /healthz and /readyz, and what it counts.
+"""The health of the web process, for /healthz and /readyz, and its metrics.
 
-These stand on a port of their own: whoever asks there (Kubernetes, Prometheus) uses any name, and the page answers to its own
-names only.
+They have a port of their own: Kubernetes and Prometheus ask by any host name, while the page answers only to its own
+names.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from shared.store import Store
 
 
 class Counted:
-    """ASGI middleware: counts answers."""
+    """ASGI middleware that counts answers and measures their time."""
 
     def __init__(self, app: ASGIApp, metrics: WebMetrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on."""
+        """Passes the request on, and notes the answer's status and time."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         began = time.monotonic()
@@ -38,7 +38,10 @@ class Counted:
 
 
 class Pulse:
-    """Asks the page from another thread, so that one that hangs is found out. Until `begin` there is none."""
+    """The health check of the page. It asks over HTTP from another thread, so that a hanging page is noticed.
+
+    Until `begin` there is no page to ask.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._port, self._host = settings.web_port, here(settings.web_host)
@@ -46,19 +49,19 @@ class Pulse:
         self._store: Store | None = None
 
     def complain(self, complaint: str) -> None:
-        """What it is waiting for."""
+        """Notes what the process is waiting for before it can begin."""
         self._complaint = complaint
 
     def begin(self, store: Store) -> None:
-        """From now on there is a page, over this store."""
+        """Notes that the page runs from now on, with this store."""
         self._store = store
 
     def health(self) -> tuple[bool, str]:
-        """Whether the page answers; a Redis that is away is no reason to restart it."""
+        """Tells whether the page answers. An outage of Redis is no reason to restart it."""
         return probe(self._port, "/healthz", self._host) if self._store else (True, self._complaint)
 
     def ready(self) -> tuple[bool, str]:
-        """Whether the page answers and the store does."""
+        """Tells whether the page and the store answer."""
         if self._store is None:
             return False, self._complaint
         well, words = self.health()

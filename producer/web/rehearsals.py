@@ -1,5 +1,7 @@
-"""Check and plan in the background: nothing is written anywhere, and the result waits for whoever asks. Closing the
-browser changes nothing; ending this process does, and what it left is then told as lost."""
+"""Check and plan in the background. Nothing is written to any server, and the result waits for whoever asks.
+
+Closing the browser changes nothing. If this process ends, the rehearsals that it left are reported as lost.
+"""
 
 from __future__ import annotations
 
@@ -25,16 +27,16 @@ from shared.model import Account, Import
 from shared.store.brought import between, brought
 
 routes = APIRouter(tags=["rehearsals"])
-#: Rehearsals that run or wait in one process.
+#: Most rehearsals that run or wait in one process.
 MOST: Final = 8
-#: Between two notes of how far it is, seconds; it is noted at least this often while it is alive.
+#: Seconds between two heartbeats of a running rehearsal.
 BEAT_SECONDS: Final = 1.0
-#: Silent for so long, its process is gone.
+#: Seconds without a heartbeat after which a rehearsal counts as lost.
 LOST_SECONDS: Final = 30.0
 
 
 class Rehearsals:
-    """Those of this process."""
+    """The rehearsals of this process."""
 
     def __init__(self, known: Counter) -> None:
         self._known = known
@@ -43,11 +45,11 @@ class Rehearsals:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """What waits is given up."""
+        """Cancels the rehearsals that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def begin(self, request: Import, kind: str) -> dict[str, Any]:
-        """Raises `Refused` when too many run."""
+        """Starts a rehearsal in the background, and returns its document. Raises `Refused` if too many run."""
         with self._lock:
             if self._running >= MOST:
                 raise Refused(429, "too many rehearsals are running; try again when one is done")
@@ -95,7 +97,7 @@ class _Run:
             try:
                 self.keep()
             except MailhaulError:
-                continue  # the store is away; the next beat tells
+                continue  # the store does not answer now; the next heartbeat tries again
 
     def _told(self, done: int, total: int) -> None:
         self.document |= {"done": done, "total": total}
@@ -132,7 +134,7 @@ def _checked(one: Checked) -> dict[str, Any]:
 def begin(
     known: Known, who: Operator, request: Request, response: Response, import_id: str, body: RehearsalBody
 ) -> dict[str, Any]:
-    """Signs in to every account once, at both ends. The answer's `Location` tells how far it is."""
+    """Starts a rehearsal: signs in to every account once, on both sides. The answer's `Location` shows its progress."""
     found = known.import_(import_id)
     note(known, request, who, f"import {body.kind}", import_id=import_id)
     rehearsals: Rehearsals = request.app.state.rehearsals
@@ -143,7 +145,7 @@ def begin(
 
 @routes.get("/rehearsals/{rehearsal_id}")
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
-    """`state`: running, done, failed or lost."""
+    """Returns a rehearsal. `state` is running, done, failed or lost."""
     found = known.desk.rehearsal(rehearsal_id)
     if found is None:
         raise Refused(404, "there is no rehearsal with this id; they are kept for a day")

@@ -1,4 +1,4 @@
-"""Who of those that others vouch for (an identity provider, a proxy) may do what: `MAILHAUL_WEB_ROLES`."""
+"""Roles of people whom an identity provider or a proxy authenticates: `MAILHAUL_WEB_ROLES`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from shared.store.principals import Role, role_of
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Roles:
-    """Who has which. Names are compared without regard to case, as directories do."""
+    """The roles by name and by group. Names are compared without regard to case, as directories do."""
 
-    #: By name.
+    #: Roles by name.
     names: Mapping[str, Role] = field(default_factory=dict)
-    #: By group.
+    #: Roles by group.
     groups: Mapping[str, Role] = field(default_factory=dict)
-    #: Everybody else's; None: they are not let in.
+    #: The role of everybody else; None: they are not let in.
     others: Role | None = None
 
     def of(self, name: str, groups: Iterable[str] = ()) -> Role | None:
-        """The highest that name and groups give; None for somebody who is not let in."""
+        """Returns the highest role that name and groups give; None for somebody who is not let in."""
         found = [self.names.get(name.casefold()), self.others]
         found += [self.groups.get(group.casefold()) for group in groups]
         return max((role for role in found if role), default=None)
 
 
 def roles_of(text: str) -> Roles:
-    """From "anna@corp.example=admin, @mail-ops=operator, *=viewer". Raises `UsageError`."""
+    """Reads "anna@corp.example=admin, @mail-ops=operator, *=viewer". Raises `UsageError`."""
     names: dict[str, Role] = {}
     groups: dict[str, Role] = {}
     others: Role | None = None

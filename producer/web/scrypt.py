@@ -1,7 +1,8 @@
-"""Hashes of users' passwords: scrypt (RFC 7914) with the parameters of OWASP's password storage cheat sheet, 32 MiB each.
+"""Hashes of users' passwords: scrypt (RFC 7914).
 
-A hash names its parameters, so that they can be raised later. At most two are computed at once, and few wait for that; the others
-are refused. So guessing takes neither memory nor cores nor threads from those who are signed in.
+The parameters are those of OWASP's password storage cheat sheet; each hash takes 32 MiB. A hash names its parameters,
+so that they can be raised later. At most two are computed at once and few may wait; the others are refused. So guessing
+takes neither memory nor cores nor threads from those who are signed in.
 """
 
 from __future__ import annotations
@@ -15,37 +16,40 @@ from typing import Final
 
 from shared.errors import UsageError
 
-#: Characters of a password, at least.
+#: Fewest characters of a password.
 LEAST: Final = 10
-#: … and at most.
+#: Most characters of a password.
 MOST: Final = 200
 _N, _R, _P = 2**15, 8, 3
 _MEMORY: Final = 128 * _N * _R * 2
 _TURNS: Final = threading.BoundedSemaphore(2)
-#: Hashes that are computed or wait for it. Each holds one of the 40 threads of the page.
+#: Most hashes that are being computed or wait for it. Each holds one of the page's 40 threads.
 PLACES: Final = 8
 _PLACES: Final = threading.BoundedSemaphore(PLACES)
 
 
 class Crowded(Exception):
-    """Too many passwords wait to be looked at."""
+    """An error: too many passwords wait to be checked."""
 
 
 def checked(password: str) -> str:
-    """A new password. Raises `UsageError` for one that is too short or too long; nothing else makes it better."""
+    """Returns a new password. Raises `UsageError` if it is too short or too long; there are no other rules."""
     if not LEAST <= len(password) <= MOST:
         raise UsageError(f"a password has {LEAST} to {MOST} characters; this one has {len(password)}")
     return password
 
 
 def hashed(password: str) -> str:
-    """As it is kept. Raises `Crowded`."""
+    """Returns the hash of a password in the form in which it is stored. Raises `Crowded`."""
     salt = secrets.token_bytes(16)
     return f"scrypt${_N}${_R}${_P}${_text(salt)}${_text(_derived(password, salt, _N, _R, _P))}"
 
 
 def fits(password: str, known: str) -> bool:
-    """Whether this is the password; takes as long for `known` empty (nobody of that name), where it never is. Raises `Crowded`."""
+    """Tells whether `known` is the hash of this password. Raises `Crowded`.
+
+    An empty `known` (no user of that name) fits nothing, and takes as long.
+    """
     _, n, r, p, salt, key = (known or _NOBODY).split("$")
     derived = _derived(password[:MOST], base64.b64decode(salt), int(n), int(r), int(p))
     return hmac.compare_digest(derived, base64.b64decode(key)) and bool(known)

@@ -1,4 +1,4 @@
-"""Bodies of requests that say how accounts are signed in to whose row gives no password. Pure."""
+"""Bodies of requests that say how to sign in to accounts whose row gives no password. Pure."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.model.sign_in import Way
 
-#: Where Google gives tokens out.
+#: The URL at which Google issues tokens.
 _GOOGLE: Final = "https://oauth2.googleapis.com/token"
 _MOST_SECRET: Final = 65_536
 
 
 class SignInBody(Body):
-    """How accounts are signed in to whose row gives no password (docs/signing-in.md)."""
+    """The way to sign in to accounts whose row gives no password (docs/signing-in.md)."""
 
     way: str = Field(
         default="",
@@ -33,7 +33,7 @@ class SignInBody(Body):
     )
 
     def asked(self, side: str) -> SignInAsked:
-        """Raises `UsageError`."""
+        """Returns the way to sign in and its secret. Raises `UsageError`."""
         try:
             sign_in = named_sign_in(side, self.way, self.admin)
             text = self.secret.get_secret_value()
@@ -48,7 +48,7 @@ class SignInBody(Body):
 
 
 def by_names_of_body(side: str, error: UsageError) -> UsageError:
-    """The same, told by the names that the body has instead of the command line's."""
+    """Returns the error with the options of the command line replaced by the field names of the body."""
     told = str(error)
     for option, field in (("auth", "way"), ("admin", "admin"), ("password-file", "secret")):
         told = told.replace(f"--{side}-{option}", f"{side}.sign_in.{field}")
@@ -56,13 +56,16 @@ def by_names_of_body(side: str, error: UsageError) -> UsageError:
 
 
 def at_the_vendor(way: Way, key: str) -> None:
-    """A key names the URL that workers ask for tokens: by the API only that of the vendor. Raises `UsageError`."""
+    """Refuses a key that asks for tokens anywhere but at its vendor. Raises `UsageError`.
+
+    A key file names the URL that workers ask for tokens. A key from a request must not choose it.
+    """
     if way not in (Way.GOOGLE, Way.MICROSOFT):
         return
     try:
         known = json.loads(key)
     except ValueError:
-        return  # who opens it says so
+        return  # the code that opens the key reports this
     if not isinstance(known, dict):
         return
     where = known.get("token_uri", _GOOGLE) if way is Way.GOOGLE else known.get("authority", "")
@@ -73,13 +76,16 @@ def at_the_vendor(way: Way, key: str) -> None:
 
 
 class SecretsBody(Body):
-    """What an import signs in with for accounts without a password of their own, anew; what is left out stays as it is."""
+    """New secrets that sign in for accounts without a password of their own.
+
+    A side that is left out keeps its secret.
+    """
 
     source: SecretStr = Field(default=SecretStr(""), max_length=_MOST_SECRET)
     destination: SecretStr = Field(default=SecretStr(""), max_length=_MOST_SECRET)
 
     @property
     def given(self) -> dict[str, str]:
-        """By side."""
+        """The secrets that were given, by side."""
         both = {"source": self.source, "destination": self.destination}
         return {side: one.get_secret_value() for side, one in both.items() if one.get_secret_value()}

@@ -1,4 +1,4 @@
-"""Messages that the destination did not take, as a ZIP that is sent while they are fetched."""
+"""Messages that the destination refused, as a ZIP that is sent while they are fetched."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from shared.logs import get_logger
 from shared.model import Import, Mailbox
 
 routes = APIRouter(tags=["imports"])
-#: Archives that one process writes at the same time.
+#: Most archives that one process writes at the same time.
 MOST: Final = 2
-#: Pieces that wait for a slow reader; then the source waits too.
+#: Most pieces that wait for a slow reader. With these, fetching from the source pauses.
 _WAITING: Final = 32
 _TURN_SECONDS: Final = 0.5
-#: A reader who takes nothing for so many turns is taken for gone.
+#: Turns without a read after which the reader counts as gone.
 _TURNS: Final = 240
 _places = threading.BoundedSemaphore(MOST)
 
@@ -43,8 +43,11 @@ class Zip(StreamingResponse):
 
 @routes.post("/imports/{import_id}/spool", response_class=Zip)
 def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneMailboxBody) -> Zip:
-    """What was refused or failed, fetched from the source now: .eml files, and an index.csv that says of each what it is, or why
-    it could not be had. Other people's mail, so it is for administrators."""
+    """Fetches what was refused or failed from the source now: .eml files, and an index.csv.
+
+    The index says of each message what it is, or why it could not be fetched. This is other people's mail, so it is
+    for administrators.
+    """
     found = known.import_(import_id)
     chosen = [mailbox for mailbox, _ in operations.find_mailboxes(known.store, found, body.login)]
     if not _places.acquire(blocking=False):
@@ -59,11 +62,11 @@ def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneM
 
 
 class _Gone(OSError):
-    """Nobody reads any more."""
+    """An error: the reader of the archive is gone."""
 
 
 class _Fetch:
-    """One archive on its way, from a thread of its own."""
+    """An archive that a thread of its own writes."""
 
     def __init__(self, known: Counter, request: Import, chosen: list[Mailbox]) -> None:
         self._known, self._request, self._chosen = known, request, chosen
@@ -74,7 +77,10 @@ class _Fetch:
         threading.Thread(target=self._run, name="spool", daemon=True).start()
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        """To their end. Broken off where not all of it could be written, so that nobody takes a part for the whole."""
+        """Yields the archive piece by piece.
+
+        Raises `ConnectionAbortedError` if it could not be completed, so that nobody takes a part for the whole.
+        """
         try:
             while piece := await asyncio.to_thread(self._next):
                 yield piece
@@ -87,12 +93,13 @@ class _Fetch:
         known = self._known
         try:
             entrance = Entrance(known.store, known.vault, known.settings)
-            # One mailbox at a time: the messages of one stand behind one another, and no other connection waits for them.
+            # One mailbox at a time: an archive has one mailbox's messages in a row, so other connections would only
+            # wait.
             spooling = Spooling(known.store, entrance, self._request, Archive(self._put), self._gone.is_set, at_once=1)
             spooling.run(self._chosen)
             self._whole = True
         except _Gone:
-            pass  # nobody is left to be told
+            pass  # the reader is gone, so there is nobody to report to
         except (MailhaulError, OSError) as error:
             get_logger("mailhaul.web").error("spool_broken_off", import_id=self._request.import_id, error=str(error))
         except Exception as error:
@@ -101,10 +108,10 @@ class _Fetch:
             _places.release()
             self._over.set()
             with contextlib.suppress(queue.Full):
-                self._pieces.put_nowait(b"")  # for whoever waits just now
+                self._pieces.put_nowait(b"")  # wakes `_next` if it is waiting
 
     def _next(self) -> bytes:
-        """Empty at the end."""
+        """Returns the next piece; empty at the end."""
         while True:
             over = self._over.is_set()
             try:

@@ -1,4 +1,4 @@
-"""Places for streams of events: so many at once in one process, and so many of one person, each taken before it begins."""
+"""Limits on streams of events, of one process and of one person. Each stream takes its place before it begins."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from fastapi import Depends, Request
 
 from producer.web.problems import Refused
 
-#: Places of one process.
+#: Most streams of one process.
 MOST: Final = 200
-#: Places of one person: a page that is open takes one.
+#: Most streams of one person. An open page takes one.
 MOST_OF_ONE: Final = 30
 
 
 async def seat(request: Request) -> AsyncIterator[None]:
-    """Taken until the answer has ended, however it does. Raises `Refused` (429)."""
-    # On the loop's own thread, so that nobody comes between the look and the count.
+    """Holds one place until the answer has ended, in whatever way. Raises `Refused` (429)."""
+    # Check and increment run on the event loop, so no other request can come between them.
     state, who = request.app.state, getattr(request.state, "who", "")
     if state.streams.total() >= MOST:
         raise Refused(429, "too many streams are open")

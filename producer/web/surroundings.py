@@ -1,4 +1,4 @@
-"""What is not one import: manifests looked at, providers, detection, limits, the doctor."""
+"""Routes that are not about one import: manifests, providers, detection, limits, doctor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Sheet(Response):
 
 @routes.post("/manifests", tags=["manifests"])
 def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
-    """The validation report, with the first rows. Nothing is kept, and no password comes back."""
+    """Validates a manifest. Returns the report and the first rows. Nothing is kept, and no password comes back."""
     manifest, errors = body.sift(known.reach)
     return {
         "rows": len(manifest.rows),
@@ -58,21 +58,21 @@ def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
 
 @routes.get("/template", tags=["manifests"], response_class=Sheet)
 def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> Response:
-    """A manifest to fill in."""
+    """Returns a manifest to fill in."""
     headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
     return Sheet(template(separator), headers=headers)
 
 
 @routes.get("/providers", tags=["servers"])
 def providers(_: Viewer) -> dict[str, Any]:
-    """Those that mailhaul knows, with what each asks for."""
+    """Lists the providers that mailhaul knows, with what each asks for."""
     known = catalogue()
     return {"edition": known.edition, "providers": [one.model_dump(mode="json") for one in known.providers]}
 
 
 @routes.get("/providers/{name}", tags=["servers"])
 def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str, Any]:
-    """One, by its name, another name of it, or that of one of its sites."""
+    """Returns one provider, by its name, an alias, or the name of one of its sites."""
     try:
         return catalogue().find(name)[0].model_dump(mode="json")
     except UsageError as error:
@@ -81,7 +81,10 @@ def provider(_: Viewer, name: Annotated[str, Path(max_length=100)]) -> dict[str,
 
 @routes.post("/detect", tags=["servers"])
 def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
-    """Which servers hold the mail of an address. A domain's own autoconfig is not asked: its URL is a stranger's."""
+    """Finds the servers that hold the mail of an address.
+
+    The domain's own autoconfig is not asked, since its URL belongs to a stranger.
+    """
     found = detected(body.address, offline=body.offline)
     return {
         "address": found.address,
@@ -94,25 +97,31 @@ def detect(known: Known, _: Operator, body: DetectBody) -> dict[str, Any]:
 
 
 def detected(address: str, *, offline: bool = False) -> finding.Detection:
-    """Raises `UsageError`."""
+    """Finds the servers of an address, connecting only to addresses that the page may reach. Raises `UsageError`."""
     return finding.detect(address, offline=offline, network=NETWORK)
 
 
-#: For addresses that come from strangers: connects only where the page may (`dialing.restrict`).
+#: The network for addresses that come from requests. It connects only where the page may (`dialing.restrict`).
 NETWORK = Network(own=(), connect=lambda host, port, seconds: connect(host, port, timeout=seconds))
 
 
 @routes.get("/limits", tags=["limits"])
 def limits(known: Known, _: Viewer) -> dict[str, Any]:
-    """Most connections, and rates: the defaults, what was set, what is usual at a server. A rate of 0 is no cap."""
+    """Lists connection limits and rates: the defaults, what was set, what is usual at a server.
+
+    A rate of 0 is no cap.
+    """
     default = {scope: getattr(known.settings, f"{scope}_connections") for scope in SCOPES}
     return {"default": default | known.settings.rates, "set": known.store.limits(), "usual": known.store.usual()}
 
 
 @routes.put("/limits/{scope:path}", tags=["limits"])
 def set_limit(known: Known, who: Admin, request: Request, scope: str, body: LimitBody) -> dict[str, Any]:
-    """Of a scope ("source_host"), or of one key of it ("source_host:mail.example.org"), or a rate of either
-    ("source_account.bytes_per_day"); at once, while imports run."""
+    """Sets a limit at once, while imports run.
+
+    `scope` is a scope ("source_host"), one key of it ("source_host:mail.example.org"), or a rate of either
+    ("source_account.bytes_per_day").
+    """
     if len(scope) > 1000:
         raise Refused(422, "a scope has at most 1000 characters")
     note(known, request, who, "limit set", scope=scope, most=body.most)
@@ -122,5 +131,5 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
 
 @routes.get("/doctor", tags=["doctor"])
 def doctor(known: Known, _: Admin) -> dict[str, Any]:
-    """What `mailhaul doctor` says on the machine of this process: settings, state folder, keys, Redis, workers."""
+    """Returns the findings of `mailhaul doctor` for this machine: settings, state folder, keys, Redis, workers."""
     return looking.told(list(looking.findings(known.settings)))

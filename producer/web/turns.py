@@ -1,4 +1,4 @@
-"""How many requests are at work at once: in all, and from one address, so that nobody takes all threads of the page."""
+"""A limit on requests in progress: in all, and from one address, so that no client takes all threads of the page."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from producer.web.places import place
 from producer.web.problems import problem
 
-#: Requests at work in one process; 40 threads answer them.
+#: Most requests in progress in one process; 40 threads answer them.
 MOST: Final = 100
-#: Requests at work that come from one address.
+#: Most requests in progress from one address.
 MOST_FROM_ONE: Final = 50
-#: Answered by the event loop itself, at any time.
+#: The path that is never refused, since the event loop itself answers it.
 _ALWAYS: Final = "/healthz"
 
 
 class Turns:
-    """ASGI middleware, behind `Proxied`. A stream of events counts until it begins; `producer.web.streams` counts it then."""
+    """ASGI middleware, behind `Proxied`.
+
+    A stream of events counts here until it begins; from then on `producer.web.streams` counts it.
+    """
 
     def __init__(self, app: ASGIApp, most: int = MOST, most_from_one: int = MOST_FROM_ONE) -> None:
         self._app, self._most, self._most_from_one = app, most, most_from_one
         self._working: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes on, or answers 503."""
+        """Passes the request on, or answers 503."""
         if scope["type"] != "http" or scope["path"] == _ALWAYS:
             return await self._app(scope, receive, send)
         where = place(scope["client"][0] if scope["client"] else "")
@@ -41,7 +44,7 @@ class Turns:
             if counted:
                 counted = False
                 self._working[where] -= 1
-                self._working += Counter()  # drops those that are 0
+                self._working += Counter()  # drops addresses whose count is 0
 
         async def told(message: Message) -> None:
             if message["type"] == "http.response.start" and _is_stream(message):

@@ -211,14 +211,17 @@ def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Doveco
 
 
 def born_together(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
-    """Two INBOXes of one address that were made in the same second: after an import all that POP3 shows of them is the same."""
+    """Makes two INBOXes of one address with the same UIDVALIDITY.
+
+    After an import, POP3 shows the same of both.
+    """
     source, destination = stand(office, maildrops, name, bodies)
     maildrops.wipe_uidlist(name, uidvalidity=destination.uids()[b"INBOX"][0])
     return source, destination
 
 
 def said(office: Office, *command: str | Path, code: int = 0) -> str:
-    """All that a command prints."""
+    """Returns all that a command prints."""
     ended = office.run(*command, code=code)
     return ended.out + ended.said
 
@@ -238,7 +241,7 @@ def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: Office, ma
     # Another import of the same people, whose own ledger knows nothing.
     assert SAME not in said(office, "import", manifest, *both, "--name", "other")
     assert destination.seen() == filled
-    # Without a ledger the suspicion stands, and nothing is written: the control.
+    # The control: without a ledger the suspicion remains, and nothing is written.
     office.variables |= {"MAILHAUL_STATE_DIR": str(office.home / "lost")}
     for verb in ("check", "plan", "import"):
         assert SAME in said(office, verb, manifest, *both, code=3), verb
@@ -246,7 +249,7 @@ def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: Office, ma
 
 
 def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: Office, maildrops: Dovecot) -> None:
-    """It was copied to, from another server: what the ledger says of that one is no proof of this one."""
+    """Imports a mailbox into itself after an import from another server, whose ledger proves nothing about this one."""
     login = "self@pop.example"
     _, destination = born_together(office, maildrops, login, [make_message(n) for n in range(5)])
     by_imap = ["--source", f"imap://127.0.0.1:{maildrops.port}"]

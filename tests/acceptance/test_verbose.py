@@ -1,4 +1,4 @@
-"""`--verbose`: each mailbox as it starts and ends, with notes, and what servers announce and refuse."""
+"""Tests `--verbose`: each mailbox as it starts and ends, with notes, and extensions announced but refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> Office:
 
 
 def told(said: str, login: str) -> list[str]:
-    """The lines about one mailbox before the summary, in their order."""
+    """Returns the lines about one mailbox before the summary, in their order."""
     return [line for line in said.splitlines() if re.match(rf"row \d+  {login}  ", line)]
 
 
@@ -53,7 +53,7 @@ def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
     assert said.count(note) == 1
     assert f"{note} (it said: I do not want to)" in said
 
-    # A verb that works on one mailbox tells of that one, and not of those that had ended before.
+    # A verb that works on one mailbox reports only that one, and not those that had ended before.
     said = office.run("retry", "people", "-v", code=3).said
     assert told(said, "anna") == []
     assert told(said, "bert") == ["row 3  bert  started", "row 3  bert  parked  nothing counted yet"]

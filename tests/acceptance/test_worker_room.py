@@ -1,4 +1,4 @@
-"""A large message, honest or endless, costs the worker's disk no more than there is, and the small ones nothing."""
+"""Tests that a message too large for the worker's disk, or without end, fails alone; the small ones arrive."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SMALL = [b"Subject: small %d\r\n\r\nbody\r\n" % n for n in range(6)]
 
 @pytest.fixture
 def little_room(tmp_path: Path) -> Iterator[Path]:
-    """A file system of its own."""
+    """Mounts a small file system of its own; skips the test without root."""
     where = tmp_path / "little"
     where.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={ROOM}", "tmpfs", str(where)]
@@ -56,7 +56,7 @@ def imported(office: Office, server: Pop3Server, code: int) -> tuple[dict[str, A
 
 
 def arrived(box: Box) -> list[str]:
-    """SHA-256 of what is there."""
+    """Returns the SHA-256 of each message at the destination."""
     return sorted(digest for _, digest, *_ in box.seen().elements())
 
 
@@ -82,7 +82,7 @@ def test_a_message_that_does_not_fit_into_tmpdir_is_told_and_the_others_arrive(
 
 
 def test_a_message_without_end_is_told_and_the_others_arrive(office: Office, tmp_path: Path) -> None:
-    """As long as LIST allows it is taken, and no longer; the worker's folder is empty again."""
+    """Sends a message that never ends: it is read up to the size in LIST. The worker's folder is empty afterwards."""
     room = tmp_path / "room"
     room.mkdir()
     office.variables |= {"TMPDIR": str(room)}

@@ -1,4 +1,4 @@
-"""How far a comparison byte by byte is: the store is told while both sides are read, and every view says it."""
+"""Tests the progress of a comparison byte by byte: the worker reports it to the store while it reads both sides."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wires() -> Iterator[Wires]:
 
 
 def _told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
-    """What the store is told, with the state of the mailbox then."""
+    """Records each reported number of compared messages, with the mailbox's state at that time."""
     told: list[tuple[int, str]] = []
     own = stage.store.compared
 
@@ -46,7 +46,7 @@ def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
     told = _told(stage, monkeypatch)
     stage.to_the_end()
     numbers = [number for number, _ in told]
-    # The control: where nothing is told in between, the last word is still the whole.
+    # The control: without reports in between, the last one still has the whole number.
     assert numbers == (list(range(1, 31)) if seconds == 0.0 else [30])
     assert {state for _, state in told} == {MailboxState.VERIFYING}
     assert stage.tally().compared == 30

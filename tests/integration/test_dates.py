@@ -1,5 +1,8 @@
-"""Internal dates that not every server holds: the message's own where the destination keeps it, else the nearest that it keeps,
-told in this pass and in each that comes after a loss of the ledger."""
+"""Tests internal dates that not every server can store.
+
+A message keeps its own date if the destination can store it, else it gets the nearest possible one. That is reported in
+this pass, and in each that follows a loss of the ledger.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ FAR, USUAL = b"01-Jan-2110 00:00:00 +0000", b"17-Jul-2016 02:44:25 +0200"
 
 
 def seconds(text: bytes | None) -> int:
-    """Since the epoch."""
+    """Returns the seconds since the epoch."""
     assert text is not None
     when = datetime.strptime(text.decode().strip(), "%d-%b-%Y %H:%M:%S %z")
     return int((when - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds())
@@ -37,7 +40,7 @@ def wires() -> Iterator[Wires]:
 
 
 def filled(source: FaultyServer, *dates: bytes, login: str = LOGIN, text: str = "text") -> list[bytes]:
-    """One message a date; their bodies."""
+    """Adds one message for each date. Returns their bodies."""
     inbox = source.add_account(login, PASSWORD).folder(b"INBOX")
     bodies = [plain(number, text=text) for number in range(1, len(dates) + 1)]
     for body, date in zip(bodies, dates, strict=True):
@@ -46,7 +49,7 @@ def filled(source: FaultyServer, *dates: bytes, login: str = LOGIN, text: str = 
 
 
 def kept(wires: Wires) -> dict[int, int]:
-    """Message number → its date at the destination; every message stands there once."""
+    """Returns message number → its date at the destination; asserts that every message is there once."""
     found = {}
     for message in wires.new.folder(b"INBOX").messages:
         number = re.search(rb"Subject: \D*(\d+)", message.body)
@@ -57,7 +60,7 @@ def kept(wires: Wires) -> dict[int, int]:
 
 
 def done(wires: Wires, *dates: bytes, **options: Any) -> Stage:
-    """The import of one message a date, at its end."""
+    """Imports one message for each date. Returns the finished stage."""
     filled(wires.source, *dates)
     stage = Stage(wires.source, wires.destination, **options)
     stage.to_the_end()
@@ -66,7 +69,7 @@ def done(wires: Wires, *dates: bytes, **options: Any) -> Stage:
 
 
 def unsigned(text: bytes | None) -> bytes | None:
-    """A server with an unsigned clock of 32 bit, which wraps."""
+    """Returns the date as a server with an unsigned clock of 32 bits stores it, which wraps."""
     assert text is not None
     return datetime.fromtimestamp(seconds(text) % 2**32, UTC).strftime("%d-%b-%Y %H:%M:%S +0000").encode()
 
@@ -79,7 +82,7 @@ def test_what_the_destination_keeps_is_not_changed(wires: Wires) -> None:
 
 
 def test_without_the_trial_every_odd_date_is_another_one(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The negative control: the limits that every server keeps, whatever the destination."""
+    """The negative control: uses the limits that every server keeps, whatever the destination."""
     monkeypatch.setattr(Dating, "date", lambda self, message: clamp(message.internaldate))
     stage = done(wires, EARLY, LATE)
     assert stage.noted("date_clamped").keys() == {1, 2}
@@ -96,7 +99,7 @@ def bad(command: Command) -> bool:
 
 
 def refuses(server: FaultyServer, how: str) -> None:
-    """From now on the server does not take dates outside of an unsigned clock of 32 bit."""
+    """Makes the server reject dates outside of an unsigned clock of 32 bits, in the way `how`."""
     match how:
         case "NO":
             server.behaviour.append.refuse = no
@@ -155,7 +158,7 @@ def test_it_is_told_again_when_the_ledger_is_gone(wires: Wires, how: str) -> Non
 
 
 def test_the_server_is_asked_once_for_all_messages_of_a_kind(wires: Wires) -> None:
-    """Neither a fetch nor a removal for what was learned from another message."""
+    """Expects neither a fetch nor a removal for messages whose kind of date is known from another message."""
     refuses(wires.destination, "another date")
     done(wires, *[EARLY, LATE] * 30)
     asked = [command.text for command in wires.destination.commands]
@@ -215,7 +218,7 @@ def test_a_refused_keyword_does_not_cost_the_date(wires: Wires) -> None:
 
 
 def test_a_number_that_is_not_of_ours_is_not_removed(wires: Wires) -> None:
-    """The server names other UIDs than it gave: nothing that stands there may go."""
+    """Lets the server name UIDs that it did not assign: no message that was there may be removed."""
     refuses(wires.destination, "another date")
     there = wires.new.folder(b"INBOX").add(plain(99), internaldate=USUAL)
     wires.destination.behaviour.append.wrong_appenduid = -1
@@ -251,7 +254,7 @@ def test_when_the_connection_breaks_after_the_copy_is_removed_it_comes_again(wir
 
 
 def dates_at(server: Any, login: str) -> dict[bytes, datetime]:
-    """Subject → internal date, read by another client."""
+    """Returns Message-ID → internal date, read in a session of its own."""
     stage = Stage(server, server, logins=(login,))
     session = ImapDestination(stage.open("destination", login))
     try:

@@ -1,4 +1,7 @@
-"""Redis is wiped in the middle of a run, and nobody is stopped: the same command again brings every message exactly once."""
+"""Tests that Redis is wiped during a run while the workers go on.
+
+The same command again brings every message exactly once.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import pytest
 from tests.conftest import DovecotPair
 from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of
 
-#: So slow a line that mail is on it when Redis is wiped.
+#: Delay of the line, so that mail is on it when Redis is wiped.
 SLOW_MS = 300.0
-#: What stands between a wiped store and second copies: the wait for what is on the line, the look for what others write, and the
-#: removal of second copies.
+#: Disables what prevents second copies after a loss of the store: the wait for what is on the line, the check for other
+#: writers, and the removal of second copies.
 RECKLESS = (
     BLIND
     + """
@@ -53,8 +56,10 @@ def test_wiped_while_workers_go_on_the_same_command_again_brings_nothing_twice(
 
 @pytest.mark.parametrize("careful", [True, False])
 def test_what_was_on_the_line_when_redis_was_wiped_arrives_once(dovecot_pair: DovecotPair, careful: bool) -> None:
-    """Not `careful`: the negative control. The first group of each folder is held up on its way; the workers that know
-    nothing of it any more are given the same command."""
+    """Holds up the first group on its way; the workers, which have lost its record, get the same command.
+
+    Without `careful` it is the negative control.
+    """
     with (
         Gate(dovecot_pair.destination, "c2s", b"\r\nReceived: from ") as gate,
         Office(

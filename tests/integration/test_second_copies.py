@@ -323,7 +323,7 @@ def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> No
 
 @pytest.mark.parametrize("early", [True, False])
 def test_the_source_is_numbered_anew_while_late_mail_is_waited_for(wires: Wires, early: bool) -> None:
-    """The same import goes on with another UIDVALIDITY: its ledger begins anew, and what was in doubt stays in doubt."""
+    """Goes on with another UIDVALIDITY of the source: the ledger begins anew, and messages in doubt stay in doubt."""
     wires.fill(10)
     held_back = wires.destination.faults.add(late(rb"^APPEND"))
     stage = stage_of(wires)

@@ -1,4 +1,4 @@
-"""The API as it runs: its own process, a real Redis, two real Dovecots, a real coordinator and worker."""
+"""Fixtures of the web tests: the web process, a real Redis, two real Dovecots, a real coordinator and worker."""
 
 from __future__ import annotations
 
@@ -33,47 +33,47 @@ if not available():
 
 @dataclass
 class House:
-    """Redis, and the processes of mailhaul that a test starts on it."""
+    """A Redis, and the processes of mailhaul that a test starts with it."""
 
-    #: The state and the queue.
+    #: The Redis of the state and the queue.
     redis: RedisServer
-    #: State folder.
+    #: The state folder.
     home: Path
-    #: Variables beside those of the tests.
+    #: Environment variables beside the usual ones of the tests.
     variables: dict[str, str] = field(default_factory=dict)
-    #: Where the API is, once it was started.
+    #: The port of the API, once it was started.
     port: int = 0
     _stack: ExitStack = field(default_factory=ExitStack)
     _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def state_url(self) -> str:
-        """Database 1."""
+        """The URL of the state: database 1."""
         return f"unix://{self.redis.socket}?db=1"
 
     @property
     def desk(self) -> Desk:
-        """Tokens and the audit log."""
+        """The tokens and the audit log."""
         return Desk(connect(self.state_url))
 
     @property
     def principals(self) -> Principals:
-        """Tokens and users."""
+        """The tokens and the users."""
         return Principals(connect(self.state_url), self.vault)
 
     @property
     def vault(self) -> Vault:
-        """With the key of the processes."""
+        """A vault with the key of the processes."""
         key = self.variables.get("MAILHAUL_SECRET_KEY")
         return Vault([key.encode()]) if key else Vault.from_settings(load_settings(state_dir=self.home))
 
     @property
     def store(self) -> RedisStore:
-        """Imports."""
+        """The store of imports."""
         return RedisStore(connect(self.state_url))
 
     def environment(self) -> dict[str, str]:
-        """Of the processes."""
+        """Returns the environment of the processes."""
         env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
         ours = {
             "MAILHAUL_STATE_DIR": str(self.home),
@@ -85,7 +85,7 @@ class House:
         return env | ours | self.variables
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """`python -m …`, until the end of the test."""
+        """Starts `python -m …`, which runs until the end of the test."""
         log = (self.home / f"{arguments[0]}.log").open("ab")
         process = subprocess.Popen(
             [sys.executable, "-m", *arguments], env=self.environment(), cwd=self.home, stdout=log, stderr=log,
@@ -95,7 +95,7 @@ class House:
         return process
 
     def command(self, *arguments: str, code: int = 0, **variables: str) -> str:
-        """`mailhaul …` to its end; what it printed, and what it said where it ends otherwise."""
+        """Runs `mailhaul …` to its end. Returns its standard output, and its standard error if `code` is not 0."""
         done = subprocess.run(
             [sys.executable, "-m", "producer", *arguments], env=self.environment() | variables, cwd=self.home,
             capture_output=True, text=True, timeout=60,
@@ -119,22 +119,22 @@ class House:
         await_ready(answers, 60)
 
     def crew(self) -> None:
-        """A coordinator and a worker."""
+        """Starts a coordinator and a worker."""
         self.start("producer.coordinator")
         self.start("worker")
 
     def client(self, role: str = "operator", **headers: str) -> httpx2.Client:
-        """One with a new token."""
+        """Returns a client of the API with a new token."""
         _, token = self.principals.make_token(f"a {role}", role_of(role))
         return self.anybody(Authorization=f"Bearer {token}", **headers)
 
     def anybody(self, **headers: str) -> httpx2.Client:
-        """One without."""
+        """Returns a client of the API without a token."""
         base = f"http://127.0.0.1:{self.port}/api/v1"
         return self._stack.enter_context(httpx2.Client(base_url=base, headers=headers, timeout=30))
 
     def page(self, path: str) -> str:
-        """A page as somebody with a new token sees it, in English."""
+        """Returns a page in English, signed in with a new token."""
         _, token = self.principals.make_token("a person", role_of("operator"))
         base = f"http://127.0.0.1:{self.port}"
         with httpx2.Client(base_url=base, timeout=30, headers={"Accept-Language": "en", "Origin": base}) as client:
@@ -142,7 +142,7 @@ class House:
             return client.get(path).text
 
     def close(self) -> None:
-        """Ends what was started."""
+        """Ends the clients and the processes."""
         self._stack.close()
         for process in self._processes:
             end(process)
@@ -165,7 +165,7 @@ def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 def ends(servers: tuple[Dovecot, Dovecot]) -> dict[str, Any]:
-    """The two servers as a request names them."""
+    """Returns the two servers as a request names them."""
     source, destination = servers
     return {
         "source": {"server": f"imap://127.0.0.1:{source.port}"},
@@ -174,13 +174,16 @@ def ends(servers: tuple[Dovecot, Dovecot]) -> dict[str, Any]:
 
 
 def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
-    """What an administrator sets so that they may be used."""
+    """Returns the settings that permit connections to these servers."""
     ports = ",".join(str(server.port) for server in servers)
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
 
 
 def serve_with(house: House, begins_with: str) -> None:
-    """Starts the API in a process that begins with these lines of Python: other limits, or a protection that does nothing."""
+    """Starts the API in a process that runs these lines of Python first.
+
+    They set other limits, or disable a protection.
+    """
     (house.home / "sitecustomize.py").write_text(begins_with)
     environment = house.environment
     house.environment = lambda: (

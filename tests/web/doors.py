@@ -1,4 +1,4 @@
-"""Every route there is, the API's and the page's."""
+"""The list of all routes of the API and the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.config import Settings
 
 
 def doors() -> list[tuple[str, str]]:
-    """(method, path with its places), sorted."""
+    """Returns (method, path with its parameters), sorted."""
     app = make_app(cast(Counter, SimpleNamespace(settings=Settings())))
     found = {(method.upper(), path) for path, item in app.openapi()["paths"].items() for method in item}
     found |= {(method, room.path) for room in _rooms(app.routes) for method in room.methods}
@@ -23,7 +23,7 @@ def doors() -> list[tuple[str, str]]:
 
 
 def _rooms(routes: Any) -> Iterator[APIRoute]:
-    """What is not in the document: the page's."""
+    """Yields the routes that are not in the OpenAPI document: those of the page."""
     for route in routes:
         if isinstance(route, APIRoute) and not route.include_in_schema:
             yield route

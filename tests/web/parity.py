@@ -1,6 +1,6 @@
-"""What each verb and option of the command line is in the API, or why it is nothing there.
+"""The table of verbs and options of the command line with their place in the API, or the reason why there is none.
 
-`python -m tests.web.parity` writes the table of docs/api.md anew.
+`python -m tests.web.parity` writes the table of docs/api.md.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ _END: Final = "<!-- so far -->\n"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verb:
-    """Where a verb is in the API."""
+    """The place of a verb in the API."""
 
-    #: Operations, as in "POST /imports"; the first is the one whose fields `options` names. Empty: see `why`.
+    #: Operations, as in "POST /imports". `options` names fields of the first one. Empty: see `why`.
     at: tuple[str, ...] = ()
-    #: Why it is not there.
+    #: The reason why the API has no such operation.
     why: str = ""
-    #: Option or argument → field ("body.source.server", "query.since", "path.scope"), one of `at` before it where it is not
-    #: the first ("POST /x body.y"); or a `Why`.
+    #: Option or argument → field ("body.source.server", "query.since", "path.scope") or a `Why`. A field of another
+    #: operation than the first has that operation in front ("POST /x body.y").
     options: Mapping[str, str | Why] = field(default_factory=dict)
 
 
 class Why(str):
-    """A reason why an option has no field."""
+    """The reason why an option has no field."""
 
 
 _HERE: Final = "runs processes of this machine"
 _STORE: Final = Why("says where the store of this machine is")
 _JSON: Final = Why("every answer is JSON")
-#: Options that all verbs share, where a verb does not say otherwise.
+#: Options of all verbs, unless the verb names its own place for one.
 EVERYWHERE: Final[Mapping[str, Why]] = {
     "--state-dir": _STORE, "--json": _JSON, "--yes": Why("asks who sits at a terminal"), "--detach": Why(_HERE),
     "--quiet": Why("an answer is quiet"), "--verbose": Why("an answer has no lines of progress"),
@@ -170,7 +170,7 @@ TABLE: Final[Mapping[str, Verb]] = {
 
 
 def verbs(app: typer.Typer) -> dict[str, tuple[str, ...]]:
-    """Verb → its options ("--name") and arguments ("name")."""
+    """Returns verb → its options ("--name") and arguments ("name")."""
 
     def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, tuple[str, ...]]]:
         if parts := getattr(command, "commands", None):
@@ -188,7 +188,7 @@ def verbs(app: typer.Typer) -> dict[str, tuple[str, ...]]:
 def faults(
     known: Mapping[str, tuple[str, ...]], document: Mapping[str, Any], table: Mapping[str, Verb] = TABLE
 ) -> list[str]:
-    """Where the command line, the table and the OpenAPI document do not agree; a line each."""
+    """Returns a line for each disagreement between the command line, the table and the OpenAPI document."""
     found = [f"{name}: is no verb any more" for name in table.keys() - known.keys()]
     for name, options in known.items():
         verb = table.get(name)
@@ -233,7 +233,7 @@ def _has(document: Mapping[str, Any], operation: Mapping[str, Any], place: str) 
 
 
 def _whole(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema that a reference, or one of several, leads to."""
+    """Returns the schema with properties that a reference or an alternative leads to."""
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
     for one in (*schema.get("allOf", ()), *schema.get("anyOf", ())):
@@ -243,7 +243,7 @@ def _whole(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Mapping[st
 
 
 def spoken(table: Mapping[str, Verb] = TABLE) -> str:
-    """The table, in short, as Markdown."""
+    """Returns the table in short form, as Markdown."""
     lines = ["| verb | by API | without |", "|---|---|---|"]
     groups: dict[tuple[str, str], list[str]] = {}
     for name, verb in table.items():
@@ -259,7 +259,7 @@ def spoken(table: Mapping[str, Verb] = TABLE) -> str:
 
 
 def written(text: str) -> str:
-    """The document with the table as it must be."""
+    """Returns the document with the current table."""
     head, rest = text.split(_BEGIN)
     return f"{head}{_BEGIN}{spoken()}{_END}{rest.split(_END)[1]}"
 

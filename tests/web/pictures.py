@@ -1,5 +1,8 @@
-"""`python -m tests.web.pictures`: the pictures of README.md and docs/web.md, made of the real thing: a real page, real workers,
-real servers, in chromium. Only names are put in place of the addresses and ports that the servers happen to have here."""
+"""`python -m tests.web.pictures`: makes the pictures of README.md and docs/web.md.
+
+They show a real page with real workers and real servers, in chromium. Only the addresses and ports of the servers are
+replaced by names.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +42,13 @@ _NAMED = """names => {
 
 
 class Camera:
-    """Takes the pictures."""
+    """A page of which pictures are taken."""
 
     def __init__(self, page: Any, names: list[tuple[str, str]]) -> None:
         self._page, self._names = page, names
 
     def take(self, name: str, *, to: str = "") -> None:
-        """What is seen without scrolling; from the top, or from the element `to` on."""
+        """Saves a picture of the visible part of the page: its top, or the part from the element `to` on."""
         self._page.evaluate(_NAMED, self._names)
         if to:
             self._page.locator(to).first.evaluate(
@@ -61,7 +64,7 @@ class Camera:
 
 
 def main() -> int:
-    """The exit code."""
+    """Makes all pictures. Returns the exit code."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         source, destination = (stack.enter_context(Dovecot(mail_format="sdbox")) for _ in range(2))
@@ -111,7 +114,7 @@ def _tell(
     camera.take("new-import")
     camera.take("mailboxes", to="#mailboxes")
 
-    # Who only looks, without scripts: nothing moves while names are put in.
+    # These pages have no scripts, so nothing changes while names are replaced.
     still = person(locale="en", java_script_enabled=False)
     other = person(locale="ru", color_scheme="dark", java_script_enabled=False)
     _fill(page, source.port, slow.port)

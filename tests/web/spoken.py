@@ -1,4 +1,4 @@
-"""What mailhaul says, found in its sources: every string that reads as a sentence, with `{}` for each value."""
+"""The sentences of mailhaul, found in its sources: every string that reads as a sentence, with `{}` for each value."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[2]
-#: Where sentences are born that the page may show.
+#: Files with sentences that the page may show.
 SOURCES: Final = (
     "producer/intake/*.py", "producer/operations.py", "producer/credentials.py",
     "producer/web/*.py", "producer/web/pages/*.py", "shared/*.py",
     "shared/accounts/*.py", "shared/mail/*.py", "shared/model/*.py", "shared/oauth/*.py", "worker/*.py",
 )  # fmt: skip
-#: Not shown: the model of a mail server, the terminal's own, the API's own, and what only a log or an operator of processes reads.
+#: Files whose sentences are not shown: the model of a mail server, those of the terminal alone, those of the API alone,
+#: and those that only logs or operators of processes read.
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/accounts.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
@@ -33,7 +34,7 @@ _ELSEWHERE: Final = (
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 
-#: Names of people, providers and programs, protocols, commands and settings.
+#: Words that are no English: names of people, providers and programs, protocols, commands and settings.
 _NAMES: Final = re.compile(
     r"mailhaul (?:up|worker|link|token add)[-\w ]*|MAILHAUL_\w+|[\w.+-]*[@/:_\\=]\S*|[\w-]+(?:\.[\w-]+)+|\b[A-Z0-9-]{2,}\b"
     r"|\b\d\S*|\blogin(?:,password)?(?:,new_login)?\b|\b(?:mailhaul|localhost|Message-ID|Google Workspace|Sun, Oracle, Courier)\b"
@@ -42,17 +43,17 @@ _ENGLISH: Final = re.compile(r"[A-Za-z]{2,}(?:['’-][a-z]+)?(?:[\s,.:;()«»“
 
 
 def english(text: str) -> list[str]:
-    """Where two words or more in a row are English."""
+    """Returns each run of two or more English words."""
     return _ENGLISH.findall(_NAMES.sub(" § ", text))
 
 
 def shape(text: str) -> str:
-    """A template without the names of its places; neighbours are one."""
+    """Returns a template with `{}` for each place; places without a text between them become one."""
     return re.sub(r"(?:\{\})+", "{}", _PLACE.sub("{}", text))
 
 
 def sentences() -> dict[str, str]:
-    """Shape → where it is said."""
+    """Returns the shape of each sentence → its place in the sources."""
     found: dict[str, str] = {}
     for pattern in SOURCES:
         paths = sorted(ROOT.glob(pattern))
@@ -66,7 +67,7 @@ def sentences() -> dict[str, str]:
 
 
 def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """(Line, template): whatever reads as a sentence."""
+    """Yields (line, template) for each string that reads as a sentence."""
     silent = set(_silent(tree))
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr | ast.Constant) and node not in silent:
@@ -76,7 +77,11 @@ def strings(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _silent(tree: ast.Module) -> Iterator[ast.AST]:
-    """Docstrings, parts of f-strings, keys, log entries, and what a call only looks for or cuts off."""
+    """Yields the strings that are no sentences.
+
+    They are docstrings, parts of f-strings, keys, log entries, and arguments of calls that only search for them or
+    cut them off.
+    """
     for node in ast.walk(tree):
         match node:
             case ast.Expr(value=ast.Constant()):
@@ -89,14 +94,14 @@ def _silent(tree: ast.Module) -> Iterator[ast.AST]:
                 yield from ast.walk(node)
             case ast.Call(func=ast.Name(id="Field" | "Query" | "AssertionError")):
                 yield from ast.walk(node)
-            case ast.Call(func=ast.Name(id="note" | "noted"), args=[ast.Name(id="known"), *_]):  # the audit log
+            case ast.Call(func=ast.Name(id="note" | "noted"), args=[ast.Name(id="known"), *_]):  # audit log
                 yield from ast.walk(node)
             case ast.Compare() | ast.Subscript():
                 yield from ast.walk(node)
 
 
 def _texts(node: ast.expr) -> list[str]:
-    """An f-string with its places, once for each way that it can be put."""
+    """Returns the f-string with its places, once for each way that its conditions can turn out."""
     match node:
         case ast.Constant(value=str(text)):
             return [text.replace("{", "(").replace("}", ")")]
@@ -108,7 +113,8 @@ def _texts(node: ast.expr) -> list[str]:
     return ["{}"]
 
 
-#: Shapes that no page shows: samples and formats, parts of what stands in `COMPOSED`, and what only a terminal says.
+#: Shapes that no page shows: samples and formats, parts of sentences in `COMPOSED`, and sentences of the terminal
+#: alone.
 NOT_SHOWN: Final = (
     "--{}-password-file FILE", "{} {} needs --{}-admin LOGIN", "--{}-admin goes with {} {}, not with {}",
     "{} {} takes nothing behind a colon", "{}: a token command needs none; it may read its own secret",
@@ -167,7 +173,7 @@ _SHOWN_CERTIFICATE: Final = (
     "subject CN=a, issuer CN=b, names a.example and 3 more, valid from 2024-01-01, expires 2025-01-01, SHA-256 00ff"
 )
 _PIN: Final = "if its administrator confirms this certificate, pin it with --source-fingerprint 00ff"
-#: Sentences as they are put together from parts, and as the form says them of a side.
+#: Sentences that are composed of parts, and sentences as the form words them about a side.
 COMPOSED: Final = (
     "Mozilla's public database says so (https://autoconfig.example/v1.1/)", "the domain's own autoconfig says so (https://x.example)",
     "row 2: login looks like a number that Excel rounded: write it as text in the spreadsheet",

@@ -1,4 +1,7 @@
-"""Who did what: by command and by API, in one log that is written beforehand, and as files."""
+"""Tests the audit log: acts by command and by API are in one log, written before they are done.
+
+It can be read as files.
+"""
 
 from __future__ import annotations
 
@@ -53,8 +56,8 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
         ("forget",),
     ):  # fmt: skip
         house.command(*arguments)
-    house.command("verify", code=2)  # its passwords are gone; that it was asked for and refused stands there
-    # There is no such mailbox, so nothing was done to it.
+    house.command("verify", code=2)  # its passwords are gone; the log has the request and its refusal
+    # There is no such mailbox, so nothing is in the log.
     house.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
 
     entries = [entry for entry in house.desk.audit() if entry["who"] == ME]
@@ -69,7 +72,7 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     assert entries[7]["detail"] | {"scope": "source_host", "most": 3} == entries[7]["detail"]
     assert PASSWORD not in json.dumps(entries)
     assert "s3cret" not in json.dumps(entries)
-    # The import's own story shows them beside what page and API did.
+    # The import's events show these acts beside those of page and API.
     page = house.page(f"/imports/{import_id}")
     assert ME in page
     assert "hours set" in page
@@ -81,7 +84,7 @@ def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
     (house.home / "password").write_text("a long enough one\n")
     house.command("user", "set", "anna", "--password-file", "password")
     house.command("session", "end", "anna", code=2)
-    house.command("link", USER="somebody else")  # variables can be anybody's
+    house.command("link", USER="somebody else")  # the environment can name anybody
     house.command("user", "remove", "anna")
     found = [(entry["what"], entry["who"]) for entry in house.desk.audit()]
     words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
@@ -135,7 +138,7 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
 
 def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
     import_id = _opened(house, servers)
-    connect(house.state_url).set(keys.AUDIT, "not a stream")  # as if the log could not be written
+    connect(house.state_url).set(keys.AUDIT, "not a stream")  # so that the log cannot be written
     house.command("pause", code=1)
     house.command("limits", "source_host", "3", code=1)
     assert house.client().post(f"/imports/{import_id}/pause", json={}).status_code == 503
@@ -147,16 +150,16 @@ def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tupl
     assert house.store.import_(import_id).control.value == "pause"  # type: ignore[union-attr]
 
 
-#: What may be asked of the store beside the log.
+#: Methods of the store that may be called without an entry in the log.
 READING = (
     "import_", "imports", "import_tally", "mailboxes", "mailbox", "folders", "notes", "failures", "overview", "workers", "limits",
     "usual", "waits", "stranded", "sealed", "find_mailboxes", "maildrop", "processes",
-    "bury",  # of workers that died; nobody asks for it
+    "bury",  # releases leases of dead workers, without anybody's request
 )  # fmt: skip
 
 
 def _beside_the_log(sources: dict[str, str]) -> list[str]:
-    """Calls of changing operations, or of the store itself, that pass the log by."""
+    """Returns calls of changing operations, or of the store itself, that make no entry in the log."""
     found = []
     for name, text in sources.items():
         for node in ast.walk(ast.parse(text)):
@@ -174,7 +177,7 @@ def test_only_acts_changes_something() -> None:
     acts = sources.pop("acts.py")
     assert _beside_the_log(sources) == []
     assert {line.split(": ")[1] for line in _beside_the_log({"acts.py": acts})} == set(CHANGING) - {"set_going"}
-    # The control: a verb that goes by itself is found.
+    # The control: a verb that bypasses the log is found.
     assert _beside_the_log({"new.py": "operations.forget(store, request)"}) == ["new.py: forget"]
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 

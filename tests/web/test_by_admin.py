@@ -1,4 +1,7 @@
-"""An administrator signs in for everybody, by the API: the rows give no password, and the administrator's is nowhere to be read."""
+"""Tests an administrator's login that signs in for all mailboxes, by the API.
+
+The rows give no password, and the administrator's password can be read nowhere.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +106,7 @@ def test_the_same_key_with_another_secret_is_another_request(house: House, serve
 
 
 def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: House, masters: Servers) -> None:
-    """Who has a password of their own that is wrong is not tried again by it."""
+    """Includes a row with a wrong password of its own: the new secret does not make it be tried again."""
     house.serve(**allowed(masters))
     house.crew()
     api = house.client()

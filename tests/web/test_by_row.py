@@ -1,4 +1,4 @@
-"""Rows that name their own servers, and rows that do not fit the import that they are for."""
+"""Tests rows that name their own servers, and rows that do not fit their import."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def test_rows_that_the_import_does_not_fit_are_refused_later_too(
     refused = api.post(f"/imports/{flagged}/mailboxes", json=pop3)
     assert (refused.status_code, refused.json()["detail"][:28]) == (422, "flagged: POP3 knows no flags")
     assert api.get(f"/imports/{flagged}/mailboxes").json()["total"] == 1
-    # The control: an import of everything takes the same row.
+    # The control: an import without filters takes the same row.
     whole = api.post("/imports", json={**body, "name": "whole"}).json()["import"]["id"]
     assert api.post(f"/imports/{whole}/mailboxes", json=pop3).status_code == 200
 
 
 def test_errors_of_two_servers_are_told_apart(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
-    """One server's words are not another's: the page names which it is."""
+    """Gives each server a wrong password: the page names the server of each error."""
     homes = [f"imap://127.0.0.1:{server.port}" for server in servers]
     for server in servers:
         for number in range(2):

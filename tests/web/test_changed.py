@@ -1,4 +1,4 @@
-"""What acts on the page say: a cancellation asks first, everything tells what it changed, and what changed nothing says so."""
+"""Tests what the page says after an act: what it changed, or that it changed nothing. A cancellation asks first."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _words(html: str) -> str:
 
 
 def _told(page: str) -> str:
-    """What the page tells of the act before it; "" for nothing."""
+    """Returns what the page says of the act before it; "" for nothing."""
     found = re.search(r'<p class="box changed" role="status">(.*?)</p>', page, re.DOTALL)
     return _words(found[1]) if found else ""
 
@@ -83,7 +83,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: House, servers: Servers) -
     assert _does(person, f"{there}/cancel", sure="yes", mailbox=one).startswith("1 mailbox was given up.")
     assert "<button>Go on</button>" in person.get(f"{there}/mailboxes/{one}").text
 
-    # Without an answer nothing is cancelled: the question stands on a page of its own, with the number.
+    # Nothing is cancelled before the answer: the question has a page of its own, with the number of mailboxes.
     asked = person.post(f"{there}/cancel")
     assert asked.headers["location"] == f"{there}/cancel"
     question = person.get(f"{there}/cancel").text

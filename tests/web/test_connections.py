@@ -1,4 +1,7 @@
-"""Who holds connections, sends slowly or asks for everything at once does not stop the page for others. Each with its control."""
+"""Tests that clients that hold connections, send slowly or send everything at once do not stop the page for others.
+
+Each protection has its control.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +25,14 @@ from tests.web.conftest import House, serve_with
 
 #: Idle connections of the flood.
 FLOOD = 1100
-#: What the server's process begins with: the usual limit of open files, short periods.
+#: Lines that the server's process runs first: the usual limit of open files, and short periods.
 LIMITED = """
 import resource
 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 import producer.web.connections as ours
 ours.PERIODS = {name: 0.5 for name in ours.PERIODS}
 """
-#: The same, with uvicorn's own protocol.
+#: The same, but with uvicorn's own protocol.
 UNPROTECTED = f"""{LIMITED}
 import uvicorn
 run = uvicorn.run
@@ -75,7 +78,7 @@ def test_without_the_protection_they_do(house: House, many_files: None) -> None:
     assert log.read_text().count("out of system resource") < 20
 
 
-#: What a slow client sends, and then nothing more.
+#: The data that a slow client sends before it stops.
 SLOW = {
     "nothing": b"",
     "half a head": b"GET /healthz HTTP/1.1\r\nHost: loc",
@@ -105,11 +108,11 @@ def test_without_the_protection_half_a_request_is_waited_for(house: House) -> No
             sock.recv(1000)
 
 
-# -- the decision, with a connection that a test holds in its hand
+# -- the decision to close, with a simulated connection
 
 
 class Wire(asyncio.Transport):
-    """What the protocol writes to."""
+    """A transport that records what the protocol writes to it."""
 
     def __init__(self, address: str = "192.0.2.1") -> None:
         super().__init__({"peername": (address, 40_000), "sockname": ("192.0.2.9", 80)})
@@ -145,7 +148,7 @@ async def _reads_all(scope: Any, receive: Any, send: Any) -> None:
 
 
 class Hall:
-    """Connections over one room."""
+    """Simulated connections with one `Room`."""
 
     def __init__(self, most: int = 10, most_from_one: int = 10, proxy: str = "") -> None:
         self.config = Config(cast(Any, _reads_all), log_config=None, http="h11", ws="none", lifespan="off")
@@ -268,11 +271,11 @@ def test_half_of_the_files_are_left_for_others(monkeypatch: pytest.MonkeyPatch) 
     assert connections.room_of(lambda _: False)._most == 512
 
 
-# -- requests at work
+# -- requests in progress
 
 
 def _statuses(turns: Turns, visits: list[tuple[str, str]]) -> list[int]:
-    """Of visits (address, path) that are all there at once."""
+    """Returns the statuses of visits (address, path) that all take place at once."""
 
     async def all_of_them() -> list[int]:
         statuses: list[int] = []

@@ -1,4 +1,4 @@
-"""The doctor by API says what it says on the command line."""
+"""Tests that the API's doctor reports the same as the command line's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_the_doctor_says_the_same_by_command_and_by_api(house: House) -> None:
     answer = house.client("admin").get("/doctor")
     found = json.loads(house.command("doctor", "--json"))
 
-    def steady(whole: dict[str, Any]) -> list[str]:  # space, memory, delay and clocks are others between two looks
+    def steady(whole: dict[str, Any]) -> list[str]:  # without values that change between two looks
         told = [
             f"{one['verdict']} {one['sentence']}"
             for one in whole["findings"]

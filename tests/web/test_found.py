@@ -1,4 +1,4 @@
-"""What detection found as the form tells it: the way in, its doubtful certificate, and what was tried in vain."""
+"""Tests how the form shows a detection: the server, its untrusted certificate, and what was tried in vain."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words that the page uses for columns are known as headings of a list, in every language of the page."""
+"""Tests that the page's words for columns are accepted as headings of a list, in every language of the page."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_an_unknown_heading_blocks_the_list_until_somebody_answers() -> None:
     assert asked.headings == ("login", "password", "shade")
     (fault,) = asked.errors
     assert "this heading is not known" in fault.what
-    again = look(data, asked.choice, parse_endpoint)  # the form sent as it stood
+    again = look(data, asked.choice, parse_endpoint)  # the form sent again without a change
     assert again.good == 0
     answered = Choice(encoding="utf-8", separator="comma", first="names", fields=("login", "password", ""))
     assert look(data, answered, parse_endpoint).good == 1

@@ -1,4 +1,4 @@
-"""The hours of an import, from the page; and a source that only the rows name."""
+"""Tests the hours of an import on the page, and an import whose source only the rows name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Servers = tuple[Dovecot, Dovecot]
 
 
 def _filled(servers: Servers, **more: str) -> dict[str, str]:
-    """The form as a browser sends it."""
+    """Returns the form as a browser sends it."""
     found = {"name": "at night", "do": "open", "sheet": f"night,{PASSWORD}\n"}
     for side, server in zip(("source", "destination"), servers, strict=True):
         found |= {f"{side}_tls": "none", f"{side}_host": "127.0.0.1", f"{side}_port": str(server.port)}
@@ -28,7 +28,7 @@ def test_hours_are_given_in_the_form_and_changed_later(house: House, servers: Se
     wrong = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Atlantis"))
     assert wrong.status_code == 422
     assert "is no time zone" in wrong.text
-    assert 'value="20:00-06:00 Europe/Atlantis"' in wrong.text  # and nothing else has to be typed again
+    assert 'value="20:00-06:00 Europe/Atlantis"' in wrong.text  # the wrong text is kept, so that it can be corrected
     assert house.store.imports() == []
 
     opened = browser.post("/new", data=_filled(servers, window="20:00-06:00 Europe/Berlin"))
@@ -76,7 +76,7 @@ def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(house:
     assert 'name="source_host"' in found.text
     assert 'value="imap.gmail.com"' in found.text
     assert 'value="at night"' in found.text
-    assert "night" in found.text.partition("<tbody>")[2]  # the list is looked over
+    assert "night" in found.text.partition("<tbody>")[2]  # the preview of the list is shown
     wrong = browser.post("/new", data=_filled(servers, do="find", address="anna"))
     assert (wrong.status_code, "is no address" in wrong.text) == (422, True)
     lost = browser.post(

@@ -1,4 +1,4 @@
-"""An import through the API alone, from the manifest to the report: real Redis, real Dovecots, real processes."""
+"""Tests an import through the API alone, from the manifest to the report, with real Redis, Dovecots and processes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
     there = f"/imports/{opened.json()['import']['id']}"
     assert opened.json()["import"]["state"] == "opening"
 
-    # Rehearsed before anything runs.
+    # A rehearsal, before anything runs.
     begun = api.post(f"{there}/rehearsals", json={"kind": "check"})
     assert begun.status_code == 202
     place = begun.headers["Location"].removeprefix("/api/v1")
@@ -58,7 +58,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
     assert api.post(f"{there}/start").json()["state"] == "running"
     _until(lambda: api.get(there).json()["state"] == "finished", "the end")
 
-    # The wrong password, told in one group and mended.
+    # The wrong password is reported in one group, and then corrected.
     groups = api.get(f"{there}/errors").json()["errors"]
     assert [(group["code"], group["parked"]) for group in groups] == [("source_auth_refused", True)]
     found = api.get(f"{there}/mailboxes", params={"code": "source_auth_refused"}).json()
@@ -82,7 +82,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
     folders = api.get(f"{there}/mailboxes/{one['id']}/folders").json()["folders"]
     assert sum(folder["copied"] for folder in folders) == 15
 
-    # Secrets go in and never come out, to nobody and into no log.
+    # Secrets appear in no answer and in no log.
     told = [answer.text for answer in (opened, begun, api.get(there), api.get(place), api.get(f"{there}/mailboxes"))]
     told += [path.read_text(errors="replace") for path in house.home.glob("*.log")]
     told.append(json.dumps(house.client("admin").get("/audit").json()))
@@ -161,7 +161,7 @@ def test_the_same_creation_twice_is_done_once(house: House, servers: Servers) ->
     assert [entry["what"] for entry in house.client("admin").get("/audit").json()["entries"]].count(
         "import opened"
     ) == 1
-    # Without the key the second is told that it is there already.
+    # Without the key the second request is refused, since the import is there already.
     assert house.client().post("/imports", json=body).status_code == 409
 
 
@@ -207,7 +207,7 @@ def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, serv
     (wait,) = begun["waits"]
     assert (wait["what"], wait["said"]) == ("window", f"waiting until {opens:%H:%M} (UTC): its hours are {window}")
     assert api.put(f"{there}/window", json={"window": "never"}).status_code == 422
-    # A server asks to wait meanwhile: the page tells both.
+    # Meanwhile a server asks to wait: the page shows both waits.
     store = RedisStore(connect(f"unix://{house.redis.socket}?db=1"))
     store.hold("source_host:127.0.0.1", 600, import_id=begun["id"], why="[THROTTLED] <b>slow</b> down")
     page = house.page(there)

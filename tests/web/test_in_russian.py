@@ -1,4 +1,4 @@
-"""The page in Russian after real mistakes: nothing in English is left but what servers say, which is marked as such."""
+"""Tests the page in Russian after real mistakes: only the words of servers remain in English, and they are marked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _EMPTY = ("input", "link", "meta", "br", "img", "path", "hr")
 
 
 class _Text(HTMLParser):
-    """What a reader gets of a page, without what is marked as another's words; and that."""
+    """The visible texts of a page, and apart from them the texts that are marked as another language."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class _Text(HTMLParser):
             self._stack.append((tag, silent))
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """An element of SVG."""
+        """Ignores an empty element, as in SVG."""
 
     def handle_endtag(self, tag: str) -> None:
         while self._stack and self._stack.pop()[0] != tag:
@@ -64,12 +64,12 @@ class _Text(HTMLParser):
 
     @property
     def english(self) -> list[str]:
-        """Two words of it or more in a row."""
+        """The runs of two or more English words."""
         return [one for line in self.lines if line not in _BRANDS for one in english(line)]
 
 
 class Reader:
-    """Somebody who reads Russian; each page that comes is looked at."""
+    """A client with the language Russian. Every page that it gets is checked for English."""
 
     def __init__(self, house: House, role: str = "operator") -> None:
         base = f"http://127.0.0.1:{house.port}"
@@ -194,7 +194,7 @@ def test_faults_of_the_form(reader: Reader, servers: Servers) -> None:
 
 
 def _tested(reader: Reader, servers: Servers, **more: Any) -> str:
-    """What the source's steps say of it."""
+    """Returns the page with the steps of a connection test of the source."""
     return reader.posts("/new", _form(servers, do="test_source", sheet=f"red1,{PASSWORD}\n") | more)
 
 
@@ -239,14 +239,14 @@ def test_doors_of_every_kind(house: House, servers: Servers) -> None:
 
 
 def _opened(reader: Reader, servers: Servers, sheet: str, **more: Any) -> str:
-    """Path of a new import's page."""
+    """Opens an import. Returns the path of its page."""
     reader.posts("/new", _form(servers, sheet=sheet) | more)
     assert "/imports/" in reader.url
     return reader.url
 
 
 def _await(reader: Reader, path: str, russian: str) -> str:
-    """The page, once it says so."""
+    """Returns the page once it contains the text."""
     deadline = time.monotonic() + 60
     while russian not in (found := reader.gets(path)):
         assert time.monotonic() < deadline, found
@@ -265,7 +265,7 @@ def test_an_import_in_trouble(house: House, servers: Servers) -> None:
         house.serve(**allowed(ends))
         house.crew()
         with contextlib.closing(Reader(house)) as reader:
-            # Full, and its words are kept; a wrong password; a message that is refused.
+            # A full mailbox, whose server's words are kept; a wrong password; a refused message.
             destination.faults.add(reply(rb"^APPEND", b"NO [OVERQUOTA] Your mailbox is over quota", times=None))
             path = _opened(reader, ends, f"red2,{PASSWORD}\nred3,wrong\n")
             reader.posts(f"{path}/rehearsals", {"kind": "check"})
@@ -286,7 +286,7 @@ def test_an_import_in_trouble(house: House, servers: Servers) -> None:
             assert "Пароль: отсутствует" in reader.posts(f"{path}/credentials", {"sheet": "login,password\nred3,\n"})
             assert "уже есть в импорте" in reader.posts(f"{path}/add", {"sheet": f"red2,{PASSWORD}\n", "do": "add"})
 
-            # Asked to wait.
+            # A server that asks to wait.
             destination.faults.clear()
             words = b"NO [UNAVAILABLE] Too many messages, come back in 10 minutes"
             destination.faults.add(reply(rb"^APPEND", words, times=None))
@@ -297,13 +297,13 @@ def test_an_import_in_trouble(house: House, servers: Servers) -> None:
 
             assert "импорт ещё идёт" in reader.posts(f"{path}/verify", {})
 
-            # Its hours: not those of now.
+            # Hours that do not include the present.
             hour = (datetime.now(UTC).hour + 3) % 23
             answer = house.client().put(f"{path}/window", json={"window": f"{hour:02}:00-{hour + 1:02}:00 UTC"})
             assert answer.status_code == 200, answer.text
             assert "UTC Продолжится само." in _await(reader, path, "Импорт ждёт разрешённого времени").replace(" .", "")
 
-            # What would be left out, and why.
+            # The plan shows what would be left out, and why.
             chosen = {"exclude": "Work", "before": "2000-01-01", "larger": "1kB", "name": "третий"}
             path = _opened(reader, ends, f"red3,{PASSWORD}\n", **chosen)
             reader.posts(f"{path}/rehearsals", {"kind": "plan"})

@@ -1,4 +1,4 @@
-"""Accounts that an import by the API makes: by a service that the settings name, and by nothing else."""
+"""Tests accounts that an import by the API creates: only through a service that the settings name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Servers = tuple[Dovecot, Dovecot]
 
 @pytest.fixture
 def empty(servers: Servers) -> Iterator[tuple[Servers, str]]:
-    """A source, a destination that has nobody, and the service that makes accounts there."""
+    """Yields a source, a destination without accounts, and the service that creates accounts there."""
     owner = servers[1].home.stat()
     with tempfile.TemporaryDirectory(prefix="passwd-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)

@@ -1,4 +1,4 @@
-"""Fifty thousand mailboxes in one import: each page in time, whatever its order and filter."""
+"""Tests an import with fifty thousand mailboxes: each page comes in time, whatever its order and filter."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_each_page_comes_in_time(house: House) -> None:
     began = time.perf_counter()
     for order in ("login", "destination_login"):
         api.get(there, params={"order": order})
-    # gathers the logins, as opening an import through the API does
+    # builds the sorted index of logins, as opening an import through the API does
     print(f"\n{(time.perf_counter() - began) * 1000:5.0f} ms  for the first looks")
     took = {}
     state = connect(house.state_url)
@@ -68,7 +68,7 @@ def test_each_page_comes_in_time(house: House) -> None:
             seconds.append(time.perf_counter() - began)
             assert answer.status_code == 200
         took[str(asked)] = (round(min(seconds), 3), answer.json()["total"])
-        # What scripts ask counts too: none of these looks at each of the mailboxes.
+        # The requests of scripts are tested too: none of them reads every mailbox.
         assert _calls(state) - before < 1000, asked
     print("\n".join(f"{seconds * 1000:5.0f} ms  {total:6} fit  {asked}" for asked, (seconds, total) in took.items()))
     assert took["{'text': '7777'}"][1] == 5

@@ -1,4 +1,4 @@
-"""Somebody who has never seen mailhaul, from `mailhaul up` to three imported mailboxes, by what stands on the screen alone."""
+"""Tests a first use: from `mailhaul up` to three imported mailboxes, following only what the screen says."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Servers = tuple[Dovecot, Dovecot]
 
 @contextmanager
 def up(home: Path, **more: str) -> Iterator[str]:
-    """`mailhaul up` as somebody at a terminal starts it; the link that it prints there."""
+    """Runs `mailhaul up` on a terminal. Yields the link that it prints."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("MAILHAUL_")}
     env |= {
         "MAILHAUL_STATE_DIR": str(home), "MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_WEB_PORT": str(free_port()),

@@ -1,4 +1,4 @@
-"""The page in a real browser, against real servers: the whole way, without scripts, in both languages, hostile names."""
+"""Tests the page in a real browser with real servers: all steps, without scripts, in both languages, hostile names."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def browser() -> Iterator[Any]:
 
 
 class Person:
-    """Somebody at a browser, whose every page is looked at for what axe knows and for scripts that are refused."""
+    """A user at a browser. Every page is checked with axe and for scripts that were refused."""
 
     def __init__(self, browser: Any, house: House, **options: Any) -> None:
         self.context = browser.new_context(base_url=f"http://127.0.0.1:{house.port}", **options)
@@ -61,7 +61,7 @@ class Person:
         if name and (folder := os.environ.get("MAILHAUL_TEST_SCREENSHOTS")):
             self.page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
         if self.scripts:
-            self.page.wait_for_load_state()  # a document of which only the head is there has no landmarks
+            self.page.wait_for_load_state()  # axe finds no landmarks in a document that is not complete
             found = axe_api.Axe().run(self.page)
             assert found.violations_count == 0, found.generate_report()
 
@@ -76,7 +76,7 @@ def _fill(servers: Servers, login: str, folders: dict[str, int]) -> None:
 def _opens(
     person: Person, servers: Servers, sheet: str, *, destination_port: int = 0, do: str = "open", name: str = "office"
 ) -> None:
-    """Fills the form in, as a private server's."""
+    """Fills in the form with private servers, and sends it."""
     page = person.page
     page.goto("/new")
     ports = {"source": servers[0].port, "destination": destination_port or servers[1].port}
@@ -101,7 +101,7 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     person.signs_in()
     person.looks("imports-empty")
 
-    # A file of a kind that says nothing of itself: no header, three columns, semicolons, a Windows code page.
+    # A file that does not describe itself: no header, three columns, semicolons, a Windows code page.
     file = tmp_path / "list.csv"
     file.write_bytes(f"Анна;page1;{PASSWORD}\nПётр;page2;\n".encode("cp1251"))
     page.goto("/new")
@@ -109,7 +109,7 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     page.click("button:text-is('Look it over')")
     page.wait_for_selector(".preview")
     assert page.input_value("[name=separator]") == "semicolon"
-    assert "page1" not in page.inner_text(".preview")  # nobody knows yet which column holds passwords
+    assert "page1" not in page.inner_text(".preview")  # it is not known yet which column holds passwords
     for at, what in enumerate(("first_name", "login", "password")):
         page.locator("[name=column]").nth(at).select_option(what)
     page.click("button:text-is('Read it again')")
@@ -130,7 +130,7 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     page.wait_for_selector("td strong.bad:text('refused')")
     person.looks("check")
     page.click("button:text-is('Start the import')")
-    # No further click: it is drawn anew while it runs.
+    # Without another click: the page is redrawn while the import runs.
     page.wait_for_selector("#live .state.incomplete")
     page.wait_for_selector("#live .box li:text('page2')")
     person.looks("import")
@@ -168,12 +168,12 @@ def test_rows_that_are_right_go_first_and_the_others_later(house: House, servers
     person = Person(browser, house)
     page = person.page
     person.signs_in()
-    # Pasted from a spreadsheet: tabs.
+    # Rows pasted from a spreadsheet, which are separated by tabs.
     _opens(person, servers, f"login\tpassword\ngood1\t{PASSWORD}\ngood2\t\n", do="start")
     page.wait_for_selector("[role=alert]:has-text('some rows are wrong')")
     person.looks("new-refused")
     page.check("[name=good]")
-    # The list is still here, though it was not sent again; and the browser never got it back.
+    # The server still has the list, although it was not sent again; and it never went back to the browser.
     assert page.input_value("[name=sheet]") == ""
     assert PASSWORD not in page.content()
     page.click("button:text-is('Start the import')")
@@ -226,12 +226,12 @@ def test_the_connection_is_tested_step_by_step(house: House, servers: Servers, b
     page.click("button[value=test_destination]")
     page.wait_for_selector("#destination .steps tr.bad:has-text('certificate')")
     assert "fingerprint" in page.inner_text("#destination .steps tr.bad")
-    # What is not to be reached is not tried.
+    # A server that may not be reached is not connected to.
     page.fill("[name=source_host]", "169.254.169.254")
     page.select_option("[name=source_tls]", "tls")
     page.click("button[value=test_source]")
     page.wait_for_selector("[role=alert]:has-text('not public')")
-    # A provider's fields come from its preset, and what has to be done first is said.
+    # A provider's fields come from its preset, and its instructions for the first step are shown.
     page.goto("/new")
     page.select_option("[name=source_provider]", "mailru")
     page.wait_for_selector("#source .hint:has-text('external application')")
@@ -309,7 +309,7 @@ def test_the_whole_way_by_keyboard(house: House, servers: Servers, browser: Any)
     _, token = house.principals.make_token("a person", role_of("operator"))
 
     def reach(what: str) -> None:
-        """By Tab alone; where one is must be seen."""
+        """Moves the focus to the element with Tab alone. The focus must be visible."""
         for _ in range(120):
             keyboard.press("Tab")
             if page.evaluate("what => document.activeElement.matches(what)", what):
@@ -351,7 +351,7 @@ def test_the_whole_way_by_keyboard(house: House, servers: Servers, browser: Any)
 def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     house: House, servers: Servers, browser: Any, fault_proxy: Any
 ) -> None:
-    _fill(servers, "page4", {"INBOX": 1500})  # so many that it is under way however slowly somebody looks
+    _fill(servers, "page4", {"INBOX": 1500})  # so many that the import still runs when the slowest check looks
     slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=20)
     ports = f"{servers[0].port},{slow.port}"
     house.serve(**allowed(servers) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "1"})
@@ -359,7 +359,7 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
     one, other = Person(browser, house), Person(browser, house)
     one.signs_in()
     other.signs_in("viewer")
-    other.page.goto("/new")  # who may only look cannot act
+    other.page.goto("/new")  # a viewer cannot act
     other.page.wait_for_selector("[role=alert]:text('operator')")
     _opens(one, servers, f"page4,{PASSWORD}\n", destination_port=slow.port, do="start")
     other.page.goto(one.page.url)
@@ -415,7 +415,7 @@ def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
     _opens(person, servers, f"page9,{PASSWORD}\n")
     page.wait_for_selector("#live h1 .state.opening")
     where = page.url
-    overview = person.context.new_page()  # another one, that asks by itself every few seconds
+    overview = person.context.new_page()  # another page, which requests updates every few seconds
     overview.goto("/")
     overview.wait_for_selector("#imports td")
     for token in house.principals.tokens():
@@ -441,7 +441,7 @@ def test_the_identity_provider_of_another_site_signs_a_browser_in(house: House, 
         house.principals.set_user("anna", role_of("admin"), hashed(PASSWORD))
         person = Person(browser, house)
         page = person.page
-        page.goto(f"http://localhost:{house.port}/new")  # another site than 127.0.0.1, where the provider is
+        page.goto(f"http://localhost:{house.port}/new")  # another site than that of the provider, 127.0.0.1
         person.looks("sign-in")
         page.click("a:has-text('Sign in with 127.0.0.1')")
         page.wait_for_selector("h1:text-is('New import')")

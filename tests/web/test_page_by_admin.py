@@ -1,4 +1,4 @@
-"""On the page an administrator signs in for everybody: tried before, wrong at first, put right for all at once."""
+"""Tests an administrator's login for all mailboxes on the page: tested, then wrong, then corrected for all at once."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_master_user_is_all_that_a_list_of_logins_needs(house: House, masters:
     page.fill("[name=name]", "masters")
     page.click("button[name=do][value=start]")
     page.wait_for_selector("#live .state.incomplete")
-    assert masters[0].login_attempts() == 2  # the test of the connection, and one for the whole import
+    assert masters[0].login_attempts() == 2  # one for the connection test, and one for the whole import
     page.click("#live .box a:text-is('Give new passwords')")
     page.fill("[name=source_secret]", WORD)
     person.looks("mend-by-admin")
@@ -95,7 +95,7 @@ def test_what_is_missing_is_said_and_nothing_given_is_lost(house: House, masters
     assert "destination: rows without a password: 2; write it into the list, or say who signs in for all" in said
     assert house.store.imports() == []
 
-    page.fill("[name=source_admin]", ADMIN)  # its password is kept
+    page.fill("[name=source_admin]", ADMIN)  # the password is kept
     page.click("#destination-fields .sign-in summary")
     page.select_option("[name=destination_way]", "google")
     page.set_input_files(
@@ -106,13 +106,13 @@ def test_what_is_missing_is_said_and_nothing_given_is_lost(house: House, masters
     page.select_option("[name=destination_way]", "authzid")
     page.fill("[name=destination_admin]", ADMIN)
     page.click("button[name=do][value=open]")
-    assert "destination: give the password for all of them" in page.inner_text("main .box.bad")  # the key is none
+    assert "destination: give the password for all of them" in page.inner_text("main .box.bad")  # a key is no password
     page.fill("[name=destination_secret]", WORD)
     page.click("button[name=do][value=open]")
     page.wait_for_selector("#live h1 .state.opening")
     (found,) = house.store.imports()
     assert [found.options.source_sign_in.admin, found.options.destination_sign_in.way] == [ADMIN, "authzid"]
-    # Nothing of it is kept longer than it is needed.
+    # No draft is kept longer than needed.
     with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
         assert not list(client.scan_iter("*draft*"))
 

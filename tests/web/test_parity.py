@@ -1,4 +1,4 @@
-"""The API can do what the command line can do: every verb and every option, or a reason."""
+"""Tests that the API can do what the command line can: every verb and option has its place, or a reason."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.web.parity import DOCS, TABLE, Verb, Why, faults, verbs, written
 
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
-    """As the API describes itself; nothing of it is asked."""
+    """Returns the OpenAPI document. No request is sent."""
     known = cast(Counter, SimpleNamespace(settings=Settings()))
     return make_app(known).openapi()
 

@@ -1,4 +1,4 @@
-"""A new password for one mailbox, at one side: the other side's is left alone."""
+"""Tests a new password for one side of a mailbox: the other side's password is kept."""
 
 from __future__ import annotations
 

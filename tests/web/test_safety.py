@@ -1,4 +1,4 @@
-"""Who may ask for what, and what is refused whoever asks. Each protection with its control."""
+"""Tests who may ask for what, and what is refused to everybody. Each protection has its control."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_nobody_without_a_token_and_each_role_its_own(house: House) -> None:
     assert may == {"viewer": (200, 403, 403), "operator": (200, 200, 403), "admin": (200, 200, 200)}
 
 
-#: For everybody, since that is how one gets in, and what says nothing of any import.
+#: Routes that are open to everybody: those for signing in, and those that say nothing of any import.
 _OPEN = {
     "/sign-in", "/sign-out", "/enter/{link}", "/oidc/begin", "/oidc/back", "/favicon.ico", "/healthz", "/readyz",
     "/api/v1/openapi.json",
@@ -43,7 +43,7 @@ _OPEN = {
 
 
 def test_no_door_was_forgotten(house: House) -> None:
-    """Of every route there is: nobody gets in unknown, and who may only look changes nothing."""
+    """Asks for every route: none answers without signing in, and a viewer can change nothing."""
     house.serve()
     page, api = Browser(house), house.client("viewer")
     _, token = house.principals.make_token("looks", Role.VIEWER)
@@ -128,7 +128,7 @@ def test_an_upload_has_a_limit(house: House) -> None:
     api = house.client()
     assert api.post("/manifests", json={"manifest": "a,b\n" * 1000}).status_code == 413
     assert api.post("/manifests", json={"manifest": "a,b\n"}).status_code == 200
-    # A body that does not say how long it is.
+    # A body without Content-Length.
     pieces = (b" " * 1000 for _ in range(10))
     assert api.post("/manifests", content=pieces, headers={"Content-Type": "application/json"}).status_code == 413
 
@@ -146,10 +146,10 @@ def test_an_upload_has_a_limit(house: House) -> None:
     ],
 )
 def test_a_large_body_of_a_stranger_is_not_read(house: House, path: str, sent: str, status: int, length: str) -> None:
-    """The answer comes although nearly nothing of the body does."""
+    """Sends only a few bytes of the body: the answer comes all the same."""
     house.serve()
     if "chunked" in length and status == 413:
-        status = 401  # nobody says how long it is
+        status = 401  # the length is unknown, so signing in is checked first
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\n{length}\r\n{sent}".rstrip() + "\r\n\r\n"
     with socket.create_connection(("127.0.0.1", house.port), timeout=30) as sock:
         sock.sendall(head.encode() + b"5\r\nlogin")
@@ -157,7 +157,7 @@ def test_a_large_body_of_a_stranger_is_not_read(house: House, path: str, sent: s
 
 
 def test_a_large_list_of_somebody_known_is_read(house: House) -> None:
-    """The control; and only where lists go."""
+    """The control: a signed-in client may send a large list, but only to routes that take lists."""
     house.serve()
     api = house.client()
     rows = "".join(f"user{n}@old.example,pw\n" for n in range(5000))
@@ -252,7 +252,7 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_looked_at(
 
     reach = Reach(networks=reach_of("127.0.0.0/8", "993").networks, ports=frozenset({server.port}), resolve=once)
     monkeypatch.setattr(dialing, "_allowed", reach.addresses)
-    # The name does not exist: whoever asked the system for it again would fail.
+    # The name does not exist: a second resolution by the system would fail.
     with dialing.connect("rebinding.invalid", server.port, timeout=5) as sock:
         assert sock.getpeername()[0] == "127.0.0.1"
     with pytest.raises(OSError, match="not public"):

@@ -1,4 +1,7 @@
-"""The same asked by command and by API is the same request: what `tests.web.parity` says of fields is true of what they mean."""
+"""Tests that the same options by command and by API give the same request.
+
+The fields are those of `tests.web.parity`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from tests.web.parity import TABLE, Why
 
 _OLD, _NEW = "imap+starttls://192.0.2.1:143", "imaps://192.0.2.2:993"
 _REACH: Final = reach_of("192.0.2.0/24", "143,993")
-#: Option of `mailhaul import` → what is typed behind it, and what stands in its field. No two are what they would be anyway.
+#: Option of `mailhaul import` → its arguments, and the value of its field. None has its default.
 SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--source": ((_OLD,), _OLD),
     "--destination": ((_NEW,), _NEW),
@@ -66,7 +69,7 @@ SHEET: Final = (
 def _by_command(
     monkeypatch: pytest.MonkeyPatch, place: Path, said: Mapping[str, tuple[tuple[str, ...], Any]]
 ) -> Request:
-    """What `mailhaul import` would begin."""
+    """Returns the request that `mailhaul import` would begin."""
     begun: list[Request] = []
     monkeypatch.setattr(importing, "run_import", lambda request, **_: begun.append(request) or 0)
     monkeypatch.chdir(place)
@@ -81,7 +84,7 @@ def _by_command(
 
 
 def _by_api(said: Mapping[str, tuple[tuple[str, ...], Any]]) -> ImportBody:
-    """The body of POST /imports, each value in the field that the table names."""
+    """Returns the body of POST /imports, with each value in the field that the table names."""
     body: dict[str, Any] = {"manifest": SHEET}
     for option, (_, value) in said.items():
         *parts, last = str(TABLE["import"].options[option]).split(".")[1:]
@@ -93,13 +96,13 @@ def _by_api(said: Mapping[str, tuple[tuple[str, ...], Any]]) -> ImportBody:
 
 
 def _told(*ends: Endpoint) -> list[Endpoint]:
-    return [replace(end, guarded=False) for end in ends]  # only what comes by API is held to its networks
+    return [replace(end, guarded=False) for end in ends]  # only servers from the API are restricted
 
 
 def test_every_option_that_has_a_field_is_tried() -> None:
     fields = {option for option, there in TABLE["import"].options.items() if not isinstance(there, Why)}
-    # A service is named by its URL there and by its name here: tests/web/test_making.py. A list without a header has no
-    # headings to ignore: the option is tried below.
+    # An account service is named by its URL on the command line and by its name in the API: tests/web/test_making.py. A
+    # list without a header has no headings to ignore: the option is tried below.
     assert set(SAID) == fields - {"manifest", "--accounts", "--no-header"}
 
 
@@ -121,7 +124,7 @@ def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     assert errors == ()
     source, destination = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
     assert _told(source, destination) == [command.source, command.destination]
-    # In the list of pairs there is no header: the first pair is one.
+    # The list of pairs has no header, so the header of the file is its first pair.
     pairs = (("from", "to"), *command.options.folder_map)
     assert body.options({source}) == replace(command.options, folder_map=pairs)
     assert (body.called(), body.hours(), body.sign_ins()) == (command.name, command.hours, command.sign_ins)
@@ -134,7 +137,7 @@ def test_the_same_is_the_same(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     "option", sorted(set(SAID) - {"--source", "--destination", "--name", "--encoding", "--separator"})
 )
 def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, option: str) -> None:
-    """The control: a field that nobody read would make no difference here."""
+    """The control: a field that the API did not read would make no difference here."""
     without = {name: value for name, value in SAID.items() if name != option}
     whole, less = _by_api(SAID), _by_api(without)
 

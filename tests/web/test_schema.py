@@ -1,4 +1,4 @@
-"""Everything that the OpenAPI document allows, asked of the real thing: no fault of ours, and answers as promised."""
+"""Tests all kinds of requests that the OpenAPI document allows: no internal error, and only the promised answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Secrets go in and never come out: every address that answers is asked, by API and by page, after an import has run."""
+"""Tests that no answer contains a secret: every GET route of API and page is asked after an import has run."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from tests.servers.process import await_ready
 from tests.web.conftest import House, allowed, ends
 from tests.web.doors import doors
 
-#: Each has what Base64, URLs, HTML and JSON write otherwise.
+#: Each has characters that Base64, URLs, HTML and JSON encode.
 ROW, WRONG, NEW = "r0w+/&<word>", "wr0ng+/&<word>", "n3w+/&<word>"
 USER, REDIS, CLIENT_SECRET = "us3r+/&<password>", "r3dis+/&<password>", "cl1ent+/&<password>"
-#: Addresses that are asked with something behind a question mark too.
+#: Routes that are also asked with a query.
 MORE = {
     "/api/v1/imports/{import_id}/mailboxes": ("?state=parked", "?code=source_auth_refused", "?order=login"),
     "/imports/{import_id}": ("?state=parked&order=login", "?text=fails"),
@@ -37,27 +37,27 @@ MORE = {
 
 
 def addresses() -> list[str]:
-    """Paths of every GET, the API's and the page's."""
+    """Returns the path of every GET route of API and page."""
     return [path for method, path in doors() if method == "GET"]
 
 
 @dataclass
 class Visitor:
-    """Asks for everything, as an administrator with a token and a browser that is signed in."""
+    """A client that asks for everything, as an administrator with a token and a signed-in browser."""
 
-    #: Where.
+    #: The URL of the server.
     base: str
-    #: With both.
+    #: A client with the token and the browser's session.
     client: httpx2.Client
-    #: What stands for each blank of an address.
+    #: Parameter of a path → its values.
     blanks: Mapping[str, tuple[str, ...]]
-    #: What must not be seen.
+    #: Name of each secret → the secret, which no answer may contain.
     secrets: Mapping[str, str]
-    #: What answered, and how.
+    #: Path → status of its answer.
     seen: dict[str, int] = field(default_factory=dict)
 
     def walk(self) -> list[str]:
-        """Address and secret, wherever one stood."""
+        """Asks for everything. Returns "route: name of the secret" for each secret that was found."""
         found = []
         for address in addresses():
             for path in self._filled(address):
@@ -80,12 +80,12 @@ class Visitor:
             for part in answer.iter_bytes():
                 whole += part
                 if answer.headers.get("content-type", "").startswith("text/event-stream") and b"\n\n" in whole:
-                    break  # some never end
+                    break  # a stream of events may never end
         return answer.status_code, whole
 
 
 def _redis_user(house: House) -> str:
-    """A user of Redis with a password; the URL to sign in by."""
+    """Makes a user of Redis with a password. Returns the URL with both."""
     connect(house.state_url).acl_setuser(
         "canary", enabled=True, passwords=[f"+{REDIS}"], keys=["*"], channels=["*"], categories=["+@all"]
     )
@@ -100,7 +100,7 @@ def provider() -> Iterator[IdentityProvider]:
 
 @pytest.fixture
 def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
-    """After everything: an import has run to its end, one mailbox of it has failed, another was looked over."""
+    """Yields a visitor after an import has ended, of which one mailbox failed; another import was rehearsed."""
     first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()
     for server, password in zip(servers, (ROW, NEW), strict=True):
         server.add_user("works", password)
@@ -150,9 +150,9 @@ def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityPr
 def test_no_address_tells_a_secret(house: House, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
-    assert wrong == {"/oidc/back": 401}  # nobody went there
+    assert wrong == {"/oidc/back": 401}  # there was no return from a provider
     assert len(visitor.seen) > 40
-    # What the doctor says when Redis lets nobody in any more.
+    # The doctor's answer when Redis refuses the login.
     connect(house.state_url).acl_setuser("canary", enabled=True, reset_passwords=True, passwords=["+another"])
     broken = visitor.client.get(f"{visitor.base}/api/v1/doctor")
     assert not broken.json()["ok"]
@@ -162,7 +162,7 @@ def test_no_address_tells_a_secret(house: House, visitor: Visitor, servers: tupl
 
 
 def test_a_secret_that_an_address_tells_is_found(visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
-    """The control: a person calls an import by a password, and every address that tells its name is found."""
+    """The control: an import is named after a password, and every route that shows its name is found."""
     body = {"name": f"my {ROW}", "manifest": "a,b\n", **ends(servers)}
     assert visitor.client.post(f"{visitor.base}/api/v1/imports", json=body).status_code == 201
     found = set(visitor.walk())

@@ -1,4 +1,4 @@
-"""What mailhaul says is known again with any values, and said in Russian; what servers say stays as it was."""
+"""Tests that sentences of mailhaul are recognised and translated with any values, and servers' words stay unchanged."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from producer.web.words.telling import Telling
 from tests.web.spoken import COMPOSED, NOT_SHOWN, english, sentences, shape, strings
 
 _OTHERS = [language for language in LANGUAGES if language != "en"]
-#: What may stand in a place: a number, a word, a column, a sentence, heads of sentences.
+#: Values for places: a number, a host, a column, a sentence, subjects of sentences.
 _VALUES = ("7", "x9.example", "login", "timed out", "source", "source-fingerprint")
 
 
 class _Noting(Telling):
-    """Remembers which templates it used."""
+    """A translation that records which templates it used."""
 
     def __init__(self, language: str) -> None:
         super().__init__(language)
@@ -38,7 +38,7 @@ class _Noting(Telling):
 
 
 def _ways(template: str) -> list[str]:
-    """It with values, as many ways as there are kinds of them."""
+    """Returns the template filled with every combination of values, up to 2,000."""
     pieces = template.split("{}")
     values = itertools.islice(itertools.product(_VALUES, repeat=len(pieces) - 1), 2000)
     return ["".join(itertools.chain(*zip(pieces, (*one, ""), strict=True))) for one in values]
@@ -46,11 +46,14 @@ def _ways(template: str) -> list[str]:
 
 @cache
 def _spoken(language: str) -> tuple[dict[str, str], set[str]]:
-    """Sentences of the sources that the language does not know, with where they are; and the templates that it needed."""
+    """Returns the untranslated sentences of the sources with their places, and the templates that were used."""
     telling, missing = _Noting(language), {}
 
     def known(text: str, *, quotes: bool = False) -> bool:
-        """`quotes`: a server's words may stand in it; else nothing of ours is shown as such."""
+        """Tells whether the text is translated.
+
+        With `quotes` it may hold a server's words; else none of ours may be marked so.
+        """
         found = telling.known(text)
         if found is None:
             return False
@@ -159,7 +162,7 @@ def test_a_server_that_talks_like_mailhaul_is_a_server() -> None:
 
 
 class _Counting(Telling):
-    """Counts the texts that it looks at."""
+    """A translation that counts the texts that it looks at."""
 
     def __init__(self) -> None:
         self.looks = 0

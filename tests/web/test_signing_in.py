@@ -1,4 +1,4 @@
-"""Ways to sign in to the page: password, link, token, identity provider, proxy. Each with what must not get in by it."""
+"""Tests the ways to sign in to the page: password, link, token, identity provider, proxy; and what each keeps out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GOOD = "a long enough password"
 
 
 class Browser:
-    """Keeps cookies and follows nothing by itself."""
+    """A client that keeps cookies and does not follow redirects by itself."""
 
     def __init__(self, house: House, **headers: str) -> None:
         self.base = f"http://127.0.0.1:{house.port}"
@@ -37,7 +37,7 @@ class Browser:
         self.request, self.stream = self._client.request, self._client.stream
 
     def is_in(self) -> bool:
-        """Whether the page is there for whoever holds these cookies."""
+        """Tells whether these cookies are signed in."""
         return self.get("/").status_code == 200
 
     def signs_in(self, name: str, password: str, **more: str) -> httpx2.Response:
@@ -83,7 +83,7 @@ def test_a_user_signs_in_and_everything_ends_with_the_password(house: House) -> 
     assert one.is_in()
     before = one.cookies["mailhaul"]
 
-    one.signs_in("anna", GOOD)  # again: another number, and the old one is worth nothing
+    one.signs_in("anna", GOOD)  # again: another session id, and the old one is invalid
     assert one.cookies["mailhaul"] != before
     thief = Browser(house)
     thief.cookies.set("mailhaul", before)
@@ -99,7 +99,7 @@ def test_a_user_signs_in_and_everything_ends_with_the_password(house: House) -> 
     assert not other.is_in()
     assert _audit(house)[:4] == [
         ("anna", "sign-in refused", "password"),
-        ("?", "sign-in refused", "password"),  # a name that is nobody's may be a password
+        ("?", "sign-in refused", "password"),  # an unknown name may be a password
         ("anna (user:anna)", "signed in", "password"),
         ("anna (user:anna)", "signed in", "password"),
     ]
@@ -163,14 +163,14 @@ def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: Ho
     (key,) = list(state.scan_iter("*desk:session:*"))
     state.expire(key, 50)
     assert sessions.find(text, touch=False) == anna
-    assert left() <= 50  # a page that is left open is nobody
+    assert left() <= 50  # updates of an open page do not extend the session
     assert sessions.find(text) == anna
     assert left() > 50
     sessions.end_of("anna")
     assert sessions.find(text) is None
 
     text = sessions.begin(anna, idle=100, most=30)
-    assert left() <= 30  # its time is over before
+    assert left() <= 30  # the session's own end comes earlier
     sessions.find(text)
     assert left() <= 30
     over = sessions.begin(anna, idle=100, most=-1)
@@ -236,7 +236,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal(house: House) -> None:
         try:
             while chunk := os.read(terminal, 1000):
                 said += chunk
-        except OSError:  # it has ended
+        except OSError:  # the terminal is closed: the command has ended
             pass
         os.close(terminal)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said.decode()
@@ -264,7 +264,7 @@ def test_a_link_signs_in_once(house: House) -> None:
     again = other.get(where)
     assert (again.status_code, "used already" in again.text, other.is_in()) == (401, True, False)
     unused = next(line for line in _command(house, "link").splitlines() if line.startswith("http"))
-    assert browser.get(unused).status_code == 303  # who is in already uses nothing up
+    assert browser.get(unused).status_code == 303  # the link stays valid if the browser is signed in already
     assert other.get(unused).status_code == 303
     assert other.is_in()
     for _ in range(20):
@@ -289,7 +289,7 @@ def _with_provider(house: House, provider: IdentityProvider, **more: str) -> Non
 
 
 def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
-    """To the provider and back, as a browser follows."""
+    """Signs in by the provider: goes there and back, as a browser does."""
     begun = browser.get("/oidc/begin", params={"to": to})
     assert begun.status_code == 302, begun.text
     back = httpx2.get(begun.headers["location"]).headers["location"]
@@ -355,7 +355,7 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
     browser, thief = Browser(house), Browser(house)
     begun = browser.get("/oidc/begin")
     back = httpx2.get(begun.headers["location"]).headers["location"]
-    assert thief.get(back).status_code == 401  # whom another began for: login CSRF
+    assert thief.get(back).status_code == 401  # the sign-in was begun by another browser (login CSRF)
     cookie = browser.cookies["mailhaul-oidc"]
     assert browser.get(back).status_code == 303
     browser.cookies.set("mailhaul-oidc", cookie, path="/oidc")
@@ -393,13 +393,16 @@ def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: House, prov
 
 
 def test_nobody_begins_more_than_there_is_room_for(house: House, provider: IdentityProvider) -> None:
-    """What is begun is kept for ten minutes, in the Redis that imports need: strangers are not to fill it."""
+    """Begins many sign-ins from one address.
+
+    Each is kept for ten minutes in the Redis of the imports, so they are limited.
+    """
     _with_provider(house, provider)
     answers = [Browser(house).get("/oidc/begin") for _ in range(61)]
     assert [answer.status_code for answer in answers] == [302] * 60 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
     _user(house)
-    assert Browser(house).signs_in("anna", GOOD).status_code == 303  # another way in is not shut by it
+    assert Browser(house).signs_in("anna", GOOD).status_code == 303  # other ways to sign in still work
 
 
 def test_a_provider_that_is_another_or_away_lets_nobody_in(house: House, provider: IdentityProvider) -> None:
@@ -444,7 +447,7 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> Non
     house.serve(**proxy, MAILHAUL_WEB_PROXIES="127.0.0.0/30")
     anna = Browser(house, **{"X-Forwarded-User": "Anna", "X-Forwarded-For": "203.0.113.9"})
     assert anna.is_in()
-    assert "Sign out" not in anna.get("/").text  # the proxy would sign in again
+    assert "Sign out" not in anna.get("/").text  # it would have no effect, since the proxy signs in at every request
     page = house.anybody(**{"X-Forwarded-User": "anna"})
     assert page.get("/tokens").status_code == 200
     assert page.post(
@@ -457,7 +460,7 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> Non
     assert Browser(house, **{"X-Forwarded-User": "x"}).get("/").status_code == 403
     twice = [("X-Forwarded-User", "x"), ("X-Forwarded-User", "anna")]
     assert httpx2.get(f"{anna.base}/", headers=twice).status_code == 400
-    # The proxy's word goes with every request: other sites, and this one without TLS, are kept out by their origin.
+    # The proxy adds its header to every request, so the origin must keep out other sites, and this site without TLS.
     host = anna.base.removeprefix("http://")
     for origin, status in (
         ("https://evil.example", 403),

@@ -1,4 +1,4 @@
-"""What the destination did not take, by API: a ZIP, fetched from the source while it is read."""
+"""Tests the ZIP of messages that the destination refused, fetched from the source while the client reads it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LIMIT = 50_000
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Dovecot]:
-    """A Dovecot that refuses large messages."""
+    """Starts a Dovecot that refuses large messages."""
     with Dovecot(
         mail_format="sdbox", extra=f"mail_plugins = quota\nplugin {{\n  quota_max_mail_size = {LIMIT}\n}}"
     ) as server:
@@ -35,7 +35,7 @@ def strict() -> Iterator[Dovecot]:
 def _imported(
     house: House, source: Dovecot, strict: Dovecot, boxes: dict[str, list[bytes]]
 ) -> tuple[httpx2.Client, str]:
-    """An administrator, and the address of an import that is at its end."""
+    """Runs an import to its end. Returns an administrator's client and the import's path."""
     for login, bodies in boxes.items():
         for server in (source, strict):
             server.add_user(login, PASSWORD)
@@ -82,7 +82,7 @@ def test_what_was_refused_comes_as_it_is(house: House, servers: tuple[Dovecot, D
     noted = [entry["detail"]["login"] for entry in house.desk.audit() if entry["what"] == "refused messages kept"]
     assert noted == ["", "spool one"]
 
-    # What cannot be had is told in the index, each with its reason.
+    # Messages that cannot be fetched are in the index, each with its reason.
     api.delete(f"{there}/credentials")
     files, rows = _opened(api.post(f"{there}/spool", json={}))
     assert files == {}
@@ -100,7 +100,7 @@ def test_who_leaves_in_the_middle_takes_no_place_away(
         for number in range(4)
     ]
     api, there = _imported(house, source, strict, {"leaver": large})
-    for _ in range(6):  # more often than there are places
+    for _ in range(6):  # more often than the limit of archives at a time
         with api.stream("POST", f"{there}/spool", json={}) as answer:
             if answer.status_code != 429:
                 next(answer.iter_raw())

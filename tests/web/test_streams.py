@@ -1,4 +1,4 @@
-"""Streams of events end with what they stand on: the token, the import. And there are only so many places."""
+"""Tests that streams of events end with their token or import, and that their number is limited."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _opened(house: House, servers: Servers) -> str:
 
 
 def _events(stream: httpx2.Response, then: Any) -> list[str]:
-    """What is said until it ends; `then` is done once after the first."""
+    """Returns the events until the end of the stream. Calls `then` once, after the first."""
     found: list[str] = []
     for line in stream.iter_lines():
         if line.startswith("data: ") and not any(one.startswith("data: ") for one in found):
@@ -71,7 +71,7 @@ def test_a_stream_of_the_page_ends_with_its_import(house: House, servers: Server
 
 
 def _forget(house: House, import_id: str) -> None:
-    """As when its time is over."""
+    """Deletes the import, as when its retention time is over."""
     with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
         client.delete(*client.scan_iter(f"*import:{import_id}*"))
 
@@ -79,7 +79,7 @@ def _forget(house: House, import_id: str) -> None:
 def test_places_are_taken_before_a_stream_begins_and_given_back_however_it_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Three who come at once for two places; one is left when somebody goes away in the middle."""
+    """Three requests come at once for two places. A place is free again when a client leaves in the middle."""
     monkeypatch.setattr(streams, "MOST", 2)
     app = FastAPI()
     app.state.streams = Counter()

@@ -1,4 +1,4 @@
-"""Times stand in the browser's zone, with UTC in their titles; without scripts they are UTC."""
+"""Tests that times are shown in the browser's zone, with UTC in their titles; without scripts they are in UTC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.web.conftest import PASSWORD, House, allowed
 from tests.web.test_page import Person, _fill, _opens, browser  # noqa: F401 - a fixture
 
 Servers = tuple[Dovecot, Dovecot]
-#: Whether a frame was ever drawn with a time in UTC.
+#: A script that counts drawn frames, and times in UTC that were seen in them.
 _WATCH = """() => { window.drawn = 0; window.late = 0; const look = () => { window.drawn += 1;
     for (const one of document.querySelectorAll("time")) if (one.textContent.includes("UTC")) window.late += 1;
     requestAnimationFrame(look) }; requestAnimationFrame(look) }"""

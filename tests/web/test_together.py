@@ -1,4 +1,4 @@
-"""Several at once, and nobody at all: what two administrators do together, and an import whose browser was closed."""
+"""Tests two administrators who act at the same time, and an import whose browser was closed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _two(house: House) -> list[Browser]:
 
 
 def _at_once(people: list[Browser], path: str, **data: str) -> set[int]:
-    """Both send it in the same moment; the answers."""
+    """Sends the same request for each of them at the same moment. Returns the statuses."""
     gate = Barrier(len(people))
 
     def send(one: Browser) -> int:
@@ -97,14 +97,14 @@ def test_a_browser_that_is_closed_at_any_moment_changes_nothing(
     started = fills("started", "shut1")
     started.page.click("button[value=start]", no_wait_after=True)
     await_ready(lambda: bool(house.store.imports()), 20, "the import")
-    started.context.close()  # whether it has its answer or not
+    started.context.close()  # whether the answer has come or not
     await_ready(lambda: [one.state for one in house.store.imports()] == [ImportState.RUNNING], 20, "its start")
 
     watched = fills("watched", "shut2")
     watched.page.click("button[value=start]")
     house.crew()
     watched.page.wait_for_selector("#live progress:not([value='0'])")
-    watched.context.close()  # in the middle of it
+    watched.context.close()  # while the import runs
     await_ready(lambda: {one.state for one in house.store.imports()} == {ImportState.FINISHED}, 60, "the end of both")
     for login in ("shut1", "shut2"):
         wanted, found = (mail.snapshot(server.host, server.port, login, PASSWORD) for server in servers)

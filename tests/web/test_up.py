@@ -1,4 +1,4 @@
-"""`mailhaul up` and `mailhaul token`, as a person types them."""
+"""Tests `mailhaul up` and `mailhaul token` as an operator uses them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line can say of what to import, the API can say too."""
+"""Tests that the API has all options of the command line on what to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the page says, in every language: nothing is left without a translation, and plurals are right."""
+"""Tests the page's texts in every language: each has a translation, and plurals are right."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OTHERS = [language for language in LANGUAGES if language != "en"]
 
 
 def said_on_the_page() -> dict[str, str]:
-    """Every msgid → its plural, "" for none."""
+    """Returns every msgid → its plural, "" for none."""
     found: dict[str, str] = {}
     page = resources.files("producer.web") / "templates"
     for template in page.iterdir():

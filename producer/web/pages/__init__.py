@@ -1,5 +1,8 @@
-"""The page: the same operations as the API's, as HTML. It works without a script; with one, an import is drawn anew while
-it runs. Each room has its routes; `install` puts them together."""
+"""The page: the same operations as the API's, as HTML.
+
+It works without a script. With one, an import is redrawn while it runs. Each module has its routes; `install` puts them
+together.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from producer.web.pages.glance import Glances
 
 
 def install(app: FastAPI) -> None:
-    """Routes, files, and what a refusal looks like."""
+    """Registers the routes, the static files and the page of a refusal."""
     app.state.glances = Glances(app.state.counter)
     for room in (entering, oidc, overview, asking, rehearsing, mending, following, person, steering):
         app.include_router(room.routes)

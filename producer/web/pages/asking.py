@@ -1,5 +1,8 @@
-"""A new import: five sections of one form. Each button sends the whole of it, so that nothing is lost and no script is
-needed; what was given as mailboxes is kept here, sealed, between two steps (`drafts`)."""
+"""The form of a new import, in five sections.
+
+Each button sends the whole form, so that nothing is lost and no script is needed. The list of mailboxes is kept on the
+server, sealed, between two steps (`drafts`).
+"""
 
 from __future__ import annotations
 
@@ -40,41 +43,41 @@ from shared.model import BY_ROW
 from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
-#: Rows to type into.
+#: Empty rows of the table to type into.
 _ROWS: Final = 5
 _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password", "row_server")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Given:
-    """One request of the form."""
+    """A request that the form sends."""
 
-    #: Its fields; of those that may stand several times the last.
+    #: Its fields; of a field that occurs several times, the last value.
     fields: Mapping[str, Any]
-    #: What the columns are.
+    #: The meaning that was chosen for each column.
     columns: tuple[str, ...]
-    #: What was given as mailboxes in this request; empty for nothing new.
+    #: The list of mailboxes in this request; empty if none was sent.
     sheet: bytes
-    #: Files with the key of a side, given in this request.
+    #: Key files by side, in this request.
     keys: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def do(self) -> str:
-        """Which button it was."""
+        """The button that was pressed."""
         return str(self.fields.get("do", ""))
 
     @property
     def secrets(self) -> dict[str, str]:
-        """By side, what signs in for all: as it was given in this request."""
+        """The secrets that sign in for all mailboxes of a side, by side, as given in this request."""
         texts = {side: str(self.fields.get(f"{side}_secret", "")) for side in SIDES}
         texts |= {side: key.decode("utf-8", "replace") for side, key in self.keys.items() if key}
         return {side: text for side, text in texts.items() if text}
 
     @property
     def choice(self) -> Choice:
-        """How the mailboxes are to be read."""
+        """The chosen way to read the list of mailboxes."""
         if self.sheet and self.fields.get("draft"):
-            return Choice()  # another list: what was chosen for the one before says nothing
+            return Choice()  # the choices were made for the list before
         text = {name: str(self.fields.get(name, ""))[:40] for name in ("encoding", "separator", "first")}
         return Choice(**text, fields=self.columns)
 
@@ -104,13 +107,13 @@ Asked = Annotated[Given, Depends(_given)]
 
 
 def servers(known: Counter) -> Servers:
-    """What a row may name as its own server: as far as it may be reached."""
+    """Returns a reader for the servers that rows name, which refuses those that may not be reached."""
     return lambda text: endpoint_of(text, "source", known.reach, allow_plaintext=False)
 
 
 @routes.get("/template.csv")
 def sheet(_: Who, separator: str = "comma") -> Response:
-    """A manifest to fill in."""
+    """Returns a manifest to fill in."""
     headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
     known = separator if separator in SEPARATORS.values() else "comma"
     return Response(template(known), media_type="text/csv; charset=utf-8", headers=headers)
@@ -127,7 +130,7 @@ def wrong(known: Known, who: Who, draft: str) -> Response:
 
 @routes.get("/new")
 def new(request: Request, who: Actor) -> Response:
-    """The form, empty."""
+    """Shows the empty form."""
     return _draw(request, who, Form())
 
 
@@ -144,7 +147,7 @@ def _draw(request: Request, who: Principal, form: Form, status: int = 200, **mor
 
 @routes.post("/new/{side}")
 def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) -> Response:
-    """For the script: one end with the fields of the provider that was chosen."""
+    """Returns one side of the form, for the script, with the fields of the provider that was chosen."""
     if side not in SIDES:
         raise Refused(404, "there is no such part")
     form, _ = _with_secrets(known, who, given, (side,))
@@ -157,7 +160,7 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
 def _with_secrets(
     known: Counter, who: Principal, given: Given, sides: Iterable[str] = SIDES
 ) -> tuple[Form, dict[str, str]]:
-    """What was filled in, and by side what signs in for all."""
+    """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
     form = form_of(given.fields)
     entries, secrets = dict(form.sign_ins), {}
     for side in sides:
@@ -167,7 +170,7 @@ def _with_secrets(
 
 @routes.post("/new")
 def create(request: Request, known: Known, who: Actor, given: Asked) -> Response:
-    """One step on, or the import."""
+    """Handles a button of the form: shows the next step, or opens the import."""
     form, secrets = _with_secrets(known, who, given)
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
@@ -211,7 +214,7 @@ def create(request: Request, known: Known, who: Actor, given: Asked) -> Response
 
 
 def _found(form: Form) -> tuple[Form, Detection]:
-    """With the source that holds the mail of the address, when there is one. Raises `UsageError`."""
+    """Returns the form with the source that holds the mail of the address, if one was found. Raises `UsageError`."""
     detection = detected(form.address)
     if not detection.ways:
         return form, detection
@@ -222,10 +225,10 @@ def _found(form: Form) -> tuple[Form, Detection]:
 def _tested(
     known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[Step]:
-    """Each step of a connection, and of a sign-in when there is a mailbox to try it with: the first of the list."""
+    """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     endpoint = form.ends[side].endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
-    # A row that names its own server is no stranger's to show a password to.
+    # At the source, a row that names its own server is left out: its password is for that server alone.
     row = next((one for one in rows if side == "destination" or one.server is None), None)
     visitor = None
     if row is not None:
@@ -239,7 +242,7 @@ def _opened(
     known: Counter, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
     good: bool,
 ) -> str:  # fmt: skip
-    """The id of the import. Raises `UsageError` with every fault, and `Refused`."""
+    """Opens the import, and returns its id. Raises `UsageError` with every fault, and `Refused`."""
     faults: list[str] = []
     found: dict[str, Any] = {"source": None}
     rows: tuple[Row, ...] = ()

@@ -1,5 +1,7 @@
-"""What an act on the page changed, told once by the page that comes after it. In between it is a cookie of the browser: names
-and numbers only, and what is none of these is not believed."""
+"""The result of an act on the page, shown once by the page that follows.
+
+In between, it is a cookie of the browser that holds only names and numbers. Anything else in the cookie is ignored.
+"""
 
 from __future__ import annotations
 
@@ -12,45 +14,45 @@ from fastapi.responses import RedirectResponse, Response
 from producer.web.pages.entering import is_secure
 
 _COOKIE: Final = "changed"
-#: Seconds in which the page that follows is asked for.
+#: Seconds until the cookie expires.
 _KEPT_SECONDS: Final = 60
-#: What a person can do; the sentences are in `changed.html`.
+#: Acts on the page; their sentences are in `changed.html`.
 ACTS: Final = (
     "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add",
 )  # fmt: skip
-#: Rows that are named.
+#: Most rows that are named.
 MOST_ROWS: Final = 20
 _DIGITS: Final = 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Changed:
-    """What an act changed."""
+    """The result of an act."""
 
     #: One of `ACTS`.
     act: str
-    #: Mailboxes that it changed; of "passwords", those that got a new one.
+    #: Mailboxes that it changed; for "passwords", those that got a new one.
     mailboxes: int = 0
-    #: Of "retry": messages that were refused or failed, and are tried again.
+    #: For "retry": messages that were refused or failed, and are tried again.
     messages: int = 0
-    #: Of "passwords": mailboxes that waited for it and are queued again.
+    #: For "passwords": mailboxes that waited for it and are queued again.
     queued: int = 0
-    #: Of "passwords": sides for which all mailboxes have a new one.
+    #: For "passwords": sides for which all mailboxes have a new one.
     shared: int = 0
-    #: Of "passwords": rows that fit no mailbox.
+    #: For "passwords": rows that fit no mailbox.
     strange: int = 0
-    #: The first of these, as they are numbered in what was given.
+    #: The first of these rows, numbered as in the list that was given.
     rows: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
-        """For the cookie; `read` is its inverse."""
+        """The value of the cookie. `read` is the inverse."""
         numbers = (self.mailboxes, self.messages, self.queued, self.shared, self.strange, *self.rows[:MOST_ROWS])
         return ".".join((self.act, *map(str, numbers)))
 
 
 def read(text: str) -> Changed | None:
-    """None for what `Changed.text` does not write."""
+    """Reads the cookie; None for a text that `Changed.text` does not write."""
     act, *numbers = text.split(".")
     whole = all(one.isascii() and one.isdecimal() and len(one) <= _DIGITS for one in numbers)
     if act not in ACTS or not whole or not 5 <= len(numbers) <= 5 + MOST_ROWS:
@@ -62,7 +64,7 @@ def read(text: str) -> Changed | None:
 
 
 def back(request: Request, to: str, import_id: str, changed: Changed) -> Response:
-    """To the page on which the change is seen and told."""
+    """Redirects to the page that shows the change, with the cookie."""
     answer = RedirectResponse(to, 303)
     answer.set_cookie(
         _COOKIE, changed.text, max_age=_KEPT_SECONDS, path=f"/imports/{import_id}", httponly=True, samesite="lax",
@@ -72,11 +74,11 @@ def back(request: Request, to: str, import_id: str, changed: Changed) -> Respons
 
 
 def changed_by(request: Request) -> Changed | None:
-    """What the act before this page changed; None where there was none."""
+    """Returns the result of the act before this page; None if there was none."""
     return read(request.cookies.get(_COOKIE, ""))
 
 
 def told(answer: Response, import_id: str) -> Response:
-    """The answer, after which it is not told again."""
+    """Deletes the cookie in the answer, so that the result is shown only once."""
     answer.delete_cookie(_COOKIE, path=f"/imports/{import_id}")
     return answer

@@ -1,5 +1,7 @@
-"""A list of mailboxes between two steps of the form: sealed, kept for an hour, for whoever gave it. So no password goes
-back to a browser."""
+"""Lists of mailboxes between two steps of the form.
+
+Each is sealed and kept for an hour, for the principal who gave it. So no password goes back to a browser.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +16,12 @@ from shared.credentials import Credentials, Secret
 from shared.errors import CredentialsError
 from shared.store.principals import Principal
 
-#: Kept so long after the last step, seconds.
+#: Seconds for which a draft is kept after the last step.
 DRAFT_SECONDS: Final = 3600
 
 
 def keep(known: Counter, who: Principal, data: bytes) -> str:
-    """Where it is from now on."""
+    """Seals and stores the list. Returns the id under which it is found."""
     draft_id = secrets.token_hex(12)
     held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
     known.shelf.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
@@ -27,7 +29,7 @@ def keep(known: Counter, who: Principal, data: bytes) -> str:
 
 
 def find(known: Counter, who: Principal, draft_id: str) -> bytes:
-    """Empty when it is nobody's, another's, or gone."""
+    """Returns the list; empty if the id is unknown or expired, or the draft belongs to somebody else."""
     sealed = known.shelf.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
     if sealed is None:
         return b""
@@ -44,6 +46,6 @@ def keep_wrong(known: Counter, who: Principal, preview: Preview | None) -> str:
 
 
 def drop(known: Counter, draft_id: str) -> None:
-    """It was used."""
+    """Deletes a draft that is no longer needed."""
     if draft_id.isalnum() and len(draft_id) == 24:
         known.shelf.drop_draft(draft_id)

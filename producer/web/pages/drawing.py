@@ -1,4 +1,4 @@
-"""From values to HTML, in the reader's language: words, numbers, sizes, moments."""
+"""Rendering of pages in the reader's language: words, numbers, sizes, moments."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
 class Saying(Telling):
-    """How one language says things."""
+    """The wording of values in one language."""
 
     def percent(self, share: float | None) -> str:
-        """Whole, and never 100 before the end."""
+        """Formats a share in whole percent, and never as 100 before the end."""
         if share is None:
             return "–"
         return format_percent(min(share, 0.99) if share < 1 else 1, locale=self.language)
 
     def size(self, bytes_: float) -> str:
-        """3.4 GB."""
+        """Formats bytes, as in 3.4 GB."""
         at = 0
         while bytes_ >= 1000 and at < len(_UNITS) - 1:
             bytes_, at = bytes_ / 1000, at + 1
@@ -45,7 +45,7 @@ class Saying(Telling):
         return f"{number}\u00a0{self.word(_UNITS[at])}"
 
     def duration(self, seconds: float) -> str:
-        """40 s, 5 min, 3.5 h, 2.0 days."""
+        """Formats seconds, as in 40 s, 5 min, 3.5 h, 2.0 days."""
         for unit, below, divisor in _SINGLE:
             if seconds < below:
                 number = max(1, round(seconds)) if divisor == 1 else seconds / divisor
@@ -54,27 +54,27 @@ class Saying(Telling):
         return f"{format_decimal(seconds / 86_400, format='#,##0.0', locale=self.language)}\u00a0{self.word('days')}"
 
     def step(self, what: str) -> str:
-        """A step of a connection."""
+        """Names a step of a connection test."""
         return self.word(STEPS.get(what, what))
 
     def field(self, name: str) -> str:
-        """A column of the manifest."""
+        """Names a column of the manifest."""
         return self.word(FIELDS.get(name, name))
 
     def event(self, what: str) -> str:
-        """Something that was done."""
+        """Names an event of the audit log."""
         return self.word(EVENTS.get(what, what))
 
     def note(self, what: str) -> str:
-        """What became of a single message."""
+        """Names the kind of a note on a single message."""
         return self.word(NOTES.get(what, what))
 
     def scope(self, name: str) -> str:
-        """What asked to be left alone."""
+        """Names the scope of a hold."""
         return self.word(SCOPES.get(name, name))
 
     def states(self, mailboxes: Mapping[MailboxState, int]) -> list[tuple[str, int, int, int]]:
-        """A bar of mailboxes cut by state: each state with where its piece begins, how long it is, and its mailboxes."""
+        """Divides a bar among the states: each with where its piece begins, its length, and its number of mailboxes."""
         found, at = [], 0
         for state, count in cells(mailboxes, CELLS):
             found.append((state.value, at, count, mailboxes[state]))
@@ -82,16 +82,16 @@ class Saying(Telling):
         return found
 
     def cause(self, code: str, sentence: str) -> Markup:
-        """What a failure means, by its code where the language knows it, else as it was written down."""
+        """Says what a failure means: by its code if the page has a label for it, else by the stored sentence."""
         return escape(self.word(CAUSES[code])) if code in CAUSES else self.sentence(sentence)
 
     def problem(self, text: str) -> Markup:
-        """What a rehearsal found wrong with a mailbox, and what to do about it."""
+        """Says what a rehearsal found wrong with a mailbox, and what to do about it."""
         what, known, _ = text.partition(f"; {SameMailbox.advice}")
         return self.sentence(what) + (". " + self.advice("same_mailbox", "") if known else "")
 
     def advice(self, code: str, text: str) -> Markup:
-        """What to do about it; the same."""
+        """Says what to do about a failure: by its code if the page has an advice for it, else by the stored one."""
         known = ADVICE.get("same_mailbox" if text == SameMailbox.advice else code)
         told = escape(self.word(known)) if known else self.sentence(text)
         return told.replace("--source ", "").replace("--destination ", "")
@@ -118,7 +118,7 @@ _ENVIRONMENTS: Final = {language: _environment(language) for language in LANGUAG
 
 
 def language(request: Request) -> str:
-    """The reader's: clicked now, clicked before, or the browser's."""
+    """Returns the reader's language: clicked now, clicked before, or the browser's."""
     return language_of(
         request.query_params.get("lang", ""),
         request.cookies.get(LANGUAGE_COOKIE, ""),
@@ -127,17 +127,17 @@ def language(request: Request) -> str:
 
 
 def saying(request: Request) -> Saying:
-    """How the reader's language says things."""
+    """Returns the wording in the reader's language."""
     return _SAYINGS[language(request)]
 
 
 def rendered(request: Request, name: str, /, **values: Any) -> str:
-    """A template as text."""
+    """Renders a template as text."""
     return _ENVIRONMENTS[language(request)].get_template(name).render(**values)
 
 
 def draw(request: Request, name: str, who: Principal | None, status: int = 200, /, **values: Any) -> HTMLResponse:
-    """A page. Its language is kept when it was clicked."""
+    """Renders a page. A language that was clicked is stored in a cookie."""
     answer = HTMLResponse(rendered(request, name, who=who, path=request.url.path, **values), status)
     if request.query_params.get("lang") in LANGUAGES:
         answer.set_cookie(LANGUAGE_COOKIE, language(request), max_age=365 * 86400, samesite="lax", httponly=True)

@@ -1,5 +1,7 @@
-"""Who is at the browser: signing in with a password, a token, or once with the link that `mailhaul up` prints; signing out.
-By an identity provider: `producer.web.pages.oidc`."""
+"""Signing in to the page with a password, a token, or once with the link that `mailhaul up` prints; and signing out.
+
+`producer.web.pages.oidc` signs in by an identity provider.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,7 @@ _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
 class Stranger(Exception):
-    """Nobody is signed in; `to` is where they wanted to go."""
+    """An error: nobody is signed in. `to` is the page that was asked for."""
 
     def __init__(self, to: str) -> None:
         self.to = to
@@ -31,17 +33,17 @@ class Stranger(Exception):
 
 
 def session_of(request: Request) -> str:
-    """What the browser holds; "" without."""
+    """Returns the session's secret that the browser holds; "" without one."""
     return request.cookies.get(_cookie(request), "")
 
 
 def there(known: Counter, request: Request, *, touch: bool = True) -> Principal | None:
-    """Who is at this browser, now."""
+    """Returns the principal that is signed in at this browser; None if nobody is."""
     return vouched(request, known) or known.sessions.find(session_of(request), touch=touch)
 
 
 def _signed_in(request: Request, known: Known) -> Principal:
-    # What an open page asks by itself, to draw a part anew, is nobody's presence.
+    # Requests that an open page sends by itself to redraw a part do not extend the session.
     found = there(known, request, touch=not (request.method == "GET" and _by_script(request)))
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
@@ -49,7 +51,7 @@ def _signed_in(request: Request, known: Known) -> Principal:
     return found
 
 
-#: Whoever may look.
+#: A principal of any role.
 Who = Annotated[Principal, Depends(_signed_in)]
 
 
@@ -59,9 +61,9 @@ def _acting(who: Who) -> Principal:
     return who
 
 
-#: Whoever may act.
+#: A principal of the role operator or higher.
 Actor = Annotated[Principal, Depends(_acting)]
-#: Where they wanted to go.
+#: The page to go to after signing in.
 To = Annotated[str, Query(max_length=1000)]
 
 
@@ -75,7 +77,7 @@ def welcome(
     stamp: float = 0,
     groups: Sequence[str] = (),
 ) -> Response:
-    """A session for somebody who is known now; a new one, whatever the browser held before."""
+    """Begins a session for a principal who has just signed in. It replaces any session that the browser held."""
     note(known, request, who, "signed in", how=how)
     known.sessions.end(session_of(request))
     settings = known.settings
@@ -87,8 +89,8 @@ def welcome(
         groups=groups,
     )
     answer = RedirectResponse(_ours(to), 303)
-    # "lax": a link to an import, in a mail or from the identity provider, finds who is signed in; what other sites send
-    # is refused by `Guard`.
+    # "lax", so that a link in a mail or a return from the identity provider finds the session. `Guard` refuses other
+    # requests that come from other sites.
     answer.set_cookie(
         _cookie(request), text, max_age=int(settings.web_session_seconds), httponly=True, samesite="lax",
         secure=is_secure(request),
@@ -97,7 +99,7 @@ def welcome(
 
 
 def door(request: Request, known: Counter, told: str = "", to: str = "", status: int = 200) -> Response:
-    """The page on which one signs in."""
+    """Shows the page on which one signs in."""
     return draw(
         request, "sign_in.html", None, status, wrong=told, to=_ours(to), passwords=bool(known.principals.users()),
         oidc=urlsplit(known.settings.web_oidc_issuer or "").hostname or "",
@@ -106,13 +108,13 @@ def door(request: Request, known: Counter, told: str = "", to: str = "", status:
 
 @routes.get("/favicon.ico")
 def icon() -> Response:
-    """None."""
+    """Answers 204, since there is no icon."""
     return Response(status_code=204)
 
 
 @routes.get("/sign-in")
 def ask(request: Request, known: Known, to: To = "") -> Response:
-    """For a password or a token."""
+    """Shows the page on which one signs in."""
     return door(request, known, to=to)
 
 
@@ -125,7 +127,7 @@ def sign_in(
     password: Annotated[str, Form(max_length=MOST)] = "",
     to: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
-    """A session for a token, or for a name and its password."""
+    """Begins a session for a token, or for a name and its password."""
     say, name = saying(request).word, name.strip()
     if not _reached_safely(request):
         return door(
@@ -142,7 +144,7 @@ def sign_in(
 
 
 def _by_password(request: Request, known: Counter, name: str, password: str, to: str) -> Response:
-    """Raises `Refused` and `scrypt.Crowded`; a guess that is not looked at is not counted."""
+    """Signs in with a password. Raises `Refused` and `scrypt.Crowded`; a guess that was not checked is not counted."""
     counted = guess(known, request, name)
     user = known.principals.user(name)
     try:
@@ -159,7 +161,7 @@ def _by_password(request: Request, known: Counter, name: str, password: str, to:
 
 
 def _by_unknown_token(request: Request, known: Counter, to: str) -> Response:
-    """For a token that is not known. Raises `Refused`."""
+    """Counts the unknown token as a guess, and shows the page on which one signs in. Raises `Refused`."""
     missed(known, request, "token")
     say = saying(request).word
     return door(request, known, say("This token is not known."), to, 401)
@@ -167,7 +169,10 @@ def _by_unknown_token(request: Request, known: Counter, to: str) -> Response:
 
 @routes.get("/enter/{link}")
 def enter(request: Request, known: Known, link: str) -> Response:
-    """Once. Whoever is signed in already goes on as they are, and the link stays good."""
+    """Signs in with a link, which works once.
+
+    A browser that is signed in keeps its session, and the link stays valid.
+    """
     if there(known, request):
         return RedirectResponse("/", 303)
     who = known.sessions.by_link(link[:100])
@@ -181,7 +186,7 @@ def enter(request: Request, known: Known, link: str) -> Response:
 
 @routes.post("/sign-out")
 def sign_out(request: Request, known: Known) -> Response:
-    """Ends the session here, not only in the browser."""
+    """Ends the session in the store, not only in the browser."""
     known.sessions.end(session_of(request))
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(_cookie(request), secure=is_secure(request), httponly=True, samesite="lax")
@@ -189,9 +194,9 @@ def sign_out(request: Request, known: Known) -> Response:
 
 
 def to_the_door(request: Request, error: Stranger) -> Response:
-    """For whoever is not signed in."""
+    """Redirects a browser that is not signed in."""
     door = f"/sign-in?to={quote(error.to)}" if error.to not in ("", "/") else "/sign-in"
-    # A script would put the page on which one signs in into the middle of this one.
+    # After a redirect the script would insert the sign-in page into the middle of this one.
     return Response(headers={"HX-Redirect": door}) if _by_script(request) else RedirectResponse(door, 303)
 
 
@@ -200,21 +205,27 @@ def _by_script(request: Request) -> bool:
 
 
 def _ours(to: str) -> str:
-    """A place on this page, whatever a link says: no other site, and no script."""
+    """Returns `to` if it is a path of this page, else "/". Never returns another site or a script."""
     safe = to.startswith("/") and not to.startswith(("//", "/\\")) and to.isprintable() and "\\" not in to
     return to if safe and not to.startswith(("/sign-in", "/enter/", "/static/", "/api/", "/oidc/")) else "/"
 
 
 def is_secure(request: Request) -> bool:
-    """Whether the browser has TLS: a name that is not local is reached through a proxy that has it."""
+    """Tells whether the browser has TLS. A host name that is not local is reached through a proxy with TLS."""
     return request.url.scheme == "https" or request.url.hostname not in _LOCAL
 
 
 def _cookie(request: Request) -> str:
-    """With TLS its name says that no neighbour under the same domain set it (RFC 6265bis, `__Host-`)."""
+    """Returns the cookie's name. With TLS its prefix `__Host-` keeps neighbours under the same domain from setting it.
+
+    See RFC 6265bis.
+    """
     return "__Host-mailhaul" if is_secure(request) else "mailhaul"
 
 
 def _reached_safely(request: Request) -> bool:
-    """A browser says by which scheme it has the page; without TLS it would not keep the session."""
+    """Tells whether the session cookie can be set: without TLS the browser would not store it.
+
+    The browser names its scheme in the header Origin.
+    """
     return not (is_secure(request) and request.headers.get("origin", "").startswith("http://"))

@@ -1,4 +1,4 @@
-"""An import as it goes: the page, the part of it that changes as server-sent events, and the report's files."""
+"""The page of an import: the whole, the part that changes as server-sent events, and the report's files."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from shared.store.principals import Principal
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50
 _FILES: Final = ("results.csv", "failures.csv", "notes.csv", "folders.csv", "failed-rows.csv", "summary.json")
-#: Codes of trouble that a retry does nothing about.
+#: Codes of trouble that a retry cannot repair.
 _NOTHING_TO_TRY: Final = (*HARMLESS, "altered")
-#: Codes that a new password mends.
+#: Codes of failures that a new password repairs.
 _PASSWORD: Final = (
     "source_auth_refused", "destination_auth_refused", "source_logins_stopped", "destination_logins_stopped", "credentials_missing",
 )  # fmt: skip
 
 
 class Table:
-    """What the reader wants to see of the mailboxes."""
+    """The reader's view of the table of mailboxes: its filter, its order and its place."""
 
     def __init__(
         self,
@@ -56,14 +56,14 @@ class Table:
 
     @property
     def wanted(self) -> Search:
-        """As the store is asked."""
+        """The view as a query to the store."""
         chosen = MailboxState(self.state) if self.state in list(MailboxState) else None
         return Search(
             state=chosen, text=self.text, order=self.order, descending=self.descending, start=self.start, count=_COUNT
         )
 
     def link(self, **changed: Any) -> str:
-        """The page with something else; what is as usual is left out."""
+        """Returns the URL of the page with some values changed. Default values are left out."""
         all_ = {
             "text": self.text, "state": self.state, "order": self.order, "descending": self.descending,
             "start": self.start,
@@ -79,11 +79,11 @@ class Table:
         return f"/imports/{self.import_id}" + (f"?{query}" if query else "")
 
     def sorted_by(self, order: str) -> str:
-        """The page ordered by this; the other way round when it is so already."""
+        """Returns the URL of the page sorted by `order`; in the other direction if it is sorted by it already."""
         return self.link(order=order, descending=self.order == order and not self.descending, start=0)
 
     def direction(self, order: str) -> str:
-        """For aria-sort."""
+        """Returns the value of aria-sort for a column."""
         return "none" if self.order != order else "descending" if self.descending else "ascending"
 
 
@@ -119,9 +119,9 @@ def _actions(state: ImportState, control: Control, word: str) -> list[tuple[str,
 def one_import(
     request: Request, known: Known, who: Who, table: Shown, wrong: Annotated[str, Query(max_length=24)] = ""
 ) -> Response:
-    """All of it; `wrong`: where the rows are that were not taken (`drafts`)."""
+    """Shows the whole page of an import. `wrong` is the draft with the rows that were not taken."""
     glances: Glances = request.app.state.glances
-    glances.forget(table.import_id)  # who loads the page wants to see what was just done
+    glances.forget(table.import_id)  # a reload must show the effect of the last act
     values = _values(known, glances.of(table.import_id), table, who)
     states = [one.value for one in MailboxState]
     stream = table.link().replace(f"/imports/{table.import_id}", f"/imports/{table.import_id}/stream", 1)
@@ -135,8 +135,10 @@ def one_import(
 
 
 def _place(known: Known, request: Request, table: Shown) -> Table:
-    """Refused before the stream begins: afterwards nothing can be said. Not here whoever is signed out: a redirection is
-    nothing that a stream understands."""
+    """Refuses an unknown import before the stream begins, since no error can be sent afterwards.
+
+    A reader who is signed out is not refused here: a stream does not follow a redirect, so the stream itself tells.
+    """
     if who := there(known, request, touch=False):
         request.state.who = who.principal_id
         known.import_(table.import_id)
@@ -147,7 +149,10 @@ def _place(known: Known, request: Request, table: Shown) -> Table:
 async def stream(
     request: Request, known: Known, table: Annotated[Table, Depends(_place)], _: Seat
 ) -> AsyncIterator[ServerSentEvent]:
-    """The part that changes, whenever it has, for as long as the session lasts and the import is there; then event "ended"."""
+    """Sends the part of the page that changes, whenever it has changed.
+
+    Sends event "ended" once the session is over or the import is gone.
+    """
     glances: Glances = request.app.state.glances
 
     def drawn() -> str | None:
@@ -161,7 +166,7 @@ async def stream(
         try:
             now = await asyncio.to_thread(drawn)
         except MailhaulError:
-            now = last  # the store is away for a moment
+            now = last  # the store does not answer now
         except Refused:
             yield ServerSentEvent(event="ended", raw_data="gone")
             return
@@ -177,5 +182,5 @@ async def stream(
 
 @routes.get("/imports/{import_id}/report/{file}")
 def report(known: Known, who: Who, import_id: str, file: counterpart.ReportFile) -> Response:
-    """As the API gives it."""
+    """Returns a file of the report, as the API does."""
     return counterpart.report(known, who, import_id, file)

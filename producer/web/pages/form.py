@@ -1,4 +1,4 @@
-"""What a person filled in for a new import, and what it asks for. Pure but for the names that `Reach` looks up."""
+"""The form of a new import as filled in, and what it asks for. Pure, except that `Reach` looks names up."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from shared.model import Endpoint, Options, Tls
 from shared.reach import Reach
 
 SIDES: Final = ("source", "destination")
-#: TLS mode → what follows the protocol in a URL.
+#: TLS mode → the suffix of the URL's scheme.
 _SECURED: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
 _MEANT: Final = ("share_destination", "case_sensitive_logins", "same_mailbox")
 _TICKS: Final = (
@@ -29,7 +29,7 @@ _TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels",
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class End:
-    """One server, as filled in."""
+    """The server of one side, as filled in."""
 
     #: A provider's name; "" for a private server.
     provider: str = ""
@@ -41,18 +41,18 @@ class End:
     tls: str = "tls"
     #: Host name.
     host: str = ""
-    #: TCP port; "" for the usual one.
+    #: TCP port; "" for the default.
     port: str = ""
     #: SHA-256 of the certificate that is accepted.
     fingerprint: str = ""
 
     @property
     def empty(self) -> bool:
-        """Whether nobody said which one."""
+        """Tells whether neither a provider nor a host was entered."""
         return not (self.provider or self.host)
 
     def completed(self, side: str) -> End:
-        """With the fields of the provider, when one was chosen since they were filled in."""
+        """Returns the server with the provider's fields, if another provider was chosen since they were filled in."""
         if not self.provider or (self.host and self.filled == self.provider):
             return self
         urls = catalogue().urls(side)
@@ -68,11 +68,11 @@ class End:
 
     @property
     def first(self) -> str:
-        """What has to be done first at the provider; "" for a private server."""
+        """The instructions of the provider for the first step; "" for a private server."""
         return catalogue().find(self.provider)[0].first if self.provider else ""
 
     def endpoint(self, side: str, reach: Reach) -> Endpoint:
-        """Where that is. Raises `UsageError`."""
+        """Returns the endpoint. Raises `UsageError`."""
         end = self.completed(side)
         host = f"[{end.host}]" if ":" in end.host and "[" not in end.host else end.host
         if end.tls not in _SECURED or end.protocol not in ("imap", "pop3"):
@@ -90,43 +90,43 @@ class End:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Form:
-    """The whole of it but for the mailboxes."""
+    """The whole form except the mailboxes."""
 
-    #: What the import is called.
+    #: The import's name.
     name: str = ""
-    #: By side.
+    #: The server of each side.
     ends: Mapping[str, End] = field(default_factory=lambda: {side: End() for side in SIDES})
     #: How accounts are signed in to, by side.
     sign_ins: Mapping[str, Entry] = field(default_factory=lambda: {side: Entry() for side in SIDES})
-    #: The service that makes accounts; "" when they are there.
+    #: The account service; "" if the accounts exist already.
     accounts: str = ""
-    #: What to import: fields of text.
+    #: The choice of what to import: text fields.
     texts: Mapping[str, str] = field(default_factory=lambda: dict.fromkeys((*_TEXTS, *_LINES), ""))
-    #: What to import: boxes that are ticked.
+    #: The choice of what to import: boxes that are ticked.
     ticks: frozenset[str] = frozenset()
-    #: When it may work; "" for at any time.
+    #: The hours in which it may work; "" for at any time.
     window: str = ""
-    #: An address at the source, for whoever does not know its server.
+    #: An address at the source, for finding its server.
     address: str = ""
 
     @property
     def hours(self) -> Hours | None:
-        """The same, read. Raises `UsageError`."""
+        """The hours in which the import may work; None for at any time. Raises `UsageError`."""
         return read_hours(self.window) if self.window else None
 
     @property
     def allowed(self) -> Allowed:
-        """What is meant although it looks like a mistake."""
+        """Confirmations that something is intended although it looks like a mistake."""
         return Allowed(**{name: name in self.ticks for name in _MEANT})
 
     @property
     def special(self) -> bool:
-        """Whether anything but everything is asked for."""
+        """Tells whether any filter or option differs from its default."""
         plain = {"gmail_labels": "folders", "verify": "default"}
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
     def options(self, sources: Iterable[Endpoint]) -> Options:
-        """What to import from these. Raises `UsageError` with every fault."""
+        """Returns the options of an import from these sources. Raises `UsageError` with every fault."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
         wanted = Wanted(
             skip_special=uses.replace("junk", "spam"), shared_folders="copy" if "shared_folders" in self.ticks else "leave",
@@ -147,7 +147,7 @@ class Form:
 
 
 def form_of(given: Mapping[str, Any]) -> Form:
-    """From the fields of a request."""
+    """Reads the form from the fields of a request."""
 
     def text(name: str, most: int = 400) -> str:
         found = given.get(name, "")
@@ -170,7 +170,10 @@ def form_of(given: Mapping[str, Any]) -> Form:
 
 
 def end_of(give: str, url: str) -> End:
-    """A server that was found: the provider that is called so, else the URL."""
+    """Returns a server that was found as form fields.
+
+    These are its provider if `give` names one with this URL, else the parts of the URL.
+    """
     if catalogue().urls("source").get(give) == url:
         protocol = "pop3" if give.endswith(POP3_SUFFIX) else "imap"
         return End(provider=give.removesuffix(POP3_SUFFIX), protocol=protocol).completed("source")
@@ -179,5 +182,5 @@ def end_of(give: str, url: str) -> End:
 
 
 def usual_port(protocol: str, tls: str) -> int:
-    """For a placeholder."""
+    """Returns the default port, for a placeholder."""
     return SCHEMES.get(f"{protocol}{_SECURED.get(tls, 's')}", (Tls.IMPLICIT, 993))[1]

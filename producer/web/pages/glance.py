@@ -1,5 +1,8 @@
-"""What everybody who looks at an import sees, worked out once a second whoever looks: so two see the same, and a hundred cost
-no more than one. Here too the samples of its throughput are taken, whether somebody looks or not."""
+"""Cached views of imports, and samples of their throughput.
+
+A view is computed at most once a second for all viewers. So they see the same, and a hundred viewers cost no more than
+one. Samples are taken whether somebody looks or not.
+"""
 
 from __future__ import annotations
 
@@ -18,44 +21,45 @@ from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
 from shared.model import Import, Wait
 
-#: Larger imports show what went wrong with whole mailboxes; what went wrong with single messages is in the report.
+#: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
+#: mailboxes; the rest is in the report.
 _FEW: Final = 1000
 _NAMED: Final = 5
-#: A glance is good for so long, seconds.
+#: Seconds for which a view is cached.
 _FRESH_SECONDS: Final = 0.9
-#: Between two samples, seconds.
+#: Seconds between two samples.
 _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
-#: How an import ended is noted for so long afterwards, seconds.
+#: Seconds after the end of an import in which its last sample is taken and the end of its verification is noted.
 _ENDED_SECONDS: Final = 60.0
-#: What the audit log calls the beginning and the end of a verification.
+#: The events of the audit log for the beginning and the end of a verification.
 _VERIFICATION: Final = ("verification queued", "verification done")
-#: The end of one verification is noted once in this time, seconds: longer than `_ENDED_SECONDS`.
+#: Seconds in which the end of one verification is noted only once: longer than `_ENDED_SECONDS`.
 _VERIFIED_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Glance:
-    """One import at one moment."""
+    """The view of one import at one moment."""
 
     #: The import.
     request: Import
-    #: Numbers.
+    #: Its progress.
     progress: Progress
     #: What went wrong.
     groups: list[ErrorGroup]
-    #: Whether there is more than `groups` shows.
+    #: True if there is more trouble than `groups` shows.
     partly: bool
-    #: What is waited for.
+    #: The waits that are shown.
     waits: tuple[Wait, ...]
-    #: What was done, newest first.
+    #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
-    #: How fast it went.
+    #: The picture of its throughput; None if there is none yet.
     plot: Plot | None
 
 
 class Glances:
-    """Those of this process. Thread-safe."""
+    """The cached views of this process. Thread-safe."""
 
     def __init__(self, known: Counter) -> None:
         self._known = known
@@ -64,7 +68,7 @@ class Glances:
         self._locks: dict[str, threading.Lock] = {}
 
     def of(self, import_id: str) -> Glance:
-        """At most a second old. Raises `Refused` (404)."""
+        """Returns a view that is at most a second old. Raises `Refused` (404)."""
         with self._lock:
             lock = self._locks.setdefault(import_id, threading.Lock())
             if len(self._one) > _KEPT:
@@ -77,7 +81,7 @@ class Glances:
             return found
 
     def forget(self, import_id: str) -> None:
-        """Somebody acted: the next look is a new one."""
+        """Drops the cached view after an act, so that the next one is computed anew."""
         with self._lock:
             self._one.pop(import_id, None)
 
@@ -99,7 +103,7 @@ class Glances:
 
 
 class Sampler:
-    """Notes now and then how far each running import is, in a thread of its own."""
+    """Samples the progress of each running import, in a thread of its own."""
 
     def __init__(self, known: Counter, seconds: float = _SAMPLE_SECONDS) -> None:
         self._known, self._seconds = known, seconds
@@ -108,11 +112,11 @@ class Sampler:
         self._ended: dict[str, float] = {}
 
     def start(self) -> None:
-        """Until `stop`."""
+        """Starts the thread, which runs until `stop`."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Waits for the end of it."""
+        """Stops the thread, and waits up to 5 seconds for it."""
         self._over.set()
         self._thread.join(5)
 
@@ -129,15 +133,18 @@ class Sampler:
                     if ended:
                         self.note_verified(request)
             except MailhaulError:
-                continue  # the store is away
+                continue  # the store does not answer now
 
     def note_verified(self, request: Import) -> None:
-        """Notes in the audit log that a verification came to its end, unless another process, or the command that asked for it,
-        has done so."""
+        """Notes in the audit log that a verification has ended.
+
+        Does nothing if another process, or the command that asked for the verification, has noted it.
+        """
         told = [event for event in self._known.shelf.events(request.import_id) if event["what"] in _VERIFICATION]
         if not told or told[-1]["what"] != _VERIFICATION[0]:
             return
-        # The import was set going before that was written: when it is finished after that was read, this pass is over.
+        # The import is started before "verification queued" is written. So if it is finished after that entry was read,
+        # this pass is over.
         now = self._known.store.import_(request.import_id)
         if now is None or now.state is not ImportState.FINISHED:
             return
@@ -146,7 +153,7 @@ class Sampler:
             self._known.desk.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
 
     def sample(self, request: Import) -> None:
-        """One, unless another process has just taken it."""
+        """Takes one sample, unless another process has just taken it."""
         shelf = self._known.shelf
         kept = shelf.samples(request.import_id)
         step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / MOST)
@@ -157,7 +164,7 @@ class Sampler:
             kept = [[request.first_claim_at, 0, 0]]
         now = [request.finished_at or time.time(), sum(counts.outcomes.values()), counts.done_bytes]
         if len(kept) > 1 and kept[-2][1] == kept[-1][1] == now[1]:
-            kept[-1] = now  # nothing moves: the last point is moved on
+            kept[-1] = now  # nothing was copied: the last point moves to now
         else:
             kept.append(now)
         shelf.keep_samples(request.import_id, thinned(kept))

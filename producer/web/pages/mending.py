@@ -1,4 +1,4 @@
-"""What a person gives later: new passwords for the mailboxes that wait for them, and rows that were wrong at first."""
+"""Pages for later corrections: new passwords for mailboxes that wait for them, and rows that were wrong at first."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def _mend(
 
 
 def _shared(known: Known, found: Import, code: str) -> dict[str, SignIn]:
-    """By side, what signs in for all and can be given anew; where it is about one side, that alone."""
+    """Returns by side the sign-in that serves all mailboxes and whose secret can be replaced.
+
+    If the code of the failure is about one side, only that side is returned.
+    """
     sign_ins = {"source": found.options.source_sign_in, "destination": found.options.destination_sign_in}
     return {
         side: how
@@ -77,13 +80,13 @@ def ask(
     code: Annotated[str, Query(max_length=100)] = "",
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
 ) -> Response:
-    """The mailboxes that wait for a password, each with a field, page by page."""
+    """Shows the mailboxes that wait for a password, each with a field, page by page."""
     return _mend(request, known, who, import_id, code, start=start)
 
 
 @routes.post("/imports/{import_id}/credentials")
 def give(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
-    """New passwords, as a file, pasted, or typed beside their logins; their mailboxes go on."""
+    """Replaces passwords, given as a file, pasted, or typed beside their logins. Their mailboxes go on."""
     found = known.import_(import_id)
     code = str(given.fields.get("code", ""))[:100]
     if not (given.sheet or given.secrets):
@@ -126,13 +129,13 @@ def _more(request: Request, known: Known, who: Actor, import_id: str, status: in
 
 @routes.get("/imports/{import_id}/add")
 def ask_more(request: Request, known: Known, who: Actor, import_id: str) -> Response:
-    """For more mailboxes."""
+    """Shows the form for more mailboxes."""
     return _more(request, known, who, import_id)
 
 
 @routes.post("/imports/{import_id}/add")
 def add(request: Request, known: Known, who: Actor, import_id: str, given: Asked) -> Response:
-    """Looked over, or added."""
+    """Shows a preview of more mailboxes, or adds them."""
     draft = str(given.fields.get("draft", ""))
     data = given.sheet or drafts.find(known, who, draft)
     if given.sheet:

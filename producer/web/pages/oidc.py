@@ -1,9 +1,11 @@
-"""Signing in by an identity provider: OpenID Connect, authorization code with PKCE. Authlib speaks it and checks signature,
-nonce and times; here is what it is told to check besides, and who is let in.
+"""Signing in by an identity provider: OpenID Connect, authorization code with PKCE.
 
-It begins with a link and not with a form: the page's policy (`form-action 'self'`) would stop a form's way to another site.
-What must be remembered on the way (state, nonce, verifier) is kept here, for ten minutes and one return; the browser holds a
-number for it, in a "lax" cookie, since the provider sends it back from another site.
+Authlib speaks the protocol and checks signature, nonce and times. This module adds further checks and decides who is
+let in.
+
+Signing in begins with a link and not with a form: the page's policy (`form-action 'self'`) would block a form that
+leads to another site. State, nonce and verifier are kept in the store for ten minutes and one return. The browser holds
+their number in a "lax" cookie, since the provider sends it back from another site.
 """
 
 from __future__ import annotations
@@ -28,17 +30,17 @@ from shared.logs import get_logger
 from shared.store.principals import Principal
 from shared.store.sessions import WAY_SECONDS
 
-#: Begun from one address in a minute: each is kept for ten, in the Redis that imports need.
+#: Most sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that imports need.
 MOST_BEGUN: Final = 60
 routes = APIRouter(prefix="/oidc", include_in_schema=False)
 _COOKIE: Final = "mailhaul-oidc"
 _SECONDS: Final = 15.0
-#: Signatures that only the provider can make: with the others whoever has the public key, or nothing, could.
+#: Signatures that only the provider can make. The other algorithms need the public key only, or no key.
 _SIGNED: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
 class Provider:
-    """The one that is set."""
+    """The identity provider that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
         self.issuer = (settings.web_oidc_issuer or "").rstrip("/")
@@ -56,13 +58,13 @@ class Provider:
         )  # fmt: skip
 
     async def begin(self, request: Request) -> Response:
-        """To the provider. What is to be remembered is in `request.session`."""
+        """Redirects to the provider. State, nonce and verifier are put into `request.session`."""
         await self._metadata()
         answer: Response = await self._app.authorize_redirect(request, request.url_for("back"))
         return answer
 
     async def claims(self, request: Request) -> Mapping[str, Any]:
-        """Of whoever the provider sent back. Raises what Authlib, joserfc and httpx2 raise."""
+        """Returns the claims of whoever the provider sent back. Raises what Authlib, joserfc and httpx2 raise."""
         metadata = await self._metadata()
         wanted = {
             "iss": {"essential": True, "values": [metadata["issuer"]]},
@@ -87,7 +89,7 @@ class Provider:
 
 
 def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
-    """Who this is, and what they may do. Raises `Refused`."""
+    """Returns the principal with its role, from the provider's claims. Raises `Refused`."""
     claim = known.settings.web_oidc_name_claim
     name = claims.get(claim)
     if not isinstance(name, str) or not name.isprintable() or not 0 < len(name) <= 200:
@@ -112,7 +114,7 @@ def groups_of(claims: Mapping[str, Any], known: Counter) -> list[str]:
 
 @routes.get("/begin")
 async def begin(request: Request, known: Known, to: To = "") -> Response:
-    """To the provider."""
+    """Redirects to the identity provider."""
     await run_in_threadpool(_may_begin, known, request)
     kept: dict[str, Any] = {}
     request.scope["session"] = kept
@@ -129,7 +131,7 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
 
 
 def _may_begin(known: Counter, request: Request) -> None:
-    """One more from there. Raises `Refused` (429, with Retry-After)."""
+    """Counts a sign-in that begins at this address. Raises `Refused` (429, with Retry-After) after too many."""
     place = f"begin:{place_of(request)}"
     begun, seconds = known.sessions.guessed(place)
     if begun > MOST_BEGUN:
@@ -141,7 +143,7 @@ def _may_begin(known: Counter, request: Request) -> None:
 
 @routes.get("/back")
 async def back(request: Request, known: Known) -> Response:
-    """From the provider. Once: what was remembered is forgotten here."""
+    """Handles the return from the provider. The stored state is deleted, so a return works once."""
     way = await run_in_threadpool(known.sessions.way, request.cookies.get(_COOKIE, ""))
     request.scope["session"] = way.get("session", {})
     try:
@@ -163,7 +165,7 @@ def _provider(request: Request) -> Provider:
 
 
 async def _failed(request: Request, known: Counter, error: Exception) -> Response:
-    """Back at the door, with a sentence; what exactly it was is in the log."""
+    """Shows the page on which one signs in, with a sentence. The details are in the log."""
     get_logger("mailhaul.web").warning("oidc_failed", error=f"{type(error).__name__}: {str(error)[:500]}")
     say = saying(request).word
     if isinstance(error, Refused):

@@ -1,4 +1,4 @@
-"""All imports."""
+"""The page of all imports."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COUNT: Final = 50
 def all_imports(
     request: Request, known: Known, who: Who, start: Annotated[int, Query(ge=0, le=1_000_000)] = 0
 ) -> Response:
-    """Newest first."""
+    """Lists the imports, newest first."""
     every = known.store.imports()
     found = [operations.progress_of(known.store, one) for one in every[start : start + _COUNT]]
     changing = any(not one.finished for one in found)

@@ -1,4 +1,4 @@
-"""One mailbox: folders, what went wrong in the server's words, what was done, how it was checked."""
+"""The page of one mailbox: folders, failures in the server's words, events, and how it was verified."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
 
 routes = APIRouter(include_in_schema=False)
-#: Notes on single messages that are shown.
+#: Most notes on single messages that are shown.
 _NOTES = 200
 
 
 @routes.get("/imports/{import_id}/mailboxes/{mailbox_id}")
 def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbox_id: str) -> Response:
-    """The page, or for the script the part that changes."""
+    """Shows the page, or for the script the part that changes."""
     mailbox, tally = known.mailbox(import_id, mailbox_id)
     found = known.import_(import_id)
     folders = known.store.folders(mailbox_id)
@@ -63,7 +63,7 @@ def give(
     source: Annotated[str, Form(max_length=1000)] = "",
     destination: Annotated[str, Form(max_length=1000)] = "",
 ) -> Response:
-    """New passwords, each side for itself."""
+    """Replaces the mailbox's passwords, each side for itself."""
     body = PasswordsBody(source=SecretStr(source), destination=SecretStr(destination))
     queued = counterpart.give(known, who, request, import_id, mailbox_id, body)["queued"]
     request.app.state.glances.forget(import_id)

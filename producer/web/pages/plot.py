@@ -1,4 +1,4 @@
-"""How fast an import went, as a picture: points for an SVG path. Pure."""
+"""The throughput of an import as a picture: points for an SVG path. Pure."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-#: Of the picture, in its own units.
+#: Size of the picture, in its own units.
 WIDTH: Final = 600
 HEIGHT: Final = 120
-#: Samples kept; with more, every second one goes, and they are taken half as often.
+#: Most samples kept. With more, every second one is dropped, and they are taken half as often.
 MOST: Final = 240
 
 Sample = Sequence[float]
@@ -18,23 +18,23 @@ Sample = Sequence[float]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plot:
-    """A picture."""
+    """The picture of an import's throughput."""
 
     #: Path of the line.
     line: str
-    #: Path of what lies below it.
+    #: Path of the area below the line.
     area: str
     #: The highest rate, messages a second.
     most: float
     #: The mean rate.
     mean: float
-    #: From when until when, seconds since the epoch.
+    #: Begin and end, in seconds since the epoch.
     begin: float
     end: float
 
 
 def plot(samples: Sequence[Sample]) -> Plot | None:
-    """Messages a second between one sample and the next; None when there is nothing to draw."""
+    """Draws the messages a second between samples. Returns None if there is nothing to draw."""
     rates = [(a[0], b[0], max(0.0, (b[1] - a[1]) / (b[0] - a[0]))) for a, b in pairwise(samples) if b[0] > a[0]]
     most = max((rate for _, _, rate in rates), default=0.0)
     if most <= 0:
@@ -57,7 +57,7 @@ def plot(samples: Sequence[Sample]) -> Plot | None:
 
 
 def thinned(samples: list[list[float]]) -> list[list[float]]:
-    """At most `MOST`: where there are more, every second one and the last."""
+    """Returns the samples; if there are more than `MOST`, every second one and the last."""
     if len(samples) <= MOST:
         return samples
     return [*samples[:-1:2], samples[-1]]

@@ -1,4 +1,4 @@
-"""Check and plan from the page: begun, waited for, and what came of them."""
+"""Check and plan on the page: starting them, waiting for them, and their results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ routes = APIRouter(include_in_schema=False)
 def begin(
     request: Request, known: Known, who: Actor, import_id: str, kind: Annotated[Literal["check", "plan"], Form()]
 ) -> Response:
-    """Nothing is written anywhere."""
+    """Starts a rehearsal. Nothing is written to any server."""
     found = known.import_(import_id)
     note(known, request, who, f"import {kind}", import_id=import_id)
     begun: Rehearsals = request.app.state.rehearsals
@@ -29,7 +29,7 @@ def begin(
 
 @routes.get("/rehearsals/{rehearsal_id}")
 def one(request: Request, known: Known, who: Who, rehearsal_id: str) -> Response:
-    """How far it is, or what came of it."""
+    """Shows how far a rehearsal is, or its result."""
     found = rehearsals.one(known, who, rehearsal_id)
     partly = request.headers.get("hx-request") == "true"
     return draw(

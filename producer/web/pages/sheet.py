@@ -1,5 +1,7 @@
-"""Mailboxes as a person gives them: a file, what was pasted, or rows typed in; and how they are shown before anything is
-done. No password is shown: what is not known to be none stands there as dots. Pure."""
+"""Mailboxes as a person gives them: a file, pasted text or typed rows; and their preview. Pure.
+
+The preview shows no password: every cell that may hold one is shown as dots.
+"""
 
 from __future__ import annotations
 
@@ -18,58 +20,58 @@ from producer.intake.sheet import SEPARATORS, RowError, read_sheet
 from shared.errors import UsageError
 
 DOTS: Final = "••••••"
-#: What a column may be.
+#: Fields that a column may hold.
 FIELDS: Final = tuple(NAMES)
 ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
 _OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota")
 _TYPED: Final = ("login", "password", "new_login", "new_password", "server")
-#: Rows of the preview.
+#: Most rows of the preview, not counting rows with faults.
 _ROWS: Final = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Choice:
-    """How a person says that it is to be read; "" and () for as it seems."""
+    """The chosen way to read the list; "" and () stand for automatic."""
 
     #: One of `ENCODINGS`.
     encoding: str = ""
     #: "comma", "semicolon" or "tab".
     separator: str = ""
-    #: "names" or "mailbox": what the first row is.
+    #: The first row: "names" or "mailbox".
     first: str = ""
-    #: What each column is.
+    #: The field that each column holds.
     fields: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line:
-    """One row of the preview."""
+    """A row of the preview."""
 
     #: Line in the file.
     number: int
     #: Its cells, as many as there are columns.
     cells: tuple[str, ...]
-    #: What is wrong with it.
+    #: Its faults.
     errors: tuple[RowError, ...] = ()
     #: The login at the destination; "" for a row that is not right.
     destination: str = ""
-    #: Whether that was assumed, since the row gives none.
+    #: True if this login was assumed, since the row gives none.
     same_login: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Preview:
-    """What was understood."""
+    """The list as it was understood."""
 
     #: How it was read.
     choice: Choice
-    #: Headings of the columns; "" where there is none that is known.
+    #: Headings of the columns; "" for one that is not shown, since it may be a password.
     headings: tuple[str, ...] = ()
-    #: The first rows, and after them the first ones with faults.
+    #: The first rows, and after them the first other rows with faults.
     lines: tuple[Line, ...] = ()
-    #: What is wrong.
+    #: The faults.
     errors: tuple[RowError, ...] = ()
-    #: What to look at.
+    #: The warnings.
     warnings: tuple[str, ...] = ()
     #: The rows that are right.
     manifest: Manifest | None = None
@@ -78,18 +80,21 @@ class Preview:
 
     @property
     def good(self) -> int:
-        """How many rows are right."""
+        """The number of rows that are right."""
         return len(self.manifest.rows) if self.manifest else 0
 
     @property
     def bad(self) -> int:
-        """How many rows are not."""
+        """The number of rows with faults."""
         return len({error.line for error in self.errors if error.line})
 
 
 def typed(rows: Sequence[Sequence[str]], *, logins_stand: bool = False) -> bytes:
-    """Rows of a table on the page, as a file. Empty ones are left out; where the logins stand there already, those without
-    a password."""
+    """Returns the rows of a table on the page as a CSV file.
+
+    Empty rows are left out. If the page has filled in the logins (`logins_stand`), rows without a password or
+    another login are left out too.
+    """
     filled = [row for row in rows if any(cell.strip() for cell in (row[1:4] if logins_stand else row))]
     if not filled:
         return b""
@@ -109,8 +114,10 @@ def look(
     passwords: bool = True,
     allowed: Allowed = NOTHING_ALLOWED,
 ) -> Preview:
-    """What these bytes hold, read as chosen; `servers`: what a row may name for one; `passwords`: whether each must give one.
-    Never raises: what is wrong stands in it."""
+    """Reads the list as chosen. Never raises: faults are in the result.
+
+    `servers` reads the servers that rows name. `passwords`: whether each row must give one.
+    """
     limits = Limits()
     encoding = choice.encoding if choice.encoding in ENCODINGS else ""
     separator = choice.separator if choice.separator in SEPARATORS.values() else ""
@@ -149,7 +156,7 @@ def look(
         first="names" if columns.header else "mailbox",
         fields=(*columns.fields, *[""] * (width - len(columns.fields)))[:width],
     )
-    # What a person calls a header may be a mailbox with its password.
+    # A row that a person chose as the header may be a mailbox with its password.
     first = [cell.text for cell in sheet.rows[0][1]] if columns.header else []
     sure = sum(map(names_a_column, first)) >= 2
     headings = tuple(text if sure or names_a_column(text) else "" for text in first)
@@ -202,8 +209,11 @@ def _lines(
 
 
 def _shown(cells: Sequence[str], fields: Sequence[str]) -> list[str]:
-    """A cell that may be a password is dots. A row of another width has its values in the wrong places: nothing of it is
-    shown but where the login should be."""
+    """Returns the cells to show, with dots for each that may be a password.
+
+    In a row of another width the values may be in wrong columns. Of such a row only the first cell is shown, and
+    only if its column holds no password.
+    """
     shown = []
     fits = len(cells) >= len(fields) and not any(cells[len(fields) :])
     for at, field in enumerate(fields):

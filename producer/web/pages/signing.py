@@ -1,5 +1,7 @@
-"""How accounts are signed in to whose row gives no password, as chosen on the form. Its secret is kept here between two steps,
-sealed (`drafts`): none goes back to a browser."""
+"""The form's fields on how to sign in to accounts whose row gives no password.
+
+Their secret is kept on the server between two steps, sealed (`drafts`): none goes back to a browser.
+"""
 
 from __future__ import annotations
 
@@ -17,36 +19,36 @@ from shared.model import Endpoint
 from shared.model.sign_in import BY_ADMIN, Way
 from shared.store.principals import Principal
 
-#: What may be chosen: all but programs, which are the machine's.
+#: Ways that may be chosen: all but programs, which are for the command line.
 CHOICES: Final = tuple(way for way in Way if way is not Way.COMMAND)
 #: Ways whose secret is a file.
 BY_KEY: Final = (Way.GOOGLE, Way.MICROSOFT)
-#: Of such a file, bytes.
+#: Most bytes of such a file.
 MOST_KEY: Final = 65_536
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """Of one side, as filled in."""
+    """The fields of one side, as filled in."""
 
     #: One of `CHOICES`; "" for each row's own password.
     way: str = ""
     #: The administrator's login.
     admin: str = ""
-    #: How the login of a master user is written; "" for the usual.
+    #: The template of a master user's login; "" for the default.
     template: str = ""
-    #: Of Microsoft 365.
+    #: The tenant of Microsoft 365.
     tenant: str = ""
-    #: Where its secret is kept; "" for nowhere.
+    #: The id of the draft that holds its secret; "" for none.
     kept: str = ""
 
     @property
     def by_rows(self) -> bool:
-        """Whether every row must give what lets it in."""
+        """Tells whether every row must give its own password or token."""
         return self.way in ("", Way.TOKEN)
 
     def named(self, side: str) -> SignInAsked:
-        """Without the secret. Raises `UsageError`."""
+        """Returns the way to sign in, without the secret. Raises `UsageError`."""
         detail = {Way.MASTER: self.template, Way.MICROSOFT: self.tenant}.get(Way(self.way or "password"), "")
         admin = self.admin if self.way in BY_ADMIN else ""
         if self.way in BY_ADMIN and not admin:
@@ -54,7 +56,7 @@ class Entry:
         return SignInAsked(sign_in=named_sign_in(side, f"{self.way}:{detail}" if self.way else "", admin))
 
     def asked(self, side: str, secret: str) -> SignInAsked:
-        """How, and with what. Raises `UsageError`."""
+        """Returns the way to sign in, with its secret. Raises `UsageError`."""
         try:
             found = self.named(side)
             if self.by_rows:
@@ -70,7 +72,7 @@ class Entry:
             raise headed(side, error) from None
 
     def fitted(self, side: str, endpoint: Endpoint, asked: SignInAsked, rows: Sequence[Row]) -> SignInAsked:
-        """Checked for these rows, as far as that needs no server. Raises `UsageError`."""
+        """Checks the way to sign in against these rows, as far as that needs no server. Raises `UsageError`."""
         if asked.by_rows and (lines := lacking(side, asked, rows)):
             raise UsageError(
                 f"{side}: rows without a password: {lines}; write it into the list, or say who signs in for all of them"
@@ -82,7 +84,7 @@ class Entry:
 
 
 def entry_of(given: Mapping[str, Any], side: str) -> Entry:
-    """From the fields of a request."""
+    """Reads the fields of one side from a request."""
 
     def text(name: str, most: int) -> str:
         found = given.get(f"{side}_{name}", "")
@@ -96,7 +98,10 @@ def entry_of(given: Mapping[str, Any], side: str) -> Entry:
 
 
 def kept(known: Counter, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:
-    """With its secret: what was given now takes the place of what was kept, and is kept. No key is taken for a password."""
+    """Returns the fields and their secret. A new secret replaces the stored one.
+
+    A stored key is not taken for a password, nor a password for a key.
+    """
     kind = f"{entry.way if entry.way in BY_KEY else ''}\n"
     if not (fresh or entry.by_rows):
         held = drafts.find(known, who, entry.kept).decode("utf-8", "surrogatepass")
@@ -109,7 +114,7 @@ def kept(known: Counter, who: Principal, entry: Entry, fresh: str) -> tuple[Entr
 
 
 def headed(side: str, error: UsageError) -> UsageError:
-    """The same as the page says it: with the side in front, instead of an option of the command line."""
+    """Returns the error with the side in front, instead of an option of the command line."""
     text = str(error)
     if text.startswith(f"--{side}-"):
         text = text.partition(": ")[2]

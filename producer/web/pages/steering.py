@@ -1,4 +1,4 @@
-"""Start, pause, resume, cancel, retry, verify: of an import, or of one mailbox of it; the hours of an import."""
+"""Acts on an import or a mailbox: start, pause, resume, cancel, retry, verify, and the hours of an import."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def ask(
     import_id: str,
     mailbox: Annotated[str, Query(max_length=100)] = "",
 ) -> Response:
-    """The question before a cancellation, with the number of mailboxes that would be given up."""
+    """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
     given_up, complete = operations.given_up_by_cancel(known.store, found, login)
@@ -52,8 +52,10 @@ def act(
     accept_missing: Annotated[bool, Form()] = False,
     copy_missing: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Does it, and goes back to where that is seen, with a word on what it changed. Nothing is cancelled before the question
-    was answered."""
+    """Does the act, and redirects to the page that shows it, with a sentence on what it changed.
+
+    A cancellation needs the answer to the question first.
+    """
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
     one = OneMailboxBody(login=login)
     if action == "cancel" and not sure:

@@ -1,4 +1,7 @@
-"""What the page says, in the reader's language (gettext). English is the text itself; others are `*.po` beside this."""
+"""Translations of the page into the reader's language (gettext).
+
+English is the text itself; others are `*.po` beside this.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,18 @@ from babel.support import NullTranslations, Translations
 
 from producer.web.words.sentences import Sentences
 
-#: The first one is for who asks for another.
+#: Languages of the page. The first one is used if the reader asks for none of these.
 LANGUAGES: Final = ("en", "ru")
-#: The shortest thing that mailhaul says of a server.
+#: The only sentence of one word that may be recognised.
 REFUSED: Final = "refused"
 
 
 @cache
 def translations(language: str) -> NullTranslations:
-    """Of a language of `LANGUAGES`; compiled in memory, so that nothing has to be built."""
+    """Returns the translations of a language of `LANGUAGES`.
+
+    They are compiled in memory, so that nothing has to be built.
+    """
     if language == LANGUAGES[0]:
         return NullTranslations()
     compiled = io.BytesIO()
@@ -34,7 +40,7 @@ def translations(language: str) -> NullTranslations:
 
 @cache
 def catalog(language: str) -> Catalog:
-    """Of the page itself (`ru.po`) and of what is said elsewhere (`ru.sentences.po`)."""
+    """Returns the catalogue of the page itself (`ru.po`) and of sentences from elsewhere (`ru.sentences.po`)."""
     whole = Catalog(locale=language)
     for name in (f"{language}.po", f"{language}.sentences.po"):
         for message in read_po(io.BytesIO((resources.files(__name__) / name).read_bytes()), locale=language):
@@ -45,14 +51,14 @@ def catalog(language: str) -> Catalog:
 
 @cache
 def our_sentences() -> Sentences:
-    """What mailhaul says in English, to be known again."""
+    """Returns the English sentences of mailhaul, by which texts are recognised."""
     ids = [(one, "") if isinstance(one := message.id, str) else one for message in catalog(LANGUAGES[1])]
-    # A single word would be found in whatever a server says.
+    # A template of a single word would match texts of servers.
     return Sentences((one[0], one[1]) for one in ids if " " in one[0] or one[0] == REFUSED)
 
 
 def language_of(wanted: str, cookie: str, header: str) -> str:
-    """What was clicked, else what was clicked before, else what the browser asks for (RFC 9110 §12.5.4). Pure."""
+    """Chooses the language: clicked now, clicked before, or the browser's choice (RFC 9110 §12.5.4). Pure."""
     for one in (wanted, cookie):
         if one in LANGUAGES:
             return one

@@ -1,12 +1,15 @@
-"""What codes are called on the page, in English: the msgids of what is not written in a template. A test holds that each has a
-translation. Sentences that are born on other floors are in `*.sentences.po` alone; a test finds them in the sources."""
+"""English labels of codes that the page shows: the msgids of what is not written in a template.
+
+A test holds that each has a translation. Sentences made by other modules are in `*.sentences.po` alone; a test finds
+them in the sources.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-#: Step of a connection (`producer.intake.knock`).
+#: Step of a connection test (`producer.intake.knock`) → its label.
 STEPS: Final[Mapping[str, str]] = {
     "name": "Name of the server",
     "tcp": "Connection (TCP)",
@@ -15,7 +18,7 @@ STEPS: Final[Mapping[str, str]] = {
     "capabilities": "Capabilities",
     "sign_in": "Signing in",
 }
-#: Column of the manifest.
+#: Column of the manifest → its label.
 FIELDS: Final[Mapping[str, str]] = {
     "login": "Login",
     "password": "Password",
@@ -26,7 +29,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "server": "Server of its own at the source",
     "quota": "Quota",
 }
-#: Whose matter a sentence is, as it stands before its colon → what that is called on the page.
+#: Subject of a sentence, as it stands before the colon → its label on the page.
 HEADS: Final[Mapping[str, str]] = {
     "source": "source",
     "destination": "destination",
@@ -46,7 +49,7 @@ HEADS: Final[Mapping[str, str]] = {
     "name": "Name of the import",
     "accounts": "Accounts that are not there",
 }
-#: What the system says of a file or a connection (errno, getaddrinfo, OpenSSL).
+#: Messages of the system about a file or a connection (errno, getaddrinfo, OpenSSL).
 SYSTEM: Final[tuple[str, ...]] = (
     "Connection refused", "Connection reset by peer", "Connection timed out", "Broken pipe", "No route to host",
     "Network is unreachable", "Host is unreachable", "timed out", "The read operation timed out",
@@ -54,7 +57,7 @@ SYSTEM: Final[tuple[str, ...]] = (
     "Temporary failure in name resolution", "Permission denied", "No such file or directory",
     "UNEXPECTED_EOF_WHILE_READING", "UNSUPPORTED_PROTOCOL", "WRONG_VERSION_NUMBER", "Not Found", "Method Not Allowed",
 )  # fmt: skip
-#: What stands in the audit log about an import.
+#: Event of the audit log about an import → its label.
 EVENTS: Final[Mapping[str, str]] = {
     "import opened": "opened",
     "import begun": "begun",
@@ -78,12 +81,12 @@ EVENTS: Final[Mapping[str, str]] = {
     "import closed": "closed: the ledger and the report are gone",
     "refused messages kept": "refused messages kept as files",
 }
-#: State of a mailbox, an import or a rehearsal.
+#: States of a mailbox, an import or a rehearsal.
 STATES: Final[tuple[str, ...]] = (
     "opening", "running", "finished", "queued", "planning", "copying", "verifying", "complete", "parked", "cancelled",
     "incomplete", "paused", "waiting", "cancelling", "done", "failed", "lost",
 )  # fmt: skip
-#: What a note on a single message says.
+#: Code of a note on a single message → its label.
 NOTES: Final[Mapping[str, str]] = {
     "copied": "copied",
     "already_present": "already there",
@@ -102,7 +105,7 @@ NOTES: Final[Mapping[str, str]] = {
     "undone": "second copy removed",
     "doubled": "perhaps twice at the destination",
 }
-#: What may ask to be left alone.
+#: Scope of a hold (the account or host that asked for it) → its label.
 SCOPES: Final[Mapping[str, str]] = {
     "source_account": "account at the source",
     "source_host": "source",
@@ -114,8 +117,8 @@ LABELS: Final[tuple[str, ...]] = (
     "Start", "Cancel", "Pause", "Resume", "Go on", "Retry", "Bring what is new", "comma", "semicolon", "tab", "bytes", "kB", "MB",
     "GB", "TB", "s", "min", "h", "days",
 )  # fmt: skip
-#: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. What is not here is said as it was written
-#: down, with the place it names.
+#: Code of a failure (`worker.failures`, `producer.trouble`) → what happened. For a code that is missing here, the
+#: stored sentence is shown, which names the folder or host.
 CAUSES: Final[Mapping[str, str]] = {
     "source_auth_refused": "Authentication failed at the source.",
     "destination_auth_refused": "Authentication failed at the destination.",

@@ -1,21 +1,21 @@
-"""Sentences that hold names and numbers, known again by their templates. Pure.
+"""Recognition of English sentences that hold names and numbers, by their templates. Pure.
 
-They come as text: from a worker by way of Redis, from a rehearsal that was kept, from an error three floors below. So a
-template of a catalogue is looked for that the text fits; its places then take the same values in another language. What a place
-is called says what may stand there:
+The sentences come as text: from a worker through Redis, from a stored rehearsal, or from an error of another module. So
+the text is matched against the templates of the catalogue, and the values in its places are put into the translation.
+The name of a place says what may stand there:
 
-    num             a number, which decides the plural too
-    said            what a server said: shown as it said it
-    what, why       a sentence of ours; with any other text the template does not fit
-    cause           a sentence of ours, else what a server or the system said
-    word, rows      a word or words of ours, or names
+    num             a number, which also decides the plural form
+    said            words of a server: shown as the server said them
+    what, why       a sentence of mailhaul; with any other text the template does not fit
+    cause           a sentence of mailhaul, else words of a server or of the system
+    word, rows      one or more words of mailhaul, or names
     field           a column of the manifest; nothing else fits
     size            "3.4 GB", "500 messages"
     day             "2024-02-01", "2024-02-01 12:00 UTC"
     option, url     "--source-ca", "imaps://host:993"
     any other       a name, a host, an address: shown as it is
 
-Where there are two of a kind, the kind stands last: `most_size`.
+If a sentence has two places of a kind, the kind stands last in the name: `most_size`.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _PLACE = re.compile(r"\{(\w+)\}")
-#: What stands behind a sentence, and so in no name.
+#: Texts that follow a sentence, and therefore occur in no name.
 _ENDS: Final = ("; ", " (the server said: ")
-#: What values of a kind look like, where that is known.
+#: Patterns of values, for the kinds that have one.
 _FORMS: Final = {
     "num": re.compile(r"[0-9]{1,3}(?:,?[0-9]{3})*|[0-9]{1,15}"),
     "option": re.compile(r"--[a-z-]+"),
@@ -42,29 +42,32 @@ LONG: Final = frozenset(("what", "why", "cause", "said"))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fit:
-    """A text, known again."""
+    """A recognised text."""
 
-    #: The template: what gettext asks for.
+    #: The template: the msgid for gettext.
     one: str
-    #: The same for several; "" where it has no number.
+    #: The template's plural; "" if it holds no number.
     many: str
-    #: What stands in its places.
+    #: The value in each of its places.
     values: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Template:
-    #: As in `Fit`.
+    #: See `Fit`.
     one: str
-    #: As in `Fit`.
+    #: See `Fit`.
     many: str
-    #: Between, before and behind the places.
+    #: The fixed texts before, between and behind the places.
     texts: tuple[str, ...]
     #: Names of the places.
     places: tuple[str, ...]
 
     def fit(self, text: str) -> dict[str, str] | None:
-        """What stands in the places; None when it does not fit. Linear: each piece is looked for behind the one before it."""
+        """Returns the value in each place; None if the text does not fit.
+
+        Takes linear time: each fixed text is searched for behind the one before it.
+        """
         first, last = self.texts[0], self.texts[-1]
         if not text.startswith(first) or not text.endswith(last) or len(text) < len(first) + len(last):
             return None
@@ -82,7 +85,7 @@ class _Template:
 
 
 class Sentences:
-    """Those of the catalogues. `known`: (template, the one for several or "")."""
+    """The templates of the catalogues. `known` holds pairs of (template, its plural or "")."""
 
     def __init__(self, known: Iterable[tuple[str, str]]) -> None:
         self._whole: dict[str, Fit] = {}
@@ -95,11 +98,11 @@ class Sentences:
                     templates.append(_Template(one=one, many=many, texts=tuple(pieces[::2]), places=places))
                 else:
                     self._whole[text] = Fit(one=one, many=many, values={})
-        # The one that says most of it itself.
+        # The template with the most fixed text comes first.
         self._templates = sorted(templates, key=lambda one: -sum(map(len, one.texts)))
 
     def fits(self, text: str) -> Iterator[Fit]:
-        """What the text may be, the likeliest first; nothing when it is none of these."""
+        """Yields the templates that the text may come from, the likeliest first; nothing if it fits none."""
         if text in self._whole:
             yield self._whole[text]
         else:

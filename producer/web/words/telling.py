@@ -1,5 +1,8 @@
-"""What comes from elsewhere, in the reader's language: our own sentences are translated, a server's words are marked and left
-as they are. Both are text: nothing in them becomes markup."""
+"""Texts that come from elsewhere, in the reader's language.
+
+Sentences of mailhaul are translated. A server's words are marked and left as they are. Both are text: nothing in them
+becomes markup.
+"""
 
 from __future__ import annotations
 
@@ -22,27 +25,27 @@ _SIZE: Final = re.compile(r"([\d,]+(?:\.\d+)?) (bytes|kB|MB|GB|TB|messages)")
 _DAY: Final = re.compile(r"(\d{4}-\d\d-\d\d)(?:( \d\d:\d\d(?::\d\d)?) UTC)?")
 _QUOTED: Final = Markup('<q class="said" lang="" translate="no">{}</q>')
 _DAY_AND_TIME: Final = ((format_date, "medium"), (format_time, "short"))
-#: Places of sentences.
+#: Kinds of places that hold sentences of mailhaul.
 _OURS: Final = ("what", "why", "cause", "rows")
-#: Places without which a template does not fit.
+#: Kinds of places whose value must be recognised, or the template does not fit.
 _SURE: Final = ("what", "why", "field")
-#: So deep do sentences stand in one another.
+#: How deep sentences may be nested.
 _DEEP: Final = 6
-#: So many stand behind one another, each with so many "; " of its own.
+#: Most sentences in one text, and the most parts between "; " that one sentence spans.
 _MANY, _JOINED = 20, 3
-#: Longer texts are nothing that mailhaul says.
+#: Longer texts are not recognised, since mailhaul writes none.
 _LONGEST: Final = 4000
-#: Texts whose translation is remembered.
+#: Most texts whose translation is cached.
 _KEPT: Final = 4096
 
 
 class Telling:
-    """How one language says what was written down in English."""
+    """The translation of English texts into one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
         self._words: NullTranslations = translations(language)
-        #: What mailhaul says, by its text; None for anything else.
+        #: Translates a sentence of mailhaul, with a cache; None for any other text.
         self.known = lru_cache(maxsize=_KEPT)(self._known)
         self._kinds: Mapping[str, Callable[[str], Markup | None]] = {
             "num": lambda text: escape(self.number(int(text.replace(",", "")))),
@@ -54,49 +57,52 @@ class Telling:
         }
 
     def word(self, text: str) -> str:
-        """A word or sentence; what is not known is said as it is."""
+        """Translates a word or sentence of the catalogue; an unknown one is returned as it is."""
         return self._words.gettext(text) if text else ""
 
     def some(self, one: str, many: str, number: int) -> str:
-        """With a number, grouped as the language does: `%(num)s` in the text."""
+        """Translates a text with a number, grouped as the language does, in place of `%(num)s`."""
         return self._words.ngettext(one, many, number).replace("%(num)s", self.number(number))
 
     def number(self, value: float) -> str:
-        """1,234 or 1 234."""
+        """Formats a number: 1,234 or 1 234."""
         return format_decimal(value, locale=self.language)
 
     def moment(self, at: float) -> Markup:
-        """Date and time, seconds since the epoch; the browser shows them in its own zone (`static/times.js`)."""
+        """Formats date and time, given in seconds since the epoch.
+
+        The browser shows its own zone (`static/times.js`).
+        """
         if not at:
             return Markup("–")
         return self._time(at, "moment", self._utc(at))
 
     def hour(self, at: float) -> Markup:
-        """The time alone, with its seconds."""
+        """Formats the time of day alone, with seconds."""
         when = datetime.fromtimestamp(at, UTC)
         return self._time(at, "hour", f"{format_time(when, 'medium', locale=self.language)} UTC")
 
     def quoted(self, text: str) -> Markup:
-        """What a server said, whatever it sounds like; its language nobody knows (HTML: `lang=""`)."""
+        """Marks words of a server as quoted, with an unknown language (HTML: `lang=""`)."""
         return _QUOTED.format(text)
 
     def sentence(self, text: str) -> Markup:
-        """Something that mailhaul says, line by line; what is not known is said as it is."""
+        """Translates sentences of mailhaul, line by line. An unknown line is shown as it is."""
         return Markup("\n").join(_or(self.known(line), line) for line in text.splitlines())
 
     def heard(self, text: str) -> Markup:
-        """The same, of something that may be a server's: what is not known is."""
+        """Translates a text that may be a server's, line by line. An unknown line is marked as a server's words."""
         return Markup("\n").join(_or(self.known(line), self.quoted(line)) for line in text.splitlines())
 
     def _known(self, text: str, deep: int = 0) -> Markup | None:
-        """None when it is nothing that mailhaul says."""
+        """Translates a sentence of mailhaul; None for any other text."""
         if deep > _DEEP or not 0 < len(text) <= _LONGEST:
             return None
         found = self._one(text, deep)
         return self._several(text, deep) if found is None else found
 
     def _one(self, text: str, deep: int) -> Markup | None:
-        """As a single sentence."""
+        """Translates the text as a single sentence; None if it is none."""
         found = self._headed(text, deep)
         for fit in our_sentences().fits(text) if found is None else ():
             if (found := self._filled(fit, deep)) is not None:
@@ -104,7 +110,7 @@ class Telling:
         return found
 
     def _headed(self, text: str, deep: int) -> Markup | None:
-        """`source: …`, `since: …`: whose matter it is."""
+        """Translates a sentence with its subject in front: `source: …`, `since: …`."""
         head, colon, rest = text.partition(": ")
         whose = [one.lstrip("-") for one in head.split(" and ")]
         if not colon or not said.HEADS.keys() >= set(whose):
@@ -113,7 +119,7 @@ class Telling:
         return None if known is None else escape(" / ".join(self.word(said.HEADS[one]) for one in whose)) + ": " + known
 
     def _several(self, text: str, deep: int) -> Markup | None:
-        """As sentences with "; " between them, or as one with a server's words behind a colon."""
+        """Translates sentences with "; " between them, or one sentence with a server's words behind a colon."""
         parts, told = text.split("; "), list[Markup]()
         while parts and len(told) < _MANY:
             for count in range(min(len(parts), _JOINED), 0, -1):
