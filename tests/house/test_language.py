@@ -16,8 +16,8 @@ ROOT = Path(__file__).resolve().parents[2]
 ROOMS = ("producer", "worker", "shared", "bench", "deploy", "tests")
 #: A pronoun, preposition or conjunction, by which a docstring has no subject and no verb.
 HEADLESS = re.compile(
-    r"(What|Who|Whose|Whom|Which|As|Of|With|From|By|To|Whether|That|Those|These|How|One|The same|So|Up|For|In|On|At|Where|When|It|If|"
-    r"There|Then|Both|And|Not|No|Why|Until|After|Before|Only)\b"
+    r"(What|Who|Whose|Whom|Which|As|Of|With|From|By|To|Whether|That|Those|These|How|One|The same|So|Up|For|In|On|At|Where|When|It|"
+    r"If|There|Then|Both|And|Not|No|Why|Until|After|Before|Only)\b"
 )
 #: Folder → docstrings that are still headless.
 STILL_HEADLESS: dict[str, int] = {}
