@@ -46,7 +46,7 @@ from shared.store import Store
 
 #: Seconds between two looks at the import itself, which cost one short command.
 LOOK_SECONDS = 0.15
-#: Fewest seconds between two readings of all its mailboxes. They take at most a twentieth of the time.
+#: Minimum number of seconds between two readings of all its mailboxes. They take at most a twentieth of the time.
 ROWS_SECONDS = 1.0
 #: Seconds without a worker after which the command says so.
 ALONE_SECONDS = 8.0

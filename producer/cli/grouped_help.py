@@ -23,7 +23,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Page": ("link", "token", "user", "session"),
 }
 
-#: Most characters of a summary; all are shorter.
+#: Maximum number of characters of a summary; all are shorter.
 _UNCUT: Final = 500
 
 

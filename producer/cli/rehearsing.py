@@ -33,7 +33,7 @@ from shared.store import Store
 from shared.store.brought import between, brought
 
 _TOLD_SECONDS = 5.0
-#: Most mailboxes named under one kind of trouble.
+#: Maximum number of mailboxes named under one kind of trouble.
 _NAMED = 5
 
 

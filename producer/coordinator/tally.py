@@ -45,7 +45,7 @@ class Progress:
     eta_seconds: float | None = None
     #: Seconds left, at least and at most; None when it is too early to tell.
     eta_range: tuple[float, float] | None = None
-    #: Whether no process works on the import any more, since the command that ran it was interrupted.
+    #: True if no process works on the import any more, since the command that ran it was interrupted.
     interrupted: bool = False
     #: Mailboxes done, those at work counted by their part; None where only complete ones are counted.
     worth: float | None = None

@@ -57,7 +57,7 @@ def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
 
 
 def right(known: Counter, counted: Iterable[str]) -> None:
-    """Takes back what `guess` counted, since the guess was right."""
+    """Takes back what `guess` counted, since the guess was right or was not checked."""
     for whose in counted:
         known.sessions.was_right(whose)
 

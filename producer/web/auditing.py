@@ -20,13 +20,13 @@ Since = Annotated[datetime | None, Query(description="Not what is older; without
 
 
 class Csv(StreamingResponse):
-    """CSV."""
+    """A response with CSV."""
 
     media_type = "text/csv"
 
 
 class JsonLines(StreamingResponse):
-    """JSON documents, one a line."""
+    """A response with JSON documents, one a line."""
 
     media_type = "application/x-ndjson"
 

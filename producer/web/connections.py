@@ -19,9 +19,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from producer.web.places import place
 from shared.logs import get_logger
 
-#: Most connections of one process, if the limit of open files allows as many.
+#: Maximum number of connections of one process, if the limit of open files allows as many.
 MOST: Final = 1000
-#: Most connections from one address. A proxy that the settings name is not limited by it.
+#: Maximum number of connections from one address. A proxy that the settings name is not limited by it.
 MOST_FROM_ONE: Final = 128
 #: Bytes of the head of a request.
 HEAD_BYTES: Final = 16 * 1024

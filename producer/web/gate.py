@@ -18,7 +18,8 @@ from producer.web.counter import Counter
 from producer.web.pages.entering import there
 from producer.web.problems import Refused, answer
 
-#: Most octets of a body that is no list of mailboxes. Every form and every other JSON document is far smaller.
+#: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far
+#: smaller.
 SMALL: Final = 65_536
 #: Routes of API and page that take lists of mailboxes.
 LISTS: Final = re.compile(

@@ -28,7 +28,7 @@ def accounts(known: Known, _: Viewer) -> dict[str, Any]:
 
 
 def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
-    """Returns the account services by name. Sends nothing. Raises `UsageError`."""
+    """Returns the account services of the settings, by name. Opens no connection. Raises `UsageError`."""
     urls = _pairs("MAILHAUL_WEB_ACCOUNTS", settings.web_accounts or "")
     files = _pairs("MAILHAUL_WEB_ACCOUNTS_SECRET_FILES", settings.web_accounts_secret_files or "")
     if strange := sorted(set(files) - set(urls)):

@@ -32,7 +32,7 @@ _SCHEMA: Final = {
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     code: {"description": "A problem (RFC 9457)", "content": {MEDIA: {"schema": _SCHEMA}}} for code in ("4XX", "503")
 }
-#: Most faults of rows that one answer names.
+#: Maximum number of faults of rows that one answer names.
 _ROWS_NAMED = 1000
 
 

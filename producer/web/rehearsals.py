@@ -27,7 +27,7 @@ from shared.model import Account, Import
 from shared.store.brought import between, brought
 
 routes = APIRouter(tags=["rehearsals"])
-#: Most rehearsals that run or wait in one process.
+#: Maximum number of rehearsals that run or wait in one process.
 MOST: Final = 8
 #: Seconds between two heartbeats of a running rehearsal.
 BEAT_SECONDS: Final = 1.0

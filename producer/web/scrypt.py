@@ -16,14 +16,14 @@ from typing import Final
 
 from shared.errors import UsageError
 
-#: Fewest characters of a password.
+#: Minimum number of characters of a password.
 LEAST: Final = 10
-#: Most characters of a password.
+#: Maximum number of characters of a password.
 MOST: Final = 200
 _N, _R, _P = 2**15, 8, 3
 _MEMORY: Final = 128 * _N * _R * 2
 _TURNS: Final = threading.BoundedSemaphore(2)
-#: Most hashes that are being computed or wait for it. Each holds one of the page's 40 threads.
+#: Maximum number of hashes that are being computed or wait for it. Each holds one of the page's 40 threads.
 PLACES: Final = 8
 _PLACES: Final = threading.BoundedSemaphore(PLACES)
 

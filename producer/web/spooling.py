@@ -25,9 +25,9 @@ from shared.logs import get_logger
 from shared.model import Import, Mailbox
 
 routes = APIRouter(tags=["imports"])
-#: Most archives that one process writes at the same time.
+#: Maximum number of archives that one process writes at the same time.
 MOST: Final = 2
-#: Most pieces that wait for a slow reader. With these, fetching from the source pauses.
+#: Maximum number of pieces that wait for a slow reader. With these, fetching from the source pauses.
 _WAITING: Final = 32
 _TURN_SECONDS: Final = 0.5
 #: Turns without a read after which the reader counts as gone.
@@ -36,7 +36,7 @@ _places = threading.BoundedSemaphore(MOST)
 
 
 class Zip(StreamingResponse):
-    """A ZIP."""
+    """A response with a ZIP archive."""
 
     media_type = "application/zip"
 

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from producer.web.problems import Refused
 
-#: Most streams of one process.
+#: Maximum number of streams of one process.
 MOST: Final = 200
 #: Most streams of one person. An open page takes one.
 MOST_OF_ONE: Final = 30

@@ -27,7 +27,7 @@ _PREVIEW = 20
 
 
 class Sheet(Response):
-    """CSV."""
+    """A response with CSV."""
 
     media_type = "text/csv"
 

@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from producer.web.places import place
 from producer.web.problems import problem
 
-#: Most requests in progress in one process; 40 threads answer them.
+#: Maximum number of requests in progress in one process; 40 threads answer them.
 MOST: Final = 100
-#: Most requests in progress from one address.
+#: Maximum number of requests in progress from one address.
 MOST_FROM_ONE: Final = 50
 #: The path that is never refused, since the event loop itself answers it.
 _ALWAYS: Final = "/healthz"

@@ -20,7 +20,7 @@ _KEPT_SECONDS: Final = 60
 ACTS: Final = (
     "start", "pause", "resume", "cancel", "retry", "verify", "window", "passwords", "add",
 )  # fmt: skip
-#: Most rows that are named.
+#: Maximum number of rows that are named.
 MOST_ROWS: Final = 20
 _DIGITS: Final = 9
 

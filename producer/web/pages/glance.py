@@ -153,7 +153,11 @@ class Sampler:
             self._known.desk.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
 
     def sample(self, request: Import) -> None:
-        """Takes one sample, unless another process has just taken it."""
+        """Takes one sample.
+
+        While the import runs, nothing is taken if another process has just taken one. The last sample, after
+        its end, is taken by every process.
+        """
         shelf = self._known.shelf
         kept = shelf.samples(request.import_id)
         step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / MOST)

@@ -30,7 +30,8 @@ from shared.logs import get_logger
 from shared.store.principals import Principal
 from shared.store.sessions import WAY_SECONDS
 
-#: Most sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that imports need.
+#: Maximum number of sign-ins begun from one address in a minute. Each is kept for ten minutes, in the Redis that
+#: imports need.
 MOST_BEGUN: Final = 60
 routes = APIRouter(prefix="/oidc", include_in_schema=False)
 _COOKIE: Final = "mailhaul-oidc"

@@ -20,7 +20,7 @@ from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
 
 routes = APIRouter(include_in_schema=False)
-#: Most notes on single messages that are shown.
+#: Maximum number of notes on single messages that are shown.
 _NOTES = 200
 
 

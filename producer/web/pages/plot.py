@@ -10,7 +10,7 @@ from typing import Final
 #: Size of the picture, in its own units.
 WIDTH: Final = 600
 HEIGHT: Final = 120
-#: Most samples kept. With more, every second one is dropped, and they are taken half as often.
+#: Maximum number of samples kept. With more, every second one is dropped, and they are taken half as often.
 MOST: Final = 240
 
 Sample = Sequence[float]

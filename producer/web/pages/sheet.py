@@ -25,7 +25,7 @@ FIELDS: Final = tuple(NAMES)
 ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
 _OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota")
 _TYPED: Final = ("login", "password", "new_login", "new_password", "server")
-#: Most rows of the preview, not counting rows with faults.
+#: Maximum number of rows of the preview, not counting rows with faults.
 _ROWS: Final = 10
 
 

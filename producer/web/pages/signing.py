@@ -23,7 +23,7 @@ from shared.store.principals import Principal
 CHOICES: Final = tuple(way for way in Way if way is not Way.COMMAND)
 #: Ways whose secret is a file.
 BY_KEY: Final = (Way.GOOGLE, Way.MICROSOFT)
-#: Most bytes of such a file.
+#: Maximum number of bytes of such a file.
 MOST_KEY: Final = 65_536
 
 

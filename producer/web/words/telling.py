@@ -31,11 +31,11 @@ _OURS: Final = ("what", "why", "cause", "rows")
 _SURE: Final = ("what", "why", "field")
 #: How deep sentences may be nested.
 _DEEP: Final = 6
-#: Most sentences in one text, and the most parts between "; " that one sentence spans.
+#: Maximum number of sentences in one text, and of parts between "; " that one sentence spans.
 _MANY, _JOINED = 20, 3
 #: Longer texts are not recognised, since mailhaul writes none.
 _LONGEST: Final = 4000
-#: Most texts whose translation is cached.
+#: Maximum number of texts whose translation is cached.
 _KEPT: Final = 4096
 
 
