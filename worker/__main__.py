@@ -1,7 +1,7 @@
-"""`python -m worker`: one worker process. Stateless: all it knows is in Redis.
+"""Runs one worker process (`python -m worker`). The process is stateless: all it knows is in Redis.
 
-SIGTERM or SIGINT drains it: groups that are on their way are finished and recorded, leases given back, exit 0. SIGKILL
-loses nothing either; the leases then run out and are rescued.
+SIGTERM or SIGINT drains the process: it finishes and records the groups that are on their way, gives its leases back,
+and exits with 0. SIGKILL loses nothing either: the leases expire and the coordinator makes their units runnable again.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from worker.lane import Lane, Workplace
 from worker.plan import PlanRules
 from worker.pulse import Pulse
 
-#: After SIGTERM: how long groups may take to be finished before the sessions are shut. What is in doubt by that is looked
-#: for by whoever goes on.
+#: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
+#: what this leaves in doubt.
 DRAIN_SECONDS = 5.0
 
-#: Workers of one host take the first free one of so many ports from `MAILHAUL_WORKER_METRICS_PORT` on.
+#: Number of ports from `MAILHAUL_WORKER_METRICS_PORT` on; each worker of a host takes the first free one.
 WORKER_PORTS = 32
 
-#: How often an idle thread looks for a doorbell, milliseconds.
+#: Milliseconds between two looks of an idle thread for a job.
 POLL_MS = 200
 
 
 def main() -> int:
-    """Runs until told to stop; the exit code."""
+    """Runs until told to stop, and returns the exit code."""
     forbid_core_dumps()
     try:
         settings = load_settings()
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def run(settings: Settings) -> int:
-    """One worker process with these settings."""
+    """Runs one worker process with these settings and returns its exit code."""
     log = get_logger("mailhaul.worker")
     name = process_name()
     # Without a Redis URL this is a usage error: `mailhaul up` and `import` give theirs to their children.
@@ -112,7 +112,7 @@ def run(settings: Settings) -> int:
         return 0
     attendant.start()
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
-    # As many jobs as threads: more would only lie here while another worker is idle.
+    # As many jobs as threads: a job fetched beyond that would only wait here while another worker is idle.
     worker.queue_prefetch = settings.worker_threads
     worker.start()
     pulse.begin(worker.workers)

@@ -1,8 +1,8 @@
-"""Sees to it that the account at the destination is there, before its mailbox is planned.
+"""Makes sure that the account at the destination exists before its mailbox is planned.
 
-Its own rate limit, shared by all workers, lives in the store: a lane that comes too early gives the mailbox back until its
-turn. What is about to be created is written down before, so that after a crash an account that is there is known to be
-ours. Then it is signed in to, which leaves the session that planning wants anyway.
+Account creation has its own rate limit in the store, which all workers share: a lane that comes too early gives the
+mailbox back until its turn. The lane writes down what it is about to create, so that after a crash an account that
+exists is known to be ours. Then the lane signs in to the account, which leaves the session that planning needs anyway.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ from worker.sessions import Sessions
 
 _log = structlog.get_logger("mailhaul.worker")
 
-#: The first wait for an account that was just created and does not let us in; doubles with its age.
+#: Seconds until a new account that does not let us in yet is tried again for the first time; the wait doubles with the
+#: account's age.
 _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 300.0
 
 
 class Accounts:
-    """The account services of a worker process. Thread-safe; services are opened when first needed."""
+    """The account services of a worker process. Thread-safe; a service is opened when it is first needed."""
 
     def __init__(
         self,
@@ -50,12 +51,12 @@ class Accounts:
         opened: Callable[[ServiceUrl, Secret], AccountService] | None = None,
     ) -> None:
         self._store, self._vault, self._interval, self._opened = store, vault, 60.0 / per_minute, opened or _opened
-        #: (import, domain) → what its secret was sealed as, and the service.
+        #: (import, domain) → the sealed secret that the service was opened with, and the service.
         self._services: dict[tuple[str, str], tuple[bytes, AccountService]] = {}
         self._lock = threading.Lock()
 
     def prepare(self, lease: Lease, accounts: str, sessions: Sessions) -> None:
-        """The account is there and was signed in to, when this returns. `accounts` is what `--accounts` said. Raises
+        """Makes sure that the account exists and signs in to it. `accounts` is the value of `--accounts`. Raises
         `AccountDelayed`, `AccountRejected`, and what signing in raises."""
         mailbox, services = lease.mailbox, parse_services(accounts)
         if (meant := services.of(mailbox.destination.login)) is None:
@@ -93,7 +94,7 @@ class Accounts:
         if outcome.everyone:
             self._store.account_hold(url.shown, outcome.after_seconds)
         if not outcome.reached:
-            # As a mail server that is not there: waited for, and at last parked.
+            # Treated like a mail server that cannot be reached: waited for, and parked in the end.
             return Unreachable("destination", outcome.why)
         return AccountDelayed(outcome.why, outcome.after_seconds)
 
@@ -124,7 +125,7 @@ class Accounts:
                 return known[1]
         given = self._vault.open(import_id, "accounts", sealed)
         if given.login != services.text:
-            # A hook is a program: only who can seal may name it.
+            # A hook is a program: only those who can seal may name it.
             raise AccountRejected(
                 f"{url.shown} is not the account service that was asked for",
                 "the state store has been tampered with; run the import command again",
@@ -157,7 +158,7 @@ class Accounts:
 
 
 def _opened(url: ServiceUrl, secret: Secret) -> AccountService:
-    # Not before it is needed: an HTTP client is half as large as a worker.
+    # Imported when it is needed: an HTTP client is half as large as a worker.
     from shared.accounts.opening import open_service
 
     return open_service(url, secret)

@@ -1,4 +1,4 @@
-"""The actors: one a queue, each only a doorbell for a lane."""
+"""The Dramatiq actors: one for each queue; each only tells a lane that something may be runnable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _local = threading.local()
 
 
 def register(broker: RedisBroker, new_lane: Callable[[], Lane]) -> None:
-    """Declares the actors on `broker`. Each worker thread gets a lane of its own, made when it is first needed."""
+    """Declares the actors on `broker`. Each worker thread gets a lane of its own, created when it is first needed."""
 
     def answer(v: int, import_id: str, batch_id: str) -> None:
         if v != PAYLOAD_VERSION:

@@ -1,7 +1,8 @@
-"""Adoption: what the destination holds before anything was copied is found, and not copied again.
+"""Adoption: finds what the destination held before anything was copied, so that it is not copied again.
 
-It is told by its bytes (`worker.recognise`), as a multiset: who else wrote there, or whether the ledger was lost, makes no
-difference. Doubtful is not adopted: its owner can remove a second copy, and nobody can bring back a message that is missing.
+Messages are recognised by their bytes (`worker.recognise`), as a multiset, so it makes no difference who else wrote
+there or whether the ledger was lost. A doubtful message is not adopted: its owner can remove a second copy, but nobody
+can bring back a message that is missing.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from worker.decide import date_note, stands_for, watched
 from worker.recognise import Recognised, Recognition
 from worker.settle import arrived
 
-#: Messages adopted in one entry of the ledger.
+#: Number of messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000
 
-#: Why an adopted message is read back.
+#: The reason why an adopted message is read back.
 UNLIKE = "found at the destination, and not just as it is at the source"
 
 
 class Adoption:
-    """Between two signed-in sessions, with the source folder open."""
+    """Adopts messages of one folder, between two signed-in sessions with the source folder open."""
 
     def __init__(self, source: MailSource, destination: MailDestination) -> None:
         self._source, self._destination = source, destination
@@ -33,13 +34,14 @@ class Adoption:
     def adopt(
         self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS, low: int = 1
     ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of the source messages `sizes` (UID, RFC822.SIZE), those that the destination folder holds from UID `low` on beside
-        the `known` ones of the ledger: for the ledger, and their source UIDs."""
+        """Returns the ledger entries and source UIDs of those source messages `sizes` (UID, RFC822.SIZE) that the
+        destination folder already holds. Looks from destination UID `low` on, and leaves out the UIDs `known` to the
+        ledger."""
         ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
         return self.among(UidSet.of(uid for uid, _ in sizes), ours)
 
     def among(self, uids: UidSet, ours: Sequence[Sighting]) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of the source messages `uids`, those of which a copy is among `ours`: for the ledger, and their source UIDs."""
+        """Returns the ledger entries and source UIDs of those source messages `uids` that have a copy among `ours`."""
         pairs = Recognition(self._source, self._destination).among(uids, ours)
         here = {int(seen.uid): seen for seen in ours}
         same: list[Recognised] = []
@@ -48,7 +50,7 @@ class Adoption:
             (same if _as_sent(pair, here[pair.copy.uid]) else other).append(pair)
         settled = (
             *(_settled(part, here, [_mark(here[p.copy.uid]) for p in part]) for part in _parts(same)),
-            # With the marks that exact copies would have, and to be read back: verification tells what is different.
+            # These get the marks that exact copies would have, and are read back: verification tells what is different.
             *(_settled(part, here, [_mark_as_sent(p) for p in part], UNLIKE) for part in _parts(other)),
         )
         return settled, UidSet.of(pairs)
@@ -64,7 +66,8 @@ def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
 
 
 def _settled(pairs: Sequence[Recognised], here: Mapping[int, Sighting], marks: Iterable[int], why: str = "") -> Settled:
-    """`here`: the copies as seen, by UID. `why`: these are to be read back whole."""
+    """Returns the ledger entry of these pairs. `here` holds the copies as seen, by UID. With `why`, the messages are to
+    be read back whole for that reason."""
     notes = [watched(p.original.uid, why) for p in pairs] if why else []
     dates = [
         date_note(p.original.uid, p.original.internaldate, p.original.size_bytes, here[p.copy.uid].internaldate)

@@ -1,15 +1,17 @@
-"""Somebody else writes into the destination folder: another mailhaul with a state of its own, another program, or the post.
+"""Detects that somebody else writes into the destination folder: another mailhaul with its own state, another program,
+or mail delivery.
 
-A store knows of its own imports only. What it did not write itself it sees by the UIDs: a copy of ours gets the next one, so a
-number between two of ours is somebody else's. The post's deliveries are none of our messages, and change nothing. Where what
-arrived *is* one of our messages, by its bytes, somebody brings the same mail, and to go on would be to guess:
+A store knows only its own imports. The worker sees other writers by the UIDs: a copy of ours gets the next UID, so a
+UID between two of ours is somebody else's. Delivered mail is none of our messages and changes nothing. Where an arrived
+message *is* one of ours, by its bytes, somebody brings the same mail, and to go on would be to guess:
 
-- Before a batch is copied, what arrived is entered in the ledger, and is not brought again.
-- While it is copied, of two copies of one message the later one, by its UID, is removed by whoever brought it; so two mailhauls
-  that began at the same moment leave each message once. The server named the UID of ours a moment ago in its answer to our APPEND,
-  so nothing else is ever removed.
+- Before a batch is copied, what arrived is entered in the ledger and is not copied again.
+- While the batch is copied, whoever brought the later of two copies (by UID) removes it, so two mailhauls that began at
+  the same moment leave each message once. The server named the UID of our copy a moment ago in its answer to our
+  APPEND, so nothing else is ever removed.
 
-In both cases the mailbox is parked and a person is told. What had arrived before this pass was planned is no reason to stop.
+In both cases the mailbox is parked and the operator is told. Messages that arrived before this pass was planned are no
+reason to stop.
 """
 
 from __future__ import annotations
@@ -28,12 +30,12 @@ from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
 from worker.settle import arrived, known_destinations
 
-#: States in which `Folder.accounted` may be that of an earlier pass.
+#: States in which `Folder.accounted` may still be the value of an earlier pass.
 _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)
 
 
 def foreign_writer(messages: int) -> ForeignWriter:
-    """What a person is told."""
+    """Returns the error that tells the operator about the other writer."""
     return ForeignWriter(
         "destination",
         f"somebody else writes into this mailbox: {messages:,} of the messages that arrived are not ours and equal what is still "
@@ -42,7 +44,8 @@ def foreign_writer(messages: int) -> ForeignWriter:
 
 
 class Arrivals:
-    """What arrives beside the messages of one batch under one lease, the destination folder open. Not reused."""
+    """Finds what arrives beside the messages of one batch under one lease, with the destination folder open. Not
+    reused."""
 
     def __init__(
         self,
@@ -55,15 +58,16 @@ class Arrivals:
         assert lease.folder is not None, "a batch has a folder"
         self._lease, self._store, self._folder = lease, store, lease.folder
         self._source, self._destination, self._neighbours = source, destination, neighbours
-        #: Source UIDs of which a copy of ours may come late.
+        #: Source UIDs of which a copy of ours may arrive late.
         self.doubts = self._folder.doubts | UidSet.of(uid for intent in lease.intents for uid in intent.uids)
-        #: UIDs of this batch's copies, and of what others brought meanwhile, by fingerprint.
+        #: UIDs of this batch's copies, by fingerprint; below, UIDs of what others brought meanwhile.
         self._ours: dict[bytes, list[int]] = defaultdict(list)
         self._theirs: dict[bytes, list[int]] = defaultdict(list)
 
     def before(self, status: KnownStatus, remaining: UidSet, beside: Beside) -> tuple[tuple[Settled, ...], UidSet, int]:
-        """Of the source messages `remaining` those that somebody else brought since the folder was first planned: for the
-        ledger, their source UIDs, and how many came since this pass was planned. The source is idle."""
+        """Finds those source messages of `remaining` that somebody else brought since the folder was first planned.
+        Returns their ledger entries, their source UIDs, and how many arrived since this pass was planned. The source
+        must be idle."""
         first = self._folder.destination_uidnext
         low, high = self._lease.last_taken
         ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
@@ -75,7 +79,7 @@ class Arrivals:
             return (), NO_UIDS, 0
         settled, taken = Adoption(self._source, self._destination).among(remaining, seen)
         if self._lease.mailbox.state in _BEING_PLANNED:
-            # The batch is of an earlier pass, and this one's plan has not come to the folder yet.
+            # The batch is from an earlier pass, and the plan of this pass has not reached the folder yet.
             return settled, taken, 0
         planned = self._folder.accounted or status.uidnext
         late = sum(
@@ -87,8 +91,8 @@ class Arrivals:
         return settled, taken, late
 
     def unlike(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> bool:
-        """Whether these copies have to be looked at: numbers before or between them are not ours, or somebody else brought the
-        like before. Else they are only remembered."""
+        """Tells whether these copies have to be looked at: UIDs before or between them are not ours, or somebody else
+        brought a similar message before. Otherwise the copies are only remembered."""
         uids = [uid for _, uid in stored]
         apart = max(uids) - uidnext + 1 != len(uids)
         if apart or any(sent.fingerprint in self._theirs for sent, _ in stored):
@@ -98,8 +102,9 @@ class Arrivals:
         return False
 
     def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
-        """What becomes of copies that were just stored (`stored`: message and destination UID; UIDs from `uidnext` on were not
-        seen before): UID of a copy of ours that is removed → UID of the one that was there before it."""
+        """Removes those copies just stored that somebody else had brought before (`stored`: message and destination
+        UID; UIDs from `uidnext` on were not seen before). Returns the UID of each removed copy of ours → the UID of the
+        copy that stood there before it."""
         ours = UidSet.of(uid for _, uid in stored)
         if gaps := UidSet.span(uidnext, max(ours)) - ours:
             for seen in self._destination.sightings(gaps):
@@ -120,7 +125,7 @@ class Arrivals:
         return second if second and self._destination.remove(UidSet.of(second)) else {}
 
     def _by_bytes(self, uids: Iterable[int]) -> dict[bytes, list[int]]:
-        """Ascending UIDs by digest: the nth copy of ours and the nth of theirs are of the same message."""
+        """Returns ascending UIDs by digest: the nth copy of ours and the nth of theirs are of the same message."""
         found: dict[bytes, list[int]] = defaultdict(list)
         for seen in sorted(self._destination.sightings(UidSet.of(uids), full=True), key=lambda seen: seen.uid):
             if seen.digest:

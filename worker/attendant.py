@@ -1,10 +1,10 @@
-"""Keeps the leases of a process alive and hears what people want.
+"""Keeps the leases of a process alive and hears what operators want.
 
-Once a second it asks the store for a word on each lease; every `renew_seconds` the same call renews them. When a lease is
-lost, or its time is over by the local clock because the store cannot be reached, the sessions that work under it are
-shut at once: the server drops an incomplete literal, and nothing is begun any more. Trust counts from when the request
-was sent, so a slow answer never lengthens a lease. A thread of its own looks at the local clock, since the one that asks
-may wait for the store for minutes.
+Once a second the attendant asks the store for the operator's wish for each lease; every `renew_seconds` the same call
+renews the leases. When a lease is lost, or expires by the local clock because the store cannot be reached, the sessions
+that work under it are shut at once: the server drops an incomplete literal, and nothing new is begun. A lease is
+trusted from when the request was sent, so a slow answer never lengthens it. A separate thread watches the local clock,
+since the one that asks may wait for the store for minutes.
 """
 
 from __future__ import annotations
@@ -24,46 +24,46 @@ from shared.store import WorkStore
 
 _log = structlog.get_logger("mailhaul.worker")
 
-#: How long an ending process waits for a thread that waits for the store.
+#: Seconds that an ending process waits for a thread that is waiting for the store.
 JOIN_SECONDS = 2.0
 
 
 @dataclass(slots=True)
 class Attended:
-    """A lease under the attendant's eye."""
+    """A lease that the attendant renews."""
 
     #: The lease.
     lease: Lease
-    #: Sessions to shut when it is lost.
+    #: Sessions to shut when the lease is lost.
     sessions: list[MailSession]
-    #: What the store said last.
+    #: The store's last word: run, pause, cancel or lost.
     word: str = Control.RUN
-    #: By the monotonic clock: after this nothing may be begun.
+    #: The moment, by the monotonic clock, after which nothing may be begun.
     deadline: float = 0.0
-    #: The store called it lost once: perhaps only because its lane finished it a moment ago.
+    #: Whether the store called the lease lost once: perhaps only because its lane finished it a moment ago.
     suspected: bool = False
-    #: The lane was told to pause or cancel a turn ago; usually it stops at its next group by itself.
+    #: Whether the lane was told to pause or cancel one round ago; usually it stops at its next group by itself.
     told: bool = False
 
 
 @dataclass
 class Attendant:
-    """Start it once a process; lanes `watch` and `forget` their leases."""
+    """The keeper of a process's leases, started once per process. Lanes `watch` and `forget` their leases."""
 
     #: The store.
     store: WorkStore
-    #: This process, for the list of workers.
+    #: The name of this process, for the list of workers.
     worker: str
-    #: How long a lease lasts after a renewal, seconds.
+    #: The seconds that a lease lasts after a renewal.
     lease_seconds: float = 60.0
-    #: How often leases are renewed, seconds.
+    #: The seconds between two renewals of the leases.
     renew_seconds: float = 15.0
-    #: How often words are asked for, seconds.
+    #: The seconds between two questions for the operator's wish.
     ask_seconds: float = 1.0
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
 
-    #: When the last round began, and when the store last answered one, by the monotonic clock.
+    #: The moments when the last round began and when the store last answered one, by the monotonic clock.
     turned: float = field(init=False, default=float("-inf"))
     answered: float = field(init=False, default=float("-inf"))
 
@@ -74,35 +74,35 @@ class Attendant:
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
 
     def start(self) -> None:
-        """Begins to attend, in threads of its own."""
+        """Starts the attendant's own threads."""
         self.turned = self.answered = self.clock()
         for name, task in (("attendant", self.turn), ("deadlines", self.expire)):
             self._threads.append(threading.Thread(target=self._loop, args=(task,), name=name, daemon=True))
             self._threads[-1].start()
 
     def stop(self) -> None:
-        """Ends; leases that are still held run out by themselves."""
+        """Ends the threads; leases that are still held expire by themselves."""
         self._stop.set()
         for thread in self._threads:
-            # Not for ever: it may be waiting for a store that is away.
+            # Joined with a limit: the thread may be waiting for a store that is away.
             thread.join(JOIN_SECONDS)
 
     def watch(self, lease: Lease, sessions: list[MailSession]) -> None:
-        """From now on the lease is renewed, and `sessions` (a live list) are shut when it is lost."""
+        """Renews the lease from now on, and shuts `sessions` (a live list) when the lease is lost."""
         with self._lock:
             self._attended[lease.unit.unit_id] = Attended(lease, sessions, deadline=lease.deadline)
 
     def forget(self, lease: Lease) -> None:
-        """The lane is done with it."""
+        """Stops renewing the lease: the lane is done with it."""
         with self._lock:
             self._attended.pop(lease.unit.unit_id, None)
 
     def busy(self) -> int:
-        """Leases under its eye."""
+        """Returns the number of leases that are renewed now."""
         return len(self._attended)
 
     def wish(self, lease: Lease) -> str:
-        """ "run", "pause", "cancel" or "lost", without a round trip."""
+        """Returns "run", "pause", "cancel" or "lost" for the lease, without a round trip."""
         with self._lock:
             attended = self._attended.get(lease.unit.unit_id)
         if attended is None or attended.lease.term != lease.term or self.clock() >= attended.deadline:
@@ -110,14 +110,14 @@ class Attendant:
         return attended.word
 
     def hurry(self) -> None:
-        """Shuts every session, since the process is to end: a lane may wait for a server that takes its time."""
+        """Shuts every session because the process is about to end: a lane may be waiting for a slow server."""
         with self._lock:
             attended = list(self._attended.values())
         for one in attended:
             self._shut(one, Control.PAUSE)
 
     def expire(self) -> None:
-        """Shuts what is over by the local clock."""
+        """Shuts the sessions of leases that expired by the local clock."""
         with self._lock:
             attended = list(self._attended.values())
         for one in attended:
@@ -129,9 +129,10 @@ class Attendant:
             task()
 
     def turn(self) -> None:
-        """One round: ask, note, shut what is lost."""
+        """Runs one round: asks the store, notes the answers, and shuts the sessions of lost leases."""
         asked = self.turned = self.clock()
-        # What is over is over: asked for once more, it would begin anew, and by a store's mistake against somebody else.
+        # An expired lease stays expired: renewed once more it would begin anew, and by a store's mistake against
+        # another holder.
         self.expire()
         with self._lock:
             attended = [one for one in self._attended.values() if asked < one.deadline]
@@ -153,14 +154,14 @@ class Attendant:
             if self.clock() >= one.deadline or (word == "lost" and one.suspected):
                 self._shut(one, "lost")
             elif word in (Control.PAUSE, Control.CANCEL) and one.told:
-                # In the middle of a message that takes its time: what is in doubt by this is looked for later.
+                # The lane is in the middle of a slow message; what becomes in doubt by this is looked for later.
                 self._shut(one, word)
             one.suspected = word == "lost"
             one.told = word in (Control.PAUSE, Control.CANCEL)
 
     def _shut(self, one: Attended, word: str) -> None:
         with self._lock:
-            # A lane that is done with it may use the same sessions for its next unit by now.
+            # A lane that is done with the lease may already use the same sessions for its next unit.
             if self._attended.get(one.lease.unit.unit_id) is not one:
                 return
             before, one.word = one.word, word

@@ -1,5 +1,5 @@
-"""Carries flags over that changed at the source since the last pass: by CONDSTORE (RFC 7162) where the source has it,
-else against what was kept of them."""
+"""Copies flag changes made at the source since the last pass: by CONDSTORE (RFC 7162) where the source has it,
+otherwise by comparison with the flags that were kept."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from worker.decide import kept_flags
 
 
 class FlagCarrying:
-    """Under one lease, between two signed-in sessions, with the source folder open."""
+    """Carries flags under one lease, between two signed-in sessions with the source folder open."""
 
     def __init__(self, lease: Lease, store: WorkStore, source: MailSource, destination: MailDestination) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
 
     def keep(self, folder: Folder) -> None:
-        """Keeps the flags of now, for a later pass to compare with: the source has no CONDSTORE."""
+        """Keeps the present flags for a later pass to compare with; used where the source has no CONDSTORE."""
         self._store.set_flags(self._lease, folder.folder_id, 0, self._now(folder))
 
     def _now(self, folder: Folder) -> dict[str, UidSet]:
@@ -32,13 +32,14 @@ class FlagCarrying:
         return {flags: UidSet.of(uids) for flags, uids in seen.items()}
 
     def _read(self, uids: UidSet, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        # One message whose flags make no sense does not keep those of the others back; copying it tells what is wrong.
+        # One message with unreadable flags does not hold back those of the others; copying that message tells what is
+        # wrong.
         with contextlib.suppress(AnswerUnreadable):
             yield from self._source.flags(uids, changed_since=changed_since)
 
     def carry(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
-        """Flags that changed at the source since the last pass are set at the destination. `changed_since` is the mod-sequence
-        of that pass, None without CONDSTORE; `modseq` the one of now."""
+        """Sets those flags at the destination that changed at the source since the last pass. `changed_since` is the
+        mod-sequence of that pass, None without CONDSTORE; `modseq` is the present one."""
         old = UidSet.span(1, before.uidnext - 1)
         seen: dict[str, UidSet] | None = None
         changed: dict[str, list[int]] = defaultdict(list)

@@ -1,4 +1,4 @@
-"""How the work on a unit ends: with something left to close, or with a doubt that has to wait."""
+"""The two ways in which work on a unit ends: with something left to close, or with a doubt that has to wait."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from shared.model import LedgerEntry, Settled
 
 
 class SettleLater(Exception):
-    """Something is still in doubt; the batch is to be claimed again after `seconds`."""
+    """Raised when something is still in doubt; the batch is to be claimed again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"in doubt for another {seconds:.0f} s")
@@ -18,11 +18,11 @@ class SettleLater(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Closing:
-    """What is left to do with a unit whose work is done: one round trip."""
+    """The work that is left for a unit whose messages are done: one round trip."""
 
-    #: Groups that were answered and are not yet in the ledger.
+    #: Groups that the destination answered and that are not in the ledger yet.
     settled: tuple[Settled, ...] = ()
     #: The batch's whole ledger entry.
     records: tuple[LedgerEntry, ...] = ()
-    #: To be called when the store has it.
+    #: Called when the store has the records.
     closed: Callable[[], None] = lambda: None

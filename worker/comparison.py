@@ -1,4 +1,4 @@
-"""How far the comparison of a mailbox is, while both sides are read back byte by byte: the store is told now and then."""
+"""The progress of a byte-by-byte comparison of a mailbox, reported to the store every few seconds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from shared.messages import Sighting
 from shared.model import Lease
 from shared.store import Store
 
-#: Between two tellings, seconds.
+#: Seconds between two reports.
 _TOLD_SECONDS: Final = 2.0
 
 
 class Comparison:
-    """Counts what is read on both sides. A message is compared once it was read twice."""
+    """Counts what is read on both sides. A message counts as compared once it was read on both."""
 
     def __init__(self, store: Store, lease: Lease) -> None:
         self._store, self._lease = store, lease
@@ -23,7 +23,7 @@ class Comparison:
         self._due = time.monotonic() + _TOLD_SECONDS
 
     def counted(self, sightings: Iterable[Sighting]) -> Iterator[Sighting]:
-        """The same messages. Raises `LeaseLost`."""
+        """Yields the same messages and counts them. Raises `LeaseLost`."""
         for seen in sightings:
             self._read += 1
             if time.monotonic() >= self._due:
@@ -31,7 +31,7 @@ class Comparison:
             yield seen
 
     def tell(self) -> None:
-        """Tells the store how many were compared so far. Raises `LeaseLost`."""
+        """Tells the store how many messages were compared so far. Raises `LeaseLost`."""
         self._due = time.monotonic() + _TOLD_SECONDS
         if (number := self._read // 2) != self._told:
             self._store.compared(self._lease, number)

@@ -1,9 +1,9 @@
-"""copy_batch: the one loop of the product.
+"""Copies a batch: the central loop of the product.
 
-The life of a group: the source streams it in (FETCH commands run ahead of what is read), an intent is written, the group
-is appended without waiting for the answer of the one before, and when an answer comes the ledger gets its record. Bodies
-are never kept: what is refused is read again in halves, until the one message that the destination does not take stands
-alone and gets its outcome with the server's words.
+The life of a group: the source streams it in (FETCH commands run ahead of what is read), an intent is written, and the
+group is appended without waiting for the answer to the one before. When an answer comes, the ledger gets its record.
+Bodies are never kept: what is refused is read again in halves, until the one message that the destination does not take
+stands alone and gets its outcome with the server's words.
 """
 
 from __future__ import annotations
@@ -46,31 +46,31 @@ from worker.oversize import set_aside
 from worker.settle import just_stored, look
 from worker.share import Shared
 
-#: A batch of at most this many messages is read back while its folder is open: opening the folder once more would cost as
-#: much. Larger ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
+#: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
+#: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
 
-#: How often a mailbox is planned anew since a destination folder is not the one that was planned: where somebody removes it each
-#: time, or the server numbers it anew at each opening, its messages fail instead.
+#: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
+#: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
 MOST_REMADE = 3
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CopyRules:
-    """How large groups may be and how many may be unanswered."""
+    """Limits on the size of groups and on the number of unanswered ones."""
 
-    #: Most messages in a group.
+    #: Largest number of messages in a group.
     group_messages: int = 100
-    #: Most bytes in a group; a larger message is a group of its own.
+    #: Largest number of bytes in a group; a larger message is a group of its own.
     group_bytes: int = 1 << 20
-    #: Groups sent and not yet answered.
+    #: Largest number of groups that are sent and not yet answered.
     outstanding: int = 6
-    #: How long a group whose connection died stays in doubt, seconds.
+    #: Seconds for which a group whose connection died stays in doubt.
     settle_seconds: float = 30.0
 
 
 class BatchCopy:
-    """One batch under one lease, between two signed-in sessions. Not reused."""
+    """Copies one batch under one lease, between two signed-in sessions. Not reused."""
 
     def __init__(
         self,
@@ -86,9 +86,9 @@ class BatchCopy:
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wish` says, without a round trip, what a person wants ("run", "pause", "cancel") or that the lease is "lost"; it is
-        asked before every append. `labels`: one message may be shown by several folders (`worker.share`). `sleep` waits so
-        many seconds for what is owed."""
+        """Takes `wish`, which says without a round trip what the operator wants ("run", "pause", "cancel") or that the
+        lease is "lost"; it is asked before every append. With `labels`, several folders may show one message
+        (`worker.share`). `sleep` waits for the seconds that the rates demand."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
@@ -100,16 +100,16 @@ class BatchCopy:
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
         self._shared: Shared | None = None
-        #: What the source said of the size of all messages of the batch, together; 0 where it did not say.
+        #: The sum of the sizes that the source gave for all messages of the batch; 0 where it gave none.
         self._announced = 0
 
     @property
     def progressed(self) -> bool:
-        """Whether this attempt brought any message to an outcome."""
+        """Tells whether this attempt brought any message to an outcome."""
         return self._flight is not None and self._flight.progressed
 
     def run(self) -> Closing:
-        """Copies what the batch has not done yet; what is left is to close it. Raises what the ports raise,
+        """Copies what the batch has not done yet; only closing it is left then. Raises what the ports raise,
         `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
@@ -137,8 +137,8 @@ class BatchCopy:
         return Closing(settled=tuple(settled), records=(merged,) if pairs else (), closed=lambda: flight.note(settled))
 
     def _read_back(self, uids: UidSet) -> bool:
-        """Whether the destination, while its folder is open anyway, shows just what was sent: UIDs, sizes, dates and
-        fingerprints. Where it does not, `worker.verify` looks at it message by message."""
+        """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints. Called while
+        the folder is open anyway. Where they differ, `worker.verify` compares message by message."""
         seen = digest = 0
         for s in self._destination.sightings(uids):
             seen += 1
@@ -173,8 +173,9 @@ class BatchCopy:
         return there
 
     def _opened_there(self, name: bytes) -> KnownStatus:
-        """The destination folder; made, once, where it is not there: somebody removed it, or no name that was tried for it
-        was taken. It is another folder then, so the mailbox is planned anew. Raises what the server says to the making."""
+        """Opens the destination folder, and creates it once where it is missing: somebody removed it, or no name that
+        was tried for it was taken. It is another folder then, so the mailbox is planned anew. Raises the server's
+        refusal to create it."""
         try:
             return self._destination.open(name)
         except FolderRefused:
@@ -184,8 +185,8 @@ class BatchCopy:
         return self._destination.open(name)
 
     def _planned(self, folder: Folder) -> bool:
-        """Whether the batch is as it was planned, so that its size is the sum of what the source said. That of a half is an
-        estimate, and that of what is tried again may be unknown."""
+        """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes. The size of
+        a half is an estimate; the size of what is tried again may be unknown."""
         unit = self._lease.unit
         return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
 
@@ -196,14 +197,15 @@ class BatchCopy:
         return sum(sizes.values()) if all(sizes.get(uid) for uid in uids) else 0
 
     def _remaining(self) -> UidSet:
-        """UIDs of the batch that had no outcome when it was claimed."""
+        """Returns the UIDs of the batch that had no outcome when it was claimed."""
         done = self._lease.others
         for record in self._lease.records:
             done |= record.source
         return self._lease.unit.uids - done
 
     def _done(self) -> UidSet:
-        """UIDs that have an outcome; intents of an earlier holder are settled first, and what neighbours brought is entered."""
+        """Returns the UIDs that have an outcome. Settles the intents of an earlier holder first, and enters what
+        neighbours and other writers brought."""
         lease = self._lease
         done = lease.unit.uids - self._remaining()
         beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
@@ -226,7 +228,7 @@ class BatchCopy:
         return done
 
     def _looked(self, theirs: UidSet) -> UidSet:
-        """Source UIDs of earlier intents that turned out to be there."""
+        """Returns the source UIDs of earlier intents whose copies turned out to be at the destination."""
         lease = self._lease
         assert self._status is not None
         looked = look(
@@ -249,12 +251,12 @@ class BatchCopy:
         return looked.found
 
     def _bring(self, uids: UidSet) -> None:
-        """An outcome for each."""
+        """Brings each of these messages to an outcome."""
         if uids:
             try:
                 self._copy(uids)
             except ServerRefused as error:
-                # Tried once more in a while; then one by one, so that only the rotten ones fail.
+                # The batch is tried once more later; then one by one, so that only the faulty messages fail.
                 if error.side != "source" or self._lease.unit.attempts < 2:
                     raise
             self._copy_refused()
@@ -267,7 +269,7 @@ class BatchCopy:
         size = 0
         refused: list[ServerRefused] = []
         for message in self._fetched(uids, refused):
-            if self._flying.due:  # at the first message after a group: of the source no more is read
+            if self._flying.due:  # at the first message after a group: no more is read from the source
                 self._read_answers(0)
                 wait_out(self._flying.due, self._flying.ask, self._wish, self._tell, self._sleep)
             self._seen.add(message.uid)
@@ -290,20 +292,22 @@ class BatchCopy:
             raise refused[0]
 
     def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
-        """What comes of `uids`; a NO at the end goes into `refused`, since all that came is to be copied first."""
+        """Yields the messages that the source gives for `uids`. A NO at the end goes into `refused`, since all messages
+        that came are copied first."""
         try:
             yield from self._source.fetch(uids, size_bytes=self._announced)
         except ServerRefused as error:
             refused.append(error)
         except ProtocolViolation as error:
             if error.side == "source" and error.uids and self._lease.unit.attempts > 1:
-                # What broke the connection a second time is named; the others are brought by the next attempt.
+                # The messages that broke the connection a second time fail by name; the next attempt brings the others.
                 notes = [Note(uid=uid, what=Outcome.FAILED, reason=error.what) for uid in error.uids]
                 self._flying.add(without_copy(Outcome.FAILED, error.uids, notes))
             raise
 
     def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
-        """`tried`: it is a message alone, since it is not known what the destination makes of its date."""
+        """Writes the intent for `group` and appends it. `tried`: the group is one message, sent alone because it is not
+        known how the destination stores its date."""
         assert self._status is not None
         flags, sent = [], []
         for at, message in enumerate(group):
@@ -318,12 +322,12 @@ class BatchCopy:
             if date != message.internaldate:
                 group[at] = replace(message, internaldate=date)
         self._flying.stop_when_full()
-        # Before the intent: one that is never sent would have to wait for its settle time.
+        # Before the intent: an intent that is never sent would have to wait for its settle time.
         stop_on(self._wish())
         token = self._flying.intend(sent)
         if tried:
             self._dating.begins(token, sent[0].internaldate or 0)
-        if self._wish() == "lost":  # the store took its time to answer: somebody else may have the batch by now
+        if self._wish() == "lost":  # the store was slow to answer: somebody else may have the batch by now
             raise LeaseLost("the lease ran out before the append")
         passing = None
         if group[0].stream is not None:
@@ -338,7 +342,7 @@ class BatchCopy:
         for answer in self._destination.answers(outstanding=outstanding):
             stored = self._flying.stored(answer)
             looked_at = self._dating.looked_at(answer, stored, self._flying.uidnext)
-            if looked_at is not answer:  # the copy was removed again, and its number is ours all the same
+            if looked_at is not answer:  # the copy was removed again, but its UID was ours all the same
                 self._flying.uidnext = max(self._flying.uidnext, *(uid + 1 for _, uid in stored))
             yield looked_at
 
@@ -358,13 +362,15 @@ class BatchCopy:
                 self._shared.tell()
 
     def _weigh(self, answer: Appended) -> None:
-        """What was taken says of what was refused before it that the messages are to blame."""
+        """Notes what an answer shows: a message taken after a refused one means that the refused message is to
+        blame."""
         if answer.stored:
             self._alike.passed_over(error for _, error in self._flying.refused)
             self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
 
     def _disentangle(self, answers: Sequence[Appended]) -> None:
-        """Enters what was answered while somebody else wrote too; of what both brought the later copy goes."""
+        """Enters the answers that came while somebody else wrote too; of two copies of one message, the later is
+        removed."""
         stored = [pair for answer in answers for pair in self._flying.stored(answer)]
         second = self._arrivals.between(self._flying.uidnext, stored)
         for answer in answers:
@@ -372,14 +378,14 @@ class BatchCopy:
             self._flying.enter(replace(answer, uids=uids))
         if stored:
             self._flying.uidnext = max(self._flying.uidnext, max(uid for _, uid in stored) + 1)
-        # What was once in doubt may have come late, and is nobody else's.
+        # A copy that was once in doubt may have arrived late, and is nobody else's.
         if foreign := sum(uid in second and sent.uid not in self._arrivals.doubts for sent, uid in stored):
             raise foreign_writer(foreign)
 
     def _copy_refused(self) -> None:
-        """Halves what was refused until single messages are left; those are tried once more without keywords, where the refusal
-        may be about them. What is refused alone waits for the next answer: where all are refused in the same words, it is not
-        the messages (`worker.alike`)."""
+        """Halves what was refused until single messages are left, and tries those once more without keywords where the
+        refusal may be about them. A message refused alone waits for the next answer: where all are refused in the same
+        words, the messages are not to blame (`worker.alike`)."""
         alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
@@ -425,7 +431,8 @@ class BatchCopy:
         self._flying.add(without_copy(outcome, uids, notes, sum(sent.size_bytes for sent in group)))
 
     def _account_for(self, uids: UidSet) -> None:
-        """Every UID gets an outcome: what brought nothing is looked for a second time before it is called vanished."""
+        """Gives every UID an outcome: a message that did not come is looked for a second time before it is called
+        vanished."""
         if self._flying.unseen:
             unseen, self._flying.unseen = self._flying.unseen, []
             self._give_outcome(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
@@ -446,8 +453,8 @@ class BatchCopy:
             self._copy_alone(uid, there.get(uid))
 
     def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
-        """Which of these messages the source does not list any more, and why they cannot be called vanished; "" when they can: it
-        shows as many messages as it counts."""
+        """Returns those messages of `silent` that the source no longer lists, and why they cannot be called vanished.
+        The reason is "" when they can: the source shows as many messages as it counts."""
         every = self._source.existing()
         beside, withheld = self._source.look_again(every)
         every |= UidSet.of(uid for uid, _ in beside)
@@ -458,7 +465,7 @@ class BatchCopy:
         )
 
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
-        """A message that is listed but did not come with the others."""
+        """Copies a message that is listed but did not come with the others."""
         one = UidSet.of([uid])
         reason = "the source lists the message but gives no body"
         try:

@@ -1,6 +1,8 @@
-"""Cuts one source folder into batches: lists it, leaves out what the request does not want, adopts what is there already.
+"""Cuts one source folder into batches: lists it, leaves out what the request does not want, adopts what is there
+already.
 
-A folder of which everything is wanted is streamed; where something is chosen, UIDs and sizes are held (12 bytes a message).
+A folder of which everything is wanted is streamed; where something is chosen, UIDs and sizes are held (12 bytes a
+message).
 """
 
 from __future__ import annotations
@@ -24,40 +26,40 @@ from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.settle import known_destinations
 
-#: Messages of a batch where the newest go first: within a batch, servers send the oldest first. As many as are read back
-#: at once (`worker.copy.READ_BACK_MESSAGES`).
+#: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
+#: number as is read back at once (`worker.copy.READ_BACK_MESSAGES`).
 NEWEST_AT_ONCE = 200
 
 
-#: So many of the newest messages at the destination tell whether another run has just been at work there.
+#: Number of the newest messages at the destination that are examined to see whether another run was just at work there.
 NEWEST_LOOKED_AT = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanRules:
-    """How folders are cut."""
+    """Limits by which folders are cut into batches."""
 
-    #: Most messages in a batch.
+    #: Largest number of messages in a batch.
     batch_messages: int = 2000
-    #: Most bytes in a batch.
+    #: Largest number of bytes in a batch.
     batch_bytes: int = 128 << 20
-    #: What more lanes are called for.
+    #: The amount of work that is worth one more lane.
     worth: Worth = Worth()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Skipped:
-    """What an earlier pass left out of a folder."""
+    """The messages that an earlier pass left out of a folder."""
 
-    #: All of it, by reason.
+    #: All of them, by reason.
     known: dict[str, UidSet] = field(default_factory=dict)
-    #: What may be wanted now: for other reasons than those that still hold.
+    #: The messages that may be wanted now, since the reason for leaving them out no longer holds.
     again: UidSet = UidSet()
 
 
 @dataclass(slots=True)
 class _Listed:
-    """What was listed, and what became of it."""
+    """The messages that were listed and may need an outcome."""
 
     #: UIDs that have no outcome yet or are to be judged again, ascending.
     uids: array[int] = field(default_factory=lambda: array("Q"))
@@ -72,7 +74,7 @@ class _Listed:
 
 
 class Cutting:
-    """Between two signed-in sessions, with the source folder open."""
+    """Cuts folders into batches, between two signed-in sessions with the source folder open."""
 
     def __init__(
         self,
@@ -85,21 +87,22 @@ class Cutting:
         neighbours: Neighbours,
         unsettled_seconds: float = 0.0,
     ) -> None:
-        """For so long, what an earlier run of which no record is left had on the line may still arrive at the destination."""
+        """Takes `unsettled_seconds`: how long mail that an earlier run, whose records are lost, had on the line may
+        still arrive at the destination."""
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
         self._neighbours = neighbours
         self._newest_first = options.newest_first
         self._selection = Selection.of(options)
-        #: What Gmail's labels say; None elsewhere.
+        #: The reading of Gmail's labels; None elsewhere.
         self.view: LabelView | None = None
 
     def chooses(self, name: bytes) -> bool:
-        """Whether not simply everything of this source folder is wanted."""
+        """Tells whether anything of this source folder may be left out."""
         return not self._selection.everything or (self.view is not None and self.view.decides(name))
 
     def skipped(self, before: Folder | None) -> Skipped:
-        """What was left out, as far as it concerns this pass."""
+        """Returns what earlier passes left out of the folder, as far as it concerns this pass."""
         if before is None or not before.skipped:
             return Skipped()
         known = self._store.skipped(before.folder_id)
@@ -118,9 +121,9 @@ class Cutting:
         hidden: UidSet = NO_UIDS,
         untold: int = 0,
     ) -> FolderPlan:
-        """The plan with the batches of the folder from UID `low` on, of what is wanted after all, and of what was `hidden` so far;
-        what `here`, a destination folder never planned before, holds already is adopted first. `untold`: so many more messages
-        does STATUS state than the folder was opened with."""
+        """Returns the plan with the batches of the folder: from UID `low` on, what is wanted after all, and what was
+        `hidden` so far. `here` is a destination folder that was never planned before: what it holds already is adopted
+        first. `untold` is how many more messages STATUS states than the folder was opened with."""
         folder, again = plan.folder, skipped.again
         listing = Listing(
             self._source,
@@ -165,7 +168,7 @@ class Cutting:
             sizes = whole
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)
-        # Of some it says nothing: they are asked for all the same, and stand in the report if they do not come.
+        # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
         batches += self._batches(folder, listing.late())
         uidnext = max(folder.uidnext, listing.highest + 1)
         short = Shortfall()

@@ -1,9 +1,9 @@
-"""The internal dates that copies get: the message's own, or the nearest to it that the destination keeps.
+"""Chooses the internal dates that copies get: the message's own, or the nearest one that the destination keeps.
 
-Nearly every date is `shared.dates.usual` and is sent as it is. What a server makes of any other is tried: the message goes
-alone, and the date of its copy is read. Where the server refused the date or stored another one, that copy is removed, and the
-message is sent again with a date that stands for its own. What is learned is kept for the server's other messages. Without
-UIDPLUS no single message can be removed, so that nothing is tried there.
+Nearly every date is `shared.dates.usual` and is sent as it is. For any other date the worker tries what the server
+does: the message goes alone, and the date of its copy is read. Where the server refused the date or stored another one,
+that copy is removed, and the message is sent again with a substitute date. What is learned is kept for the server's
+other messages. Without UIDPLUS no single message can be removed, so nothing is tried there.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from worker.decide import Sent
 
 
 class Dating:
-    """Of one batch. Not reused."""
+    """The dates of one batch's messages. Not reused."""
 
     def __init__(self, destination: MailDestination) -> None:
         self._destination, self._dates = destination, destination.dates
         self._tries = "UIDPLUS" in destination.capabilities
-        #: Groups of one message whose date is tried, by token.
+        #: Dates that are being tried, each with a group of one message, by token.
         self._trials: dict[str, int] = {}
         #: Dates with which a message was not taken, by its UID at the source.
         self._refused: dict[int, list[int]] = defaultdict(list)
 
     def date(self, message: Message) -> int | None:
-        """The date with which it is to be sent now."""
+        """Returns the date with which the message is to be sent now."""
         own = message.internaldate
         if own is None or usual(own):
             return own
@@ -43,22 +43,22 @@ class Dating:
         return clamp(own)
 
     def tries(self, date: int | None) -> bool:
-        """Whether it is not known what the server makes of this date: the message has to go alone."""
+        """Tells whether it is unknown how the server stores this date, so that the message has to go alone."""
         return date is not None and not self._dates.kept(date)
 
     def begins(self, token: str, date: int) -> None:
-        """A message goes alone, for its date is tried."""
+        """Notes that a message goes alone because its date is tried."""
         self._trials[token] = date
 
     def broke(self) -> None:
-        """The connection to the destination was lost."""
+        """Notes that the connection to the destination was lost."""
         for date in self._trials.values():
             self._dates.broke(date)
 
     def looked_at(self, answer: Appended, stored: Sequence[tuple[Sent, int]], uidnext: int) -> Appended:
-        """The answer, as a refusal where the copy got another date than was sent and was removed for it. `stored`: what it says
-        was stored, with the UIDs, which must not be below `uidnext` to be ours. No other group is unanswered when a date is
-        tried."""
+        """Returns the answer, turned into a refusal where the copy got another date than was sent and was removed for
+        it. `stored` holds the messages that the answer says were stored, with their UIDs; a UID below `uidnext` is not
+        ours. No other group is unanswered while a date is tried."""
         for sent, _ in stored if self._refused else ():
             for refused in self._refused.pop(sent.uid, ()):
                 self._dates.loses(refused)
@@ -67,7 +67,7 @@ class Dating:
             return answer
         (sent, uid), *_ = stored
         one = UidSet.of([uid])
-        # Dovecot tells the date of the file once, and from then on what its cache holds of that: the second answer counts.
+        # Dovecot tells the date of the file once, and after that the date in its cache: the second answer counts.
         for _ in range(2):
             seen = {int(s.uid): s for s in self._destination.sightings(one)}.get(uid)
         if seen is None or uid < uidnext or seen.fingerprint != sent.fingerprint:
@@ -85,12 +85,12 @@ class Dating:
         return replace(answer, stored=(), uids=None, uidvalidity=None, refused={0: error})
 
     def another(self, sent: Sent) -> bool:
-        """Whether a message that was refused alone may be taken with a date that stands for its own."""
+        """Tells whether a message that was refused alone may be taken with a substitute date."""
         if sent.internaldate is None or usual(sent.internaldate):
             return False
         self._refused[sent.uid].append(sent.internaldate)
         return True
 
     def anew(self, sent: Sent) -> None:
-        """The message is sent in another form: its own date may be taken after all."""
+        """Forgets the refused dates of a message that is sent in another form: its own date may be taken after all."""
         self._refused.pop(sent.uid, None)

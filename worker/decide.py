@@ -1,4 +1,5 @@
-"""Decisions about messages: which flags go along, what an answer means for the ledger, which copy is whose. Pure."""
+"""Decides about messages: which flags are copied, what an answer means for the ledger, which copy belongs to which
+message. Pure."""
 
 from __future__ import annotations
 
@@ -17,8 +18,9 @@ _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted"}
 
 
 def kept_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(flags that the destination folder can hold, keywords that it cannot). RFC 9051 §7.1, PERMANENTFLAGS: without
-    the answer, everything can be stored; with it, only what it lists, or any keyword when it lists ``\\*``."""
+    """Splits `flags` into those that the destination folder can hold and the keywords that it cannot. RFC 9051 §7.1,
+    PERMANENTFLAGS: without the answer, everything can be stored; with it, only what it lists, or any keyword when it
+    lists ``\\*``."""
     if not permanent or "\\*" in permanent:
         return tuple(flags), ()
     allowed = {flag.lower() for flag in permanent} | _SYSTEM
@@ -28,7 +30,7 @@ def kept_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[tuple[s
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sent:
-    """What is remembered of a message between its APPEND and the answer."""
+    """The part of a message that is remembered between its APPEND and the answer."""
 
     #: UID at the source.
     uid: Uid
@@ -38,20 +40,20 @@ class Sent:
     internaldate: int | None
     #: Header fingerprint.
     fingerprint: bytes
-    #: Whether it went with keywords: refused, it is tried once more without.
+    #: Whether the message went with keywords: if it is refused, it is tried once more without them.
     keywords: bool = False
-    #: What to tell a person.
+    #: Notes for the operator.
     notes: tuple[Note, ...] = ()
 
 
 def stands_for(date: int | None, internaldate: int | None) -> bool:
-    """Whether a copy with this date has that of its original, or one that was set in its place."""
+    """Tells whether a copy with this date has the date of its original, or the date set in its place."""
     return date is not None and internaldate is not None and date in stand_ins(internaldate)
 
 
 def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int | None, doubt: str = "") -> Note | None:
-    """What to tell of the internal date of a message's copy; None where it is the message's own. `copied`: the date of the copy.
-    `doubt`: as in `Message.date_doubt`."""
+    """Returns the note about the internal date of a message's copy; None where the date is the message's own. `copied`
+    is the date of the copy; `doubt` as in `Message.date_doubt`."""
     if internaldate is None:
         what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
     elif copied != internaldate and not usual(internaldate):
@@ -65,15 +67,15 @@ def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int |
 
 
 def watched(uid: Uid, seen: str) -> Note:
-    """That a message is to be read back whole, for what was seen of it (`shared.watching`)."""
+    """Returns the note that a message is to be read back whole, for what was seen in it (`shared.watching`)."""
     return Note(uid=uid, what="watched", reason=f"to be read back whole: {seen}")
 
 
 def remembered(
     message: Message, date: int | None, lost_keywords: Sequence[str], keywords: bool, seen: str = ""
 ) -> Sent:
-    """The part of `message` that is needed until its answer comes. `date`: with which it is sent (`worker.dating`). `seen`: as
-    `shared.watching` says."""
+    """Returns the part of `message` that is needed until its answer comes. `date` is the date it is sent with
+    (`worker.dating`); `seen` as `shared.watching` says."""
     notes: list[Note] = []
     dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)
     if dated is not None:
@@ -108,7 +110,7 @@ def remembered(
 
 
 def sent_as(original: Sighting, date: int | None, *notes: Note) -> Sent:
-    """The same of a message whose copy is there, with this date."""
+    """Returns the same part for a message whose copy already stands at the destination, with this date."""
     own = original.internaldate
     dated = date_note(original.uid, own, original.size_bytes, date)
     return Sent(
@@ -121,7 +123,7 @@ def sent_as(original: Sighting, date: int | None, *notes: Note) -> Sent:
 
 
 def settled_group(intent_id: str, group: Sequence[Sent], destinations: Sequence[int]) -> Settled:
-    """The ledger's entry for messages of `group` that were stored under `destinations`, in the same order."""
+    """Returns the ledger entry for messages of `group` that were stored under `destinations`, in the same order."""
     digest = 0
     for sent, uid in zip(group, destinations, strict=True):
         digest += mark(uid, sent.size_bytes, sent.internaldate, sent.fingerprint)
@@ -137,19 +139,19 @@ def settled_group(intent_id: str, group: Sequence[Sent], destinations: Sequence[
 def without_copy(
     outcome: Outcome, uids: UidSet, notes: Sequence[Note], size_bytes: int = 0, intent_id: str = ""
 ) -> Settled:
-    """The ledger's entry for messages that got `outcome` without a copy."""
+    """Returns the ledger entry for messages that got `outcome` without a copy."""
     return Settled(intent_id=intent_id, others={outcome: uids}, notes=tuple(notes), size_bytes=size_bytes)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Paired:
-    """Which copies belong to which source messages."""
+    """The result of matching copies with source messages."""
 
     #: Source UID → destination UID.
     pairs: Mapping[int, int]
-    #: Source UIDs for which headers and sizes cannot decide: look at the bytes.
+    #: Source UIDs for which headers and sizes cannot decide: the bytes have to be read.
     ambiguous_sources: UidSet = UidSet()
-    #: Destination UIDs of which one may be theirs.
+    #: Destination UIDs that may be copies of these.
     ambiguous_destinations: UidSet = UidSet()
     #: Source UIDs of which no copy was seen.
     absent: UidSet = field(default=UidSet())
@@ -162,9 +164,9 @@ def _exact(s: Sighting | Sent) -> Hashable:
 def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paired:
     """Matches copies to originals as a multiset, by what can be had without reading bodies.
 
-    Where a fingerprint and size stand as often on both sides, the lowest belongs to the lowest. Where there are several
-    of them at the source and a different number at the destination, only the bytes can tell. A copy whose size the
-    destination changed is recognised by its fingerprint alone, if that occurs once on each side.
+    Where a fingerprint and size stand as often on both sides, the lowest UID belongs to the lowest. Where several stand
+    at the source and a different number at the destination, only the bytes can tell. A copy whose size the destination
+    changed is recognised by its fingerprint alone, if that occurs once on each side.
     """
     left = {s.uid: s for s in sources}
     right = {s.uid: s for s in destinations}
@@ -191,7 +193,7 @@ def pair(sources: Iterable[Sighting], destinations: Iterable[Sighting]) -> Paire
 
 
 def halves(unit: Unit, remaining: UidSet, intents: Sequence[Intent], attempts: int) -> list[tuple[Unit, list[Intent]]]:
-    """Two batches in place of one over what it has not done, each with the intents that concern it."""
+    """Returns two batches over the messages that `unit` has not done, each with the intents that concern it."""
     first, second = remaining.take((len(remaining) + 1) // 2)
     out = []
     for part in (first, second):

@@ -1,4 +1,4 @@
-"""Opens a mailbox's sessions for the lanes, as long as somebody is to work on it."""
+"""Opens a mailbox's sessions for the lanes, as long as the mailbox is still to be worked on."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _log = structlog.get_logger("mailhaul.worker")
 
 
 class NetworkDialer:
-    """`worker.sessions.Dialer` over the network."""
+    """A `worker.sessions.Dialer` over the network."""
 
     def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
         self._store = store
         self._entrance = Entrance(store, vault, settings, _left_out)
 
     def source(self, mailbox: Mailbox) -> MailSource:
-        """Signs in at the source."""
+        """Signs in at the source and returns the session."""
         self._still_wanted(mailbox)
         source = self._entrance.source(mailbox, _Maildrop(self._store, mailbox.mailbox_id))
         request = self._store.import_(mailbox.import_id)
@@ -38,12 +38,12 @@ class NetworkDialer:
         return source
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
-        """Signs in at the destination."""
+        """Signs in at the destination and returns the session."""
         self._still_wanted(mailbox)
         return self._entrance.destination(mailbox)
 
     def _still_wanted(self, mailbox: Mailbox) -> None:
-        # A login that was refused a moment ago to another lane is not tried again by this one.
+        # A login that another lane had refused a moment ago is not tried again by this one.
         now = self._store.mailbox(mailbox.mailbox_id)
         if now is None or now.state in SETTLED:
             raise ControlRequested(now.state if now else MailboxState.CANCELLED)
@@ -55,7 +55,7 @@ def _left_out(host: str, port: int, extension: str, said: str) -> None:
 
 
 class _Maildrop:
-    """A mailbox's `shared.maildrop.Identities`, in the store."""
+    """The `shared.maildrop.Identities` of a mailbox, kept in the store."""
 
     def __init__(self, store: Store, mailbox_id: str) -> None:
         self._store, self._mailbox_id = store, mailbox_id

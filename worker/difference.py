@@ -1,7 +1,7 @@
-"""What a copy differs in from its original, once both were read: in content, or only in form. Pure.
+"""Tells whether a copy differs from its original in content or only in form, once both were read. Pure.
 
-Servers store line ends and dates in ways of their own, which harms nobody; other bytes are another message. Where the kind
-cannot be told, it counts as content.
+Servers store line ends and dates in ways of their own, which is harmless; other bytes are another message. Where the
+kind of difference cannot be told, it counts as content.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from shared.model import Note
 from shared.model.ledger import AUDITED
 from shared.uids import UidSet
 
-#: Notes of what a destination did to a message: the content is another one, or only its form is.
+#: Notes on what a destination did to a message: `CONTENT` if it holds other content, `FORM` if only the form changed.
 CONTENT = "altered"
 FORM = "normalised"
 
 
-#: How a note of older versions begins, which knew sizes only: content and form were not told apart.
+#: The beginning of a note written by older versions, which knew sizes only and did not tell content from form.
 OLD_SIZE: Final = "stored "
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Difference:
-    """How a copy differs from its original."""
+    """The difference between a copy and its original."""
 
     #: `CONTENT` or `FORM`.
     what: str
-    #: In words, for a person.
+    #: The reason in words, for the operator.
     reason: str
 
 
 def unlike(original: Sighting, copy: Sighting) -> bool:
-    """Whether the bytes of both have to be read, going by size and header."""
+    """Tells whether size or header differ, so that the bytes of both have to be read."""
     return original.size_bytes != copy.size_bytes or original.fingerprint != copy.fingerprint
 
 
 def difference(original: Sighting, copy: Sighting) -> Difference | None:
-    """None when nothing that matters differs. The bytes of both were read, unless they are not `unlike`."""
+    """Returns how the copy differs; None when nothing that matters differs. The bytes of both were read, unless they
+    are not `unlike`."""
     text = _text(original, copy)
     date = "the internal date is not that of the source" if _other_date(original, copy) else ""
     if text is None:
@@ -74,23 +75,23 @@ def _other_date(original: Sighting, copy: Sighting) -> bool:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Told:
-    """What earlier passes noted of a folder's messages, by UID at the source."""
+    """The notes that earlier passes made about a folder's messages, by UID at the source."""
 
-    #: What is to be looked at again, whatever the digest of its entry says.
+    #: UIDs to look at again, whatever the digest of their entry says.
     uids: UidSet
-    #: Of these, what is to be compared byte by byte.
+    #: The UIDs among these to compare byte by byte.
     deep: UidSet
-    #: Of these, what was compared: a message does not change, so only its being there is looked at.
+    #: The notes of those already compared: a message does not change, so only its presence is checked.
     settled: Mapping[int, Note]
-    #: The notes.
+    #: The notes, by UID.
     notes: Mapping[int, Sequence[Note]]
 
     @classmethod
     def of(cls, kept: Sequence[Note]) -> Told:
-        """From what the store keeps."""
+        """Sorts the notes that the store keeps."""
         notes: dict[int, list[Note]] = defaultdict(list)
         for note in kept:
-            if note.what in AUDITED and note.what != "doubled":  # that is about another message
+            if note.what in AUDITED and note.what != "doubled":  # "doubled" is about another message
                 notes[note.uid].append(note)
         settled = {n.uid: n for n in kept if n.what in (CONTENT, FORM) and not n.reason.startswith(OLD_SIZE)}
         settled = {uid: note for uid, note in settled.items() if len(notes[uid]) == 1}
@@ -98,5 +99,5 @@ class Told:
         return cls(uids=UidSet.of(notes), deep=deep, settled=settled, notes=notes)
 
     def of_uid(self, uid: int) -> Iterator[Note]:
-        """What stays to be said of a copy that is there and cannot be compared now."""
+        """Returns the notes that remain valid for a copy that is there and cannot be compared now."""
         return (note for note in self.notes.get(uid, ()) if note.what != "missing")

@@ -1,13 +1,15 @@
-"""Second copies at the destination: which messages stand there twice, and which of these copies are proved to be ours.
+"""Finds second copies at the destination, and tells which of them are proved to be ours.
 
-A message that arrived after the folder was planned and that the ledger does not know is a second copy when its bytes are those of a
-copy in the ledger. It is ours, and may be removed, when it has that copy's internal date too, and either
+A message that arrived after the folder was planned and that the ledger does not know is a second copy when its bytes
+are those of a copy in the ledger. It is ours, and may be removed, when it also has that copy's internal date, and
+either
 
-- the append of its source message was once in doubt and not found when it was looked for, so that it was sent again; or
-- records were lost: another run had brought mail here that no ledger knew, so what arrives behind our own copy before this
-  folder was ever verified is what that run still had on the line. The lower UID stays, so that two who think so never remove both.
+- the append of its source message was once in doubt and the copy was not found, so that the message was sent again; or
+- records were lost: another run had brought mail here that no ledger knew, so what arrives behind our own copy before
+  this folder was ever verified is what that run still had on the line. The lower UID stays, so that two runs that both
+  decide this never remove both copies.
 
-Anything else is told and left: a person may have copied it.
+Any other second copy is reported and left: a person may have copied it.
 """
 
 from __future__ import annotations
@@ -30,9 +32,9 @@ class Double:
     uid: int
     #: UID of the copy in the ledger.
     copy: int
-    #: UID of the other one.
+    #: UID of the second copy.
     extra: int
-    #: Whether it is proved to be ours.
+    #: Whether the second copy is proved to be ours.
     ours: bool
 
 
@@ -45,8 +47,8 @@ def doubles(
     lost: bool,
     theirs: UidSet = NO_UIDS,
 ) -> list[Double]:
-    """Every second copy in the folder now open. `pairs` is its ledger, source UID → destination UID; `lost` says that records
-    of an earlier run were lost; `theirs` are UIDs that neighbours brought."""
+    """Returns every second copy in the folder now open. `pairs` is its ledger, source UID → destination UID; `lost`
+    says that records of an earlier run were lost; `theirs` are UIDs that neighbours brought."""
     ledger = UidSet.of(pairs.values())
     extras = arrived(destination, status, folder.destination_uidnext, ledger | theirs)
     if not extras:
@@ -87,7 +89,8 @@ def _head(seen: Sighting) -> tuple[bytes, int]:
 
 
 def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
-    """What to tell of them, a message once: what was undone, and what may stand twice. `removed`: those that are ours."""
+    """Yields the notes about these second copies, one a message: what was removed, and what may stand twice. `removed`
+    says that those proved to be ours were removed."""
     by_message: dict[tuple[int, bool], list[Double]] = defaultdict(list)
     for double in found:
         by_message[double.uid, double.ours and removed].append(double)

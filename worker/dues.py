@@ -1,4 +1,5 @@
-"""Waits for what a mailbox's accounts or hosts owe (`shared.rates`), as long as that is worth keeping the connections open."""
+"""Waits until the rates of a mailbox's accounts or hosts (`shared.rates`) allow more, as long as it is worth keeping
+the connections open."""
 
 from __future__ import annotations
 
@@ -10,9 +11,10 @@ from shared.events import Listener, RateWaited
 from shared.rates import PATIENCE_SECONDS, Due, spoken_due
 from worker.inflight import stop_on
 
-#: A person's wish, and that the process is to end, are looked at so often, seconds.
+#: Seconds between two looks at the operator's wish, and at whether the process is to end.
 _LOOK_SECONDS = 0.25
-#: The store is asked so often what is owed: a rate may be changed meanwhile, and others pay into the same meter.
+#: Seconds between two questions to the store for what is owed: a rate may change meanwhile, and others pay into the
+#: same meter.
 _ASK_SECONDS = 1.0
 
 
@@ -23,7 +25,8 @@ def wait_out(
     tell: Listener,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Until nothing is owed. Raises `RateReached` when that would take too long, and what `stop_on` raises of a wish."""
+    """Waits until nothing is owed. Raises `RateReached` when that would take too long, and what `stop_on` raises for a
+    wish."""
     while due is not None:
         if due.seconds > PATIENCE_SECONDS:
             raise RateReached(due.side, spoken_due(due), due.name)

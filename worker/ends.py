@@ -1,7 +1,7 @@
-"""Whether a mailbox's two ends are what they should be: not one mailbox, and not the wrong way round.
+"""Checks that a mailbox's source and destination are two different mailboxes, and not the wrong way round.
 
-Looked at before anything of a mailbox is copied for the first time, by numbers that planning has at hand: no round trip more unless
-there is a suspicion.
+The check runs before anything of a mailbox is copied for the first time, by numbers that planning already has: it costs
+no further round trip unless there is a suspicion.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from shared.model import Lease, Tally
 from shared.uids import UidSet
 from worker.failures import PERHAPS_SWAPPED, SWAPPED_LOOKS
 
-#: Messages that are compared where the numbers are the same.
+#: Number of messages that are compared where the numbers are the same.
 _SAMPLE = 20
-#: States in which a mailbox may still show mail.
+#: States in which a mailbox may still turn out to have mail.
 _UNCOUNTED = (MailboxState.QUEUED, MailboxState.PLANNING)
 
-#: What an import holds: its sums, and its mailboxes by state.
+#: The content of an import: its sums, and its mailboxes by state.
 Counted = tuple[Tally, Mapping[MailboxState, int]]
 Statuses = Sequence[KnownStatus | Exception]
 
 
 class Ends:
-    """Of one mailbox that was never planned, both sides signed in to."""
+    """Checks the two sides of one mailbox that was never planned; both are signed in to."""
 
     def __init__(
         self,
@@ -38,16 +38,16 @@ class Ends:
         counted: Callable[[], Counted],
         brought: Callable[[int | None], bool],
     ) -> None:
-        """`counted` says what the whole import has shown so far; `brought`, whether another import of ours copied from this
-        source into the destination folder of this UIDVALIDITY."""
+        """Takes `counted`, which returns what the whole import has shown so far, and `brought`, which tells whether
+        another import of ours copied from this source into the destination folder of this UIDVALIDITY."""
         self._counted, self._brought = counted, brought
         self._mailbox, self._failure = lease.mailbox, lease.mailbox.failure
         self._source, self._destination = source, destination
 
     def look(self, mapped: Sequence[MappedFolder], there: KnownStatus, here: Statuses, at: int) -> None:
-        """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the destination's
-        folder, and so are all others. `here` is what the destination said of each. What we copied there ourselves proves
-        nothing."""
+        """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the
+        destination's folder, and all others are too. `here` is what the destination said of each folder. Copies that we
+        made there ourselves prove nothing."""
         ours = here[at]
         if isinstance(ours, Exception) or there.messages != ours.messages or not self._may_be_one():
             return
@@ -64,7 +64,8 @@ class Ends:
         return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)
 
     def _alike(self, folder: MappedFolder, there: KnownStatus) -> bool:
-        """Whether the last messages are the same ones under the same UIDs. Both folders are then open."""
+        """Tells whether the last messages of both folders are the same ones under the same UIDs. Leaves both folders
+        open."""
         window = UidSet.span(max(1, there.uidnext - _SAMPLE), there.uidnext - 1)
         self._source.open(folder.source_name)
         self._destination.open(folder.destination_name)
@@ -75,8 +76,9 @@ class Ends:
         return shown[0] == shown[1]
 
     def look_at_all(self, here: Statuses) -> None:
-        """The source holds nothing. Where the destination does, and no other mailbox of the import has shown mail, both may be
-        given the wrong way round: raises `MaybeSwapped` while others may still show some, then `SameMailbox`."""
+        """Checks a mailbox whose source holds nothing. If the destination holds mail and no other mailbox of the import
+        has shown any, the sides may be swapped. Raises `MaybeSwapped` while other mailboxes may still show mail, then
+        `SameMailbox`."""
         if not any(not isinstance(one, Exception) and one.messages for one in here):
             return
         tally, states = self._counted()

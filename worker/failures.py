@@ -1,7 +1,7 @@
-"""What an error means: one table, from the error's type and side to what is done about it. Pure.
+"""The meaning of errors: one table, from an error's type and side to what is done about it. Pure.
 
-Waiting is not failing: `how` "wait" gives the attempt back. A failure of one message never costs its neighbours, of one
-folder never the mailbox, of one mailbox never the import.
+Waiting is not failing: `how` "wait" gives the attempt back. The failure of one message never costs its neighbours, of
+one folder never the mailbox, of one mailbox never the import.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from shared import errors
 from shared.model import Failure
 
-#: Claims of a unit that end without progress before it is halved, or given up when it cannot be.
+#: Number of claims of a unit that end without progress before it is halved, or given up when it cannot be halved.
 ATTEMPTS = 3
 
 #: Attempts of a plan or a verification; the last one parks the mailbox with the error that it met.
 UNIT_ATTEMPTS = 6
 
-#: What a person should do about a parked mailbox where the table advises nothing.
+#: The advice for a parked mailbox where the table gives none.
 MENDED = "see what the server says; when it is mended: mailhaul retry IMPORT"
 
 #: Consecutive failures to reach a server before the mailbox is parked: about ten minutes.
@@ -26,7 +26,7 @@ UNREACHABLE_TIMES = 14
 #: Seconds until a mailbox without room is looked at again, by how often that happened in a row; then always the last.
 ROOM_SECONDS = (60.0, 300.0, 900.0, 3600.0)
 
-#: While it is waited for what others show; judged after so many looks.
+#: Code while the mailbox waits for other mailboxes to show mail; it is judged after `SWAPPED_LOOKS` looks.
 PERHAPS_SWAPPED = "perhaps_swapped"
 SWAPPED_LOOKS = 4
 
@@ -40,27 +40,27 @@ TAKES_NOTHING = "destination_takes_nothing"
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
-    """What is done about one error."""
+    """The decision about one error."""
 
-    #: Stable code, for people, metrics and scripts.
+    #: Stable code, for the operator, metrics and scripts.
     code: str
     #: "again", "wait", "park", "replan", "give_up" (the folder's messages) or "drop" (nothing may be written any more).
     how: str
-    #: What it concerns: message, folder, mailbox, endpoint, import or worker.
+    #: The subject of the error: message, folder, mailbox, endpoint, import or worker.
     scope: str
     #: Seconds before the unit may be claimed again.
     delay_seconds: float = 0.0
-    #: Limit scope to leave alone meanwhile: "source_account", "destination_host", … or "".
+    #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or "".
     hold: str = ""
-    #: What a person should do; "" when nothing.
+    #: Advice for the operator; "" for none.
     advice: str = ""
-    #: Seconds after which what is parked is tried again by itself; 0: not before a person acts.
+    #: Seconds after which what is parked is tried again by itself; 0: not before the operator acts.
     again_seconds: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One line of the table: errors of this type, on this side, mean this."""
+    """One line of the table: the meaning of errors of this type."""
 
     #: Error type; the first row that fits decides.
     error: type[BaseException]
@@ -76,9 +76,9 @@ class Row:
     most_seconds: float = 60.0
     #: "account" or "host": which of the side's limits is put on hold.
     hold: str = ""
-    #: What is parked is tried again by itself after these seconds, by how often it happened in a row; (): it is not.
+    #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
     again: tuple[float, ...] = ()
-    #: What a person should do, with {own} for what the error itself advises.
+    #: Advice for the operator, with {own} for what the error itself advises.
     advice: str = ""
 
 
@@ -158,7 +158,7 @@ TABLE: tuple[Row, ...] = (
     Row(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
     Row(error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8),
     Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
-    # Nothing is put on hold: `claim` looks at the meters, so that a changed rate counts at once.
+    # No hold is set: `claim` looks at the meters, so that a changed rate counts at once.
     Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
     Row(
         error=errors.Unreachable,
@@ -195,8 +195,8 @@ TABLE: tuple[Row, ...] = (
 
 
 def judge(error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False) -> Verdict:
-    """What to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure. A `whole` unit
-    (a plan, a verification) has no messages to give up: its last attempt parks the mailbox."""
+    """Decides what to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure. A
+    `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox."""
     row = next(row for row in TABLE if isinstance(error, row.error))
     side = error.side if isinstance(error, errors.MailError) else ""
     code = row.code.format(side=side)
@@ -232,7 +232,7 @@ def describe(
     before: Failure | None,
     missing_bytes: int = 0,
 ) -> Failure:
-    """The failure as a person reads it."""
+    """Returns the failure as the operator reads it."""
     if isinstance(error, errors.MailError):
         sentence, detail = f"{error.side}: {error.what}", error.detail
     elif isinstance(error, errors.MailhaulError):
@@ -252,6 +252,7 @@ def describe(
 
 
 def _outage(code: str) -> set[str]:
-    """Codes that tell of one and the same outage: the connection breaks first, and then no other can be opened."""
+    """Returns the codes that belong to one and the same outage: the connection breaks first, and then no other can be
+    opened."""
     side = code.partition("_")[0]
     return {f"{side}_connection_lost", f"{side}_unreachable"}

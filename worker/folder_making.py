@@ -1,7 +1,8 @@
-"""Maps a mailbox's folders to the destination, and makes those that are not there.
+"""Maps a mailbox's folders to the destination, and creates those that are missing.
 
-A folder that the destination refuses gets the next name that `shared.folder_places` has for it; all others keep theirs. What no
-name helps, and what has another reason than its name, is left to be told when its messages are to be copied.
+A folder that the destination refuses gets the next name that `shared.folder_places` offers; all others keep theirs. A
+refusal that no name helps, or that has another reason than the name, is reported when the folder's messages are to be
+copied.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ from shared.mail.refusals import response_code
 from shared.model import Folder, Options
 from worker.sessions import together
 
-#: How often names are tried: a tree of folders that take no folders below them needs one for each level.
+#: Number of rounds in which names are tried: a tree of folders that take no folders below them needs one round for each
+#: level.
 MOST_ROUNDS: Final = 24
-#: Response codes of a refusal that no other name helps (RFC 5530).
+#: Response codes of a refusal that another name does not help (RFC 5530).
 _NOT_THE_NAME: Final = frozenset(
     {
         "NOPERM",
@@ -41,9 +43,9 @@ _NOT_THE_NAME: Final = frozenset(
 class Folders:
     """The folders of one mailbox."""
 
-    #: What the source lists.
+    #: The folders that the source lists.
     listing: FolderListing
-    #: Where each goes, INBOX first.
+    #: The destination of each folder, INBOX first.
     mapped: list[MappedFolder]
     #: Folders that are not the account's own and are left out.
     left_out: LeftOut
@@ -52,11 +54,12 @@ class Folders:
 def make_folders(
     source: MailSource, destination: MailDestination, options: Options, known: Sequence[Folder]
 ) -> Folders:
-    """Maps, makes and subscribes; `known` is what an earlier pass planned. Raises what the ports raise."""
+    """Maps, creates and subscribes the folders; `known` is what an earlier pass planned. Raises what the ports
+    raise."""
     theirs, ours = together(source.listing, destination.listing)
     subscribed = {folder.name for folder in ours.folders if folder.subscribed}
     listed = {folder.name for folder in ours.folders}
-    # A folder that never was there is not kept: it may get another name now.
+    # A folder that was never created does not keep its name: it may get another one now.
     notes = {f.source_name: f.note for f in known if f.destination_uidvalidity or f.destination_name in listed}
     pins = {f.source_name: f.destination_name for f in known if f.source_name in notes}
     refused: dict[bytes, dict[bytes, str]] = {}
@@ -65,7 +68,7 @@ def make_folders(
         mapped = [_remembering(one, notes.get(one.source_name, "")) for one in mapped]
         wanted = [one for one in mapped if not one.skip]
         missing = [one for one in wanted if not one.exists and not _was_refused(one, refused)]
-        # Parents first: what is made below a name may take the name itself.
+        # Parents first: a folder created below a name may take the name itself.
         missing.sort(key=lambda one: one.destination_name.count((ours.separator or "\0").encode()))
         errors = dict(zip(missing, destination.create([one.destination_name for one in missing]), strict=True))
         failed = {one: error for one, error in errors.items() if error is not None}
@@ -105,14 +108,15 @@ def _was_refused(one: MappedFolder, refused: dict[bytes, dict[bytes, str]]) -> b
 
 
 def _another_name_may_help(error: Exception) -> bool:
-    """Whether the name may be why it was refused; what the server says of it, it seldom says in a way that can be read."""
+    """Tells whether the name may be why the folder was refused; the server's own words can seldom be interpreted."""
     if not isinstance(error, FolderRefused):
         return False
     return response_code(error.detail.encode()) not in _NOT_THE_NAME
 
 
 def _remembering(one: MappedFolder, before: str) -> MappedFolder:
-    """With the reason for its name that an earlier pass, or an earlier round, gave: what is kept has none of its own."""
+    """Returns the folder with the reason for its name that an earlier pass or round gave: a name that is kept brings no
+    reason of its own."""
     called = f"called {one.destination_display} there"
     head, found, _ = before.partition(called)
     return replace(one, note=head + found) if found and one.note == called else one

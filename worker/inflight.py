@@ -1,7 +1,7 @@
-"""Groups between their intent and their record: the order of effects that keeps every message exactly once.
+"""The groups between their intent and their record: the order of effects that keeps every message exactly once.
 
-Order is important: the intent is in the store before a byte is sent; the record follows the answer; records and the next
-intents share one round trip.
+The order is important: the intent is in the store before a byte is sent, the record follows the answer, and records and
+the next intents share one round trip.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from shared.store import WorkStore
 from shared.uids import Record, UidSet
 from worker.decide import Sent, settled_group
 
-#: Given a group without APPENDUIDs and its intent: source UID → destination UID of what can be seen.
+#: A function from an intent and its group, answered without APPENDUIDs, to source UID → destination UID of what can be
+#: seen.
 FindUids = Callable[[Intent, Sequence[Sent], UidSet], dict[int, int]]
 
 
 def stop_on(word: str) -> None:
-    """Raises what a person's wish, or a lost lease, means for work under way."""
+    """Raises the error that a word other than "run" stands for: a lost lease, or the operator's wish."""
     if word == "lost":
         raise LeaseLost("the lease ran out, or another worker holds this unit")
     if word != Control.RUN:
@@ -36,32 +37,32 @@ def stop_on(word: str) -> None:
 class InFlight:
     """The groups of one batch under one lease."""
 
-    #: The right to write.
+    #: The lease, which is the right to write.
     lease: Lease
-    #: Where intents and records go.
+    #: The store that takes intents and records.
     store: WorkStore
     #: The destination folder as it was when opened.
     status: KnownStatus
-    #: Told of what happened.
+    #: The listener for events.
     tell: Listener
-    #: Used when the destination does not say which UIDs it gave (RFC 4315 missing).
+    #: Finds the UIDs when the destination does not say which it gave (RFC 4315 missing).
     find_uids: FindUids
 
-    #: Copies of what is sent next get this UID or a higher one.
+    #: The lowest UID that a copy of what is sent next can get.
     uidnext: int = field(init=False)
-    #: Everything of this batch that the ledger has, or will have with the next flush.
+    #: Every record of this batch that the ledger has, or will have with the next flush.
     records: list[Record] = field(init=False)
-    #: Sum of the marks of everything that is in `records`, as the ledger has it.
+    #: The sum of the marks of everything in `records`, as the ledger has it.
     digest: int = field(init=False)
-    #: Groups that were refused as a whole or in part, with the reason: to be tried in smaller ones.
+    #: Groups that were refused as a whole or in part, with the reason; they are tried again in smaller groups.
     refused: list[tuple[list[Sent], MailError]] = field(init=False, default_factory=list)
     #: Messages that the server took with OK and does not show.
     unseen: list[Sent] = field(init=False, default_factory=list)
-    #: Messages that the destination took.
+    #: Number of messages that the destination took.
     taken: int = field(init=False, default=0)
     #: Whether anything was entered: an attempt with progress is not counted.
     progressed: bool = field(init=False, default=False)
-    #: What is owed for what was moved, as the store said last: to be waited for before more is.
+    #: The debt that the store last stated for the moved bytes; it is waited for before more is moved.
     due: Due | None = field(init=False, default=None)
     _pending: list[Settled] = field(init=False, default_factory=list)
     _flying: dict[str, tuple[Intent, list[Sent]]] = field(init=False, default_factory=dict)
@@ -73,9 +74,9 @@ class InFlight:
         self.digest = self.lease.digest
 
     def intend(self, group: list[Sent], *, moved: bool = True) -> str:
-        """Writes the intent for `group`, with the records that are due. `moved`: its bytes go over the line, and are charged
-        to the rates. Raises `ControlRequested` when a person said stop: then there is no intent, and nothing may be
-        appended."""
+        """Writes the intent for `group`, with the records that are due. `moved`: its bytes go over the line, and are
+        charged to the rates. Raises `ControlRequested` when an operator said stop: then there is no intent, and nothing
+        may be appended."""
         self._count += 1
         intent = Intent(
             intent_id=f"{self.lease.term}.{self._count}",
@@ -89,17 +90,19 @@ class InFlight:
         return intent.intent_id
 
     def note_sent(self, token: str, note: Note) -> None:
-        """Adds to what is said of a message that was sent alone, when its answer comes."""
+        """Adds a note to a message that was sent alone; it is entered when the answer comes."""
         group = self._flying[token][1]
         group[0] = replace(group[0], notes=(*group[0].notes, note))
 
     def stored(self, answer: Appended) -> list[tuple[Sent, int]]:
-        """Which messages an answer says were stored, and under which destination UIDs; [] where it does not say."""
+        """Returns the messages that an answer says were stored, with their destination UIDs; [] where it does not
+        say."""
         _, group = self._flying[str(answer.token)]
         return list(zip((group[n] for n in answer.stored), map(int, answer.uids or ()), strict=False))
 
     def enter(self, answer: Appended) -> None:
-        """What one answer means for the ledger. Raises the error of a refusal that concerns more than the messages."""
+        """Enters what one answer means for the ledger. Raises the error of a refusal that concerns more than the
+        messages."""
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
         if answer.uidvalidity is not None and not self.status.same_uids(answer.uidvalidity):
@@ -125,20 +128,20 @@ class InFlight:
         self.refused += refused.values()
 
     def stop_when_full(self) -> None:
-        """Raises the refusal of a group for want of room: there is none for what follows either."""
+        """Raises the refusal of a group for want of room: there is no room for what follows either."""
         for _, error in self.refused:
             if isinstance(error, OverQuota):
                 raise error
 
     def add(self, settled: Settled) -> None:
-        """To be entered with the next round trip."""
+        """Adds an entry that goes to the ledger with the next round trip."""
         self._pending.append(settled)
         self.records.extend(settled.records)
         self.digest = (self.digest + settled.digest) % MODULUS
 
     @property
     def entered(self) -> UidSet:
-        """Destination UIDs that are on their way into the ledger."""
+        """The destination UIDs that are on their way into the ledger."""
         ranges = [f"{a}:{b}" for s in self._pending for r in s.records for a, b in r.destination.ranges]
         return UidSet.parse(",".join(ranges))
 
@@ -148,12 +151,13 @@ class InFlight:
             self._tell_store([])
 
     def ask(self) -> Due | None:
-        """What is owed by now; everything that was answered is entered with the question."""
+        """Returns what is owed by now; everything that was answered is entered with the question."""
         self._tell_store([])
         return self.due
 
     def take(self) -> list[Settled]:
-        """What was answered and is still to be entered; the caller does that, and calls `note`."""
+        """Removes and returns the entries that are still to go to the ledger; the caller enters them and calls
+        `note`."""
         settled, self._pending = self._pending, []
         return settled
 
@@ -166,7 +170,7 @@ class InFlight:
             stop_on(said.word)
 
     def note(self, settled: Sequence[Settled]) -> None:
-        """The store has these: tells who listens."""
+        """Reports entries that the store now has to the listener."""
         for entry in settled:
             copied = sum(len(record.source) for record in entry.records)
             if copied:
@@ -176,6 +180,6 @@ class InFlight:
             self.progressed |= bool(copied or entry.others)
 
     def adopt(self, records: Sequence[Record], digest: int) -> None:
-        """What the ledger has of this batch after looking (`worker.settle`)."""
+        """Takes over what the ledger has of this batch after looking (`worker.settle`)."""
         self.records, self.digest = list(records), digest
         self.progressed = True

@@ -1,7 +1,7 @@
-"""A lane: one thread that serves units, one after the other, and keeps the two logins of the mailbox it is at.
+"""The lane: one thread that serves units, one after the other, and keeps the two logins of its current mailbox.
 
-It takes what the doorbell rang for, or the fairest unit that may run; after that the next of the same mailbox, for up to
-a time slice, so that logins do not grow with batches and nobody starves.
+The lane takes the unit named in the job, or the fairest unit that may run. After that it takes the next unit of the
+same mailbox, for up to a time slice, so that the number of logins does not grow with batches and no mailbox starves.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _log = structlog.get_logger("mailhaul.worker")
 
 @dataclass(frozen=True, kw_only=True)
 class Workplace:
-    """What all lanes of a process share."""
+    """The objects that all lanes of a process share."""
 
     #: The state store.
     store: Store
@@ -49,39 +49,39 @@ class Workplace:
     dialer: Dialer
     #: Keeps leases alive.
     attendant: Attendant
-    #: Told of what happened.
+    #: The listener for events.
     tell: Listener
-    #: Rings for another lane: (kind, import id, unit id).
+    #: Sends a job for another lane: (kind, import id, unit id).
     ring: Callable[[UnitKind, str, str], None]
     #: True when the process is to end.
     stopping: Callable[[], bool]
-    #: Makes the accounts at the destination, where an import asks for it.
+    #: Creates the accounts at the destination, where an import asks for it.
     accounts: Accounts | None = None
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.
     plan_rules: PlanRules = PlanRules()
-    #: How long a lane may stay with one mailbox while others wait, seconds.
+    #: The seconds that a lane may stay with one mailbox while others wait.
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time
-    #: Waits so many seconds, for what is owed (`worker.dues`).
+    #: Waits for so many seconds when something is owed (`worker.dues`).
     sleep: Callable[[float], object] = time.sleep
 
 
 class Lane:
-    """One thread's worth of work. `serve` is called for each doorbell."""
+    """A worker thread's loop over units. `serve` is called for each job."""
 
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
         self._sessions = Sessions(place.dialer, place.tell)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
-        #: Whether the unit at hand brought any message to an outcome.
+        #: Whether the current unit brought any message to an outcome.
         self._progressed = False
 
     def serve(self, hint: str) -> int:
-        """Serves units until nothing may run; returns how many. Never raises for what a unit did."""
+        """Serves units until nothing may run, and returns how many. Never raises for what a unit did."""
         place = self._place
         served = 0
         lease: Lease | None = None
@@ -98,14 +98,15 @@ class Lane:
                 lease = self._serve_one(lease)
                 served += 1
             if lease is not None:
-                # Told to stop while the next unit was on its way here: it goes back at once, and that attempt was none.
-                # It may be another mailbox's, whose connections were counted as ours with it: they are given back too, or
-                # that mailbox would seem served for a lease.
+                # The process was told to stop while the next unit was on its way here: the unit goes back at once, and
+                # that attempt does not count. The unit may belong to another mailbox, whose connections were counted as
+                # ours with it: they are given back too, or that mailbox would seem served for the length of a lease.
                 self._mailbox = lease.mailbox.mailbox_id
                 with contextlib.suppress(LeaseLost):
                     place.store.release(lease, how="wait")
         except StoreError as error:
-            # Nothing can be written, so nothing may be done. Leases run out by themselves and are rescued.
+            # Nothing can be written, so nothing may be done. Leases expire by themselves, and their units become
+            # runnable again.
             _log.warning("store_unreachable", error=str(error))
             self._sessions.abort()
         finally:
@@ -113,7 +114,7 @@ class Lane:
         return served
 
     def _preferred(self) -> str:
-        """The mailbox whose logins are open, as long as its time slice lasts."""
+        """Returns the mailbox whose logins are open, as long as its time slice lasts."""
         return self._mailbox if time.monotonic() - self._began < self._place.slice_seconds else ""
 
     def _leave(self) -> None:
@@ -126,7 +127,7 @@ class Lane:
             self._mailbox = ""
 
     def _serve_one(self, lease: Lease) -> Lease | None:
-        """Works on one unit; the next, when this one came to a good end and there is one."""
+        """Works on one unit. Returns the lease of the next, when this one ended well and there is a next one."""
         began = time.monotonic()
         attendant = self._place.attendant
         attendant.watch(lease, self._sessions.live)
@@ -154,7 +155,7 @@ class Lane:
             except SettleLater as later:
                 result = "in_doubt"
                 self._sessions.close()
-                # Who only waits to verify writes nothing: others need not wait for that.
+                # A lane that only waits to verify writes nothing: other lanes need not wait for it.
                 how = "late" if lease.unit.kind is UnitKind.VERIFY else "wait"
                 self._place.store.release(lease, how=how, delay_seconds=later.seconds)
             except _Split:
@@ -181,7 +182,8 @@ class Lane:
             return "pause" if place.stopping() else place.attendant.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
-            # The last attempt ended without a word: one that meets an error is parked with that error by `judge`.
+            # The last attempt ended without a word: an attempt that meets an error is parked with that error by
+            # `judge`.
             raise _Worn(
                 f"{unit.kind} was begun {unit.attempts - 1} times and never came to an end; "
                 "it may kill its workers, see their logs"
@@ -220,7 +222,7 @@ class Lane:
                 settle_seconds=place.copy_rules.settle_seconds,
             ).run(folders)
         elif unit.attempts > ATTEMPTS and len(remaining := self._remaining(lease)) > 1:
-            # Failed too often: halved, so that only the guilty message suffers.
+            # The batch failed too often: it is halved, so that only the guilty message suffers.
             place.store.split(lease, halves(unit, remaining, lease.intents, ATTEMPTS - 1))
             raise _Split
         elif unit.attempts > ATTEMPTS + 1 and len(remaining) == 1 and not lease.intents:
@@ -244,15 +246,15 @@ class Lane:
         return Closing()
 
     def _unsettled_seconds(self, lease: Lease) -> float:
-        """How long what a run before this import had on the line may still arrive: workers of a store that was lost go on until
-        they notice, and leave no record."""
+        """Returns how long mail that a run before this import had on the line may still arrive: the workers of a store
+        that was lost go on until they notice, and leave no record."""
         request = self._place.store.import_(lease.mailbox.import_id)
         opened_at = request.created_at if request is not None else 0.0
         return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
-        """A server that said OK and asked to be asked less is asked for nothing more when this unit is done: no lane claims
-        what needs it. What is at hand goes on, since breaking it off would ask for more."""
+        """Puts a server on hold that said OK and asked to be asked less: when this unit is done, no lane claims what
+        needs it. The current unit goes on, since breaking it off would cost the server more."""
         for error in self._sessions.slowed():
             verdict = judge(error, lease.unit.attempts)
             name = f"{verdict.hold}:{self._place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
@@ -270,7 +272,7 @@ class Lane:
 
     @staticmethod
     def _remaining(lease: Lease) -> UidSet:
-        """Source UIDs of the batch without an outcome."""
+        """Returns the source UIDs of the batch that have no outcome."""
         done = lease.others
         for record in lease.records:
             done |= record.source
@@ -283,15 +285,16 @@ class Lane:
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
     def _believed(self, lease: Lease) -> bool:
-        """Whether a destination that refuses every message is believed to mean the messages: it never took any of this mailbox, or
-        looking again some times brought nothing else."""
+        """Tells whether a destination that refuses every message is believed to mean the messages: it never took any of
+        this mailbox, or several further attempts changed nothing."""
         store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
         took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
         looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
         return not took or looks >= LOOKS
 
     def _missing(self, lease: Lease, error: Exception) -> int:
-        """Bytes of room that what is still to be copied lacks; 0 where that is not the matter, or nobody says."""
+        """Returns the bytes of room that are missing for what is still to be copied; 0 where room is not the problem,
+        or the server does not say."""
         if not isinstance(error, OverQuota):
             return 0
         with contextlib.suppress(MailError):
@@ -301,8 +304,8 @@ class Lane:
         return 0
 
     def _failed(self, lease: Lease, error: Exception, missing_bytes: int = 0) -> str:
-        """Does what the table says about `error`; returns its code."""
-        # What got on in between did not fail in a row.
+        """Does what the table says about `error`, and returns its code."""
+        # A failure before progress does not count as one in a row.
         place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
         wish = place.attendant.wish(lease)
         if wish == "lost" and isinstance(error, ConnectionLost):
@@ -350,15 +353,15 @@ class Lane:
         return verdict.code
 
     def _recheck(self, lease: Lease) -> None:
-        """Another may have taken the unit, closed it, and the mailbox have been verified, before what was sent here
-        arrived: a machine that was suspended."""
+        """Has the mailbox verified again after a lost lease. While this machine was suspended, another lane may have
+        closed the unit, and the mailbox may have been verified before what was sent here arrived."""
         if self._place.store.recheck(lease.mailbox.mailbox_id, self._place.copy_rules.settle_seconds):
             _log.warning("verified_again", reason="a lease was lost while copying")
 
 
 class _Split(Exception):
-    """The unit was replaced by smaller ones."""
+    """Raised when the unit was replaced by smaller ones."""
 
 
 class _Worn(MailhaulError):
-    """A plan or verification that never comes to an end."""
+    """Raised for a plan or verification that never comes to an end."""

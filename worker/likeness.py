@@ -1,9 +1,9 @@
-"""Which messages may be copies of each other, and which of them are. Pure.
+"""Decides which messages may be copies of each other, and which of them are. Pure.
 
-Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by no
-more than servers are known to do: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), and 8-bit bytes of
-the header that the destination replaced one for one. They are paired as a multiset, the closest first, so that of five twins
-three are found where three stand.
+Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by
+no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), and
+8-bit bytes of the header that the destination replaced one for one. They are paired as a multiset, the closest first,
+so that of five identical messages three are found where three stand.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from shared.dates import clamp, stand_ins
 from shared.fingerprint import NO_FINGERPRINT, match
 from shared.messages import Sighting
 
-#: So much of the text is compared first, with the whole header, where all else is equal (`likely`).
+#: Bytes of the text that are compared first, with the whole header, where all else is equal (`likely`).
 TEXT_BYTES = 4096
 
 
 def sent_date(seen: Sighting) -> int | None:
-    """The internal date to compare by: the same for a message and a copy whose date stands for its own."""
+    """Returns the internal date to compare by: the same for a message and for a copy with a substitute date."""
     return None if seen.internaldate is None else clamp(seen.internaldate)
 
 
 class Reasons:
-    """Why a message's bytes are worth reading: something of it is that of one of these messages."""
+    """The reasons to read a message's bytes: it shares a property with one of these messages."""
 
     def __init__(self, these: Iterable[Sighting]) -> None:
         self._exact: set[Hashable] = set()
@@ -39,15 +39,16 @@ class Reasons:
             sizes.sort()
 
     def meet(self, seen: Sighting) -> bool:
-        """Whether it has the same Message-ID or header, whatever the size; or a size that servers may have made of the other's,
-        and the same date, or no header either."""
+        """Tells whether `seen` has the Message-ID or header of one of these messages, whatever the size. A size that
+        servers may have made of the other's is also a reason, together with the same date or no header on both
+        sides."""
         return any(mark in self._exact for mark in _marks(seen)) or any(
             self._plausible(self._sizes.get(group, ()), seen.size_bytes) for group in _groups(seen)
         )
 
     @staticmethod
     def _plausible(sizes: Sequence[int], size_bytes: int) -> bool:
-        """Line ends alone change a message by no more than this: a text of nothing but bare LFs doubles."""
+        """Tells whether a size is within what changed line ends can cause: a text of nothing but bare LFs doubles."""
         at = bisect_left(sizes, (size_bytes - 4) // 2)
         return at < len(sizes) and sizes[at] <= 2 * size_bytes + 4
 
@@ -69,7 +70,7 @@ def _groups(seen: Sighting) -> Iterator[Hashable]:
 
 
 def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
-    """Pairs of which only header and beginning need to be compared, where that makes certain (`Sighting.certain`): their
+    """Returns pairs that are decided by header and beginning alone, where that is certain (`Sighting.certain`): the
     Message-ID stands once on each side, and the four header fields, the size and the internal date are the same."""
     once = [Counter(s.message_id for s in side if s.message_id) for side in (theirs, ours)]
 
@@ -98,7 +99,7 @@ def _form(number: int) -> Callable[[Sighting], Hashable]:
     return lambda seen: seen.alike[number] if number < len(seen.alike) else None
 
 
-#: What is equal of both, from the closest on: of the source's message, and of the destination's.
+#: The keys that must be equal, for the source's message and for the destination's, from the closest match on.
 _LADDER = [
     (_as_sent, _as_sent),
     (_exactly, _exactly),
@@ -108,7 +109,7 @@ _LADDER = [
 
 
 def matched(theirs: Iterable[Sighting], ours: Iterable[Sighting]) -> dict[int, int]:
-    """Source UID → destination UID of messages that are one, by the digests of a full look at both."""
+    """Returns source UID → destination UID of messages that are the same, by the digests of a full look at both."""
     left, right = {s.uid: s for s in theirs}, {s.uid: s for s in ours}
     pairs: dict[int, int] = {}
     for of_source, of_copy in _LADDER:

@@ -1,6 +1,7 @@
-"""One source folder as it is listed, measured by the number of messages that the server counts in it.
+"""The listing of one source folder, compared with the number of messages that the server counts in it.
 
-Completeness is an identity: what the server counts is what it shows, or the difference stands in the folder's tally as withheld.
+Completeness is an identity: the server shows as many messages as it counts, or the difference stands in the folder's
+tally as withheld.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from shared.errors import ServerRefused
 from shared.mail import KnownStatus, MailSource
 from shared.uids import Uid, UidSet
 
-#: How often EXAMINE and STATUS are compared before the server is believed to count messages that it does not let be seen.
+#: Number of comparisons of EXAMINE and STATUS before the server is believed to count messages that it does not show.
 LOOKS = 3
 
 
@@ -23,9 +24,11 @@ class Listing:
     """The messages of the open folder. Not reused."""
 
     def __init__(self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool]) -> None:
-        """`opened` as the folder was opened, its UIDNEXT as far as it is to be listed; `wanted` says which UIDs are of interest."""
+        """Takes `opened`, the status when the folder was opened, with UIDNEXT as the end of what is to be listed.
+        `wanted` tells which UIDs are of interest."""
         self._source, self._opened, self._wanted = source, opened, wanted
-        # Lowest and highest UID of each range in turn: 16 octets a range, where a folder may have a hundred thousand of them.
+        # Lowest and highest UID of each range in turn: 16 octets a range, where a folder may have a hundred thousand of
+        # them.
         self._bounds = array("Q")
         self._listed = 0
         self._looked = False
@@ -34,7 +37,7 @@ class Listing:
 
     @property
     def shown(self) -> UidSet:
-        """Every UID that was listed so far, wanted or not."""
+        """The UIDs that were listed so far, wanted or not."""
         return UidSet(tuple(zip(self._bounds[::2], self._bounds[1::2], strict=True)))
 
     @property
@@ -43,16 +46,16 @@ class Listing:
         return self._bounds[-1] if self._bounds else 0
 
     def stream(self) -> Iterator[tuple[Uid, int]]:
-        """(UID, size) of the wanted ones, ascending, as they come."""
-        with contextlib.suppress(ServerRefused):  # what it keeps back is counted by `late`
+        """Yields (UID, size) of the wanted messages, ascending, as they come."""
+        with contextlib.suppress(ServerRefused):  # what the server keeps back is counted by `late`
             for uid, size in self._source.sizes(self._opened):
                 self._note(uid)
                 if self._wanted(uid):
                     yield uid, size
 
     def late(self) -> list[tuple[Uid, int]]:
-        """What else there is once `stream` came to its end, and was not given yet: nothing, and without a question, where it listed
-        as many as there are. The size is 0 where the server does not tell."""
+        """Returns the wanted messages that `stream` did not give; call it once `stream` came to its end. The server is
+        asked again only where it listed fewer messages than it counts. The size is 0 where the server does not tell."""
         if not self._looked and self._listed < self._opened.messages:
             self._looked = True
             found, self._withheld = self._source.look_again(self.shown)
@@ -64,11 +67,12 @@ class Listing:
         return given
 
     def missing(self, untold: int) -> int:
-        """Messages that the server counts and shows by no means, after `late`; `untold` of them are in STATUS alone."""
+        """Returns how many messages the server counts and does not show by any means; call it after `late`. `untold` of
+        them are in STATUS alone."""
         return max(self._withheld, self._opened.messages - self._listed if untold else 0)
 
     def sized(self) -> list[tuple[Uid, int]]:
-        """All whose size is known, ascending; `late` gives the others."""
+        """Returns (UID, size) of all wanted messages whose size is known, ascending; `late` gives the others."""
         every = [*self.stream(), *self.late()]
         self._late = [(uid, size) for uid, size in every if not size]
         return sorted((uid, size) for uid, size in every if size)
@@ -83,29 +87,31 @@ class Listing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Shortfall:
-    """What the identity of a folder leaves open."""
+    """The difference between what a folder counts and what it shows."""
 
     #: Messages that the source counts and does not show.
     withheld: int = 0
-    #: UIDs that may be theirs: a later pass takes them up when they are shown.
+    #: UIDs that may belong to the withheld messages: a later pass takes them up when they are shown.
     hidden: UidSet = UidSet()
 
 
 def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidSet, *, fresh: bool) -> Shortfall:
-    """What is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome. In a later pass no more can be
-    withheld than there are such UIDs that are not shown: the others have their outcome, whether they are shown or not."""
+    """Returns what is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome. In a later
+    pass no more can be withheld than there are such UIDs that are not shown: the others have their outcome, whether
+    they are shown or not."""
     hidden = (UidSet.span(low, uidnext - 1) | before) - shown
     if not fresh:
         withheld = min(withheld, len(hidden))
     if withheld <= 0:
         return Shortfall()
-    # A server whose UIDNEXT is too low may withhold what lies above it.
+    # A server whose UIDNEXT is too low may withhold messages above it.
     return Shortfall(withheld=withheld, hidden=hidden or UidSet.span(uidnext, uidnext))
 
 
 def stated_more(source: MailSource, name: bytes, opened: KnownStatus, stated: int) -> tuple[KnownStatus, int]:
-    """The folder, opened again where STATUS stated more messages than it was opened with, and how many more it states after all.
-    Mail that comes between the two questions is in the later EXAMINE, mail that goes was in the earlier one."""
+    """Opens the folder again where STATUS stated more messages than it was opened with. Returns its status, and how
+    many more messages STATUS states after all. Mail that arrives between the two questions is in the later EXAMINE;
+    mail that is removed was in the earlier one."""
     for _ in range(LOOKS):
         if stated <= opened.messages:
             return opened, 0

@@ -1,10 +1,10 @@
-"""What other mailboxes brought into the same destination mailbox: other imports of the same people, or several people's mail
-that goes into one mailbox on purpose.
+"""The messages that other mailboxes brought into the same destination mailbox: other imports of the same people, or
+several people's mail that goes into one mailbox on purpose.
 
-Of the same source account, the neighbour's ledger says where a copy of each source UID stands: that is entered here too, and no
-message is read for it. What a neighbour brought from somebody else's mailbox is its own: it is never taken for a copy of ours, and
-never removed. Where the numbers of the source are no longer those that the neighbour saw (another UIDVALIDITY, POP3), messages are
-recognised by their bytes as if there were no ledger.
+If the neighbour copied from the same source account, its ledger says where a copy of each source UID stands: that is
+entered here too, and no message is read for it. What a neighbour brought from somebody else's mailbox is its own: it is
+never taken for a copy of ours, and never removed. Where the source UIDs are no longer those that the neighbour saw
+(another UIDVALIDITY, POP3), messages are recognised by their bytes as if there were no ledger.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from shared.uids import NO_UIDS, UidSet, records_of
 
 
 class Ledgers(Protocol):
-    """What is asked of the store."""
+    """The part of the store that is asked about neighbours."""
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
@@ -30,16 +30,17 @@ class Ledgers(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Beside:
-    """What neighbours have in one destination folder."""
+    """The messages that neighbours have in one destination folder."""
 
-    #: Their ledgers, as far as these speak of our source UIDs.
+    #: The neighbours' ledgers, as far as they speak of our source UIDs.
     ledgers: tuple[LedgerEntry, ...] = ()
-    #: UIDs of the destination folder that are copies of something else than what we look for.
+    #: UIDs of the destination folder that are copies of other messages than those we look for.
     taken: UidSet = NO_UIDS
 
     def inherited(self, sizes: Mapping[int, int]) -> tuple[tuple[Settled, ...], UidSet]:
-        """Of these source messages (UID → bytes) those that a neighbour brought: for the ledger, and their source UIDs. The sum of
-        marks is known where a whole entry is taken; where it is not, verification compares the messages."""
+        """Finds those source messages (UID → bytes) that a neighbour brought. Returns their ledger entries and their
+        source UIDs. The sum of marks is known where a whole entry is taken; where it is not, verification compares the
+        messages."""
         found: list[Settled] = []
         done, used = set[int](), set[int]()
         for entry in self.ledgers:
@@ -60,12 +61,12 @@ class Beside:
         return tuple(found), UidSet.of(done)
 
 
-#: Where there are no neighbours.
+#: The value for a folder without neighbours.
 ALONE = Beside()
 
 
 class Neighbours:
-    """Those of one lease. Nothing is asked of the store where there are none."""
+    """The neighbours of one lease. The store is not asked where there are none."""
 
     def __init__(self, lease: Lease, store: Ledgers, options: Callable[[], Options]) -> None:
         self._lease, self._store, self._options = lease, store, options
@@ -73,7 +74,7 @@ class Neighbours:
         self._known: dict[str, tuple[Mailbox | None, Sequence[Folder]]] = {}
 
     def beside(self, folder: Folder) -> Beside:
-        """What they have in the destination folder of `folder`."""
+        """Returns what the neighbours have in the destination folder of `folder`."""
         ledgers: list[LedgerEntry] = []
         taken = NO_UIDS
         for neighbour in self._lease.neighbours:
@@ -88,8 +89,8 @@ class Neighbours:
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
 
     def held(self, folder: Folder) -> UidSet:
-        """Every UID of the destination folder that a neighbour's ledger holds, whatever numbers it knows the source by: none of
-        them is a second copy of ours."""
+        """Returns every UID of the destination folder that a neighbour's ledger holds, whatever source UIDs it used:
+        none of them is a second copy of ours."""
         ranges = [
             part
             for neighbour in self._lease.neighbours
@@ -102,15 +103,16 @@ class Neighbours:
         return UidSet.joined(ranges)
 
     def brought(self, uidvalidity: int | None) -> bool:
-        """Whether another mailbox of the same source account copied into the destination folder of this UIDVALIDITY."""
+        """Tells whether another mailbox of the same source account copied into the destination folder of this
+        UIDVALIDITY."""
         mailbox = self._lease.mailbox
         if account_key(mailbox.source) == account_key(mailbox.destination):
             return False
         return brought(self._store, [one.mailbox_id for one in self._lease.neighbours if one.same_source], uidvalidity)
 
     def merges(self, folder: Folder) -> bool:
-        """Whether another source folder of the mailbox goes into the same destination folder: then other lanes of ours may write
-        there too."""
+        """Tells whether another source folder of the mailbox goes into the same destination folder: then other lanes of
+        ours may write there too."""
         if self._merges is None:
             names = Counter(one.destination_name for one, _ in self._store.folders(self._lease.mailbox.mailbox_id))
             self._merges = names[folder.destination_name] > 1
@@ -123,13 +125,15 @@ class Neighbours:
         return self._known[neighbour.mailbox_id]
 
     def _same_numbers(self, mailbox: Mailbox, other: Folder, folder: Folder) -> bool:
-        """Whether the UIDs of their source folder are those of ours. POP3 messages are numbered by each mailbox for itself."""
+        """Tells whether the source folder has the same UIDs for both. POP3 messages are numbered by each mailbox for
+        itself."""
         protocols = {mailbox.source.endpoint.protocol, self._lease.mailbox.source.endpoint.protocol}
         same = (other.source_name, other.uidvalidity) == (folder.source_name, folder.uidvalidity)
         return same and protocols == {"imap"}
 
     def _is_others(self, mailbox: Mailbox | None) -> bool:
-        """Whether the neighbour's mail is another person's, as far as was said: several rows share the destination on purpose."""
+        """Tells whether the neighbour's mail is another person's, as far as is known: the operator allowed several rows
+        to share the destination, and the source logins differ."""
         options = self._options()
         if mailbox is None or not options.share_destination:
             return False

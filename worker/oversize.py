@@ -1,4 +1,4 @@
-"""Refuses what is larger than the destination says that it takes, before a byte of it is fetched."""
+"""Refuses messages larger than the destination's stated limit, before a byte of them is fetched."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from worker.inflight import InFlight
 
 
 def set_aside(source: MailSource, opened: KnownStatus, flight: InFlight, uids: UidSet) -> UidSet:
-    """What is left of `uids` when those that are too large, by what the source says of their size, got their outcome.
-    `opened` is the source folder now open."""
+    """Gives an outcome to those messages of `uids` that are too large by the size that the source states, and returns
+    the others. `opened` is the source folder now open."""
     most = flight.status.append_limit_bytes
     if most is None or 0 < flight.lease.unit.size_bytes <= most:
         return uids

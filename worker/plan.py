@@ -31,16 +31,16 @@ from worker.sessions import together
 
 __all__ = ["MailboxPlan", "PlanRules"]
 
-#: Planned batches that are entered together.
+#: Number of planned batches that are entered together.
 BATCHES_AT_ONCE = 50
 
-#: Folders whose sizes are asked for before their turn.
+#: Number of folders whose sizes are asked for before their turn.
 FORESEEN = 4
 
-#: From the next attempt on, folders are opened one by one.
+#: Number of attempts after which folders are opened one by one.
 ALONE_ATTEMPTS = 2
 
-#: A destination folder that could not be made.
+#: The status that stands for a destination folder that could not be created.
 NOT_THERE = KnownStatus(uidnext=1, messages=0)
 
 
@@ -61,7 +61,7 @@ class MailboxPlan:
         *,
         unsettled_seconds: float = 0.0,
     ) -> None:
-        """`ends`: what a mailbox that was never planned is looked at for; None where a person said that it is right.
+        """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
         `unsettled_seconds` as for `Cutting`."""
         self._ends = ends
         self._pending: Collection[str] = ()
@@ -69,17 +69,17 @@ class MailboxPlan:
         self._options, self._rules = options, rules
         self._cutting = Cutting(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
         self._flags = FlagCarrying(lease, store, source, destination)
-        #: The source folder that is open, and how it was then.
+        #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
-        #: Source folder → messages that STATUS states.
+        #: Source folder → number of messages that STATUS states.
         self._stated: dict[bytes, int] = {}
-        #: What was entered: folders with batches, and these batches' messages and bytes.
+        #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
         self._busy = self._messages = self._size_bytes = 0
 
     def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
-        """Enters every folder; `known` is what an earlier pass planned, of which `pending` have messages without an outcome.
-        Returns how many lanes what is to be copied is worth, at most one a folder; 0 for nothing. Raises what the ports raise,
-        and `SettleLater`."""
+        """Enters every folder. `known` are the folders that an earlier pass planned; the folders `pending` have
+        messages without an outcome. Returns how many lanes the remaining work is worth, at most one a folder; 0 for
+        nothing. Raises what the ports raise, and `SettleLater`."""
         before = {folder.folder_id: folder for folder in known}
         made = make_folders(self._source, self._destination, self._options, known)
         apart, mailbox = made.left_out, self._lease.mailbox
@@ -87,7 +87,7 @@ class MailboxPlan:
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
         self._pending = pending
-        # Last those that could not be opened: some servers close the connection at one.
+        # Doubtful folders come last: some servers close the connection when one is opened.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         there, here = together(
             lambda: self._source_statuses(mapped, before),
@@ -130,9 +130,9 @@ class MailboxPlan:
     def _source_statuses(
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
     ) -> list[KnownStatus | Exception | None]:
-        """STATUS of what was planned before, to see whether it changed; None for what has to be opened: the others, what STATUS
-        leaves a number out of, and where it tells a lower UIDNEXT than was told before. All are asked for, while the
-        destination is: EXAMINE must not tell of fewer messages than STATUS."""
+        """Asks STATUS of folders planned before, to see whether they changed. Returns None for a folder that has to be
+        opened: one not planned before, one whose STATUS leaves a number out, or one whose UIDNEXT is lower than before.
+        All are asked for, while the destination is asked too: EXAMINE must not tell of fewer messages than STATUS."""
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
         names = [m.source_name for m in mapped if not alone and not self._doubtful(m, before)]
@@ -150,8 +150,8 @@ class MailboxPlan:
         here: KnownStatus | Exception,
         before: Mapping[str, Folder],
     ) -> bool:
-        """Whether all there will be to do with a folder is to open it and to list it, so that it can be foreseen. Not
-        after a connection was lost: it must be known then which folder was to blame."""
+        """Tells whether a folder only needs to be opened and listed, so that both can be requested ahead. False after a
+        lost connection: then it must be known which folder was to blame."""
         empty = isinstance(here, Exception) or not here.messages
         return (
             there is None
@@ -166,7 +166,7 @@ class MailboxPlan:
         return known is not None and known.unreadable
 
     def _opened(self, name: bytes) -> KnownStatus | Exception:
-        """The source folder's status by EXAMINE; it is then open."""
+        """Opens the source folder by EXAMINE unless it is open, and returns its status, or the refusal."""
         if self._open is None or self._open[0] != name:
             try:
                 self._open = (name, self._source.open(name))
@@ -176,7 +176,8 @@ class MailboxPlan:
         return self._open[1]
 
     def _opened_fully(self, name: bytes) -> tuple[KnownStatus | Exception, int]:
-        """The same, opened again where STATUS stated more messages; and how many more it states after all."""
+        """Opens the source folder, again where STATUS stated more messages. Returns its status and how many more
+        messages STATUS states after all."""
         opened, stated = self._opened(name), self._stated.pop(name, 0)
         if isinstance(opened, Exception) or stated <= opened.messages:
             return opened, 0
@@ -189,7 +190,7 @@ class MailboxPlan:
         return opened, untold
 
     def _enter(self, plans: list[tuple[FolderPlan, int]]) -> None:
-        """Enters what was planned; other lanes may begin with it while the rest is listed."""
+        """Enters the planned folders in the store; other lanes may begin with them while the rest is listed."""
         self._store.plan_folders(self._lease, plans)
         batches = [batch for plan, _ in plans for batch in plan.batches]
         self._busy += sum(bool(plan.batches) for plan, _ in plans)
@@ -198,7 +199,7 @@ class MailboxPlan:
         plans.clear()
 
     def _labelled(self, listing: FolderListing, mapped: list[MappedFolder]) -> list[MappedFolder]:
-        """The same with what is to be said of Gmail's labels, which are looked at here."""
+        """Looks at Gmail's labels, and returns the folders with the notes about them."""
         seen = look_at_labels(self._source, listing, mapped, LabelMode(self._options.gmail_labels))
         if seen is None:
             return mapped
@@ -226,7 +227,7 @@ class MailboxPlan:
         snapshot = replace(
             folder,
             uidvalidity=there.uidvalidity or 0,
-            # A server may only know a lower bound; what is accounted for stays so.
+            # A server may only know a lower bound; a UID that is accounted for stays so.
             uidnext=there.uidnext if fresh or before is None else max(there.uidnext, before.uidnext),
             highestmodseq=modseq if fresh or before is None else before.highestmodseq,
             source_messages=there.messages,
@@ -252,7 +253,8 @@ class MailboxPlan:
             if fresh and not modseq:
                 self._flags.keep(snapshot)
         elif before is not None and not reset:
-            # What arrived at the destination counts where a batch still has to be told what is no reason to stop.
+            # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
+            # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
             if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
                 return None
@@ -267,17 +269,18 @@ class MailboxPlan:
 
 
 def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:
-    """None for a status that proves nothing of what changed since `before`."""
+    """Returns the status, or None for one that does not prove what changed since `before`."""
     if status is None or isinstance(status, Exception):
         return status
     known = status.known()
     if known is None or before is None or known.uidnext < before.uidnext:
         return None
-    # What told a mod-sequence before and does not now may tell it when it is opened.
+    # A server that told a mod-sequence before and does not now may tell it when the folder is opened.
     return None if before.highestmodseq and not known.highestmodseq else known
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
-    """A folder that LIST shows and STATUS refuses costs nobody else anything; it stands in the report."""
+    """Returns the plan of a folder that LIST shows and STATUS refuses: it stands in the report and costs no other
+    folder anything."""
     said = getattr(error, "detail", "") or str(error)
     return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))

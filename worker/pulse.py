@@ -1,4 +1,4 @@
-"""How a worker process is, for /healthz and /readyz."""
+"""The health of a worker process, for /healthz and /readyz."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable
 
 from worker.attendant import Attendant
 
-#: An attendant that was silent for longer is stuck: above what the store's client waits for a server that restarts.
+#: Seconds of silence after which the attendant is stuck: more than the store's client waits for a server that restarts.
 STUCK_SECONDS = 90.0
-#: Without an answer of the store for this long, nothing can be claimed.
+#: Seconds without an answer of the store after which nothing can be claimed.
 DEAF_SECONDS = 10.0
 
 
 class Pulse:
-    """Says "not ready" until `begin`. A Redis that is away is no reason to restart the process."""
+    """The health of the process. It is "not ready" until `begin`; a Redis that is away is no reason to restart the
+    process."""
 
     def __init__(self, attendant: Attendant, clock: Callable[[], float] = time.monotonic) -> None:
         self._attendant, self._clock = attendant, clock
@@ -24,19 +25,19 @@ class Pulse:
         self._complaint = "starting"
 
     def complain(self, complaint: str) -> None:
-        """What it is waiting for."""
+        """Notes what the process is waiting for."""
         self._complaint = complaint
 
     def begin(self, threads: Iterable[threading.Thread]) -> None:
-        """From now on these threads work."""
+        """Notes that these threads work from now on."""
         self._threads, self._begun = tuple(threads), True
 
     def end(self) -> None:
-        """Told to stop: it is alive, and takes nothing new."""
+        """Notes that the process was told to stop: it is alive, and takes nothing new."""
         self._ending = True
 
     def health(self) -> tuple[bool, str]:
-        """Whether the threads that work and the one that keeps leases alive are there."""
+        """Tells whether the working threads and the thread that keeps leases alive are running."""
         if not self._begun or self._ending:
             return True, "stopping" if self._ending else self._complaint
         dead = [thread.name for thread in self._threads if not thread.is_alive()]
@@ -46,7 +47,7 @@ class Pulse:
         return silent < STUCK_SECONDS, f"leases were last looked after {silent:.1f} s ago"
 
     def ready(self) -> tuple[bool, str]:
-        """Whether it can claim."""
+        """Tells whether the process can claim units."""
         if not self._begun or self._ending:
             return False, "stopping" if self._ending else self._complaint
         deaf = self._clock() - self._attendant.answered

@@ -1,7 +1,8 @@
-"""Recognises copies: reads of both sides what may be the same, and compares it by its bytes.
+"""Recognises copies: reads what may be the same on both sides, and compares it by its bytes.
 
-What it costs is bounded: no more is read than messages for which there is a reason on both sides (`worker.likeness`), and of a
-delivered one that agrees in everything else no more than header and beginning. A body that the server does not give is no copy's.
+The cost is bounded: only messages for which there is a reason on both sides (`worker.likeness`) are read. Of a
+delivered message that agrees in everything else, only header and beginning are read. A message whose body the server
+does not give is never recognised as a copy.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ class Recognised:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing of it is known to differ, as far as it was read."""
+        """Tells whether no difference is known between the two, as far as they were read."""
         one, other = self.original, self.copy
         return (one.digest, one.size_bytes, one.nuls) == (other.digest, other.size_bytes, other.nuls)
 
 
 class Recognition:
-    """Between two signed-in sessions, each with its folder open."""
+    """Recognises copies between two signed-in sessions, each with its folder open."""
 
     def __init__(self, source: MailSource, destination: MailDestination) -> None:
         self._source, self._destination = source, destination
 
     def among(self, uids: UidSet, ours: Sequence[Sighting]) -> dict[int, Recognised]:
-        """Of the source messages `uids`, those of which a copy is among `ours`, by UID; one copy to one message."""
+        """Returns those source messages of `uids` that have a copy among `ours`, by UID; one copy to one message."""
         if not uids or not ours:
             return {}
         reasons = Reasons(ours)
@@ -61,7 +62,7 @@ class Recognition:
         return found | self._compare([seen.uid for seen in theirs], copies)
 
     def _compare(self, sources: Iterable[int], copies: Iterable[int], text_bytes: int = 0) -> dict[int, Recognised]:
-        """Pairs of equal bytes, of these on both sides."""
+        """Returns the pairs with equal bytes among `sources` and `copies`."""
         uids, others = UidSet.of(sources), UidSet.of(copies)
         if not uids or not others:
             return {}

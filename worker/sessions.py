@@ -15,14 +15,16 @@ from shared.model import Mailbox
 from worker.timed import timed
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
-#: A thread beside each lane, made when it is first needed: a new one for every wait would cost more than it saves.
+#: A second thread beside each lane, created when it is first needed: a new one for every wait would cost more than it
+#: saves.
 _beside = threading.local()
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
 def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-    """Both at the same time, so that two servers cost one wait. An error of the first goes before one of the second."""
+    """Runs both at the same time, so that two servers cost one wait. An error of the first is raised before one of the
+    second."""
     if not hasattr(_beside, "pool"):
         _beside.pool = ThreadPoolExecutor(1)
     other = _beside.pool.submit(second)
@@ -36,17 +38,18 @@ def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]
 
 
 class Dialer(Protocol):
-    """How sessions come to be: the real one signs in over the network, the tests' opens memory."""
+    """The port through which sessions are opened: the real one signs in over the network, the one in tests opens
+    memory."""
 
     def source(self, mailbox: Mailbox) -> MailSource:
-        """A signed-in session with the mailbox's source account."""
+        """Returns a signed-in session with the mailbox's source account."""
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
-        """A signed-in session with the mailbox's destination account."""
+        """Returns a signed-in session with the mailbox's destination account."""
 
 
 class Sessions:
-    """At most one session a side, of one mailbox. Used by one lane; `live` may be read by the attendant."""
+    """The sessions of one mailbox, at most one a side. Used by one lane; the attendant may read `live`."""
 
     def __init__(self, dialer: Dialer, tell: Listener) -> None:
         self._dialer, self._tell = dialer, tell
@@ -56,21 +59,21 @@ class Sessions:
         self.live: list[MailSession] = []
 
     def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:
-        """Both sessions, dialled at the same time when neither is open. A refused login at the source is raised before
-        one at the destination."""
+        """Returns both sessions, dialled at the same time when neither is open. A refused login at the source is raised
+        before one at the destination."""
         if self._source and self._destination:
             return self._source, self._destination
         return together(lambda: self.source(mailbox), lambda: self.destination(mailbox))
 
     def source(self, mailbox: Mailbox) -> MailSource:
-        """The session with the source."""
+        """Returns the session with the source, and opens it if needed."""
         if self._source is None:
             self._source = self._dial("source", self._dialer.source, mailbox)
             self.live.append(self._source)
         return self._source
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
-        """The session with the destination."""
+        """Returns the session with the destination, and opens it if needed."""
         if self._destination is None:
             self._destination = self._dial("destination", self._dialer.destination, mailbox)
             self.live.append(self._destination)
@@ -91,17 +94,17 @@ class Sessions:
             self._tell(SignedIn(side=side, result=result, seconds=time.monotonic() - began))
 
     def slowed(self) -> list[Throttled]:
-        """What the servers asked for beside an OK, since this was last called."""
+        """Returns the requests to slow down that servers sent beside an OK since the last call."""
         return [found for session in list(self.live) if (found := session.slowed())]
 
     def close(self) -> None:
-        """Says goodbye on both sides."""
+        """Ends both sessions with a proper sign-out."""
         for session in self.live:
             session.close()
         self._forget()
 
     def abort(self) -> None:
-        """Shuts both at once: their state is unknown."""
+        """Shuts both sessions at once: their state is unknown."""
         for session in self.live:
             session.abort()
         self._forget()

@@ -1,10 +1,10 @@
-"""Look before you append: what became of groups whose answer was lost.
+"""Looks before appending again: finds out what became of groups whose answer was lost.
 
 An intent left behind says: copies of these source UIDs may stand in the destination folder, under UIDs at or above the
 one noted. Whatever is there and the ledger does not know is matched with them as a multiset, by the bytes
-(`worker.recognise`). What is found goes into the ledger; the rest is pending again. A connection that died may still deliver
-what it had taken (a proxy did, 3 s late), so a group of which something is missing is left in doubt until its settle time is
-over.
+(`worker.recognise`). What is found goes into the ledger; the rest is pending again. A connection that died may still
+deliver what it had taken (a proxy did, 3 s late), so a group of which something is missing is left in doubt until its
+settle time is over.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from worker.recognise import Recognition
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Looked:
-    """What a look at the destination told."""
+    """The result of a look at the destination."""
 
-    #: Source UIDs that turned out to be there.
+    #: Source UIDs whose copies are there.
     found: UidSet
-    #: Source UIDs that are not there and may be appended.
+    #: Source UIDs whose copies are not there; they may be appended.
     absent: UidSet
     #: Seconds until what was not seen may be taken as absent; 0 when it may be now.
     wait_seconds: float
-    #: What a person wants.
+    #: The operator's wish.
     wanted: Control
 
 
 def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
-    """Every destination UID that the ledger gives to a source UID."""
+    """Returns every destination UID that the ledger gives to a source UID."""
     known: list[tuple[int, int]] = []
     for entry in store.ledger(folder_id):
         for record in entry.records:
@@ -44,15 +44,17 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
     return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
 
 
-#: Why a message that is found is read back: whoever sent it is gone, with what was seen of it.
+#: The reason why a message that is found is read back: the lane that sent it is gone, with what it had seen of it.
 UNSEEN = "found after the connection broke"
 
-#: A window of UIDs wider than this, or than the folder has messages, is listed first: servers may jump ahead with their UIDs.
+#: Width of a window of UIDs above which it is listed first; so is a window wider than the number of messages, since
+#: servers may jump ahead with their UIDs.
 WIDE = 50_000
 
 
 def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
-    """What stands in the folder now open from UID `low` on and is not in `known`. `status` is of a fresh SELECT."""
+    """Returns the messages of the open folder from UID `low` on that are not in `known`. `status` is of a fresh
+    SELECT."""
     window = UidSet.span(low, status.uidnext - 1)
     if len(window - known) > min(WIDE, status.messages):
         listed = UidSet.of(uid for uid, _ in destination.sizes(status))
@@ -65,10 +67,11 @@ def arrived(destination: MailDestination, status: KnownStatus, low: int, known: 
 def just_stored(
     store: WorkStore, destination: MailDestination, folder: Folder, low: int, sent: Sequence[Sent], entered: UidSet
 ) -> dict[int, int]:
-    """Source UID → destination UID of what the server took without telling where: it stands there in the order sent, from UID
-    `low` on; only the bytes would tell more, and the source is busy streaming. `entered`: what the ledger is about to know."""
+    """Returns source UID → destination UID of messages that the server took without telling their UIDs. They stand
+    there in the order sent, from UID `low` on; only the bytes would tell more, and the source is busy streaming.
+    `entered` are the UIDs that the ledger is about to know."""
     known = known_destinations(store, folder.folder_id) | entered
-    now = destination.open(folder.destination_name)  # anew, for its UIDNEXT of now
+    now = destination.open(folder.destination_name)  # opened anew, for its present UIDNEXT
     ours = [
         Sighting(uid=s.uid, size_bytes=s.size_bytes, internaldate=s.internaldate, fingerprint=s.fingerprint)
         for s in sent
@@ -88,8 +91,8 @@ def look(
     settle_seconds: float,
     theirs: UidSet = NO_UIDS,
 ) -> Looked:
-    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought. Both folders are
-    open. Raises what the ports raise."""
+    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought. Both
+    folders are open. Raises what the ports raise."""
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
     candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)
@@ -99,7 +102,7 @@ def look(
     settled, withdrawn, missing = [], [], UidSet()
     wait = 0.0
     for intent in intents:
-        # Order decides which destination UID stands where in the ledger.
+        # The order decides which destination UID stands where in the ledger.
         here = [pairs[uid] for uid in intent.uids if uid in pairs]
         absent = UidSet.of(uid for uid in intent.uids if uid not in pairs)
         age = lease.claimed_at - intent.at

@@ -1,8 +1,9 @@
-"""Gmail: a message that several folders show is fetched once, and placed in the others by COPY at the destination.
+"""Gmail: fetches a message that several folders show once, and places it in the others by COPY at the destination.
 
-What stands where is kept by X-GM-MSGID (`WorkStore.share`), for messages that have more labels than one. It only saves bytes: the
-ledger, the intents and looking before appending are what they are without it, and whatever is not found, or is not the same, is
-fetched. Two batches at work on the same messages share them out: each brings what it asked for first, then waits for the rest.
+The store keeps where each message stands by X-GM-MSGID (`WorkStore.share`), for messages that have more labels than
+one. Sharing only saves bytes: the ledger, the intents and looking before appending stay as they are without it, and
+whatever is not found, or is not the same, is fetched. Two batches at work on the same messages divide them: each brings
+what it asked for first, then waits for the rest.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from worker.decide import kept_flags, sent_as, stands_for
 from worker.inflight import InFlight, stop_on
 from worker.settle import just_stored
 
-#: Messages of one COPY.
+#: Number of messages in one COPY.
 _AT_ONCE: Final = 500
-#: How long to wait for what another batch brings while none of it comes, seconds; then it is fetched here.
+#: Seconds to wait for what another batch brings while none of it comes; after that it is fetched here.
 PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.25
 
 
 class Shared:
-    """The shared messages of one batch under one lease, both folders open. Not reused."""
+    """The shared messages of one batch under one lease, with both folders open. Not reused."""
 
     def __init__(
         self,
@@ -44,17 +45,18 @@ class Shared:
         assert lease.folder is not None, "a batch has a folder"
         self._lease, self._store, self._folder = lease, store, lease.folder
         self._source, self._destination, self._flight, self._wish = source, destination, flight, wish
-        #: X-GM-MSGID of shared messages by UID: those this batch brings, and those that others do.
+        #: X-GM-MSGID of shared messages by UID: those that this batch brings, and below those that other batches bring.
         self._mine: dict[int, int] = {}
         self._theirs: dict[int, int] = {}
         self._told = len(flight.records)
-        #: Not after an attempt that was broken off: a server that shuts the connection at a COPY would do so for ever.
+        #: Whether COPY is used. Not after an attempt that was broken off: a server that shuts the connection at a COPY
+        #: would do so forever.
         self._copies = not lease.intents
 
     def parts(self, uids: UidSet) -> Iterator[UidSet]:
-        """What of `uids` is to be fetched here, part by part; the rest was placed meanwhile."""
+        """Yields, part by part, the UIDs of `uids` that have to be fetched here; the rest was placed meanwhile."""
         permanent = self._flight.status.permanent_flags
-        # Where not every keyword can be held, the report says which are lost, and a COPY does not.
+        # Where the folder cannot hold every keyword, the report says which are lost; a COPY would not tell.
         if "UIDPLUS" not in self._destination.capabilities or (permanent and "\\*" not in permanent):
             yield uids
             return
@@ -81,7 +83,8 @@ class Shared:
         self.tell(ended=True)
 
     def tell(self, *, ended: bool = False) -> None:
-        """Says where copies stand that were made since; with `ended`, that the rest is not to be waited for."""
+        """Tells the store where copies made since the last call stand; with `ended`, that the rest is not to be waited
+        for."""
         standing: dict[int, bytes] = {}
         for record in self._flight.records[self._told :]:
             for uid, copy in record.pairs():
@@ -94,7 +97,8 @@ class Shared:
             self._store.stand(self._lease.mailbox.mailbox_id, standing)
 
     def _placed(self, messages: Mapping[int, int]) -> UidSet:
-        """Places what can be; what is to be fetched here. What another batch brings is in `_theirs`."""
+        """Places what can be copied, and returns the UIDs that have to be fetched here. What another batch brings is in
+        `_theirs`."""
         if not messages:
             return UidSet()
         places: dict[bytes, dict[int, int]] = defaultdict(dict)
@@ -116,11 +120,12 @@ class Shared:
         return UidSet.of(fetch)
 
     def _from(self, other: Folder, pairs: Mapping[int, int]) -> set[int]:
-        """Copies from the destination's folder `other` (source UID here → UID there); the source UIDs that are placed."""
+        """Copies from the destination's folder `other` (source UID here → UID there), and returns the source UIDs that
+        are placed."""
         placed: set[int] = set()
         ours = {int(s.uid): s for s in self._source.sightings(UidSet.of(pairs))}
         some = [uid for uid in pairs if uid in ours and ours[uid].internaldate is not None]
-        # One first: a server may not keep dates when it copies.
+        # The first group is one message: a server may not keep dates when it copies.
         for group in filter(None, [some[:1], *(some[at : at + _AT_ONCE] for at in range(1, len(some), _AT_ONCE))]):
             done = self._copy(other, {uid: pairs[uid] for uid in group}, ours)
             placed |= done
@@ -149,11 +154,11 @@ class Shared:
         try:
             uidvalidity, told = self._destination.copy(wanted, self._folder.destination_name)
         except (FolderRefused, MessagesRefused, OverQuota, ServerRefused):
-            pass  # nothing was copied: fetched and appended, it is told what is wrong
+            pass  # nothing was copied: the messages are fetched and appended, which tells what is wrong
         else:
             self._destination.open(self._folder.destination_name)
             copies = {int(sent.uid): told[pairs[sent.uid]] for sent in group if pairs[sent.uid] in told}
-            if not told:  # it may have copied all the same
+            if not told:  # the server may have copied them all the same
                 low, entered = self._flight.uidnext, self._flight.entered
                 found = just_stored(self._store, self._destination, self._folder, low, group, entered)
                 uidvalidity, copies = None, {int(uid): copy for uid, copy in found.items()}
@@ -170,8 +175,8 @@ class Shared:
         return set(good)
 
     def _good(self, copies: Mapping[int, int], ours: Mapping[int, Sighting], *, sure: bool) -> dict[int, int]:
-        """Source UID → UID of its copy, of those that are what they should be; others are removed again, when it is `sure`
-        that they are ours: the server said so. Flags are set as this folder shows them."""
+        """Returns source UID → UID of its copy, for copies that are what they should be. The others are removed, when
+        it is `sure` that they are ours because the server said so. Flags are set as this folder shows them."""
         if not copies:
             return {}
         made = UidSet.of(copies.values())

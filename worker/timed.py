@@ -1,4 +1,5 @@
-"""Sessions whose commands are timed. A few microseconds a group of messages (`tests/unit/worker/test_timed.py`)."""
+"""Sessions whose commands are timed, at a cost of a few microseconds a group of messages
+(`tests/unit/worker/test_timed.py`)."""
 
 from __future__ import annotations
 
@@ -12,7 +13,7 @@ from shared.uids import UidSet
 
 _Session = TypeVar("_Session", MailSource, MailDestination)
 
-#: Method of a session → the command it stands for, in the metrics. `fetch`, `send` and `answers` are timed apart.
+#: Method of a session → the command it stands for, in the metrics. `fetch`, `send` and `answers` are timed separately.
 COMMANDS: Final = {
     "listing": "list",
     "statuses": "status",
@@ -29,8 +30,8 @@ COMMANDS: Final = {
 
 
 def timed(session: _Session, side: str, tell: Listener, clock: Callable[[], float] = time.perf_counter) -> _Session:
-    """The same session; each command is told with its time. FETCH: until the first message. APPEND: of a group, from the
-    first byte to its answer, whatever else was on its way meanwhile."""
+    """Returns the same session with each command timed and reported to `tell`. FETCH: until the first message. APPEND:
+    of a group, from the first byte to its answer, whatever else was on its way meanwhile."""
     return cast(_Session, _Timed(session, side, tell, clock))
 
 

@@ -1,10 +1,10 @@
 """Verifies one mailbox: the destination is counted and compared with the ledger, folder by folder.
 
 Each message is identified by the UIDs of the ledger, its size, internal date and header fingerprint: the sum of marks
-that copying kept for a batch must be the sum of what the destination shows. A batch is read back by whoever copied it,
-while the folder is open (`worker.copy`); here the folders are counted, and what is not yet checked is read. Only where
-sums differ are both sides compared message by message. "anew" reads every folder again; "full" reads every message on
-both sides and compares SHA-256 of the canonical bytes.
+that copying kept for a batch must be the sum of what the destination shows. The worker that copied a batch reads it
+back while the folder is open (`worker.copy`); here the folders are counted, and what is not yet checked is read. Only
+where sums differ are both sides compared message by message. The mode "anew" reads every folder again; "full" reads
+every message on both sides and compares SHA-256 of the canonical bytes.
 
 The only thing ever removed is a second copy that is proved to be ours (`worker.doubles`).
 """
@@ -34,10 +34,10 @@ from worker.inflight import stop_on
 from worker.neighbours import Neighbours
 from worker.sessions import Sessions
 
-#: So many settle times after a message was sent again, its first copy is no longer waited for.
+#: Number of settle times after a message was sent again for which its first copy is still waited for.
 LATE_TIMES = 4
 
-#: What of it is told and counted in the metrics.
+#: The differences that are reported and counted in the metrics.
 MISMATCHES: Final = (CONTENT, FORM, "missing")
 
 
@@ -56,14 +56,14 @@ class MailboxVerification:
         tell: Listener,
         settle_seconds: float = 30.0,
     ) -> None:
-        """`mode` is `Options.verify`; `settle_seconds` as in `CopyRules`."""
+        """Takes `mode`, which is `Options.verify`, and `settle_seconds` as in `CopyRules`."""
         self._lease, self._store, self._sessions, self._neighbours = lease, store, sessions, neighbours
         self._mode, self._full, self._wish, self._tell = mode, mode == "full", wish, tell
         self._comparison = Comparison(store, lease) if self._full else None
         self._settle_seconds = settle_seconds
         #: Whether an earlier run had brought mail of which no record is left.
         self._lost = False
-        #: What is to be told of second copies in the folder at hand.
+        #: Notes about second copies in the current folder.
         self._doubles: list[Note] = []
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
@@ -86,11 +86,12 @@ class MailboxVerification:
                     continue
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
-                # More than ours came since it was planned: delivered, or second copies.
+                # More messages than ours came since the folder was planned: delivered mail, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
                 if self._mode != "default" or looked or told:
-                    # Fewer than the ledger says, and nobody knows which: all are looked at.
+                    # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
+                    # looked at.
                     thorough = self._mode != "default" or status.messages < ours
                     notes = self._store.notes(folder.folder_id) if told else []
                     audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
@@ -101,11 +102,12 @@ class MailboxVerification:
         self._store.audit(self._lease, audits)
 
     def _counted(self, sightings: Iterable[Sighting]) -> Iterable[Sighting]:
-        """The same messages, which count as read where every message is."""
+        """Passes the same messages on, and counts them where every message is read."""
         return self._comparison.counted(sightings) if self._comparison else sightings
 
     def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
-        """What was sent again since it was not found may still arrive a first time: nothing is verified before that is over."""
+        """Raises `SettleLater` while the first copy of a message that was not found and was sent again may still
+        arrive."""
         late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
         if late > self._lease.claimed_at and any(folder.doubts for folder in folders):
             raise SettleLater(late - self._lease.claimed_at)
@@ -113,7 +115,8 @@ class MailboxVerification:
     def _folder(
         self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
     ) -> Audit:
-        """`more`: it holds more messages than it should, or did; `kept`: what an earlier pass noted of its messages."""
+        """Compares one folder and returns its audit. `more`: the folder holds, or held, more messages than it should;
+        `kept`: the notes of an earlier pass about its messages."""
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
@@ -130,7 +133,7 @@ class MailboxVerification:
             digest, found = self._entry(destination, folder, entry, pairs, told)
             notes += found
             if not any(note.what == "missing" for note in found):
-                # What differs is noted, and looked at again for that.
+                # A difference is noted, and looked at again for the note.
                 digests |= {entry.name: digest} if digest != entry.digest else {}
                 checked.append(entry.name)
         self._doubles = []
@@ -158,7 +161,7 @@ class MailboxVerification:
         pairs: Sequence[tuple[Uid, Uid]],
         told: Told,
     ) -> tuple[int, list[Note]]:
-        """The digest of what the destination shows of a whole entry, and what differs from the source."""
+        """Returns the digest of what the destination shows of a whole entry, and the differences from the source."""
         here, digest = self._here(destination, UidSet.of(to for _, to in pairs))
         if digest == entry.digest and len(here) == len(pairs) and not self._full:
             pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
@@ -167,7 +170,7 @@ class MailboxVerification:
     def _compared(
         self, destination: MailDestination, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], told: Told
     ) -> list[Note]:
-        """What differs of just these."""
+        """Returns the differences of just these pairs."""
         here, _ = self._here(destination, UidSet.of(to for _, to in pairs))
         return list(self._differences(folder, pairs, here, told))
 
@@ -186,13 +189,13 @@ class MailboxVerification:
         source = self._sessions.source(self._lease.mailbox)
         there: dict[int, Sighting] = {}
         open_ = [(uid, to) for uid, to in pairs if to in here and uid not in settled]
-        # With another UIDVALIDITY nothing can be said of the old UIDs: it is planned anew with the next pass.
+        # With another UIDVALIDITY nothing can be said of the old UIDs: the next pass plans the folder anew.
         if pairs and source.open(folder.source_name).uidvalidity == folder.uidvalidity:
             uids = UidSet.of(uid for uid, to in pairs if uid not in settled)
             there = {s.uid: s for s in self._counted(source.sightings(uids, full=self._full))}
             if not self._full:
-                # Some sources tell sizes that are not those of the bytes they send (Exchange), servers cut odd headers up in
-                # different ways, and what was watched may be changed where neither shows: the bytes decide.
+                # Some sources state sizes that are not those of the bytes they send (Exchange), servers split odd
+                # headers in different ways, and a watched message may be changed where neither shows: the bytes decide.
                 deep = [
                     (uid, to)
                     for uid, to in open_
@@ -207,14 +210,15 @@ class MailboxVerification:
             if copy is None:
                 yield _note(uid, "missing", f"UID {to} is no longer in the destination folder", original)
             elif original is None:
-                yield from told.of_uid(uid)  # it was compared before, or cannot be any more
+                yield from told.of_uid(uid)  # it was compared before, or can no longer be compared
             elif found := difference(original, copy):
                 yield _note(uid, found.what, found.reason, original)
 
     def _remove_second_copies(
         self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
     ) -> KnownStatus:
-        """Removes what is proved to be a second copy of ours, and notes what may be one; the folder's status afterwards."""
+        """Removes what is proved to be a second copy of ours, and notes what may be one. Returns the folder's status
+        afterwards."""
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         theirs = self._neighbours.held(folder)
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)
@@ -228,7 +232,7 @@ class MailboxVerification:
 
 
 def _is_another(destination: MailDestination, folder: Folder, status: KnownStatus | Exception) -> bool:
-    """Whether the folder that was filled is gone: removed, or removed and made again by somebody."""
+    """Tells whether the folder that was filled is gone: removed, or removed and created again by somebody."""
     if isinstance(status, Exception):
         there = {one.name for one in destination.listing().folders if selectable(one)}
         return isinstance(status, FolderRefused) and folder.destination_name not in there
