@@ -60,7 +60,7 @@ class Verdict:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Row:
-    """One line of the table: the meaning of errors of this type."""
+    """A line of the table: the meaning of errors of this type."""
 
     #: Error type; the first row that fits decides.
     error: type[BaseException]

@@ -1,8 +1,9 @@
-"""Which forms of APPEND a server is known to take: literals that do not wait (RFC 7888), several messages at once (RFC 3502).
+"""Tracks which forms of APPEND a server takes: literals that do not wait (RFC 7888), several messages at once (RFC
+3502).
 
-Both are announced, and both are believed only once they were seen to work: a refused literal would be read as commands. An
-empty one goes first (`HARMLESS`), and the second message of an APPEND waits for `+`. What is refused or loses the connection
-all the same is left out for the server.
+Servers announce both forms, and both are believed only once they were seen to work: a refused literal would be read as
+commands. An empty literal goes first (`HARMLESS`), and the second message of an APPEND waits for `+`. A form that is
+refused or loses the connection all the same is left out for the server.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from shared.mail.conversation import Conversation, Tagged
 from shared.mail.forms import Offer
 
 MULTIAPPEND: Final = "MULTIAPPEND"
-#: Asks for nothing, with an empty literal that does not wait: whoever does not know that form reads an empty line.
+#: A command that asks for nothing, with an empty literal that does not wait: a server that does not know that form
+#: reads an empty line.
 HARMLESS: Final = b'LIST "" {0+}\r\n'
 #: LITERAL- lets a literal go without waiting up to this size (RFC 7888 §5).
 SHORT_LITERAL: Final = 4096
@@ -25,7 +27,8 @@ _LITERALS: Final = (("LITERAL+", WAITING_LITERAL), ("LITERAL-", SHORT_LITERAL))
 
 
 class AppendForms:
-    """Of one connection; what it learns of the server is for all (`shared.mail.extensions.Broken`)."""
+    """The forms of APPEND on one connection. What it learns of the server is shared with all sessions
+    (`shared.mail.extensions.Broken`)."""
 
     def __init__(self, talk: Conversation, offer: Offer) -> None:
         self._talk, self._offer = talk, offer
@@ -54,36 +57,36 @@ class AppendForms:
 
     @property
     def no_wait_bytes(self) -> int:
-        """Size of the largest literal that may go without waiting."""
+        """The size of the largest literal that may go without waiting, bytes."""
         if not self.literals_proved:
             return 0
         return next((most for name, most in _LITERALS if self._offer.has(name)), 0)
 
     @property
     def several(self) -> bool:
-        """Whether several messages may go in one APPEND."""
+        """Tells whether several messages may go in one APPEND."""
         return self._offer.has(MULTIAPPEND)
 
     @property
     def several_proved(self) -> bool:
-        """Whether this server was seen to take them. The answers to earlier commands count as soon as they were read, so that
-        only the groups before the first answer wait."""
+        """Tells whether this server was seen to take several messages in one APPEND. The answers to earlier commands
+        count as soon as they were read, so that only the groups before the first answer wait."""
         if self._grouped and any(map(self._talk.accepted, self._grouped)):
             self._talk.broken.keeps(MULTIAPPEND)
             self._grouped.clear()
         return self._talk.broken.kept(MULTIAPPEND)
 
     def groups(self, tag: bytes) -> None:
-        """This command holds several messages."""
+        """Notes that this command holds several messages."""
         if not self._talk.broken.kept(MULTIAPPEND):
             self._grouped.append(tag)
 
     def hurries(self, tag: bytes) -> None:
-        """This command holds a literal that does not wait."""
+        """Notes that this command holds a literal that does not wait."""
         self._hurried.add(tag)
 
     def blame(self, error: MailError, *, several: bool) -> None:
-        """The connection came to its end while APPENDs were on their way, `several` messages in one of them."""
+        """Notes that the connection ended while APPENDs were on their way, with `several` messages in one of them."""
         name, broken = self._doubtful(several=several, hurried=bool(self._hurried)), self._talk.broken
         if not name or self._talk.abandoned or error.side != self._talk.side:
             return
@@ -94,7 +97,7 @@ class AppendForms:
             broken.leave_out(name, words)
 
     def _doubtful(self, *, several: bool, hurried: bool) -> str:
-        """The form that such a command used and the server was not yet seen to take; "" for none."""
+        """Returns the form that such a command used and that the server was not yet seen to take; "" for none."""
         broken = self._talk.broken
         if several and not broken.kept(MULTIAPPEND):
             return MULTIAPPEND
@@ -102,10 +105,11 @@ class AppendForms:
         return name if name and not broken.kept(name) else ""
 
     def see(self, tag: bytes, count: int, ended: Tagged) -> bool:
-        """How an APPEND of so many messages ended. Whether what was refused may be taken in another form.
+        """Notes how an APPEND of so many messages ended. Returns whether what was refused may be taken in another form.
 
-        A form is known to work from the first OK. Where a group is refused and its messages are taken in another form, the form
-        was the cause; where one of them is refused in that too, it was the message."""
+        A form is known to work from the first OK. Where a group is refused and its messages are taken in another form,
+        the form was the cause; where one of them is refused in that form too, the message was the cause.
+        """
         hurried, broken = tag in self._hurried, self._talk.broken
         self._hurried.discard(tag)
         if ended.status == "OK":
@@ -124,7 +128,7 @@ class AppendForms:
             self._to_see = count
             return True
         if hurried and broken.lacks(self._announced):
-            return True  # it was on its way when another one was refused
+            return True  # the command was on its way when another one was refused
         if count == 1:
             for each in (MULTIAPPEND, *(name for name, _ in _LITERALS)):
                 broken.clear(each)

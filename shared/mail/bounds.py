@@ -1,6 +1,6 @@
-"""How much mailhaul takes from a server: a source may be hostile, a worker's memory and its lanes are shared.
+"""The bounds on what mailhaul takes from a server: a source may be hostile, and a worker's memory and lanes are shared.
 
-Every bound is far above what honest mail needs, and each is told with its number where it is reached.
+Every bound is far above what honest mail needs, and the error names it where it is reached.
 """
 
 from __future__ import annotations
@@ -13,36 +13,38 @@ NAME_BYTES: Final = 4096
 MOST_FOLDERS: Final = 20_000
 #: Bytes of names that one account lists, answers that name nothing new included: 20,000 names of 800 bytes.
 LISTING_BYTES: Final = 16 * 1024 * 1024
-#: Messages in one folder. Servers get slow at one million; the UIDs of three take 120 MB where they are held one by one.
+#: Messages in one folder. Servers get slow at one million; the UIDs of three million take 120 MB where they are held
+#: one by one.
 MOST_MESSAGES: Final = 3_000_000
-#: Ranges of UIDs in one answer to a search: a million messages none of which stands beside another, 140 MB while they are held.
+#: Ranges of UIDs in one answer to a search: a million messages with no two adjacent UIDs, 140 MB while they are held.
 MOST_RANGES: Final = 1_000_000
-#: Bytes that a server may send before somebody is signed in, and in answer to a question about the quota.
+#: Bytes that a server may send before the login, and in answer to a question about the quota.
 OPENING_BYTES: Final = 4 * 1024 * 1024
 #: Bytes of all answers to one command that brings no messages: three million UIDs take 33 MB, all names 16 MiB.
 ANSWERS_BYTES: Final = 128 * 1024 * 1024
-#: FETCH answers that make no sense, to one request: with more of them, nothing of the connection can be believed.
+#: FETCH answers to one request that make no sense: with more of them, nothing of the connection can be believed.
 UNREADABLE_ANSWERS: Final = 1_000
-#: What a message may be larger than announced. Exchange is wrong by a third, at one provider by a factor of three, and a small
-#: one by its whole header.
+#: How much a message may be larger than announced. Exchange is wrong by a third, one provider by a factor of three, and
+#: for a small message by its whole header.
 SIZE_FACTOR: Final = 4
 SIZE_SLACK_BYTES: Final = 1024 * 1024
-#: The same where LIST of POP3 announces it: some servers count line ends once, some guess.
+#: The same where LIST of POP3 announces the size: some servers count line ends once, some guess.
 LISTED_SLACK_BYTES: Final = 32 * 1024 * 1024
 #: Bytes of the largest message; no provider takes a quarter of that.
 LARGEST_BYTES: Final = 1024 * 1024 * 1024
-#: Bytes a second that a whole message must come with, beside `MESSAGE_LEAST_SECONDS`.
+#: Bytes a second at which a whole message must come, beside `MESSAGE_LEAST_SECONDS`.
 MESSAGE_RATE: Final = 8 * 1024
 MESSAGE_LEAST_SECONDS: Final = 600.0
-#: Seconds of waiting for one message at most: 200 MB take as long at 10 kB/s.
+#: Longest wait for one message, seconds: 200 MB take as long at 10 kB/s.
 MESSAGE_SECONDS: Final = 6 * 3600.0
 
 
 def most_body(size_bytes: int, slack: int = SIZE_SLACK_BYTES) -> int:
-    """Bytes that a message may have which was announced with `size_bytes`; 0 stands for not announced."""
+    """Returns the most bytes that a message announced with `size_bytes` may have; 0 stands for not announced."""
     return min(LARGEST_BYTES, SIZE_FACTOR * size_bytes + slack) if size_bytes > 0 else LARGEST_BYTES
 
 
 def message_seconds(size_bytes: int) -> float:
-    """Seconds that a message of this size may be waited for: a server that drips holds a lane no longer."""
+    """Returns the seconds that a message of this size may be waited for: a server that sends slowly holds a lane no
+    longer."""
     return min(MESSAGE_SECONDS, MESSAGE_LEAST_SECONDS + size_bytes / MESSAGE_RATE)

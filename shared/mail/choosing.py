@@ -1,9 +1,10 @@
-"""Finds out which messages of the open source folder a request wants: `shared.selection` decides, the server is asked here.
+"""Finds out which messages of the open source folder a request wants: `shared.selection` decides, this module asks the
+server.
 
-The server searches, twice for each criterion: for what meets it and for what does not. What stands in neither answer, or
-in both, is looked at: messages near a moment in time, and whatever a server keeps back that tells only the first thousand.
-A few of the others are looked at as well, evenly spread; where one of them is not what the search said (some servers do
-not search what they show), all are.
+The server searches twice for each criterion: for what meets it and for what does not. Messages that stand in neither
+answer, or in both, are looked at: messages near a moment in time, and whatever a server keeps back that tells only the
+first thousand. A few of the others are looked at as well, evenly spread; where one of them is not what the search said
+(some servers do not search what they show), all are.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from shared.mail.numbers import known_statuses
 from shared.selection import Judged, Selection, judge, merged, spread, union
 from shared.uids import UidSet
 
-#: Messages that are looked at to see whether searches can be trusted.
+#: Number of messages that are looked at to see whether searches can be trusted.
 SAMPLE: Final = 20
-#: What a person should know of an account whose All Mail is not listed.
+#: The note about an account whose All Mail is not listed.
 NO_ALL_MAIL: Final = "All Mail is hidden from IMAP: mail without a label that IMAP shows is not seen"
-#: So few are looked at at once: that costs less than searching.
+#: Number of messages up to which all are looked at at once: that costs less than searching.
 FEW: Final = 50
 
 
 def left_out(source: MailSource, selection: Selection, sizes: Iterable[tuple[int, int]]) -> dict[str, UidSet]:
-    """Of the messages `sizes` (UID, RFC822.SIZE; ascending) of the folder now open, those that are not wanted, by reason."""
+    """Returns those messages of `sizes` (UID, RFC822.SIZE; ascending) in the folder now open that are not wanted, by
+    reason."""
     by_reason: dict[str, array[int]] = defaultdict(lambda: array("Q"))
     rest = array("Q")
     for uid, size in sizes:
@@ -52,7 +54,7 @@ def left_out(source: MailSource, selection: Selection, sizes: Iterable[tuple[int
 
 
 def _trusted(source: MailSource, selection: Selection, judged: Judged, uids: UidSet) -> bool:
-    """Whether a few messages are what the searches said of them."""
+    """Tells whether a sample of messages agrees with what the searches said of them."""
     said = union(judged.out.values())
     sample = spread(said, SAMPLE // 2) | spread(uids - said - judged.doubtful, SAMPLE // 2)
     agreed: list[bool] = []
@@ -72,7 +74,7 @@ def _looked_at(source: MailSource, selection: Selection, uids: UidSet) -> dict[s
 
 
 def _each(source: MailSource, uids: UidSet, take: Callable[[Traits], object]) -> None:
-    # What the server does not tell is wanted: copying finds out what is wrong with it.
+    # A message that the server does not describe is wanted: copying finds out what is wrong with it.
     with contextlib.suppress(ServerRefused):
         for seen in source.traits(uids) if uids else ():
             take(seen)
@@ -82,7 +84,8 @@ def _each(source: MailSource, uids: UidSet, take: Callable[[Traits], object]) ->
 
 
 def kept_elsewhere(source: MailSource, view: LabelView, name: bytes, uids: UidSet) -> dict[str, UidSet]:
-    """Of these messages of the source folder `name`, now open, those that another folder gives, or none shall, by reason."""
+    """Returns those messages of the source folder `name`, now open, that another folder brings or that no folder shall
+    bring, by reason."""
     if not view.decides(name) or not uids:
         return {}
     by_reason: dict[str, list[int]] = defaultdict(list)
@@ -95,18 +98,19 @@ def kept_elsewhere(source: MailSource, view: LabelView, name: bytes, uids: UidSe
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LabelsSeen:
-    """What IMAP shows of Gmail's labels."""
+    """The reading of Gmail's labels as IMAP shows them."""
 
-    #: For `kept_elsewhere`.
+    #: The view that `kept_elsewhere` uses.
     view: LabelView
-    #: What a person should know, by source folder.
+    #: Notes for the operator, by source folder.
     notes: Mapping[bytes, str]
 
 
 def look_at_labels(
     source: MailSource, listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelMode
 ) -> LabelsSeen | None:
-    """Compares what the folders show with what All Mail says of them. None where there are no labels, or where none matters."""
+    """Compares what the folders show with what All Mail says of them. Returns None where there are no labels, or where
+    none matters."""
     if EXTENSION not in source.capabilities:
         return None
     view = view_of(listing, mapped, mode)

@@ -1,4 +1,4 @@
-"""Commands and their answers over one `Wire`: many commands in flight, answers told apart by tag (RFC 9051 §5.5)."""
+"""Commands and their answers over one `Wire`: many commands in flight, answers matched by tag (RFC 9051 §5.5)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from shared.mail.refusals import Asked, about_the_form, failure
 from shared.mail.tokens import LITERAL, head_of
 from shared.mail.wire import LINE_LIMIT, Wire
 
-#: Commands in flight at most, where each is short: their answers must fit into the buffers between the two ends.
+#: Most commands in flight, where each is short: their answers must fit into the buffers between the two ends.
 FLIGHT: Final = 200
 
 _ANSWER_LITERALS: Final = 64  # in one answer that is not FETCH
 
-#: Untagged answers to one command at most; a server that sends more will never end.
+#: Most untagged answers to one command; a server that sends more will never end.
 ANSWER_LIMIT: Final = 1_000_000
 
 
@@ -30,77 +30,78 @@ class Tagged(NamedTuple):
 
     #: "OK", "NO" or "BAD"; a BAD never gets further than `Conversation`.
     status: str
-    #: What follows it, response code included.
+    #: The text after the status, response code included.
     text: bytes
 
 
-#: How long a server may be silent that was not yet seen to take several commands in one flight: some throw the others away.
+#: How long a server may be silent that was not yet seen to take several commands in one flight, seconds: some throw the
+#: others away.
 SILENCE_SECONDS: Final = 30.0
 
-#: Told how a command ended that nobody waits for.
+#: Called with the end of a command that nobody waits for.
 Then = Callable[[Tagged], object]
 
 
 class Conversation:
-    """Sends commands and reads answers. After any BAD or BYE the connection is shut before the error is raised, unless the
-    BAD was reckoned with (`forgive`, `lenient`)."""
+    """Sends commands and reads answers. After any BAD or BYE the connection is shut before the error is raised, unless
+    the BAD was expected (`forgive`, `lenient`)."""
 
     def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
-        #: What the server does not do although it announces it.
+        #: The extensions that the server announces and does not do.
         self.broken = broken or Broken()
         self.wire = wire
         self.secrets = tuple(secrets)
-        #: What a BAD or NO is about where the command does not say it.
+        #: The subject of a BAD or NO where the command does not say it.
         self.asked: Asked = "command"
-        #: What was asked for beside an OK: to be asked less. Whoever minds it takes it away.
+        #: A request to slow down that came beside an OK; the caller that heeds it clears it.
         self.slowed: Throttled | None = None
-        #: Messages of the open folder, as untagged EXISTS and EXPUNGE tell; and how many EXPUNGE there were.
+        #: Number of messages in the open folder, as untagged EXISTS and EXPUNGE tell; and number of EXPUNGE answers.
         self.exists = self.expunged = 0
         self._count = 0
         self._pending: dict[bytes, Tagged | None] = {}
-        #: Tags to which a BAD is no more than a NO.
+        #: Tags for which a BAD is no more than a NO.
         self._forgiven: set[bytes] = set()
         #: Whether a BAD is no more than a NO to any command that holds no literal.
         self.lenient = False
-        #: Commands with a literal: after a BAD it may have been read as a command.
+        #: Tags of commands with a literal: after a BAD it may have been read as a command.
         self._literals: set[bytes] = set()
-        #: Whether the connection was shut since such a command got a BAD.
+        #: Whether the connection was shut because such a command got a BAD.
         self.cut_at_literal = False
         #: What the server said that it has enabled (RFC 5161), upper case.
         self.enabled: set[str] = set()
-        #: Whether somebody else shut the connection.
+        #: Whether the caller shut the connection.
         self.abandoned = False
-        #: Whether commands were sent before others were answered, since somebody last asked.
+        #: Whether commands were sent before others were answered, since this was last reset.
         self.flew = False
         #: Whether commands are sent one by one, to find out whether the server takes no others.
         self.serial_on_trial = False
-        #: Tags that were sent before others were answered, while it is not known whether the server takes that.
+        #: Tags of commands sent before others were answered, while it is not known whether the server takes that.
         self._flown: set[bytes] = set()
-        #: What was sent, by tag, until it is answered: for what it uses.
+        #: The commands by tag until they are answered, to see which extensions they use.
         self._texts: dict[bytes, bytes] = {}
-        #: What is sent in front of the next command, by the extension that it is for.
+        #: Commands to send in front of the next command, with the extension that each is for.
         self._leading: list[tuple[str, bytes, Then]] = []
-        #: The same once it is sent: nobody waits for its answer.
+        #: The same commands once they are sent: nobody waits for their answers.
         self._unawaited: dict[bytes, tuple[str, Then]] = {}
-        #: Ends of such commands that count once it is known that the server takes several commands.
+        #: The ends of such commands, which count once it is known that the server takes several commands.
         self._unsure: list[tuple[Then, Tagged]] = []
 
     @property
     def serial(self) -> bool:
-        """Whether the server takes one command at a time."""
+        """Tells whether the server takes one command at a time."""
         return self.serial_on_trial or self.broken.lacks(PIPELINING)
 
     @property
     def several(self) -> bool:
-        """Whether a command is unanswered that was sent before another was answered, which this server was not yet seen to
-        take."""
+        """Tells whether a command is unanswered that was sent before another was answered, while this server was not
+        yet seen to take that."""
         open_ones = [tag for tag, ended in self._pending.items() if ended is None]
         return len(open_ones) > 1 or not self._flown.isdisjoint(open_ones)
 
     @property
     def unanswered(self) -> list[str]:
-        """The extensions that the first command uses which is unanswered and uses any."""
+        """The extensions used by the first unanswered command that uses any."""
         for tag in [tag for tag, ended in self._pending.items() if ended is None]:
             if tag in self._unawaited:
                 return [self._unawaited[tag][0]]
@@ -112,13 +113,14 @@ class Conversation:
         """Sends `text` in one flight with the next command, and in front of it; `name` is the extension that it is for.
         `first`: in front of all others.
 
-        `then` is told how it ended, where that says something of the extension. A NO or BAD does no harm; after a BAD to a
-        literal the connection is shut."""
+        `then` gets the end of the command, where that says something of the extension. A NO or BAD does no harm; after
+        a BAD to a literal the connection is shut.
+        """
         self._leading.insert(0 if first else len(self._leading), (name, text, then))
 
     def new_tag(self) -> bytes:
-        """A tag not used before; the answer to it is waited for. Where the server takes one command at a time, all before
-        it are answered now."""
+        """Returns a tag not used before; the answer to it is waited for. Where the server takes one command at a time,
+        all earlier commands are answered now."""
         if self.serial:
             self._catch_up()
         self._count += 1
@@ -134,7 +136,7 @@ class Conversation:
             self.next_answer()
 
     def _lead(self) -> bytes:
-        """What goes in front of the next command."""
+        """Returns the commands that go in front of the next one."""
         parts: list[bytes] = []
         while self._leading:
             name, text, then = self._leading.pop(0)
@@ -155,12 +157,13 @@ class Conversation:
         return b"%b %b\r\n" % (tag, text)
 
     def send(self, text: bytes) -> bytes:
-        """One command, without waiting; its tag."""
+        """Sends one command without waiting, and returns its tag."""
         return self.send_all([text])[0]
 
     def send_all(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Several commands in one flight; their tags. Where the server takes one at a time, the others are answered before
-        the last one is sent: to be used for what has no untagged answers, or for one command."""
+        """Sends several commands in one flight, and returns their tags. Where the server takes one at a time, the
+        others are answered before the last one is sent: to be used for commands without untagged answers, or for one
+        command."""
         if not texts:
             return []
         self.wire.begin()
@@ -178,11 +181,11 @@ class Conversation:
         return tags
 
     def forgive(self, tags: Iterable[bytes]) -> None:
-        """A BAD to these commands does not shut the connection: nothing but the command itself was sent."""
+        """Allows a BAD to these commands without shutting the connection: nothing but the command itself was sent."""
         self._forgiven.update(tags)
 
     def insist(self, tag: bytes) -> None:
-        """The opposite; raises what a BAD means that has come already."""
+        """Takes `forgive` back for this tag; raises the error of a BAD that has come already."""
         self._forgiven.discard(tag)
         ended = self._pending[tag]
         if ended is not None and ended.status == "BAD" and not self.lenient:
@@ -191,7 +194,7 @@ class Conversation:
     def finish(
         self, tag: bytes, take: Callable[[list[bytes]], object] | None = None, *, line_limit: int = LINE_LIMIT
     ) -> Tagged:
-        """Reads until `tag` is answered; every untagged answer on the way is given to `take`."""
+        """Reads until `tag` is answered; gives every untagged answer on the way to `take`."""
         self.wire.begin(SILENCE_SECONDS if self._flown else math.inf)
         left, most = ANSWER_LIMIT, self.wire.moved + ANSWERS_BYTES
         while (ended := self._pending[tag]) is None:
@@ -215,24 +218,27 @@ class Conversation:
         what: str = "",
         line_limit: int = LINE_LIMIT,
     ) -> bytes:
-        """As `finish`; the text of the OK. Raises the error that a NO means."""
+        """Reads until `tag` is answered, as `finish` does, and returns the text of the OK. Raises the error that a NO
+        means."""
         ended = self.finish(tag, take, line_limit=line_limit)
         if ended.status != "OK":
             raise self.refusal(ended, asked=asked, what=what)
         return ended.text
 
     def refusal(self, ended: Tagged, *, asked: Asked | None = None, what: str = "") -> MailError:
-        """The error that a NO means, or a BAD that was reckoned with."""
+        """Returns the error that a NO means, or a BAD that was expected."""
         error = failure(self.side, ended.status, ended.text, asked=asked or self.asked, what=what, secrets=self.secrets)
         error.form = about_the_form(error, ended.status, ended.text)
         return error
 
     def proceed(self, tag: bytes) -> bool:
-        """Waits for `+` after a synchronising literal; False when `tag` was answered instead (then `finish` it)."""
+        """Waits for `+` after a synchronising literal. Returns False when `tag` was answered instead (then `finish`
+        it)."""
         return self.challenge(tag) is not None
 
     def challenge(self, tag: bytes) -> bytes | None:
-        """Waits for `+`; what stands behind it. None when `tag` was answered instead (then `finish` it)."""
+        """Waits for `+` and returns the text behind it. Returns None when `tag` was answered instead (then `finish`
+        it)."""
         self.wire.begin()
         while self._pending[tag] is None:
             line = self.wire.readline()
@@ -242,26 +248,26 @@ class Conversation:
         return None
 
     def awaits(self, line: bytes) -> bool:
-        """Whether it is the end of a command that was sent."""
+        """Tells whether the line is the end of a command that was sent."""
         return line.partition(b" ")[0] in self._pending
 
     def refused(self, tag: bytes) -> bool:
-        """Whether `tag` has got a BAD already."""
+        """Tells whether `tag` has got a BAD already."""
         ended = self._pending[tag]
         return ended is not None and ended.status == "BAD"
 
     def accepted(self, tag: bytes) -> bool:
-        """Whether `tag` has got an OK that nobody has taken yet."""
+        """Tells whether `tag` has got an OK that nobody has taken yet."""
         ended = self._pending.get(tag)
         return ended is not None and ended.status == "OK"
 
     def answered(self, tag: bytes) -> bool:
-        """Whether `tag` has been answered already."""
+        """Tells whether `tag` has been answered already."""
         return self._pending[tag] is not None
 
     def run(self, texts: Sequence[bytes], take: Callable[[int, list[bytes]], object] | None = None) -> list[Tagged]:
-        """All commands, `FLIGHT` of them in flight at any time; their ends in order. `take` gets the command's
-        place too."""
+        """Runs all commands, `FLIGHT` of them in flight at any time, and returns their ends in order. `take` gets the
+        command's place too."""
         ends: list[Tagged] = []
         tags = self.send_all(texts[: 1 if self.serial else FLIGHT])
         for place in range(len(texts)):
@@ -277,7 +283,8 @@ class Conversation:
     def _one_by_one(
         self, texts: Sequence[bytes], ends: list[Tagged], take: Callable[[int, list[bytes]], object] | None
     ) -> None:
-        """Asks again, alone, what was refused in a flight with others by a server that was not yet seen to take that."""
+        """Sends those commands again, alone, that were refused in a flight with others, if the server was not yet seen
+        to take flights."""
         for place, ended in enumerate(ends):
             if ended.status != "OK" and self.refusal(ended).form:
                 ends[place] = self.finish(self.send(texts[place]), partial(take, place) if take else None)
@@ -286,11 +293,12 @@ class Conversation:
         self.flew = False
 
     def next_answer(self, line_limit: int = LINE_LIMIT) -> list[bytes] | None:
-        """The next untagged answer with its literals; None for a tagged one, which is kept for its command."""
+        """Reads the next answer. Returns an untagged one with its literals, and None for a tagged one, which is kept
+        for its command."""
         return self.take_line(self.wire.readline(line_limit))
 
     def take_line(self, line: bytes) -> list[bytes] | None:
-        """As `next_answer`, of a line already read."""
+        """Takes a line already read, as `next_answer` does."""
         if line[:2] not in (b"* ", b"*\t"):
             self._take_tagged(line)
             return None
@@ -302,7 +310,7 @@ class Conversation:
             self._slow(line[at:])
         if word == b"ENABLED":
             self.enabled |= set(line[at:].upper().decode("latin-1").split())
-        if word == b"BAD":  # not told which command it means: nothing after it could be trusted
+        if word == b"BAD":  # The server does not say which command the BAD means: nothing after it could be trusted.
             raise self._bad(line[at:])
         if word == b"EXISTS" and number.isdigit():
             self.exists = int(number)
@@ -312,7 +320,7 @@ class Conversation:
         while found := LITERAL.search(pieces[-1]):
             if len(pieces) > 2 * _ANSWER_LITERALS:
                 raise self.violation("sent an answer without end")
-            # No word of an answer that is not FETCH is longer than a folder's name; what is, is no use whole.
+            # No word of an answer that is not FETCH is longer than a folder's name; a longer one is of no use anyway.
             pieces.append(self.wire.read_head(int(found[1]), NAME_BYTES + 1))
             pieces.append(self.wire.readline())
         return pieces
@@ -365,11 +373,11 @@ class Conversation:
         self.slowed = Throttled(self.side, "asked to be asked less", detail, hint.seconds, hint.scope)
 
     def _bad(self, text: bytes) -> MailError:
-        # what is left of the command may be taken for commands: not a byte more goes out
+        # The rest of the command may be taken for commands: not a byte more goes out.
         self.wire.abort(reset=True)
         return self.refusal(Tagged("BAD", text))
 
     def violation(self, what: str, line: bytes = b"") -> ProtocolViolation:
-        """Shuts the connection; the error to raise."""
+        """Shuts the connection, and returns the error to raise."""
         self.wire.abort()
         return ProtocolViolation(self.side, what, clean_text(line, secrets=self.secrets))

@@ -1,8 +1,8 @@
-"""The one place that opens a TCP connection to a mail server.
+"""Opens TCP connections to mail servers; no other module does.
 
-A process that takes host names from strangers (the web page and the API) sets `allowed`, so that a name is resolved once
-and only what was looked at is connected to: a name that means another address a moment later (DNS rebinding) changes
-nothing. Workers do so for the endpoints that came that way.
+A process that takes host names from strangers (the web page and the API) sets `allowed`, so that a name is resolved
+once and only the addresses that were checked are connected to: a name that means another address a moment later (DNS
+rebinding) changes nothing. Workers do so for the endpoints that came that way.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ import socket
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 
-#: (host, port) → the addresses that may be connected to, in this order; raises OSError when there are none. None: as the
-#: system resolves it.
+#: A function from (host, port) to the addresses that may be connected to, in this order; raises OSError when there are
+#: none. None: as the system resolves it.
 Allowed = Callable[[str, int], list[str]]
 _allowed: Allowed | None = None
 _allowed_here: ContextVar[Allowed | None] = ContextVar("allowed_here", default=None)
 
 
 def restrict(allowed: Allowed | None) -> None:
-    """From now on, for the whole process."""
+    """Sets the allowed addresses for the whole process, from now on."""
     global _allowed
     _allowed = allowed
 
 
 @contextlib.contextmanager
 def restricted(allowed: Allowed | None) -> Iterator[None]:
-    """For what this thread does inside; None changes nothing."""
+    """Sets the allowed addresses for what this thread does inside the block; None changes nothing."""
     before = _allowed_here.set(allowed or _allowed_here.get())
     try:
         yield
@@ -36,7 +36,7 @@ def restricted(allowed: Allowed | None) -> Iterator[None]:
 
 
 def connect(host: str, port: int, *, timeout: float) -> socket.socket:
-    """A connection. Raises OSError."""
+    """Opens a connection. Raises OSError."""
     allowed = _allowed_here.get() or _allowed
     if allowed is None:
         return socket.create_connection((host, port), timeout=timeout)

@@ -1,7 +1,9 @@
-"""What a server announces and does not do. It is left out for the rest of the run, by every session with that server.
+"""Remembers which extensions a server announces and does not do. They are left out for the rest of the run, by every
+session with that server.
 
-A capability is a promise (RFC 9051 §6.1.1), and some servers break it: they answer NO or BAD to what they announce, or close
-the connection. `Broken` remembers that for one server, `Servers` for all of them; `shared.mail.forms` asks again without.
+A capability is a promise (RFC 9051 §6.1.1), and some servers break it: they answer NO or BAD to what they announce, or
+close the connection. `Broken` remembers that for one server, `Servers` for all of them; `shared.mail.forms` asks again
+without the extension.
 """
 
 from __future__ import annotations
@@ -21,13 +23,13 @@ PIPELINING: Final = "PIPELINING"
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """One row of the table."""
+    """A row of the table of extensions."""
 
-    #: How the same is done without it.
+    #: The behaviour without it.
     without: str
-    #: What stands in a command that uses it; None where no command shows it.
+    #: The pattern of a command that uses it; None where no command shows it.
     asked: re.Pattern[bytes] | None = None
-    #: Words of a refusal that is about it, in lower case, beside its name.
+    #: Words of a refusal that is about the extension, in lower case, beside its name.
     words: tuple[str, ...] = ()
 
 
@@ -63,22 +65,22 @@ TABLE: Final[Mapping[str, Extension]] = {
 
 
 def used_in(command: bytes) -> list[str]:
-    """The extensions that a command uses."""
+    """Returns the extensions that a command uses."""
     return [name for name, row in TABLE.items() if row.asked and row.asked.search(command)]
 
 
 def named_in(words: str, name: str) -> bool:
-    """Whether a refusal names the extension."""
+    """Tells whether a refusal names the extension."""
     said = words.lower()
     return name.lower() in said or any(word in said for word in TABLE[name].words)
 
 
 def sentence(name: str) -> str:
-    """What a person should know of an extension that is left out."""
+    """Returns the sentence that tells the operator about an extension that is left out."""
     return f"announces {name} and refuses it: {TABLE[name].without}"
 
 
-#: What a capability brings without naming it (RFC 9051 appendix E, RFC 7162 §3.2.3).
+#: Capabilities that a capability implies without naming them (RFC 9051 appendix E, RFC 7162 §3.2.3).
 _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
     "IMAP4REV2": (
         "CHILDREN", "ENABLE", "ESEARCH", "LIST-EXTENDED", "LIST-STATUS", "LITERAL-", "MOVE", "NAMESPACE", "SASL-IR",
@@ -89,18 +91,18 @@ _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
     "LIST-EXTENDED": ("CHILDREN",),
 }  # fmt: skip
 
-#: Extension → connections that are lost at it before the next session does without. Of what makes copying fast more than
-#: one: connections are lost for other reasons too.
+#: Extension → number of connections lost at it before the next session does without. More than one for the extensions
+#: that make copying fast: connections are lost for other reasons too.
 _LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+": 2, "LITERAL-": 2}
 
-#: Told of an extension that is left out, and what the server said.
+#: Called with an extension that is left out, and the server's words.
 Told = Callable[[str, str], object]
 #: The same with the server's host and port in front.
 LeftOut = Callable[[str, int, str, str], object]
 
 
 def offered(announced: Iterable[str]) -> frozenset[str]:
-    """The capabilities with what they imply."""
+    """Returns the capabilities with those that they imply."""
     names = set(announced)
     for name, implied in _IMPLIED.items():
         if name in names:
@@ -116,40 +118,41 @@ class Broken:
     def __init__(self, told: Told | None = None) -> None:
         self._told = told
         self._lock = threading.Lock()
-        #: Extension → what the server said when it refused it.
+        #: Extension → the server's words when it refused it.
         self._left_out: dict[str, str] = {}
-        #: The same of what a connection was lost at: left out by the next session, which finds out whether that was it.
+        #: Extensions that a connection was lost at: the next session leaves them out and finds out whether that was the
+        #: cause.
         self._suspected: dict[str, str] = {}
         self._kept: set[str] = set()
         self._losses: Counter[str] = Counter()
-        #: Grows with all that is learned: whoever lost a connection may try again when it did.
+        #: A counter of all that is learned: a caller that lost a connection may try again when it grew.
         self.learned = 0
-        #: What the server makes of dates outside of the usual.
+        #: The dates outside of the usual that the server keeps or changes.
         self.dates = KeptDates()
 
     @property
     def left_out(self) -> Mapping[str, str]:
-        """Extension → what the server said when it refused it."""
+        """The extensions that are left out → the server's words when it refused them."""
         with self._lock:
             return dict(self._left_out)
 
     def lacks(self, name: str) -> bool:
-        """Whether it is not to be asked for."""
+        """Tells whether the extension is not to be asked for."""
         return name in self._left_out or name in self._suspected
 
     def kept(self, name: str) -> bool:
-        """Whether the server was seen to do it."""
+        """Tells whether the server was seen to do it."""
         return name in self._kept
 
     def keeps(self, name: str) -> None:
-        """The server did it."""
+        """Notes that the server did it."""
         if name not in self._kept:
             with self._lock:
                 self._kept.add(name)
                 self._suspected.pop(name, None)
 
     def leave_out(self, name: str, words: str) -> None:
-        """The server refused it with these words, and did without it what was asked."""
+        """Notes that the server refused the extension with these words, and did what was asked without it."""
         with self._lock:
             self._suspected.pop(name, None)
             news = name not in self._left_out
@@ -159,27 +162,30 @@ class Broken:
             self._told(name, words)
 
     def done_without(self, names: Iterable[str]) -> None:
-        """A session did without these what was asked: what a connection was lost at before is left out for good."""
+        """Notes that a session did what was asked without these extensions: those that a connection was lost at before
+        are left out for good."""
         for name in names:
             if (words := self._suspected.get(name)) is not None:
                 self.leave_out(name, words)
 
     def suspect(self, name: str, words: str) -> None:
-        """The server refused with these words what uses it; it is done without until it is known whether that was the cause."""
+        """Notes that the server refused with these words a command that uses the extension. It is left out until it is
+        known whether that was the cause."""
         with self._lock:
             if name not in self._kept and name not in self._left_out:
                 self._suspected[name] = words
 
     def clear(self, name: str) -> None:
-        """Something else was the cause."""
+        """Notes that the extension was not the cause."""
         with self._lock:
             if self._suspected.pop(name, None) is not None:
                 self._kept.add(name)
 
     def lost(self, names: Iterable[str], words: str, *, several: bool) -> None:
-        """A connection was lost at a command that uses `names`; `several` commands were in flight.
+        """Notes that a connection was lost at a command that uses `names`, with `several` commands in flight.
 
-        The next session does without. Where it is lost all the same, that was not the cause."""
+        The next session does without these extensions. Where it is lost all the same, they were not the cause.
+        """
         with self._lock:
             self.learned += PIPELINING in self._suspected
             cleared = [name for name in (*names, PIPELINING) if name in self._suspected]
@@ -196,7 +202,7 @@ class Broken:
 
 
 class Servers:
-    """`Broken` by host and port: for one process. Thread-safe."""
+    """The `Broken` of each server by host and port, for one process. Thread-safe."""
 
     def __init__(self, told: LeftOut | None = None) -> None:
         self._told = told
@@ -204,7 +210,7 @@ class Servers:
         self._servers: dict[tuple[str, int], Broken] = {}
 
     def of(self, host: str, port: int) -> Broken:
-        """What is known of this server."""
+        """Returns what is known of this server."""
         with self._lock:
             if (host, port) not in self._servers:
                 told = self._told

@@ -1,4 +1,4 @@
-"""One FETCH answer (RFC 9051 §7.5.2), read as it comes, so that a large literal need not be held."""
+"""A parser of one FETCH answer (RFC 9051 §7.5.2), read as it comes, so that a large literal need not be held."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from shared.mail.tokens import DEPTH_LIMIT, MOST_OCTETS, TOKEN, Text, Unreadable, Value, unescaped
 from shared.uids import MAX_UID
 
-#: The beginning of a FETCH answer, and of what can only be meant as one: what the number before it is, is of no use. Before
+#: The beginning of a FETCH answer, and of what can only be meant as one: the number before it is of no use. Before
 #: FETCH no word may stand that begins another answer (`shared.mail.tokens`).
 FETCH: Final = re.compile(
     rb"\*[ \t]+(?:(?!(?:OK|NO|BAD|BYE|PREAUTH|LIST|LSUB|XLIST|STATUS|SEARCH|FLAGS|ID)[ \t])[^\s()]{1,24}[ \t]+)?FETCH\b[ \t]*",
@@ -26,20 +26,22 @@ TEXT_LIMIT: Final = 1024 * 1024
 
 
 class FetchAnswer:
-    """One FETCH answer in any order and spelling, fed piece by piece."""
+    """A FETCH answer with items in any order and spelling, fed piece by piece."""
 
     def __init__(self) -> None:
         self._top: list[Value] = []
         self._open = [self._top]
         self._literals = self._size = 0
-        #: What it began with, for people.
+        #: The beginning of the answer, for error messages.
         self.beginning = b""
 
     def feed(self, text: bytes) -> int | None:
-        """The next part of the line. The size of the literal that now follows, None at the end of the answer, or
-        `UNFINISHED` where the line ended before the answer did (a blank line after a literal: some servers).
+        """Takes the next part of the line. Returns the size of the literal that now follows, None at the end of the
+        answer, or `UNFINISHED` where the line ended before the answer did (some servers send a blank line after a
+        literal).
 
-        Raises `Unreadable` for what cannot be FETCH."""
+        Raises `Unreadable` for a line that cannot be FETCH.
+        """
         if not self._size:
             self.beginning = text[:1000]
         self._size += len(text)
@@ -81,7 +83,7 @@ class FetchAnswer:
         return UNFINISHED if len(opened) > 1 or not top else None
 
     def literal(self, value: bytes | None) -> None:
-        """The literal that `feed` announced; None when it was not kept."""
+        """Takes the literal that `feed` announced; None when it was not kept."""
         self._open[-1].append(None if value is None else Text(value))
 
     @property
@@ -93,7 +95,7 @@ class FetchAnswer:
         return _key(items[-1])
 
     def items(self) -> dict[bytes, Value]:
-        """What has been read so far: upper-case item to value. The first of a repeated item counts."""
+        """Returns what has been read so far: upper-case item → value. The first of a repeated item counts."""
         items = self._items() or []
         out: dict[bytes, Value] = {}
         for at in range(0, len(items) - 1, 2):
@@ -113,25 +115,25 @@ def _key(value: Value) -> bytes:
 
 
 def uid_of(items: dict[bytes, Value]) -> int:
-    """The UID a FETCH answer carries; 0 when it carries none that can be one."""
+    """Returns the UID that a FETCH answer carries; 0 when it carries no possible UID."""
     value = items.get(b"UID")
     uid = int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 10 else 0
     return uid if uid <= MAX_UID else 0
 
 
 def flags_of(items: dict[bytes, Value]) -> tuple[bytes, ...] | None:
-    """The atoms among the FLAGS; a string in their place stays a `Text`. None where there are no FLAGS."""
+    """Returns the FLAGS; an atom as it is, a string in the place of one as a `Text`. None where there are no FLAGS."""
     value = items.get(b"FLAGS")
     if not isinstance(value, list):
         return None
-    # A list among them is no flag either: it is told as one that cannot be passed on.
+    # A list among them is no flag either: it is reported as one that cannot be passed on.
     return tuple(
         flag if isinstance(flag, bytes) else Text(b"()" if isinstance(flag, list) else b"NIL") for flag in value
     )
 
 
 def split_flags(found: Iterable[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """Atoms, and those that came as strings, which no server has reason to send."""
+    """Splits flags into atoms and those that came as strings, which no server has reason to send."""
     atoms: list[bytes] = []
     strings: list[bytes] = []
     for flag in found:

@@ -1,7 +1,7 @@
-"""Several UID FETCH commands at once, each no larger than the server takes, and asked again for what it left out.
+"""Runs several UID FETCH commands at once, each no larger than the server takes, and asks again for what it left out.
 
-A server may answer a FETCH for a part of the messages only: it says so by [MESSAGELIMIT] in an OK or a NO (RFC 9738), or it says
-nothing at all. What is missing is asked for again, in smaller commands, until nothing new comes.
+A server may answer a FETCH for a part of the messages only: it says so by [MESSAGELIMIT] in an OK or a NO (RFC 9738),
+or it says nothing at all. Missing messages are asked for again, in smaller commands, until nothing new comes.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from shared.mail.message_limit import announced, cut_short
 from shared.mail.session import Session
 from shared.uids import UidSet
 
-#: FETCH commands in flight.
+#: Number of FETCH commands in flight.
 DEPTH: Final = 3
-#: Messages of one FETCH that brings bytes.
+#: Number of messages in one FETCH that brings bytes.
 PIECE: Final = 500
 
-#: What a FETCH asks for, as text, and the UIDs of it that are expected.
+#: The sequence set of a FETCH as text, and the UIDs of it that are expected.
 Asked = tuple[bytes, UidSet]
 
 
 class _Left(NamedTuple):
-    """What a command was to bring and did not."""
+    """The UIDs that a command was to bring and did not."""
 
     #: UIDs that did not come.
     uids: UidSet
-    #: How many did.
+    #: Number of messages that did come.
     brought: int
 
 
@@ -47,9 +47,9 @@ class FlyingSession:
         self._talk: Conversation = session.talk
         self._wire = session.wire
         self._ahead = Ahead(session.talk)
-        #: Messages that the server deals with in one command; None: as many as one likes.
+        #: Number of messages that the server deals with in one command; None: any number.
         self._most = announced(session.offer.capabilities)
-        #: Messages that commands brought so far.
+        #: Number of messages that commands brought so far.
         self._brought = 0
 
     def _flights(
@@ -61,20 +61,21 @@ class FlyingSession:
         *,
         all_exist: bool = False,
     ) -> Iterator[tuple[bytes, UidSet]]:
-        """UID FETCH of each set, `DEPTH` of them in flight; gives each tag, in order, for the caller to read up to. What is on
-        its way already is not sent again. `all_exist`: every UID of the sets was listed, so that one that does not come
-        is asked for once more, after all others. Where the server says that it stopped, the rest follows at once.
+        """Sends UID FETCH of each set, `DEPTH` of them in flight, and yields each tag, in order, for the caller to read
+        up to. What is on its way already is not sent again. `all_exist`: every UID of the sets was listed, so one that
+        does not come is asked for once more, after all others. Where the server says that it stopped, the rest follows
+        at once.
 
-        `missing` holds the UIDs that are in flight and have not been seen yet: the caller takes out what it
-        gets, whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does:
-        RFC 9051 §5.5). A NO is added to `refused` with its unseen UIDs as `uids`; after a Throttled nothing
-        more is asked for. Left before its end, it shuts the connection: what is still to come would be taken
-        for answers to something else."""
+        `missing` holds the UIDs that are in flight and have not been seen yet: the caller takes out what it gets,
+        whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does: RFC 9051 §5.5).
+        A NO is added to `refused` with its unseen UIDs as `uids`; after a Throttled nothing more is asked for. Left
+        before its end, it shuts the connection: what is still to come would be taken for answers to something else.
+        """
         cut: list[_Left] = []
         silent: list[_Left] = []
         with closing(self._fly(sets, items, missing, refused, cut, silent)) as flights:
             for one in flights:
-                # The rest of the command before comes before the next one, so that callers see UIDs in order.
+                # The rest of the previous command comes before the next one, so that callers see UIDs in order.
                 yield from self._continued(cut, items, missing, refused)
                 yield one
         yield from self._continued(cut, items, missing, refused)
@@ -90,8 +91,8 @@ class FlyingSession:
         cut: list[_Left],
         silent: list[_Left],
     ) -> Generator[tuple[bytes, UidSet]]:
-        """The same once. What the server says that it left out goes into `cut`; what did not come with others that did, into
-        `silent`."""
+        """Sends the sets once, without asking again. The UIDs that the server says it left out go into `cut`; UIDs that
+        did not come with others that did go into `silent`."""
         ahead = self._fitting(sets)
         depth = 1 if self._talk.serial else DEPTH
         flying: deque[tuple[bytes, UidSet]] = deque()
@@ -128,8 +129,8 @@ class FlyingSession:
                 self._wire.abort()
 
     def _stopped(self, ended: Tagged, piece: UidSet, unseen: UidSet) -> bool:
-        """Whether the server says that it left `unseen` out for being too much, so that the rest is to be asked for in smaller
-        commands. One message alone is not too much: then a NO is what it says."""
+        """Tells whether the server says that it left `unseen` out for being too much, so that the rest is to be asked
+        for in smaller commands. One message alone is not too much: there a NO means the message."""
         limit = cut_short(ended.text)
         if limit is None or not unseen:
             return False
@@ -146,8 +147,9 @@ class FlyingSession:
     def _continued(
         self, left: list[_Left], items: bytes, missing: set[int], refused: list[MailError], *, doubted: bool = False
     ) -> Iterator[tuple[bytes, UidSet]]:
-        """What commands that were cut short left, until a round brings nothing and the server names no smaller limit.
-        `doubted`: it did not say that it cut them short; when more comes, it did, and later commands are smaller."""
+        """Asks for what shortened commands left, until a round brings nothing and the server names no smaller limit.
+        `doubted`: the server did not say that it shortened them; when more comes, it did, and later commands are
+        smaller."""
         while left and not any(isinstance(error, Throttled) for error in refused):
             rest, most, before = UidSet(), self._most, self._brought
             fits = min((part.brought for part in left if part.brought), default=0)
@@ -164,7 +166,7 @@ class FlyingSession:
                 left += again
 
     def _fitting(self, sets: Iterable[Asked]) -> Iterator[Asked]:
-        """The sets, cut to what the server takes in one command."""
+        """Yields the sets, split to what the server takes in one command."""
         for text, piece in sets:
             if self._most is None or len(piece) <= self._most:
                 yield text, piece
@@ -172,7 +174,7 @@ class FlyingSession:
                 yield from written(piece.pieces(self._most))
 
     def _asked(self, commands: Sequence[bytes]) -> list[bytes]:
-        """The tags of these commands, of which the first may have been sent ahead, in order."""
+        """Returns the tags of these commands, in order; the first ones may have been sent ahead."""
         tags: list[bytes] = []
         for command in commands:
             if (tag := self._ahead.take(command)) is None:
@@ -184,30 +186,30 @@ class FlyingSession:
         return tags + self._talk.send_all(rest)
 
     def _stay(self, command: bytes = b"") -> None:
-        """To be called before `command`, or any, is sent about the open folder: where another one was opened ahead of its
-        turn, this one is opened again."""
+        """Makes sure that the right folder is open; call it before `command`, or any, is sent about the open folder.
+        Where another folder was opened ahead of its turn, this one is opened again."""
         if self._ahead and not self._ahead.leads_to(command):
             self._ahead.settle()
             self._reopen()
 
     def _reopen(self) -> None:
-        """Opens the folder again that was open. Raises `FolderChanged` when it is another by now."""
+        """Opens again the folder that was open. Raises `FolderChanged` when it is another by now."""
         raise NotImplementedError
 
 
 def fetch(asked: bytes, items: bytes) -> bytes:
-    """UID FETCH of the sequence set `asked`."""
+    """Returns UID FETCH of the sequence set `asked`."""
     return b"UID FETCH %b %b" % (asked, items)
 
 
 def written(sets: Iterable[UidSet]) -> Iterator[Asked]:
-    """Each set as `FlyingSession._flights` takes it: all of it asked for, all of it expected."""
+    """Yields each set as `FlyingSession._flights` takes it: all of it asked for, all of it expected."""
     for uids in sets:
         yield str(uids).encode("ascii"), uids
 
 
 def raise_first(refused: list[MailError]) -> None:
-    """The first of them, with the unseen UIDs of all."""
+    """Raises the first of these errors, with the unseen UIDs of all."""
     if refused:
         unseen = UidSet()
         for error in refused:

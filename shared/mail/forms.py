@@ -1,8 +1,9 @@
-"""Asks in the form that the server announces, and once more without what it turns out to refuse.
+"""Asks in the form that the server announces, and once more without the extensions that it turns out to refuse.
 
-Whoever asks says which extensions the command would use, and writes it by what `Offer.has` says at that moment. A NO without
-a reason, a BAD, and a connection that is closed on it may all be about an extension: where the same goes through without it,
-the server is remembered to refuse it (`shared.mail.extensions`); where it does not, the first answer stands.
+The caller says which extensions the command would use, and writes it by what `Offer.has` says at that moment. A NO
+without a reason, a BAD, and a connection that is closed on it may all be about an extension: where the same goes
+through without it, mailhaul remembers that the server refuses it (`shared.mail.extensions`); where it does not, the
+first answer stands.
 """
 
 from __future__ import annotations
@@ -16,32 +17,32 @@ from shared.mail.extensions import PIPELINING, named_in, offered
 from shared.uids import UidSet
 
 _T = TypeVar("_T")
-#: What the first command of a session leads with.
+#: Extensions of the commands that a session sends in front of its first one.
 _LED: Final = ("ID", "ENABLE", "LITERAL+", "LITERAL-")
 
 
 class Offer:
-    """What one session may ask for: what its server announced, without what it refuses."""
+    """The extensions that one session may use: those that its server announced, without those that it refuses."""
 
     def __init__(self, talk: Conversation, announced: Iterable[str]) -> None:
         self._talk = talk
         self.announced = offered(announced)
-        #: Left out on trial.
+        #: Extensions that are left out on trial.
         self.without: frozenset[str] = frozenset()
 
     def has(self, *names: str) -> bool:
-        """Whether one of these may be asked for."""
+        """Tells whether one of these may be asked for."""
         return any(
             name in self.announced and name not in self.without and not self._talk.broken.lacks(name) for name in names
         )
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """All that may be asked for."""
+        """The extensions that may be asked for."""
         return frozenset(name for name in self.announced if self.has(name))
 
     def ask(self, uses: Sequence[str], attempt: Callable[[], _T]) -> _T:
-        """What `attempt` brings, which asks by what `has` says of the extensions that it `uses`."""
+        """Returns the result of `attempt`, which asks by what `has` says of the extensions that it `uses`."""
         trial = _Trial(self, self._talk, uses)
         try:
             while True:
@@ -57,7 +58,8 @@ class Offer:
             trial.end()
 
     def stream(self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet) -> Iterator[_T]:
-        """As `ask`, for what comes message by message: of a refused form, what it did not bring is asked for again."""
+        """Yields the results of `attempt` as `ask` does, message by message: what a refused form did not bring is asked
+        for again."""
         trial = _Trial(self, self._talk, uses)
         left = uids
         try:
@@ -77,27 +79,27 @@ class Offer:
 
 
 class _Trial:
-    """The forms of one command, one after the other."""
+    """The forms of one command, tried one after the other."""
 
     def __init__(self, offer: Offer, talk: Conversation, uses: Sequence[str]) -> None:
         self._offer, self._talk, self._uses = offer, talk, tuple(uses)
         self._before = offer.without
-        #: Of the trial around this one, or as it is without any.
+        #: The settings of the trial around this one, or without any trial.
         self._around = talk.lenient, talk.serial_on_trial
         self._first: MailError | None = None
         self._variants: Iterator[frozenset[str]] = iter(())
 
     def begin(self) -> None:
-        """An attempt begins: a BAD to it is no more than a NO."""
+        """Begins an attempt: a BAD to it is no more than a NO."""
         self._talk.lenient, self._talk.flew = True, False
 
     def end(self) -> None:
-        """As it was before, whatever happened."""
+        """Restores the settings from before the trial, whatever happened."""
         self._talk.lenient, self._talk.serial_on_trial = self._around
         self._offer.without = self._before
 
     def succeeded(self) -> None:
-        """What was left out in this attempt was what the server refuses."""
+        """Notes that the extensions left out in this attempt are those that the server refuses."""
         broken = self._talk.broken
         words = _words(self._first) if self._first else ""
         for name in self._offer.without - self._before:
@@ -106,7 +108,7 @@ class _Trial:
         broken.done_without((*self._uses, *_LED, PIPELINING) if self._talk.serial else (*self._uses, *_LED))
 
     def failed(self, error: MailError) -> None:
-        """Prepares the next form. Raises where there is none, or where the form was not the matter."""
+        """Prepares the next form. Raises where there is none, or where the form was not the cause."""
         if self._talk.abandoned:
             raise error
         if self._talk.wire.shut:
@@ -133,7 +135,8 @@ class _Trial:
         raise error
 
     def _others(self, error: MailError) -> list[frozenset[str]]:
-        """What to leave out, in this order: what the server's words name, each by itself, all together."""
+        """Returns what to leave out, in this order: the extensions that the server's words name, each by itself, all
+        together."""
         used = [name for name in self._uses if self._offer.has(name)]
         said = [name for name in used if named_in(error.detail, name)]
         singles = [frozenset({name}) for name in (*said, *(name for name in used if name not in said))]

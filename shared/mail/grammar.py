@@ -1,8 +1,8 @@
-"""What we write into commands: folder names, flags, strings (RFC 3501 §9, RFC 9051 §9). Strict, since a hostile source
+"""Writes folder names, flags and strings into commands (RFC 3501 §9, RFC 9051 §9). Strict, since a hostile source
 chooses flags and names, and one stray CRLF would be a command at the destination.
 
-Nothing here decodes a folder name. A value that cannot be written safely raises ValueError; it is never mended
-in silence.
+Nothing here decodes a folder name. A value that cannot be written safely raises ValueError; it is never repaired in
+silence.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from shared.masking import masked
 #: Longest keyword that is passed on. Dovecot takes 50 characters, Cyrus and pymap 300; past this it is not a keyword.
 KEYWORD_LIMIT = 255
 
-#: Characters of a text for people.
+#: Most characters of a text for people.
 TEXT_LIMIT = 300
 
 _SYSTEM = {flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted")}
@@ -28,10 +28,12 @@ _QUOTED_ONLY = re.compile(rb"[\x01-\x7f]*")
 
 
 def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
-    """`value` as a quoted string, or as a non-synchronising literal where it is not 7-bit and the server takes those.
+    """Returns `value` as a quoted string, or as a non-synchronising literal where it is not 7-bit and the server takes
+    those.
 
-    Without LITERAL+ an 8-bit value goes into a quoted string all the same: that is how the servers that have
-    such names write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk."""
+    Without LITERAL+ an 8-bit value goes into a quoted string all the same: that is how the servers that have such names
+    write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk.
+    """
     if _UNWRITABLE.search(value):
         raise ValueError("CR, LF or NUL cannot be part of a command")
     if literal_plus and not _QUOTED_ONLY.fullmatch(value):
@@ -40,25 +42,25 @@ def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
 
 
 def quoted_folder(name: bytes, *, literal_plus: bool = False) -> bytes:
-    """A folder name for a command; as `quoted_string`. An empty name names no folder: ValueError."""
+    """Returns a folder name for a command, as `quoted_string` does. Raises ValueError for an empty name."""
     if not name:
         raise ValueError("a folder name cannot be empty")
     return quoted_string(name, literal_plus=literal_plus)
 
 
 def is_keyword(flag: str) -> bool:
-    """Whether it is a keyword that can be written: an atom (RFC 9051 §9 flag-keyword), not too long."""
+    """Tells whether the flag is a keyword that can be written: an atom (RFC 9051 §9 flag-keyword), not too long."""
     return len(flag) <= KEYWORD_LIMIT and _ATOM.fullmatch(flag) is not None
 
 
 def system_flag(flag: str) -> str | None:
-    r"""\Seen, \Answered, \Flagged, \Draft or \Deleted in its usual spelling; None for anything else."""
+    r"""Returns \Seen, \Answered, \Flagged, \Draft or \Deleted in its usual spelling; None for anything else."""
     return _SYSTEM.get(flag.lower())
 
 
 def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    r"""The flags that can be passed on, in order, each once, and what was odd about the others. \Recent goes
-    silently."""
+    r"""Returns the flags that can be passed on, in order, each once, and what was odd about the others. \Recent is
+    dropped without a remark."""
     flags: dict[str, str] = {}
     odd: list[str] = []
     for raw in found:
@@ -77,7 +79,8 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def flag_list(flags: Iterable[str]) -> bytes:
-    r"""`(\Seen Work)`. Raises ValueError for anything that is not one of the five system flags or a keyword."""
+    r"""Returns the flags as `(\Seen Work)`. Raises ValueError for anything that is not one of the five system flags or
+    a keyword."""
     for flag in flags:
         if system_flag(flag) is None and not is_keyword(flag):
             raise ValueError(f"not a flag: {clean_text(flag, limit=60)}")
@@ -85,12 +88,12 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 
 def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[str] = ()) -> str:
-    """What a server said, fit to be shown: UTF-8 as far as it is, no control or invisible characters, secrets as ***,
-    at most `limit` characters."""
+    """Returns a server's words, fit to be shown: UTF-8 as far as it is, no control or invisible characters, secrets as
+    ***, at most `limit` characters."""
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
     shown = masked(shown[: limit * 40], hidden)
-    # categories Cc, Cf (bidi marks), Cs, Co, Cn: nothing a person could read, much that could fool a terminal
+    # categories Cc, Cf (bidi marks), Cs, Co, Cn: nothing a person could read, much that could deceive a terminal
     shown = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in shown[: limit * 20])
     shown = masked(" ".join(shown.split()), hidden)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

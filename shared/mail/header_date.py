@@ -1,4 +1,4 @@
-"""The date that a message's header tells, for sources that have none of their own or tell one that is none."""
+"""Reads the date from a message's header, for sources that state no date or an impossible one."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import email.utils
 import re
 from typing import Final
 
-#: No place on earth is farther from UTC.
+#: The farthest distance from UTC of any place on earth.
 FARTHEST_ZONE_SECONDS: Final = 14 * 3600
 _FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 
 
 def received_at(header: bytes) -> tuple[int | None, int]:
-    """When a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321 §4.4), else of
-    Date; (None, 0) where neither can be read."""
+    """Returns when a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321
+    §4.4), else of Date; (None, 0) where neither can be read."""
     found: dict[bytes, bytes] = {}
     for name, value in _FIELD.findall(header):
         found.setdefault(name.lower(), value)
@@ -22,7 +22,7 @@ def received_at(header: bytes) -> tuple[int | None, int]:
         if parsed is None:
             continue
         zone = parsed[9] or 0
-        if abs(zone) > FARTHEST_ZONE_SECONDS:  # no such place: the clock of whoever wrote it is the best there is
+        if abs(zone) > FARTHEST_ZONE_SECONDS:  # no such zone: the writer's local time is the best there is
             zone = 0
         try:
             return email.utils.mktime_tz((*parsed[:9], zone)), zone // 60

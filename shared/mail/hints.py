@@ -1,7 +1,7 @@
-"""What servers say when they want to be asked less: one table of their words. Pure.
+"""The words in which servers ask to be asked less, as one table. Pure.
 
-A hint says whom to leave alone, the account or the whole host, and for how long where the server names a time. Words alone do not
-make an answer a hint: `shared.mail.refusals` and `shared.mail.pop3` know to which answers it may be asked.
+A hint says whom to leave alone, the account or the whole host, and for how long where the server names a time. Words
+alone do not make an answer a hint: `shared.mail.refusals` and `shared.mail.pop3` know for which answers to ask.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Scope = Literal["account", "host"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hint:
-    """Somebody asked to wait."""
+    """A server's request to wait."""
 
-    #: Whom to leave alone.
+    #: The scope to leave alone.
     scope: Scope = "account"
-    #: How long, seconds; None where nothing is said.
+    #: Seconds to wait; None where the server names no time.
     seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of the table."""
+    """A line of the table."""
 
-    #: What is said, case aside.
+    #: The words, case aside.
     words: re.Pattern[bytes]
-    #: Whom it concerns.
+    #: The scope that the words concern.
     scope: Scope = "account"
     #: Seconds where no time is named.
     seconds: float | None = None
@@ -41,7 +41,7 @@ def _row(words: bytes, scope: Scope = "account", seconds: float | None = None, *
     return Row(re.compile(words, re.IGNORECASE), scope, seconds, unit)
 
 
-#: All rows that fit count: a time that is named before one that is usual, the host before the account.
+#: The hints. All rows that fit count: a named time comes before a usual one, the host before the account.
 TABLE: Final = (
     # Exchange and Microsoft 365, in NO, BAD and BYE (imap_tools #135, imapflow; imapsync FAQ.Office365)
     _row(rb"suggested backoff time:\s*(\d{1,9})\s*milliseconds", unit=0.001),
@@ -73,8 +73,8 @@ _LONGEST_SECONDS: Final = 86_400.0
 
 
 def hint_in(text: bytes, *, greeting: bool = False) -> Hint | None:
-    """What the words ask for; None when they ask for nothing. Who is refused by the `greeting` has not said which account
-    it is about, so it is the host."""
+    """Returns what the words ask for; None when they ask for nothing. A refusal in the `greeting` comes before any
+    account is named, so it concerns the host."""
     found = [(row, said) for row in TABLE if (said := row.words.search(text))]
     if not found:
         return None
@@ -85,10 +85,10 @@ def hint_in(text: bytes, *, greeting: bool = False) -> Hint | None:
 
 
 def hint_of(code: str, text: bytes, *, greeting: bool = False) -> Hint:
-    """The same of an answer whose response code asks to wait."""
+    """Returns the hint of an answer whose response code asks to wait."""
     return hint_in(text, greeting=greeting) or Hint(scope="host" if greeting else "account")
 
 
 def slows_down(text: bytes) -> bool:
-    """Whether an OK comes with the wish to be asked less: Gmail writes the code in front or behind."""
+    """Tells whether an OK comes with the wish to be asked less: Gmail writes the code in front or behind."""
     return b"[THROTTLED]" in text.upper()

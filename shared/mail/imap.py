@@ -1,7 +1,8 @@
-"""What every IMAP session can do whichever side it is on: folders, and reading FETCH answers (RFC 3501, RFC 9051).
+"""The operations of every IMAP session whichever side it is on: folders, and reading FETCH answers (RFC 3501, RFC
+9051).
 
-`imap_looking` adds looking into a folder; `imap_source` and `imap_destination` are the two sides. Everything is
-asked for in as few flights as the protocol allows, and read as a stream.
+`imap_looking` adds looking into a folder; `imap_source` and `imap_destination` are the two sides. Everything is asked
+for in as few flights as the protocol allows, and read as a stream.
 """
 
 from __future__ import annotations
@@ -25,24 +26,24 @@ from shared.mail.tokens import LITERAL, Unreadable, Value, head_of
 from shared.mail.wire import LINE_LIMIT
 from shared.uids import UidSet
 
-#: Extension → what STATUS tells with it.
+#: Extension → the item that STATUS tells with it.
 _STATUS_ITEMS: Final = {"HIGHESTMODSEQ": b"HIGHESTMODSEQ", "STATUS=SIZE": b"SIZE"}
 
 _BLANK_LINES: Final = 8  # within one answer
 
 
 class ImapSession(FlyingSession):
-    """One signed-in connection with at most one folder open. See `shared.mail.MailSession` for what each method
+    """A signed-in connection with at most one folder open. See `shared.mail.MailSession` for what each method
     promises."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        #: Bytes of a body that is not refused.
+        #: Most bytes of a body that is not refused.
         self._most_body = LARGEST_BYTES
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Upper case; without what the server turned out not to do."""
+        """The capabilities in upper case, without those that the server turned out not to do."""
         return self.offer.capabilities
 
     def _has(self, *names: str) -> bool:
@@ -50,7 +51,7 @@ class ImapSession(FlyingSession):
 
     @property
     def _may_send_literals(self) -> bool:
-        """Whether a folder name may be sent as a literal without waiting."""
+        """Tells whether a folder name may be sent as a literal without waiting."""
         return self._has("LITERAL+", "LITERAL-")
 
     def _folder(self, name: bytes) -> bytes:
@@ -66,14 +67,14 @@ class ImapSession(FlyingSession):
             ) from None
 
     def slowed(self) -> Throttled | None:
-        """Of the whole connection."""
+        """Returns the request to slow down for the whole connection, and clears it."""
         found, self._talk.slowed = self._talk.slowed, None
         return found
 
     # -- folders
 
     def listing(self) -> FolderListing:
-        """LIST, subscriptions and NAMESPACE in one flight."""
+        """Asks for LIST, subscriptions and NAMESPACE in one flight."""
         return self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
 
     def _listing(self) -> FolderListing:
@@ -132,15 +133,15 @@ class ImapSession(FlyingSession):
         )
 
     def _note(self, name: str, ended: Tagged) -> None:
-        """Remembers whether the server does what only this command is for."""
+        """Remembers whether the server does the extension that only this command is for."""
         if ended.status == "OK":
             self._talk.broken.keeps(name)
         elif not self._talk.broken.kept(name):
             self._talk.broken.leave_out(name, self._talk.refusal(ended).detail)
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """All STATUS commands in one flight (in windows of `conversation.FLIGHT`). What is refused without a reason is asked
-        for once more without the items that not every server tells."""
+        """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`). A STATUS refused without a
+        reason is asked for once more without the items that not every server tells."""
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
 
@@ -163,7 +164,7 @@ class ImapSession(FlyingSession):
         return [found[name] for name in names]
 
     def _statuses(self, names: Sequence[bytes], items: bytes) -> list[FolderStatus | Exception]:
-        self._ahead.settle()  # what is on its way would be taken for answers to this
+        self._ahead.settle()  # a command on its way would be taken for answers to this one
         asked = b" (" + items + b")"
         results: list[FolderStatus | Exception | None] = [None] * len(names)
         places: list[int] = []
@@ -194,7 +195,7 @@ class ImapSession(FlyingSession):
             if ended.status != "OK":
                 results[place] = self._talk.refusal(ended, asked="folder", what=f"refused {shown(names[place])}")
             else:
-                # some servers answer under another spelling of the name: then what came in its turn is meant
+                # some servers answer under another spelling of the name: then the answer that came in its turn is meant
                 results[place] = by_name.get(names[place]) or by_turn.get(turn) or unread.get(turn)
         return [
             FolderRefused(self.side, f"said nothing of {shown(names[place])}") if result is None else result
@@ -202,12 +203,12 @@ class ImapSession(FlyingSession):
         ]
 
     def _open(self, command: bytes, name: bytes, parameters: bytes = b"") -> Selected:
-        """EXAMINE or SELECT; a second time where EXISTS did not come."""
+        """Opens the folder with EXAMINE or SELECT; a second time where EXISTS did not come."""
         selected = self._open_once(command, name, parameters)
         if selected.messages is None:
             self._ahead.settle()
             selected = self._open_once(command, name, parameters)
-            # Some tell it behind the line that ends the command.
+            # Some servers tell EXISTS behind the line that ends the command.
             self._talk.expect(self._talk.send(b"NOOP"), selected.take)
         return selected
 
@@ -220,14 +221,14 @@ class ImapSession(FlyingSession):
         text = self._talk.expect(tag, selected.take, asked="folder", what=f"cannot open {shown(name)}")
         selected.take([text])
         if early and None in (selected.uidnext, selected.uidvalidity):
-            # It has to be asked for, which what is on its way would get in the way of.
+            # It has to be asked for, and commands on their way would get in the way of that.
             self._ahead.settle()
             return self._open_once(command, name, parameters)
         return selected
 
     def _status_of(self, name: bytes, selected: Selected) -> KnownStatus:
-        """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional), and a UIDVALIDITY that only STATUS tells. Raises
-        FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else."""
+        """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional), and a UIDVALIDITY that only STATUS tells.
+        Raises FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else."""
         messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
         if messages is None:
             detail = clean_text(selected.unread, secrets=self._talk.secrets)
@@ -256,7 +257,7 @@ class ImapSession(FlyingSession):
     # -- reading FETCH answers
 
     def _lines_until(self, tag: bytes) -> Iterator[bytes]:
-        """Lines as they come, until `tag` is answered, which is then to be finished."""
+        """Yields lines as they come, until `tag` is answered; the caller then has to `finish` it."""
         wire, talk = self._wire, self._talk
         ending = tag + b" "
         readline = wire.readline
@@ -273,8 +274,8 @@ class ImapSession(FlyingSession):
                     raise talk.violation("sent answers without end")
 
     def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
-        """One FETCH answer whose literals are all small; None for any other line, which is dealt with. One that makes no
-        sense is added to `refused`."""
+        """Returns the items of one FETCH answer whose literals are all small; None for any other line, which is dealt
+        with. An answer that makes no sense is added to `refused`."""
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
@@ -289,11 +290,12 @@ class ImapSession(FlyingSession):
         return answer.items()
 
     def _literals(self, answer: FetchAnswer, line: bytes, *, goes_on: bool = False) -> Iterator[int]:
-        """The sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it). Each is to be read,
-        and given to `answer`, before the next is asked for.
+        """Yields the sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it).
+        Each is to be read, and given to `answer`, before the next is asked for.
 
-        Raises `AnswerUnreadable` for an answer that makes no sense. What the server meant as the answer has been read then:
-        where it ends is known by its literals, and by the next line that begins an answer."""
+        Raises `AnswerUnreadable` for an answer that makes no sense. What the server meant as the answer has been read
+        then: its literals, and the next line that begins an answer, show where it ends.
+        """
         size = self._feed(answer, line, goes_on=goes_on)
         while size is not None:
             yield size
@@ -321,11 +323,11 @@ class ImapSession(FlyingSession):
             raise unreadable from None
 
     def _begins(self, line: bytes) -> bool:
-        """Whether it is the beginning of an answer and not the next part of one."""
+        """Tells whether the line is the beginning of an answer and not the next part of one."""
         return line[:2] in (b"* ", b"*\t") or self._talk.awaits(line)
 
     def _skip(self, text: bytes) -> None:
-        """Reads the literals of an answer that makes no sense, of which `text` was read last."""
+        """Reads the literals of an answer that makes no sense; `text` was read last."""
         while announced := LITERAL.search(text):
             self._pass_over(int(announced[1]))
             text = self._wire.readline()
@@ -340,7 +342,7 @@ class ImapSession(FlyingSession):
             pass
 
     def _hold(self, error: AnswerUnreadable, refused: list[MailError]) -> None:
-        """To be told when all else has been read."""
+        """Keeps the error in `refused`, to be raised when all else has been read."""
         refused.append(error)
         if len(refused) > UNREADABLE_ANSWERS:
             raise self._talk.violation(error.what, error.detail.encode())
@@ -348,8 +350,8 @@ class ImapSession(FlyingSession):
     def _understood(
         self, take: Callable[[int, list[bytes]], object], what: str
     ) -> Callable[[int, list[bytes]], object]:
-        """`take`, where an answer that makes no sense breaks everything off: what it would have told is known from nowhere
-        else."""
+        """Returns `take` in a form in which an answer that makes no sense breaks the command off: what it would have
+        told is known from nowhere else."""
 
         def taken(place: int, pieces: list[bytes]) -> None:
             try:
@@ -362,11 +364,11 @@ class ImapSession(FlyingSession):
     # -- the end
 
     def noop(self) -> None:
-        """A round trip."""
+        """Makes a round trip."""
         self._talk.expect(self._talk.send(b"NOOP"))
 
     def close(self) -> None:
-        """LOGOUT, unanswered: what the server says to it is of no use. Never raises."""
+        """Sends LOGOUT without reading the answer, which is of no use. Never raises."""
         with contextlib.suppress(Exception):
             self._wire.timeout_seconds = min(1.0, self._wire.timeout_seconds)
             self._wire.begin()
@@ -380,13 +382,13 @@ class ImapSession(FlyingSession):
 
 
 def _home(named: Sequence[Namespace]) -> Namespace | None:
-    """Of several personal namespaces, the one that new folders go into: that of INBOX, else the first."""
+    """Returns the personal namespace that new folders go into: that of INBOX, else the first."""
     own = [one for one in named if one.owner is Owner.PERSONAL]
     return next((one for one in own if not one.prefix or one.prefix[:5].upper() == b"INBOX"), own[0] if own else None)
 
 
 def _joined(before: ListedFolder | None, found: ListedFolder) -> ListedFolder:
-    """All that was said of a folder that was listed twice."""
+    """Returns all that was said of a folder that was listed twice."""
     if before is None:
         return found
     return replace(
@@ -395,5 +397,5 @@ def _joined(before: ListedFolder | None, found: ListedFolder) -> ListedFolder:
 
 
 def shown(name: bytes) -> str:
-    """A folder name for a sentence."""
+    """Returns a folder name for a sentence."""
     return clean_text(name, limit=120)

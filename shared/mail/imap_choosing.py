@@ -1,4 +1,5 @@
-"""What decides whether a message is wanted: SEARCH, date and flags, Gmail's labels (RFC 9051 §6.4.4; Google: X-GM-EXT-1)."""
+"""Reads what decides whether a message is wanted: SEARCH, date and flags, Gmail's labels (RFC 9051 §6.4.4; Google:
+X-GM-EXT-1)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,7 @@ from shared.uids import Uid, UidSet
 
 _TRAITS: Final = b"(UID INTERNALDATE FLAGS)"
 _LABELS: Final = b"(UID X-GM-MSGID X-GM-LABELS)"
-#: How nearly every server answers.
+#: The form in which nearly every server answers.
 _USUAL = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) INTERNALDATE "([^"\\]*)" FLAGS \(([^()"{}]*)\)\)\r\n')
 
 
@@ -27,11 +28,12 @@ class ChoosingSession(LookingSession):
     """The part of a source that is asked which messages are wanted. See `shared.mail.MailSource`."""
 
     def labels_as_keywords(self) -> None:
-        """As `MailSource.labels_as_keywords`."""
+        """Implements `MailSource.labels_as_keywords`."""
         self._labels_wanted = True
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
-        """In one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by one."""
+        """Searches in one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by
+        one."""
         found: list[UidSet] = []
 
         def attempt() -> None:
@@ -47,7 +49,7 @@ class ChoosingSession(LookingSession):
         return found
 
     def _search(self, keys: Sequence[str]) -> tuple[list[UidSet], MailError | None]:
-        """What each key brought, nothing where it was refused; the last refusal that may be about the form."""
+        """Returns the UIDs of each key, none where it was refused; and the last refusal that may be about the form."""
         extended = self._has("ESEARCH")
         form = b"UID SEARCH RETURN (ALL) %b" if extended else b"UID SEARCH %b"
         commands = [form % key.encode("ascii") for key in keys]
@@ -61,7 +63,7 @@ class ChoosingSession(LookingSession):
         return found, refused[-1] if refused else None
 
     def _searched(self, tag: bytes, found: dict[bytes, list[tuple[int, int]]], refused: list[MailError]) -> UidSet:
-        """What the command brought; `found` takes what came early of others in flight."""
+        """Returns the UIDs that the command brought; `found` takes what came early of others in flight."""
         take = self._searches(lambda told, uids: found.setdefault(told or tag, []).extend(uids.ranges))
         ended = self._talk.finish(tag, take, line_limit=LONG_LINE_LIMIT)
         if ended.status == "OK":
@@ -74,7 +76,7 @@ class ChoosingSession(LookingSession):
         return UidSet()
 
     def traits(self, uids: UidSet) -> Iterator[Traits]:
-        """Date and flags, by windows of UIDs, as a stream."""
+        """Yields date and flags, by windows of UIDs, as a stream."""
         flags: dict[bytes, frozenset[str]] = {}
         missing: set[int] = set()
         refused: list[MailError] = []
@@ -99,8 +101,8 @@ class ChoosingSession(LookingSession):
         raise_first(refused)
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
-        """X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object. Nothing where the
-        server refuses to tell them."""
+        """Yields X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object.
+        Yields nothing where the server refuses to tell them."""
         return self._streamed_in_forms((EXTENSION,), self._labels, uids)
 
     def _labels(self, uids: UidSet) -> Iterator[Labels]:

@@ -1,12 +1,12 @@
-"""Storing messages: MULTIAPPEND or pipelined APPEND with literals that do not wait (RFC 3502, RFC 4315, RFC 7888).
+"""Stores messages: MULTIAPPEND or pipelined APPEND with literals that do not wait (RFC 3502, RFC 4315, RFC 7888).
 
-THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as
-commands*. So a literal waits for `+` unless everything before it has been proved on this connection: the first
-literal of a connection always waits (that proves the folder and the form of dates), and so does one whose flags
-hold a keyword that the folder does not list and no literal has been let through with. One whose date is outside of the
-usual (`shared.dates`) waits until the server was seen to keep such a date; a BAD to it is a refusal like another. After any
-other BAD the socket is reset at once. That the server takes such literals at all, and several messages at once, is proved too
-(`shared.mail.append_forms`).
+THE RULE. When a server refuses a command whose literal was sent without waiting, it may read the message *as commands*.
+So a literal waits for `+` unless everything before it has been proved on this connection. The first literal of a
+connection always waits (that proves the folder and the form of dates). So does one whose flags hold a keyword that the
+folder does not list and that no literal has been let through with. A literal whose date is outside of the usual
+(`shared.dates`) waits until the server was seen to keep such a date; a BAD to it is a refusal like another. After any
+other BAD the socket is reset at once. That the server takes such literals at all, and several messages at once, is
+proved too (`shared.mail.append_forms`).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ from shared.uids import Uid, UidSet
 
 @dataclass(slots=True)
 class _Group:
-    """What was sent and is not answered yet."""
+    """A group that was sent and is not answered yet."""
 
-    #: What the caller knows it by.
+    #: The caller's name for it.
     token: object
     #: Number of messages in it.
     count: int
@@ -48,7 +48,7 @@ class _Group:
     refused: dict[int, Exception] = field(default_factory=dict)
 
 
-#: A command before its UIDs, the UIDs, and what follows them.
+#: The command before its UIDs, the UIDs, and the text after them.
 _Change = tuple[bytes, UidSet, bytes]
 
 
@@ -58,7 +58,7 @@ class ImapDestination(LookingSession):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._forms = AppendForms(session.talk, session.offer)
-        #: Bytes of the largest message that the folder now open takes; None where nothing is said.
+        #: Bytes of the largest message that the folder now open takes; None where the server names no limit.
         self._limit = append_limit(self.capabilities)
         self._limits: dict[bytes, int | None] = {}
         self._folder_proved = False
@@ -70,7 +70,7 @@ class ImapDestination(LookingSession):
 
     @property
     def dates(self) -> KeptDates:
-        """As `MailDestination.dates`."""
+        """Implements `MailDestination.dates`."""
         return self._talk.broken.dates
 
     @property
@@ -78,7 +78,7 @@ class ImapDestination(LookingSession):
         return self._forms.literals_proved
 
     def open(self, name: bytes) -> KnownStatus:
-        """SELECT. Keywords have to be proved again: another folder may know others."""
+        """Opens the folder with SELECT. Keywords have to be proved again: another folder may know others."""
         self._into = b""
         if APPENDLIMIT in self.capabilities:
             self._limit = self._limit_of(name)
@@ -92,7 +92,8 @@ class ImapDestination(LookingSession):
         self.open(self._opened)
 
     def _limit_of(self, name: bytes) -> int | None:
-        """What STATUS says of this folder (RFC 7889 §3.2), asked once on a connection; a refusal is `open`'s to tell."""
+        """Returns the limit that STATUS states for this folder (RFC 7889 §3.2), asked once on a connection. A refusal
+        of the folder is left to `open`."""
         if name not in self._limits:
             try:
                 self._limits[name] = self.offer.ask((APPENDLIMIT,), lambda: self._told_limit(name))
@@ -112,15 +113,16 @@ class ImapDestination(LookingSession):
         taken = partial(
             self._understood(take, f"answered STATUS of {shown(name)} with something that makes no sense"), 0
         )
-        # Where the item is refused, another one tells whether it was the item or the folder.
+        # Where the item is refused, another one tells whether the item or the folder was the cause.
         item = APPENDLIMIT.encode() if self._has(APPENDLIMIT) else b"UIDNEXT"
         self._talk.expect(self._talk.send(b"STATUS " + self._folder(name) + b" (%b)" % item), taken, asked="folder")
         own = found[-1] if found else None
         return append_limit(self.capabilities) if own is None else own
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
-        """All CREATE in one flight. Where one is refused, LIST tells whether it is there all the same, under this very name and
-        for messages: a server to which Work and work are one says [ALREADYEXISTS] of the second."""
+        """Sends all CREATE in one flight. Where one is refused, LIST tells whether the folder exists all the same,
+        under this very name and for messages: a server to which Work and work are one says [ALREADYEXISTS] of the
+        second."""
         results: list[Exception | None] = [None] * len(names)
         places = []
         commands = []
@@ -144,7 +146,7 @@ class ImapDestination(LookingSession):
         return results
 
     def subscribe(self, names: Sequence[bytes]) -> None:
-        """All SUBSCRIBE in one flight; refusals are ignored."""
+        """Sends all SUBSCRIBE in one flight; refusals are ignored."""
         commands = []
         for name in names:
             try:
@@ -156,8 +158,8 @@ class ImapDestination(LookingSession):
     # -- appending
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
-        """As `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for what is no
-        flag."""
+        """Implements `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for a text
+        that is no flag."""
         if not self._into:
             raise FolderRefused(self.side, "no folder is open to append to")
         state = _Group(token=token, count=len(group))
@@ -183,7 +185,7 @@ class ImapDestination(LookingSession):
             raise
 
     def _blame(self, error: MailError) -> None:
-        """Where the connection came to its end, a form of APPEND may have been the cause."""
+        """Notes that a form of APPEND may have been the cause, where the connection ended."""
         if self._wire.shut:
             several = any(len(positions) > 1 for state in self._unanswered for _, positions in state.commands)
             self._forms.blame(error, several=several)
@@ -220,7 +222,7 @@ class ImapDestination(LookingSession):
     def _literal(
         self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes], *, second: bool = False
     ) -> bool:
-        """Adds flags, date and body to `parts`, sending what must go first; False when the server refused to
+        """Adds flags, date and body to `parts`, sending what must go first. Returns False when the server refused to
         take it. `second`: whether it follows the first message of an APPEND, which proves MULTIAPPEND."""
         text, keywords = self._flag_cache.get(flags) or self._flags_text(flags)
         size = message.size_bytes
@@ -254,7 +256,7 @@ class ImapDestination(LookingSession):
         return True
 
     def _pour(self, message: Message, parts: list[bytes]) -> None:
-        """A body straight from the source. Whatever goes wrong in the middle, this connection cannot go on."""
+        """Sends a body straight from the source. Whatever goes wrong in the middle, this connection cannot go on."""
         left = message.size_bytes
         try:
             if parts:
@@ -280,7 +282,7 @@ class ImapDestination(LookingSession):
         return found
 
     def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
-        """As `MailDestination.answers`."""
+        """Implements `MailDestination.answers`."""
         while len(self._unanswered) > outstanding:
             state = self._unanswered[0]
             answer = self._answer(state)
@@ -301,7 +303,7 @@ class ImapDestination(LookingSession):
             again = self._forms.see(tag, len(positions), ended)
             if ended.status != "OK":
                 error = self._talk.refusal(ended, asked="append")
-                if ended.status == "BAD":  # only that to a date outside of the usual does not shut the connection
+                if ended.status == "BAD":  # only a BAD to a date outside of the usual does not shut the connection
                     error = DateNotKept(self.side, "did not understand the internal date", error.detail)
                 error.again = again
                 refused.update(dict.fromkeys(positions, error))
@@ -324,9 +326,9 @@ class ImapDestination(LookingSession):
     # -- changing what is there
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
-        """As `MailDestination.copy`."""
+        """Implements `MailDestination.copy`."""
         uidvalidity, copies = 0, dict[int, int]()
-        # What an OK says that it left out is not copied, and COPYUID does not name it.
+        # A message that an OK says was left out is not copied, and COPYUID does not name it.
         for ended in self._in_pieces([(b"UID COPY ", uids, b" " + self._folder(into))], repeatable=False):
             if ended.status != "OK":
                 if not copies:
@@ -338,7 +340,7 @@ class ImapDestination(LookingSession):
         return uidvalidity, copies
 
     def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
-        """UID STORE FLAGS.SILENT, pipelined. The first refusal is raised when all have been answered."""
+        """Sends UID STORE FLAGS.SILENT, pipelined. Raises the first refusal when all have been answered."""
         self._insist(
             [(b"UID STORE ", uids, b" FLAGS.SILENT " + flag_list(flags)) for uids, flags in changes],
             "would not change flags",
@@ -350,8 +352,8 @@ class ImapDestination(LookingSession):
             raise self._talk.refusal(refused[0], what=what)
 
     def _in_pieces(self, changes: Iterable[_Change], *, repeatable: bool = True) -> list[Tagged]:
-        """The ends of all commands, each for no more messages than the server takes. Where it says that one was too much, smaller
-        ones follow; after an OK only if the change may be made twice."""
+        """Returns the ends of all commands, each for no more messages than the server takes. Where the server says that
+        one was too much, smaller ones follow; after an OK only if the change may be made twice."""
         todo, ends = list(changes), list[Tagged]()
         while todo:
             pieces = [(a, piece, b) for a, uids, b in todo for piece in uids.pieces(min(PIECE, self._most or PIECE))]
@@ -368,11 +370,12 @@ class ImapDestination(LookingSession):
         return ends
 
     def quota(self) -> Quota | None:
-        """GETQUOTAROOT INBOX."""
+        """Asks with GETQUOTAROOT INBOX."""
         return storage_of(self.session)
 
     def remove(self, uids: UidSet) -> bool:
-        """\\Deleted and UID EXPUNGE of exactly these (RFC 4315 §2.1); without UIDPLUS nothing is touched."""
+        """Removes exactly these messages by \\Deleted and UID EXPUNGE (RFC 4315 §2.1); without UIDPLUS nothing is
+        touched."""
         if not self._has("UIDPLUS"):
             return False
         self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], "would not remove messages")

@@ -1,9 +1,9 @@
-"""Which messages the open folder holds: their sizes, SEARCH, and what the server counts and does not list (RFC 9051 §6.4.4, §6.4.5,
-RFC 4731).
+"""Lists the messages of the open folder: their sizes, SEARCH, and those that the server counts and does not list (RFC
+9051 §6.4.4, §6.4.5, RFC 4731).
 
-A million messages are asked for in windows of UIDs and read as a stream. A server may answer for so many messages only: it says
-so (RFC 9738), gives them page by page (RFC 9394), or says nothing. What is listed is measured by the number of messages that the
-server counts.
+A million messages are asked for in windows of UIDs and read as a stream. A server may answer for so many messages only:
+it says so (RFC 9738), gives them page by page (RFC 9394), or says nothing. The listing is compared with the number of
+messages that the server counts.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from shared.mail.tokens import Unreadable
 from shared.mail.wire import LONG_LINE_LIMIT
 from shared.uids import MAX_UID, Uid, UidSet
 
-#: UIDs asked for by one FETCH of sizes or flags, as one range.
+#: Number of UIDs asked for by one FETCH of sizes or flags, as one range.
 WINDOW: Final = 10_000
 
 _SIZES: Final = b"(UID RFC822.SIZE)"
@@ -35,7 +35,7 @@ _SIZE = re.compile(
     rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
 )
 _ALL: Final = UidSet.span(1, MAX_UID)
-#: How often a folder is looked into before the server is believed to count messages that it does not show.
+#: Number of looks into a folder before the server is believed to count messages that it does not show.
 LOOKS: Final = 3
 
 
@@ -44,16 +44,17 @@ class ListingSession(ImapSession):
 
     @property
     def _window(self) -> int:
-        """UIDs of one window: no more messages than the server takes."""
+        """The number of UIDs in one window: no more messages than the server takes."""
         return min(WINDOW, self._most or WINDOW)
 
     @property
     def _first_sizes(self) -> bytes:
-        """The beginning of any list of sizes: known before the folder is open."""
+        """The first command of any list of sizes: known before the folder is open."""
         return fetch(b"1:%d" % self._window, _SIZES)
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
-        """(UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are not."""
+        """Yields (UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are
+        not."""
         last = status.uidnext - 1
         if not status.messages or last < 1:
             return
@@ -83,7 +84,7 @@ class ListingSession(ImapSession):
         missing: set[int] = set()
 
         def whole(below: int) -> Iterator[tuple[Uid, int]]:
-            """What lies below everything that is still to come."""
+            """Yields the messages below everything that is still to come."""
             for uid in sorted(uid for uid in found if uid < below):
                 yield Uid(uid), found.pop(uid)
 
@@ -99,12 +100,13 @@ class ListingSession(ImapSession):
                     missing.discard(uid)
                     found[uid] = size
             for uid in [uid for uid in unsized if uid in missing and uid in window]:
-                missing.discard(uid)  # shown, and nothing said of its size
+                missing.discard(uid)  # the message is shown, and nothing is said of its size
                 found[uid] = 0
         yield from whole(MAX_UID + 1)
 
     def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None] | None:
-        """(UID, size) of one answer, the size None where it is not told; None for any other line, which is dealt with."""
+        """Returns (UID, size) of one answer, the size None where it is not told; None for any other line, which is
+        dealt with."""
         if usual := _SIZE.fullmatch(line):
             return int(usual[1] or usual[4]), int(usual[2] or usual[3])
         items = self._small_items(line, refused)
@@ -116,8 +118,8 @@ class ListingSession(ImapSession):
     # -- SEARCH
 
     def existing(self, among: UidSet | None = None) -> UidSet:
-        """Every UID of the open folder, or of those `among` these. Asked on where the server stopped, or told fewer than it
-        counts, until nothing new comes."""
+        """Returns every UID of the open folder, or of those `among` these. Asks on where the server stopped, or told
+        fewer than it counts, until nothing new comes."""
         if among is None and self._most and "PARTIAL" in self.offer.announced:
             return self.offer.ask(("PARTIAL", "ESEARCH"), self._paged)
         return self.offer.ask(("ESEARCH",), lambda: self._existing(among))
@@ -142,7 +144,7 @@ class ListingSession(ImapSession):
         return found
 
     def _sought(self, uids: UidSet) -> tuple[UidSet, Tagged]:
-        """What one SEARCH tells of them, and how it ended."""
+        """Returns what one SEARCH tells of these UIDs, and how it ended."""
         key = b"UID " + _text(uids)
         extended = self._has("ESEARCH")
         return self._told(
@@ -150,13 +152,13 @@ class ListingSession(ImapSession):
         )
 
     def _paged(self) -> UidSet:
-        """Every UID, page by page (RFC 9394)."""
+        """Returns every UID, asked for page by page (RFC 9394)."""
         if not self._has("PARTIAL"):
             return self._existing()
         found, most = UidSet(), self._most or WINDOW
         for first in range(1, MAX_UID, most):
             came, ended = self._told(b"UID SEARCH RETURN (PARTIAL %d:%d) ALL" % (first, first + most - 1))
-            if cut_short(ended.text) is not None:  # of this page some are missing: which, nobody knows
+            if cut_short(ended.text) is not None:  # some messages of this page are missing, and it is not known which
                 return found | came | self._existing()
             if ended.status != "OK":
                 raise self._talk.refusal(ended, asked="fetch", what="would not search")
@@ -176,8 +178,8 @@ class ListingSession(ImapSession):
         return UidSet.joined(ranges), ended
 
     def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
-        """Gives `take` each answer to a search: the tag that it names, and its UIDs. One that makes no sense breaks everything
-        off, and so does more than fits into memory."""
+        """Returns a function that gives `take` each answer to a search: the tag that it names, and its UIDs. An answer
+        that makes no sense, or more than fits into memory, breaks the connection off."""
         left, messages = MOST_RANGES, MOST_MESSAGES
 
         def taken(pieces: list[bytes]) -> None:
@@ -202,9 +204,9 @@ class ListingSession(ImapSession):
     # -- what is counted and was not listed
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
-        """As `MailSession.look_again`. By SEARCH, between two NOOPs, so that what goes meanwhile is not missed; where that does
-        not close the count, by FETCH of everything that was not seen; and where that does not, all of it on a folder opened
-        anew."""
+        """Implements `MailSession.look_again`. Asks by SEARCH, between two NOOPs, so that a message removed meanwhile
+        is noticed. Where that does not close the count, asks by FETCH for everything that was not seen; and where that
+        does not either, repeats all of it on a folder opened anew."""
         found: dict[int, int] = {}
         known, short = listed, 0
         for looks_left in reversed(range(LOOKS)):
@@ -223,7 +225,8 @@ class ListingSession(ImapSession):
         return sorted((Uid(uid), size) for uid, size in found.items()), max(0, short)
 
     def _searched_and_counted(self) -> tuple[UidSet, int]:
-        """What SEARCH tells, and how many messages the server counted before and did not call expunged afterwards."""
+        """Returns what SEARCH tells, and how many messages the server counted before and did not call expunged
+        afterwards."""
         self._stay()
         self.noop()
         before, expunged = self._talk.exists, self._talk.expunged
@@ -234,12 +237,13 @@ class ListingSession(ImapSession):
         return here, before - (self._talk.expunged - expunged)
 
     def _sizes_of(self, uids: UidSet) -> dict[int, int]:
-        """Those that FETCH shows."""
+        """Returns the sizes of those messages that FETCH shows."""
         return {int(uid): size for uid, size in self._sizes(written(uids.pieces(PIECE)), [])} if uids else {}
 
     def _swept(self, known: UidSet) -> dict[int, int]:
-        """What FETCH shows beside `known`. Each command asks for as many ranges as a line holds, however wide, until one brings
-        nothing new: then there is nothing. A NO without anything new is narrowed down to single UIDs."""
+        """Returns the messages that FETCH shows beside `known`. Each command asks for as many ranges as a line holds,
+        however wide, until one brings nothing new: then there is nothing. A NO without anything new is narrowed down to
+        single UIDs."""
         found: dict[int, int] = {}
         unreadable: list[MailError] = []
         todo = list((_ALL - known).pieces(MAX_UID))[::-1]
@@ -263,5 +267,5 @@ class ListingSession(ImapSession):
 
 
 def _text(uids: UidSet) -> bytes:
-    """A set as it is sent; the highest UID that there can be is written as the last one that there is."""
+    """Returns a set as it is sent; the highest possible UID is written as `*`, the last one that exists."""
     return str(uids).replace(str(MAX_UID), "*").encode("ascii")

@@ -1,7 +1,6 @@
-"""Looking at the messages of the folder that is open: flags, sightings (RFC 9051 §6.4.5, RFC 7162).
+"""Looks at the messages of the folder that is open: flags, sightings (RFC 9051 §6.4.5, RFC 7162).
 
-A million messages are asked for in windows of UIDs and read as a stream: what is held is one window, one line,
-one header.
+A million messages are asked for in windows of UIDs and read as a stream: one window, one line and one header are held.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ _T = TypeVar("_T")
 
 _HEADER_LIMIT: Final = 16 * 1024 * 1024
 _FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\)(?: MODSEQ \(\d{1,20}\))?\)\r\n')
-#: How nearly every server answers to `sightings` without bodies.
+#: The form in which nearly every server answers `sightings` without bodies.
 _SIGHTING = re.compile(
     rb'\* \d+ FETCH \(UID (\d{1,10}) RFC822\.SIZE (\d{1,20}) INTERNALDATE "([^"\\]*)" '
     rb"BODY\[HEADER\.FIELDS \([^()]*\)\] \{(\d{1,5})\}\r\n"
@@ -54,7 +53,7 @@ class LookingSession(ListingSession):
 
     @property
     def _labelled(self) -> bytes:
-        """Asked for with flags."""
+        """The item that is asked for beside the flags."""
         return b" X-GM-LABELS" if self._labels_in_use else b""
 
     @property
@@ -64,18 +63,18 @@ class LookingSession(ListingSession):
     def _streamed_in_forms(
         self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet
     ) -> Iterator[_T]:
-        """`Offer.stream` where it uses anything."""
+        """Runs `Offer.stream` where the attempt uses any extension, else the attempt itself."""
         return self.offer.stream(uses, attempt, uids) if uses else attempt(uids)
 
     @staticmethod
     def _keywords(items: dict[bytes, Value]) -> list[bytes]:
-        """Gmail's labels as keywords, where they were asked for."""
+        """Returns Gmail's labels as keywords, where they were asked for."""
         found = items.get(b"X-GM-LABELS")
         labels = [label for label in found if isinstance(label, bytes)] if isinstance(found, list) else []
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        """(UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
+        """Yields (UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162)."""
         since = ("CHANGEDSINCE",) if changed_since is not None and self._has("CHANGEDSINCE") else ()
         uses = (*since, *self._labels_in_use)
         return self._streamed_in_forms(uses, lambda left: self._flags(left, changed_since), uids)
@@ -106,7 +105,8 @@ class LookingSession(ListingSession):
         raise_first(refused)
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
-        """Size, date and fingerprint, from the identifying header fields or (`full`) from the whole message or its beginning."""
+        """Yields size, date and fingerprint, from the identifying header fields or (`full`) from the whole message or
+        its beginning."""
         body = b"BODY.PEEK[]" if full else _HEADER
         if full and text_bytes:
             body = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes
@@ -129,7 +129,7 @@ class LookingSession(ListingSession):
         usual = None if full else _SIGHTING.fullmatch(line)
         if usual and int(usual[4]) <= HEADER_BYTES:
             start = self._wire.read(int(usual[4]), HEADER_BYTES)
-            # Whatever else it says of the message is of no interest here.
+            # Whatever else the answer says of the message is of no interest here.
             rest = self._wire.readline()
             while found := LITERAL.search(rest):
                 self._wire.read(int(found[1]), LINE_LIMIT)
@@ -185,7 +185,7 @@ class LookingSession(ListingSession):
 
 
 def _told_size(items: dict[bytes, Value]) -> int:
-    """RFC822.SIZE; 0 where the answer does not tell it."""
+    """Returns RFC822.SIZE; 0 where the answer does not tell it."""
     told = items.get(b"RFC822.SIZE")
     return int(told) if isinstance(told, bytes) and told.isdigit() and len(told) <= 20 else 0
 

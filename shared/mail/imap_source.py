@@ -1,7 +1,7 @@
-"""Reading messages: pipelined UID FETCH, small bodies whole, large ones as a stream (RFC 9051 §6.4.5, §7.5.2).
+"""Reads messages: pipelined UID FETCH, small bodies whole, large ones as a stream (RFC 9051 §6.4.5, §7.5.2).
 
-Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice,
-without a UID, or for the last message when asked for `n:*`.
+Only answers that carry a UID we asked for and have not had yet count: servers send FETCH unasked, twice, without a UID,
+or for the last message when asked for `n:*`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ WHOLE_BYTES: Final = 512 * 1024
 
 _ITEMS: Final = b"(UID FLAGS INTERNALDATE%b BODY.PEEK[])"
 
-# how nearly every server answers: everything before the body, nothing after it
+# The form in which nearly every server answers: everything before the body, nothing after it.
 _USUAL = re.compile(
     rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) INTERNALDATE "([^"\\]*)" BODY\[\] \{(\d{1,10})\}\r\n'
 )
@@ -43,7 +43,7 @@ _FLAG_CACHE_LIMIT: Final = 4096
 
 @dataclass(slots=True)
 class _About:
-    """What is known of a message besides its body."""
+    """The facts about a message besides its body."""
 
     #: Flags that can be passed on.
     flags: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class _About:
     zone_minutes: int = 0
     #: As in `Message`.
     date_doubt: str = ""
-    #: What was odd.
+    #: Oddities of the answer.
     oddities: tuple[str, ...] = ()
 
 
@@ -76,11 +76,11 @@ class ImapSource(ChoosingSession):
 
     @property
     def _wanted(self) -> set[bytes]:
-        """What must be known of a message before its body is streamed."""
+        """The items that must be known of a message before its body is streamed."""
         return {b"FLAGS", b"INTERNALDATE", *self._labelled.split()}
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
-        """EXAMINE and the first FETCH commands, on their way while something else is done."""
+        """Sends EXAMINE and the first FETCH commands, so that they are on their way while something else is done."""
         if self._talk.serial:
             return
         try:
@@ -98,11 +98,11 @@ class ImapSource(ChoosingSession):
         self._ahead.ask([examine, *fetches])
 
     def caution(self) -> str:
-        """Nothing: EXAMINE and BODY.PEEK leave no trace."""
+        """Returns "": EXAMINE and BODY.PEEK leave no trace."""
         return ""
 
     def open(self, name: bytes) -> KnownStatus:
-        """EXAMINE, with the mod-sequence where the server has one."""
+        """Opens the folder with EXAMINE, with the mod-sequence where the server has one."""
         self._opened = None
         opened = self.offer.ask(("CONDSTORE",), lambda: self._open(b"EXAMINE", name, self._condstore))
         status = self._status_of(name, opened)
@@ -117,7 +117,7 @@ class ImapSource(ChoosingSession):
             raise FolderChanged(self.side, f"{shown(name)} was recreated (its UIDVALIDITY changed)")
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
-        """As `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
+        """Implements `MailSource.fetch`. What is left unread of a streamed body is read and thrown away.
 
         A NO is raised after everything that came before it has been yielded, with the UIDs of its command that brought
         nothing as `uids` of the error, and after all other commands in flight have been answered: the session lives on.
@@ -205,7 +205,7 @@ class ImapSource(ChoosingSession):
     def _tail_message(
         self, line: bytes, body: bytes, tail: bytes, missing: set[int], refused: list[MailError]
     ) -> Iterator[Message]:
-        """The usual beginning, and then something after the body."""
+        """Yields the message of an answer with the usual beginning and something after the body."""
         answer = FetchAnswer()
         try:
             self._feed(answer, line, goes_on=False)
@@ -223,7 +223,8 @@ class ImapSource(ChoosingSession):
     def _read_odd(
         self, line: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
     ) -> Iterator[Message]:
-        """Any FETCH answer; one that makes no sense costs its own message only, and is added to `refused`."""
+        """Yields the message of any FETCH answer; one that makes no sense costs its own message only, and is added to
+        `refused`."""
         try:
             yield from self._odd_message(line, missing, late)
         except AnswerUnreadable as error:
@@ -231,7 +232,7 @@ class ImapSource(ChoosingSession):
                 self._hold(error, refused)
 
     def _odd_message(self, line: bytes, missing: set[int], late: dict[Uid, _About]) -> Iterator[Message]:
-        """Any FETCH answer: items in any order, strings as literals, a body too large to hold."""
+        """Yields the message of any FETCH answer: items in any order, strings as literals, a body too large to hold."""
         answer = FetchAnswer()
         for size in self._literals(answer, line):
             if answer.key != b"BODY[]" or size <= WHOLE_BYTES:
@@ -243,7 +244,7 @@ class ImapSource(ChoosingSession):
                     missing.discard(Uid(uid))
                     yield from self._streamed(Uid(uid), size, self._about(items))
                 elif uid == 0 or uid in missing:
-                    # flags or date come after the body: it is passed over, and asked for again when they are known
+                    # flags or date come after the body: it is skipped, and asked for again when they are known
                     self._pass_over(size)
                     answer.literal(None)
                     self._rest(answer, self._wire.readline())
@@ -332,7 +333,7 @@ class ImapSource(ChoosingSession):
         self._wire.progress()
 
     def _again(self, uid: Uid, about: _About, refused: list[MailError]) -> Iterator[Message]:
-        """A large message whose flags came after its body: now they are known, and the body is streamed."""
+        """Streams the body of a large message whose flags came after its body, and are known now."""
         missing: set[int] = {uid}
         tag = self._talk.send(b"UID FETCH %d (UID BODY.PEEK[])" % uid)
         for line in self._lines_until(tag):
@@ -360,7 +361,8 @@ class ImapSource(ChoosingSession):
 
 
 def _dated(message: Message, start: bytes) -> Message:
-    """With the date of the header, as POP3 has it, where INTERNALDATE tells none. `start`: of its bytes."""
+    """Returns the message with the date of its header, as for POP3, where INTERNALDATE tells none. `start` is the
+    beginning of its bytes."""
     if message.internaldate is not None:
         return message
     when, zone = received_at(header_of(start))

@@ -1,8 +1,8 @@
-"""INTERNALDATE, read with tolerance and written without any (RFC 9051 §9 date-time).
+"""Reads INTERNALDATE with tolerance, and writes it strictly (RFC 9051 §9 date-time).
 
-Servers send one-digit days, zones that are missing, named or none at all, RFC 2822 dates, long names of months, NIL and
-`00-Jan-0000`. A zone that means nothing counts as UTC (`odd_zone` tells); any other part that cannot be read makes it None.
-Written dates are all of one form, so that one accepted date proves all that are within `shared.dates`.
+Servers send one-digit days, zones that are missing, named or meaningless, RFC 2822 dates, long names of months, NIL and
+`00-Jan-0000`. A zone that means nothing counts as UTC (`odd_zone` tells); any other part that cannot be read makes the
+date None. Written dates are all of one form, so that one accepted date proves all that are within `shared.dates`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ _CACHE_LIMIT: Final = 20_000
 
 
 def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
-    """(seconds since the epoch, zone in minutes east of UTC); (None, 0) for what is no date. No zone means UTC."""
+    """Returns (seconds since the epoch, zone in minutes east of UTC); (None, 0) for a text that is no date. No zone
+    means UTC."""
     if not text:
         return None, 0
     found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
@@ -62,7 +63,7 @@ def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
 
 
 def odd_zone(text: bytes | None) -> str:
-    """The zone of a date that could be read, where it means nothing; "" where all is well."""
+    """Returns the zone of a readable date where it means nothing; "" where all is well."""
     if not text or text.endswith(b"+0000"):
         return ""
     found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
@@ -70,8 +71,8 @@ def odd_zone(text: bytes | None) -> str:
 
 
 def render_internaldate(epoch_seconds: int, zone_minutes: int) -> bytes:
-    """`"17-Jul-1996 02:44:25 -0700"`, quotes included. A zone no place on earth has is written as UTC, and what a year of four
-    digits cannot say as the nearest that it can."""
+    """Returns `"17-Jul-1996 02:44:25 -0700"`, quotes included. A zone that no place on earth has is written as UTC, and
+    a date beyond a year of four digits as the nearest that can be written."""
     earliest, latest = _WRITABLE
     epoch_seconds = min(max(epoch_seconds, earliest), latest)
     local = epoch_seconds + zone_minutes * 60
@@ -110,7 +111,7 @@ def _midnight(day: bytes) -> int | None:
 
 
 def _zone(text: bytes | None) -> int | None:
-    """Minutes east of UTC; None for what is no zone. No zone means UTC."""
+    """Returns the minutes east of UTC; None for a text that is no zone. No zone means UTC."""
     if text is None:
         return 0
     if found := _OFFSET.fullmatch(text):

@@ -1,27 +1,27 @@
-"""What a destination says of the largest message that it takes (RFC 7889). Pure."""
+"""Reads what a destination says of the largest message that it takes (RFC 7889). Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Final
 
-#: Bare, it says that each folder has a limit of its own, told by STATUS.
+#: The capability; without a number it says that each folder has a limit of its own, told by STATUS.
 APPENDLIMIT: Final = "APPENDLIMIT"
 
 
 def append_limit(capabilities: Iterable[str]) -> int | None:
-    """APPENDLIMIT=n, in bytes: the same for all folders; None where the server names none."""
+    """Returns the limit of APPENDLIMIT=n in bytes, the same for all folders; None where the server names none."""
     found = [int(name[12:]) for name in capabilities if name.startswith("APPENDLIMIT=") and name[12:].isdigit()]
     return min(found) if found else None
 
 
 def may_be_too_large(capabilities: frozenset[str], size_bytes: int) -> bool:
-    """Whether among messages of together `size_bytes` (0: unknown) one may be larger than the destination takes. Where each
-    folder has its limit, nobody knows before it is open."""
+    """Tells whether among messages of together `size_bytes` (0: unknown) one may be larger than the destination takes.
+    Where each folder has its limit, nobody knows before it is open."""
     most = append_limit(capabilities)
     return APPENDLIMIT in capabilities or (most is not None and not 0 < size_bytes <= most)
 
 
 def too_large(most: int) -> str:
-    """The reason, as it stands in the report."""
+    """Returns the reason, as it stands in the report."""
     return f"larger than the destination takes (limit {most} bytes)"

@@ -1,7 +1,7 @@
 """The mail ports in memory: servers that behave as the contract says, and misbehave when told to.
 
-What a server has stored stays stored whatever becomes of the session that brought it, as in life. Nothing here
-reads a clock or rolls dice: a run with the same calls and the same `fault` hook goes the same way.
+What a server has stored stays stored whatever becomes of the session that brought it, as with real servers. Nothing
+here reads a clock or uses chance: a run with the same calls and the same `fault` hook goes the same way.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ class MemoryServer(MemoryMail):
     """A server that lets anybody in."""
 
     def source(self, login: str) -> MemorySource:
-        """A signed-in session."""
+        """Returns a signed-in session with the source."""
         return MemorySource(self, "source", login)
 
     def destination(self, login: str) -> MemoryDestination:
-        """A signed-in session."""
+        """Returns a signed-in session with the destination."""
         return MemoryDestination(self, "destination", login)

@@ -1,4 +1,4 @@
-"""What the mail server in memory stores, and where a fault may strike it."""
+"""The folders of the mail server in memory, and the places where a fault may strike them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _SYSTEM: Final = frozenset({"\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\D
 
 
 class At(NamedTuple):
-    """Where a fault may strike."""
+    """A place where a fault may strike."""
 
-    #: Whose account.
+    #: The login of the account.
     login: str
-    #: Folder concerned, b"" where none is.
+    #: The folder concerned, b"" where there is none.
     folder: bytes
-    #: UIDs concerned: source UIDs for "message", "append" and "appended", what was asked for otherwise.
+    #: The UIDs concerned: source UIDs for "message", "append" and "appended", what was asked for otherwise.
     uids: tuple[int, ...] = ()
 
 
@@ -34,12 +34,12 @@ Fault = Callable[[str, At], None]
 
 
 class DeliveredLate(ConnectionLost):
-    """Raise it from "append": the connection dies, and the group is stored only by `MemoryServer.deliver_late`."""
+    """Raised from "append": the connection dies, and the group is stored only by `MemoryServer.deliver_late`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stored:
-    """One message as a server holds it."""
+    """A message as a server holds it."""
 
     #: Its UID.
     uid: int
@@ -57,9 +57,9 @@ class Stored:
 
 @dataclass(kw_only=True, slots=True)
 class MemoryFolder:
-    """One folder."""
+    """A folder of the server in memory."""
 
-    #: As the server writes it.
+    #: The name as the server writes it.
     name: bytes
     #: UIDVALIDITY.
     uidvalidity: int = 1
@@ -67,7 +67,7 @@ class MemoryFolder:
     uidnext: int = 1
     #: HIGHESTMODSEQ.
     highestmodseq: int = 1
-    #: By UID, ascending.
+    #: The messages by UID, ascending.
     messages: dict[int, Stored] = field(default_factory=dict)
     #: UIDs that the server counts and does not show.
     withheld: set[int] = field(default_factory=set)
@@ -81,7 +81,7 @@ class MemoryFolder:
     def add(
         self, body: bytes, *, flags: tuple[str, ...] = (), internaldate: int | None = 0, zone_minutes: int = 0
     ) -> Uid:
-        """Stores a message as its owner or another client would; its UID."""
+        """Stores a message as its owner or another client would, and returns its UID."""
         uid = self.uidnext
         self.uidnext += 1
         self.highestmodseq += 1
@@ -96,7 +96,7 @@ class MemoryFolder:
         return Uid(uid)
 
     def status(self, *, selected: bool = False) -> KnownStatus:
-        """What STATUS or SELECT say."""
+        """Returns what STATUS or SELECT say of the folder."""
         return KnownStatus(
             uidvalidity=self.uidvalidity,
             uidnext=self.uidnext,
@@ -108,7 +108,8 @@ class MemoryFolder:
 
 
 def matches(stored: Stored, key: str) -> bool:
-    """Whether a SEARCH key holds: flags, SINCE and BEFORE. Days are those of the date's own zone (RFC 9051 §6.4.4)."""
+    """Tells whether a SEARCH key holds for the message: flags, SINCE and BEFORE. Days are those of the date's own zone
+    (RFC 9051 §6.4.4)."""
     word, _, argument = key.partition(" ")
     if word in ("SINCE", "BEFORE"):
         moment, _ = parse_internaldate(b"%b 00:00:00 +0000" % argument.encode().rjust(11))

@@ -1,4 +1,4 @@
-"""What a mail server in memory holds, and how it misbehaves; `shared.mail.memory` opens sessions with it."""
+"""The content of a mail server in memory, and its misbehaviour; `shared.mail.memory` opens sessions with it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from shared.mail import KeptDates, Quota
 from shared.mail.memory_folders import At, Fault, MemoryFolder, Stored
 from shared.uids import Uid
 
-#: What a server offers unless told otherwise.
+#: The capabilities of a server unless told otherwise.
 USUAL: Final = frozenset(
     {
         "IMAP4REV1",
@@ -30,7 +30,7 @@ USUAL: Final = frozenset(
 
 
 class MemoryMail:
-    """Accounts with folders. All options may be changed at any time; sessions see it at their next step."""
+    """The accounts with their folders. All options may be changed at any time; sessions see it at their next step."""
 
     def __init__(
         self,
@@ -44,8 +44,8 @@ class MemoryMail:
         append_limit_bytes: int | None = None,
         quota: Quota | None = None,
     ) -> None:
-        """`refuse` gives the error for a message it does not take. `alter` changes what is stored (bytes, date,
-        flags), or says OK and stores nothing by giving None."""
+        """Takes `refuse`, which gives the error for a message that the server does not take. `alter` changes what is
+        stored (bytes, date, flags), or says OK and stores nothing by giving None."""
         self.capabilities = frozenset(capabilities)
         self.separator = separator
         self.prefix = prefix
@@ -53,9 +53,9 @@ class MemoryMail:
         self.refuse = refuse
         self.alter = alter
         self.append_limit_bytes = append_limit_bytes
-        #: What every account is told of its room.
+        #: The quota that every account is told.
         self.quota = quota
-        #: What it is known to make of dates outside of the usual.
+        #: The dates outside of the usual that the server is known to keep or to change.
         self.dates = KeptDates()
         #: Number of times each operation was asked for.
         self.calls: dict[str, int] = {}
@@ -64,17 +64,17 @@ class MemoryMail:
         self._late: list[tuple[MemoryFolder, list[Stored]]] = []
 
     def folders(self, login: str) -> dict[bytes, MemoryFolder]:
-        """The account's folders by name; it is made, with INBOX, when first named."""
+        """Returns the account's folders by name; the account is created, with INBOX, when first named."""
         with self.lock:
             return self._accounts.setdefault(login, {b"INBOX": MemoryFolder(name=b"INBOX")})
 
     def folder(self, login: str, name: bytes) -> MemoryFolder:
-        """One folder, made when first named."""
+        """Returns a folder, created when first named."""
         with self.lock:
             return self.folders(login).setdefault(name, MemoryFolder(name=name))
 
     def deliver_late(self) -> int:
-        """Stores what `DeliveredLate` held back; the number of messages."""
+        """Stores what `DeliveredLate` held back, and returns the number of messages."""
         with self.lock:
             count = 0
             for folder, messages in self._late:
@@ -89,7 +89,7 @@ class MemoryMail:
             self._late.append((folder, messages))
 
     def keep(self, folder: MemoryFolder, stored: Stored) -> Uid | None:
-        """Stores one message under the next UID, changed as `alter` says; None when it threw it away."""
+        """Stores one message under the next UID, changed as `alter` says. Returns None when `alter` threw it away."""
         with self.lock:
             changed = self.alter(stored) if self.alter else stored
             if changed is None:
@@ -103,7 +103,7 @@ class MemoryMail:
             )
 
     def strike(self, operation: str, at: At) -> None:
-        """Counts the operation and lets `fault` have its say."""
+        """Counts the operation and calls `fault`, which may raise."""
         with self.lock:
             self.calls[operation] = self.calls.get(operation, 0) + 1
         if self.fault:

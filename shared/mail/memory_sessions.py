@@ -51,7 +51,7 @@ from shared.uids import Uid, UidSet
 WHOLE_BYTES: Final = 512 * 1024
 _CHUNK_BYTES: Final = 64 * 1024
 
-# after these the session lives on
+# the session lives on after these errors
 _SURVIVED = (FolderRefused, MessagesRefused, OverQuota, ServerRefused)
 
 
@@ -171,7 +171,7 @@ class _MemorySession:
             return found, len(self._here().messages) - len(shown)
 
     def _shown(self, folder: MemoryFolder) -> dict[int, Stored]:
-        """What the server tells of: what it holds, less what it keeps back."""
+        """Returns the messages that the server shows: those it holds without those it withholds."""
         return {uid: stored for uid, stored in folder.messages.items() if uid not in folder.withheld}
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
@@ -192,7 +192,7 @@ class _MemorySession:
 
 
 class MemorySource(_MemorySession):
-    """See `shared.mail.MailSource`."""
+    """A source session in memory. See `shared.mail.MailSource`."""
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         pass  # nothing takes time here
@@ -244,7 +244,7 @@ class MemorySource(_MemorySession):
 
 
 class MemoryDestination(_MemorySession):
-    """See `shared.mail.MailDestination`. `send` stores; `answers` only tells."""
+    """A destination session in memory. See `shared.mail.MailDestination`. `send` stores; `answers` only tells."""
 
     @property
     def dates(self) -> KeptDates:

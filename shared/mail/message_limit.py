@@ -1,4 +1,4 @@
-"""How many messages a server deals with in one command (RFC 9738), and what it says where it stopped. Pure."""
+"""Reads how many messages a server deals with in one command (RFC 9738), and where it stopped. Pure."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _CODE: Final = re.compile(rb"\[MESSAGELIMIT(?: (\d{1,10}))?(?: \d{1,10})?\]", re
 
 
 def announced(capabilities: Iterable[str]) -> int | None:
-    """The limit of MESSAGELIMIT=n; None where the server names none that can be one."""
+    """Returns the limit of MESSAGELIMIT=n; None where the server names no possible one."""
     found = [int(match[1]) for name in capabilities if (match := _CAPABILITY.fullmatch(name))]
     return min((limit for limit in found if limit), default=None)
 
 
 def cut_short(text: bytes) -> int | None:
-    """The limit in the response code of a command that was not done, or not wholly; 0 where the code names none; None
-    without the code. Which UID the code names is not looked at: what came is known better than what is said of it."""
+    """Returns the limit in the response code of a command that was not done, or not wholly. 0 where the code names
+    none; None without the code. The UID in the code is ignored: the worker knows better which messages came."""
     found = _CODE.search(text)
     return int(found[1] or 0) if found else None

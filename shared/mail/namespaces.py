@@ -1,4 +1,4 @@
-"""The NAMESPACE answer (RFC 2342 §5): whose folders lie below which prefix."""
+"""Reads the NAMESPACE answer (RFC 2342 §5): whose folders lie below which prefix."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ _LISTS: Final = (Owner.PERSONAL, Owner.OTHER, Owner.PUBLIC)
 
 
 def namespaces(pieces: Sequence[bytes]) -> tuple[Namespace, ...] | None:
-    """Every namespace that one NAMESPACE answer names, in its order; None for anything else.
+    """Returns every namespace that one NAMESPACE answer names, in its order; None for anything else.
 
-    `pieces` are text at even places and literals at odd ones. Blanks, NIL, extensions and lists that are missing at the end
-    do no harm. A namespace without a prefix that is a string is left out; so is all of an answer that makes no sense."""
+    `pieces` are text at even places and literals at odd ones. Blanks, NIL, extensions and lists that are missing at the
+    end do no harm. A namespace without a prefix that is a string is left out; so is all of an answer that makes no
+    sense.
+    """
     kind, _, at = head_of(pieces[0])
     if kind != b"NAMESPACE":
         return None

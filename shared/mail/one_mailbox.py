@@ -1,8 +1,10 @@
-"""Whether both ends are one mailbox, by whatever name, port or protocol: to import it into itself writes into the source.
+"""Tells whether source and destination are one mailbox, by whatever name, port or protocol: importing it into itself
+writes into the source.
 
-Two things must agree. The ends may be one server: the same host, or two names of one address. And both show the same mailbox: over
-IMAP the same UIDVALIDITY, UIDNEXT and number of messages in every folder that holds any, which only the same folders do; of POP3 as
-many messages as INBOX has, with unique-ids that name INBOX's UIDVALIDITY, as those of the usual servers do.
+Two things must agree. The ends may be one server: the same host, or two names of one address. And both show the same
+mailbox. Over IMAP that is the same UIDVALIDITY, UIDNEXT and number of messages in every folder that holds any, which
+only the same folders have. Over POP3 it is as many messages as INBOX has, with unique-ids that name INBOX's
+UIDVALIDITY, as those of the usual servers do.
 """
 
 from __future__ import annotations
@@ -24,18 +26,21 @@ class NamesUids(Protocol):
     """A source whose messages have ids that may be made of UIDVALIDITY and UID: POP3."""
 
     def names_uidvalidity(self, uidvalidity: int) -> bool:
-        """Whether every message's id names this UIDVALIDITY."""
+        """Tells whether every message's id names this UIDVALIDITY."""
 
 
 def ids_name(ids: Collection[bytes], uidvalidity: int) -> bool:
-    """Whether every unique-id of a maildrop names this UIDVALIDITY: Dovecot's in hexadecimal, Cyrus's and Courier's as a number."""
-    # A number by itself: UIDVALIDITY 1, which some servers give to every folder, stands inside nearly every id.
+    """Tells whether every unique-id of a maildrop names this UIDVALIDITY: Dovecot's in hexadecimal, Cyrus's and
+    Courier's as a number."""
+    # The number must stand by itself: UIDVALIDITY 1, which some servers give to every folder, stands inside nearly
+    # every id.
     spelled = re.compile(rb"(?<![0-9a-z])%d(?![0-9a-z])|%08x" % (uidvalidity, uidvalidity))
     return bool(ids) and all(spelled.search(one.lower()) for one in ids)
 
 
 def may_be_one(one: Endpoint, other: Endpoint) -> bool:
-    """Whether both are one server, as far as names and addresses tell; ports do not count. False where nobody says."""
+    """Tells whether both are one server, as far as names and addresses tell; ports do not count. False where neither
+    tells."""
     return _host(one) == _host(other) or bool(_addresses(one.host) & _addresses(other.host))
 
 
@@ -53,13 +58,13 @@ def _addresses(host: str) -> set[object]:
 def same_folders(
     theirs: Mapping[bytes, FolderStatus | Exception], ours: Mapping[bytes, FolderStatus | Exception]
 ) -> bool:
-    """Whether both sides show the same folders, as far as these hold messages; False where none does."""
+    """Tells whether both sides show the same folders, as far as these hold messages; False where none does."""
     there, here = _filled(theirs), _filled(ours)
     return bool(there) and all(name in here and same_numbers(one, here[name]) for name, one in there.items())
 
 
 def same_numbers(there: FolderStatus, here: FolderStatus) -> bool:
-    """Whether two folders that hold messages may be one: also by their mod-sequence, where both sides tell it."""
+    """Tells whether two folders that hold messages may be one: also by their mod-sequence, where both sides tell it."""
     modseq = there.highestmodseq == here.highestmodseq or None in (there.highestmodseq, here.highestmodseq)
     numbers = [(one.uidvalidity, one.uidnext, one.messages) for one in (there, here)]
     return modseq and numbers[0] == numbers[1]
@@ -74,7 +79,7 @@ def _filled(statuses: Mapping[bytes, FolderStatus | Exception]) -> dict[bytes, F
 
 
 def same_maildrop(source: MailSource, theirs: FolderStatus, here: FolderStatus, ends: tuple[Account, Account]) -> bool:
-    """Whether a POP3 maildrop is the INBOX that stands at the destination as `here`."""
+    """Tells whether a POP3 maildrop is the INBOX that stands at the destination as `here`."""
     if not isinstance(source, NamesUids) or not theirs.messages or theirs.messages != here.messages:
         return False
     if here.uidvalidity and source.names_uidvalidity(here.uidvalidity):

@@ -1,8 +1,8 @@
 """A POP3 conversation over one `Wire`, once it is signed in: listing and reading (RFC 1939, 2449).
 
-poplib knows no pipelining, holds whole messages in memory and gives up on lines over 2,048 bytes. So it greets, asks for
-capabilities and signs in (`shared.mail.pop3_signing_in`); what is listed and read goes over the same buffer without it.
-Nothing here ever sends DELE.
+poplib knows no pipelining, holds whole messages in memory and gives up on lines over 2,048 bytes. So poplib reads the
+greeting, asks for capabilities and signs in (`shared.mail.pop3_signing_in`); listing and reading go over the same
+buffer without it. Nothing here ever sends DELE.
 """
 
 from __future__ import annotations
@@ -19,42 +19,44 @@ from shared.mail.bounds import LISTED_SLACK_BYTES, most_body
 from shared.mail.grammar import clean_text
 from shared.mail.wire import Wire
 
-#: Commands on their way at once, where the server says PIPELINING (RFC 2449 §6.6).
+#: Number of commands on their way at once, where the server says PIPELINING (RFC 2449 §6.6).
 DEPTH: Final = 50
-#: A message up to this size is read in one piece; a larger one goes by way of a file, since POP3 does not tell how long it is.
+#: Largest message that is read in one piece; a larger one goes by way of a file, since POP3 does not tell how long it
+#: is.
 WHOLE_BYTES: Final = 512 * 1024
-#: Lines of a listing at most.
+#: Most lines of a listing.
 _LISTING_LINES: Final = 5_000_000
 _PIECE: Final = 64 * 1024
-#: A server that lets go of a large maildrop may take a while.
+#: Seconds to wait for QUIT: a server that closes a large maildrop may take a while.
 _QUIT_SECONDS: Final = 5.0
 _NUMBER: Final = re.compile(rb"\d{1,18}")
 _END: Final = b"\r\n.\r\n"
 
 
 class EndlessMessage(ProtocolViolation):
-    """A message brings far more than LIST says; the connection is closed."""
+    """Raised when a message brings far more than LIST says; the connection is closed."""
 
-    #: Its number in this session.
+    #: The number of the message in this session.
     number: int = 0
 
 
 class Pop3Session:
-    """One signed-in connection; used by one thread, but for `abort`."""
+    """A signed-in connection, used by one thread; `abort` may be called from others."""
 
     def __init__(self, wire: Wire, capabilities: frozenset[str], secrets: Sequence[str] = ()) -> None:
-        """`secrets`: what was shown to sign in, which the server's words must not repeat."""
+        """Takes `secrets`: the credentials that were sent, which the server's words must not repeat."""
         self.side = wire.side
         self._secrets = tuple(secrets)
         self.wire = wire
-        #: What CAPA told after signing in, upper case.
+        #: The capabilities that CAPA told after signing in, upper case.
         self.capabilities = capabilities
         self._depth = DEPTH if "PIPELINING" in capabilities else 1
 
     # -- listings
 
     def listing(self) -> tuple[list[tuple[int, int]], dict[int, bytes]]:
-        """(message number, size in bytes) of LIST, and number → unique-id of UIDL, empty where there is none."""
+        """Returns (message number, size in bytes) of LIST, and number → unique-id of UIDL, empty where there is
+        none."""
         asked = [b"LIST", b"UIDL"]
         if self._depth > 1:
             self._send(asked)
@@ -64,7 +66,7 @@ class Pop3Session:
         try:
             lines = list(self._lines("would not list its messages"))
         except ServerRefused:
-            if self._depth > 1:  # the answer to UIDL is on its way, and belongs to nothing else
+            if self._depth > 1:  # the answer to UIDL is on its way, and belongs to no other command
                 with contextlib.suppress(ServerRefused):
                     for _ in self._lines("has no UIDL"):
                         pass
@@ -78,7 +80,7 @@ class Pop3Session:
         if self._depth == 1:
             self._send(asked[1:])
         try:
-            # Tried whether it is announced or not: some servers have it and do not say so.
+            # Tried whether it is announced or not: some servers have UIDL and do not say so.
             ids = [line.partition(b" ") for line in self._lines("has no UIDL")]
         except ServerRefused:
             return sizes, {}
@@ -99,10 +101,11 @@ class Pop3Session:
     def messages(
         self, commands: Sequence[bytes], refused: dict[int, MailError], listed: Sequence[int]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
-        """The answers to RETR or TOP commands, in order: (place in `commands`, the message). A large one is a file, at its
-        beginning, which is gone when the next one is asked for. What the server refuses is put into `refused`. Left before
-        its end, it shuts the connection. `listed`: the bytes of each, as LIST says; one that brings far more raises
-        `EndlessMessage`, so that no server fills the worker's disk. One that the disk has no room for is refused (`NoRoomHere`)."""
+        """Yields the answers to RETR or TOP commands, in order: (place in `commands`, the message). A large message is
+        a file, at its beginning, which is gone when the next message is asked for. Refusals are put into `refused`.
+        Left before its end, it shuts the connection. `listed` holds the bytes of each message, as LIST says; a message
+        that brings far more raises `EndlessMessage`, so that no server fills the worker's disk. A message that the disk
+        has no room for is refused (`NoRoomHere`)."""
         waiting = iter(commands)
         flying = self._send(list(islice(waiting, self._depth)))
         try:
@@ -133,8 +136,8 @@ class Pop3Session:
                 self.wire.abort()
 
     def _body(self, listed: int) -> bytes | IO[bytes]:
-        """Up to the dot that stands alone in its line; of other lines' first dots one is taken away (RFC 1939 §3). A line
-        ends with CRLF: what stands behind a bare LF was never stuffed."""
+        """Returns the message up to the dot that stands alone in its line; the first dot of other lines is removed (RFC
+        1939 §3). A line ends with CRLF: text behind a bare LF was never stuffed."""
         if self.wire.comes(b".\r\n"):
             self.wire.read(3)
             return b""
@@ -146,7 +149,8 @@ class Pop3Session:
         return body[1:] if body.startswith(b".") else body
 
     def _filed(self, most: int, listed: int) -> IO[bytes]:
-        """As a file. Raises `EndlessMessage`, and `NoRoomHere` after the message was read to its end."""
+        """Returns the message as a file. Raises `EndlessMessage`, and `NoRoomHere` after the message was read to its
+        end."""
         full: OSError | None = None
         file: IO[bytes] | None = None
         size = 0
@@ -179,7 +183,7 @@ class Pop3Session:
         return file
 
     def _unstuffed(self) -> Iterator[bytes]:
-        """Pieces of the message up to the dot that ends it."""
+        """Yields pieces of the message up to the dot that ends it."""
         begins, last = True, b""
         while True:
             piece = self.wire.read_piece(_PIECE)
@@ -202,18 +206,18 @@ class Pop3Session:
     # -- the end
 
     def noop(self) -> None:
-        """A round trip."""
+        """Makes a round trip."""
         self._send([b"NOOP"])
         self._status("refused NOOP")
 
     def close(self) -> None:
-        """QUIT, and its answer is waited for: until then the maildrop is locked, and who comes next finds it in use. Never
-        raises."""
+        """Sends QUIT and waits for its answer: until then the maildrop is locked, and the next session finds it in use.
+        Never raises."""
         try:
             self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])
             self._status("refused QUIT")
-        except Exception:  # noqa: S110 - it is over either way
+        except Exception:  # noqa: S110 - the session is over either way
             pass
         self.wire.close()
 
@@ -237,6 +241,6 @@ class Pop3Session:
 
 
 def _close(file: IO[bytes] | None) -> None:
-    with contextlib.suppress(OSError):  # what could not be written yet is written here, and cannot be
+    with contextlib.suppress(OSError):  # buffered data that could not be written is flushed here, and fails again
         if file:
             file.close()

@@ -1,7 +1,8 @@
-"""How whole messages are read over POP3: by TOP, which marks nothing as read, or by RETR, which most servers take for reading.
+"""Reads whole messages over POP3: by TOP, which marks nothing as read, or by RETR, which most servers take for reading.
 
-RFC 1939 §7 promises of `TOP n k` the header and the first k lines of the body, and not that a server takes a large k, so
-what TOP shows is believed only when it is proved to be the whole message: it is as long as LIST says, or RETR showed the same.
+RFC 1939 §7 promises of `TOP n k` the header and the first k lines of the body, and not that a server takes a large k.
+So TOP's answer is believed only when it is proved to be the whole message: it is as long as LIST says, or RETR showed
+the same.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from typing import IO, Final, Literal
 from shared.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
 from shared.mail.pop3 import Pop3Session
 
-#: Which command reads whole messages: what suits the server, or only this one.
+#: The command that reads whole messages: the one that suits the server, or only this one.
 Pop3Read = Literal["auto", "top", "retr"]
-#: Lines asked for, the next where a server refuses one before it ever showed a message: some count in 32 bits, some in fewer.
+#: Numbers of lines to ask for; the next where a server refuses one before it ever showed a message: some count in 32
+#: bits, some in fewer.
 LINE_COUNTS: Final = (2_147_483_647, 999_999_999, 9_999_999)
-#: TOP is given up at a server that breaks the connection at its first use so often.
+#: Number of connections broken at the first use of TOP after which TOP is given up.
 _MOST_LOST: Final = 2
 #: POP3 ends every message with CRLF (RFC 1939 §3), whether LIST counts it or not.
 _LINE_END: Final = 2
@@ -32,19 +34,19 @@ BY_RETR: Final = "messages are read by RETR: this server marks what is read over
 class Wanted:
     """A message that is to be read whole."""
 
-    #: Its number in this session.
+    #: The number of the message in this session.
     number: int
-    #: Its size in bytes, as LIST says.
+    #: The size in bytes, as LIST says.
     listed: int
 
 
 @dataclass
 class ServerReading:
-    """What is known of one server's TOP. Shared by the sessions of a process."""
+    """The knowledge of one server's TOP. Shared by the sessions of a process."""
 
-    #: What a person chose.
+    #: The operator's choice.
     chosen: Pop3Read = "auto"
-    #: Position in `LINE_COUNTS` of what is asked for; behind its end TOP is given up.
+    #: Position in `LINE_COUNTS` of the number that is asked for; behind its end TOP is given up.
     _count: int = 0
     #: Whether TOP ever gave a message with this count.
     works: bool = False
@@ -56,16 +58,17 @@ class ServerReading:
 
     @property
     def by_top(self) -> bool:
-        """Whether TOP is used."""
+        """Tells whether TOP is used."""
         return self.chosen != "retr" and self._count < len(LINE_COUNTS)
 
     def command(self, number: int) -> bytes:
-        """The command that reads this message whole."""
+        """Returns the command that reads this message whole."""
         return b"TOP %d %d" % (number, LINE_COUNTS[self._count]) if self.by_top else b"RETR %d" % number
 
     def shows_whole(self, size: int, listed: int, count_lines: Callable[[], int]) -> bool:
-        """Whether a message of which TOP gave `size` bytes is whole: as long as LIST says, or shorter than another one that
-        is proved to be, in bytes and in lines, since a server that cuts, cuts the longest. Lines are counted only in doubt."""
+        """Tells whether a message of which TOP gave `size` bytes is whole. It is as long as LIST says, or, in bytes and
+        lines, no longer than another message that is proved to be whole: a server that truncates, truncates the
+        longest. Lines are counted only in doubt."""
         with self._lock:
             if listed <= size <= listed + _LINE_END:
                 if size > self._bytes:
@@ -74,30 +77,30 @@ class ServerReading:
             return size <= self._bytes and count_lines() <= self._lines
 
     def prove(self, size: int, lines: int) -> None:
-        """RETR gave what TOP had given."""
+        """Notes that RETR gave the same as TOP had given."""
         with self._lock:
             self._bytes, self._lines = max(size, self._bytes), max(lines, self._lines)
 
     def refused(self) -> None:
-        """TOP with this count was refused before it ever worked."""
+        """Notes that TOP with this count was refused before it ever worked."""
         with self._lock:
             self._count += 1
 
     def lost(self) -> None:
-        """The connection broke at the first use of TOP."""
+        """Notes that the connection broke at the first use of TOP."""
         with self._lock:
             self._lost += 1
             if self._lost >= _MOST_LOST:
                 self._count = len(LINE_COUNTS)
 
     def give_up(self) -> None:
-        """TOP does not show whole messages here."""
+        """Notes that TOP does not show whole messages here."""
         with self._lock:
             self._count = len(LINE_COUNTS)
 
 
 class Readings:
-    """`ServerReading` by server, for as long as the process lives."""
+    """The `ServerReading` of each server, for as long as the process lives."""
 
     def __init__(self, chosen: Pop3Read = "auto") -> None:
         self._chosen: Pop3Read = chosen
@@ -105,7 +108,7 @@ class Readings:
         self._lock = threading.Lock()
 
     def of(self, host: str, port: int) -> ServerReading:
-        """What is known of this server."""
+        """Returns what is known of this server."""
         with self._lock:
             return self._known.setdefault((host.lower(), port), ServerReading(chosen=self._chosen))
 
@@ -121,11 +124,11 @@ class WholeMessages:
         return self._reading.by_top and ("TOP" in self._session.capabilities or self._reading.chosen == "top")
 
     def read(self, wanted: Sequence[Wanted], refused: dict[int, MailError]) -> Iterator[tuple[int, bytes | IO[bytes]]]:
-        """(place in `wanted`, message), as `Pop3Session.messages`, but in any order. Messages that no command brought are put
-        into `refused`."""
+        """Yields (place in `wanted`, message), as `Pop3Session.messages`, but in any order. Messages that no command
+        brought are put into `refused`."""
         left = list(range(len(wanted)))
         while left and self._by_top:
-            # One alone, until the server is known to take the command: many that are refused look like an attack.
+            # One alone, until the server is known to take the command: many refused commands look like an attack.
             now, later = (left, []) if self._reading.works else (left[:1], left[1:])
             doubtful: list[_Shown] = []
             no: dict[int, MailError] = {}
@@ -145,17 +148,17 @@ class WholeMessages:
                 for place, body in self._retr(wanted, [largest.place], refused):
                     self._compare(largest, body)
                     yield place, body
-                # Now the shorter ones are proved, or TOP is given up.
+                # Now the shorter messages are proved, or TOP is given up.
                 left = sorted([*later, *(shown.place for shown in doubtful if shown is not largest)])
         yield from self._retr(wanted, left, refused)
 
     def shows_whole(self, one: Wanted) -> bool:
-        """Reads one message by TOP only, and tells whether all of it came. For a rehearsal."""
+        """Reads one message by TOP only, and tells whether all of it came. For a dry run."""
         while self._by_top:
             no: dict[int, MailError] = {}
             whole = (
                 sum(1 for _ in self._top([one], [0], [], no)) == 1
-            )  # to its end: left early, it shuts the connection
+            )  # read to its end: left early, it shuts the connection
             if not no or self._reading.works:
                 return whole
             self._reading.refused()
@@ -201,9 +204,9 @@ class WholeMessages:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Shown:
-    """What TOP gave of a message, where that may not be all of it."""
+    """The facts about a message that TOP gave, where that may not be all of it."""
 
-    #: Place among what is wanted.
+    #: The place in `wanted`.
     place: int
     #: Bytes.
     size: int
@@ -218,7 +221,7 @@ def _cut(side: str) -> MailError:
 
 
 def chunks(body: bytes | IO[bytes]) -> Iterator[bytes]:
-    """The message in pieces."""
+    """Yields the message in pieces."""
     if isinstance(body, bytes):
         yield body
         return

@@ -1,4 +1,4 @@
-"""Opening a POP3 conversation and signing in, by poplib (RFC 1939, 2449, 2595, 5034)."""
+"""Opens a POP3 conversation and signs in, by poplib (RFC 1939, 2449, 2595, 5034)."""
 
 from __future__ import annotations
 
@@ -29,16 +29,17 @@ from shared.mail.wire import LINE_LIMIT, Wire
 #: An initial response must fit into a command of 255 octets (RFC 5034 §4).
 _INITIAL_BYTES: Final = 170
 _MOST_CHALLENGES: Final = 8
-#: What is shorter in base64 is no secret, and may be a word.
+#: Length below which a base64 text is no secret, and may be a word.
 _SHORT: Final = 8
-#: Another session has the maildrop, or had it a moment ago: it is free again in minutes (RFC 2449 §8.1.2).
+#: Seconds to wait while another session has the maildrop, or had it a moment ago: it is free again in minutes (RFC 2449
+#: §8.1.2).
 _BUSY_SECONDS: Final = 60.0
-#: How servers without response codes say that it is.
+#: The words of servers without response codes that say so.
 _BUSY: Final = re.compile(
     rb"\b(?:in use|locked|lock|busy|another (?:pop3? )?(?:session|user|client)|try again|temporar|too many|rate.?limit"
     rb"|throttl)", re.IGNORECASE
 )  # fmt: skip
-#: How they say that it is the login, whatever else they say: asked again, the account may be locked.
+#: The words that say that the login is refused, whatever else they say: asked again, the account may be locked.
 _REFUSED: Final = re.compile(
     rb"password|passwd|credential|incorrect|invalid|denied|wrong|no such|unknown|disabled|suspended|not (?:allowed|permitted|exist)"
     rb"|(?:auth\w*|log-?[io]n|sign-?[io]n)[ -]+(?:\w+ )?fail|fail\w* (?:\w+ )?(?:auth|log-?[io]n)", re.IGNORECASE
@@ -124,7 +125,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
             door.check_greeting(said)
             raise
         if door.tls == "starttls" and context is not None:
-            # Not announced everywhere: asked for, and without it nothing goes on.
+            # Not announced everywhere: it is asked for, and without it nothing goes on.
             lines._shortcmd("STLS")  # type: ignore[attr-defined]
             wire.start_tls(context, door.host)
             door.check_pin(wire.sock)
@@ -140,7 +141,8 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
 
 
 def _capabilities(lines: _Lines) -> frozenset[str]:
-    """CAPA's names, upper case, and "SASL=PLAIN" for each mechanism, "LOGIN-DELAY=n"; none where there is no CAPA (RFC 2449)."""
+    """Returns CAPA's names, upper case, with "SASL=PLAIN" for each mechanism and "LOGIN-DELAY=n"; none where there is
+    no CAPA (RFC 2449)."""
     try:
         told = lines.capa()
     except (poplib.error_proto, IndexError, UnicodeDecodeError):  # poplib splits and decodes whatever comes
@@ -151,8 +153,9 @@ def _capabilities(lines: _Lines) -> frozenset[str]:
 
 
 def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> None:
-    """One refusal, whatever it says; another mechanism is tried only before anything of the credentials was sent. `secrets` is
-    what the server's words must not show; what is sent in base64 is added to it."""
+    """Signs in. The first refusal counts, whatever it says; another mechanism is tried only before anything of the
+    credentials was sent. `secrets` are the texts that the server's words must not show; what is sent in base64 is added
+    to them."""
     capable = _capabilities(lines)
     offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
@@ -181,7 +184,7 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> Non
 
 
 def _exchange(lines: _Lines, wire: Wire, mechanism: Mechanism, secrets: list[str]) -> bytes:
-    """AUTH (RFC 5034); the last line."""
+    """Runs AUTH (RFC 5034), and returns the last line."""
     first = mechanism.initial
     at_once = first is not None and len(first) < _INITIAL_BYTES
     command = b"AUTH " + mechanism.name.encode()
@@ -216,7 +219,8 @@ def _said(error: poplib.error_proto) -> bytes:
 
 
 def _turned_away(door: Door, said: bytes) -> MailError:
-    """What an -ERR for a greeting means: nothing of the credentials was sent, so it says nothing about them."""
+    """Returns the error that an -ERR for a greeting means: nothing of the credentials was sent, so it says nothing
+    about them."""
     failure = _login_failure(door.side, said, greeting=True)
     if isinstance(failure, AuthenticationRefused):
         return Unreachable(door.side, f"{door.place} turned us away before signing in", failure.detail)
@@ -232,8 +236,8 @@ def _login_failure(
     offered: Iterable[str] = (),
     secrets: Sequence[str] = (),
 ) -> MailError:
-    """What an -ERR to signing in means (RFC 2449 §8, RFC 3206). `offered` are the capabilities, which tell the time that is to
-    lie between two logins."""
+    """Returns the error that an -ERR to signing in means (RFC 2449 §8, RFC 3206). `offered` are the capabilities, which
+    tell the seconds that must lie between two logins."""
     text = said.removeprefix(b"-ERR").strip()
     detail = ", ".join(filter(None, (clean_text(one, secrets=secrets) for one in (text, more))))
     found = _CODE.match(text)

@@ -1,6 +1,6 @@
 """A POP3 maildrop as a source: one folder, numbers that stay (`shared.maildrop`), no flags, dates from the header.
 
-What the server holds is seen once, when it is first asked for: in a POP3 session nothing changes (RFC 1939 §3).
+The server's content is read once, when it is first asked for: in a POP3 session nothing changes (RFC 1939 §3).
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from shared.uids import Uid, UidSet
 
 #: The only folder.
 INBOX: Final = b"INBOX"
-#: What was read of so many messages, or of so many bytes, is kept in one go: about as much as the ledger lags behind.
+#: Number of messages, and below of bytes, after which the facts read are kept in one go: about as much as the ledger
+#: lags behind.
 _SAID_AT_ONCE: Final = 50
 _SAID_BYTES: Final = 512 * 1024
 
@@ -43,7 +44,7 @@ _SAID_BYTES: Final = 512 * 1024
 class _Drop:
     """The maildrop as this session sees it."""
 
-    #: What identifies the messages; its generation is UIDVALIDITY.
+    #: The identities of the messages; their generation is UIDVALIDITY.
     known: Known
     #: UIDNEXT.
     uidnext: int
@@ -54,10 +55,10 @@ class _Drop:
 
 
 class Pop3Source:
-    """See `shared.mail.MailSource`."""
+    """The source side over POP3. See `shared.mail.MailSource`."""
 
     def __init__(self, session: Pop3Session, identities: Identities, reading: ServerReading | None = None) -> None:
-        """`reading`: what other sessions found out about the server."""
+        """Takes `reading`: what other sessions found out about the server."""
         self.capabilities = session.capabilities
         self.side = session.side
         self._session, self._identities = session, identities
@@ -68,23 +69,23 @@ class Pop3Source:
     # -- the folder
 
     def listing(self) -> FolderListing:
-        """INBOX and nothing else."""
+        """Returns INBOX and nothing else."""
         inbox = ListedFolder(name=INBOX, separator=None, attributes=frozenset())
         return FolderListing(prefix=b"", separator=None, folders=(inbox,))
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """Of INBOX; others are refused."""
+        """Returns the status of INBOX; other folders are refused."""
         return [self._status() if name == INBOX else self._no_folder(name) for name in names]
 
     def names_uidvalidity(self, uidvalidity: int) -> bool:
-        """See `shared.mail.one_mailbox.NamesUids`."""
+        """Implements `shared.mail.one_mailbox.NamesUids`."""
         return ids_name(self._ids, uidvalidity)
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
-        """Nothing has to be opened."""
+        """Does nothing: no folder has to be opened."""
 
     def open(self, name: bytes) -> KnownStatus:
-        """INBOX is always open."""
+        """Returns the status of INBOX, which is always open."""
         if name != INBOX:
             raise self._no_folder(name)
         return self._status()
@@ -144,63 +145,64 @@ class Pop3Source:
     def _readable(
         self, wanted: Sequence[Wanted], places: Sequence[int], *, full: bool
     ) -> Iterator[tuple[int, Sighting]]:
-        with contextlib.suppress(ServerRefused):  # it stands in the report when it is to be copied
+        with contextlib.suppress(ServerRefused):  # the refusal stands in the report when the message is to be copied
             for at, sight in self._sights(wanted, full=full):
                 yield places[at], sight
 
     # -- looking
 
     def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
-        """(UID, octets as LIST says), ascending."""
+        """Yields (UID, octets as LIST says), ascending."""
         for uid, size in self._drop.sizes.items():
             if uid < status.uidnext and (among is None or uid in among):
                 yield Uid(uid), size
 
     def existing(self, among: UidSet | None = None) -> UidSet:
-        """Every UID, or those `among` these."""
+        """Returns every UID, or those `among` these."""
         every = UidSet.of(self._drop.numbers)
         return every if among is None else every & among
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
-        """LIST is all that a maildrop counts by."""
+        """Returns nothing: a maildrop is counted by LIST alone."""
         return [], 0
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        """POP3 has none."""
+        """Yields no flags, since POP3 has none."""
         for uid in uids & self.existing():
             yield uid, ()
 
     def labels_as_keywords(self) -> None:
-        """POP3 has none."""
+        """Does nothing, since POP3 has no labels."""
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
-        """POP3 cannot."""
+        """Returns nothing, since POP3 cannot search."""
         return [UidSet() for _ in keys]
 
     def traits(self, uids: UidSet) -> Iterator[Traits]:
-        """The date of the header, as it becomes INTERNALDATE; no flags."""
+        """Yields the date of the header, as it becomes INTERNALDATE; no flags."""
         for seen in self.sightings(uids):
             yield Traits(uid=seen.uid, internaldate=seen.internaldate)
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
-        """POP3 has none."""
+        """Raises `ServerRefused`, since POP3 has no labels."""
         raise ServerRefused(self.side, "POP3 has no labels")
 
     def _wanted(self, uids: UidSet) -> tuple[list[Uid], list[Wanted]]:
-        """Those of `uids` that exist."""
+        """Returns those of `uids` that exist, and how to read them."""
         there = list(uids & self.existing())
         return there, [Wanted(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
 
     def caution(self) -> str:
-        """That the server marks what is read, where it does not show whole messages by TOP. Reads the smallest message by TOP
-        to find out."""
+        """Returns the warning that the server marks what is read, where it does not show whole messages by TOP. Reads
+        the smallest message by TOP to find out."""
         there = [Wanted(number=self._drop.numbers[uid], listed=size) for uid, size in self._drop.sizes.items()]
         if not there or self._whole.shows_whole(min(there, key=lambda one: one.listed)):
             return ""
         return BY_RETR
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
-        """Heads by TOP where the server has it, else as with `full`, whole. Without `full`, the size is what LIST says."""
+        """Yields sightings by the heads that TOP gives where the server has it, else, as with `full`, by whole
+        messages. Without `full`, the size is the one that LIST says."""
         there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)
         try:
@@ -214,7 +216,7 @@ class Pop3Source:
             said.keep()
 
     def _sights(self, wanted: Sequence[Wanted], *, full: bool, text_bytes: int = 0) -> Iterator[tuple[int, Sighting]]:
-        """(place in `wanted`, what is seen of the message); the UID is not filled in."""
+        """Yields (place in `wanted`, sighting of the message); the UID is not filled in."""
         refused: dict[int, MailError] = {}
         if not full and "TOP" in self.capabilities:
             heads, listed = [b"TOP %d 0" % one.number for one in wanted], [one.listed for one in wanted]
@@ -252,7 +254,7 @@ class Pop3Source:
         raise_first(list(refused.values()))
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
-        """As `MailSource.fetch`. A large message was written to a file before, since its length must be known."""
+        """Implements `MailSource.fetch`. A large message is written to a file first, since its length must be known."""
         there, wanted = self._wanted(uids)
         refused: dict[int, MailError] = {}
         said = _Said(self._identities, self._drop.known)
@@ -295,15 +297,15 @@ class Pop3Source:
     # -- the end
 
     def slowed(self) -> Throttled | None:
-        """POP3 says so with -ERR or not at all."""
+        """Returns None: POP3 says so with -ERR or not at all."""
         return None
 
     def noop(self) -> None:
-        """A round trip."""
+        """Makes a round trip."""
         self._session.noop()
 
     def close(self) -> None:
-        """QUIT. Never raises."""
+        """Sends QUIT. Never raises."""
         self._session.close()
 
     def abort(self) -> None:
@@ -312,7 +314,7 @@ class Pop3Source:
 
 
 class _Said:
-    """What was read of messages, on its way to where it is kept; what is kept already is not said again."""
+    """The facts read of messages, on their way to where they are kept; what is kept already is not stored again."""
 
     def __init__(self, identities: Identities, known: Known) -> None:
         self._identities, self._known = identities, known
@@ -320,7 +322,7 @@ class _Said:
         self._bytes = 0
 
     def of(self, uid: int, head: Head, content: bytes | None, size_bytes: int = 0) -> None:
-        """One message. `content` as for `described`."""
+        """Adds one message. `content` as for `described`."""
         self._bytes += size_bytes
         entry, kept = described(head, content), self._known.said_of(uid)
         if entry != kept and (content is not None or not kept):
@@ -329,7 +331,8 @@ class _Said:
             self.keep()
 
     def keep(self) -> None:
-        """Now. With the store away nothing is lost by not keeping it, and what is under way has its own trouble."""
+        """Stores the facts now. With the store away nothing is lost by not keeping them, and the work under way has its
+        own trouble."""
         if self._new:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)

@@ -1,4 +1,4 @@
-"""How much an account may hold, as its server says (RFC 9208, RFC 2087)."""
+"""Reads how much an account may hold, as its server says (RFC 9208, RFC 2087)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ _UNIT_BYTES: Final = 1024
 
 
 def storage_of(session: Session) -> Quota | None:
-    """Of INBOX's quota root; None where the server has none or does not say: nobody's mail depends on it."""
+    """Returns the storage of INBOX's quota root; None where the server has none or does not say: no copy depends on
+    it."""
     try:
         return session.offer.ask(("QUOTA",), lambda: _asked(session))
     except MailError:

@@ -1,4 +1,4 @@
-"""What a server's NO, BAD or BYE means (RFC 5530 response codes, and the texts of servers that know none)."""
+"""Reads what a server's NO, BAD or BYE means (RFC 5530 response codes, and the texts of servers that know none)."""
 
 from __future__ import annotations
 
@@ -21,27 +21,29 @@ from shared.errors import (
 from shared.mail.grammar import clean_text
 from shared.mail.hints import CODES, hint_in, hint_of
 
-#: What was asked when the server refused.
+#: The kind of command that the server refused.
 Asked = Literal["greeting", "login", "folder", "append", "fetch", "command"]
 
 _CODE = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9-]*)")
-# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", ENOSPC and EDQUOT as they are written
+# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", ENOSPC and EDQUOT as they are
+# written
 _FULL = re.compile(
     rb"over\s?quota|quota (?:has been |is )?exceeded|(?:mailbox|mail ?box|disk|storage|file ?system) (?:is )?full|"
     rb"exceeds? .{0,40}quota|no space left|(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
     rb"(?:space|storage|quota)|ENOSPC|EDQUOT|disk quota",
     re.I,
 )
-#: Codes by which a server says that the message itself is at fault, or the folder: whatever words follow, it is not the room.
+#: Codes by which a server says that the message itself, or the folder, is at fault: whatever words follow, room is not
+#: the problem.
 _ABOUT_THE_MESSAGE = frozenset({"TOOBIG", "CANNOT", "BADCHARSET", "UNKNOWN-CTE"})
 _NOT_CONNECTED = re.compile(rb"authenticated but not connected", re.IGNORECASE)
-#: A BAD that refuses the credentials all the same: shown again, they may lock the account.
+#: A BAD that refuses the credentials all the same: sent again, they may lock the account.
 _CREDENTIALS = re.compile(
     rb"(?:authenticat\w+|login|logon|sign[ -]?in) (?:has |was )?(?:failed|failure|denied|incorrect|rejected)|"
     rb"(?:invalid|incorrect|wrong|bad) (?:user|login|account|password|credential)|password (?:is )?(?:invalid|incorrect|wrong)",
     re.IGNORECASE,
 )
-# Dovecot ends its texts with how long it took: the same refusal should read the same
+# Dovecot ends its texts with how long it took: the same refusal should read the same.
 _TIMING = re.compile(rb" ?\(\d+\.\d+(?: \+ \d+\.\d+)+ secs\)\.?\s*\Z")
 
 _BACKOFF = re.compile(rb"suggested backoff time:", re.IGNORECASE)
@@ -52,7 +54,7 @@ _NO_FOLDER = frozenset({"TRYCREATE", "NONEXISTENT", "NOPERM", "READ-ONLY"})
 
 
 def response_code(text: bytes) -> str:
-    """The response code in upper case ("OVERQUOTA"), or "" where there is none."""
+    """Returns the response code in upper case ("OVERQUOTA"), or "" where there is none."""
     found = _CODE.match(text)
     return found[1].decode("ascii").upper() if found else ""
 
@@ -62,14 +64,16 @@ _FORM_CODES = frozenset({"", "CANNOT", "CLIENTBUG", "PARSE"})
 
 
 def about_the_form(error: MailError, status: str, text: bytes) -> bool:
-    """Whether another form of the same command may fare better: after a BAD, or a NO that gives no reason by its code."""
+    """Tells whether another form of the same command may fare better: after a BAD, or a NO that gives no reason by its
+    code."""
     return not isinstance(error, Throttled | OverQuota) and (status == "BAD" or response_code(text) in _FORM_CODES)
 
 
 def failure(
     side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:
-    """The error for a tagged NO or BAD, or for a BYE; `what` begins its sentence. `status` is "NO", "BAD" or "BYE"."""
+    """Returns the error for a tagged NO or BAD, or for a BYE; `what` begins its sentence. `status` is "NO", "BAD" or
+    "BYE"."""
     detail = clean_text(_TIMING.sub(b"", text), secrets=secrets)
     code, hint = response_code(text), hint_in(text, greeting=asked == "greeting")
 
@@ -103,7 +107,7 @@ def failure(
             return throttled("asked to wait")
         return _append_failure(side, code, what, detail)
     if asked == "fetch" and code in ("UNAVAILABLE", "SERVERBUG"):
-        return ServerRefused(side, what or "could not give these messages", detail)  # one rotten message (Yahoo)
+        return ServerRefused(side, what or "could not give these messages", detail)  # one faulty message (Yahoo)
     if code in CODES or (not code and hint):
         return throttled("asked to wait")
     if asked == "folder":
@@ -122,7 +126,7 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
     return refused
 
 
-#: Refusals that another password does not mend (RFC 5530), with what to do.
+#: Refusals that another password does not help against (RFC 5530), with what to do.
 _BEYOND = {
     "CONTACTADMIN": (
         "does not let this account in until its administrator acts",

@@ -1,8 +1,9 @@
-"""What servers answer, taken apart (RFC 3501 §7, RFC 9051 §7). Tolerant of odd spelling, never of odd meaning.
+"""Parses the answers of servers (RFC 3501 §7, RFC 9051 §7). Tolerant of odd spelling, never of odd meaning.
 
 An answer is a list of pieces: a line, a literal, the rest of the line, …: text at even places, literals at odd ones.
-Folder names stay the server's own bytes. Each function takes one kind of answer. It returns None for every other kind, and
-raises `Unreadable` for one of its own kind that makes no sense: a line on which completeness hangs is never passed over.
+Folder names stay the server's own bytes. Each function takes one kind of answer. It returns None for every other kind,
+and raises `Unreadable` for one of its own kind that makes no sense: a line on which completeness hangs is never
+skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from shared.uids import MAX_UID, Uid, UidSet
 _LISTS: Final = frozenset((b"LIST", b"LSUB", b"XLIST"))
 _LONG: Final = (1 << 63) - 1
 _SEPARATORS: Final = b"/.\\:|^"
-#: What STATUS tells, and the largest number that it can be.
+#: The items of STATUS, and the largest number that each can be.
 _STATUS_MOST: Final = {
     b"MESSAGES": MAX_UID,
     b"UIDNEXT": MAX_UID + 1,
@@ -31,7 +32,7 @@ _STATUS_MOST: Final = {
 
 _OPENS = re.compile(rb"[ \t]*(?=\()")
 _NIL = re.compile(rb"[ \t]*NIL(?=[ \t])", re.IGNORECASE)
-#: A separator as it should be written with two backslashes, and is not.
+#: A separator that should be written with two backslashes, and is not.
 _BACKSLASH = re.compile(rb'[ \t]*"\\"[ \t]+(?=\S)')
 _STRING = re.compile(rb'[ \t]*(?="|~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)')
 _ATOM = re.compile(rb'[ \t]*([^\s()"]+)(?=[\s(]|\Z)')
@@ -45,7 +46,7 @@ _DIGITS = re.compile(rb"[\d \t]*")
 _NUMBER = re.compile(rb"\d+")
 _RANGE = re.compile(rb"(\d{1,10})(?::(\d{1,10}))?(?:,(?=\d)|\Z)")
 
-#: UIDs that one APPENDUID or COPYUID names; no group is that large, and nothing is allocated for a lie.
+#: Most UIDs that one APPENDUID or COPYUID names; no group is that large, and no memory is allocated for a lie.
 _MOST_NAMED: Final = 100_000
 
 
@@ -53,10 +54,11 @@ _MOST_NAMED: Final = 100_000
 
 
 def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
-    """One LIST, LSUB or XLIST answer; None for anything else. `subscribed` of LSUB is True.
+    """Returns the folder of one LIST, LSUB or XLIST answer; None for anything else. `subscribed` of LSUB is True.
 
-    Attributes and separator may be missing, and the name may be bare with blanks in it. Of a name longer than `NAME_BYTES`
-    one byte more is kept, so that whoever would use it refuses it."""
+    Attributes and separator may be missing, and the name may be bare with blanks in it. A name longer than `NAME_BYTES`
+    keeps one byte more, so that it is refused when it is used.
+    """
     kind, _, at = head_of(pieces[0])
     if kind not in _LISTS:
         return None
@@ -77,7 +79,7 @@ def listed_folder(pieces: Sequence[bytes]) -> ListedFolder | None:
 
 
 def _attributes(words: Words) -> frozenset[str]:
-    """Those in parentheses; none where NIL stands in their place, or nothing."""
+    """Returns the attributes in parentheses; none where NIL or nothing stands in their place."""
     if words.take(_NIL) or not words.take(_OPENS):
         return frozenset()
     listed = words.next()
@@ -86,7 +88,8 @@ def _attributes(words: Words) -> frozenset[str]:
 
 
 def _separator(words: Words) -> str | None:
-    """The hierarchy separator, one character; None for NIL, for "", and where none stands: then nothing is read."""
+    """Returns the hierarchy separator, one character; None for NIL, for "", and where none stands: then nothing is
+    read."""
     if words.take(_BACKSLASH):
         return "\\"
     place = words.place()
@@ -102,7 +105,7 @@ def _separator(words: Words) -> str | None:
 
 
 def _extended_next(words: Words) -> bool:
-    """Whether only the extended data of LIST is left: the word before it is the folder's name then."""
+    """Tells whether only the extended data of LIST is left: the word before it is the folder's name then."""
     place = words.place()
     try:
         return _extended(words.rest())
@@ -113,7 +116,8 @@ def _extended_next(words: Words) -> bool:
 
 
 def _name(words: Words) -> tuple[bytes, list[Value]] | None:
-    """A folder's name as a string or an atom, and all that follows it; None where it can be neither: nothing is read then."""
+    """Returns a folder's name as a string or an atom, and all that follows it; None where it can be neither: nothing is
+    read then."""
     place = words.place()
     if words.ended:
         raise Unreadable("no folder name")
@@ -130,7 +134,7 @@ def _name(words: Words) -> tuple[bytes, list[Value]] | None:
 
 
 def _bare(words: Words) -> bytes:
-    """The rest of the line, meant as a name without quotation marks."""
+    """Returns the rest of the line, meant as a name without quotation marks."""
     line = words.line()
     if not line or b'"' in line:
         raise Unreadable("no folder name")
@@ -138,7 +142,8 @@ def _bare(words: Words) -> bytes:
 
 
 def _listed_name(words: Words) -> bytes:
-    """The last word of LIST, or all that is left of the line where that is not one word: it is meant literally then."""
+    """Returns the last word of LIST, or all that is left of the line where that is not one word: it is meant literally
+    then."""
     place = words.place()
     quoted = words.take(_STRING) is not None
     words.back(place)
@@ -152,13 +157,13 @@ def _listed_name(words: Words) -> bytes:
 
 
 def _extended(words: list[Value]) -> bool:
-    """Whether it is the extended data of LIST (RFC 5258 §3.5): ``("CHILDINFO" ("SUBSCRIBED"))``."""
+    """Tells whether the words are the extended data of LIST (RFC 5258 §3.5): ``("CHILDINFO" ("SUBSCRIBED"))``."""
     data = words[0] if len(words) == 1 else None
     return isinstance(data, list) and [type(word) is list for word in data[:2]] == [False, True]
 
 
 def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
-    """(name, status) of one STATUS answer; None for anything else. A number that was not said is None."""
+    """Returns (name, status) of one STATUS answer; None for anything else. A number that was not said is None."""
     kind, _, at = head_of(pieces[0])
     if kind != b"STATUS":
         return None
@@ -199,19 +204,19 @@ def _stable(uidvalidity: int | None) -> int | None:
 
 
 class Selected:
-    """Gathers what EXAMINE or SELECT say. What it does not know ("* OK in progress") is nothing to it."""
+    """Collects the answers to EXAMINE or SELECT. Answers that it does not know ("* OK in progress") are ignored."""
 
     def __init__(self) -> None:
-        #: EXISTS; None until it came.
+        #: The number of EXISTS; None until it came.
         self.messages: int | None = None
-        #: A line that should have told it and makes no sense.
+        #: The line that should have told EXISTS and makes no sense.
         self.unread = b""
         self.numbers: dict[bytes, int] = {}
         self.flags: tuple[bytes, ...] = ()
         self.permanent: tuple[bytes, ...] | None = None
 
     def take(self, pieces: Sequence[bytes]) -> None:
-        """One untagged answer, or the text of the tagged one."""
+        """Takes one untagged answer, or the text of the tagged one."""
         line = pieces[0]
         kind, first, at = head_of(line)
         if kind == b"EXISTS":
@@ -229,17 +234,18 @@ class Selected:
 
     @property
     def uidnext(self) -> int | None:
-        """UIDNEXT, if it was said and can be one."""
+        """The UIDNEXT, if the server said a possible one."""
         found = self.numbers.get(b"UIDNEXT")
         return found if found and found <= MAX_UID + 1 else None
 
     @property
     def uidvalidity(self) -> int | None:
-        """UIDVALIDITY, if it was said and can be one."""
+        """The UIDVALIDITY, if the server said a possible one."""
         return _stable(self.numbers.get(b"UIDVALIDITY"))
 
     def status(self, *, messages: int, uidnext: int, uidvalidity: int | None) -> KnownStatus:
-        """All of it. Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501 §6.3.1)."""
+        """Returns the status with all numbers. Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501
+        §6.3.1)."""
         permanent = self.flags if self.permanent is None else self.permanent
         return KnownStatus(
             uidvalidity=uidvalidity,
@@ -250,7 +256,7 @@ class Selected:
         )
 
     def keywords(self) -> set[str]:
-        """Keywords that the folder has by name, in lower case."""
+        """Returns the keywords that the folder has by name, in lower case."""
         named = {flag.decode("latin-1").lower() for flag in (*self.flags, *(self.permanent or ()))}
         return {flag for flag in named if not flag.startswith("\\")}
 
@@ -259,7 +265,7 @@ def _flags(pieces: Sequence[bytes], at: int) -> tuple[bytes, ...]:
     try:
         words = Words(pieces, at).rest()
     except Unreadable:
-        return ()  # of flags that are not kept, the report tells when they are to be stored
+        return ()  # flags that are not kept stand in the report when they are to be stored
     listed = words[0] if words and isinstance(words[0], list) else words
     return tuple(word for word in listed if isinstance(word, bytes) and not is_nil(word))
 
@@ -268,13 +274,15 @@ def _flags(pieces: Sequence[bytes], at: int) -> tuple[bytes, ...]:
 
 
 def capabilities_in(text: bytes) -> frozenset[str] | None:
-    """The capabilities that a CAPABILITY answer or response code names, in upper case; None when there is none."""
+    """Returns the capabilities that a CAPABILITY answer or response code names, in upper case; None when there is
+    none."""
     found = _CAPABILITY.search(text)
     return frozenset(found[1].decode("latin-1").upper().split()) if found else None
 
 
 def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
-    """(UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3); None when there is none."""
+    """Returns (UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3); None when there is
+    none."""
     found = _APPENDUID.search(text)
     if not found:
         return None
@@ -283,7 +291,8 @@ def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
 
 
 def copied_uids(text: bytes) -> tuple[int, dict[int, int]] | None:
-    """(UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is none."""
+    """Returns (UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is
+    none."""
     found = _COPYUID.search(text)
     here, there = (_in_order(found[2]), _in_order(found[3])) if found else (None, None)
     if found is None or here is None or there is None or len(here) != len(there):
@@ -292,7 +301,7 @@ def copied_uids(text: bytes) -> tuple[int, dict[int, int]] | None:
 
 
 def _in_order(text: bytes) -> tuple[Uid, ...] | None:
-    """The UIDs of a set in the order given; None for what is none."""
+    """Returns the UIDs of a set in the order given; None for a text that is no set."""
     uids: list[Uid] = []
     for part in text.split(b","):
         low, _, high = part.partition(b":")
@@ -309,7 +318,7 @@ def _in_order(text: bytes) -> tuple[Uid, ...] | None:
 
 
 def searched_uids(pieces: Sequence[bytes]) -> UidSet | None:
-    """The UIDs of an ESEARCH or SEARCH answer; None for anything else."""
+    """Returns the UIDs of an ESEARCH or SEARCH answer; None for anything else."""
     kind, _, at = head_of(pieces[0])
     if kind == b"SEARCH":
         if len(pieces) > 1:
@@ -338,7 +347,7 @@ def searched_uids(pieces: Sequence[bytes]) -> UidSet | None:
 
 
 def search_tag(pieces: Sequence[bytes]) -> bytes | None:
-    """The tag of the command that an ESEARCH answer belongs to; None where it does not say."""
+    """Returns the tag of the command that an ESEARCH answer belongs to; None where it does not say."""
     kind, _, at = head_of(pieces[0])
     correlator = Words(pieces, at).rest()[:1] if kind == b"ESEARCH" else []
     told = correlator[0] if correlator and isinstance(correlator[0], list) else []
@@ -357,7 +366,8 @@ def _pairs(words: list[Value]) -> list[tuple[bytes, Value]]:
 
 
 def _written_out(said: bytes) -> UidSet:
-    """UIDs with blanks between them. In order, as nearly every server sends them, they take no memory but by range."""
+    """Returns UIDs that are written with blanks between them. In order, as nearly every server sends them, they take
+    memory only by range."""
     try:
         found = UidSet.ascending(int(number[0]) for number in _NUMBER.finditer(said))
     except ValueError:

@@ -1,8 +1,9 @@
-"""SASL mechanisms, the client's side (RFC 4422): what is answered to a challenge. Protocol and transport are others'.
+"""SASL mechanisms, the client's side (RFC 4422): the answers to challenges. Protocol and transport belong to other
+modules.
 
-IMAP's AUTHENTICATE and POP3's AUTH carry the same answers. A mechanism object is made for one exchange: `initial` is what
-may be sent with the command (None: the server speaks first), `answer` gives the reply to each challenge, and an OK counts
-only while `proved` says that the server knows what it must.
+IMAP's AUTHENTICATE and POP3's AUTH carry the same answers. A mechanism object is made for one exchange: `initial` is
+what may be sent with the command (None: the server speaks first), `answer` gives the reply to each challenge, and an OK
+counts only while `proved` says that the server knows what it must.
 """
 
 from __future__ import annotations
@@ -17,41 +18,42 @@ from typing import Final, Protocol
 from shared.credentials import Secret
 from shared.mail.grammar import clean_text
 
-#: What a server may ask of us, rounds of PBKDF2: more would only keep a lane busy. RFC 7677 asks for 4,096 at least.
+#: Most rounds of PBKDF2 that a server may ask for: more would only keep a lane busy. RFC 7677 asks for 4,096 at least.
 MOST_ROUNDS: Final = 1_000_000
 _ROUNDS = re.compile(r"(?:\A|,)i=(\d+)")
 _UNWRITABLE = re.compile(r"[\r\n\x00]")
-#: XOAUTH2 and OAUTHBEARER part their fields by ^A.
+#: XOAUTH2 and OAUTHBEARER separate their fields by ^A.
 _UNWRITABLE_BEARER = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class SaslFailed(Exception):
-    """The server's side of the exchange makes no sense, or does not prove that it knows the password."""
+    """Raised when the server's side of the exchange makes no sense, or does not prove that it knows the password."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Proof:
-    """What is shown to a server to sign in as one account."""
+    """The credentials with which a session signs in as one account."""
 
-    #: As sent to the server.
+    #: The login as sent to the server.
     login: str
     #: A password, or with `bearer` an OAuth 2 access token.
     secret: Secret
     #: Whether the secret is a token.
     bearer: bool = False
-    #: Whose mailbox it is, where PLAIN is to name it beside the login; "" for the login's own.
+    #: The owner of the mailbox, where PLAIN is to name one beside the login; "" for the login's own.
     authzid: str = ""
-    #: Whose mailbox it is, where PROXYAUTH is to follow; "" where not.
+    #: The owner of the mailbox, where PROXYAUTH is to follow; "" where not.
     proxy: str = ""
     #: The only mechanism to use; "" for the best that the server offers.
     mechanism: str = ""
-    #: Where the server is, as OAUTHBEARER tells it.
+    #: The server's host and port, as OAUTHBEARER tells them.
     host: str = ""
     port: int = 0
 
     @property
     def fault(self) -> str:
-        """Why it cannot be sent at all; "" when it can. What could become a second command or field never goes out."""
+        """The reason why the credentials cannot be sent at all; "" when they can. A text that could become a second
+        command or field is never sent."""
         text = self.login + self.secret.reveal() + self.authzid + self.proxy
         if not self.login or not self.secret:
             return "login or password is empty"
@@ -61,25 +63,25 @@ class Proof:
 
 
 class Mechanism(Protocol):
-    """One exchange."""
+    """An exchange of challenges and answers."""
 
-    #: As the server offers it.
+    #: The name as the server offers it.
     name: str
-    #: Sent first; None: the server speaks first.
+    #: The bytes sent first; None: the server speaks first.
     initial: bytes | None
-    #: What the server said of a refusal inside the exchange, for people.
+    #: The server's words on a refusal inside the exchange, for the operator.
     said: str
 
     def answer(self, challenge: bytes) -> bytes:
-        """The reply to a challenge; both decoded. Raises `SaslFailed`."""
+        """Returns the reply to a challenge; both decoded. Raises `SaslFailed`."""
 
     @property
     def proved(self) -> bool:
-        """Whether an OK may be believed."""
+        """Tells whether an OK may be believed."""
 
 
 class _Said:
-    """What all mechanisms begin as."""
+    """The default attributes of all mechanisms."""
 
     name = ""
     initial: bytes | None = None
@@ -88,7 +90,7 @@ class _Said:
 
 
 class Plain(_Said):
-    """RFC 4616: authorization identity, login and password in UTF-8."""
+    """PLAIN (RFC 4616): authorization identity, login and password in UTF-8."""
 
     name = "PLAIN"
 
@@ -100,7 +102,7 @@ class Plain(_Said):
 
 
 class Login(_Said):
-    """draft-murchison-sasl-login: the server asks for the login, then for the password."""
+    """LOGIN (draft-murchison-sasl-login): the server asks for the login, then for the password."""
 
     name = "LOGIN"
 
@@ -114,7 +116,7 @@ class Login(_Said):
 
 
 class CramMd5(_Said):
-    """RFC 2195: a digest of the server's challenge, keyed by the password."""
+    """CRAM-MD5 (RFC 2195): a digest of the server's challenge, keyed by the password."""
 
     name = "CRAM-MD5"
 
@@ -130,12 +132,13 @@ class CramMd5(_Said):
 
 
 class ScramSha256(_Said):
-    """RFC 5802 and 7677, without channel binding: both ends prove that they know the password, and none sends it."""
+    """SCRAM-SHA-256 (RFC 5802 and 7677), without channel binding: both ends prove that they know the password, and none
+    sends it."""
 
     name = "SCRAM-SHA-256"
 
     def __init__(self, proof: Proof) -> None:
-        from scramp import ScramClient, ScramException  # few need it, and it brings a parser of certificates
+        from scramp import ScramClient, ScramException  # few imports need it, and it brings a parser of certificates
 
         self._errors = (ScramException, ValueError)
         try:
@@ -155,7 +158,7 @@ class ScramSha256(_Said):
                     raise SaslFailed(f"asked for more than {MOST_ROUNDS:,} rounds of SCRAM")
                 self._client.set_server_first(text)
                 return str(self._client.get_client_final()).encode()
-            if text.startswith("e="):  # RFC 5802 §7: why it was refused; a NO follows
+            if text.startswith("e="):  # RFC 5802 §7: the reason of the refusal; a NO follows
                 self.said = clean_text(text.removeprefix("e="))
                 return b""
             self._client.set_server_final(text)
@@ -166,7 +169,7 @@ class ScramSha256(_Said):
 
 
 class XOAuth2(_Said):
-    """Google's and Microsoft's: an access token. A refusal comes as a challenge of JSON, then NO."""
+    """XOAUTH2, Google's and Microsoft's: an access token. A refusal comes as a challenge of JSON, then NO."""
 
     name = "XOAUTH2"
     _over = b""
@@ -180,7 +183,7 @@ class XOAuth2(_Said):
 
 
 class OAuthBearer(XOAuth2):
-    """RFC 7628: the same in GS2's clothes."""
+    """OAUTHBEARER (RFC 7628): an access token in GS2's syntax."""
 
     name = "OAUTHBEARER"
     _over = b"\1"
@@ -192,7 +195,7 @@ class OAuthBearer(XOAuth2):
 
 
 def refusal_in(challenge: bytes) -> str:
-    """What the JSON of a refused token says, in words: ``status 401, scope https://mail.google.com/``."""
+    """Returns the JSON of a refused token in words: ``status 401, scope https://mail.google.com/``."""
     try:
         found = json.loads(challenge)
     except ValueError:
@@ -205,19 +208,19 @@ def refusal_in(challenge: bytes) -> str:
 _KNOWN: Final[Mapping[str, Callable[[Proof], Mechanism]]] = {
     known.name: known for known in (Plain, Login, CramMd5, ScramSha256, XOAuth2, OAuthBearer)
 }
-#: Mechanisms that a person may ask for instead of the best one.
+#: Mechanisms that the operator may ask for instead of the best one.
 PASSWORD_MECHANISMS: Final = (Plain.name, ScramSha256.name, CramMd5.name, Login.name)
 _BEARER: Final = (XOAuth2.name, OAuthBearer.name)
-#: Over TLS the simplest first: it takes every password and one round trip.
+#: The order over TLS: the simplest first, since it takes every password and one round trip.
 _SECURE: Final = (Plain.name, ScramSha256.name, Login.name, CramMd5.name)
-#: Without TLS, what does not show the password.
+#: The order without TLS: first those that do not show the password.
 _BARE: Final = (ScramSha256.name, CramMd5.name, Plain.name, Login.name)
 
 
 def mechanisms(proof: Proof, offered: Iterable[str], *, encrypted: bool, clear: bool) -> tuple[str, ...]:
-    """Of those that the server offers ("PLAIN", …), the ones that this can be shown by, best first. `clear`: whether the
-    protocol's own LOGIN or USER may be used after them. Under TLS it goes before CRAM-MD5, which many servers offer and
-    cannot check, since they do not have the password itself."""
+    """Returns those of the mechanisms `offered` ("PLAIN", …) that can carry this proof, best first. `clear`: whether
+    the protocol's own LOGIN or USER may be used after them. Under TLS it goes before CRAM-MD5, which many servers offer
+    and cannot check, since they do not have the password itself."""
     there = {name.upper() for name in offered}
     if proof.bearer:
         order: tuple[str, ...] = _BEARER
@@ -231,5 +234,5 @@ def mechanisms(proof: Proof, offered: Iterable[str], *, encrypted: bool, clear: 
 
 
 def begin(name: str, proof: Proof) -> Mechanism:
-    """The mechanism, ready for one exchange. Raises `SaslFailed`."""
+    """Returns the mechanism, ready for one exchange. Raises `SaslFailed`."""
     return _KNOWN[name](proof)

@@ -1,8 +1,8 @@
 """Opens a connection, secures it and signs in (RFC 9051 §6.2). Logs nothing.
 
-imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk
-path read through one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so
-signing in is ours.
+imapclient opens the conversation (greeting, capabilities, STARTTLS) over our `Wire`, so that it and the bulk path read
+through one buffer and one set of caps. It knows no SASL-IR and would write a login name unquoted, so signing in is our
+own code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _WHO = f'ID ("name" "mailhaul" "version" {_VERSION})'.encode("ascii")
 _UNTAGGED = re.compile(rb"\A\*[ \t]+([^\s(\[]+)(?:[ \t]+|(?=\r?\n))")
 _BARE_TAGGED = re.compile(rb"(\S+ (?:OK|NO|BAD))\r?\n", re.IGNORECASE)
 
-# only for what goes through imapclient; ours has limits of its own. A module global: setting it on an object
+# only for what goes through imapclient; our own reading has limits of its own. A module global: setting it on an object
 # does nothing
 imaplib._MAXLINE = max(imaplib._MAXLINE, LONG_LINE_LIMIT)  # type: ignore[attr-defined]
 
@@ -51,7 +51,7 @@ def _usual_head(found: re.Match[bytes]) -> bytes:
 class _Lines(imaplib.IMAP4):
     """imaplib's client with a `Wire` for a socket."""
 
-    #: What the server announced, upper case.
+    #: The capabilities that the server announced, upper case.
     told: frozenset[str] = frozenset()
 
     def __init__(self, wire: Wire, door: Door, host: str, port: int) -> None:
@@ -67,7 +67,7 @@ class _Lines(imaplib.IMAP4):
         return self._wire.read(size, LITERAL_LIMIT)
 
     def _take(self, size: int) -> None:
-        """imaplib keeps every untagged answer, so that they are counted."""
+        """Counts what imaplib reads, since it keeps every untagged answer."""
         self._room -= size
         if self._room < 0:
             self._wire.abort()
@@ -81,7 +81,7 @@ class _Lines(imaplib.IMAP4):
             self._door.check_greeting(line)
             self._greeted = True
         self._take(len(line))
-        # imaplib gives up on "a1 OK" without a text and on bare LF; both are seen
+        # imaplib gives up on "a1 OK" without a text and on bare LF; both occur
         if bare := _BARE_TAGGED.fullmatch(line):
             return bare[1] + b" \r\n"
         return line if line.endswith(b"\r\n") else line[:-1] + b"\r\n"
@@ -96,7 +96,7 @@ class _Lines(imaplib.IMAP4):
         self._ask_capabilities()
         self.told = frozenset(self.capabilities)
         if "IMAP4REV2" in self.told:
-            # imaplib leaves alone whoever does not announce IMAP4rev1; what is asked of imapclient is the same in both
+            # imaplib refuses servers that do not announce IMAP4rev1; what is asked of imapclient is the same in both
             self.capabilities = ("IMAP4REV1", *self.capabilities)
 
     def _ask_capabilities(self) -> None:
@@ -111,7 +111,8 @@ class _Lines(imaplib.IMAP4):
             super()._get_capabilities()  # type: ignore[misc]
 
     def _log(self, line: object) -> None:
-        """imaplib keeps the last commands for a debug print; commands may hold passwords and mail."""
+        """Drops the line: imaplib keeps the last commands for a debug print, and commands may hold passwords and
+        mail."""
 
 
 class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
@@ -128,10 +129,10 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
         return _Lines(self._wire, self._door, self.host, self.port)
 
     def _set_read_timeout(self) -> None:
-        """The wire's budgets do that."""
+        """Does nothing: the wire's budgets bound the wait."""
 
     def secure(self, context: ssl.SSLContext) -> None:
-        """STARTTLS; the capabilities told in plaintext are forgotten (RFC 9051 §6.2.1)."""
+        """Runs STARTTLS; the capabilities told in plaintext are forgotten (RFC 9051 §6.2.1)."""
         status, data = self._imap._simple_command("STARTTLS")
         if status != "OK":
             raise TlsFailed(
@@ -146,22 +147,22 @@ class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
 
 @dataclass(kw_only=True, slots=True)
 class Session:
-    """One signed-in connection."""
+    """A signed-in connection."""
 
     #: "source" or "destination".
     side: str
     #: The connection.
     wire: Wire
-    #: Commands and answers over it.
+    #: The commands and answers over the connection.
     talk: Conversation
-    #: What may be asked for, of what the server announces after login.
+    #: The extensions that may be used, of those that the server announces after login.
     offer: Offer
     #: imapclient on the same connection and buffer; usable while no command of `talk` is in flight.
     client: imapclient.IMAPClient
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """What may be asked for, upper case."""
+        """The capabilities that may be used, upper case."""
         return self.offer.capabilities
 
 
@@ -178,10 +179,11 @@ def open_session(
     fingerprint: str | None = None,
     broken: Broken | None = None,
 ) -> Session:
-    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken`: what
-    the server was seen not to do, for all sessions with it.
+    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken`
+    holds what the server was seen not to do, for all sessions with it.
 
-    Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation."""
+    Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation.
+    """
     if proof.fault:
         raise AuthenticationRefused(side, proof.fault)
     door = Door(
@@ -223,8 +225,8 @@ def open_session(
 
 
 def _introduce(talk: Conversation, offer: Offer) -> None:
-    """Sends with the first command who signs in (RFC 2971: name and version, nothing else), which some providers want to know
-    before they open a folder; and to a server that knows only IMAP4rev2, that its folder names may come in UTF-8."""
+    """Sends ID with the first command (RFC 2971: name and version, nothing else), which some providers want before they
+    open a folder. Tells a server that knows only IMAP4rev2 that its folder names may come in UTF-8."""
 
     def then(name: str, ended: Tagged) -> None:
         if ended.status == "OK":
@@ -256,7 +258,7 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Opener:
         door.check_silence(wire.sock)
         client = _Opener(wire, door)
         if client._imap.state == "AUTH":
-            # whoever sits on the way could greet so, to skip STARTTLS and learn what follows
+            # somebody on the way could greet so, to skip STARTTLS and learn what follows
             raise ProtocolViolation(side, "greeted as if signed in already (PREAUTH), which mailhaul never accepts")
         if tls == "starttls" and context is not None:
             if "STARTTLS" not in client._imap.told:

@@ -1,7 +1,7 @@
-"""Signing in over IMAP: AUTHENTICATE (RFC 9051 §6.2.2, RFC 4959), LOGIN (§6.2.3), PROXYAUTH. Logs nothing.
+"""Signs in over IMAP: AUTHENTICATE (RFC 9051 §6.2.2, RFC 4959), LOGIN (§6.2.3), PROXYAUTH. Logs nothing.
 
-The credentials are refused once. Another mechanism is tried only where the server says that it does not know the one
-before; an answer that leaves that open counts as a refusal.
+The first refusal of the credentials counts. Another mechanism is tried only where the server says that it does not know
+the one before; an answer that leaves that open counts as a refusal.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from shared.mail.refusals import response_code
 from shared.mail.responses import capabilities_in
 from shared.mail.sasl import Mechanism, Proof, SaslFailed, begin, mechanisms
 
-#: Challenges of one exchange at most; SCRAM has two.
+#: Most challenges of one exchange; SCRAM has two.
 _MOST_CHALLENGES: Final = 8
 _PLAIN_ASTRING = re.compile(rb"[\x20-\x7e]{0,1000}")
-# Adjective and noun side by side: texts of refused credentials name mechanisms too ("SASL(-13): authentication failure: invalid
-# password"), and a password that is shown again by the next mechanism may lock the account.
+# Adjective and noun side by side: texts of refused credentials name mechanisms too ("SASL(-13): authentication failure:
+# invalid password"), and a password that is sent again by the next mechanism may lock the account.
 _NO_SUCH_MECHANISM = re.compile(
     rb"\b(?:unsupported|unknown|unrecogni[sz]ed) (?:authentication |sasl |auth )*mechanism\b"
     rb"|\bmechanism (?:is )?not (?:supported|available)\b",
     re.IGNORECASE,
 )
-#: A NO that is about the initial response and not about what it says.
+#: A NO that is about the initial response itself and not about its content.
 _NO_INITIAL = re.compile(rb"\binitial[ -](?:client )?response|\bSASL-IR\b", re.IGNORECASE)
 _REFUSALS: Final = frozenset({"AUTHENTICATIONFAILED", "AUTHORIZATIONFAILED", "EXPIRED", "WEBALERT", "CONTACTADMIN"})
 
@@ -44,8 +44,8 @@ _Take = Callable[[list[bytes]], None]
 
 
 def sign_in(talk: Conversation, offered: frozenset[str], proof: Proof, *, encrypted: bool) -> frozenset[str]:
-    """Signs in, and gives the capabilities from then on. Raises AuthenticationRefused, AuthorizationRefused, Throttled,
-    ProtocolViolation, ConnectionLost."""
+    """Signs in, and returns the capabilities from then on. Raises AuthenticationRefused, AuthorizationRefused,
+    Throttled, ProtocolViolation, ConnectionLost."""
     known: list[frozenset[str]] = []
 
     def take(pieces: list[bytes]) -> None:
@@ -66,7 +66,7 @@ def sign_in(talk: Conversation, offered: frozenset[str], proof: Proof, *, encryp
 
 
 def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Take, *, encrypted: bool) -> bytes:
-    """The text of the OK."""
+    """Shows the credentials to the server, and returns the text of the OK."""
     sasl = [name.removeprefix("AUTH=") for name in offered if name.startswith("AUTH=")]
     clear = "LOGINDISABLED" not in offered and not (proof.bearer or proof.authzid or proof.mechanism)
     last: MailError | None = None
@@ -87,8 +87,9 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
 def _in_either_form(
     talk: Conversation, name: str, proof: Proof, take: _Take, announced: bool
 ) -> tuple[Tagged, Mechanism, bool]:
-    """As `_exchange`: with an initial response where the server announces that (SASL-IR, RFC 4959), and once without where it
-    does not understand it. Whatever may be a refusal of the credentials is not tried again."""
+    """Runs `_exchange` with an initial response where the server announces that (SASL-IR, RFC 4959), and once more
+    without where the server does not understand it. An answer that may refuse the credentials is not followed by
+    another attempt."""
     at_once = announced and not talk.broken.lacks("SASL-IR")
     try:
         ended, mechanism, shown = _exchange(talk, name, proof, take, at_once=at_once)
@@ -109,7 +110,7 @@ def _in_either_form(
 
 
 def _about_the_form(talk: Conversation, ended: Tagged) -> bool:
-    """Whether the initial response was refused for being there."""
+    """Tells whether the server refused the initial response as such."""
     if _NO_SUCH_MECHANISM.search(ended.text):
         return False
     if isinstance(talk.refusal(ended), ProtocolViolation):
@@ -120,7 +121,7 @@ def _about_the_form(talk: Conversation, ended: Tagged) -> bool:
 def _exchange(
     talk: Conversation, name: str, proof: Proof, take: _Take, *, at_once: bool
 ) -> tuple[Tagged, Mechanism, bool]:
-    """How it ended, and whether anything of the credentials was sent."""
+    """Runs one exchange. Returns how it ended, and whether anything of the credentials was sent."""
     try:
         mechanism = begin(name, proof)
         first = mechanism.initial
@@ -144,7 +145,7 @@ def _exchange(
 
 
 def _encoded(talk: Conversation, reply: bytes) -> bytes:
-    """In base64, which the server's words must not show either."""
+    """Returns the reply in base64, which the server's words must not show either."""
     text = base64.b64encode(reply)
     if len(text) >= 8:
         talk.secrets += (text.decode("ascii"),)
@@ -167,7 +168,7 @@ def _refusal(talk: Conversation, ended: Tagged, said: str) -> MailError:
 
 
 def _unavailable(ended: Tagged, error: MailError, shown: bool) -> bool:
-    """Whether the mechanism was refused rather than the credentials."""
+    """Tells whether the server refused the mechanism rather than the credentials."""
     code = response_code(ended.text)
     if isinstance(error, Throttled) or code in _REFUSALS:
         return False
@@ -175,7 +176,7 @@ def _unavailable(ended: Tagged, error: MailError, shown: bool) -> bool:
 
 
 def _act_for(talk: Conversation, user: str) -> None:
-    """From here on the session is that user's."""
+    """Makes the session that user's from here on, by PROXYAUTH."""
     tag = talk.send(b"PROXYAUTH " + quoted_string(user.encode(), literal_plus=False))
     talk.forgive([tag])
     ended = talk.finish(tag)
@@ -205,8 +206,8 @@ def _nothing_fits(
 
 
 def _log_in(talk: Conversation, proof: Proof, take: _Take, *, announced: bool) -> bytes:
-    """LOGIN; the text of the OK. `announced`: whether literals need not wait (LITERAL+). Where the server does not understand
-    that, those of the next session wait."""
+    """Sends LOGIN, and returns the text of the OK. `announced`: whether literals need not wait (LITERAL+). Where the
+    server does not understand that, the literals of the next session wait."""
     hurried = announced and not talk.broken.lacks("LITERAL+")
     try:
         return talk.expect(_send_login(talk, proof, hurried), take)

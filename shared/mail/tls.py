@@ -1,6 +1,6 @@
 """TLS to a mail server: what is trusted, and what to say and do when a server is not (RFC 8314, RFC 9525).
 
-What a refused certificate says is read over a connection of its own on which nothing but STARTTLS is ever sent.
+The details of a refused certificate are read over a separate connection on which nothing but STARTTLS is ever sent.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from shared.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
-#: How a connection is secured.
+#: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
 
 _LINE_BYTES: Final = 4096
 _NAMES_SHOWN: Final = 6
-#: What asks for TLS, and how the answer begins that grants it (RFC 9051 §6.2.1, RFC 2595 §4).
+#: The command that asks for TLS, and the beginning of the answer that grants it (RFC 9051 §6.2.1, RFC 2595 §4).
 _UPGRADE: Final = {"imap": (b"s1 STARTTLS\r\n", b"s1 OK"), "pop3": (b"STLS\r\n", b"+OK")}
-#: How a server greets (RFC 9051 §7.1.5, RFC 1939 §4).
+#: The beginning of a server's greeting (RFC 9051 §7.1.5, RFC 1939 §4).
 _GREETED: Final = {"imap": b"* OK", "pop3": b"+OK"}
 _GREETINGS: Final = (
     (b"* ", "imap", "IMAP"),
@@ -37,12 +37,12 @@ _GREETINGS: Final = (
     (b"HTTP", "", "HTTP"),
     (b"SSH-", "", "SSH"),
 )
-#: Scheme of a URL, by how the connection is secured.
+#: The end of a URL's scheme, by how the connection is secured.
 _SCHEMES: Final = {"tls": "s", "starttls": "+starttls", "none": ""}
-#: A plain-text port that said nothing for so long is asked for TLS.
+#: Seconds after which a silent plain-text port is asked for TLS.
 _SILENT_SECONDS: Final = 2.0
 _PROBE_SECONDS: Final = 5.0
-#: OpenSSL's codes of what is wrong with a certificate (x509_vfy.h).
+#: OpenSSL's codes for faults of a certificate (x509_vfy.h).
 _NOT_YET, _EXPIRED, _SELF_SIGNED = 9, 10, 18
 _UNKNOWN_CA: Final = (2, 19, 20, 21)
 _WRONG_NAME: Final = (62, 64)
@@ -50,17 +50,17 @@ _WRONG_NAME: Final = (62, 64)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """One way into a server, and how the server proves there who it is."""
+    """A way into a server, and how the server proves there who it is."""
 
     #: "source" or "destination".
     side: str
     #: "imap" or "pop3".
     protocol: str = "imap"
-    #: Host name or address, as asked for: what the certificate must name.
+    #: Host name or address, as asked for: the certificate must name it.
     host: str
     #: TCP port.
     port: int
-    #: How it is secured.
+    #: The way the connection is secured.
     tls: TlsMode
     #: Deadline in seconds for each step.
     timeout_seconds: float
@@ -76,11 +76,11 @@ class Door:
 
     @property
     def place(self) -> str:
-        """``host:port``."""
+        """The address and port as ``host:port``."""
         return f"{self.address}:{self.port}"
 
     def context(self) -> ssl.SSLContext:
-        """What is trusted here. Raises TlsFailed when the CA file cannot be read."""
+        """Returns the TLS context with what is trusted here. Raises TlsFailed when the CA file cannot be read."""
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None)
         except (OSError, ssl.SSLError) as error:
@@ -106,7 +106,8 @@ class Door:
             )
 
     def failed(self, error: ssl.SSLError | OSError) -> TlsFailed:
-        """What the failed handshake means, and what to do. Connects once more to find out."""
+        """Returns the error that tells what the failed handshake means, and what to do. Connects once more to find
+        out."""
         if isinstance(error, ssl.SSLCertVerificationError):
             return self._untrusted(error)
         reason = str(getattr(error, "reason", "") or error.strerror or error)
@@ -119,7 +120,7 @@ class Door:
         )
 
     def expects_tls(self) -> bool:
-        """Whether the port, which said nothing in plain text, uses implicit TLS."""
+        """Tells whether the port, which said nothing in plain text, uses implicit TLS."""
         try:
             sock = connect(self.host, self.port, timeout=self.timeout_seconds)
             context = blind(ssl.create_default_context())
@@ -129,7 +130,7 @@ class Door:
         return True
 
     def wants_tls(self) -> TlsFailed:
-        """What to say of such a port."""
+        """Returns the error for a port that uses implicit TLS."""
         return TlsFailed(
             self.side,
             f"{self.place} uses implicit TLS, not plain {self.protocol.upper()}",
@@ -137,7 +138,8 @@ class Door:
         )
 
     def check_silence(self, sock: socket.socket) -> None:
-        """Waits a moment for the greeting. Raises what `wants_tls` says when none comes and a TLS handshake succeeds."""
+        """Waits a moment for the greeting. Raises the error of `wants_tls` when none comes and a TLS handshake
+        succeeds."""
         if self.tls == "tls":
             return
         poll = select.poll()
@@ -155,7 +157,7 @@ class Door:
         protocol, name = spoken
         ours = self.protocol.upper()
         what, said = f"{self.place} speaks {name}, not {ours}", clean_text(line)
-        if not protocol:  # a proxy's page of errors may be over in a moment
+        if not protocol:  # a proxy's error page may be over in a moment
             raise ProtocolViolation(
                 self.side, what, said, "check the port: IMAP is usually 993 or 143, POP3 995 or 110"
             )
@@ -168,7 +170,7 @@ class Door:
     # -- looking closer
 
     def _greeting(self) -> bytes | None:
-        """The first line that the port says in plain text; None when it says none."""
+        """Returns the first line that the port says in plain text; None when it says none."""
         try:
             with connect(self.host, self.port, timeout=self.timeout_seconds) as sock:
                 return _line(sock, monotonic() + self.timeout_seconds) or None
@@ -207,7 +209,7 @@ class Door:
         return TlsFailed(self.side, f"the certificate of {self.place} {what}{seen}", advice=advice)
 
     def _fault(self, error: ssl.SSLCertVerificationError, der: bytes) -> tuple[str, str]:
-        """(what is wrong with it, what to do)."""
+        """Returns (what is wrong with the certificate, what to do)."""
         code = error.verify_code
         pin = hashlib.sha256(der).hexdigest() if der else "SHA256"
         trusted = f"if its administrator confirms this certificate, pin it with --{self.side}-fingerprint {pin}"
@@ -238,7 +240,7 @@ class Door:
 
 
 def _spoken(greeting: bytes) -> tuple[str, str] | None:
-    """(protocol of ours or "", name) that a first line belongs to; None where it is not known."""
+    """Returns the protocol that a first line belongs to, as (ours or "", name); None where it is not known."""
     line = greeting.upper()
     return next(((protocol, name) for start, protocol, name in _GREETINGS if line.startswith(start)), None)
 
@@ -246,8 +248,8 @@ def _spoken(greeting: bytes) -> tuple[str, str] | None:
 def secured(
     sock: socket.socket, protocol: str, tls: TlsMode, host: str, context: ssl.SSLContext, timeout_seconds: float
 ) -> ssl.SSLSocket:
-    """The socket under TLS, after STARTTLS or STLS when `tls` says so. On an error it is closed. Raises OSError (all
-    ssl errors are) and ValueError when it is refused."""
+    """Returns the socket under TLS, after STARTTLS or STLS when `tls` says so. On an error the socket is closed. Raises
+    OSError (all ssl errors are) and ValueError when it is refused."""
     try:
         if tls == "starttls":
             until = monotonic() + timeout_seconds
@@ -266,19 +268,19 @@ def secured(
 
 
 def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
-    """Reads the server's first line; `until` is by the monotonic clock. Raises OSError, and ValueError when it is none of
-    this protocol."""
+    """Reads the server's first line; `until` is by the monotonic clock. Raises OSError, and ValueError when the line is
+    not this protocol's."""
     if not _line(sock, until).upper().startswith(_GREETED[protocol]):
         raise ValueError(f"does not greet as {protocol.upper()} does")
 
 
 def certificate(sock: socket.socket) -> bytes:
-    """The certificate that the other end showed, DER; empty without one."""
+    """Returns the certificate that the other end showed, DER; empty without one."""
     return (sock.getpeercert(binary_form=True) if isinstance(sock, ssl.SSLSocket) else None) or b""
 
 
 def described(der: bytes) -> str:
-    """Subject, issuer, names, validity and SHA-256 of a certificate, for a person."""
+    """Returns subject, issuer, names, validity and SHA-256 of a certificate, for the operator."""
     digest = f"SHA-256 {hashlib.sha256(der).hexdigest()}"
     try:
         shown = x509.load_der_x509_certificate(der)
@@ -296,7 +298,7 @@ def described(der: bytes) -> str:
 
 
 def names_of(der: bytes) -> list[str]:
-    """Host names and addresses that a certificate is for (RFC 9525: the subject does not count)."""
+    """Returns the host names and addresses that a certificate is for (RFC 9525: the subject does not count)."""
     try:
         shown = (
             x509.load_der_x509_certificate(der).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
@@ -308,15 +310,15 @@ def names_of(der: bytes) -> list[str]:
 
 
 def blind(context: ssl.SSLContext) -> ssl.SSLContext:
-    """Checks nothing: only to look at a certificate, or beside a pin."""
+    """Turns all checks of the context off: only to look at a certificate, or beside a pin."""
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
 def _line(sock: socket.socket, until: float) -> bytes:
-    """One line, read byte by byte so that nothing behind it is taken. Raises OSError when `until` (monotonic) is over, and
-    ValueError when it does not end."""
+    """Reads one line byte by byte, so that nothing behind it is taken. Raises OSError when `until` (monotonic) is over,
+    and ValueError when the line does not end."""
     line = bytearray()
     while not line.endswith(b"\n"):
         if len(line) >= _LINE_BYTES:

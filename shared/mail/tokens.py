@@ -1,7 +1,8 @@
-"""The words of an untagged answer (RFC 3501 §9, RFC 9051 §9): one grammar for all of them, tolerant of spelling.
+"""Splits untagged answers into words (RFC 3501 §9, RFC 9051 §9): one grammar for all of them, tolerant of spelling.
 
 Between words stand any number of blanks and tabs. A word is an atom, a quoted string, a literal, or a list of words in
-parentheses. Everything here takes time in proportion to the text: a quoted string that does not end is an error at once.
+parentheses. Everything here takes time in proportion to the text: a quoted string that does not end is an error at
+once.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ LITERAL: Final = re.compile(rb"~?\{(\d{1,20})\+?\}[ \t]*\r?\n\Z")
 #: RFC 3501 §9: a literal's size is a 32-bit number.
 MOST_OCTETS: Final = 4_294_967_295
 
-#: Lists within lists. FETCH BODYSTRUCTURE goes deeper, and is never asked for.
+#: Deepest nesting of lists. FETCH BODYSTRUCTURE goes deeper, and is never asked for.
 DEPTH_LIMIT: Final = 20
 
-#: One word: the groups are "(", ")", a quoted string, an announced literal, the end of the line, an atom. What stands in
-#: brackets behind an item's name (``BODY[HEADER.FIELDS (DATE)]``) belongs to the atom; no such name is longer than this.
+#: One word: the groups are "(", ")", a quoted string, an announced literal, the end of the line, an atom. Text in
+#: brackets behind an item's name (``BODY[HEADER.FIELDS (DATE)]``) belongs to the atom; no such name is longer than
+#: this.
 TOKEN: Final = re.compile(
     rb'[ \t]*(?:(\()|(\))|"([^"\\]*+(?:\\.[^"\\]*+)*+)"|(~?\{\d{1,20}\+?\}[ \t]*\r?\n\Z)|(\r?\n\Z)'
     rb'|([^\s()\["{]+(?:\[[^\]\r\n]{0,512}\])?[^\s()"{]*|\[[^\s()"{]*|[^\s"]))',
@@ -29,19 +31,20 @@ TOKEN: Final = re.compile(
 
 _ESCAPED = re.compile(rb"\\(.)", re.DOTALL)
 
-#: What an untagged answer may begin with that is no number (RFC 9051 §7 and the extensions that servers send unasked).
+#: The words other than numbers that an untagged answer may begin with (RFC 9051 §7 and the extensions that servers send
+#: unasked).
 _WORDS: Final = frozenset(
     b"OK NO BAD BYE PREAUTH LIST LSUB XLIST STATUS SEARCH ESEARCH SORT THREAD FLAGS NAMESPACE CAPABILITY ENABLED ID QUOTA "
     b"QUOTAROOT VANISHED ACL LISTRIGHTS MYRIGHTS METADATA ANNOTATION LANGUAGE COMPARATOR CONVERTED GENURLAUTH URLFETCH".split()
 )
-#: What stands behind a number, and what is meant where the number is missing.
+#: The words that stand behind a number, and that are meant where the number is missing.
 _NUMBERED: Final = frozenset((b"EXISTS", b"RECENT", b"EXPUNGE", b"FETCH"))
 _HEAD = re.compile(rb"\*[ \t]+([^\s(]+)[ \t]*")
 _SECOND = re.compile(rb"([^\s(]+)[ \t]*")
 
 
 class Text(bytes):
-    """A quoted string or a literal, as against an atom."""
+    """A quoted string or a literal, as opposed to an atom."""
 
 
 #: A word: an atom, a string, NIL or a list of these.
@@ -49,17 +52,17 @@ Value = bytes | None | list["Value"]
 
 
 class Unreadable(ValueError):
-    """An answer that makes no sense."""
+    """Raised for an answer that makes no sense."""
 
 
 def unescaped(text: bytes) -> bytes:
-    """The inside of a quoted string without its backslashes."""
+    """Returns the inside of a quoted string without its backslashes."""
     return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
 
 
 def head_of(line: bytes) -> tuple[bytes, bytes, int]:
-    """(name, first word, where the rest begins) of an untagged line. The name says what the answer is, in upper case: its
-    first word, or the second where a number comes first (``* 3 EXISTS``). b"" where there is none."""
+    """Splits an untagged line into (name, first word, where the rest begins). The name says what the answer is, in
+    upper case: its first word, or the second where a number comes first (``* 3 EXISTS``). b"" where there is none."""
     found = _HEAD.match(line)
     if not found:
         return b"", b"", 0
@@ -73,40 +76,42 @@ def head_of(line: bytes) -> tuple[bytes, bytes, int]:
 
 
 class Words:
-    """Reads an answer's pieces (text at even places, literals at odd ones) word by word, from `at` in the first one on."""
+    """Reads an answer's pieces (text at even places, literals at odd ones) word by word, from `at` in the first one
+    on."""
 
     def __init__(self, pieces: Sequence[bytes], at: int = 0) -> None:
         self._pieces, self._place, self._at = pieces, 0, at
 
     def place(self) -> tuple[int, int]:
-        """Where reading stands, for `back`."""
+        """Returns the reading position, for `back`."""
         return self._place, self._at
 
     def back(self, place: tuple[int, int]) -> None:
-        """Goes back to where it stood."""
+        """Goes back to that position."""
         self._place, self._at = place
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left but blanks and the line's end."""
+        """Tells whether nothing is left but blanks and the line's end."""
         return self._place == len(self._pieces) - 1 and not self._pieces[-1][self._at :].strip()
 
     def take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """What `pattern` finds here, read; None, with nothing read, where it finds nothing."""
+        """Reads what `pattern` matches here, and returns the match; None, with nothing read, where it does not
+        match."""
         found = pattern.match(self._pieces[self._place], self._at)
         if found:
             self._at = found.end()
         return found
 
     def line(self) -> bytes | None:
-        """The rest of the line as it stands, without blanks around it; None where a literal follows."""
+        """Reads the rest of the line, and returns it without blanks around it; None where a literal follows."""
         if self._place < len(self._pieces) - 1:
             return None
         rest, self._at = self._pieces[-1][self._at :].strip(), len(self._pieces[-1])
         return rest
 
     def next(self) -> Value:
-        """The next word. Raises `Unreadable` where there is none, and for what cannot be one."""
+        """Reads the next word. Raises `Unreadable` where there is none, and for a text that cannot be one."""
         top: list[Value] = []
         open_ = [top]
         while not top or len(open_) > 1:
@@ -136,7 +141,7 @@ class Words:
         return top[0]
 
     def rest(self) -> list[Value]:
-        """All words that are left. Raises `Unreadable`."""
+        """Reads all words that are left. Raises `Unreadable`."""
         words: list[Value] = []
         while not self.ended:
             words.append(self.next())
@@ -144,12 +149,12 @@ class Words:
 
 
 def is_nil(word: Value) -> bool:
-    """Whether it is NIL, which a string is not."""
+    """Tells whether the word is NIL, which a string is not."""
     return word is None or (isinstance(word, bytes) and not isinstance(word, Text) and word.upper() == b"NIL")
 
 
 def number_of(word: Value, most: int) -> int:
-    """The number that a word is, written as an atom or a string. Raises `Unreadable`."""
+    """Returns the number that a word stands for, written as an atom or a string. Raises `Unreadable`."""
     if not isinstance(word, bytes) or not word.strip().isdigit() or len(word) > 20 or int(word) > most:
         raise Unreadable("a number was expected")
     return int(word)

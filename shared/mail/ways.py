@@ -1,4 +1,4 @@
-"""From an endpoint and what is shown to it to a session: the one place that knows which adapter speaks which protocol."""
+"""Opens sessions from an endpoint and a proof; the only module that knows which adapter speaks which protocol."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ from shared.model import Endpoint
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """Opens sessions. Each raises Unreachable, TlsFailed, AuthenticationRefused, Throttled and ProtocolViolation."""
+    """Opens sessions. Each method raises Unreachable, TlsFailed, AuthenticationRefused, Throttled and
+    ProtocolViolation."""
 
-    #: To connect, seconds.
+    #: Seconds to connect.
     connect_timeout_seconds: float
-    #: For a command that brings nothing, seconds.
+    #: Seconds for a command that brings nothing.
     command_timeout_seconds: float
-    #: What may be connected to where an endpoint is `guarded`.
+    #: The addresses that may be connected to where an endpoint is `guarded`.
     allowed: Allowed | None = None
-    #: How POP3 servers show whole messages, as far as that is known.
+    #: The knowledge of how POP3 servers show whole messages.
     readings: Readings = field(default_factory=Readings)
-    #: What each server was seen not to do although it announces it.
+    #: The extensions that each server announces and was seen not to do.
     servers: Servers = field(default_factory=Servers)
 
     def source(self, endpoint: Endpoint, proof: Proof, identities: Identities) -> MailSource:
-        """A signed-in session that reads. `identities`: for POP3."""
+        """Returns a signed-in session that reads. `identities`: for POP3."""
         if endpoint.protocol != "pop3":
             return ImapSource(self._imap("source", endpoint, proof))
         door = Door(
@@ -54,7 +55,7 @@ class Ways:
         return Pop3Source(session, identities, self.readings.of(endpoint.host, endpoint.port))
 
     def destination(self, endpoint: Endpoint, proof: Proof) -> MailDestination:
-        """A signed-in session that writes."""
+        """Returns a signed-in session that writes."""
         return ImapDestination(self._imap("destination", endpoint, proof))
 
     def _imap(self, side: str, endpoint: Endpoint, proof: Proof) -> Session:

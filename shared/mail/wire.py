@@ -1,13 +1,12 @@
-"""One connection: bytes in through one buffer, bytes out in few system calls, every read capped, every wait bounded.
+"""A connection: bytes in through one buffer, bytes out in few system calls, every read capped, every wait bounded.
 
-Two budgets bound a wait, and only time spent waiting for the other end is charged to them, never our own work:
-*idle* seconds since the last useful progress (a finished message or command, told by `progress`, or 64 KiB
-moved), and *whole* seconds for a command, `WHOLE_FACTOR` times as many plus one for each KiB moved. So a server
-that drips a byte now and then, or talks without saying anything, cannot hold a lane, and a slow but honest one
-can take its time.
+Two budgets bound a wait, and only time spent waiting for the other end is charged to them, never our own work: *idle*
+seconds since the last useful progress (a finished message or command, told by `progress`, or 64 KiB moved), and *whole*
+seconds for a command, `WHOLE_FACTOR` times as many plus one for each KiB moved. So a server that sends a byte now and
+then, or talks without saying anything, cannot hold a lane, and a slow but honest one can take its time.
 
-The socket does not block. While it cannot be written to, what arrives is read into the buffer, so that two ends
-that both write never wait for each other.
+The socket does not block. While it cannot be written to, what arrives is read into the buffer, so that two ends that
+both write never wait for each other.
 """
 
 from __future__ import annotations
@@ -43,9 +42,9 @@ WHOLE_FACTOR: Final = 10
 
 _PROGRESS_BYTES: Final = 64 * 1024
 _LEAST_BYTES_PER_SECOND: Final = 1024
-_BUFFER_LIMIT: Final = 8 * 1024 * 1024  # what may wait unread while we write
+_BUFFER_LIMIT: Final = 8 * 1024 * 1024  # bytes that may wait unread while we write
 _IOV: Final = 1000  # IOV_MAX is 1024
-_RECORD_BYTES: Final = 1024 * 1024  # joined before TLS, so that records are full
+_RECORD_BYTES: Final = 1024 * 1024  # parts are joined before TLS up to this size, so that records are full
 _KEYWORDS = re.compile(rb"\*[ \t]+(?:FLAGS|OK[ \t]+\[PERMANENTFLAGS)\b", re.IGNORECASE)
 _BYE = re.compile(rb"(?:\A|\n)\* BYE ([^\r\n]{0,400})")
 
@@ -83,14 +82,14 @@ class Wire:
     # -- budgets
 
     def begin(self, most_seconds: float = math.inf) -> None:
-        """A command begins: both budgets are full; the other end may be silent for `most_seconds` at most."""
+        """Begins a command: both budgets are full; the other end may be silent for `most_seconds` at most."""
         self._most_idle = min(self.timeout_seconds, most_seconds)
         self._idle = self._most_idle
         self._whole = self.timeout_seconds * WHOLE_FACTOR
         self._moved = 0
 
     def progress(self) -> None:
-        """Something useful is complete: the idle budget is full again."""
+        """Notes that something useful is complete: the idle budget is full again."""
         self._idle = self._most_idle
         self._moved = 0
 
@@ -120,8 +119,8 @@ class Wire:
     # -- reading
 
     def readline(self, limit: int = LINE_LIMIT) -> bytes:
-        """The next line with its end. Raises ProtocolViolation when it is longer than `limit` bytes, or, of a line that
-        names a folder's keywords, than `KEYWORDS_LIMIT`."""
+        """Reads the next line with its end. Raises ProtocolViolation when it is longer than `limit` bytes, or, for a
+        line that names a folder's keywords, than `KEYWORDS_LIMIT`."""
         at = self._buffer.find(b"\n", self._start, self._end) + 1
         if not at:
             return self._long_line(limit)
@@ -132,7 +131,7 @@ class Wire:
         return bytes(self._view[start:at])
 
     def _most(self, start: int, limit: int) -> int:
-        """Bytes that a line may have which is longer than `limit` and begins at `start` of the buffer."""
+        """Returns the bytes that a line longer than `limit`, which begins at `start` of the buffer, may have."""
         return max(limit, KEYWORDS_LIMIT) if _KEYWORDS.match(self._view[start : self._end]) else limit
 
     def _long_line(self, limit: int) -> bytes:
@@ -166,7 +165,7 @@ class Wire:
         self._start -= len(line)
 
     def read_head(self, size: int, most: int, limit: int = LITERAL_LIMIT) -> bytes:
-        """`size` bytes, of which the first `most` are kept. One announced as larger than `limit` is refused."""
+        """Reads `size` bytes and keeps the first `most`. A size above `limit` is refused."""
         if size <= most:
             return self.read(size, most)
         if size > limit:
@@ -179,7 +178,7 @@ class Wire:
         return b"".join(kept)
 
     def read(self, size: int, limit: int = LITERAL_LIMIT) -> bytes:
-        """Exactly `size` bytes. One announced as larger than `limit` is refused before any memory is taken."""
+        """Reads exactly `size` bytes. A size above `limit` is refused before any memory is taken."""
         if size > limit:
             raise self._violation(f"announced {size} bytes where {limit} are the most")
         start = self._start
@@ -202,7 +201,7 @@ class Wire:
         return bytes(whole)
 
     def read_chunks(self, size: int) -> Iterator[bytes]:
-        """`size` bytes as they come, in pieces no larger than the buffer."""
+        """Yields `size` bytes as they come, in pieces no larger than the buffer."""
         with self.one_message(size):
             while size:
                 if self._start == self._end:
@@ -215,7 +214,7 @@ class Wire:
 
     @contextlib.contextmanager
     def one_message(self, size: int) -> Iterator[None]:
-        """What is read in it is one message of `size` bytes, and may be waited for `message_seconds` in all."""
+        """Bounds what is read inside as one message of `size` bytes: it may be waited for `message_seconds` in all."""
         self._body = min(MESSAGE_SECONDS, message_seconds(size))
         try:
             yield
@@ -223,7 +222,7 @@ class Wire:
             self._body = math.inf
 
     def comes(self, wanted: bytes) -> bool:
-        """Whether `wanted` comes next; nothing is read."""
+        """Tells whether `wanted` comes next; nothing is read."""
         while True:
             have = bytes(self._view[self._start : min(self._end, self._start + len(wanted))])
             if have == wanted or not wanted.startswith(have):
@@ -231,7 +230,7 @@ class Wire:
             self._receive()
 
     def read_through(self, ending: bytes, limit: int) -> bytes | None:
-        """All up to and including `ending`; None, with nothing read, when that does not come within `limit` bytes."""
+        """Reads up to and including `ending`; None, with nothing read, when that does not come within `limit` bytes."""
         searched = 0
         while True:
             at = self._buffer.find(ending, self._start + searched, self._end)
@@ -245,7 +244,7 @@ class Wire:
             self._receive()
 
     def read_piece(self, limit: int) -> bytes:
-        """The next line with its end, or the first `limit` bytes of one that is longer."""
+        """Reads the next line with its end, or the first `limit` bytes of one that is longer."""
         searched = 0
         while True:
             at = self._buffer.find(b"\n", self._start + searched, min(self._end, self._start + limit)) + 1
@@ -259,12 +258,12 @@ class Wire:
 
     @property
     def shut(self) -> bool:
-        """Whether nothing can be said any more."""
+        """Tells whether the connection is shut."""
         return self._aborted
 
     @property
     def buffered(self) -> int:
-        """Bytes received and not yet read."""
+        """The number of bytes received and not yet read."""
         return self._end - self._start
 
     def _receive(self) -> None:
@@ -278,7 +277,7 @@ class Wire:
             count = self._end - self._start
             self._buffer[:count] = self._buffer[self._start : self._end]
             self._start, self._end = 0, count
-        if self._end == len(self._buffer):  # only while what arrives is kept because we are writing
+        if self._end == len(self._buffer):  # only while arriving bytes are kept because we are writing
             self._buffer = self._buffer + bytearray(len(self._buffer))
             self._view = memoryview(self._buffer)
 
@@ -302,7 +301,7 @@ class Wire:
     # -- writing
 
     def send(self, parts: Sequence[bytes]) -> None:
-        """All of `parts`, in order, in as few system calls and TLS records as it takes."""
+        """Sends all of `parts`, in order, in as few system calls and TLS records as it takes."""
         if self.encrypted:
             held: list[bytes] = []
             size = 0
@@ -331,7 +330,7 @@ class Wire:
             if sent >= len(part):
                 sent -= len(part)
                 continue
-            # the kernel's buffer is full in the middle: the rest in one piece, unless it is large already
+            # the kernel's buffer is full in the middle: the rest goes in one piece, unless it is large already
             rest = [part[sent:] if sent else part, *parts[at + 1 :]]
             if len(rest) <= 2 or sum(map(len, rest)) > _BUFFER_LIMIT:
                 for piece in rest:
@@ -376,8 +375,8 @@ class Wire:
     # -- TLS, the end
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """The handshake. Raises ssl.SSLError and OSError as they come, and ProtocolViolation when plaintext was sent
-        ahead of it, which could be answers slipped in by somebody on the way (RFC 9051 §11.1)."""
+        """Runs the handshake. Raises ssl.SSLError and OSError as they come, and ProtocolViolation when plaintext was
+        sent ahead of it, which could be answers slipped in by somebody on the way (RFC 9051 §11.1)."""
         if self.buffered:
             raise self._violation("sent plaintext ahead of the TLS handshake")
         self.sock.settimeout(self.timeout_seconds)
@@ -412,7 +411,7 @@ class Wire:
             what, cause = "connection shut by mailhaul", None
         last = None
         if self.side == "destination":
-            # only there: at a source, what arrives may be a message that says "* BYE"
+            # only there: at a source, arriving bytes may be a message that says "* BYE"
             with contextlib.suppress(OSError, ValueError):
                 self._make_room()
                 self._end += self.sock.recv_into(self._view[self._end :])
