@@ -1,4 +1,4 @@
-"""Repeated lines of a log, folded: an attacker, or a fault in a loop, writes the same line a thousand times a second.
+"""Folds repeated lines of a log: an attacker, or a fault in a loop, writes the same line a thousand times a second.
 
 The first few of equal lines in a minute are written. The others are counted, and one more is written with their number.
 """
@@ -12,35 +12,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, TextIO
 
-#: Equal lines that are written in one period.
+#: The number of equal lines that are written in one period.
 WRITTEN: Final = 5
-#: Seconds of one period.
+#: The length of one period, seconds.
 PERIOD_SECONDS: Final = 60.0
-#: Different lines that are remembered.
+#: The number of different lines that are remembered.
 _REMEMBERED: Final = 256
 
 
 @dataclass(kw_only=True, slots=True)
 class _Line:
-    #: When its period began.
+    #: The moment at which the line's period began.
     began_at: float
-    #: How many there were in it.
+    #: The number of equal lines in the period.
     number: int
-    #: The last one that was not written; None for none.
+    #: The last record that was not written; None for none.
     folded: logging.LogRecord | None = None
 
 
 class FoldingHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream, and folds. What was folded is told as soon as something is written after the period, and at the end."""
+    """Writes to a stream, and folds equal lines. The number of folded lines is written together with the next line
+    after the period, and at the end."""
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)
         self._clock = clock
-        #: By what they say, the oldest period first.
+        #: The lines by their text, the oldest period first.
         self._lines: OrderedDict[tuple[Any, ...], _Line] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Writes, or counts. Called under the handler's lock."""
+        """Writes the record, or counts it. Called under the handler's lock."""
         now = self._clock()
         while self._lines and self._ends(next(iter(self._lines.values())), now):
             self._tell(self._lines.popitem(last=False)[1])
@@ -52,7 +53,7 @@ class FoldingHandler(logging.StreamHandler[TextIO]):
             super().emit(record)
 
     def close(self) -> None:
-        """Tells what is left."""
+        """Writes the numbers of the lines that are still folded."""
         self.acquire()
         try:
             while self._lines:
@@ -71,14 +72,14 @@ class FoldingHandler(logging.StreamHandler[TextIO]):
 
 
 def add_repeated(_logger: Any, _method: str, event: Any) -> Any:
-    """A structlog processor: how often a line was folded, as `repeated`."""
+    """Adds to an event how often its line was folded, as `repeated`. A structlog processor."""
     if number := getattr(event.get("_record"), "repeated", 0):
         event["repeated"] = number
     return event
 
 
 def _said(record: logging.LogRecord) -> tuple[Any, ...]:
-    """What makes two lines equal: all but the time."""
+    """Returns the key by which two lines are equal: everything but the time."""
     if isinstance(record.msg, dict):
         said = repr([(key, value) for key, value in record.msg.items() if key not in ("timestamp", "_record")])
     else:

@@ -274,7 +274,8 @@ class WorkStore(Protocol):
         """Enters what verification found, folder by folder."""
 
     def compared(self, lease: Lease, messages: int) -> None:
-        """So many messages of the mailbox were read back on both sides in this verification; 0 once it is opened again."""
+        """Notes how many messages of the mailbox were read back on both sides in this verification. The number is
+        reset to 0 when the mailbox is queued again."""
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
         """Notes that flags were carried over up to this mod-sequence. Without CONDSTORE, `seen` holds the flags

@@ -10,7 +10,7 @@ from shared.errors import StoreError
 
 
 class Asking:
-    """The base of what sends plain commands. Thread-safe. Raises `StoreError` while the database is away."""
+    """The base of the classes that send plain commands. Thread-safe. Raises `StoreError` while the database is away."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._redis = client

@@ -1,7 +1,8 @@
-"""Whether we ourselves brought a source account's mail into a destination mailbox.
+"""Tells whether mailhaul itself brought a source account's mail into a destination mailbox.
 
-Where both then show the same mail under the same numbers, that is our doing, and no proof that they are one mailbox
-(`shared.mail.one_mailbox`)."""
+Where both then show the same mail under the same numbers, that is mailhaul's own work, and no proof that they are one
+mailbox (`shared.mail.one_mailbox`).
+"""
 
 from __future__ import annotations
 
@@ -13,21 +14,21 @@ from shared.model import Account, Folder, Import, Mailbox, Tally, account_key, m
 
 
 class Folders(Protocol):
-    """What is asked of the store for `brought`."""
+    """The part of the store that `brought` reads."""
 
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
 
 
 class Books(Folders, Protocol):
-    """What is asked of the store for `between`."""
+    """The part of the store that `between` reads."""
 
     def imports(self) -> list[Import]: ...
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
 
 
 def brought(books: Folders, mailbox_ids: Iterable[str], uidvalidity: int | None) -> bool:
-    """Whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY. Of a mailbox that is its own
-    source, everything was there already, so nothing was appended."""
+    """Tells whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY. A mailbox
+    that is its own source appends nothing, since everything was there already."""
     return any(
         tally[Outcome.COPIED] > 0 and 0 < folder.destination_uidvalidity == (uidvalidity or 0)
         for one in mailbox_ids
@@ -36,7 +37,7 @@ def brought(books: Folders, mailbox_ids: Iterable[str], uidvalidity: int | None)
 
 
 def between(books: Books, source: Account, destination: Account) -> list[str]:
-    """Ids of the mailboxes of any import that go from this account to that one."""
+    """Returns the ids of the mailboxes of any import that go from this account to that one."""
     if account_key(source) == account_key(destination):
         return []
     found = []

@@ -37,7 +37,8 @@ def unreachable(error: redis.RedisError) -> StoreError:
 
 
 def refusal(said: str) -> str:
-    """Words for a person why a server refuses every write; "" where its answer is no such refusal."""
+    """Returns the reason, in words for the operator, why a server refuses every write; "" where its answer is no such
+    refusal."""
     word, _, rest = said.partition(" ")
     if word == "MISCONF":
         reason = rest.partition(": ")[2] if "AOF" in rest else ""
