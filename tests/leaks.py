@@ -1,5 +1,5 @@
-"""Whether an answer holds a secret, in whatever clothes. A secret that is to be found has characters that each of them changes,
-as in "s3cret+/&<>"."""
+"""Tells whether an answer holds a secret, in any encoding. A secret to be found has characters that each encoding
+changes, as in "s3cret+/&<>"."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def leaks(secrets: Mapping[str, str], answer: bytes) -> list[str]:
-    """Names of the secrets that stand there: plain, percent-encoded, as HTML or JSON, in hexadecimal, or in Base64 (both
-    alphabets), also amid a longer text that was encoded as a whole."""
+    """Returns the names of the secrets that stand in the answer: plain, percent-encoded, as HTML or JSON, in
+    hexadecimal, or in Base64 (both alphabets), also amid a longer text that was encoded as a whole."""
     readings = list(_readings(answer))
     return [name for name, secret in secrets.items() if any(_stands(secret.encode(), text) for text in readings)]
 
@@ -37,7 +37,7 @@ def _forms(secret: bytes) -> Iterator[bytes]:
     yield secret
     yield json.dumps(secret.decode())[1:-1].encode()
     for before in range(3):
-        # Of a longer text only the groups that are the secret's alone are sure.
+        # In a longer text, only the groups that belong to the secret alone are certain.
         whole = base64.b64encode(b"\0" * before + secret)
         first, last = (0, 2, 3)[before], len(secret) + before
         sure = whole[first : last // 3 * 4 + (0, 1, 2)[last % 3]]

@@ -1,4 +1,4 @@
-"""Mail for the tests, and the oracle: what an account really holds, read by code of its own, not by the product's."""
+"""Mail for the tests, and the oracle: the content of an account, read by independent code, not by the product's."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Mail(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """A message as an account holds it, without its UID: two equal ones are twins."""
+    """A message as an account holds it, without its UID: two equal messages count as two."""
 
     folder: bytes
     sha256: str
@@ -62,7 +62,8 @@ _WORDS = [
 
 
 def make_message(seed: int, size: int = 2_000) -> bytes:
-    """A well-formed message of about `size` bytes; the same seed and size, the same bytes; another seed, others."""
+    """Returns a well-formed message of about `size` bytes. The same seed and size give the same bytes; another seed
+    gives others."""
     rnd = random.Random(f"{seed}/{size}")
     when = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=rnd.randrange(200_000_000))
     head = (
@@ -84,7 +85,7 @@ def make_message(seed: int, size: int = 2_000) -> bytes:
 
 
 def make_mailbox(seed: int, folders: Mapping[str, int], size: int = 2_000) -> dict[str, list[Mail]]:
-    """So many messages for each folder, with flags, keywords and dates that differ."""
+    """Returns the given number of messages for each folder, with flags, keywords and dates that differ."""
     rnd = random.Random(f"mailbox/{seed}")
     choices = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "$Forwarded", "work"]
     return {
@@ -122,7 +123,7 @@ ODD_MESSAGES: dict[str, bytes] = {
 
 
 def corpus_messages() -> Iterator[tuple[str, bytes]]:
-    """(name, bytes) of odd messages of our own, then of every file of the corpus, if there is one."""
+    """Yields (name, bytes) of odd messages of our own, then of every file of the corpus, if there is one."""
     yield from ODD_MESSAGES.items()
     place = os.environ.get(CORPUS_VARIABLE)
     if place:
@@ -135,7 +136,7 @@ def corpus_messages() -> Iterator[tuple[str, bytes]]:
 
 
 def populate(host: str, port: int, login: str, password: str, folders: Mapping[str, Iterable[Mail]]) -> None:
-    """Create the folders (names as on the wire: modified UTF-7) and put the messages there, in order."""
+    """Creates the folders (names as on the wire: modified UTF-7) and puts the messages there, in order."""
     with Wire(host, port, login, password) as wire:
         existing = set(wire.folders())
         for name, messages in folders.items():
@@ -167,7 +168,7 @@ def _appended(mail: Mail) -> bytes:
 
 
 def render_date(when: datetime) -> bytes:
-    """As IMAP writes dates."""
+    """Returns the date as IMAP writes it."""
     return f"{when.day:2d}-{_MONTHS[when.month - 1]}-{when.year:04d} {when:%H:%M:%S %z}".encode()
 
 
@@ -175,13 +176,14 @@ def render_date(when: datetime) -> bytes:
 
 
 def canon_dovecot(body: bytes) -> bytes:
-    """What Dovecot's maildir makes of a message: LF becomes CRLF, CR CR LF loses a CR, a final CR goes, NUL becomes 0x80."""
+    """Returns the message as Dovecot's maildir stores it: LF becomes CRLF, CR CR LF loses a CR, a final CR goes, NUL
+    becomes 0x80."""
     stored = body.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\0", b"\x80")
     return re.sub(rb"(?<!\r)\n", b"\r\n", stored)
 
 
 def canon_exact(body: bytes) -> bytes:
-    """Every byte counts: pymap, the scripted server."""
+    """Returns the message unchanged, since every byte counts: pymap, the scripted server."""
     return body
 
 
@@ -194,9 +196,10 @@ def snapshot(
     canon: Callable[[bytes], bytes] = canon_exact,
     folders: Iterable[bytes] | None = None,
 ) -> Snapshot:
-    """Every message of an account as a multiset. Flags without `\\Recent`, in lower case; dates as seconds since 1970.
+    """Returns every message of an account as a multiset. Flags without `\\Recent`, in lower case; dates as seconds
+    since 1970.
 
-    What a copy should look like: the source's snapshot with the `canon` of the destination. What it does look like: the
+    The expected state of a copy: the source's snapshot with the `canon` of the destination. Its actual state: the
     destination's snapshot without one. (Never on both sides: a canon applied twice is another canon.)
     """
     found: Snapshot = Counter()
@@ -210,18 +213,19 @@ def snapshot(
 def uids_and_flags(
     host: str, port: int, login: str, password: str
 ) -> dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]:
-    """Folder to (UIDVALIDITY, UID to (flags, date)): equal before and after means that the source was left alone."""
+    """Returns folder → (UIDVALIDITY, UID → (flags, date)): equal before and after means that the source was left
+    alone."""
     with Wire(host, port, login, password) as wire:
         return {name: (validity(wire, name), uids(wire, name)) for name in wire.folders()}
 
 
 def uids(wire: Wire, name: bytes) -> dict[int, tuple[frozenset[str], int]]:
-    """UID to (flags, date) of one folder."""
+    """Returns UID → (flags, date) of one folder."""
     return {uid: (flags, instant) for uid, flags, instant, _ in _messages(wire, name, bodies=False)}
 
 
 def validity(wire: Wire, name: bytes) -> int:
-    """The folder's UIDVALIDITY."""
+    """Returns the folder's UIDVALIDITY."""
     answers, _ = wire.command(b"STATUS " + quote(name) + b" (UIDVALIDITY)")
     found = re.search(rb"UIDVALIDITY (\d+)", b"".join(answer.line for answer in answers))
     if found is None:
@@ -230,7 +234,7 @@ def validity(wire: Wire, name: bytes) -> int:
 
 
 def expected(folders: Mapping[str, Iterable[Mail]], *, canon: Callable[[bytes], bytes] = canon_dovecot) -> Snapshot:
-    """The snapshot of an account that was filled with these messages (all with a date) and nothing else."""
+    """Returns the snapshot of an account that was filled with these messages (all with a date) and nothing else."""
     kept: Snapshot = Counter()
     for name, messages in folders.items():
         for mail in messages:

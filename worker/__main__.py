@@ -32,14 +32,14 @@ from worker.lane import Lane, Workplace
 from worker.plan import PlanRules
 from worker.pulse import Pulse
 
-#: How long groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for what
-#: this leaves in doubt.
+#: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
+#: what this leaves in doubt.
 DRAIN_SECONDS = 5.0
 
 #: Number of ports from `MAILHAUL_WORKER_METRICS_PORT` on; each worker of a host takes the first free one.
 WORKER_PORTS = 32
 
-#: How often an idle thread looks for a job, milliseconds.
+#: Milliseconds between two looks of an idle thread for a job.
 POLL_MS = 200
 
 

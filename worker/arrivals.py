@@ -102,9 +102,9 @@ class Arrivals:
         return False
 
     def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
-        """Decides what becomes of the copies just stored (`stored`: message and destination UID); UIDs from `uidnext`
-        on are new. Returns the UID of each copy of ours that was removed → the UID of the copy that stood there before
-        it."""
+        """Removes those copies just stored that somebody else had brought before (`stored`: message and destination
+        UID; UIDs from `uidnext` on were not seen before). Returns the UID of each removed copy of ours → the UID of the
+        copy that stood there before it."""
         ours = UidSet.of(uid for _, uid in stored)
         if gaps := UidSet.span(uidnext, max(ours)) - ours:
             for seen in self._destination.sightings(gaps):

@@ -24,7 +24,7 @@ from shared.store import WorkStore
 
 _log = structlog.get_logger("mailhaul.worker")
 
-#: How long an ending process waits for a thread that is waiting for the store, seconds.
+#: Seconds that an ending process waits for a thread that is waiting for the store.
 JOIN_SECONDS = 2.0
 
 
@@ -54,16 +54,16 @@ class Attendant:
     store: WorkStore
     #: The name of this process, for the list of workers.
     worker: str
-    #: How long a lease lasts after a renewal, seconds.
+    #: The seconds that a lease lasts after a renewal.
     lease_seconds: float = 60.0
-    #: How often leases are renewed, seconds.
+    #: The seconds between two renewals of the leases.
     renew_seconds: float = 15.0
-    #: How often the store is asked for the operator's wish, seconds.
+    #: The seconds between two questions for the operator's wish.
     ask_seconds: float = 1.0
     #: The monotonic clock.
     clock: Callable[[], float] = time.monotonic
 
-    #: When the last round began, and when the store last answered one, both by the monotonic clock.
+    #: The moments when the last round began and when the store last answered one, by the monotonic clock.
     turned: float = field(init=False, default=float("-inf"))
     answered: float = field(init=False, default=float("-inf"))
 

@@ -50,8 +50,8 @@ from worker.share import Shared
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
 READ_BACK_MESSAGES = 200
 
-#: How often a mailbox is planned anew because a folder is not the one that was planned. After that its messages fail:
-#: somebody removes the destination folder each time, or a server gives the folder a new UIDVALIDITY at each opening.
+#: Number of times that a mailbox is planned anew because a destination folder is not the one that was planned. After
+#: that its messages fail: somebody removes the folder each time, or the server gives it a new UIDVALIDITY each time.
 MOST_REMADE = 3
 
 
@@ -209,7 +209,7 @@ class BatchCopy:
 
     def _done(self) -> UidSet:
         """Returns the UIDs that have an outcome. Settles the intents of an earlier holder first, and enters what
-        neighbours brought."""
+        neighbours and other writers brought."""
         lease = self._lease
         done = lease.unit.uids - self._remaining()
         beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE

@@ -43,7 +43,7 @@ class PlanRules:
     batch_messages: int = 2000
     #: Largest number of bytes in a batch.
     batch_bytes: int = 128 << 20
-    #: The amount of work for which more lanes are called.
+    #: The amount of work that is worth one more lane.
     worth: Worth = Worth()
 
 

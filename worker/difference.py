@@ -79,9 +79,9 @@ class Told:
 
     #: UIDs to look at again, whatever the digest of their entry says.
     uids: UidSet
-    #: Of these, the UIDs to compare byte by byte.
+    #: The UIDs among these to compare byte by byte.
     deep: UidSet
-    #: Of these, the UIDs already compared: a message does not change, so only its presence is checked.
+    #: The notes of those already compared: a message does not change, so only its presence is checked.
     settled: Mapping[int, Note]
     #: The notes, by UID.
     notes: Mapping[int, Sequence[Note]]

@@ -11,9 +11,10 @@ from shared.events import Listener, RateWaited
 from shared.rates import PATIENCE_SECONDS, Due, spoken_due
 from worker.inflight import stop_on
 
-#: How often the operator's wish, and whether the process is to end, are looked at, seconds.
+#: Seconds between two looks at the operator's wish, and at whether the process is to end.
 _LOOK_SECONDS = 0.25
-#: How often the store is asked what is owed, seconds: a rate may change meanwhile, and others pay into the same meter.
+#: Seconds between two questions to the store for what is owed: a rate may change meanwhile, and others pay into the
+#: same meter.
 _ASK_SECONDS = 1.0
 
 

@@ -1,6 +1,6 @@
 """Checks that a mailbox's source and destination are two different mailboxes, and not the wrong way round.
 
-The check runs before anything of a mailbox is copied for the first time, by numbers that planning has at hand: it costs
+The check runs before anything of a mailbox is copied for the first time, by numbers that planning already has: it costs
 no further round trip unless there is a suspicion.
 """
 

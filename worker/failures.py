@@ -46,13 +46,13 @@ class Verdict:
     code: str
     #: "again", "wait", "park", "replan", "give_up" (the folder's messages) or "drop" (nothing may be written any more).
     how: str
-    #: What the error concerns: message, folder, mailbox, endpoint, import or worker.
+    #: The subject of the error: message, folder, mailbox, endpoint, import or worker.
     scope: str
     #: Seconds before the unit may be claimed again.
     delay_seconds: float = 0.0
     #: Scope of the limit to leave alone meanwhile: "source_account", "destination_host", … or "".
     hold: str = ""
-    #: What the operator should do; "" when nothing.
+    #: Advice for the operator; "" for none.
     advice: str = ""
     #: Seconds after which what is parked is tried again by itself; 0: not before the operator acts.
     again_seconds: float = 0.0
@@ -78,7 +78,7 @@ class Row:
     hold: str = ""
     #: Seconds after which what is parked is tried again by itself, by how often it happened in a row; (): it is not.
     again: tuple[float, ...] = ()
-    #: What the operator should do, with {own} for what the error itself advises.
+    #: Advice for the operator, with {own} for what the error itself advises.
     advice: str = ""
 
 

@@ -20,7 +20,8 @@ from shared.mail.refusals import response_code
 from shared.model import Folder, Options
 from worker.sessions import together
 
-#: How often names are tried: a tree of folders that take no folders below them needs one round for each level.
+#: Number of rounds in which names are tried: a tree of folders that take no folders below them needs one round for each
+#: level.
 MOST_ROUNDS: Final = 24
 #: Response codes of a refusal that another name does not help (RFC 5530).
 _NOT_THE_NAME: Final = frozenset(

@@ -62,7 +62,7 @@ class InFlight:
     taken: int = field(init=False, default=0)
     #: Whether anything was entered: an attempt with progress is not counted.
     progressed: bool = field(init=False, default=False)
-    #: What the store last said is owed for what was moved; it is waited for before more is moved.
+    #: The debt that the store last stated for the moved bytes; it is waited for before more is moved.
     due: Due | None = field(init=False, default=None)
     _pending: list[Settled] = field(init=False, default_factory=list)
     _flying: dict[str, tuple[Intent, list[Sent]]] = field(init=False, default_factory=dict)

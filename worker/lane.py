@@ -61,7 +61,7 @@ class Workplace:
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.
     plan_rules: PlanRules = PlanRules()
-    #: How long a lane may stay with one mailbox while others wait, seconds.
+    #: The seconds that a lane may stay with one mailbox while others wait.
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time

@@ -16,7 +16,7 @@ from shared.errors import ServerRefused
 from shared.mail import KnownStatus, MailSource
 from shared.uids import Uid, UidSet
 
-#: How often EXAMINE and STATUS are compared before the server is believed to count messages that it does not show.
+#: Number of comparisons of EXAMINE and STATUS before the server is believed to count messages that it does not show.
 LOOKS = 3
 #: The same where the numbers are others at each look: people are at work, and a message may come before STATUS and go after it.
 LOOKS_AT_WORK = 15

@@ -272,8 +272,8 @@ class MailboxPlan:
             if fresh and not modseq:
                 self._flags.keep(snapshot)
         elif before is not None and not reset:
-            # UIDs that arrived at the destination count where a batch must still learn which arrivals are no reason to
-            # stop.
+            # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
+            # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
             if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
                 return None

@@ -42,10 +42,10 @@ class Dialer(Protocol):
     memory."""
 
     def source(self, mailbox: Mailbox) -> MailSource:
-        """A signed-in session with the mailbox's source account."""
+        """Returns a signed-in session with the mailbox's source account."""
 
     def destination(self, mailbox: Mailbox) -> MailDestination:
-        """A signed-in session with the mailbox's destination account."""
+        """Returns a signed-in session with the mailbox's destination account."""
 
 
 class Sessions:

@@ -44,11 +44,11 @@ def known_destinations(store: WorkStore, folder_id: str) -> UidSet:
     return UidSet.parse(",".join(f"{a}:{b}" for a, b in known))
 
 
-#: The reason why a message that is found is read back: whoever sent it is gone, with what was seen of it.
+#: The reason why a message that is found is read back: the lane that sent it is gone, with what it had seen of it.
 UNSEEN = "found after the connection broke"
 
-#: Width of a window of UIDs above which it is listed first, if it is also larger than the folder: servers may jump
-#: ahead with their UIDs.
+#: Width of a window of UIDs above which it is listed first; so is a window wider than the number of messages, since
+#: servers may jump ahead with their UIDs.
 WIDE = 50_000
 
 

@@ -100,7 +100,7 @@ def kept_elsewhere(source: MailSource, view: LabelView, name: bytes, uids: UidSe
 class LabelsSeen:
     """The reading of Gmail's labels as IMAP shows them."""
 
-    #: For `kept_elsewhere`.
+    #: The view that `kept_elsewhere` uses.
     view: LabelView
     #: Notes for the operator, by source folder.
     notes: Mapping[bytes, str]

@@ -25,7 +25,7 @@ PIPELINING: Final = "PIPELINING"
 class Extension:
     """A row of the table of extensions."""
 
-    #: What is done without it.
+    #: The behaviour without it.
     without: str
     #: The pattern of a command that uses it; None where no command shows it.
     asked: re.Pattern[bytes] | None = None

@@ -2,8 +2,8 @@
 
 The caller says which extensions the command would use, and writes it by what `Offer.has` says at that moment. A NO
 without a reason, a BAD, and a connection that is closed on it may all be about an extension: where the same goes
-through without it, the server is remembered to refuse it (`shared.mail.extensions`); where it does not, the first
-answer stands.
+through without it, mailhaul remembers that the server refuses it (`shared.mail.extensions`); where it does not, the
+first answer stands.
 """
 
 from __future__ import annotations

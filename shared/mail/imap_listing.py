@@ -35,7 +35,7 @@ _SIZE = re.compile(
     rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
 )
 _ALL: Final = UidSet.span(1, MAX_UID)
-#: How often a folder is looked into before the server is believed to count messages that it does not show.
+#: Number of looks into a folder before the server is believed to count messages that it does not show.
 LOOKS: Final = 3
 
 

@@ -21,7 +21,7 @@ from shared.errors import ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.dialing import connect
 from shared.mail.grammar import clean_text
 
-#: How a connection is secured.
+#: The ways to secure a connection.
 TlsMode = Literal["tls", "starttls", "none"]
 
 _LINE_BYTES: Final = 4096
@@ -50,7 +50,7 @@ _WRONG_NAME: Final = (62, 64)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Door:
-    """A connection endpoint of a server, and how the server proves its identity there."""
+    """A way into a server, and how the server proves there who it is."""
 
     #: "source" or "destination".
     side: str

@@ -68,7 +68,7 @@ class Requests:
         self._usual: dict[str, int] = {}
 
     def ping(self) -> None:
-        """Never fails."""
+        """Does nothing: memory always answers."""
 
     # -- requests
 

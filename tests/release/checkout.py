@@ -1,4 +1,4 @@
-"""A copy of the checkout in a folder of its own, as a stranger has it after `git clone`, and its commands."""
+"""A copy of the checkout in a separate folder, as after `git clone`, and its commands."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ OLDEST_PIP = "22.3"
 
 
 def locked_files(python: Path, lock: Path) -> Path:
-    """A folder with the files that a lock installs for this interpreter, and the oldest pip. Downloaded once a lock, from the
-    index that pip is configured to use."""
+    """Returns a folder with the files that a lock installs for this interpreter, and the oldest pip. They are
+    downloaded once a lock, from the index that pip is configured to use."""
     stamp = hashlib.sha256(lock.read_bytes() + str(python.resolve()).encode()).hexdigest()[:16]
     folder = ROOT / ".tools" / f"index-{stamp}"
     if not (folder / ".whole").exists():
@@ -29,7 +29,8 @@ def locked_files(python: Path, lock: Path) -> Path:
 
 
 def newer_versions(folder: Path, names: Iterable[str]) -> None:
-    """Writes an empty wheel of version 999 for each name, as a package index offers new releases after the day of the lock."""
+    """Writes an empty wheel of version 999 for each name, as a package index offers new releases after the day of the
+    lock."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         stem = f"{name.replace('-', '_')}-999.0"
@@ -40,12 +41,13 @@ def newer_versions(folder: Path, names: Iterable[str]) -> None:
 
 
 def index_with_newer_versions(python: Path, lock: Path, folder: Path) -> dict[str, str]:
-    """The environment variables with which pip sees the locked files and the newer versions, and no other index."""
+    """Returns the environment variables with which pip sees the locked files and the newer versions, and no other
+    index."""
     newer_versions(folder, read_lock(lock.read_text("utf-8")))
     return without_pip_settings() | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{locked_files(python, lock)} {folder}"}
 
 
 def without_pip_settings() -> dict[str, str]:
-    """This process's environment without what configures pip or mailhaul."""
+    """Returns this process's environment without the variables that configure pip or mailhaul."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("PIP_", "MAILHAUL_"))}
     return kept | {"PIP_CONFIG_FILE": os.devnull}

@@ -22,7 +22,7 @@ LOCKS: Mapping[Path, tuple[str, ...]] = {
     ROOT / "deploy" / "requirements.lock": (),
 }
 
-#: Packages of which this machine cannot know the requirements, since no interpreter here installs them. They have none.
+#: Packages whose requirements this machine cannot know, since no interpreter here installs them. They have none.
 _WITHOUT_REQUIREMENTS = frozenset({"async-timeout"})
 
 _ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; (.+?))? \\$", re.MULTILINE)
@@ -30,22 +30,22 @@ _ENTRY = re.compile(r"^([A-Za-z0-9._-]+)==(\S+?)(?: ; (.+?))? \\$", re.MULTILINE
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Locked:
-    """One entry of a lock."""
+    """An entry of a lock."""
 
     #: Normalized name (PEP 503).
     name: str
     #: The only version that is installed.
     version: str
-    #: Where it is installed; None for everywhere.
+    #: The marker of where it is installed; None for everywhere.
     marker: Marker | None
 
     def applies(self, environment: Mapping[str, str]) -> bool:
-        """Whether pip installs it there."""
+        """Tells whether pip installs the package in this environment."""
         return self.marker is None or self.marker.evaluate(dict(environment))
 
 
 def read_lock(text: str) -> dict[str, Locked]:
-    """Parses a lock file: name to entry."""
+    """Parses a lock file, and returns name → entry."""
     entries = {}
     for name, version, marker in _ENTRY.findall(text):
         key = canonicalize_name(name)
@@ -54,14 +54,14 @@ def read_lock(text: str) -> dict[str, Locked]:
 
 
 def project_requirements(extras: tuple[str, ...]) -> list[Requirement]:
-    """What pyproject.toml requires with these extras."""
+    """Returns the requirements of pyproject.toml with these extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     lines = [*project["dependencies"], *(line for extra in extras for line in project["optional-dependencies"][extra])]
     return [Requirement(line) for line in lines]
 
 
 def environments() -> Iterator[dict[str, str]]:
-    """The marker environments of every supported interpreter on Linux and macOS."""
+    """Yields the marker environments of every supported interpreter on Linux and macOS."""
     for python in ("3.11.0", "3.11.7", "3.12.0", "3.13.0", "3.14.0"):
         for system, platform, machine in (
             ("Linux", "linux", "x86_64"),
@@ -79,9 +79,11 @@ def environments() -> Iterator[dict[str, str]]:
 
 
 def unmet(lock: Mapping[str, Locked], wanted: list[Requirement], environment: Mapping[str, str]) -> list[str]:
-    """The requirements that the lock does not meet in the environment, each with who asks; empty for a closed lock.
+    """Returns the requirements that the lock does not meet in the environment, each with the package that asks; empty
+    for a closed lock.
 
-    Follows every requirement of every locked distribution with the extras that it is asked for, as a resolver would."""
+    Follows every requirement of every locked distribution with the extras that it is asked for, as a resolver would.
+    """
     faults: list[str] = []
     done: set[tuple[str, str]] = set()
     waiting = [("mailhaul", requirement) for requirement in wanted]
@@ -102,7 +104,7 @@ def unmet(lock: Mapping[str, Locked], wanted: list[Requirement], environment: Ma
 
 
 def _requirements(entry: Locked, extra: str, environment: Mapping[str, str]) -> list[Requirement]:
-    """What the distribution requires in the environment with one extra, "" for none."""
+    """Returns what the distribution requires in the environment with one extra, "" for none."""
     if entry.name in _WITHOUT_REQUIREMENTS:
         return []
     found = metadata.distribution(entry.name)

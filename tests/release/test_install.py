@@ -1,4 +1,5 @@
-"""Installing from the locks on a day when the index offers newer versions of everything, and when something is missing."""
+"""Installation from the locks on a day when the index offers newer versions of everything, and when something is
+missing."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ _NO_NETWORK = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_RETRIES": "0"}
 
 
 def _install_line(path: Path) -> list[str]:
-    """What a file says to `pip install` a lock with, without the name of the lock."""
+    """Returns the arguments with which a file tells `pip install` to install a lock, without the name of the lock."""
     text = path.read_text("utf-8").replace("\\\n", " ")
     found = re.search(r"\binstall (--[^\n]*?) -r \S*requirements\.lock", text)
     assert found
@@ -32,7 +33,7 @@ def _install_line(path: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def oldest(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The python of an environment with the oldest supported pip and nothing else."""
+    """Returns the python of an environment with the oldest supported pip and nothing else."""
     place = tmp_path_factory.mktemp("oldest")
     subprocess.run([PYTHON, "-m", "venv", place], check=True)
     pip = locked_files(PYTHON, ROOT / "requirements.lock") / f"pip-{OLDEST_PIP}-py3-none-any.whl"
@@ -77,7 +78,7 @@ def test_a_fresh_checkout_prepares_itself_and_runs(tmp_path: Path) -> None:
         [checkout / "mailhaul", "--version"], env=environment, capture_output=True, text=True, check=True
     )
     assert said.stdout.startswith("mailhaul ")
-    # What an interrupted pip left behind is not built on.
+    # An environment that an interrupted pip left behind is not used further.
     (checkout / ".venv" / ".stamp").unlink()
     shutil.rmtree(next((checkout / ".venv").glob("lib/python*/site-packages/redis")))
     assert prepare(checkout, environment).returncode == 0
@@ -90,7 +91,7 @@ def test_a_fresh_checkout_prepares_itself_and_runs(tmp_path: Path) -> None:
 def test_a_lock_that_is_not_whole_is_named_as_the_cause(tmp_path: Path) -> None:
     checkout = copy_of_the_checkout(tmp_path / "checkout")
     lock = checkout / "requirements.lock"
-    # `pip check` does not follow extras; what only an extra names is held by test_lock.py.
+    # `pip check` does not follow extras; a package that only an extra names is held by test_lock.py.
     lock.write_text(re.sub(r"^anyio==.*?\n(?=\S)", "", lock.read_text(), flags=re.DOTALL | re.MULTILINE))
     environment = index_with_newer_versions(PYTHON, ROOT / "requirements.lock", tmp_path / "newer")
     done = prepare(checkout, environment)
@@ -166,7 +167,7 @@ _needs_mounts = pytest.mark.skipif(
 
 
 def _mounted(checkout: Path, script: str) -> subprocess.CompletedProcess[str]:
-    """Prepares with a mount over the checkout that nobody else sees and that ends with the command."""
+    """Prepares with a mount over the checkout that no other process sees and that ends with the command."""
     return prepare(
         checkout,
         without_pip_settings() | _NO_NETWORK,

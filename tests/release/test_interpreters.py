@@ -1,6 +1,7 @@
 """Every supported Python that this machine has: a checkout prepares itself, the demo runs, and the unit tests pass.
 
-docs/installing.md says which interpreters that is on the machines of this project, and which could not be had."""
+docs/installing.md names the interpreters on the machines of this project, and those that could not be had.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ SUPPORTED = ("3.11", "3.12", "3.13", "3.14")
 
 
 def _interpreters() -> dict[str, Path]:
-    """Version to interpreter, of PATH and of pyenv, beside the one that runs these tests."""
+    """Returns version → interpreter, of PATH and of pyenv, beside the one that runs these tests."""
     found: dict[str, Path] = {}
     for version in SUPPORTED:
         places = [

@@ -1,4 +1,4 @@
-"""Both locks are closed: nothing that a locked distribution requires is missing, for any supported interpreter."""
+"""The locks are closed: nothing that a locked distribution requires is missing, for any supported interpreter."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_every_entry_of_a_lock_is_read() -> None:
 
 
 def test_whoever_installs_a_lock_resolves_nothing_and_checks_the_result() -> None:
-    """Every place that installs a lock: each call of pip says --no-deps, and the file goes on to `pip check`."""
+    """Checks every place that installs a lock: each call of pip says --no-deps, and the file goes on to `pip check`."""
     places = [ROOT / "mailhaul", ROOT / "Dockerfile", ROOT / "Makefile", ROOT / "tests" / "install-servers"]
     places += [
         *(ROOT / "docs").rglob("*.md"),

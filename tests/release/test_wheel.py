@@ -35,9 +35,9 @@ _LOCK = ROOT / "requirements.lock"
 class Installed:
     """An environment that holds the lock and the wheel, and a folder to work in."""
 
-    #: Its folder of commands.
+    #: The environment's folder of commands.
     commands: Path
-    #: Where commands run; there is nothing of the checkout in it.
+    #: The folder in which commands run; it holds nothing of the checkout.
     home: Path
 
     def start(self, *arguments: str | Path, **variables: str) -> subprocess.Popen[str]:
@@ -54,7 +54,7 @@ class Installed:
         )  # fmt: skip
 
     def run(self, *arguments: str | Path) -> str:
-        """Runs it to its end, which must be a good one; what it printed."""
+        """Runs the command to its end, which must be a good one, and returns what it printed."""
         process = self.start(*arguments)
         out, said = process.communicate(timeout=120)
         assert process.returncode == 0, out + said
@@ -63,7 +63,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, made from a copy of the checkout, and the wheel, made from the sdist."""
+    """Returns a folder with the sdist, made from a copy of the checkout, and the wheel, made from the sdist."""
     dist = tmp_path_factory.mktemp("dist")
     checkout = copy_of_the_checkout(tmp_path_factory.mktemp("checkout"))
     build = [Path(sys.executable).parent / "hatchling", "build"]
@@ -78,7 +78,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
-    """The wheel in an environment of its own."""
+    """Yields the wheel in an environment of its own."""
     place = tmp_path_factory.mktemp("environment")
     base = Path(sys.base_prefix) / "bin" / "python3"
     subprocess.run([base, "-m", "venv", place], check=True)

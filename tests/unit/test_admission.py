@@ -1,4 +1,4 @@
-"""Who is let in, how often a login is tried, and what a token's end means. Threads, memory, no network."""
+"""Admission: who is let in, how often a login is tried, and what a token's end means. Threads, memory, no network."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LANES = 16
 
 
 class Opened:
-    """A session, so to speak."""
+    """A stand-in for a session."""
 
     aborted = False
 
@@ -36,7 +36,7 @@ class Opened:
 
 
 class Host:
-    """A server that counts, and answers when all who come at once are there."""
+    """A server that counts logins, and answers when all that come at once are there."""
 
     def __init__(self, right: str = "right") -> None:
         self.right = right
@@ -60,7 +60,7 @@ class Host:
 
 
 class Mint:
-    """Gives out tokens; counts them."""
+    """An issuer that gives out tokens and counts them."""
 
     def __init__(self, *, per_user: bool = False, seconds: float = 3600, prefix: str = "t") -> None:
         self.per_user, self.seconds, self.prefix = per_user, seconds, prefix
@@ -97,7 +97,7 @@ def visitor(user: str = "anna", how: SignIn = ADMIN, secret: str = "right", dige
 
 
 def crowd(work: Callable[[int], object]) -> list[BaseException | None]:
-    """All lanes at once."""
+    """Runs `work` in all lanes at once, and returns their errors."""
     gate = threading.Barrier(LANES)
 
     def lane(number: int) -> BaseException | None:
@@ -123,7 +123,7 @@ def test_a_wrong_administrators_password_is_shown_once_by_however_many(book: Sig
 
 
 class _NoBook(SignInBook):
-    """The control: nothing is remembered."""
+    """A book that remembers nothing (negative control)."""
 
     def login_turn(self, *args: Any, **options: Any) -> Any:
         return SignInBook(lambda: 0).login_turn(*args, **options)
@@ -141,7 +141,7 @@ def test_a_right_one_lets_everybody_in_at_the_same_time(book: SignInBook) -> Non
     together = threading.Barrier(LANES)
 
     def connect(proof: Proof) -> Opened:
-        together.wait(10)  # only when nobody waits for anybody
+        together.wait(10)  # passes only when nobody waits for anybody
         return host.connect(proof)
 
     assert crowd(lambda n: door.enter(visitor(f"u{n}"), connect)) == [None] * LANES
@@ -239,7 +239,7 @@ def test_a_token_is_fetched_anew_before_it_runs_out(book: SignInBook, now: list[
     now[0] += 539
     door.enter(visitor(how=BY_COMMAND), host.connect)
     assert mint.given == 1
-    now[0] += 2  # a minute before its end
+    now[0] += 2  # a minute before the token's end
     host.right = "t2"
     door.enter(visitor(how=BY_COMMAND), host.connect)
     assert mint.given == 2
@@ -368,7 +368,7 @@ def test_a_server_that_lets_some_in_is_shown_all_of_them(braking: SignInBook) ->
     host, door, own = Host(), admission(braking), SignIn()
     ended = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
     door.enter(visitor("later", own), host.connect)
-    # However they come, no five of them need be wrong ones: what is stopped is tried as soon as one is let in.
+    # In whatever order they come: a login that was stopped is tried as soon as another one is let in.
     again = crowd(lambda n: door.enter(visitor(f"u{n}", own, "right" if n % 2 else "wrong"), host.connect))
     assert not any(isinstance(error, LoginsStopped) for error in again)
     assert {type(error) for n, error in enumerate(again) if n % 2 == 0} == {AuthenticationRefused}

@@ -1,4 +1,4 @@
-"""Whatever decides where a password goes changes what it is bound to."""
+"""The binding of a password changes with everything that decides where the password goes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Where folders go when a person has a say: below a folder, by a map, without special folders; never two in one."""
+"""The places of folders when the operator decides: below a folder, by a map, without special folders; never two in
+one."""
 
 from __future__ import annotations
 
@@ -85,7 +86,7 @@ class TestSpecial:
             "INBOX", "Papierkorb", "Papierkorb/alt", "Trash", "Spam", "Спам", "Mine/Spam", trash="Papierkorb"
         )
         mapped = map_folders(source, HERE, without=("trash", "junk"))
-        # The server says which one is the trash; what is only called so is somebody's own.
+        # The server says which folder is the trash; a folder that only has the name is somebody's own.
         assert list(goes(mapped)) == ["INBOX", "Trash", "Mine/Spam"]
         assert "lies below" in next(m.skip for m in mapped if m.display == "Papierkorb/alt")
 

@@ -1,4 +1,4 @@
-"""Folder names: what is decoded, encoded, escaped; what goes where, never two in one, the same again next time."""
+"""Folder names: decoding, encoding, escaping, and the mapping: never two in one, the same again next time."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _listings(draw: st.DrawFn) -> mail.FolderListing:
 
 
 def listing(*names: str | bytes, separator: str | None = "/", prefix: str = "", **uses: str) -> mail.FolderListing:
-    """Folders by display name of each level (or raw bytes); `sent="Name"` gives the attribute."""
+    """Returns folders by display name of each level (or raw bytes); `sent="Name"` gives the attribute."""
     by_name = {name: use for use, name in uses.items()}
     return mail.FolderListing(
         prefix=prefix.encode(),

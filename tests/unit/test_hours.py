@@ -1,4 +1,4 @@
-"""The hours in which an import may work: read, and held against the clocks of a zone, those that are changed included."""
+"""The hours in which an import may work: parsed, and compared with the clocks of a zone, including clock changes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_a_night_is_open_until_it_ends_and_then_shut_until_the_next(now: str, op
 
 
 def test_the_clocks_go_forward_and_back_in_the_night() -> None:
-    """2026-03-29 02:00 → 03:00 and 2026-10-25 03:00 → 02:00 in Berlin."""
+    """Checks the nights of 2026-03-29 02:00 → 03:00 and 2026-10-25 03:00 → 02:00 in Berlin."""
     spring, autumn = NIGHT.span(at("2026-03-28 21:00")), NIGHT.span(at("2026-10-24 21:00"))
     assert spring.shuts_at - spring.opens_at == 9 * 3600
     assert autumn.shuts_at - autumn.opens_at == 11 * 3600
@@ -47,7 +47,7 @@ def test_a_time_that_is_left_out_is_when_it_would_have_been() -> None:
     hours = read_hours("02:30-04:00 Europe/Berlin")
     span = hours.span(at("2026-03-29 00:00"))
     assert (span.opens_at, span.shuts_at) == (at("2026-03-29 03:30"), at("2026-03-29 04:00"))
-    # One that ends before it would begin is left out with the hour: the next is a day later.
+    # A window that ends before it would begin is left out with the hour: the next is a day later.
     gone = read_hours("02:30-03:10 Europe/Berlin").span(at("2026-03-29 00:00"))
     assert gone.opens_at == at("2026-03-30 02:30")
     weekly = read_hours("Sun 02:30-03:10 Europe/Berlin").span(at("2026-03-24 00:00"))
@@ -95,7 +95,7 @@ def test_what_a_clock_of_the_zone_shows() -> None:
 
 
 def _by_the_clock(hours: Hours, now: float) -> bool:
-    """Said otherwise: whether the wall clock shows a time of a window, where no clocks are changed."""
+    """Tells in another way whether the wall clock shows a time of a window, where no clocks are changed."""
     local = datetime.fromtimestamp(now, ZoneInfo(hours.zone))
     minutes = local.hour * 60 + local.minute
     return any(

@@ -1,4 +1,4 @@
-"""Nothing secret, no address, no terminal escape and no job argument reaches a log, in either format."""
+"""Logs hold nothing secret, no address, no terminal escape and no job argument, in either format."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def test_clean_keeps_what_people_write() -> None:
 
 
 class Clock:
-    """Seconds, as a test sets them."""
+    """A clock whose seconds the test sets."""
 
     now = 0.0
 
@@ -172,7 +172,7 @@ class Clock:
 
 @pytest.fixture
 def folding() -> tuple[io.StringIO, Clock, FoldingHandler]:
-    """A log in JSON whose clock a test moves."""
+    """Returns a log in JSON whose clock the test moves."""
     stream, clock = _written("json"), Clock()
     (handler,) = logging.getLogger().handlers
     assert isinstance(handler, FoldingHandler)

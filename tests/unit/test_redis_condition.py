@@ -1,4 +1,4 @@
-"""What a Redis says of itself, and what is made of it."""
+"""The facts that a Redis tells about itself, and the conclusions drawn from them."""
 
 from __future__ import annotations
 

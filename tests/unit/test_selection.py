@@ -1,4 +1,4 @@
-"""Which messages are wanted: what SEARCH may be trusted with, what stands from pass to pass, sets put together."""
+"""The selection of wanted messages: what SEARCH may be trusted with, what stands from pass to pass, unions of sets."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def traits(internaldate: int | None = 0, *flags: str) -> Traits:
 
 
 def searched(key: str, shown: datetime) -> bool:
-    """What a server makes of SINCE and BEFORE: it compares days, as they stand in the date (RFC 9051 §6.4.4)."""
+    """Returns how a server judges SINCE and BEFORE: it compares days, as they stand in the date (RFC 9051 §6.4.4)."""
     word, day = key.split()
     return (shown.date() < datetime.strptime(day, "%d-%b-%Y").date()) == (word == "BEFORE")
 
@@ -49,7 +49,7 @@ class TestAge:
             assert searched(one.inside, shown) != searched(one.outside, shown)
 
     def test_a_search_for_the_day_itself_would_be_wrong(self) -> None:
-        """The control: SINCE of the day that was asked for, and a server that thinks in its own zone."""
+        """Proves the margin (negative control): SINCE of the requested day, and a server that uses its own zone."""
         moment = int(datetime(2024, 2, 1, tzinfo=UTC).timestamp())
         shown = datetime.fromtimestamp(moment - 3600, timezone(timedelta(hours=3)))
         assert searched("SINCE 1-Feb-2024", shown)

@@ -1,4 +1,4 @@
-"""What `--accounts` may say."""
+"""The addresses that `--accounts` takes, and those that it refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passwords that are made and handed over."""
+"""Generated passwords, and the file in which they are handed over."""
 
 from __future__ import annotations
 

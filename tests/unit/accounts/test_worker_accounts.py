@@ -1,4 +1,5 @@
-"""Seeing to an account before its mailbox is planned: turns, waits, crashes, refusals. Over the store in memory."""
+"""Makes sure that an account exists before its mailbox is planned: turns, waits, crashes, refusals. Over the store in
+memory."""
 
 from __future__ import annotations
 
@@ -24,7 +25,7 @@ KEY = b"MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
 
 
 class Desk:
-    """One mailbox whose account is asked for, a service that answers what it is told, a server that may refuse."""
+    """A mailbox whose account is asked for, a service that answers what it is told, and a server that may refuse."""
 
     def __init__(self, settling: float = 120.0) -> None:
         self.clock = Clock()
@@ -38,12 +39,12 @@ class Desk:
             sealed = vault.seal(owner, side, Credentials(login=URL, password=Secret(password)), bound=bound)
             self.store.seal(i, {(owner, side): sealed})
         self.store.submit(i)
-        #: What the service does, one a call; the last again and again.
+        #: The service's answers, one a call; the last one is repeated.
         self.answers: list[Ensured | Exception] = [Created()]
         self.settling_seconds = settling
         self.asked: list[NewAccount] = []
         self.secrets: list[str] = []
-        #: Whether the destination lets us in.
+        #: Whether the destination accepts the login.
         self.open_door = True
         self.sign_ins = 0
         self._accounts = Accounts(self.store, vault, 60, self._opened)
@@ -53,7 +54,7 @@ class Desk:
         return self
 
     def ensure(self, account: NewAccount, intend: Callable[[], None]) -> Ensured:
-        """As a service."""
+        """Answers as an account service."""
         self.asked.append(account)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if not isinstance(answer, Adopted):
@@ -63,13 +64,14 @@ class Desk:
         return answer
 
     def destination(self, mailbox: Any) -> None:
-        """As sessions."""
+        """Signs in as `Sessions` does, or refuses."""
         self.sign_ins += 1
         if not self.open_door:
             raise AuthenticationRefused("destination", "the login was refused")
 
     def prepare(self) -> Lease:
-        """A lane at the plan's unit: what fails gives it back as the table says, and time passes until it is due."""
+        """Prepares the account in a lane that holds the plan's unit. An error gives the unit back as the table says,
+        and time passes until it is due."""
         lease = take(self.store)
         try:
             self._accounts.prepare(lease, URL, cast(Sessions, self))
@@ -82,7 +84,7 @@ class Desk:
 
     @property
     def account(self) -> AccountState:
-        """What is known."""
+        """The account's state in the store."""
         found = self.store.mailbox(self.row.mailbox_id)
         assert found
         return found.account
@@ -105,7 +107,8 @@ def test_an_account_that_was_there_is_adopted() -> None:
 
 @pytest.mark.parametrize("intent", [True, False])
 def test_after_a_crash_between_creating_and_writing_it_down_it_is_known_to_be_ours(intent: bool) -> None:
-    """Without the intent (the negative control) it would be taken for somebody else's."""
+    """Checks the account's state after a crash. Without the intent (the negative control) it would be taken for
+    somebody else's."""
     desk = Desk()
     desk.answers = [RuntimeError("killed"), Adopted()]
     if not intent:

@@ -1,4 +1,4 @@
-"""When every login of a server is refused, the rest is not tried."""
+"""The brake: once every login of a server was refused, the other logins are not tried."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from producer.intake.brake import FIRST, Brake
 
 
 def _tried(brake: Brake, rows: int, *, refuses: bool) -> int:
-    """How many of these rows sign in, sixteen at a time, where all are refused or none is."""
+    """Returns how many of these rows sign in, sixteen at a time, where all are refused or none is."""
 
     def look(_: int) -> bool:
         if not brake.may_try("source imaps://h:993"):

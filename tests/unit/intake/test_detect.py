@@ -1,4 +1,4 @@
-"""Detection without a network: presets, the autoconfig format, what is guessed."""
+"""Detection without a network: presets, the autoconfig format, guessed servers."""
 
 from __future__ import annotations
 

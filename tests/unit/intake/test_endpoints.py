@@ -1,4 +1,4 @@
-"""Endpoints: what is taken, and what a person is told to write instead."""
+"""Endpoints: the URLs that are taken, and what the operator is told to write instead of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manifest: every form that people have, and every fault at once, never with a password in it."""
+"""The manifest: every form that operators have, and every fault at once, never with a password in it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def errors(text: str | bytes, limits: Limits | None = None, **how: Any) -> list[
 
 
 def read(data: bytes) -> tuple[Manifest, tuple[RowError, ...]]:
-    """Rows or errors, never neither and never both."""
+    """Returns the rows or the errors, never neither and never both."""
     manifest, found = Manifest(rows=()), tuple[RowError, ...]()
     try:
         manifest = parse_manifest(data)
@@ -356,7 +356,7 @@ class TestFaults:
     def test_a_header_that_stands_again_is_no_mailbox(self) -> None:
         repeated = [(3, "", "repeats the header: delete this row")]
         assert errors("login,password\na,b\nlogin,password\nc,d\n") == repeated
-        assert len(parse_manifest(b"login,password\na,b\nlogin,other\n").rows) == 2  # such a login is one all the same
+        assert len(parse_manifest(b"login,password\na,b\nlogin,other\n").rows) == 2  # such a login counts all the same
 
     def test_two_mailboxes_into_one(self) -> None:
         found = errors("login,password,new_login\na,b,x\nc,d,x\nx,e,y\nz,e,a\na2,b,z2\n")
@@ -450,7 +450,8 @@ class TestFaults:
             assert "TOPSECRET" not in str(caught.value)
 
     def test_hostile_files_cost_no_more_than_others(self) -> None:
-        """Of the processor's time, whatever else it has to do: what grows with the square takes minutes."""
+        """Bounds the processor time of hostile files, whatever else the machine does: code whose time grows with the
+        square takes minutes."""
         began = time.process_time()
         errors('"' * 1_000_001 + "\na,b\n")
         errors('"a\n' * 50_000 + "x,y\n")

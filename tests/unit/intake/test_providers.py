@@ -1,4 +1,4 @@
-"""The presets: their form, that no two claim one thing, and what they do."""
+"""The presets: their form, that no two claim one thing, and their effect."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_another_site_of_a_provider_goes_by_its_own_name() -> None:
     ],
 )  # fmt: skip
 def test_a_faulty_file_is_refused(what: str, spoil: Any) -> None:
-    """The negative control of the tests above: the file as it is passes, spoilt in one place it does not."""
+    """Proves the tests above (negative control): the file as it is passes, and spoilt in one place it does not."""
     data = raw()
     Catalogue.model_validate(data)
     spoil(data["provider"])

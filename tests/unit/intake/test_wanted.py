@@ -1,4 +1,4 @@
-"""What to import, as a person says it."""
+"""The options that say what to import, in the operator's words."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def quoted(name: bytes) -> bytes:
 
 @st.composite
 def spelled(draw: st.DrawFn, name: bytes) -> list[bytes]:
-    """A name as pieces that begin and end with text."""
+    """Draws a spelling of the name, as pieces that begin and end with text."""
     ways = ["quoted", "literal"] + ["atom"] * bool(re.fullmatch(rb"[A-Za-z0-9&+_.\-]{2,}", name))
     way = draw(st.sampled_from(ways))
     if way == "literal":
@@ -42,7 +42,7 @@ def spelled(draw: st.DrawFn, name: bytes) -> list[bytes]:
 
 
 def joined(*parts: bytes | list[bytes]) -> list[bytes]:
-    """Pieces of an answer: text and literals in turn."""
+    """Joins the parts of an answer to pieces: text and literals in turn."""
     pieces = [b""]
     for part in parts:
         first, *rest = [part] if isinstance(part, bytes) else part
@@ -65,7 +65,8 @@ def test_a_folder_however_it_is_listed(
         parts += [b"(", draw(ANY_BLANKS), draw(BLANKS).join(said), draw(ANY_BLANKS), b")", draw(BLANKS)]
     elif draw(st.booleans()):
         parts += [draw(cased(b"NIL")), draw(BLANKS)]
-    # One word that may be a separator, and nothing that stands for one: an error of its own (test_responses.py).
+    # A single word that may be a separator, and nothing that stands for one, is an error of its own
+    # (test_responses.py).
     assume(separator is not None or name not in {b"/", b".", b"\\", b":", b"|", b"^"})
     if separator is None:
         parts += draw(st.sampled_from([[b"NIL", b" "], [b'""', b"\t"], []]))
@@ -194,7 +195,7 @@ WHOLE = [
 
 
 def meaning(line: bytes) -> object:
-    """What an answer says; Unreadable where it says nothing."""
+    """Returns the parsed answer. Raises Unreadable where it makes no sense."""
     return listed_folder([line]) or status_answer([line]) or searched_uids([line])
 
 
@@ -213,7 +214,8 @@ def test_without_one_of_its_marks_it_means_the_same_or_is_an_error(line: bytes, 
 
 @given(st.sampled_from(WHOLE[:3]), st.data())
 def test_cut_short_it_is_an_error(line: bytes, data: st.DataObject) -> None:
-    """Up to the last mark, which every one of these needs. A STATUS without a list has said nothing, which is no error."""
+    """Shortens an answer up to its last mark, which every one of these needs. A STATUS without a list says nothing,
+    which is no error."""
     last = max(line.rfind(mark) for mark in (b'"', b")"))
     begun = line.index(b"(") if line.startswith(b"* STATUS") else line.index(b" ", 2)
     at = data.draw(st.integers(begun + 1, last))
@@ -232,7 +234,7 @@ def test_a_mutilated_fetch_answer_is_an_error_or_does_not_end(at: int, doubled: 
         assert answer.feed(odd) is not None, odd
     except Unreadable:
         return
-    # The next answer does not belong to it: whoever reads finds out at the latest there (`ImapSession._literals`).
+    # The next answer does not belong to this one: the reader finds out there at the latest (`ImapSession._literals`).
     assert answer.feed(b"\r\n") is not None
 
 
@@ -256,7 +258,8 @@ def test_rubbish_is_read_or_refused(pieces: list[bytes], word: bytes) -> None:
     "head", [b"* LIST () ", b"* STATUS ", b"* NAMESPACE ", b"* ESEARCH ", b"* FLAGS ", b"* SEARCH "]
 )
 def test_no_answer_takes_time_without_bound(head: bytes, text: bytes) -> None:
-    """Each of these took minutes, or recursed without end, where a parser looked at everything again from every place on."""
+    """Parses answers that took minutes, or recursed without end, in a parser that looked at everything again from every
+    position."""
     line = head + text * (60_000 // len(text)) + b"\r\n"
     for read in (listed_folder, status_answer, searched_uids, namespaces):
         with contextlib.suppress(Unreadable):

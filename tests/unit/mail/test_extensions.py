@@ -1,4 +1,4 @@
-"""What is remembered of a server that announces what it refuses."""
+"""The memory of a server that announces extensions and refuses them."""
 
 from __future__ import annotations
 

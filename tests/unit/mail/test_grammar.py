@@ -1,4 +1,4 @@
-"""What is written into commands can never be more than it says."""
+"""Texts written into commands can never become more than they are."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_text_for_people_holds_no_controls_and_no_secrets() -> None:
     assert clean_text(b"a\x1b[31m\r\nb\x00 \xe2\x80\xaec \xff") == "a [31m b c \ufffd"
     assert clean_text("LOGIN me hunter2 hunter2", secrets=["hunter2"]) == "LOGIN me *** ***"
     assert clean_text("x" * 400) == "x" * 299 + "…"
-    # cut after hiding, so that no half of a secret is left
+    # shortened after hiding, so that no half of a secret is left
     assert "hun" not in clean_text("x" * 296 + "hunter2", secrets=["hunter2"])
 
 

@@ -1,4 +1,4 @@
-"""What servers say when they want to be asked less: a row for each text that was seen, with where it was seen."""
+"""The words in which servers ask to be asked less: a row for each text that was seen, with where it was seen."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_what_was_seen(status: str, asked: Asked, text: bytes, seconds: float | 
     ],
 )
 def test_what_was_seen_of_pop3(text: bytes, offered: set[str], seconds: float, scope: str) -> None:
-    """RFC 2449 §8, RFC 3206, RFC 1939."""
+    """Reads texts of POP3 servers (RFC 2449 §8, RFC 3206, RFC 1939)."""
     found = _login_failure("source", text, offered=offered)
     assert isinstance(found, Throttled)
     assert (found.wait_seconds, found.scope) == (seconds, scope)
@@ -104,6 +104,6 @@ def test_any_bytes_can_be_asked(text: bytes) -> None:
 
 
 def test_each_row_was_seen() -> None:
-    """The negative control: without a row one of the texts above would be read otherwise."""
+    """Proves the table (negative control): without a row one of the texts above would be read otherwise."""
     texts = [row[2] for row in SEEN]
     assert all(any(row.words.search(text) for text in texts) for row in TABLE)

@@ -1,4 +1,4 @@
-"""Dates as servers write them, and as we do."""
+"""Dates as servers write them, and as mailhaul does."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ JULY = calendar.timegm((1996, 7, 17, 9, 44, 25))
 )
 def test_dates_are_read(text: bytes | None, expected: tuple[int | None, int]) -> None:
     assert parse_internaldate(text) == expected
-    assert parse_internaldate(text) == expected  # and once more, from what is remembered
+    assert parse_internaldate(text) == expected  # and once more, from the cache
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_reading_never_fails(text: bytes) -> None:
     odd_zone(text)
 
 
-#: The first and the last second that a year of four digits says.
+#: The first and the last second that a year of four digits can express.
 FIRST, LAST = -62_135_596_800, 253_402_300_799
 
 

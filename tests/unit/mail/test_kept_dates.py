@@ -1,4 +1,4 @@
-"""What is remembered of the dates that a server keeps."""
+"""The memory of the dates that a server keeps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The NAMESPACE answer in every spelling, and whose folder a name is by it."""
+"""The NAMESPACE answer in every spelling, and whose folder a name denotes by it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which unique-ids of POP3 name the UIDVALIDITY of a folder."""
+"""The unique-ids of POP3 that name the UIDVALIDITY of a folder."""
 
 from __future__ import annotations
 

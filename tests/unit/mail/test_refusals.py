@@ -1,4 +1,4 @@
-"""What a refusal means, by response code or by text."""
+"""The meaning of a refusal, by response code or by text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Answers taken apart."""
+"""Parsing of server answers."""
 
 from __future__ import annotations
 

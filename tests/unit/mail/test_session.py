@@ -1,4 +1,4 @@
-"""Opening a connection, securing it, signing in."""
+"""Sessions: opening a connection, securing it, signing in."""
 
 from __future__ import annotations
 

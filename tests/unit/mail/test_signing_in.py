@@ -28,7 +28,7 @@ def told(server: Scripted) -> list[bytes]:
 
 
 def answers(*lines: bytes) -> Reply:
-    """One answer a command line, in order; TAG stands for the tag of the first."""
+    """Replies with one answer a command line, in order; TAG stands for the tag of the first."""
     left, tags = list(lines), []
 
     def reply(tag: bytes, text: bytes) -> bytes | None:
@@ -138,7 +138,7 @@ def test_a_token_in_the_servers_json_is_not_shown_either(said: bytes) -> None:
 
 
 def test_scram_with_an_impostor() -> None:
-    """A server that says OK at once proves nothing."""
+    """Signs in to a server that says OK at once, which proves nothing."""
     with Scripted(capabilities="IMAP4rev1 SASL-IR AUTH=SCRAM-SHA-256") as server:
         with pytest.raises(ProtocolViolation, match="without proving"):
             enter(server)
@@ -208,13 +208,13 @@ def test_nothing_hostile_is_sent(offers: str, field: str, odd: str) -> None:
 
 
 def test_without_the_checks_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The control: neither looked at nor quoted as it should be."""
+    """Proves the checks (negative control): the text is neither looked at nor quoted as it should be."""
     monkeypatch.setattr(Proof, "fault", "")
     monkeypatch.setattr(signing_in, "quoted_string", lambda value, **_: b'"%b"' % value)
     with Scripted() as server:
         with contextlib.suppress(MailError):
             enter(server, "admin", proxy='x"\r\nX9 DELETE "INBOX')
-        # The server reads it while the client, which waits for another answer, may have given up.
+        # The server reads the command while the client, which waits for another answer, may have given up.
         await_ready(lambda: b'X9 DELETE "INBOX"' in server.commands, what="the command")
 
 

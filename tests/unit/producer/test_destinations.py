@@ -1,4 +1,4 @@
-"""Where mail goes is said by name before the start, and what was assumed is said to be."""
+"""The destination of mail is named before the start, and an assumed one is marked as assumed."""
 
 from __future__ import annotations
 

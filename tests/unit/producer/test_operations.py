@@ -1,4 +1,4 @@
-"""What an operator may do, over the store in memory."""
+"""The operations of an operator, over the store in memory."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ KEY = b"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 class Desk:
-    """A store, a vault, and the bells that were rung."""
+    """A store, a vault, and the jobs that were sent."""
 
     def __init__(self) -> None:
         self.store = MemoryStore()
@@ -262,7 +262,7 @@ ZOHO = Endpoint(host="imap.zoho.com", port=993, tls=Tls.IMPLICIT)
 
 
 def _let_in(desk: Desk) -> int:
-    """Lanes that may work at the same time."""
+    """Returns the number of lanes that may work at the same time."""
     count = 0
     while desk.store.claim(f"w/{count}"):
         count += 1
@@ -349,10 +349,11 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
 
 
 def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
-    """Counted as parked, and read a moment later when all of them were retried: no group, and no fault."""
+    """Checks mailboxes that were counted as parked, and all retried before their rows were read: no group, and no
+    fault."""
 
     class Late(MemoryStore):
-        """Between the count and the rows somebody retries."""
+        """A store in which somebody retries between the count and the rows."""
 
         def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
             total, found = super().find_mailboxes(import_id, wanted)
@@ -371,7 +372,8 @@ def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
 
 
 def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:
-    """Not who has a password of their own, nor who waits for something else."""
+    """Seals an administrator's credentials anew. A mailbox with a password of its own, or one that waits for something
+    else, does not go on."""
     desk = Desk()
     sign_in = SignIn(way=Way.AUTHZID, admin="chief")
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(("anna", "bert"), start=2)]

@@ -1,4 +1,4 @@
-"""Why an import does not go on: servers that do not answer, and the store that takes no writes."""
+"""The reasons why an import does not go on: servers that do not answer, and the store that takes no writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pure parts of the page: lists as they are shown, pictures of a rate, estimates. What must hold for anything at all."""
+"""Pure parts of the page: lists as they are shown, pictures of a rate, estimates. Each property holds for any input."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_no_password_is_shown_however_the_list_is_read(
     text = "".join(separator.join(row) + "\n" for row in data)
     told = _everything(look(text.encode(), choice, _server))
     opened = [at for at, field in enumerate(choice.fields) if field not in ("", "password", "new_password")]
-    # A person may call the passwords something else, and is shown then what they named.
+    # The operator may call the password column something else, and is then shown what stands in it.
     assert (
         SECRET not in told
         or 1 in opened

@@ -1,4 +1,4 @@
-"""No cell of the report is a formula, whatever a folder or a server is called."""
+"""The report's cells: none is a formula, whatever a folder or a server is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which doorbells are missing."""
+"""The jobs that are missing for units that may run."""
 
 from __future__ import annotations
 

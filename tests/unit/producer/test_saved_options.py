@@ -1,4 +1,5 @@
-"""`mailhaul.toml`: what it gives to which command, and what is wrong with it; the help in groups; a dry run of import."""
+"""`mailhaul.toml`: the options that it gives to each command, and its faults; the help in groups; a dry run of
+import."""
 
 from __future__ import annotations
 
@@ -79,7 +80,7 @@ def test_a_file_that_is_not_there(folder: Path) -> None:
 
 
 def test_a_file_that_anybody_may_write_is_not_used(folder: Path) -> None:
-    """An option can name a program (`--accounts hook:…`)."""
+    """Refuses a file that anybody may write, since an option can name a program (`--accounts hook:…`)."""
     path = folder / "mailhaul.toml"
     path.write_text(f'source = "{SOURCE}"\ndestination = "{DESTINATION}"\n')
     path.chmod(0o666)

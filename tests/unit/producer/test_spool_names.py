@@ -1,4 +1,4 @@
-"""File names of what is kept: no way out of the folder, nothing odd, and back again."""
+"""File names of spooled messages: no way out of the folder, nothing odd, and back again."""
 
 from __future__ import annotations
 

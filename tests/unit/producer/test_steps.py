@@ -1,4 +1,4 @@
-"""What `--verbose` says of mailboxes, look by look."""
+"""The lines of `--verbose` about mailboxes, look by look."""
 
 from __future__ import annotations
 
@@ -75,5 +75,5 @@ def test_logs_are_read_from_where_they_were_and_each_extension_is_told_once(tmp_
     with first.open("a") as log:
         log.write(f"{line('QUOTA')[20:]}\n")
     assert list(heard.lines()) == ["a:993 announces QUOTA and refuses it: w (it said: no\\n)"]
-    first.write_text(line("ENABLE") + "\n")  # put aside, and begun anew
+    first.write_text(line("ENABLE") + "\n")  # the log was rotated, and begun anew
     assert list(heard.lines()) == ["a:993 announces ENABLE and refuses it: w (it said: no\\n)"]

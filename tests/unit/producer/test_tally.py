@@ -1,4 +1,4 @@
-"""What the numbers say: how far, how fast, how long still, how it ended."""
+"""The numbers of an import: how far, how fast, how long still, how it ended."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _window(*samples: tuple[float, int, int]) -> Window:
 
 def test_percent_is_none_before_anything_is_known_and_never_whole_while_a_message_is_pending() -> None:
     assert progress(_import(), Tally(), {M.QUEUED: 1}).share_messages is None
-    # Servers tell wrong sizes: more bytes done than there are.
+    # Servers state wrong sizes: more bytes are done than there are.
     almost = progress(_import(), _tally(99, done=5000), {M.COPYING: 1})
     assert almost.share_bytes == 0.999
     assert progress(_import(), _tally(100, done=900), {M.COMPLETE: 1}).share_bytes == 1.0
@@ -81,7 +81,7 @@ def test_the_share_never_goes_back_when_more_mailboxes_are_counted() -> None:
     one = [_row(M.COPYING, _tally(50)), _row(M.QUEUED, Tally())]
     before = progress(_import(), _tally(50), {M.COPYING: 1, M.QUEUED: 1}, rows=one).share
     assert before == pytest.approx(0.25)
-    # The other turns out to be a hundred times as large.
+    # The other mailbox turns out to be a hundred times as large.
     two = [_row(M.COPYING, _tally(51)), _row(M.COPYING, _tally(0, messages=10_000))]
     after = progress(_import(), _tally(51, messages=10_100), {M.COPYING: 2}, rows=two).share
     assert after is not None
@@ -162,7 +162,7 @@ def test_many_looks_a_second_do_not_grow_the_window() -> None:
 
 
 def _compared(number: int, passes: int = 2, done: int = 100, state: ImportState = ImportState.RUNNING) -> Progress:
-    """An import of one mailbox with 100 messages, of which all bytes are compared."""
+    """Returns the progress of an import of one mailbox with 100 messages, of which `number` are compared."""
     request = replace(_import(state), options=Options(verify="full"), passes=passes)
     counts = replace(_tally(done), compared=number)
     mailbox, _ = _row(M.VERIFYING if done == 100 else M.COPYING, counts)

@@ -1,4 +1,4 @@
-"""One turn of the coordinator, over the store in memory: what it exports of the shared state."""
+"""A turn of the coordinator, over the store in memory: the figures of the shared state that it exports."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.contract.store_kit import copy, planned, take
 
 @dataclass
 class Queue:
-    """Doorbells that nobody answers."""
+    """A queue of jobs that no worker takes."""
 
     rung: list[str] = field(default_factory=list)
 
@@ -34,11 +34,11 @@ class Queue:
         self.rung.append(unit_id)
 
     def maintain(self) -> None:
-        """Nothing is broken here."""
+        """Does nothing: nothing is broken here."""
 
 
 class Clock:
-    """Monotonic, moved by the test."""
+    """A monotonic clock, moved by the test."""
 
     at = 1000.0
 
@@ -109,7 +109,7 @@ def test_who_stands_by_exports_zeros() -> None:
 
 
 def test_hours_that_are_over_are_followed_by_the_next() -> None:
-    """Two hours a day; the store shuts by its own clock, and the coordinator says when it opens again."""
+    """Sets hours of two a day. The store shuts by its own clock, and the coordinator says when it opens again."""
     hours = read_hours("20:00-22:00 UTC")
     at = hours.span(1_800_000_000).opens_at
     clock, wall = Clock(), [at]

@@ -1,4 +1,4 @@
-"""How long the mailbox that waits longest has waited."""
+"""The waiting time of the mailbox that waits longest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in Redis reads back as it was."""
+"""Values written to Redis read back as they were."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_what_a_request_wants_comes_back_as_it_was() -> None:
 
 
 def test_a_mailbox_of_an_import_of_old_comes_from_where_all_come_from() -> None:
-    """Written before rows could name a server: no such field, and the ids that stand in Redis."""
+    """Reads a mailbox written before rows could name a server: no such field, and the ids that stand in Redis."""
     ends = [Endpoint(host=f"{which}.example", port=993, tls=Tls.IMPLICIT) for which in ("old", "new")]
     assert import_id("move", *ends) == "fa5cbd8d35e09a98"
     assert mailbox_id("fa5cbd8d35e09a98", "anna", "anna@new") == "2f4457e82ee763f3"

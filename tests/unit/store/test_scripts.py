@@ -1,4 +1,4 @@
-"""The scripts say what they touch, and touch only what the legend names."""
+"""The scripts declare what they touch, and touch only what the legend names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from shared.store import keys, scripts
 
 
 def legend() -> set[str]:
-    """First words of the keys in the table of `shared.store.keys`."""
+    """Returns the first words of the keys in the table of `shared.store.keys`."""
     rows = [line.split("|")[1] for line in (keys.__doc__ or "").splitlines() if line.startswith("| ")]
     return {name.strip().split(":")[0] for row in rows for name in row.split(",")}
 

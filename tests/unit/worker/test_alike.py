@@ -1,4 +1,4 @@
-"""When refusals are about the destination and not about messages."""
+"""Refusals that are about the destination and not about messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A lease under the attendant's eye, with a clock that the test moves."""
+"""A lease that the attendant renews, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from worker.attendant import Attendant
 
 
 class Session:
-    """Says whether it was shut."""
+    """A session that remembers whether it was shut."""
 
     def __init__(self) -> None:
         self.shut = False
@@ -20,9 +20,9 @@ class Session:
 
 
 def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
-    """A worker that stood still: what it held may be another's by now, and its own clock must be enough to know."""
+    """Freezes a worker: another may hold its lease by now, and the worker's own clock must be enough to know."""
     now = 0.0
-    store = MemoryStore()  # its clock stands still: it would renew for ever
+    store = MemoryStore()  # the store's clock stands still: it would renew for ever
     start(store)
     lease, session = replace(take(store), deadline=60.0), Session()
     attendant = Attendant(store, "worker", clock=lambda: now)

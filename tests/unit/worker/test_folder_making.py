@@ -1,4 +1,4 @@
-"""Folders that the destination refuses get other names, only they, and nothing empty is left behind."""
+"""Folders that the destination refuses: only they get other names, and nothing empty is left behind."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Source:
 
 
 class Picky:
-    """A destination that makes folders as it likes to: no names with some characters or of some beginnings, nothing below what
-    holds mail, one folder for Work and work."""
+    """A destination that refuses some folders: names with some characters or beginnings, folders below one that holds
+    mail, Work beside work."""
 
     def __init__(
         self, *, characters: str = "", names: Sequence[str] = (), childless: bool = False, told: bool = True,

@@ -1,4 +1,4 @@
-"""What servers are known to make of a message is recognised as that message, and nothing else is."""
+"""The changes that servers are known to make: a message with them is recognised as the same, and nothing else is."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def munged(body: bytes, by: bytes = b"X") -> bytes:
     return b"".join(by if byte >= 128 else bytes([byte]) for byte in header) + blank + text
 
 
-#: What was sent, and what a server is known to have made of it.
+#: The message that was sent, and what a server is known to have made of it.
 REWRITTEN = {
     "Cyrus: 8-bit Subject": (HEAD + b"Subject: " + KOI8 + b"\r\n\r\ntext\r\n", None),
     "Cyrus: 8-bit To": (HEAD + b"To: " + KOI8 + b" <b@e>\r\nSubject: s\r\n\r\ntext \xd0\r\n", None),
@@ -82,7 +82,7 @@ def test_what_servers_are_known_to_do_is_recognised(name: str) -> None:
 @pytest.mark.parametrize(
     "copy",
     [
-        HEAD + b"Subject: " + KOI8[:-1] + b"a\r\n\r\ntext\r\n",  # another 8-bit letter less: not what munging makes
+        HEAD + b"Subject: " + KOI8[:-1] + b"a\r\n\r\ntext\r\n",  # one 8-bit letter fewer: not the result of munging
         HEAD + b"Subject: XXXXXX\r\n\r\nother text\r\n",
         HEAD + b"Subject: XXXXX\r\n\r\ntext\r\n",
         HEAD + b"Subject: " + "Пакетъ".encode("koi8-r") + b"\r\n\r\ntext\r\n",
@@ -144,7 +144,7 @@ def test_how_the_bytes_come_makes_no_difference(bits: list[bytes], cuts: list[in
 
 @given(BITS)
 def test_the_forms_are_what_they_are_said_to_be(bits: list[bytes]) -> None:
-    """Against a model that has the whole message before it."""
+    """Compares the forms with a model that has the whole message before it."""
     body = b"".join(bits)
     lines = body.replace(b"\0", b"\x80").removesuffix(b"\r")
     while b"\r\n" in lines:

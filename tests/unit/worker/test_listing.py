@@ -1,4 +1,4 @@
-"""What a source counts is what it shows, or it is withheld: the arithmetic of it."""
+"""The arithmetic of listings: a source shows as many messages as it counts, or the difference is withheld."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_what_is_withheld_and_what_may_be_its_uids(
 
 
 class Source:
-    """Answers with these numbers, in turn."""
+    """A source that answers with these numbers, in turn."""
 
     def __init__(self, *numbers: tuple[int, int]) -> None:
         self._numbers = list(numbers)
@@ -47,8 +47,8 @@ class Source:
     ("opened", "stated", "numbers", "more"),
     [
         (5, 5, [], 0),
-        (5, 6, [(6, 6)], 0),  # one came, and is there by now
-        (5, 6, [(5, 4)], 0),  # one came and two went
+        (5, 6, [(6, 6)], 0),  # one message came, and is there by now
+        (5, 6, [(5, 4)], 0),  # one message came and two went
         (5, 6, [(6, 5), (5, 5)], 0),
         (5, 9, [(9, 5), (9, 5), (9, 5)], 4),
         (0, 9, [(9, 0), (9, 9)], 0),

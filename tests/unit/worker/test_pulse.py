@@ -1,4 +1,4 @@
-"""When a worker calls itself well, and when ready."""
+"""The health of a worker: when it calls itself well, and when ready."""
 
 from __future__ import annotations
 

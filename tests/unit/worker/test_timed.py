@@ -1,4 +1,4 @@
-"""Timed sessions do what the sessions do; and timing costs next to nothing."""
+"""Timed sessions: they do what the sessions do, and timing costs next to nothing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from worker.timed import COMMANDS, timed
 
 
 class Clock:
-    """One second a look."""
+    """A clock that moves one second at each look."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -98,7 +98,8 @@ def test_connections_are_counted_up_and_down() -> None:
 
 
 def test_what_a_group_costs_is_far_below_what_it_takes() -> None:
-    """A group of 100 messages takes some ten milliseconds; all that is told of it together takes microseconds."""
+    """Bounds the cost of timing. A group of 100 messages takes some ten milliseconds; all events about it together take
+    microseconds."""
     metrics = WorkerMetrics()
     group = (
         CommandEnded(side="source", command="fetch", seconds=0.01),
