@@ -282,7 +282,7 @@ _PURGE_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Forgotten:
-    """What came of forgetting an import's passwords."""
+    """The result of forgetting an import's passwords."""
 
     #: Whether there were any.
     there: bool

@@ -9,7 +9,7 @@ from shared.store.sessions import Sessions
 
 
 def rotate(store: Store, vault: Vault, principals: Principals, sessions: Sessions) -> Resealed:
-    """By the first key of the vault. What is written meanwhile by a process with the same keys is sealed by the first key too.
+    """Seals with the first key of the vault. What a process with the same keys writes meanwhile is sealed by that key, too.
     Repeated, it changes nothing for anybody."""
     total = principals.resign() + sessions.resign()
     for request in store.imports():

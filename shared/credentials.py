@@ -99,7 +99,7 @@ class Vault:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """With the keys that `load_keys` finds; those of a key file are read again when it changes."""
+        """Makes a vault with the keys that `load_keys` finds; those of a key file are read again when it changes."""
         keys = load_keys(settings)
         return cls(keys) if settings.secret_key is not None else cls(keys, _Watched(key_file(settings)))
 
@@ -150,11 +150,11 @@ class Vault:
         return Credentials(login=login, password=Secret(password), own=more[0] if more else True)
 
     def sign(self, text: str) -> str:
-        """A signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
+        """Returns a signature of the text by the first key, for rows that give rights (`shared.store.signed`)."""
         return _signature(self._keys.signing[0], text)
 
     def signed(self, text: str, signature: str) -> bool:
-        """Whether any key made this signature of this text."""
+        """Tells whether any key made this signature of this text."""
         return any(hmac.compare_digest(_signature(key, text), signature) for key in self._keys.signing)
 
     def rotate(self, sealed: bytes) -> bytes:
@@ -185,7 +185,7 @@ def load_keys(settings: Settings) -> tuple[bytes, ...]:
 
 
 def key_file(settings: Settings) -> Path:
-    """Where the keys are that no setting gives."""
+    """Returns the file that holds the keys where no setting gives them."""
     return settings.state_dir / _KEY_FILE
 
 

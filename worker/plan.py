@@ -139,8 +139,8 @@ class MailboxPlan:
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
     def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
-        """Of those that could not be opened, each attempt begins with another one: where the first closes the connection again,
-        nothing is known of the others."""
+        """Rotates the folders that could not be opened, so that each attempt begins with another one. Where the first
+        closes the connection again, nothing is known of the others."""
         first = next((at for at, one in enumerate(mapped) if self._doubtful(one, before)), len(mapped))
         doubtful = mapped[first:]
         turn = self._lease.unit.attempts % max(1, len(doubtful))

@@ -44,7 +44,7 @@ def status(
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """Where an import stands, by mailbox. With --mailbox: by folder."""
+    """Show where an import stands, by mailbox. With --mailbox: by folder."""
     from producer.cli import following
 
     return following.run_status(which, mailbox, failed=failed, as_json=as_json, state_dir=state_dir)
@@ -70,7 +70,7 @@ def errors(
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """What went wrong, what the server said, what to do."""
+    """Show what went wrong, what the server said, what to do."""
     from producer.cli import following
 
     return following.run_errors(which, mailbox, as_json=as_json, state_dir=state_dir)
@@ -104,7 +104,7 @@ def audit(
     kind: Annotated[str, typer.Option("--format", metavar="table|csv|jsonl", help="How to write it.")] = "table",
     state_dir: StateOption = None,
 ) -> int:
-    """Who did what, oldest first, by command, page or API."""
+    """Show who did what, oldest first, by command, page or API."""
     from producer.cli import auditing
 
     return auditing.run_audit(since, kind, state_dir=state_dir)

@@ -31,7 +31,7 @@ def run_rotate(*, state_dir: Path | None) -> int:
 
 
 def run_drop(*, state_dir: Path | None) -> int:
-    """Only the first key of the file stays; what an older one sealed meanwhile is sealed anew before."""
+    """Drops all keys of the file but the first. What an older one sealed meanwhile is sealed anew before."""
     with open_ground(state_dir) as ground:
         if ground.settings.secret_key is not None:
             raise UsageError("the keys are in MAILHAUL_SECRET_KEY: remove the old ones there, for every process")
@@ -47,7 +47,7 @@ def run_drop(*, state_dir: Path | None) -> int:
 
 
 def _rotate(ground: Ground) -> bool:
-    """Whether nothing needs an older key any more."""
+    """Tells whether nothing needs an older key any more."""
     found = Acts(ground).rotate()
     say(f"{found.renewed} stored secrets and rights are under the first key now")
     if found.lost:

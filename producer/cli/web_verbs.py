@@ -68,7 +68,7 @@ def add(
 
 
 def list_(state_dir: StateOption = None) -> int:
-    """Who has one."""
+    """List the tokens."""
     from producer.cli import tokens
 
     return tokens.run_list(state_dir=state_dir)
@@ -99,7 +99,7 @@ def set_(
 
 
 def users(state_dir: StateOption = None) -> int:
-    """Who signs in with a password."""
+    """List the users who sign in with a password."""
     from producer.cli import users
 
     return users.run_list(state_dir=state_dir)
@@ -116,7 +116,7 @@ def remove(
 
 
 def sessions(state_dir: StateOption = None) -> int:
-    """Who is signed in, since when."""
+    """List the sessions: who is signed in, since when."""
     from producer.cli import users
 
     return users.run_sessions(state_dir=state_dir)

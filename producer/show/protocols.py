@@ -1,4 +1,4 @@
-"""What an import says of mail that came another way before."""
+"""The lines that an import prints about mail that came by another protocol before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _POP3: Final = "pop3"
 
 
 def protocol_lines(store: Store, progress: Progress) -> Iterator[str]:
-    """For the end of an import by IMAP that found mail of an import by POP3 into the same server: what that mail lacks."""
+    """Yields lines for the end of an import by IMAP that found mail of an import by POP3: they say what that mail lacks."""
     request, found = progress.request, progress.tally[Outcome.ALREADY_PRESENT]
     if request.source.protocol == _POP3 or not found:
         return

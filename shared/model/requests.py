@@ -181,7 +181,7 @@ class Failure:
     missing_bytes: int = 0
 
     def without_words(self) -> Failure:
-        """The same without what a server, or an account service, said."""
+        """Returns the failure without the words of a server or an account service."""
         by_service = self.code.startswith("account_")
         sentence = "destination: what the account service said is forgotten" if by_service else self.sentence
         return replace(self, detail="", sentence=sentence)

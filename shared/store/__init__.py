@@ -84,7 +84,7 @@ def other_options(names: Sequence[str]) -> UsageError:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resealed:
-    """What came of sealing anew."""
+    """The result of sealing anew."""
 
     #: How many entries are sealed by the first key now.
     renewed: int = 0

@@ -24,7 +24,7 @@ class Asking:
             raise StoreError(f"the state store is not reachable ({type(error).__name__}: {str(error)[:200]})") from None
 
     def _swap(self, key: str, pairs: Sequence[Any]) -> int:
-        """Of a hash: (field, old, new, …); each field that is still old becomes new. How many."""
+        """Takes (field, old, new, …) of a hash, and sets each field that is still old to new. Returns how many it set."""
         try:
             script = self._redis.register_script(sources()["reseal"])
             return int(script(args=[key, *pairs])) if pairs else 0

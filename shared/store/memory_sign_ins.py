@@ -227,7 +227,7 @@ class SignInBook:
                 self._tokens[key] = (self._now() + int(seconds * 1000), sealed)
 
     def reseal_tokens(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
-        """As the store's."""
+        """Answers as the store does."""
         found = Resealed()
         with self._lock:
             for key, (until, sealed) in list(self._tokens.items()):

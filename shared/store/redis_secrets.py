@@ -1,4 +1,4 @@
-"""What the store keeps sealed, and how it is forgotten and sealed anew, on Redis."""
+"""The store's sealed values on Redis: they are forgotten, or sealed anew."""
 
 from __future__ import annotations
 

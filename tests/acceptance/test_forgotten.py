@@ -1,4 +1,4 @@
-"""What is forgotten is gone, from the file too; and another key takes over while an import runs."""
+"""Tests that forgotten values are gone from the store's file too, and that another key takes over while an import runs."""
 
 from __future__ import annotations
 

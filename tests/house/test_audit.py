@@ -1,4 +1,4 @@
-"""What `make audit` decides, without its tools: which advisories concern a version, which licences nobody allowed, what ships."""
+"""Tests what `make audit` decides, without its tools: advisories that concern a version, licences that nobody allowed, what ships."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_file_that_is_missing_is_not_all_well(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_pip_audit_leaves_out_is_not_all_well() -> None:
-    """It says "no known vulnerabilities" where the index told it nothing."""
+    """The tool says "no known vulnerabilities" where the index told it nothing."""
     told = {
         "dependencies": [
             {"name": "redis", "skip_reason": "not found"},

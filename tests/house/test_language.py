@@ -22,7 +22,33 @@ HEADLESS = re.compile(
 #: Folder → docstrings that are still headless.
 STILL_HEADLESS: dict[str, int] = {}
 #: Public classes of the product that share a name.
-STILL_TWICE: set[str] = set()
+STILL_TWICE = {
+    "Accounts",
+    "Answer",
+    "FolderListing",
+    "Folders",
+    "Given",
+    "Glance",
+    "Ledgers",
+    "ListedFolder",
+    "Note",
+    "Passing",
+    "Progress",
+    "Provider",
+    "Pulse",
+    "Requests",
+    "Row",
+    "Session",
+    "Sessions",
+    "Sheet",
+    "Shelf",
+    "SignIns",
+    "Token",
+    "Waits",
+    "Wanted",
+    "Way",
+    "Work",
+}
 
 
 @cache

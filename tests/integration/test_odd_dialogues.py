@@ -96,7 +96,7 @@ def uids_of(command: Command) -> bytes:
 
 
 def too_many(most: int, existing: int) -> object:
-    """Whether a command asks for more messages than that."""
+    """Tells whether a command asks for more messages than that."""
 
     def matches(command: Command) -> bool:
         number = 0
@@ -189,7 +189,7 @@ def test_a_folder_that_lsub_alone_shows_is_copied(wires: Wires) -> None:
 @pytest.mark.parametrize("uid", [b"0", b"1", b"0:3", b"4294967296"])
 @pytest.mark.parametrize("multiappend", [True, False])
 def test_an_appenduid_that_cannot_be_right_is_not_believed(wires: Wires, uid: bytes, multiappend: bool) -> None:
-    """No number, or the same for every message."""
+    """Answers without a number, or with the same number for every message."""
     if not multiappend:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
     named = re.compile(rb"\[APPENDUID (\d+) [0-9:,]+\]")

@@ -76,7 +76,7 @@ UNPROTECTED = f"{STUCK}import threading\ns._PLACES = threading.BoundedSemaphore(
 
 
 def _sign_ins(house: House, number: int, stack: ExitStack) -> list[socket.socket]:
-    """So many at once, each from an address of its own."""
+    """Sends so many guesses at once, each from an address of its own."""
     form = b"name=x%d&password=wrong"
     sent = []
     for n in range(number):

@@ -1,4 +1,4 @@
-"""What does not fit on the first page, or is not taken: all mailboxes that wait for a password, and the rows that were wrong."""
+"""Tests what is not on the first page, or is not taken: all mailboxes that wait for a password, and the rows that were wrong."""
 
 from __future__ import annotations
 

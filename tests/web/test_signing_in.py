@@ -369,7 +369,7 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
 def test_a_role_is_read_again_during_a_session(
     house: House, provider: IdentityProvider, roles: str, new: int, home: int
 ) -> None:
-    """By a page that starts again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
+    """Starts a page again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
     _with_provider(house, provider)
     before = Browser(house)
     _comes(before)

@@ -41,7 +41,7 @@ def find(known: Counter, who: Principal, draft_id: str) -> bytes:
 
 
 def keep_wrong(known: Counter, who: Principal, preview: Preview | None) -> str:
-    """Where the rows of a list are from now on that are wrong, with their reasons; "" where none is."""
+    """Keeps the wrong rows of a list, with their reasons, and returns the draft's id; "" where no row is wrong."""
     return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
 
 

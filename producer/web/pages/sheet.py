@@ -211,13 +211,12 @@ def _lines(
 def _shown(cells: Sequence[str], fields: Sequence[str]) -> list[str]:
     """Returns the cells to show, with dots for each that may be a password.
 
-    In a row of another width the values may be in wrong columns. Of such a row only the first cell is shown, and
-    only if its column holds no password.
+    In a row of another width the values may be in wrong columns, and any of them may be a password: none is shown.
     """
     shown = []
     fits = len(cells) >= len(fields) and not any(cells[len(fields) :])
     for at, field in enumerate(fields):
         text = cells[at] if at < len(cells) else ""
-        open_ = field in _OPEN and (fits or at == 0) and not (field == "server" and "@" in text)  # a URL's password
+        open_ = field in _OPEN and fits and not (field == "server" and "@" in text)  # a URL's password
         shown.append(text[:200] if open_ else DOTS if text else "")
     return shown

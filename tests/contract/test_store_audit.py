@@ -1,0 +1,125 @@
+"""Tests verification: the findings of an audit, second copies, the progress of a comparison, and flags."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from shared.errors import LeaseLost
+from shared.lifecycle import Outcome
+from shared.model import Audit, Note
+from shared.store import Store
+from shared.uids import UidSet
+from tests.contract.store_kit import copy, plan_of, planned, start, sums_agree, take
+
+
+def test_an_audit_replaces_what_was_found_before_and_nothing_else(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    kinds = ("watched", "keywords_lost", "date_clamped", "date_unusable", "odd")
+    notes = tuple(Note(uid=uid, what=what, reason="") for uid, what in enumerate(kinds, start=1))
+    copy(store, lease, 1, notes=(*notes, Note(uid=7, what="watched", reason="")))
+    lease = take(store)
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.watched, tally.keywords_lost, tally.dates_changed) == (2, 1, 2)
+    amiss = (Note(uid=1, what="altered", reason="other bytes"), Note(uid=8, what="normalised", reason="line ends"))
+    audit = Audit(folder_id=folder.folder_id, verified="x", altered=1, normalised=1, notes=amiss)
+    for _ in range(2):
+        store.audit(lease, [audit])
+        assert {(n.uid, n.what) for n in store.notes(folder.folder_id)} == {
+            (1, "altered"), (8, "normalised"), *((n.uid, n.what) for n in notes[1:])
+        }  # fmt: skip
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally.altered, tally.normalised, tally.watched) == (1, 1, 0)
+        assert (tally.keywords_lost, tally.dates_changed) == (1, 2)
+        sums_agree(store, whole.import_id)
+
+
+def test_what_verification_found_is_absolute(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    name = lease.unit.unit_id
+    copy(store, lease, 1)
+    lease = take(store)
+    found = Audit(
+        folder_id=folder.folder_id, verified="7:11/9:11:10", digests={name: (1 << 48) - 1}, altered=2, missing=1,
+        notes=(Note(uid=4, what="missing", reason="gone"),),
+    )  # fmt: skip
+    for _ in range(2):
+        store.audit(lease, [found])
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.altered, tally.missing, tally[Outcome.COPIED]) == (2, 1, 10)
+    assert store.ledger(folder.folder_id)[0].digest == (1 << 48) - 1
+    kept = store.folder(folder.folder_id)
+    assert kept is not None
+    assert kept.verified == "7:11/9:11:10"
+    store.audit(lease, [replace(found, altered=0, missing=0, notes=(), verified="later")])
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.altered, tally.missing) == (0, 0)
+    assert not store.notes(folder.folder_id), "what is no longer so is not reported"
+    sums_agree(store, whole.import_id)
+
+
+def test_second_copies_are_counted_as_they_stand_and_those_removed_once(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    lease = take(store)
+    copy(store, lease, 1)
+    lease = take(store)
+    removed = tuple(Note(uid=uid, what="undone", reason="removed") for uid in (1, 2))
+    found = Audit(
+        folder_id=folder.folder_id,
+        verified="x",
+        doubled=1,
+        notes=(Note(uid=4, what="doubled", reason="left"), *removed),
+    )
+    for _ in range(2):
+        store.audit(lease, [found])
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally.doubled, tally.undone) == (1, 2)
+        sums_agree(store, whole.import_id)
+    store.audit(lease, [Audit(folder_id=folder.folder_id, verified="x", notes=removed[:1])])
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.doubled, tally.undone) == (0, 2)
+    assert {(note.uid, note.what) for note in store.notes(folder.folder_id)} == {(1, "undone"), (2, "undone")}
+    sums_agree(store, whole.import_id)
+
+
+def test_how_far_a_comparison_is_until_the_mailbox_is_opened_again(store: Store) -> None:
+    whole, mailbox, folder = planned(store, (1, 10))
+    lease = take(store)
+    copy(store, lease, 1)
+    lease = take(store)
+
+    def known() -> tuple[int, ...]:
+        ((one, own),) = store.mailboxes(whole.import_id)
+        again = store.mailbox(mailbox.mailbox_id)
+        assert again is not None
+        return store.import_tally(whole.import_id)[0].compared, own.compared, one.compared, again.compared
+
+    assert known() == (0, 0, 0, 0)
+    for number in (3, 3, 10, 4):  # it is begun anew by another worker
+        store.compared(lease, number)
+        assert known() == (number,) * 4
+    store.audit(lease, [Audit(folder_id=folder.folder_id, verified="x")])
+    store.finish(lease)
+    with pytest.raises(LeaseLost):
+        store.compared(lease, 5)
+    assert known() == (4, 4, 4, 4)
+    store.open_import(whole, [mailbox], 1)
+    assert known() == (0, 0, 0, 0)
+
+
+def test_flags_are_kept_as_last_carried_over(store: Store) -> None:
+    _, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX", (1, 5))
+    store.plan_folders(lease, [(plan, 1)])
+    store.set_flags(lease, plan.folder.folder_id, 2**62 + 1, None)
+    kept = store.folder(plan.folder.folder_id)
+    assert kept is not None
+    assert kept.highestmodseq == 2**62 + 1
+    seen = {"": UidSet.span(1, 3), "\\Seen $Label1": UidSet.of([4, 5])}
+    store.set_flags(lease, plan.folder.folder_id, 0, seen)
+    store.set_flags(lease, plan.folder.folder_id, 5, None)
+    assert store.flags(plan.folder.folder_id) == seen
