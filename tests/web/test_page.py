@@ -127,7 +127,7 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     person.looks("rehearsal")
     page.click("a:text-is('Back')")
     page.click("button:text-is('Check the accounts')")
-    page.wait_for_selector("td strong.bad:text('refused')")
+    page.wait_for_selector("td strong.bad:text('authentication failed')")
     person.looks("check")
     page.click("button:text-is('Start the import')")
     # Without another click: the page is redrawn while the import runs.

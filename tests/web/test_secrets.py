@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 import json
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -131,6 +132,9 @@ def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityPr
         await_ready(lambda: client.get(f"{api}/imports/{there}").json()["state"] == "finished", 60, "the end")
         client.post(f"{base}/sign-in", data={"token": first})
         told.append(client.post(f"{base}/new", data={"paste": sheet, "do": "look"}))
+        told.append(client.post(f"{base}/new", data={"sheet": f"{sheet}more,{WRONG},{NEW},{ROW}\n", "do": "preview"}))
+        wrong = re.search(r'href="/wrong-rows/(\w+)\.csv"', told[-1].text)
+        assert wrong
         boxes = {box["login"]: box for box in client.get(f"{api}/imports/{there}/mailboxes").json()["mailboxes"]}
         assert (boxes["works"]["state"], boxes["fails"]["state"]) == ("complete", "parked")
         known = {
@@ -141,7 +145,7 @@ def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityPr
         blanks = {
             "import_id": (there,), "mailbox_id": tuple(box["id"] for box in boxes.values()), "rehearsal_id": tuple(rehearsed),
             "file": ("results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"),
-            "link": ("nothing",), "name": ("gmail",),
+            "link": ("nothing",), "name": ("gmail",), "draft": (wrong[1],),
         }  # fmt: skip
         assert [name for answer in told for name in leaks(known, answer.content)] == []
         yield Visitor(base, client, blanks, known)
