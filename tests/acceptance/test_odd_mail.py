@@ -41,8 +41,13 @@ SENT = {
 }
 #: What the destination holds beside, equal to "looks like another" in From, To, Subject, Date, size and internal date.
 OTHER = _BANK + b"mark: 9876\r\n"
-#: Destination → what it refuses.
-REFUSED = {"dovecot": set(), "cyrus": {"NUL behind bare LF"}}
+#: Destination and protocol of the source → what it refuses; POP3 adds the line end that Cyrus misses behind a header.
+REFUSED: dict[tuple[str, str], set[str]] = {
+    ("dovecot", "imap"): set(),
+    ("dovecot", "pop3"): set(),
+    ("cyrus", "imap"): {"NUL behind bare LF", "bare CR"},
+    ("cyrus", "pop3"): {"NUL behind bare LF"},
+}
 #: Destination → what it stores with other bytes.
 CHANGED = {"dovecot": {"NUL behind bare LF"}, "cyrus": {"8-bit Subject", "8-bit To"}}
 PASSWORD = "pw-odd"
@@ -102,7 +107,7 @@ def test_each_message_is_there_once_and_every_word_is_true(
     office: Office, request: pytest.FixtureRequest, tmp_path: Path, place: str, protocol: str
 ) -> None:
     server: Cyrus | Any = request.getfixturevalue("cyrus") if place == "cyrus" else office.destination
-    login = f"odd{protocol}"
+    login, refused = f"odd{protocol}", REFUSED[place, protocol]
     server.add_user(login, PASSWORD)
     mail.populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(OTHER, (), WHEN)]})
     manifest = office.manifest({login: PASSWORD})
@@ -113,17 +118,17 @@ def test_each_message_is_there_once_and_every_word_is_true(
             ended = office.run("import", manifest, *ends, code=None)
             counted = json.loads(ended.out)["import"]
             words, here = told(office, tmp_path / f"report{run}"), held(server, login)
-            assert len(here) == len(SENT) - len(REFUSED[place]) + 1, run
+            assert len(here) == len(SENT) - len(refused) + 1, run
             assert OTHER in here, "what was there is as it was"
             for name, body in SENT.items():
                 copies = [one for one in here if mark(one) == mark(body)]
-                if name in REFUSED[place]:
+                if name in refused:
                     assert (copies, "refused" in words[name]) == ([], True), (run, name)
                     continue
                 assert len(copies) == 1, (run, name)
                 assert (text(copies[0]) != text(body)) is (name in CHANGED[place]), (run, name)
                 assert ("altered" in words[name]) is (name in CHANGED[place]), (run, name, words[name])
             first = "copied" if run == 0 else "already_present"
-            assert counted[first] == len(SENT) - len(REFUSED[place]), counted
+            assert counted[first] == len(SENT) - len(refused), counted
             assert counted["altered"] == len(CHANGED[place])
             assert ended.code == 3, "something is refused or altered"
