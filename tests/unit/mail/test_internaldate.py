@@ -92,7 +92,8 @@ def test_what_is_written_is_of_one_form_and_reads_back(epoch: int, zone: int) ->
     text = render_internaldate(epoch, zone)
     assert re.fullmatch(rb'"\d\d-[A-Z][a-z]{2}-\d{4} \d\d:\d\d:\d\d [+-]\d{4}"', text)
     read, read_zone = parse_internaldate(text[1:-1])
-    assert read == (written := min(max(epoch, FIRST), LAST))
+    written = min(max(epoch, FIRST), LAST)
+    assert read == written
     local_can_be_said = FIRST <= written + zone * 60 <= LAST
     assert read_zone == (zone if abs(zone) <= 840 and local_can_be_said else 0)
 
