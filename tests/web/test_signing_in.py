@@ -398,7 +398,12 @@ def test_nobody_begins_more_than_there_is_room_for(house: House, provider: Ident
     Each is kept for ten minutes in the Redis of the imports, so they are limited.
     """
     _with_provider(house, provider)
-    answers = [Browser(house).get("/oidc/begin") for _ in range(61)]
+    answers = []
+    state = connect(house.state_url)
+    for _ in range(61):
+        answers.append(Browser(house).get("/oidc/begin"))
+        for key in state.scan_iter("*desk:tries:*"):
+            state.expire(key, 60)  # a minute of the count, however long it takes here
     assert [answer.status_code for answer in answers] == [302] * 60 + [429]
     assert 0 < int(answers[-1].headers["Retry-After"]) <= 60
     _user(house)
