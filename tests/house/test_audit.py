@@ -1,4 +1,4 @@
-"""Tests what `make audit` decides, without its tools: advisories that concern a version, licences that nobody allowed, what ships."""
+"""Tests what `make audit` decides without its tools: which advisories concern a version, which licences nobody allowed."""
 
 from __future__ import annotations
 
