@@ -61,7 +61,7 @@ release-check: setup ## build the wheel and the sdist, install both locks and th
 # The exit code is 2 where something could not be looked at; AUDIT_ADVISORIES=FILE gives advisories without the network.
 audit: setup ## known faults of packages, dangerous calls, licences, an SBOM (artifacts/audit)
 	@python3 -m venv .tools/audit && .tools/audit/bin/python -m pip install --quiet 'pip-audit>=2.10,<3' 'bandit>=1.9,<2' 'cyclonedx-bom>=7,<8'
-	@.tools/audit/bin/python -m audit
+	@.tools/audit/bin/python -m deploy.audit
 
 # In an environment of its own, so that the tool that resolves is not itself in the lock.
 lock: ## resolve pyproject.toml anew into requirements.lock

@@ -91,7 +91,7 @@ def source_of(protocol: str, login: str) -> Iterator[str]:
 
 
 def told(office: Office, folder: Path) -> dict[str, set[str]]:
-    """What is odd → what the report says of that message."""
+    """Returns what the report says of each odd message."""
     office.run("report", "people", "--out", folder)
     found: dict[str, set[str]] = {name: set() for name in SENT}
     for file in ("failures.csv", "notes.csv"):

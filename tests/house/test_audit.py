@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from audit.__main__ import ROOT, STEPS, Unchecked, advisories, by_pip_audit
-from audit.advisories import concerning, pinned, read_advisories
-from audit.parts import shipped, strange_licences
+from deploy.audit.__main__ import ROOT, STEPS, Unchecked, advisories, by_pip_audit
+from deploy.audit.advisories import concerning, pinned, read_advisories
+from deploy.audit.parts import shipped, strange_licences
 
 POLICY = tomllib.loads((ROOT / "audit" / "policy.toml").read_text())
 

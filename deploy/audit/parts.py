@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from audit.advisories import normal
+from deploy.audit.advisories import normal
 
 
 def shipped(document: Mapping[str, Any], packages: Collection[str]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def _is_affected(affected: Mapping[str, Any], version: str) -> bool:
 
 
 def _within(events: Iterable[Mapping[str, str]], version: Version) -> bool:
-    """Whether the last event that is not after this version says that it is affected (OSV, "Evaluation")."""
+    """Tells whether the last event that is not after this version says that it is affected (OSV, "Evaluation")."""
     within = False
     for kind, text in sorted((pair for event in events for pair in event.items()), key=lambda pair: _version(pair[1])):
         at = _version(text)

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from audit.advisories import concerning, pinned, read_advisories
-from audit.parts import shipped, strange_licences
+from deploy.audit.advisories import concerning, pinned, read_advisories
+from deploy.audit.parts import shipped, strange_licences
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 LOCK = ROOT / "deploy" / "requirements.lock"
 OUT = ROOT / "artifacts" / "audit"
 #: A tool of this environment.
@@ -22,11 +22,11 @@ TOOLS = Path(sys.executable).parent
 
 
 class Unchecked(Exception):
-    """It could not be looked at; the text says why."""
+    """Raised when something could not be looked at; the text says why."""
 
 
 def run(*command: str | Path) -> str:
-    """What a tool prints; it says by its exit code that it found something."""
+    """Returns what a tool prints; the tool says by its exit code that it found something."""
     done = subprocess.run([str(word) for word in command], cwd=ROOT, capture_output=True, text=True)
     if not done.stdout.strip():
         raise Unchecked((done.stderr.strip().splitlines() or ["the tool said nothing"])[-1][:300])
@@ -65,7 +65,7 @@ def calls(policy: dict[str, Any]) -> list[str]:
 
 
 def advisories(policy: dict[str, Any]) -> list[str]:
-    """Known faults of packages of the lock: from the file that AUDIT_ADVISORIES names, else by pip-audit over the network."""
+    """Finds known faults of packages of the lock: from the file that AUDIT_ADVISORIES names, else by pip-audit over the network."""
     packages = pinned(LOCK.read_text())
     if given := os.environ.get("AUDIT_ADVISORIES"):
         try:
@@ -96,7 +96,7 @@ def advisories(policy: dict[str, Any]) -> list[str]:
 
 
 def by_pip_audit(told: dict[str, Any]) -> tuple[dict[str, list[str]], list[str]]:
-    """What pip-audit found, and the packages that it left out: with all left out it says that there are no known faults."""
+    """Returns what pip-audit found, and the packages that it left out: with all left out it says that there are no known faults."""
     found: dict[str, list[str]] = {}
     for one in told["dependencies"]:
         for fault in one.get("vulns", ()):
@@ -114,7 +114,7 @@ STEPS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
 
 def main() -> int:
     """Runs all steps, whatever the others found."""
-    policy = tomllib.loads((ROOT / "audit" / "policy.toml").read_text())
+    policy = tomllib.loads((Path(__file__).with_name("policy.toml")).read_text())
     OUT.mkdir(parents=True, exist_ok=True)
     worst = 0
     for name, step in STEPS.items():
