@@ -14,7 +14,7 @@ from deploy.audit.__main__ import ROOT, STEPS, Unchecked, advisories, by_pip_aud
 from deploy.audit.advisories import concerning, pinned, read_advisories
 from deploy.audit.parts import shipped, strange_licences
 
-POLICY = tomllib.loads((ROOT / "audit" / "policy.toml").read_text())
+POLICY = tomllib.loads((ROOT / "deploy" / "audit" / "policy.toml").read_text())
 
 
 def advisory(name: str = "redis", *, ecosystem: str = "PyPI", **more: Any) -> dict[str, Any]:
