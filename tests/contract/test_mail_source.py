@@ -16,6 +16,7 @@ import pytest
 from shared.errors import ConnectionLost, FolderRefused, MailError, ProtocolViolation, ServerRefused, Throttled
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of
 from shared.mail import Message
+from shared.mail.bounds import LARGEST_BYTES
 from shared.uids import Uid, UidSet
 from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
 
@@ -426,11 +427,19 @@ def test_what_no_server_should_say_ends_the_session_at_once(answer: bytes) -> No
         fetched(server)
 
 
-def test_a_literal_of_four_gigabytes_takes_no_memory() -> None:
-    with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {4294967295}\r\nbeginning" % DATE) as server:
+def test_a_literal_of_a_gigabyte_takes_no_memory() -> None:
+    with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {%d}\r\nbeginning" % (DATE, LARGEST_BYTES)) as server:
         source = server.source(command_timeout_seconds=0.2)
         source.open(b"f")
         with frugal(), pytest.raises(ConnectionLost):
+            pour(source.fetch(UidSet.parse("1"), size_bytes=LARGEST_BYTES))
+
+
+def test_a_literal_of_four_gigabytes_is_not_read() -> None:
+    with serving(b"* 1 FETCH (UID 1 FLAGS () %b BODY[] {4294967295}\r\nbeginning" % DATE) as server:
+        source = server.source(command_timeout_seconds=0.2)
+        source.open(b"f")
+        with frugal(), pytest.raises(ProtocolViolation, match="announced 4294967295 bytes for a message of at most"):
             pour(source.fetch(UidSet.parse("1"), size_bytes=4294967295))
 
 

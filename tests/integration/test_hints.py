@@ -36,6 +36,7 @@ def stage_of(wires: Wires) -> Stage:
 
 
 def told(stage: Stage) -> list[str]:
+    stage.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
     request = operations.find_import(stage.store, stage.import_id)
     return waiting_lines(operations.progress_of(stage.store, request), stage.time)
 

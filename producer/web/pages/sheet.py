@@ -211,12 +211,16 @@ def _lines(
 def _shown(cells: Sequence[str], fields: Sequence[str]) -> list[str]:
     """Returns the cells to show, with dots for each that may be a password.
 
-    In a row of another width the values may be in wrong columns, and any of them may be a password: none is shown.
+    In a row of another width the values may be in wrong columns. Of a row that is too long the first cell is shown, if its
+    column holds no password. A row that is too short may lack its login, and then its password stands first: none is shown.
     """
     shown = []
     fits = len(cells) >= len(fields) and not any(cells[len(fields) :])
+    too_long = len(cells) > len(fields)
     for at, field in enumerate(fields):
         text = cells[at] if at < len(cells) else ""
-        open_ = field in _OPEN and fits and not (field == "server" and "@" in text)  # a URL's password
+        open_ = (
+            field in _OPEN and (fits or (too_long and at == 0)) and not (field == "server" and "@" in text)
+        )  # a URL's password
         shown.append(text[:200] if open_ else DOTS if text else "")
     return shown
