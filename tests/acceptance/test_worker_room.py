@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import threading
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -41,9 +42,11 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
 
 
 def imported(office: Office, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
-    office.destination.add_user("anna", "pw")
-    box = Box(office.destination, "anna", "pw")
-    manifest = office.manifest({"anna": "pw"})
+    # The destination is that of other tests, too: an account of their own is empty.
+    login = f"room-{uuid.uuid4().hex[:8]}"
+    office.destination.add_user(login, "pw")
+    box = Box(office.destination, login, "pw")
+    manifest = office.manifest({login: "pw"})
     ends = [
         "--source",
         f"pop3://127.0.0.1:{server.port}",
