@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from argparse import Namespace
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,25 @@ class _SampleBackend(DictBackend):
             await Identity(name, login, None, frozenset()).set(UserMetadata(config, name, password=password))
 
 
+async def holding_tasks(served: Coroutine[Any, Any, object]) -> object:
+    """Awaits `served` and holds each task that the loop begins meanwhile until the task is done.
+
+    Pymap's PROXY layer begins a task for each connection and keeps no reference to it. The loop keeps a weak one, so the
+    collector may destroy a task that waits, and its connection is reset in the middle of a command
+    (github.com/icgood/proxy-protocol/pull/61).
+    """
+    held: set[asyncio.Task[Any]] = set()
+
+    def begin(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        task: asyncio.Task[Any] = asyncio.Task(coroutine, loop=loop, **options)
+        held.add(task)
+        task.add_done_callback(held.discard)
+        return task
+
+    asyncio.get_running_loop().set_task_factory(begin)
+    return await served
+
+
 def main() -> None:
     """Serves until it is told to stop."""
     port, accounts = sys.argv[1], Path(sys.argv[2])
@@ -51,7 +71,7 @@ def main() -> None:
         inherited_sockets=None, skip_services=[], demo_data=False, demo_user="", demo_password="", set_uid=None,
         set_gid=None,
     )  # fmt: skip
-    asyncio.run(run(args, _SampleBackend, [IMAPService]))
+    asyncio.run(holding_tasks(run(args, _SampleBackend, [IMAPService])))
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ from pymap.main import run
 from pymap.user import UserMetadata
 from pysasl.hashing import Cleartext
 
+from producer.demo_server import holding_tasks
+
 
 class Plain(Cleartext):
     """A comparison of plain passwords; pysasl's own fails on letters outside ASCII."""
@@ -68,7 +70,7 @@ def main() -> None:
         demo_data=False, demo_user="", demo_password="",
     )  # fmt: skip
     args = parser.parse_args(sys.argv[1:])
-    asyncio.run(run(args, FileBackend, [IMAPService]))
+    asyncio.run(holding_tasks(run(args, FileBackend, [IMAPService])))
 
 
 if __name__ == "__main__":
