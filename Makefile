@@ -1,7 +1,8 @@
 # `make help` prints what stands behind `##`.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-PYTEST_ARGS ?= -n 2
+# Most tests wait for servers and processes of their own: four at a time keep two cores busy.
+PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts up down test-containers release-check audit lock
@@ -15,7 +16,7 @@ setup: ## prepare .venv from requirements.lock
 demo: ## two sample servers, three mailboxes, a full import, the report
 	@./mailhaul demo
 
-test: setup ## all tests (PYTEST_ARGS='-n 2 -m "not slow"' for fewer)
+test: setup ## all tests (PYTEST_ARGS='-n 4 -m "not slow"' for fewer)
 	@tests/install-servers
 	$(PYTHON) -m pytest $(PYTEST_ARGS)
 
