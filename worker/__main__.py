@@ -23,7 +23,7 @@ from shared.processes import process_name
 from shared.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.actors import register
 from worker.attendant import Attendant
 from worker.copy import CopyRules
@@ -81,7 +81,7 @@ def run(settings: Settings) -> int:
         tell=metrics,
         ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
-        accounts=Accounts(store, vault, settings.accounts_per_minute),
+        accounts=AccountServices(store, vault, settings.accounts_per_minute),
         copy_rules=CopyRules(
             group_messages=settings.group_messages,
             group_bytes=settings.group_bytes,

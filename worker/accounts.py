@@ -40,7 +40,7 @@ _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 300.0
 
 
-class Accounts:
+class AccountServices:
     """The account services of a worker process. Thread-safe; a service is opened when it is first needed."""
 
     def __init__(

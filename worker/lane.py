@@ -23,7 +23,7 @@ from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.alike import LOOKS
 from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
@@ -56,7 +56,7 @@ class Workplace:
     #: True when the process is to end.
     stopping: Callable[[], bool]
     #: Creates the accounts at the destination, where an import asks for it.
-    accounts: Accounts | None = None
+    accounts: AccountServices | None = None
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.

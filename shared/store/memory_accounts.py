@@ -8,7 +8,7 @@ from shared.model import AccountState, Lease
 from shared.store.memory_requests import Requests, atomic
 
 
-class Accounts(Requests):
+class MemoryAccounts(Requests):
     """Turns at the account services, and the known state of each account."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -16,7 +16,7 @@ from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
 from shared.model.binding import bound_to
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.failures import judge
 from worker.sessions import Sessions
 
@@ -47,7 +47,7 @@ class Desk:
         #: Whether the destination accepts the login.
         self.open_door = True
         self.sign_ins = 0
-        self._accounts = Accounts(self.store, vault, 60, self._opened)
+        self._accounts = AccountServices(self.store, vault, 60, self._opened)
 
     def _opened(self, url: Any, secret: Secret) -> Any:
         self.secrets.append(secret.reveal())
