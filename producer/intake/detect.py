@@ -21,7 +21,7 @@ _EXCHANGERS_TRIED: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class FoundServer:
     """A server that was found, as it is reported."""
 
     #: The value for ``--source`` or ``--destination``: a provider's name or a URL.
@@ -45,7 +45,7 @@ class Detection:
     #: The reason as a sentence.
     why: str = ""
     #: The servers that were found, IMAP first.
-    ways: tuple[Answer, ...] = ()
+    ways: tuple[FoundServer, ...] = ()
     #: The provider, if mailhaul has a preset for it.
     provider: Provider | None = None
     #: Steps that found nothing, a sentence each.
@@ -163,20 +163,21 @@ class _Search:
     def _preset(self, how: str, claimed: tuple[Provider, Site], why: str) -> Detection:
         provider, site = claimed
         login = provider.login_of(self._address)
-        ways = [Answer(give=site.name, url=site.imap_source or site.imap, login=login)]
+        ways = [FoundServer(give=site.name, url=site.imap_source or site.imap, login=login)]
         if site.pop3:
-            ways.append(Answer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
+            ways.append(FoundServer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
         return self._told(how, why, ways, provider)
 
     def _found(self, how: str, ways: Sequence[Way], why: str, doubts: dict[str, str] | None = None) -> Detection:
         ordered = sorted(ways, key=lambda one: one.protocol)
         host = ordered[0].url.partition("://")[2].rpartition(":")[0]
         answers = [
-            Answer(give=one.url, url=one.url, login=one.login, doubt=(doubts or {}).get(one.url, "")) for one in ordered
+            FoundServer(give=one.url, url=one.url, login=one.login, doubt=(doubts or {}).get(one.url, ""))
+            for one in ordered
         ]
         return self._told(how, why, answers, self._presets.by_account(self._address, host))
 
-    def _told(self, how: str, why: str, ways: Sequence[Answer], provider: Provider | None) -> Detection:
+    def _told(self, how: str, why: str, ways: Sequence[FoundServer], provider: Provider | None) -> Detection:
         return Detection(
             address=self._address, how=how, why=why, ways=tuple(ways), provider=provider, tried=tuple(self._tried)
         )

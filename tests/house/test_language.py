@@ -23,7 +23,6 @@ HEADLESS = re.compile(
 STILL_HEADLESS: dict[str, int] = {}
 #: Public classes of the product that share a name.
 STILL_TWICE = {
-    "Answer",
     "FolderListing",
     "Folders",
     "Given",
