@@ -104,7 +104,7 @@ class Passing:
         self._known = Known(generation=known.generation, digests=known.digests, said=overwritten(known.said, said))
 
 
-class Glance(Passing):
+class ListingIdentities(Passing):
     """The `Passing` identities of a session that nothing follows: numbers in the listing are enough, and no message is
     read for them."""
 

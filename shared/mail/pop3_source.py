@@ -29,7 +29,7 @@ from shared.mail.header_date import received_at
 from shared.mail.one_mailbox import ids_name
 from shared.mail.pop3 import EndlessMessage, Pop3Session
 from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
-from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
+from shared.maildrop import Head, Identities, Known, ListingIdentities, described, identify, number, positional
 from shared.uids import Uid, UidSet
 
 #: The only folder.
@@ -133,7 +133,7 @@ class Pop3Source:
             return {at: s.digest or b"" for at, s in found}
 
         sizes = [size for _, size in listed]
-        if isinstance(self._identities, Glance):
+        if isinstance(self._identities, ListingIdentities):
             unique, certain = [b"%d" % one for one in numbers], True
         listing = identify(unique, sizes, heads, contents)
         known, uids = number(self._identities, listing, heads, contents, certain=certain)

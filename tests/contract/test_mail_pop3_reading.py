@@ -20,7 +20,7 @@ from shared.mail.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
 from shared.mail.pop3_source import INBOX, Pop3Source
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Glance, Identities, Passing
+from shared.maildrop import Identities, ListingIdentities, Passing
 from shared.model import Endpoint, Tls
 from shared.uids import UidSet
 from tests import mail
@@ -143,7 +143,7 @@ def test_where_list_counts_otherwise_few_messages_are_marked(more: int) -> None:
 
 def test_a_server_without_top_is_read_by_retr_and_said_to_mark() -> None:
     with Pop3Server([small(1), small(1)], capabilities=(b"UIDL",), unique_ids=None) as server:
-        source = sign_in(server.port, identities=Glance())
+        source = sign_in(server.port, identities=ListingIdentities())
         assert source.caution() == BY_RETR
         assert not server.marked, "said before anything is read"
         assert bodies(source) == as_sent(server.messages)
