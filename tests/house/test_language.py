@@ -24,7 +24,6 @@ STILL_HEADLESS: dict[str, int] = {}
 #: Public classes of the product that share a name.
 STILL_TWICE = {
     "FolderListing",
-    "Ledgers",
     "ListedFolder",
     "Note",
     "Passing",
