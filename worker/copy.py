@@ -33,7 +33,7 @@ from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
-from shared.watching import Passing, seen_in
+from shared.watching import WatchedChunks, seen_in
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
@@ -338,7 +338,7 @@ class BatchCopy:
             raise LeaseLost("the lease ran out before the append")
         passing = None
         if group[0].stream is not None:
-            passing = Passing(group[0].stream)
+            passing = WatchedChunks(group[0].stream)
             group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
         if passing and passing.seen:
