@@ -19,7 +19,7 @@ from shared.model import (
     Lease,
     LedgerEntry,
     Neighbour,
-    Progress,
+    ProgressReply,
     Settled,
     Unit,
 )
@@ -102,10 +102,10 @@ class Work(Scripts):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Progress:
+    ) -> ProgressReply:
         answer = self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts))
         word, due = answer if isinstance(answer, list) else (answer, ())
-        return Progress(word=Control(word.decode()), due=codec.decode_due(due))
+        return ProgressReply(word=Control(word.decode()), due=codec.decode_due(due))
 
     def _progress_args(
         self,
