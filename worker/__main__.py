@@ -30,7 +30,7 @@ from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.plan import PlanRules
-from worker.pulse import Pulse
+from worker.pulse import WorkerHealth
 
 #: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
 #: what this leaves in doubt.
@@ -93,7 +93,7 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pulse = Pulse(attendant)
+    pulse = WorkerHealth(attendant)
     metrics.watch_lanes(settings.worker_threads, attendant.busy)
     if settings.worker_metrics_port:
         try:

@@ -14,7 +14,7 @@ STUCK_SECONDS = 90.0
 DEAF_SECONDS = 10.0
 
 
-class Pulse:
+class WorkerHealth:
     """The health of the process. It is "not ready" until `begin`; a Redis that is away is no reason to restart the
     process."""
 
