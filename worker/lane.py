@@ -33,7 +33,7 @@ from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.sessions import Dialer, Sessions
+from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
@@ -74,7 +74,7 @@ class Lane:
 
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
-        self._sessions = Sessions(place.dialer, place.tell)
+        self._sessions = MailboxSessions(place.dialer, place.tell)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
         #: Whether the current unit brought any message to an outcome.

@@ -30,7 +30,7 @@ from shared.redis_condition import await_redis
 from shared.store.desk import Desk
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 from shared.store.shelf import Shelf
 
 
@@ -92,7 +92,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
         ring=ground.ring,
         desk=Desk(state),
         principals=principals,
-        sessions=Sessions(state, ground.vault, partial(_vouched, settings, roles)),
+        sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
         shelf=Shelf(state),
         reach=reach,
         roles=roles,

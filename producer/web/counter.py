@@ -24,7 +24,7 @@ from shared.reach import Reach
 from shared.store import Store
 from shared.store.desk import Desk
 from shared.store.principals import Principals
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 from shared.store.shelf import Shelf
 
 
@@ -45,7 +45,7 @@ class Counter:
     #: Tokens and users.
     principals: Principals
     #: Sessions of browsers that are signed in.
-    sessions: Sessions
+    sessions: BrowserSessions
     #: Drafts of forms, what was done to imports, and samples of their throughput.
     shelf: Shelf
     #: Mail servers that may be connected to.

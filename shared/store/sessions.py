@@ -45,7 +45,7 @@ class BrowserSession:
     began_at: float
 
 
-class Sessions(Asking):
+class BrowserSessions(Asking):
     """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
