@@ -50,7 +50,7 @@ _Wanted = tuple[Folder, str, dict[int, Note]]
 
 
 class Keeper(Protocol):
-    """The place for messages: `producer.spool.shelf.Shelf` or `producer.spool.archive.Archive`. Thread-safe."""
+    """The place for messages: `producer.spool.shelf.SpoolFolder` or `producer.spool.archive.Archive`. Thread-safe."""
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
         """Returns a message's place, by the file names of its login and folder."""

@@ -31,7 +31,7 @@ from shared.store.desk import Desk
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
-from shared.store.shelf import Shelf
+from shared.store.shelf import PageState
 
 
 def main() -> int:
@@ -93,7 +93,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
         desk=Desk(state),
         principals=principals,
         sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
-        shelf=Shelf(state),
+        shelf=PageState(state),
         reach=reach,
         roles=roles,
         makers=makers_of(settings),

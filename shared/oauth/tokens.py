@@ -25,7 +25,7 @@ _MARGIN_SECONDS: Final = 60.0
 _MARGIN_PART: Final = 0.1
 
 
-class Shelf(Protocol):
+class TokenStore(Protocol):
     """The store that keeps tokens; `shared.store.SignInStore` is one."""
 
     def token(
@@ -52,7 +52,7 @@ class HeldToken:
 class Tokens:
     """The tokens of a process. Thread-safe."""
 
-    def __init__(self, shelf: Shelf, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
+    def __init__(self, shelf: TokenStore, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
         self._shelf, self._vault = shelf, vault
         self._pause = pause or threading.Event().wait
 
