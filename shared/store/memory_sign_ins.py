@@ -247,7 +247,7 @@ class SignInBook:
                     del kept[key]
 
 
-class SignIns(MemoryAccounts):
+class MemorySignIns(MemoryAccounts):
     """The store's methods for signing in, over a `SignInBook`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from shared.store.redis_coordination import Coordination
 from shared.store.redis_requests import RedisRequests
 from shared.store.redis_scripts import connect
-from shared.store.redis_sign_ins import SignIns
+from shared.store.redis_sign_ins import RedisSignIns
 from shared.store.redis_work import Work
 
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, Work, SignIns, Coordination):
+class RedisStore(RedisRequests, Work, RedisSignIns, Coordination):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""
