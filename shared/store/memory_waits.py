@@ -8,7 +8,7 @@ from shared.store.memory_requests import atomic
 from shared.store.memory_work import Work
 
 
-class Waits(Work):
+class MemoryWaits(Work):
     """The mailboxes and imports that wait, until when, and why."""
 
     @atomic
