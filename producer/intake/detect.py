@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from producer.intake.detect_autoconfig import Way, place, read_config
+from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
 from shared.errors import UsageError
@@ -118,7 +118,7 @@ class _Search:
         return self._files("ispdb", places, "Mozilla's public database says so")
 
     def _files(self, how: str, places: Sequence[str], why: str) -> Detection | None:
-        def look(url: str) -> list[Way] | str:
+        def look(url: str) -> list[AutoconfigServer] | str:
             shown = url.partition("?")[0]
             try:
                 return read_config(self._network.fetch(url), self._address) or f"{shown}: nothing encrypted in it"
@@ -168,7 +168,9 @@ class _Search:
             ways.append(FoundServer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
         return self._told(how, why, ways, provider)
 
-    def _found(self, how: str, ways: Sequence[Way], why: str, doubts: dict[str, str] | None = None) -> Detection:
+    def _found(
+        self, how: str, ways: Sequence[AutoconfigServer], why: str, doubts: dict[str, str] | None = None
+    ) -> Detection:
         ordered = sorted(ways, key=lambda one: one.protocol)
         host = ordered[0].url.partition("://")[2].rpartition(":")[0]
         answers = [
