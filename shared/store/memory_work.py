@@ -28,7 +28,7 @@ from shared.store.memory_rows import FolderRow
 from shared.uids import NO_UIDS, UidSet
 
 
-class Work(Identity):
+class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
 
     @atomic

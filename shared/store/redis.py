@@ -10,10 +10,10 @@ from shared.store.redis_coordination import Coordination
 from shared.store.redis_requests import RedisRequests
 from shared.store.redis_scripts import connect
 from shared.store.redis_sign_ins import RedisSignIns
-from shared.store.redis_work import Work
+from shared.store.redis_work import RedisWork
 
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(RedisRequests, Work, RedisSignIns, Coordination):
+class RedisStore(RedisRequests, RedisWork, RedisSignIns, Coordination):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

@@ -34,7 +34,7 @@ _RUNS_AT_ONCE = 1000
 _SHARED_AT_ONCE = 500
 
 
-class Work(Scripts):
+class RedisWork(Scripts):
     """Claims, progress, the ledger."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:

@@ -25,7 +25,6 @@ STILL_HEADLESS: dict[str, int] = {}
 STILL_TWICE = {
     "FolderListing",
     "ListedFolder",
-    "Work",
 }
 
 
