@@ -22,10 +22,7 @@ HEADLESS = re.compile(
 #: Folder → docstrings that are still headless.
 STILL_HEADLESS: dict[str, int] = {}
 #: Public classes of the product that share a name.
-STILL_TWICE = {
-    "FolderListing",
-    "ListedFolder",
-}
+STILL_TWICE = {}
 
 
 @cache
