@@ -39,10 +39,10 @@ from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
 from worker.dating import Dating
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
-from worker.dues import wait_out
 from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
+from worker.rate_wait import wait_out
 from worker.settle import just_stored, look
 from worker.share import Shared
 

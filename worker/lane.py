@@ -65,7 +65,7 @@ class Workplace:
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time
-    #: Waits for so many seconds when something is owed (`worker.dues`).
+    #: Waits for so many seconds when something is owed (`worker.rate_wait`).
     sleep: Callable[[float], object] = time.sleep
 
 
