@@ -44,7 +44,7 @@ from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
-from worker.settle import just_stored, look
+from worker.recovery import just_stored, look
 
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
