@@ -25,10 +25,10 @@ from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
 from worker.accounts import AccountServices
 from worker.actors import register
-from worker.attendant import Attendant
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
+from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
 from worker.pulse import WorkerHealth
 
@@ -73,7 +73,7 @@ def run(settings: Settings) -> int:
     broker = make_broker(broker_url)
     stop = threading.Event()
     vault = Vault.from_settings(settings)
-    attendant = Attendant(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
+    attendant = LeaseKeeper(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
     place = Workplace(
         store=store,
         dialer=NetworkDialer(store, vault, settings),

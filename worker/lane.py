@@ -25,12 +25,12 @@ from shared.store import Store
 from shared.uids import UidSet
 from worker.accounts import AccountServices
 from worker.alike import LOOKS
-from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
+from worker.lease_keeper import LeaseKeeper
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
 from worker.sessions import Dialer, MailboxSessions
@@ -48,7 +48,7 @@ class Workplace:
     #: Opens sessions.
     dialer: Dialer
     #: Keeps leases alive.
-    attendant: Attendant
+    attendant: LeaseKeeper
     #: The listener for events.
     tell: Listener
     #: Sends a job for another lane: (kind, import id, unit id).
