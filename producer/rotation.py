@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.credentials import Vault
 from shared.store import Resealed, Store
 from shared.store.principals import Principals
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 
 
-def rotate(store: Store, vault: Vault, principals: Principals, sessions: Sessions) -> Resealed:
+def rotate(store: Store, vault: Vault, principals: Principals, sessions: BrowserSessions) -> Resealed:
     """Seals with the first key of the vault. What a process with the same keys writes meanwhile is sealed by that key, too.
     Repeated, it changes nothing for anybody."""
     total = principals.resign() + sessions.resign()

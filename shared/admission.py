@@ -23,7 +23,7 @@ from shared.model import Endpoint
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
-from shared.oauth.tokens import Shelf, Tokens
+from shared.oauth.tokens import Tokens, TokenStore
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0
@@ -34,7 +34,7 @@ PATIENCE_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.05
 
 
-class Book(Shelf, Protocol):
+class Book(TokenStore, Protocol):
     """The record of logins; `shared.store.SignInStore` is one."""
 
     def login_turn(

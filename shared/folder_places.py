@@ -11,8 +11,8 @@ from itertools import count
 
 from shared.errors import ProtocolViolation
 from shared.folder_names import escape, shown, written
-from shared.folder_tree import INBOX, ListedFolder, Path, Tree
-from shared.messages import Owner
+from shared.folder_tree import INBOX, Path, Tree
+from shared.messages import ListedFolder, Owner
 
 #: Separators that can stand between encoded names: modified UTF-7 itself uses & + , - and the letters.
 _SEPARATORS = frozenset(string.punctuation) - frozenset('&+,-%*"')

@@ -4,44 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable
 
 from shared.folder_names import encode_name, encode_utf8, shown, split, text_of, text_of_utf8
-from shared.messages import Namespace, Owner
+from shared.messages import FolderListing, ListedFolder, Namespace, Owner
 
 #: A folder's place: decoded levels without the namespace prefix; ("INBOX", …) for the inbox and what is below it.
 Path = tuple[str, ...]
 
 INBOX: Path = ("INBOX",)
-
-
-class ListedFolder(Protocol):
-    """The part of `shared.mail.ListedFolder` that is needed here; this floor does not know the ports."""
-
-    @property
-    def name(self) -> bytes: ...
-    @property
-    def separator(self) -> str | None: ...
-    @property
-    def attributes(self) -> frozenset[str]: ...
-    @property
-    def subscribed(self) -> bool: ...
-
-
-class FolderListing(Protocol):
-    """The part of `shared.mail.FolderListing` that is needed here."""
-
-    @property
-    def prefix(self) -> bytes: ...
-    @property
-    def separator(self) -> str | None: ...
-    @property
-    def folders(self) -> Sequence[ListedFolder]: ...
-    @property
-    def namespaces(self) -> Sequence[Namespace]: ...
-    @property
-    def utf8(self) -> bool: ...
 
 
 def is_inbox(name: bytes) -> bool:

@@ -22,8 +22,8 @@ from typing import Final, Protocol
 from shared import special_use
 from shared.folder_names import decode_name, encode_name, split
 from shared.folder_places import NameRules, Places, display
-from shared.folder_tree import INBOX, FolderListing, Globs, ListedFolder, Path, Tree, is_inbox, selectable
-from shared.messages import Owner
+from shared.folder_tree import INBOX, Globs, Path, Tree, is_inbox, selectable
+from shared.messages import FolderListing, ListedFolder, Owner
 from shared.model import Options
 
 __all__ = [

@@ -16,9 +16,9 @@ from typing import Final
 
 from shared import special_use
 from shared.folder_names import decode_name
-from shared.folder_tree import FolderListing, ListedFolder, is_inbox
+from shared.folder_tree import is_inbox
 from shared.folders import MappedFolder
-from shared.messages import Labels
+from shared.messages import FolderListing, Labels, ListedFolder
 
 #: The capability that a server with labels announces.
 EXTENSION: Final = "X-GM-EXT-1"

@@ -85,7 +85,7 @@ class Identities(Protocol):
         """Keeps what was read of messages, by number; does nothing when that generation is over."""
 
 
-class Passing:
+class SessionIdentities:
     """The `Identities` of one session, forgotten with it; they begin with what is `known`."""
 
     def __init__(self, known: Known | None = None) -> None:
@@ -104,8 +104,8 @@ class Passing:
         self._known = Known(generation=known.generation, digests=known.digests, said=overwritten(known.said, said))
 
 
-class Glance(Passing):
-    """The `Passing` identities of a session that nothing follows: numbers in the listing are enough, and no message is
+class ListingIdentities(SessionIdentities):
+    """The `SessionIdentities` identities of a session that nothing follows: numbers in the listing are enough, and no message is
     read for them."""
 
 

@@ -22,7 +22,7 @@ def seen_in(body: bytes) -> str:
     return _words(b"\0" in body, not body.isascii() and not header_of(body).isascii())
 
 
-class Passing:
+class WatchedChunks:
     """A message that passes by in chunks, unchanged."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:

@@ -23,14 +23,14 @@ from shared.processes import process_name
 from shared.redis_condition import await_redis
 from shared.store import SCOPES
 from shared.store.redis import RedisStore, connect
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.actors import register
-from worker.attendant import Attendant
 from worker.copy import CopyRules
 from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
+from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
-from worker.pulse import Pulse
+from worker.pulse import WorkerHealth
 
 #: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
 #: what this leaves in doubt.
@@ -73,7 +73,7 @@ def run(settings: Settings) -> int:
     broker = make_broker(broker_url)
     stop = threading.Event()
     vault = Vault.from_settings(settings)
-    attendant = Attendant(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
+    attendant = LeaseKeeper(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
     place = Workplace(
         store=store,
         dialer=NetworkDialer(store, vault, settings),
@@ -81,7 +81,7 @@ def run(settings: Settings) -> int:
         tell=metrics,
         ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
-        accounts=Accounts(store, vault, settings.accounts_per_minute),
+        accounts=AccountServices(store, vault, settings.accounts_per_minute),
         copy_rules=CopyRules(
             group_messages=settings.group_messages,
             group_bytes=settings.group_bytes,
@@ -93,7 +93,7 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pulse = Pulse(attendant)
+    pulse = WorkerHealth(attendant)
     metrics.watch_lanes(settings.worker_threads, attendant.busy)
     if settings.worker_metrics_port:
         try:

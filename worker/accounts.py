@@ -30,7 +30,7 @@ from shared.model import AccountState, Lease, Mailbox
 from shared.model.accounts import Created, Ensured, Rejected, Retry
 from shared.model.binding import bound_to
 from shared.store import Store
-from worker.sessions import Sessions
+from worker.sessions import MailboxSessions
 
 _log = structlog.get_logger("mailhaul.worker")
 
@@ -40,7 +40,7 @@ _FIRST_WAIT = 15.0
 _LONGEST_WAIT = 300.0
 
 
-class Accounts:
+class AccountServices:
     """The account services of a worker process. Thread-safe; a service is opened when it is first needed."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Accounts:
         self._services: dict[tuple[str, str], tuple[bytes, AccountService]] = {}
         self._lock = threading.Lock()
 
-    def prepare(self, lease: Lease, accounts: str, sessions: Sessions) -> None:
+    def prepare(self, lease: Lease, accounts: str, sessions: MailboxSessions) -> None:
         """Makes sure that the account exists and signs in to it. `accounts` is the value of `--accounts`. Raises
         `AccountDelayed`, `AccountRejected`, and what signing in raises."""
         mailbox, services = lease.mailbox, parse_services(accounts)
@@ -99,7 +99,7 @@ class Accounts:
         return AccountDelayed(outcome.why, outcome.after_seconds)
 
     def _signed_in(
-        self, mailbox: Mailbox, sessions: Sessions, state: AccountState, age: float, settling: float
+        self, mailbox: Mailbox, sessions: MailboxSessions, state: AccountState, age: float, settling: float
     ) -> None:
         try:
             sessions.destination(mailbox)

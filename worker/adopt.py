@@ -16,7 +16,7 @@ from shared.model import Folder, Settled
 from shared.uids import NO_UIDS, UidSet, records_of
 from worker.decide import date_note, stands_for, watched
 from worker.recognise import Recognised, Recognition
-from worker.settle import arrived
+from worker.recovery import arrived
 
 #: Number of messages adopted in one entry of the ledger.
 ADOPTED_AT_ONCE = 2000

@@ -28,7 +28,7 @@ from shared.uids import NO_UIDS, UidSet
 from worker.adopt import Adoption
 from worker.decide import Sent
 from worker.neighbours import Beside, Neighbours
-from worker.settle import arrived, known_destinations
+from worker.recovery import arrived, known_destinations
 
 #: States in which `Folder.accounted` may still be the value of an earlier pass.
 _BEING_PLANNED = (MailboxState.QUEUED, MailboxState.PLANNING)

@@ -33,18 +33,18 @@ from shared.mail.limits import may_be_too_large
 from shared.model import Folder, Intent, Lease, LedgerEntry, Note, batch_id
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet, records_of
-from shared.watching import Passing, seen_in
+from shared.watching import WatchedChunks, seen_in
 from worker.alike import Alike
 from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
 from worker.dating import Dating
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
-from worker.dues import wait_out
+from worker.gmail_sharing import Shared
 from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
-from worker.settle import just_stored, look
-from worker.share import Shared
+from worker.rate_wait import wait_out
+from worker.recovery import just_stored, look
 
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
@@ -88,7 +88,7 @@ class BatchCopy:
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants ("run", "pause", "cancel") or that the
         lease is "lost"; it is asked before every append. With `labels`, several folders may show one message
-        (`worker.share`). `sleep` waits for the seconds that the rates demand."""
+        (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand."""
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
@@ -338,7 +338,7 @@ class BatchCopy:
             raise LeaseLost("the lease ran out before the append")
         passing = None
         if group[0].stream is not None:
-            passing = Passing(group[0].stream)
+            passing = WatchedChunks(group[0].stream)
             group = [replace(group[0], stream=iter(passing))]
         self._destination.send(group, flags, token)
         if passing and passing.seen:

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from shared.mail import KnownStatus, MailDestination, Sighting
 from shared.model import Folder, Note
 from shared.uids import NO_UIDS, UidSet
-from worker.settle import arrived
+from worker.recovery import arrived
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -59,7 +59,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class FailureRule:
     """A line of the table: the meaning of errors of this type."""
 
     #: Error type; the first row that fits decides.
@@ -82,18 +82,18 @@ class Row:
     advice: str = ""
 
 
-TABLE: tuple[Row, ...] = (
-    Row(error=errors.LeaseLost, code="lease_lost", how="drop", scope="worker"),
-    Row(error=errors.StoreError, code="store_unreachable", how="drop", scope="worker"),
-    Row(error=errors.ControlRequested, code="control", how="wait", scope="mailbox"),
-    Row(
+TABLE: tuple[FailureRule, ...] = (
+    FailureRule(error=errors.LeaseLost, code="lease_lost", how="drop", scope="worker"),
+    FailureRule(error=errors.StoreError, code="store_unreachable", how="drop", scope="worker"),
+    FailureRule(error=errors.ControlRequested, code="control", how="wait", scope="mailbox"),
+    FailureRule(
         error=errors.AuthorizationRefused,
         code="{side}_auth_refused",
         how="park",
         scope="mailbox",
         advice="see that the account is there and may be signed in to for others, then: mailhaul retry IMPORT",
     ),
-    Row(
+    FailureRule(
         error=errors.LoginsStopped,
         code="{side}_logins_stopped",
         how="park",
@@ -101,35 +101,35 @@ TABLE: tuple[Row, ...] = (
         advice="{own}; then: mailhaul credentials IMPORT FILE.csv, or mailhaul retry IMPORT. As soon as one login is accepted, all "
         "go on",
     ),
-    Row(
+    FailureRule(
         error=errors.AuthenticationRefused,
         code="{side}_auth_refused",
         how="park",
         scope="mailbox",
         advice="correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
     ),
-    Row(
+    FailureRule(
         error=errors.CredentialsError,
         code="credentials_missing",
         how="park",
         scope="mailbox",
         advice="give the credentials again: mailhaul credentials IMPORT FILE.csv",
     ),
-    Row(
+    FailureRule(
         error=errors.TlsFailed,
         code="{side}_tls",
         how="park",
         scope="endpoint",
         advice="{own}; then run the import command again",
     ),
-    Row(
+    FailureRule(
         error=errors.WrongProtocol,
         code="{side}_wrong_protocol",
         how="park",
         scope="endpoint",
         advice="{own}; then run the import command again",
     ),
-    Row(
+    FailureRule(
         error=errors.NothingTaken,
         code=TAKES_NOTHING,
         how="park",
@@ -138,7 +138,7 @@ TABLE: tuple[Row, ...] = (
         advice="see what the server says: its disk may be full; while workers run (mailhaul up) it is tried again by itself; "
         "at once by: mailhaul retry IMPORT",
     ),
-    Row(
+    FailureRule(
         error=errors.OverQuota,
         code="{side}_over_quota",
         how="park",
@@ -147,7 +147,7 @@ TABLE: tuple[Row, ...] = (
         advice="make room or raise the quota at the destination: while workers run (mailhaul up) it is tried again by itself; at "
         "once by: mailhaul retry IMPORT",
     ),
-    Row(
+    FailureRule(
         error=errors.ForeignWriter,
         code="destination_foreign_writer",
         how="park",
@@ -155,12 +155,14 @@ TABLE: tuple[Row, ...] = (
         advice="stop whatever else writes there (another mailhaul with a state folder of its own, another program), or let it end; "
         "then: mailhaul retry IMPORT. What it brought is not copied again",
     ),
-    Row(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
-    Row(error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8),
-    Row(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
+    FailureRule(error=errors.SameMailbox, code="same_mailbox", how="park", scope="mailbox", advice="{own}"),
+    FailureRule(
+        error=errors.MaybeSwapped, code=PERHAPS_SWAPPED, how="wait", scope="mailbox", delay_seconds=2, most_seconds=8
+    ),
+    FailureRule(error=errors.Throttled, code="{side}_throttled", how="wait", scope="endpoint", hold="account"),
     # No hold is set: `claim` looks at the meters, so that a changed rate counts at once.
-    Row(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
-    Row(
+    FailureRule(error=errors.RateReached, code="rate_waiting", how="wait", scope="endpoint"),
+    FailureRule(
         error=errors.Unreachable,
         code="{side}_unreachable",
         how="wait",
@@ -168,10 +170,14 @@ TABLE: tuple[Row, ...] = (
         delay_seconds=2,
         advice="check host, port and firewall; mailhaul goes on by itself when the server answers",
     ),
-    Row(error=errors.ConnectionLost, code="{side}_connection_lost", how="again", scope="endpoint", delay_seconds=1),
-    Row(error=errors.ProtocolViolation, code="{side}_protocol", how="again", scope="endpoint", delay_seconds=2),
-    Row(error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder", delay_seconds=5),
-    Row(
+    FailureRule(
+        error=errors.ConnectionLost, code="{side}_connection_lost", how="again", scope="endpoint", delay_seconds=1
+    ),
+    FailureRule(error=errors.ProtocolViolation, code="{side}_protocol", how="again", scope="endpoint", delay_seconds=2),
+    FailureRule(
+        error=errors.FolderChanged, code="{side}_folder_changed", how="replan", scope="folder", delay_seconds=5
+    ),
+    FailureRule(
         error=errors.FolderRefused,
         code="{side}_folder_refused",
         how="give_up",
@@ -179,11 +185,11 @@ TABLE: tuple[Row, ...] = (
         delay_seconds=5,
         advice="the server does not let this folder be opened; see its words, then: mailhaul retry IMPORT",
     ),
-    Row(error=errors.AccountDelayed, code="account_waiting", how="wait", scope="mailbox"),
-    Row(error=errors.AccountRejected, code="account_rejected", how="park", scope="mailbox", advice="{own}"),
-    Row(error=errors.LedgerConflict, code="ledger_conflict", how="again", scope="folder", delay_seconds=1),
-    Row(error=errors.MailError, code="{side}_refused", how="again", scope="folder", delay_seconds=2),
-    Row(
+    FailureRule(error=errors.AccountDelayed, code="account_waiting", how="wait", scope="mailbox"),
+    FailureRule(error=errors.AccountRejected, code="account_rejected", how="park", scope="mailbox", advice="{own}"),
+    FailureRule(error=errors.LedgerConflict, code="ledger_conflict", how="again", scope="folder", delay_seconds=1),
+    FailureRule(error=errors.MailError, code="{side}_refused", how="again", scope="folder", delay_seconds=2),
+    FailureRule(
         error=Exception,
         code="fault",
         how="again",

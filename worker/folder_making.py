@@ -40,7 +40,7 @@ _NOT_THE_NAME: Final = frozenset(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Folders:
+class PreparedFolders:
     """The folders of one mailbox."""
 
     #: The folders that the source lists.
@@ -53,7 +53,7 @@ class Folders:
 
 def make_folders(
     source: MailSource, destination: MailDestination, options: Options, known: Sequence[Folder]
-) -> Folders:
+) -> PreparedFolders:
     """Maps, creates and subscribes the folders; `known` is what an earlier pass planned. Raises what the ports
     raise."""
     theirs, ours = together(source.listing, destination.listing)
@@ -86,7 +86,7 @@ def make_folders(
     if fresh:
         destination.subscribe(fresh)
     mapped.sort(key=lambda one: not is_inbox(one.source_name))
-    return Folders(listing=theirs, mapped=mapped, left_out=left_out(mapped))
+    return PreparedFolders(listing=theirs, mapped=mapped, left_out=left_out(mapped))
 
 
 def _mapped(

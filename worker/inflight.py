@@ -186,6 +186,6 @@ class InFlight:
             self.progressed |= bool(copied or entry.others)
 
     def adopt(self, records: Sequence[Record], digest: int) -> None:
-        """Takes over what the ledger has of this batch after looking (`worker.settle`)."""
+        """Takes over what the ledger has of this batch after looking (`worker.recovery`)."""
         self.records, self.digest = list(records), digest
         self.progressed = True

@@ -23,17 +23,17 @@ from shared.logs import bind_job
 from shared.model import Failure, Lease, Note, Options, UnitKind
 from shared.store import Store
 from shared.uids import UidSet
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.alike import LOOKS
-from worker.attendant import Attendant
 from worker.closing import Closing, SettleLater
 from worker.copy import BatchCopy, CopyRules
 from worker.decide import halves, without_copy
 from worker.ends import Ends
 from worker.failures import ATTEMPTS, TAKES_NOTHING, UNIT_ATTEMPTS, describe, judge
+from worker.lease_keeper import LeaseKeeper
 from worker.neighbours import Neighbours
 from worker.plan import MailboxPlan, PlanRules
-from worker.sessions import Dialer, Sessions
+from worker.sessions import Dialer, MailboxSessions
 from worker.verify import MailboxVerification
 
 _log = structlog.get_logger("mailhaul.worker")
@@ -48,7 +48,7 @@ class Workplace:
     #: Opens sessions.
     dialer: Dialer
     #: Keeps leases alive.
-    attendant: Attendant
+    attendant: LeaseKeeper
     #: The listener for events.
     tell: Listener
     #: Sends a job for another lane: (kind, import id, unit id).
@@ -56,7 +56,7 @@ class Workplace:
     #: True when the process is to end.
     stopping: Callable[[], bool]
     #: Creates the accounts at the destination, where an import asks for it.
-    accounts: Accounts | None = None
+    accounts: AccountServices | None = None
     #: Group sizes and times.
     copy_rules: CopyRules = CopyRules()
     #: Batch sizes.
@@ -65,7 +65,7 @@ class Workplace:
     slice_seconds: float = 60.0
     #: Wall clock, seconds since the epoch.
     now: Callable[[], float] = time.time
-    #: Waits for so many seconds when something is owed (`worker.dues`).
+    #: Waits for so many seconds when something is owed (`worker.rate_wait`).
     sleep: Callable[[float], object] = time.sleep
 
 
@@ -74,7 +74,7 @@ class Lane:
 
     def __init__(self, place: Workplace, holder: str) -> None:
         self._place, self._holder = place, holder
-        self._sessions = Sessions(place.dialer, place.tell)
+        self._sessions = MailboxSessions(place.dialer, place.tell)
         #: The mailbox whose sessions are open, "" for none, and since when (monotonic, seconds).
         self._mailbox, self._began = "", 0.0
         #: Whether the current unit brought any message to an outcome.

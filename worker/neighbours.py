@@ -20,7 +20,7 @@ from shared.store.brought import brought
 from shared.uids import NO_UIDS, UidSet, records_of
 
 
-class Ledgers(Protocol):
+class LedgerReader(Protocol):
     """The part of the store that is asked about neighbours."""
 
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
@@ -68,7 +68,7 @@ ALONE = Beside()
 class Neighbours:
     """The neighbours of one lease. The store is not asked where there are none."""
 
-    def __init__(self, lease: Lease, store: Ledgers, options: Callable[[], Options]) -> None:
+    def __init__(self, lease: Lease, store: LedgerReader, options: Callable[[], Options]) -> None:
         self._lease, self._store, self._options = lease, store, options
         self._merges: bool | None = None
         self._known: dict[str, tuple[Mailbox | None, Sequence[Folder]]] = {}

@@ -21,10 +21,10 @@ from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options
 from shared.plan import Change, delta
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
-from worker.carry import FlagCarrying
-from worker.cut import Cutting, PlanRules, Skipped
+from worker.batch_planner import Cutting, PlanRules, Skipped
 from worker.ends import Ends
 from worker.failures import UNIT_ATTEMPTS
+from worker.flag_sync import FlagCarrying
 from worker.folder_making import make_folders
 from worker.listing import stated_more
 from worker.neighbours import Neighbours

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from worker.attendant import Attendant
+from worker.lease_keeper import LeaseKeeper
 
 #: Seconds of silence after which the attendant is stuck: more than the store's client waits for a server that restarts.
 STUCK_SECONDS = 90.0
@@ -14,11 +14,11 @@ STUCK_SECONDS = 90.0
 DEAF_SECONDS = 10.0
 
 
-class Pulse:
+class WorkerHealth:
     """The health of the process. It is "not ready" until `begin`; a Redis that is away is no reason to restart the
     process."""
 
-    def __init__(self, attendant: Attendant, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, attendant: LeaseKeeper, clock: Callable[[], float] = time.monotonic) -> None:
         self._attendant, self._clock = attendant, clock
         self._threads: tuple[threading.Thread, ...] = ()
         self._begun = self._ending = False

@@ -48,7 +48,7 @@ class Dialer(Protocol):
         """Returns a signed-in session with the mailbox's destination account."""
 
 
-class Sessions:
+class MailboxSessions:
     """The sessions of one mailbox, at most one a side. Used by one lane; the attendant may read `live`."""
 
     def __init__(self, dialer: Dialer, tell: Listener) -> None:

@@ -32,7 +32,7 @@ from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
 from worker.inflight import stop_on
 from worker.neighbours import Neighbours
-from worker.sessions import Sessions
+from worker.sessions import MailboxSessions
 
 #: Number of settle times after a message was sent again for which its first copy is still waited for.
 LATE_TIMES = 4
@@ -48,7 +48,7 @@ class MailboxVerification:
         self,
         lease: Lease,
         store: Store,
-        sessions: Sessions,
+        sessions: MailboxSessions,
         neighbours: Neighbours,
         *,
         mode: str,

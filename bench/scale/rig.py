@@ -32,8 +32,8 @@ from shared.store.redis import RedisStore, connect
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
 from worker.actors import register
-from worker.attendant import Attendant
 from worker.lane import Lane, Workplace
+from worker.lease_keeper import LeaseKeeper
 
 ROOT = Path(__file__).resolve().parents[2]
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -125,7 +125,7 @@ class Rig:
         """
         stop = threading.Event()
         name = f"simulated.{os.getpid()}.{time.monotonic_ns():x}"
-        attendant = Attendant(self.store, name)
+        attendant = LeaseKeeper(self.store, name)
         broker = make_broker(self.redis.url(0))
         lock = threading.Lock()
 

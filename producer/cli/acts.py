@@ -23,7 +23,7 @@ from shared.model import Import, Mailbox
 from shared.store import Resealed
 from shared.store.principals import Principals
 from shared.store.redis import connect
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 
 
 class Acts:
@@ -98,7 +98,7 @@ class Acts:
         ground = self._ground
         state = connect(ground.urls[1])
         return operations.rotate(
-            ground.store, ground.vault, Principals(state, ground.vault), Sessions(state, ground.vault)
+            ground.store, ground.vault, Principals(state, ground.vault), BrowserSessions(state, ground.vault)
         )
 
     def close(self, request: Import) -> bool:

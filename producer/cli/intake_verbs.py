@@ -42,7 +42,7 @@ from producer.cli.verb import (
 from producer.cli.wanting import SharedFoldersOption, allowing, wanting
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
-from producer.intake.wanted import Wanted
+from producer.intake.wanted import SelectionOptions
 
 
 def declare(app: typer.Typer) -> None:
@@ -93,7 +93,7 @@ def check(
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
         source_auth=source_auth, source_admin=source_admin, source_password_file=source_password_file,
         destination_auth=destination_auth, destination_admin=destination_admin,
-        destination_password_file=destination_password_file, wanted=Wanted(shared_folders=shared_folders),
+        destination_password_file=destination_password_file, wanted=SelectionOptions(shared_folders=shared_folders),
         allowed=allowed,
     )  # fmt: skip
     with speaking(verbose=verbose):
@@ -125,7 +125,7 @@ def plan(
     destination_auth: DestinationAuthOption = "",
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
-    wanted: Wanted = Wanted(),  # noqa: B008
+    wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
     allowed: Allowed = NOTHING_ALLOWED,
     state_dir: StateOption = None,
 ) -> int:
@@ -197,7 +197,7 @@ def import_(
     destination_auth: DestinationAuthOption = "",
     destination_admin: DestinationAdminOption = "",
     destination_password_file: DestinationPasswordOption = "",
-    wanted: Wanted = Wanted(),  # noqa: B008
+    wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
     allowed: Allowed = NOTHING_ALLOWED,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, as plan does; write nothing.")

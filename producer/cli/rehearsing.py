@@ -40,7 +40,7 @@ _NAMED = 5
 def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints whether every row works on both sides. Returns 3 if one does not."""
     settings = load_settings(state_dir=state_dir)
-    with Ledgers(settings) as ledgers:
+    with EarlierLedgers(settings) as ledgers:
         step = _step if is_verbose() else None
         found = _scan(request, settings, ledgers).check(_rows(request, settings), request.options, step)
     broken = [one for one in found if not one.ok]
@@ -77,7 +77,7 @@ def run_check(request: Request, *, as_json: bool, state_dir: Path | None) -> int
 def run_plan(request: Request, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what an import would do. Returns 3 if a mailbox could not be looked into."""
     settings = load_settings(state_dir=state_dir)
-    with Ledgers(settings) as ledgers:
+    with EarlierLedgers(settings) as ledgers:
         scan = _scan(request, settings, ledgers)
         dry = scan.plan(_rows(request, settings), request.options, request.manifest.warnings)
     if as_json:
@@ -95,7 +95,7 @@ def _step(row: Row, found: Checked | None) -> None:
     say(f"row {row.line}  {row.login}  {'started' if found is None else 'ok' if found.ok else 'BAD'}")
 
 
-def _scan(request: Request, settings: Settings, ledgers: Ledgers) -> Scan:
+def _scan(request: Request, settings: Settings, ledgers: EarlierLedgers) -> Scan:
     return Scan(
         request.source,
         request.destination,
@@ -107,7 +107,7 @@ def _scan(request: Request, settings: Settings, ledgers: Ledgers) -> Scan:
     )
 
 
-class Ledgers:
+class EarlierLedgers:
     """The ledgers of earlier imports, if there is a store. Thread-safe.
 
     The store is opened at the first question, and is never created.

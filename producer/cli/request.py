@@ -19,7 +19,7 @@ from producer.intake.providers import catalogue
 from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
-from producer.intake.wanted import Wanted, read_wanted
+from producer.intake.wanted import SelectionOptions, read_wanted
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options, Tls
@@ -55,7 +55,7 @@ def read_request(
     name: str = "",
     include: Sequence[str] | None = None,
     exclude: Sequence[str] | None = None,
-    wanted: Wanted = Wanted(),  # noqa: B008
+    wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
     verify: str = "default",
     window: str = "",
     allow_plaintext: bool = False,

@@ -13,19 +13,19 @@ from producer.cli.ground import Ground, open_ground
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
 from producer.spool.fetch import Spooled, Spooling
-from producer.spool.shelf import INDEX, Shelf
+from producer.spool.shelf import INDEX, SpoolFolder
 from shared.entrance import Entrance
 from shared.logs import clean
 from shared.model import Import
 
 
 @contextlib.contextmanager
-def shelf_for(folder: Path | None, option: str) -> Iterator[Shelf | None]:
+def shelf_for(folder: Path | None, option: str) -> Iterator[SpoolFolder | None]:
     """Opens the folder, and checks that it can be used; None if none is asked for. Raises `UsageError`."""
     if folder is None:
         yield None
     else:
-        with Shelf(folder, option) as shelf:
+        with SpoolFolder(folder, option) as shelf:
             yield shelf
 
 
@@ -34,7 +34,7 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
     with (
         interruptible() as interrupted,
         open_ground(state_dir, make=False) as ground,
-        Shelf(out, "--out") as shelf,
+        SpoolFolder(out, "--out") as shelf,
     ):
         request = operations.find_import(ground.store, which)
         shelf.belongs_to(request.import_id)
@@ -45,7 +45,7 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
 
 
 def keep_refused(
-    ground: Ground, request: Import, shelf: Shelf, interrupted: threading.Event, login: str = ""
+    ground: Ground, request: Import, shelf: SpoolFolder, interrupted: threading.Event, login: str = ""
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
     chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None

@@ -18,7 +18,7 @@ from shared.logs import clean
 from shared.probe import probe
 from shared.store.principals import Principals, Role, checked_name, role_of
 from shared.store.redis import connect
-from shared.store.sessions import LINK_SECONDS, Sessions
+from shared.store.sessions import LINK_SECONDS, BrowserSessions
 
 _MOST_BYTES: Final = 1000
 
@@ -55,7 +55,7 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
 def run_sessions(*, state_dir: Path | None) -> int:
     """Lists browsers that are signed in, one a line."""
     with open_ground(state_dir) as ground:
-        for one in Sessions(connect(ground.urls[1]), ground.vault).all():
+        for one in BrowserSessions(connect(ground.urls[1]), ground.vault).all():
             who = one.principal
             print(
                 f"{one.session_id}  {who.role.word:<8}  {_moment(one.began_at)}  {clean(who.name)} ({who.principal_id})"
@@ -67,7 +67,7 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
     """Ends a session by its id, or all sessions of a person by name."""
     with open_ground(state_dir) as ground:
         note(ground, "sessions ended", of=which[:200])
-        ended = Sessions(connect(ground.urls[1]), ground.vault).end_of(which)
+        ended = BrowserSessions(connect(ground.urls[1]), ground.vault).end_of(which)
     if not ended:
         raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
     say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
@@ -89,7 +89,7 @@ def make_link(ground: Ground) -> str:
     """Makes a link that signs in as administrator. Whoever can run this command has the store and the key already."""
     user = user_name() or f"uid {os.getuid()}"
     note(ground, "link made", name=user)
-    text = Sessions(connect(ground.urls[1]), ground.vault).make_link(user, Role.ADMIN)
+    text = BrowserSessions(connect(ground.urls[1]), ground.vault).make_link(user, Role.ADMIN)
     return f"{page_url(ground.settings)}enter/{text}"
 
 

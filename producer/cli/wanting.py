@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from producer.intake.allowed import Allowed
-from producer.intake.wanted import Wanted
+from producer.intake.wanted import SelectionOptions
 from shared.errors import UsageError
 
 _MOST_BYTES: Final = 8 << 20
@@ -57,7 +57,7 @@ def _asked(
             "folders|primary|keywords",
         ),
     ] = "folders",
-) -> Wanted:  # fmt: skip
+) -> SelectionOptions:  # fmt: skip
     content = None
     if folder_map:
         try:
@@ -67,7 +67,7 @@ def _asked(
             raise UsageError(f"--folder-map: {folder_map} cannot be read ({error.strerror})") from None
         if len(content) > _MOST_BYTES:
             raise UsageError(f"--folder-map: {folder_map} is larger than {_MOST_BYTES >> 20} MiB")
-    return Wanted(
+    return SelectionOptions(
         skip_special=skip_special, shared_folders=shared_folders, into=into, folder_map=folder_map,
         folder_map_content=content, since=since, before=before, larger=larger, smaller=smaller, unseen=unseen,
         flagged=flagged, not_deleted=not_deleted, newest_first=newest_first, gmail_labels=gmail_labels,

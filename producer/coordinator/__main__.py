@@ -79,7 +79,7 @@ class DramatiqBells:
             self._broker.maintenance_chance = chance
 
 
-class Pulse:
+class CoordinatorHealth:
     """The health of the loop, for /healthz and /readyz."""
 
     def __init__(self) -> None:
@@ -119,7 +119,7 @@ def run(settings: Settings) -> int:
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    metrics, pulse, stop = CoordinatorMetrics(), Pulse(), threading.Event()
+    metrics, pulse, stop = CoordinatorMetrics(), CoordinatorHealth(), threading.Event()
     client = connect(state_url)
     store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script)
     holder = process_name()

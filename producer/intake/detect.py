@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from producer.intake.detect_autoconfig import Way, place, read_config
+from producer.intake.detect_autoconfig import AutoconfigServer, place, read_config
 from producer.intake.detect_probe import Network, NoSuchDomain, Tried
 from producer.intake.providers import POP3_SUFFIX, Catalogue, Provider, Site, catalogue
 from shared.errors import UsageError
@@ -21,7 +21,7 @@ _EXCHANGERS_TRIED: Final = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class FoundServer:
     """A server that was found, as it is reported."""
 
     #: The value for ``--source`` or ``--destination``: a provider's name or a URL.
@@ -45,7 +45,7 @@ class Detection:
     #: The reason as a sentence.
     why: str = ""
     #: The servers that were found, IMAP first.
-    ways: tuple[Answer, ...] = ()
+    ways: tuple[FoundServer, ...] = ()
     #: The provider, if mailhaul has a preset for it.
     provider: Provider | None = None
     #: Steps that found nothing, a sentence each.
@@ -118,7 +118,7 @@ class _Search:
         return self._files("ispdb", places, "Mozilla's public database says so")
 
     def _files(self, how: str, places: Sequence[str], why: str) -> Detection | None:
-        def look(url: str) -> list[Way] | str:
+        def look(url: str) -> list[AutoconfigServer] | str:
             shown = url.partition("?")[0]
             try:
                 return read_config(self._network.fetch(url), self._address) or f"{shown}: nothing encrypted in it"
@@ -163,20 +163,23 @@ class _Search:
     def _preset(self, how: str, claimed: tuple[Provider, Site], why: str) -> Detection:
         provider, site = claimed
         login = provider.login_of(self._address)
-        ways = [Answer(give=site.name, url=site.imap_source or site.imap, login=login)]
+        ways = [FoundServer(give=site.name, url=site.imap_source or site.imap, login=login)]
         if site.pop3:
-            ways.append(Answer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
+            ways.append(FoundServer(give=site.name + POP3_SUFFIX, url=site.pop3, login=login))
         return self._told(how, why, ways, provider)
 
-    def _found(self, how: str, ways: Sequence[Way], why: str, doubts: dict[str, str] | None = None) -> Detection:
+    def _found(
+        self, how: str, ways: Sequence[AutoconfigServer], why: str, doubts: dict[str, str] | None = None
+    ) -> Detection:
         ordered = sorted(ways, key=lambda one: one.protocol)
         host = ordered[0].url.partition("://")[2].rpartition(":")[0]
         answers = [
-            Answer(give=one.url, url=one.url, login=one.login, doubt=(doubts or {}).get(one.url, "")) for one in ordered
+            FoundServer(give=one.url, url=one.url, login=one.login, doubt=(doubts or {}).get(one.url, ""))
+            for one in ordered
         ]
         return self._told(how, why, answers, self._presets.by_account(self._address, host))
 
-    def _told(self, how: str, why: str, ways: Sequence[Answer], provider: Provider | None) -> Detection:
+    def _told(self, how: str, why: str, ways: Sequence[FoundServer], provider: Provider | None) -> Detection:
         return Detection(
             address=self._address, how=how, why=why, ways=tuple(ways), provider=provider, tried=tuple(self._tried)
         )

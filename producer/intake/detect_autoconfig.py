@@ -37,7 +37,7 @@ _HOST = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_][a-z0-9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Way:
+class AutoconfigServer:
     """A way to reach an account's mail."""
 
     #: The server's URL, in the form of ``--source``.
@@ -56,7 +56,7 @@ def place(template: str, address: str) -> str:
     return template.format(domain=address.rpartition("@")[2], address=quote(address, safe=""))
 
 
-def read_config(content: bytes, address: str) -> list[Way]:
+def read_config(content: bytes, address: str) -> list[AutoconfigServer]:
     """Returns the first server for each protocol, in the file's order.
 
     Raises ValueError when it is no autoconfig file.
@@ -67,22 +67,22 @@ def read_config(content: bytes, address: str) -> list[Way]:
         raise ValueError(f"no autoconfig file ({type(error).__name__})") from None
     if root.tag != "clientConfig":
         raise ValueError("no autoconfig file")
-    found: dict[str, Way] = {}
+    found: dict[str, AutoconfigServer] = {}
     for way in _ways(root, address):
         found.setdefault(way.protocol, way)
     return list(found.values())
 
 
-def way(scheme: str, host: str, port: int | str, login: str = "") -> Way | None:
-    """Makes a `Way`; returns None when host or port is not valid."""
+def way(scheme: str, host: str, port: int | str, login: str = "") -> AutoconfigServer | None:
+    """Makes a `AutoconfigServer`; returns None when host or port is not valid."""
     name = host.strip().lower().rstrip(".")
     number = str(port).strip()
     if not _HOST.fullmatch(name) or not re.fullmatch("[1-9][0-9]{0,4}", number) or int(number) > 65_535:
         return None
-    return Way(url=f"{scheme}://{name}:{number}", login=login)
+    return AutoconfigServer(url=f"{scheme}://{name}:{number}", login=login)
 
 
-def _ways(root: Element, address: str) -> Iterator[Way]:
+def _ways(root: Element, address: str) -> Iterator[AutoconfigServer]:
     for server in root.iterfind("emailProvider/incomingServer"):
         scheme = _SCHEMES.get((server.get("type", ""), server.findtext("socketType", "").strip()))
         if not scheme:

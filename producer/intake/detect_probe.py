@@ -17,7 +17,7 @@ import httpx2
 from dns.rdtypes.ANY.MX import MX
 from dns.rdtypes.IN.SRV import SRV
 
-from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, Way, way
+from producer.intake.detect_autoconfig import ISPDB, MOST_BYTES, OWN, AutoconfigServer, way
 from shared.mail.tls import TlsMode, await_greeting, blind, certificate, described, secured
 
 _REDIRECTS: Final = 3
@@ -43,7 +43,7 @@ class Tried:
     """A guessed server that answered."""
 
     #: How the server is reached.
-    way: Way
+    way: AutoconfigServer
     #: Why its certificate is not trusted; "" when it is.
     doubt: str = ""
 
@@ -82,12 +82,12 @@ class Network:
         names = [str(record.exchange).rstrip(".").lower() for record in sorted(found, key=lambda r: r.preference)]
         return [name for name in names if name]  # "." means that the domain takes no mail (RFC 7505)
 
-    def services(self, domain: str, login: str) -> list[Way]:
+    def services(self, domain: str, login: str) -> list[AutoconfigServer]:
         """Returns the servers that SRV records name (RFC 6186), the best for each protocol.
 
         Raises OSError when DNS does not answer.
         """
-        found: dict[str, Way] = {}
+        found: dict[str, AutoconfigServer] = {}
         with ThreadPoolExecutor(len(_SERVICES)) as pool:
             answers = pool.map(lambda name: self._ask(f"{name}._tcp.{domain}", "SRV"), _SERVICES.values())
             for scheme, records in zip(_SERVICES, answers, strict=True):

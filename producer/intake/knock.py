@@ -25,7 +25,7 @@ from shared.mail.grammar import clean_text
 from shared.mail.sasl import Proof
 from shared.mail.tls import Door, certificate, names_of
 from shared.mail.ways import Ways
-from shared.maildrop import Glance
+from shared.maildrop import ListingIdentities
 from shared.model import Endpoint, Tls
 
 _LINE_BYTES: Final = 8192
@@ -292,7 +292,7 @@ def _sign_in(visitor: Visitor, seconds: float) -> Step:
     step = Step(what="sign_in", ok=True, ms=0)
 
     def connect(proof: Proof) -> MailSource | MailDestination:
-        return ways.source(endpoint, proof, Glance()) if at_source else ways.destination(endpoint, proof)
+        return ways.source(endpoint, proof, ListingIdentities()) if at_source else ways.destination(endpoint, proof)
 
     try:
         admission(seconds, seconds).enter(visitor, connect).close()

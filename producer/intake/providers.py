@@ -43,7 +43,7 @@ class _Fact(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Note(_Fact):
+class ProviderNote(_Fact):
     """A fact that the operator should know, and that the program does not act on."""
 
     #: Subject of the note.
@@ -100,7 +100,7 @@ class Provider(_Fact):
     #: Source of each fact, by field.
     sources: dict[str, _Said]
     #: Notes for the operator.
-    notes: tuple[Note, ...] = ()
+    notes: tuple[ProviderNote, ...] = ()
     #: Its hosts; none for a private server.
     sites: tuple[Site, ...] = Field(default=(), alias="site")
 

@@ -47,7 +47,7 @@ from shared.mail.pop3_reading import Readings
 from shared.mail.quota import storage_of
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Glance
+from shared.maildrop import ListingIdentities
 from shared.model import Account, Endpoint, Options
 
 #: Listing of an account that does not exist yet.
@@ -389,7 +389,11 @@ class Scan:
         ways = self._ways
 
         def connect(proof: Proof) -> Looking:
-            return ways.source(endpoint, proof, Glance()) if side == "source" else ways.destination(endpoint, proof)
+            return (
+                ways.source(endpoint, proof, ListingIdentities())
+                if side == "source"
+                else ways.destination(endpoint, proof)
+            )
 
         visitor = visitor_of(side, endpoint, row, self._sign_ins.get(side, SignInAsked()))
         mail = self._entered(f"{side} {endpoint.url}", visitor, connect)

@@ -35,7 +35,7 @@ _YEARS: Final = (1970, 2037)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class SelectionOptions:
     """The options as given on the command line; "" and False for those not given."""
 
     #: Special uses, separated by commas.
@@ -68,7 +68,7 @@ class Wanted:
     gmail_labels: str = "folders"
 
 
-def read_wanted(wanted: Wanted, sources: Iterable[Endpoint]) -> dict[str, Any]:
+def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[str, Any]:
     """Returns the fields of `shared.model.Options` for mail from these servers.
 
     Raises `UsageError` with every fault, a line each.

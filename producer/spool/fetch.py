@@ -12,7 +12,7 @@ from shared.entrance import Entrance
 from shared.errors import CredentialsError, FolderRefused, MailError, ServerRefused
 from shared.lifecycle import Outcome
 from shared.mail import MailSource
-from shared.maildrop import Passing
+from shared.maildrop import SessionIdentities
 from shared.model import Folder, Import, Mailbox, Note
 from shared.store import Store
 from shared.uids import UidSet
@@ -50,7 +50,7 @@ _Wanted = tuple[Folder, str, dict[int, Note]]
 
 
 class Keeper(Protocol):
-    """The place for messages: `producer.spool.shelf.Shelf` or `producer.spool.archive.Archive`. Thread-safe."""
+    """The place for messages: `producer.spool.shelf.SpoolFolder` or `producer.spool.archive.Archive`. Thread-safe."""
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
         """Returns a message's place, by the file names of its login and folder."""
@@ -121,7 +121,7 @@ class Spooling:
         if not left:
             return done
         try:
-            source = self._entrance.source(mailbox, Passing(self._store.maildrop(mailbox.mailbox_id)))
+            source = self._entrance.source(mailbox, SessionIdentities(self._store.maildrop(mailbox.mailbox_id)))
         except (MailError, CredentialsError) as error:
             return done + self._miss(mailbox, left, str(error))
         try:

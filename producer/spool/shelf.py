@@ -27,7 +27,7 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-class Shelf:
+class SpoolFolder:
     """The folder; used with `with`. Thread-safe.
 
     Opening raises `UsageError` for a folder that cannot be used; later calls raise OSError.

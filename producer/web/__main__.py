@@ -17,7 +17,7 @@ from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, Pa
 from producer.web.counter import Counter
 from producer.web.making import makers_of
 from producer.web.proxied import networks_of, within
-from producer.web.pulse import Counted, Pulse
+from producer.web.pulse import Counted, PageHealth
 from producer.web.roles import Roles, roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.core_dumps import forbid_core_dumps
@@ -30,8 +30,8 @@ from shared.redis_condition import await_redis
 from shared.store.desk import Desk
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
-from shared.store.sessions import Sessions
-from shared.store.shelf import Shelf
+from shared.store.sessions import BrowserSessions
+from shared.store.shelf import PageState
 
 
 def main() -> int:
@@ -42,7 +42,7 @@ def main() -> int:
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         if settings.redis_url is None:
             raise UsageError("set MAILHAUL_REDIS_URL, or run `mailhaul up`")
-        metrics, pulse = WebMetrics(), Pulse(settings)
+        metrics, pulse = WebMetrics(), PageHealth(settings)
         _show(settings, metrics, pulse)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -56,7 +56,7 @@ def main() -> int:
         return 2
 
 
-def _show(settings: Settings, metrics: WebMetrics, pulse: Pulse) -> None:
+def _show(settings: Settings, metrics: WebMetrics, pulse: PageHealth) -> None:
     if not settings.web_metrics_port:
         return
     try:
@@ -69,7 +69,7 @@ def _show(settings: Settings, metrics: WebMetrics, pulse: Pulse) -> None:
         log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
 
 
-def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
+def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
     settings = ground.settings
     state = connect(ground.urls[1])
     principals = Principals(state, ground.vault)
@@ -92,8 +92,8 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: Pulse) -> int:
         ring=ground.ring,
         desk=Desk(state),
         principals=principals,
-        sessions=Sessions(state, ground.vault, partial(_vouched, settings, roles)),
-        shelf=Shelf(state),
+        sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
+        shelf=PageState(state),
         reach=reach,
         roles=roles,
         makers=makers_of(settings),

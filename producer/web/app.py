@@ -26,7 +26,7 @@ from producer.web.counter import Counter
 from producer.web.gate import Gate
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
-from producer.web.pages.oidc import Provider
+from producer.web.pages.oidc import IdentityProvider
 from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
 from producer.web.turns import Turns
@@ -60,7 +60,7 @@ def make_app(known: Counter) -> FastAPI:
     app.state.counter = known
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = collections.Counter()
-    app.state.provider = Provider(known.settings) if known.settings.web_oidc_issuer else None
+    app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
         credentials,

@@ -21,7 +21,7 @@ from producer.intake.providers import catalogue
 from producer.intake.sheet import RowError
 from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name
-from producer.intake.wanted import Wanted, read_wanted
+from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.web.body import Body
 from producer.web.signing_in import SignInBody
 from shared.credentials import Secret
@@ -165,7 +165,7 @@ class WantedBody(Body):
 
     def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
         """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""
-        asked = Wanted(
+        asked = SelectionOptions(
             **self.model_dump(include=set(WantedBody.model_fields) - {"skip_special", "folder_map"}),
             skip_special=",".join(self.skip_special),
             folder_map="(pairs)" if self.folder_map else "",

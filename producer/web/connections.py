@@ -34,7 +34,7 @@ BACKLOG: Final = 128
 LEAST_BYTES: Final = 16 * 1024
 
 
-class Waits(Enum):
+class AwaitedEvent(Enum):
     """The event that a connection waits for."""
 
     #: The head of a request: all of it must come in one period.
@@ -48,7 +48,7 @@ class Waits(Enum):
 
 
 #: Seconds of one period.
-PERIODS: Final = {Waits.HEAD: 15.0, Waits.BODY: 20.0, Waits.ANSWER: 20.0, Waits.END: 5.0}
+PERIODS: Final = {AwaitedEvent.HEAD: 15.0, AwaitedEvent.BODY: 20.0, AwaitedEvent.ANSWER: 20.0, AwaitedEvent.END: 5.0}
 
 
 class Room:
@@ -128,7 +128,7 @@ class PageProtocol(H11Protocol):
         self._room = room
         #: The address or network under which `Room` counts this connection.
         self.place = ""
-        self._waits: Waits | None = None
+        self._waits: AwaitedEvent | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._received, self._unread, self._drained = 0, 0, False
 
@@ -173,14 +173,14 @@ class PageProtocol(H11Protocol):
         if waits is self._waits:
             return
         self._waits = waits
-        self._room.idle(self, idle=waits is Waits.HEAD)
+        self._room.idle(self, idle=waits is AwaitedEvent.HEAD)
         self._begin()
 
-    def _what(self) -> Waits:
+    def _what(self) -> AwaitedEvent:
         theirs = self.conn.their_state
         if self.cycle is None or self.cycle.response_complete:
-            return Waits.HEAD if theirs is h11.IDLE else Waits.END
-        return Waits.BODY if theirs is h11.SEND_BODY else Waits.ANSWER
+            return AwaitedEvent.HEAD if theirs is h11.IDLE else AwaitedEvent.END
+        return AwaitedEvent.BODY if theirs is h11.SEND_BODY else AwaitedEvent.ANSWER
 
     def _begin(self) -> None:
         self._received, self._unread, self._drained = 0, self.transport.get_write_buffer_size(), False
@@ -195,10 +195,10 @@ class PageProtocol(H11Protocol):
         if unread:
             read = self._unread - unread
             honest = self._drained or not self._unread or read >= min(LEAST_BYTES, self._unread)
-        elif self._waits is Waits.BODY:
+        elif self._waits is AwaitedEvent.BODY:
             honest = self.flow.read_paused or self._received >= LEAST_BYTES
         else:
-            honest = self._waits is Waits.ANSWER
+            honest = self._waits is AwaitedEvent.ANSWER
         if honest:
             self._begin()
         else:

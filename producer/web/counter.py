@@ -24,8 +24,8 @@ from shared.reach import Reach
 from shared.store import Store
 from shared.store.desk import Desk
 from shared.store.principals import Principals
-from shared.store.sessions import Sessions
-from shared.store.shelf import Shelf
+from shared.store.sessions import BrowserSessions
+from shared.store.shelf import PageState
 
 
 @dataclass(kw_only=True)
@@ -45,9 +45,9 @@ class Counter:
     #: Tokens and users.
     principals: Principals
     #: Sessions of browsers that are signed in.
-    sessions: Sessions
+    sessions: BrowserSessions
     #: Drafts of forms, what was done to imports, and samples of their throughput.
-    shelf: Shelf
+    shelf: PageState
     #: Mail servers that may be connected to.
     reach: Reach
     #: Roles of people whom a proxy or an identity provider authenticates.

@@ -10,7 +10,7 @@ from producer.web.access import Admin, Known, note
 from producer.web.asked import TokenBody, UserBody
 from producer.web.problems import Refused
 from producer.web.scrypt import checked, hashed
-from shared.store.principals import Token, User, checked_name, role_of
+from shared.store.principals import ApiToken, User, checked_name, role_of
 
 routes = APIRouter()
 Name = Annotated[str, Path(max_length=80, description="As it is typed to sign in.")]
@@ -89,5 +89,5 @@ def _shown(user: User) -> dict[str, Any]:
     return {"name": user.name, "role": user.role.word, "set_at": user.set_at}
 
 
-def _told(token: Token) -> dict[str, Any]:
+def _told(token: ApiToken) -> dict[str, Any]:
     return {"id": token.token_id, "name": token.name, "role": token.role.word, "created_at": token.created_at}

@@ -37,7 +37,7 @@ class Counted:
         return await self._app(scope, receive, counted)
 
 
-class Pulse:
+class PageHealth:
     """The health check of the page. It asks over HTTP from another thread, so that a hanging page is noticed.
 
     Until `begin` there is no page to ask.

@@ -26,7 +26,7 @@ routes = APIRouter()
 _PREVIEW = 20
 
 
-class Sheet(Response):
+class CsvResponse(Response):
     """A response with CSV."""
 
     media_type = "text/csv"
@@ -56,11 +56,11 @@ def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
     }
 
 
-@routes.get("/template", tags=["manifests"], response_class=Sheet)
+@routes.get("/template", tags=["manifests"], response_class=CsvResponse)
 def empty_manifest(_: Viewer, separator: Literal["comma", "semicolon", "tab"] = "comma") -> Response:
     """Returns a manifest to fill in."""
     headers = {"Content-Disposition": 'attachment; filename="mailboxes.csv"'}
-    return Sheet(template(separator), headers=headers)
+    return CsvResponse(template(separator), headers=headers)
 
 
 @routes.get("/providers", tags=["servers"])

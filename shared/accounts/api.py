@@ -34,7 +34,7 @@ class Halted(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
+class ServiceAnswer:
     """The answer of a service."""
 
     #: HTTP status.
@@ -78,7 +78,7 @@ class Api:
 
     def ask(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None, **more: Any
-    ) -> Answer:
+    ) -> ServiceAnswer:
         """Returns the answer when its status may mean something to the adapter. Raises `Halted` for every other status,
         and when no answer came."""
         try:
@@ -89,7 +89,7 @@ class Api:
             body = response.json()
         except ValueError:
             body = None
-        return Answer(status=response.status_code, body=body, text=shortened(response.text))
+        return ServiceAnswer(status=response.status_code, body=body, text=shortened(response.text))
 
     def close(self) -> None:
         """Closes the connections."""

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Answer, Api, Halted, shortened
+from shared.accounts.api import Api, Halted, ServiceAnswer, shortened
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected, Retry
 
@@ -57,13 +57,13 @@ class Google(LooksFirst):
             return None
         return Retry(after_seconds=_SETUP_WAIT, why=f"{self._api.shown} is setting the mailbox up")
 
-    def _user(self, account: NewAccount) -> Answer:
+    def _user(self, account: NewAccount) -> ServiceAnswer:
         answer = self._api.ask("GET", f"{_USERS}/{quote(account.login, safe='@')}")
         if answer.status not in (200, 404):
             raise self._refused(answer, account)
         return answer
 
-    def _refused(self, answer: Answer, account: NewAccount) -> Halted:
+    def _refused(self, answer: ServiceAnswer, account: NewAccount) -> Halted:
         said = shortened(str(first(answer.body, "error", "message") or answer.text))
         reason = f"{self._api.shown} says: {said}".replace(account.password.reveal() or "\0", "***")
         return Halted(Rejected(reason=reason))

@@ -6,7 +6,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from shared.accounts import NewAccount
-from shared.accounts.api import Answer, Halted, shortened
+from shared.accounts.api import Halted, ServiceAnswer, shortened
 from shared.accounts.looking_first import LooksFirst, first, needs_address
 from shared.model.accounts import Rejected
 
@@ -72,12 +72,12 @@ class Mailcow(LooksFirst):
             raise Halted(Rejected(reason=f"{self._api.shown} says: {shortened(str(first(answer.body, 'msg')))}"))
         return answer.body
 
-    def _odd(self, answer: Answer) -> Halted:
+    def _odd(self, answer: ServiceAnswer) -> Halted:
         said = f"{self._api.shown} answers {answer.status} and no JSON of mailcow's: {answer.text}"
         return Halted(Rejected(reason=said, advice="check the host in --accounts"))
 
 
-def _messages(answer: Answer) -> list[tuple[str, list[Any]]]:
+def _messages(answer: ServiceAnswer) -> list[tuple[str, list[Any]]]:
     """Returns (type, words) of each message."""
     found = answer.body if isinstance(answer.body, list) else [answer.body]
     said = [(str(one.get("type", "")), one.get("msg")) for one in found if isinstance(one, dict)]

@@ -24,7 +24,7 @@ class Hint:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class HintRule:
     """A line of the table."""
 
     #: The words, case aside.
@@ -37,8 +37,8 @@ class Row:
     unit: float = 0.0
 
 
-def _row(words: bytes, scope: Scope = "account", seconds: float | None = None, *, unit: float = 0.0) -> Row:
-    return Row(re.compile(words, re.IGNORECASE), scope, seconds, unit)
+def _row(words: bytes, scope: Scope = "account", seconds: float | None = None, *, unit: float = 0.0) -> HintRule:
+    return HintRule(re.compile(words, re.IGNORECASE), scope, seconds, unit)
 
 
 #: The hints. All rows that fit count: a named time comes before a usual one, the host before the account.

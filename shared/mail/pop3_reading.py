@@ -31,7 +31,7 @@ BY_RETR: Final = "messages are read by RETR: this server marks what is read over
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
+class MessageToRead:
     """A message that is to be read whole."""
 
     #: The number of the message in this session.
@@ -123,7 +123,9 @@ class WholeMessages:
     def _by_top(self) -> bool:
         return self._reading.by_top and ("TOP" in self._session.capabilities or self._reading.chosen == "top")
 
-    def read(self, wanted: Sequence[Wanted], refused: dict[int, MailError]) -> Iterator[tuple[int, bytes | IO[bytes]]]:
+    def read(
+        self, wanted: Sequence[MessageToRead], refused: dict[int, MailError]
+    ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
         """Yields (place in `wanted`, message), as `Pop3Session.messages`, but in any order. Messages that no command
         brought are put into `refused`."""
         left = list(range(len(wanted)))
@@ -152,7 +154,7 @@ class WholeMessages:
                 left = sorted([*later, *(shown.place for shown in doubtful if shown is not largest)])
         yield from self._retr(wanted, left, refused)
 
-    def shows_whole(self, one: Wanted) -> bool:
+    def shows_whole(self, one: MessageToRead) -> bool:
         """Reads one message by TOP only, and tells whether all of it came. For a dry run."""
         while self._by_top:
             no: dict[int, MailError] = {}
@@ -165,7 +167,7 @@ class WholeMessages:
         return False
 
     def _top(
-        self, wanted: Sequence[Wanted], places: Sequence[int], doubtful: list[_Shown], no: dict[int, MailError]
+        self, wanted: Sequence[MessageToRead], places: Sequence[int], doubtful: list[_Shown], no: dict[int, MailError]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
         asked = [wanted[place] for place in places]
         refused: dict[int, MailError] = {}
@@ -187,7 +189,7 @@ class WholeMessages:
         no |= {places[at]: error for at, error in refused.items()}
 
     def _retr(
-        self, wanted: Sequence[Wanted], places: Sequence[int], refused: dict[int, MailError]
+        self, wanted: Sequence[MessageToRead], places: Sequence[int], refused: dict[int, MailError]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
         no: dict[int, MailError] = {}
         commands = [b"RETR %d" % wanted[place].number for place in places]
@@ -254,4 +256,13 @@ def _rewind(body: bytes | IO[bytes]) -> None:
         body.seek(0)
 
 
-__all__ = ["BY_RETR", "LINE_COUNTS", "Pop3Read", "Readings", "ServerReading", "Wanted", "WholeMessages", "chunks"]
+__all__ = [
+    "BY_RETR",
+    "LINE_COUNTS",
+    "MessageToRead",
+    "Pop3Read",
+    "Readings",
+    "ServerReading",
+    "WholeMessages",
+    "chunks",
+]

@@ -28,8 +28,8 @@ from shared.mail.grammar import clean_text
 from shared.mail.header_date import received_at
 from shared.mail.one_mailbox import ids_name
 from shared.mail.pop3 import EndlessMessage, Pop3Session
-from shared.mail.pop3_reading import BY_RETR, ServerReading, Wanted, WholeMessages, chunks
-from shared.maildrop import Glance, Head, Identities, Known, described, identify, number, positional
+from shared.mail.pop3_reading import BY_RETR, MessageToRead, ServerReading, WholeMessages, chunks
+from shared.maildrop import Head, Identities, Known, ListingIdentities, described, identify, number, positional
 from shared.uids import Uid, UidSet
 
 #: The only folder.
@@ -120,7 +120,7 @@ class Pop3Source:
             unique = [None] * len(unique)
         certain = None not in unique and len(set(unique)) == len(unique)
         seen: dict[int, Head] = {}
-        asked = [Wanted(number=one, listed=size) for one, size in listed]
+        asked = [MessageToRead(number=one, listed=size) for one, size in listed]
 
         def heads(places: Sequence[int]) -> dict[int, Head]:
             unseen = [at for at in places if at not in seen]
@@ -133,7 +133,7 @@ class Pop3Source:
             return {at: s.digest or b"" for at, s in found}
 
         sizes = [size for _, size in listed]
-        if isinstance(self._identities, Glance):
+        if isinstance(self._identities, ListingIdentities):
             unique, certain = [b"%d" % one for one in numbers], True
         listing = identify(unique, sizes, heads, contents)
         known, uids = number(self._identities, listing, heads, contents, certain=certain)
@@ -147,7 +147,7 @@ class Pop3Source:
         )
 
     def _readable(
-        self, wanted: Sequence[Wanted], places: Sequence[int], *, full: bool
+        self, wanted: Sequence[MessageToRead], places: Sequence[int], *, full: bool
     ) -> Iterator[tuple[int, Sighting]]:
         with contextlib.suppress(ServerRefused):  # the refusal stands in the report when the message is to be copied
             for at, sight in self._sights(wanted, full=full):
@@ -192,15 +192,15 @@ class Pop3Source:
         """Raises `ServerRefused`, since POP3 has no labels."""
         raise ServerRefused(self.side, "POP3 has no labels")
 
-    def _wanted(self, uids: UidSet) -> tuple[list[Uid], list[Wanted]]:
+    def _wanted(self, uids: UidSet) -> tuple[list[Uid], list[MessageToRead]]:
         """Returns those of `uids` that exist, and how to read them."""
         there = list(uids & self.existing())
-        return there, [Wanted(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
+        return there, [MessageToRead(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
 
     def caution(self) -> str:
         """Returns the warning that the server marks what is read, where it does not show whole messages by TOP. Reads
         the smallest message by TOP to find out."""
-        there = [Wanted(number=self._drop.numbers[uid], listed=size) for uid, size in self._drop.sizes.items()]
+        there = [MessageToRead(number=self._drop.numbers[uid], listed=size) for uid, size in self._drop.sizes.items()]
         if not there or self._whole.shows_whole(min(there, key=lambda one: one.listed)):
             return ""
         return BY_RETR
@@ -220,7 +220,9 @@ class Pop3Source:
         finally:
             said.keep()
 
-    def _sights(self, wanted: Sequence[Wanted], *, full: bool, text_bytes: int = 0) -> Iterator[tuple[int, Sighting]]:
+    def _sights(
+        self, wanted: Sequence[MessageToRead], *, full: bool, text_bytes: int = 0
+    ) -> Iterator[tuple[int, Sighting]]:
         """Yields (place in `wanted`, sighting of the message); the UID is not filled in."""
         refused: dict[int, MailError] = {}
         if not full and "TOP" in self.capabilities:

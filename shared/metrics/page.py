@@ -44,7 +44,7 @@ def start_http(
         "/readyz": lambda: _said(ready or health),
     }
 
-    class Answer(BaseHTTPRequestHandler):
+    class MetricsRequestHandler(BaseHTTPRequestHandler):
         server_version = "mailhaul"
         sys_version = ""
         timeout = 10
@@ -63,7 +63,7 @@ def start_http(
 
     for place in range(port, port + ports):
         try:
-            server = _Server((host, place), Answer)
+            server = _Server((host, place), MetricsRequestHandler)
             break
         except OSError as error:
             if error.errno != errno.EADDRINUSE or place == port + ports - 1:

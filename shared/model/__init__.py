@@ -15,7 +15,18 @@ from shared.model.ids import (
 )
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
-from shared.model.work import FolderPlan, Intent, Lease, Neighbour, Overview, Progress, Stranded, Unit, UnitKind, Wait
+from shared.model.work import (
+    FolderPlan,
+    Intent,
+    Lease,
+    Neighbour,
+    Overview,
+    ProgressReply,
+    Stranded,
+    Unit,
+    UnitKind,
+    Wait,
+)
 
 __all__ = [
     "BY_ROW",
@@ -38,7 +49,7 @@ __all__ = [
     "Options",
     "Overview",
     "Profile",
-    "Progress",
+    "ProgressReply",
     "Settled",
     "Stranded",
     "Tally",

@@ -107,7 +107,7 @@ class Lease:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class ProgressReply:
     """The store's answer to a worker's progress."""
 
     #: The operator's wish. When it is not `Control.RUN`, no new intent was written and nothing may be appended.

@@ -13,7 +13,7 @@ from shared.credentials import Secret
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Token:
+class AccessToken:
     """An access token."""
 
     #: The token.
@@ -28,6 +28,6 @@ class Issuer(Protocol):
     #: Whether each account has a token of its own; otherwise one token is for all.
     per_user: bool
 
-    def issue(self, user: str) -> Token:
+    def issue(self, user: str) -> AccessToken:
         """Issues a fresh token for this user's mailbox. Raises `AuthorizationRefused` when only this user gets none,
         `AuthenticationRefused` when no user does, `Unreachable` and `Throttled`."""

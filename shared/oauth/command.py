@@ -18,7 +18,7 @@ from typing import Final
 from shared.credentials import Secret
 from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
 from shared.mail.grammar import clean_text
-from shared.oauth import Token
+from shared.oauth import AccessToken
 
 _BLANK: Final = "{user}"
 _TEMPORARILY: Final = 75
@@ -46,7 +46,7 @@ class CommandIssuer:
         if not os.access(self._argv[0], os.X_OK):
             raise UsageError(f"the token command {self._argv[0]} is not there or may not be run")
 
-    def issue(self, user: str) -> Token:
+    def issue(self, user: str) -> AccessToken:
         # A program reads what begins with "-" as an option, and the user stands in the manifest.
         if user.startswith("-") and any(word.startswith(_BLANK) for word in self._argv):
             raise AuthorizationRefused(self._side, 'the token command is not asked for a login that begins with "-"')
@@ -79,7 +79,7 @@ class CommandIssuer:
         kind = AuthorizationRefused if self.per_user else AuthenticationRefused
         return kind(self._side, f"the token command ended with {code}", said)
 
-    def _token(self, stdout: bytes) -> Token:
+    def _token(self, stdout: bytes) -> AccessToken:
         text = stdout.decode("utf-8", "replace").strip()
         seconds = _USUAL_SECONDS
         if text.startswith("{"):
@@ -92,4 +92,4 @@ class CommandIssuer:
             raise AuthenticationRefused(
                 self._side, "the token command printed neither a token nor JSON with access_token"
             )
-        return Token(secret=Secret(text), seconds=seconds)
+        return AccessToken(secret=Secret(text), seconds=seconds)

@@ -14,7 +14,7 @@ from google.oauth2.service_account import Credentials
 from shared.credentials import Secret
 from shared.errors import AuthenticationRefused, AuthorizationRefused, MailError, Unreachable, UsageError
 from shared.mail.grammar import clean_text
-from shared.oauth import Token
+from shared.oauth import AccessToken
 
 #: The scope for IMAP with every label, hidden ones too. POP3 needs the wider scope below.
 IMAP_SCOPE: Final = "https://www.googleapis.com/auth/gmail.imap_admin"
@@ -43,7 +43,7 @@ class GoogleIssuer:
             dict(self._key), scopes=[self._scope], subject=user
         )
 
-    def issue(self, user: str) -> Token:
+    def issue(self, user: str) -> AccessToken:
         credentials = self._credentials(user)
         try:
             credentials.refresh(Request())  # type: ignore[no-untyped-call]
@@ -53,7 +53,7 @@ class GoogleIssuer:
             raise self._refused(error) from None
         now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
         seconds = (credentials.expiry - now).total_seconds() if credentials.expiry else 0.0
-        return Token(secret=Secret(str(credentials.token)), seconds=seconds)
+        return AccessToken(secret=Secret(str(credentials.token)), seconds=seconds)
 
     def _refused(self, error: GoogleAuthError) -> MailError:
         said = error.args[1] if len(error.args) > 1 and isinstance(error.args[1], Mapping) else {}

@@ -11,7 +11,7 @@ from typing import Any, Final
 from shared.credentials import Secret
 from shared.errors import AuthenticationRefused, MailError, Throttled, Unreachable, UsageError
 from shared.mail.grammar import clean_text
-from shared.oauth import Token
+from shared.oauth import AccessToken
 
 SCOPE: Final = "https://outlook.office365.com/.default"
 #: The limit for each of the two or three requests that a token takes.
@@ -49,7 +49,7 @@ class MicrosoftIssuer:
         if not whole or not self._authority.startswith("https://"):
             raise UsageError(f"what was given is no Microsoft app: {_FORM}")
 
-    def issue(self, user: str) -> Token:
+    def issue(self, user: str) -> AccessToken:
         import msal
         from requests import RequestException
 
@@ -70,7 +70,7 @@ class MicrosoftIssuer:
             raise AuthenticationRefused(self._side, "Microsoft gives no token", words) from None
         if "access_token" not in found:
             raise self._refused(found)
-        return Token(secret=Secret(str(found["access_token"])), seconds=float(found.get("expires_in") or 300))
+        return AccessToken(secret=Secret(str(found["access_token"])), seconds=float(found.get("expires_in") or 300))
 
     def _refused(self, found: Mapping[str, Any]) -> MailError:
         code = str(found.get("error", ""))

@@ -25,7 +25,7 @@ _MARGIN_SECONDS: Final = 60.0
 _MARGIN_PART: Final = 0.1
 
 
-class Shelf(Protocol):
+class TokenStore(Protocol):
     """The store that keeps tokens; `shared.store.SignInStore` is one."""
 
     def token(
@@ -38,7 +38,7 @@ class Shelf(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
+class HeldToken:
     """A token at hand."""
 
     #: The token.
@@ -52,13 +52,13 @@ class Given:
 class Tokens:
     """The tokens of a process. Thread-safe."""
 
-    def __init__(self, shelf: Shelf, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
+    def __init__(self, shelf: TokenStore, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
         self._shelf, self._vault = shelf, vault
         self._pause = pause or threading.Event().wait
 
     def get(
         self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
-    ) -> Given:
+    ) -> HeldToken:
         """Returns a token for this user, another than `stale`. `digest` stands for the issuer's credentials: other
         credentials have other tokens. Raises what the issuer raises, and `Throttled` when another holder has been
         fetching one for too long."""
@@ -69,7 +69,9 @@ class Tokens:
             sealed, wait = self._shelf.token(import_id, name, holder, stale=stale, seconds=FETCH_SECONDS)
             if sealed:
                 try:
-                    return Given(secret=self._vault.open(import_id, about, sealed).password, sealed=sealed, fresh=False)
+                    return HeldToken(
+                        secret=self._vault.open(import_id, about, sealed).password, sealed=sealed, fresh=False
+                    )
                 except CredentialsError:  # sealed with a key that is no longer configured
                     stale = sealed
                     continue
@@ -79,12 +81,12 @@ class Tokens:
                 raise Throttled(side, "waits for a token that another worker fetches", wait_seconds=5.0)
             self._pause(min(wait, 0.1))
 
-    def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> Given:
+    def _fetched(self, issuer: Issuer, import_id: str, name: str, about: str, user: str, holder: str) -> HeldToken:
         sealed, seconds = b"", 0.0
         try:
             token = issuer.issue(user)
             sealed = self._vault.seal(import_id, about, Credentials(login=user, password=token.secret))
             seconds = token.seconds - min(_MARGIN_SECONDS, token.seconds * _MARGIN_PART)
-            return Given(secret=token.secret, sealed=sealed, fresh=True)
+            return HeldToken(secret=token.secret, sealed=sealed, fresh=True)
         finally:
             self._shelf.keep_token(import_id, name, holder, sealed, seconds)

@@ -40,7 +40,7 @@ from shared.model import (
     Mailbox,
     Note,
     Overview,
-    Progress,
+    ProgressReply,
     Settled,
     Stranded,
     Tally,
@@ -231,7 +231,7 @@ class WorkStore(Protocol):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Progress:
+    ) -> ProgressReply:
         """Settles groups, withdraws intents of which nothing arrived, notes `doubts` and writes new intents, in one
         round trip. `doubts` are source UIDs that were not found after their append was in doubt: `Folder.doubts` only
         ever grows, and has the time. When the word that the call returns is not `Control.RUN`, the new intents were not

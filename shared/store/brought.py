@@ -13,20 +13,20 @@ from shared.lifecycle import Outcome
 from shared.model import Account, Folder, Import, Mailbox, Tally, account_key, mailbox_id
 
 
-class Folders(Protocol):
+class FolderReader(Protocol):
     """The part of the store that `brought` reads."""
 
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
 
 
-class Books(Folders, Protocol):
+class Books(FolderReader, Protocol):
     """The part of the store that `between` reads."""
 
     def imports(self) -> list[Import]: ...
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
 
 
-def brought(books: Folders, mailbox_ids: Iterable[str], uidvalidity: int | None) -> bool:
+def brought(books: FolderReader, mailbox_ids: Iterable[str], uidvalidity: int | None) -> bool:
     """Tells whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY. A mailbox
     that is its own source appends nothing, since everything was there already."""
     return any(

@@ -12,10 +12,10 @@ from shared.lifecycle import ImportState
 from shared.model import Overview, Stranded, Unit
 from shared.store import SILENT_SECONDS, process_of
 from shared.store.memory_requests import atomic, tally
-from shared.store.memory_waits import Waits
+from shared.store.memory_waits import MemoryWaits
 
 
-class MemoryStore(Waits):
+class MemoryStore(MemoryWaits):
     """`shared.store.Store` in memory. `clock` is the store's own, seconds since the epoch. Thread-safe."""
 
     #: The answer of `refusing`: memory takes every write unless a test says otherwise.

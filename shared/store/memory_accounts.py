@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.model import AccountState, Lease
-from shared.store.memory_requests import Requests, atomic
+from shared.store.memory_requests import MemoryRequests, atomic
 
 
-class Accounts(Requests):
+class MemoryAccounts(MemoryRequests):
     """Turns at the account services, and the known state of each account."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -14,7 +14,7 @@ from shared.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, 
 from shared.store import SCOPES
 from shared.store.memory_requests import atomic
 from shared.store.memory_rows import MailboxRow, UnitRow
-from shared.store.memory_sign_ins import SignIns
+from shared.store.memory_sign_ins import MemorySignIns
 
 #: How many mailboxes of a route one claim looks at.
 SCAN = 2000
@@ -23,7 +23,7 @@ SCAN = 2000
 CLAIM_BYTES = 65536
 
 
-class Claims(SignIns):
+class Claims(MemorySignIns):
     """Leases, connection permits, fairness."""
 
     def __init__(

@@ -58,7 +58,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)
 
 
-class Requests:
+class MemoryRequests:
     """The tables' imports and mailboxes: opens, reads, pauses, resumes, cancels and retries them."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

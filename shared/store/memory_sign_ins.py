@@ -14,7 +14,7 @@ from shared.lifecycle import MailboxState
 from shared.model import Note, Unit
 from shared.model.sign_in import LoginTurn
 from shared.store import BRAKE_AFTER, MOST_DOUBTS, Resealed
-from shared.store.memory_accounts import Accounts
+from shared.store.memory_accounts import MemoryAccounts
 from shared.store.memory_requests import atomic
 
 
@@ -247,7 +247,7 @@ class SignInBook:
                     del kept[key]
 
 
-class SignIns(Accounts):
+class MemorySignIns(MemoryAccounts):
     """The store's methods for signing in, over a `SignInBook`."""
 
     def __init__(self, clock: Callable[[], float]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from shared.lifecycle import Control
 from shared.model import Wait
 from shared.store.memory_requests import atomic
-from shared.store.memory_work import Work
+from shared.store.memory_work import MemoryWork
 
 
-class Waits(Work):
+class MemoryWaits(MemoryWork):
     """The mailboxes and imports that wait, until when, and why."""
 
     @atomic

@@ -15,7 +15,7 @@ from shared.model import (
     Intent,
     Lease,
     LedgerEntry,
-    Progress,
+    ProgressReply,
     Settled,
     Unit,
     UnitKind,
@@ -28,7 +28,7 @@ from shared.store.memory_rows import FolderRow
 from shared.uids import NO_UIDS, UidSet
 
 
-class Work(Identity):
+class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
 
     @atomic
@@ -65,7 +65,7 @@ class Work(Identity):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Progress:
+    ) -> ProgressReply:
         rows = self._rows
         row = rows.fence(lease)
         folder = rows.folders.get(row.unit.folder_id)
@@ -87,12 +87,12 @@ class Work(Identity):
         m = rows.mailboxes[row.unit.mailbox_id]
         word = rows.wish(m)
         if word is not Control.RUN:
-            return Progress(word=word)
+            return ProgressReply(word=word)
         new_intents = [intent for intent in intents if intent.intent_id not in row.intents]
         for intent in new_intents:
             row.intents[intent.intent_id] = replace(intent, at=rows.now() / 1000)
         moved = sum(intent.size_bytes for intent in new_intents), sum(len(intent.uids) for intent in new_intents)
-        return Progress(word=word, due=self._owed_after(m, *moved))
+        return ProgressReply(word=word, due=self._owed_after(m, *moved))
 
     @atomic
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:

@@ -65,7 +65,7 @@ class Principal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Token:
+class ApiToken:
     """A token that was made, without its secret."""
 
     #: The token's public part.
@@ -113,9 +113,9 @@ class Principals(Asking):
 
     # -- tokens
 
-    def make_token(self, name: str, role: Role) -> tuple[Token, str]:
+    def make_token(self, name: str, role: Role) -> tuple[ApiToken, str]:
         """Makes a token. Returns it and its text, which cannot be read again. Raises `UsageError`."""
-        token = Token(token_id=secrets.token_hex(6), name=checked_name(name), role=role, created_at=time.time())
+        token = ApiToken(token_id=secrets.token_hex(6), name=checked_name(name), role=role, created_at=time.time())
         secret = secrets.token_urlsafe(32)
         self._write_token(token, secret)
         return token, f"{MARK}_{token.token_id}_{secret}"
@@ -130,14 +130,14 @@ class Principals(Asking):
             )
         if self.tokens():
             return False
-        self._write_token(Token(token_id=token_id, name="first", role=Role.ADMIN, created_at=time.time()), secret)
+        self._write_token(ApiToken(token_id=token_id, name="first", role=Role.ADMIN, created_at=time.time()), secret)
         return True
 
-    def _write_token(self, token: Token, secret: str) -> None:
+    def _write_token(self, token: ApiToken, secret: str) -> None:
         row = {"name": token.name, "role": token.role.word, "hash": _hash(secret), "created_at": token.created_at}
         self._write(keys.TOKENS, token.token_id, row)
 
-    def tokens(self) -> list[Token]:
+    def tokens(self) -> list[ApiToken]:
         """Returns all tokens, oldest first."""
         rows = cast(Mapping[bytes, bytes], self._do("hgetall", keys.TOKENS))
         found = [_token(name, row) for name, row in self._signed(keys.TOKENS, rows)]
@@ -235,8 +235,8 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def _token(token_id: str, row: Mapping[str, Any]) -> Token:
-    return Token(token_id=token_id, name=row["name"], role=role_of(row["role"]), created_at=row["created_at"])
+def _token(token_id: str, row: Mapping[str, Any]) -> ApiToken:
+    return ApiToken(token_id=token_id, name=row["name"], role=role_of(row["role"]), created_at=row["created_at"])
 
 
 def _user(name: str, row: Mapping[str, Any]) -> User:

@@ -7,13 +7,13 @@ Its parts are those of the port: `redis_requests`, `redis_work`, `redis_sign_ins
 from __future__ import annotations
 
 from shared.store.redis_coordination import Coordination
-from shared.store.redis_requests import Requests
+from shared.store.redis_requests import RedisRequests
 from shared.store.redis_scripts import connect
-from shared.store.redis_sign_ins import SignIns
-from shared.store.redis_work import Work
+from shared.store.redis_sign_ins import RedisSignIns
+from shared.store.redis_work import RedisWork
 
 __all__ = ["RedisStore", "connect"]
 
 
-class RedisStore(Requests, Work, SignIns, Coordination):
+class RedisStore(RedisRequests, RedisWork, RedisSignIns, Coordination):
     """`shared.store.Store` on Redis. Thread-safe; one per process."""

@@ -31,7 +31,7 @@ from shared.store.redis_secrets import Secrets
 from shared.uids import UidSet, without_sources
 
 
-class Requests(Secrets):
+class RedisRequests(Secrets):
     """Imports and mailboxes: opened, read, steered."""
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:

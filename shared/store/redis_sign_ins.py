@@ -10,7 +10,7 @@ from shared.store import BRAKE_AFTER, MOST_DOUBTS
 from shared.store.redis_scripts import Scripts
 
 
-class SignIns(Scripts):
+class RedisSignIns(Scripts):
     """Turns, trials and tokens."""
 
     def account_turn(self, lease: Lease, service: str, interval_seconds: float) -> float:

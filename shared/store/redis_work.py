@@ -19,7 +19,7 @@ from shared.model import (
     Lease,
     LedgerEntry,
     Neighbour,
-    Progress,
+    ProgressReply,
     Settled,
     Unit,
 )
@@ -34,7 +34,7 @@ _RUNS_AT_ONCE = 1000
 _SHARED_AT_ONCE = 500
 
 
-class Work(Scripts):
+class RedisWork(Scripts):
     """Claims, progress, the ledger."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
@@ -102,10 +102,10 @@ class Work(Scripts):
         intents: Sequence[Intent] = (),
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
-    ) -> Progress:
+    ) -> ProgressReply:
         answer = self._run("progress", *self._progress_args(lease, settled, intents, withdrawn, doubts))
         word, due = answer if isinstance(answer, list) else (answer, ())
-        return Progress(word=Control(word.decode()), due=codec.decode_due(due))
+        return ProgressReply(word=Control(word.decode()), due=codec.decode_due(due))
 
     def _progress_args(
         self,

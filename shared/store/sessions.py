@@ -34,7 +34,7 @@ Vouched = Callable[[str, Sequence[str]], Role | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Session:
+class BrowserSession:
     """A browser that is signed in."""
 
     #: The session's id; the browser holds another number.
@@ -45,7 +45,7 @@ class Session:
     began_at: float
 
 
-class Sessions(Asking):
+class BrowserSessions(Asking):
     """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
@@ -104,14 +104,14 @@ class Sessions(Asking):
                 role = self._vouched(row["name"], row.get("groups", ()))
             return Principal(principal_id=row["id"], name=row["name"], role=role) if role else None
 
-    def all(self) -> list[Session]:
+    def all(self) -> list[BrowserSession]:
         """Returns the sessions that have not ended, newest first."""
         found = []
         for place in self._do("zrange", keys.SESSIONS, 0, -1):
             row = self._kept(keys.session(place.decode()))
             if row and (principal := self._still(row)):
                 session_id = place.decode()[:12]
-                found.append(Session(session_id=session_id, principal=principal, began_at=row["began_at"]))
+                found.append(BrowserSession(session_id=session_id, principal=principal, began_at=row["began_at"]))
         return sorted(found, key=lambda session: -session.began_at)
 
     def end(self, text: str) -> None:

@@ -16,7 +16,7 @@ STORY_SECONDS: Final = 30 * 86_400
 MOST_EVENTS: Final = 500
 
 
-class Shelf(Asking):
+class PageState(Asking):
     """The page's rows in the state database, beside `shared.store.desk`."""
 
     # -- what was done to an import (`Desk.note` adds to it)

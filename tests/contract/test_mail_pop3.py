@@ -26,7 +26,7 @@ from shared.mail.pop3 import WHOLE_BYTES
 from shared.mail.pop3_source import INBOX, Pop3Source, received_at
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Identities, Passing
+from shared.maildrop import Identities, SessionIdentities
 from shared.model import Endpoint, Tls
 from shared.uids import UidSet
 from tests import mail
@@ -45,7 +45,7 @@ WAYS = Ways(connect_timeout_seconds=5, command_timeout_seconds=5)
 def sign_in(port: int, identities: Identities | None = None, *, tls: Tls = Tls.NONE, **more: str) -> Pop3Source:
     end = Endpoint(protocol="pop3", host="127.0.0.1", port=port, tls=tls, **more)
     proof = Proof(login="u@example.org", secret=Secret("s3cret, pässword"))
-    source = WAYS.source(end, proof, identities or Passing())
+    source = WAYS.source(end, proof, identities or SessionIdentities())
     assert isinstance(source, Pop3Source)
     return source
 
@@ -94,7 +94,7 @@ def test_every_byte_comes_as_it_was(dovecot: Dovecot) -> None:
 def test_numbers_stay_whatever_goes_and_comes(dovecot: Dovecot) -> None:
     dovecot.add_user("v@example.org", "s3cret, pässword")
     place = ("127.0.0.1", dovecot.port, "v@example.org", "s3cret, pässword")
-    identities = Passing()
+    identities = SessionIdentities()
     mail.populate(*place, {"INBOX": [Mail(small(n)) for n in range(3)]})
     proof = Proof(login="v@example.org", secret=Secret("s3cret, pässword"))
     there = Endpoint(protocol="pop3", host="127.0.0.1", port=dovecot.pop3_port, tls=Tls.NONE)
@@ -137,7 +137,7 @@ def test_a_wrong_password_is_refused_once(dovecot: Dovecot) -> None:
     there = Endpoint(protocol="pop3", host="127.0.0.1", port=dovecot.pop3_port, tls=Tls.NONE)
     before = dovecot.login_attempts("u@example.org")
     with pytest.raises(AuthenticationRefused):
-        WAYS.source(there, proof, Passing())
+        WAYS.source(there, proof, SessionIdentities())
     assert dovecot.login_attempts("u@example.org") == before + 1
 
 
@@ -147,7 +147,7 @@ def test_a_wrong_password_is_refused_once(dovecot: Dovecot) -> None:
 def test_without_unique_ids_content_tells_messages_apart() -> None:
     twins = [small(1), small(1), small(2), small(2, text=b"other\r\n")]
     with Pop3Server(list(twins), unique_ids=None) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         source = sign_in(server.port, identities)
         assert sorted(bodies(source).values()) == sorted(twins)
         assert source.open(INBOX).uidvalidity == 1
@@ -167,7 +167,7 @@ def test_without_unique_ids_content_tells_messages_apart() -> None:
 def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
     one, two = end(b"aaaa\r\n"), end(b"bbbb\r\n")
     with Pop3Server([one], unique_ids=None) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         assert bodies(sign_in(server.port, identities)) == {1: one}
         server.messages.insert(0, two)
         # The head no longer identifies the message: now the bodies do.
@@ -176,7 +176,7 @@ def test_equal_heads_with_other_bodies_are_never_mixed_up() -> None:
 
 def test_where_nothing_was_read_of_what_is_missing_a_generation_ends() -> None:
     with Pop3Server([end(b"aaaa\r\n")], unique_ids=None) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         assert sign_in(server.port, identities).open(INBOX).uidvalidity == 1
         server.messages.insert(0, end(b"bbbb\r\n"))
         assert sign_in(server.port, identities).open(INBOX).uidvalidity == 2
@@ -184,7 +184,7 @@ def test_where_nothing_was_read_of_what_is_missing_a_generation_ends() -> None:
 
 def test_a_unique_id_that_stands_twice_loses_nothing() -> None:
     with Pop3Server([small(n) for n in range(4)], unique_ids=lambda session, n: b"same" if n < 4 else b"own") as server:
-        identities = Passing()
+        identities = SessionIdentities()
         found = bodies(sign_in(server.port, identities))
         assert sorted(found.values()) == sorted(small(n) for n in range(4))
         assert bodies(sign_in(server.port, identities)) == found
@@ -197,7 +197,7 @@ def ids(*names: bytes) -> Callable[[int, int], bytes]:
 def test_unique_ids_that_change_each_time_begin_a_new_generation_unless_the_messages_were_read() -> None:
     changing = [ids(b"a", b"b", b"c"), ids(b"d", b"e", b"f"), ids(b"g", b"h", b"i")]
     with Pop3Server([small(n) for n in range(3)], unique_ids=changing[0]) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         assert sign_in(server.port, identities).open(INBOX).uidvalidity == 1
         server.unique_ids = changing[1]
         source = sign_in(server.port, identities)
@@ -211,7 +211,7 @@ def test_unique_ids_that_change_each_time_begin_a_new_generation_unless_the_mess
 
 def test_unique_ids_that_change_in_part_bring_nothing_a_second_time() -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         found = bodies(sign_in(server.port, identities))
         server.unique_ids = ids(b"a", b"B", b"C", b"d")
         server.messages.append(small(9))
@@ -221,7 +221,7 @@ def test_unique_ids_that_change_in_part_bring_nothing_a_second_time() -> None:
 @pytest.mark.parametrize("form", [b"%d", b"msg-%05d@host7"])
 def test_unique_ids_that_are_only_places_lose_nothing(form: bytes) -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, place: form % place) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         bodies(sign_in(server.port, identities))
         # The first message is deleted and another arrives: again there are three, with the same ids.
         server.messages[:] = [small(1), small(2), small(9)]
@@ -231,7 +231,7 @@ def test_unique_ids_that_are_only_places_lose_nothing(form: bytes) -> None:
 def test_taken_for_identities_places_would_lose_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pop3_source, "positional", lambda *_: False)
     with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, place: b"%d" % place) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         bodies(sign_in(server.port, identities))
         server.messages[:] = [small(1), small(2), small(9)]
         assert 4 not in bodies(sign_in(server.port, identities))
@@ -239,7 +239,7 @@ def test_taken_for_identities_places_would_lose_a_message(monkeypatch: pytest.Mo
 
 def test_a_unique_id_that_is_given_again_is_another_message_by_its_size() -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         found = bodies(sign_in(server.port, identities))
         server.messages[1] = small(9, text=b"longer than the one before\r\n")
         assert bodies(sign_in(server.port, identities)) == {1: found[1], 3: found[3], 4: server.messages[1]}
@@ -247,7 +247,7 @@ def test_a_unique_id_that_is_given_again_is_another_message_by_its_size() -> Non
 
 def test_sizes_that_are_told_otherwise_bring_nothing_a_second_time() -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         found = bodies(sign_in(server.port, identities))
         server.more = 7
         assert bodies(sign_in(server.port, identities)) == found
@@ -256,7 +256,7 @@ def test_sizes_that_are_told_otherwise_bring_nothing_a_second_time() -> None:
 def test_odd_unique_ids_are_taken_as_they_are() -> None:
     odd = [b"a b", b"x" * 300, b"\xff\x80"]
     with Pop3Server([small(n) for n in range(3)], unique_ids=lambda session, n: odd[n - 1]) as server:
-        identities = Passing()
+        identities = SessionIdentities()
         found = bodies(sign_in(server.port, identities))
         assert bodies(sign_in(server.port, identities)) == found
 
@@ -389,7 +389,7 @@ def test_a_server_that_makes_no_sense_or_stops_is_given_up() -> None:
         with Pop3Server([small(1)], raw={1: raw}) as server:
             ways = Ways(connect_timeout_seconds=5, command_timeout_seconds=1)
             there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
-            source = ways.source(there, Proof(login="u", secret=Secret("p")), Passing())
+            source = ways.source(there, Proof(login="u", secret=Secret("p")), SessionIdentities())
             source.open(INBOX)
             with pytest.raises(MailError):
                 list(source.fetch(EVERY))
@@ -410,7 +410,7 @@ def test_a_login_or_password_never_becomes_a_command(bad: str) -> None:
         there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
         for proof in (Proof(login=bad, secret=Secret("p")), Proof(login="u", secret=Secret(bad))):
             with pytest.raises(AuthenticationRefused):
-                WAYS.source(there, proof, Passing())
+                WAYS.source(there, proof, SessionIdentities())
         assert server.commands == []
 
 
@@ -420,7 +420,7 @@ def test_without_the_check_it_would_be_a_command(monkeypatch: pytest.MonkeyPatch
     with Pop3Server([small(1)]) as server:
         there = Endpoint(protocol="pop3", host="127.0.0.1", port=server.port, tls=Tls.NONE)
         with contextlib.suppress(MailError):
-            WAYS.source(there, Proof(login="u\r\nDELE 1", secret=Secret("p")), Passing())
+            WAYS.source(there, Proof(login="u\r\nDELE 1", secret=Secret("p")), SessionIdentities())
         assert b"DELE 1" in server.commands
 
 

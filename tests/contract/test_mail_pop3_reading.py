@@ -20,7 +20,7 @@ from shared.mail.pop3_reading import BY_RETR, LINE_COUNTS, Pop3Read, Readings
 from shared.mail.pop3_source import INBOX, Pop3Source
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Glance, Identities, Passing
+from shared.maildrop import Identities, ListingIdentities, SessionIdentities
 from shared.model import Endpoint, Tls
 from shared.uids import UidSet
 from tests import mail
@@ -39,7 +39,7 @@ def ways(chosen: Pop3Read = "auto") -> Ways:
 def sign_in(port: int, through: Ways | None = None, identities: Identities | None = None) -> Pop3Source:
     end = Endpoint(protocol="pop3", host="127.0.0.1", port=port, tls=Tls.NONE)
     proof = Proof(login="u@example.org", secret=Secret("s3cret"))
-    source = (through or ways()).source(end, proof, identities or Passing())
+    source = (through or ways()).source(end, proof, identities or SessionIdentities())
     assert isinstance(source, Pop3Source)
     source.open(INBOX)
     return source
@@ -87,7 +87,7 @@ def test_dovecot_leaves_unread_what_is_read_by_top(dovecot: Dovecot, chosen: Pop
     mail.populate(dovecot.host, dovecot.port, login, "s3cret", {"INBOX": [Mail(body) for body in several]})
     assert unread(dovecot, login) == 4
     end = Endpoint(protocol="pop3", host="127.0.0.1", port=dovecot.pop3_port, tls=Tls.NONE)
-    source = ways(chosen).source(end, Proof(login=login, secret=Secret("s3cret")), Passing())
+    source = ways(chosen).source(end, Proof(login=login, secret=Secret("s3cret")), SessionIdentities())
     assert isinstance(source, Pop3Source)
     assert source.caution() == ("" if left else BY_RETR)
     several[2] += b"\r\n"  # as POP3 ends every message
@@ -143,7 +143,7 @@ def test_where_list_counts_otherwise_few_messages_are_marked(more: int) -> None:
 
 def test_a_server_without_top_is_read_by_retr_and_said_to_mark() -> None:
     with Pop3Server([small(1), small(1)], capabilities=(b"UIDL",), unique_ids=None) as server:
-        source = sign_in(server.port, identities=Glance())
+        source = sign_in(server.port, identities=ListingIdentities())
         assert source.caution() == BY_RETR
         assert not server.marked, "said before anything is read"
         assert bodies(source) == as_sent(server.messages)

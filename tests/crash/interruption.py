@@ -17,9 +17,9 @@ from shared.lifecycle import Outcome
 from shared.mail.memory import MemoryServer
 from shared.model import Account, Endpoint, Import, Mailbox, Options, Tally, Tls, import_id, mailbox_id
 from shared.store.memory import MemoryStore
-from worker.attendant import Attendant
 from worker.copy import CopyRules
 from worker.lane import Lane, Workplace
+from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
 
 LOGIN = "ivan"
@@ -152,7 +152,7 @@ class Stage:
                 return effects.through(stage.new.destination(LOGIN))
 
         self._workers += 1
-        attendant = Attendant(store, f"worker{self._workers}", clock=lambda: self.time)
+        attendant = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
         place = Workplace(
             store=store,
             dialer=Dialer(),

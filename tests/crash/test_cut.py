@@ -12,7 +12,7 @@ import pytest
 from bench.chaos.cuts import Cut, cuts, play, undisturbed
 from shared.uids import NO_UIDS, UidSet
 from worker import arrivals, copy
-from worker.settle import Looked
+from worker.recovery import Looked
 
 
 @pytest.mark.slow

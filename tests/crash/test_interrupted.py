@@ -89,7 +89,7 @@ def test_without_looking_first_the_suite_turns_red(monkeypatch: pytest.MonkeyPat
     """The negative control: intents that are assumed to have failed make duplicates."""
     from shared.uids import NO_UIDS
     from worker import arrivals, copy
-    from worker.settle import Looked
+    from worker.recovery import Looked
 
     def blind(
         lease: Any, store: Any, source: Any, destination: Any, status: Any, intents: Any, settle: Any, theirs: Any

@@ -23,7 +23,7 @@ from shared.model import Endpoint, Mailbox, Options, Tls
 from shared.store import keys
 from shared.store.principals import Principals, Role
 from shared.store.redis import RedisStore, connect
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 from shared.store.signed import signed_row
 from tests.deploy.farm import Farm
 
@@ -190,13 +190,13 @@ def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobod
     Principals(state, strangers).set_user("eve", Role.ADMIN, "hash")
     assert Principals(state, ours).user("eve") is None
     assert Principals(state, ours).users() == []
-    sessions = Sessions(state, ours)
-    link = Sessions(state, strangers).make_link("eve", Role.ADMIN)
+    sessions = BrowserSessions(state, ours)
+    link = BrowserSessions(state, strangers).make_link("eve", Role.ADMIN)
     assert sessions.by_link(link) is None
     from shared.store.principals import Principal
 
     eve = Principal(principal_id="oidc:1", name="eve", role=Role.ADMIN)
-    session = Sessions(state, strangers).begin(eve, idle=100, most=100)
+    session = BrowserSessions(state, strangers).begin(eve, idle=100, most=100)
     assert sessions.find(session) is None
     assert [one.principal.name for one in sessions.all()] == []
     assert sessions.find(sessions.begin(eve, idle=100, most=100)) == eve

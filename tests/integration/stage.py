@@ -45,9 +45,9 @@ from shared.store.memory import MemoryStore
 from tests import mail
 from tests.mail import Snapshot
 from tests.servers.faulty import Command, FaultyServer
-from worker.attendant import Attendant
 from worker.copy import CopyRules
 from worker.lane import Lane, Workplace
+from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
 
 PASSWORD = "s3cret-canary"
@@ -173,7 +173,7 @@ class Stage:
         place = Workplace(
             store=self.store,
             dialer=_Dialer(self),
-            attendant=Attendant(self.store, "worker", clock=lambda: self.time),
+            attendant=LeaseKeeper(self.store, "worker", clock=lambda: self.time),
             tell=lambda event: None,
             ring=lambda *job: None,
             stopping=lambda: self.stopping(),

@@ -20,7 +20,7 @@ from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag,
 from tests.servers.faulty import Command, FaultyServer, Quirk
 from tests.servers.proxy import FaultProxy, Rule
 from worker.copy import CopyRules
-from worker.settle import Looked
+from worker.recovery import Looked
 from worker.verify import MailboxVerification
 
 ONE_GROUP = CopyRules(group_messages=100)

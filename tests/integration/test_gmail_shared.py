@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 import worker.copy
-import worker.share
+import worker.gmail_sharing
 from shared.errors import StoreError
 from shared.lifecycle import Outcome
 from shared.model import Options
@@ -25,7 +25,7 @@ from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import ALL_MAIL, Gmail, fetched
 from tests.servers.wire import Wire
-from worker.share import Shared
+from worker.gmail_sharing import Shared
 
 COUNT = 30
 SIZE = 10_000
@@ -179,7 +179,7 @@ def test_without_looking_at_what_was_copied_dates_would_change(
     faulty_server: FaultyServer, gmail: Gmail, scripted: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(worker.share, "_same", lambda ours, theirs: theirs is not None)
+    monkeypatch.setattr(worker.gmail_sharing, "_same", lambda ours, theirs: theirs is not None)
     scripted.behaviour.append.copy_dates = False
     stage = moved(faulty_server, scripted)
     stage.to_the_end()

@@ -23,7 +23,7 @@ scripts.sources = spoilt
 
 #: Makes the worker ignore its own clock and keep its sessions open.
 CLOCK_OFF = """
-from worker.attendant import Attendant
+from worker.lease_keeper import Attendant
 Attendant.wish = lambda self, lease: "run"
 Attendant._shut = lambda self, one, word: None
 """

@@ -10,7 +10,7 @@ from shared.credentials import Secret
 from shared.errors import Unreachable
 from shared.mail.sasl import Proof
 from shared.mail.ways import Ways
-from shared.maildrop import Passing
+from shared.maildrop import SessionIdentities
 from shared.model import Endpoint, Tls
 from shared.reach import Reach, reach_of
 from tests.servers.dovecot import Dovecot
@@ -39,9 +39,9 @@ def test_an_address_that_is_not_public_is_not_connected_to(server: Dovecot, prot
     end = endpoint(server, protocol)
     before = server.logins("anna")
     with pytest.raises(Unreachable, match=r"not public.*MAILHAUL_WEB_ALLOW"):
-        ways(reach_of("", str(end.port))).source(end, PROOF, Passing())
+        ways(reach_of("", str(end.port))).source(end, PROOF, SessionIdentities())
     with pytest.raises(Unreachable, match="MAILHAUL_WEB_PORTS"):
-        ways(reach_of("127.0.0.0/8", "143")).source(end, PROOF, Passing())
+        ways(reach_of("127.0.0.0/8", "143")).source(end, PROOF, SessionIdentities())
     assert server.logins("anna") == before
 
 
@@ -59,11 +59,11 @@ def test_a_name_that_means_another_address_by_now_is_looked_at_again(server: Dov
     reach.check("source", end)
     means[:] = ["127.0.0.1"]
     with pytest.raises(Unreachable, match="not public"):
-        ways(reach).source(end, PROOF, Passing())
+        ways(reach).source(end, PROOF, SessionIdentities())
 
 
 def test_what_is_allowed_or_was_named_on_the_command_line_is_connected_to(server: Dovecot) -> None:
     """The control: only the rule prevented the connection."""
     port = str(server.port)
-    ways(reach_of("127.0.0.0/8,::1", port)).source(endpoint(server, "imap"), PROOF, Passing()).close()
-    ways(reach_of("", port)).source(endpoint(server, "imap", guarded=False), PROOF, Passing()).close()
+    ways(reach_of("127.0.0.0/8,::1", port)).source(endpoint(server, "imap"), PROOF, SessionIdentities()).close()
+    ways(reach_of("", port)).source(endpoint(server, "imap", guarded=False), PROOF, SessionIdentities()).close()

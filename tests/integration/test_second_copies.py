@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import worker.cut
+import worker.batch_planner
 import worker.doubles
 import worker.verify
 from producer import operations

@@ -20,7 +20,7 @@ from shared.errors import MailError, ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.sasl import Proof
 from shared.mail.tls import Door
 from shared.mail.ways import Ways
-from shared.maildrop import Glance
+from shared.maildrop import ListingIdentities
 from tests.servers import dovecot as dovecot_server
 from tests.servers.certificate import fingerprint
 from tests.servers.dovecot import Dovecot
@@ -42,7 +42,7 @@ def enter(dovecot: Dovecot, url: str, side: str = "source", seconds: float = 20.
     pin = "" if re.match(r"(imap|pop3)://", url) else fingerprint(dovecot.certificate)
     end = parse_endpoint(url, side=side, certificate_sha256=pin)
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=20)
-    mail = ways.source(end, PROOF, Glance()) if side == "source" else ways.destination(end, PROOF)
+    mail = ways.source(end, PROOF, ListingIdentities()) if side == "source" else ways.destination(end, PROOF)
     mail.close()
 
 

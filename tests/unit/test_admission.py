@@ -15,7 +15,7 @@ from shared.errors import AuthenticationRefused, AuthorizationRefused, LoginsSto
 from shared.mail.sasl import Proof
 from shared.model import Endpoint, Tls
 from shared.model.sign_in import SignIn, Way
-from shared.oauth import Token
+from shared.oauth import AccessToken
 from shared.store import BRAKE_AFTER
 from shared.store.memory_sign_ins import SignInBook
 
@@ -67,12 +67,12 @@ class Mint:
         self.given = 0
         self.error: Exception | None = None
 
-    def issue(self, user: str) -> Token:
+    def issue(self, user: str) -> AccessToken:
         if self.error:
             self.given += 1
             raise self.error
         self.given += 1
-        return Token(secret=Secret(f"{self.prefix}{self.given}"), seconds=self.seconds)
+        return AccessToken(secret=Secret(f"{self.prefix}{self.given}"), seconds=self.seconds)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fastapi import Request
 
-from producer.intake.detect import Answer, Detection
+from producer.intake.detect import Detection, FoundServer
 from producer.web.pages.drawing import rendered
 from producer.web.pages.form import Form, usual_port
 
@@ -29,8 +29,8 @@ def _drawn(found: Detection, language: str = "en") -> str:
 
 def test_a_certificate_that_proves_nothing_is_said_and_its_field_is_open() -> None:
     ways = (
-        Answer(give="imaps://mail.old.example:993", url="imaps://mail.old.example:993", login="anna", doubt=DOUBT),
-        Answer(give="pop3s://mail.old.example:995", url="pop3s://mail.old.example:995"),
+        FoundServer(give="imaps://mail.old.example:993", url="imaps://mail.old.example:993", login="anna", doubt=DOUBT),
+        FoundServer(give="pop3s://mail.old.example:995", url="pop3s://mail.old.example:995"),
     )
     text = _drawn(Detection(address=ADDRESS, how="guess", why="guessed, tried, and it greets over TLS", ways=ways))
     for part in (
@@ -44,7 +44,7 @@ def test_a_certificate_that_proves_nothing_is_said_and_its_field_is_open() -> No
 
 
 def test_without_a_doubt_there_is_none() -> None:
-    way = Answer(give="gmail", url="imaps://imap.gmail.com:993", login=ADDRESS)
+    way = FoundServer(give="gmail", url="imaps://imap.gmail.com:993", login=ADDRESS)
     text = _drawn(Detection(address=ADDRESS, how="preset", why="old.example belongs to Gmail", ways=(way,)))
     assert "is not trusted" not in text
     assert "the login there" not in text

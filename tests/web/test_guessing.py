@@ -19,7 +19,7 @@ from producer.web.access import guess, right
 from producer.web.counter import Counter
 from producer.web.problems import Refused
 from shared.store.redis import connect
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 from tests.web.conftest import House, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
@@ -42,7 +42,7 @@ def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
 
 def test_guesses_count_before_they_are_looked_at(house: House) -> None:
     """Ten are being looked at, none is known to be wrong yet: an eleventh is refused, from wherever it comes."""
-    known = cast(Counter, SimpleNamespace(sessions=Sessions(connect(house.state_url), house.vault)))
+    known = cast(Counter, SimpleNamespace(sessions=BrowserSessions(connect(house.state_url), house.vault)))
     counted = [guess(known, _request(f"192.0.2.{n}"), "anna") for n in range(10)]
     with pytest.raises(Refused) as refused:
         guess(known, _request("192.0.2.99"), "anna")
@@ -132,6 +132,6 @@ def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted
                 state.delete(*state.scan_iter("*desk:tries:*"), "nothing")
             return getattr(state, name)
 
-    Sessions(cast(Redis, Ends()), house.vault).guessed("192.0.2.7")
+    BrowserSessions(cast(Redis, Ends()), house.vault).guessed("192.0.2.7")
     (key,) = list(state.scan_iter("*desk:tries:*"))
     assert state.ttl(key) > 0  # else nobody from there is ever let in again

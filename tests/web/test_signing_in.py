@@ -17,7 +17,7 @@ from joserfc.jwk import OctKey, RSAKey
 from producer.web import scrypt
 from shared.store.principals import Principal, Role
 from shared.store.redis import connect
-from shared.store.sessions import Sessions
+from shared.store.sessions import BrowserSessions
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.web.conftest import House
 
@@ -150,7 +150,7 @@ def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> Non
 
 def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: House) -> None:
     sessions, anna = (
-        Sessions(connect(house.state_url), house.vault),
+        BrowserSessions(connect(house.state_url), house.vault),
         Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN),
     )
     state = connect(house.state_url)

@@ -49,7 +49,7 @@ _CELLS: Final = ("row_login", "row_password", "row_new_login", "row_new_password
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Given:
+class SubmittedForm:
     """A request that the form sends."""
 
     #: Its fields; of a field that occurs several times, the last value.
@@ -82,13 +82,13 @@ class Given:
         return Choice(**text, fields=self.columns)
 
 
-async def _given(request: Request, known: Known) -> Given:
+async def _given(request: Request, known: Known) -> SubmittedForm:
     most = known.settings.web_upload_bytes
     form = await request.form(max_files=3, max_fields=2000, max_part_size=most)
     return await run_in_threadpool(_read, form)
 
 
-def _read(form: FormData) -> Given:
+def _read(form: FormData) -> SubmittedForm:
     fields = {name: value for name, value in form.multi_items() if isinstance(value, str)}
     cells = [[str(text) for text in form.getlist(name)] for name in _CELLS if name in form]
     file, sheet = form.get("file"), str(form.get("sheet", ""))
@@ -100,10 +100,10 @@ def _read(form: FormData) -> Given:
         data = typed(list(zip(*cells, strict=False)), logins_stand="code" in form or "mailbox" in form)
     files = {side: form.get(f"{side}_key") for side in SIDES}
     keys = {side: file.file.read(MOST_KEY + 1) for side, file in files.items() if isinstance(file, UploadFile)}
-    return Given(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data, keys=keys)
+    return SubmittedForm(fields=fields, columns=tuple(map(str, form.getlist("column"))), sheet=data, keys=keys)
 
 
-Asked = Annotated[Given, Depends(_given)]
+Asked = Annotated[SubmittedForm, Depends(_given)]
 
 
 def servers(known: Counter) -> Servers:
@@ -158,7 +158,7 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
 
 
 def _with_secrets(
-    known: Counter, who: Principal, given: Given, sides: Iterable[str] = SIDES
+    known: Counter, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
 ) -> tuple[Form, dict[str, str]]:
     """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
     form = form_of(given.fields)

@@ -20,7 +20,7 @@ from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.drawing import draw, rendered
 from producer.web.pages.entering import Who, there
-from producer.web.pages.glance import Glance, Glances
+from producer.web.pages.glance import Glances, ImportView
 from producer.web.problems import Refused
 from producer.web.streams import Seat
 from shared.errors import MailhaulError
@@ -90,7 +90,7 @@ class Table:
 Shown = Annotated[Table, Depends()]
 
 
-def _values(known: Known, glance: Glance, table: Table, who: Principal) -> dict[str, Any]:
+def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> dict[str, Any]:
     total, rows = known.store.find_mailboxes(table.import_id, table.wanted)
     request = glance.request
     word = glance.progress.word

@@ -9,7 +9,7 @@ from typing import Any, Final
 from producer.intake.allowed import Allowed
 from producer.intake.endpoints import SCHEMES, parse_endpoint
 from producer.intake.providers import POP3_SUFFIX, catalogue
-from producer.intake.wanted import Wanted, read_wanted
+from producer.intake.wanted import SelectionOptions, read_wanted
 from producer.web.pages.signing import Entry, entry_of
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
@@ -128,7 +128,7 @@ class Form:
     def options(self, sources: Iterable[Endpoint]) -> Options:
         """Returns the options of an import from these sources. Raises `UsageError` with every fault."""
         uses = ",".join(use for use in ("junk", "trash") if f"skip_{use}" in self.ticks)
-        wanted = Wanted(
+        wanted = SelectionOptions(
             skip_special=uses.replace("junk", "spam"), shared_folders="copy" if "shared_folders" in self.ticks else "leave",
             into=self.texts["into"], since=self.texts["since"],
             before=self.texts["before"], larger=self.texts["larger"], smaller=self.texts["smaller"],

@@ -39,7 +39,7 @@ _VERIFIED_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Glance:
+class ImportView:
     """The view of one import at one moment."""
 
     #: The import.
@@ -64,10 +64,10 @@ class Glances:
     def __init__(self, known: Counter) -> None:
         self._known = known
         self._lock = threading.Lock()
-        self._one: dict[str, tuple[float, Glance]] = {}
+        self._one: dict[str, tuple[float, ImportView]] = {}
         self._locks: dict[str, threading.Lock] = {}
 
-    def of(self, import_id: str) -> Glance:
+    def of(self, import_id: str) -> ImportView:
         """Returns a view that is at most a second old. Raises `Refused` (404)."""
         with self._lock:
             lock = self._locks.setdefault(import_id, threading.Lock())
@@ -85,7 +85,7 @@ class Glances:
         with self._lock:
             self._one.pop(import_id, None)
 
-    def _look(self, import_id: str) -> Glance:
+    def _look(self, import_id: str) -> ImportView:
         known, store = self._known, self._known.store
         request, progress = known.import_(import_id), known.progress(import_id)
         few = progress.mailboxes_total <= _FEW
@@ -95,7 +95,7 @@ class Glances:
             )
         else:
             groups = trouble_at_a_glance(store, request, _NAMED)
-        return Glance(
+        return ImportView(
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
             events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),

@@ -40,7 +40,7 @@ _SECONDS: Final = 15.0
 _SIGNED: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 
 
-class Provider:
+class IdentityProvider:
     """The identity provider that the settings name."""
 
     def __init__(self, settings: Settings) -> None:
@@ -158,8 +158,8 @@ async def back(request: Request, known: Known) -> Response:
     return answer
 
 
-def _provider(request: Request) -> Provider:
-    provider: Provider | None = request.app.state.provider
+def _provider(request: Request) -> IdentityProvider:
+    provider: IdentityProvider | None = request.app.state.provider
     if provider is None:
         raise Stranger("")
     return provider

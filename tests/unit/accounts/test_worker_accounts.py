@@ -16,9 +16,9 @@ from shared.model.accounts import Adopted, Created, Ensured, Rejected, Retry
 from shared.model.binding import bound_to
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import Clock, person, request, take
-from worker.accounts import Accounts
+from worker.accounts import AccountServices
 from worker.failures import judge
-from worker.sessions import Sessions
+from worker.sessions import MailboxSessions
 
 URL = "scim+https://id.example/v2"
 KEY = b"MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDA="
@@ -47,7 +47,7 @@ class Desk:
         #: Whether the destination accepts the login.
         self.open_door = True
         self.sign_ins = 0
-        self._accounts = Accounts(self.store, vault, 60, self._opened)
+        self._accounts = AccountServices(self.store, vault, 60, self._opened)
 
     def _opened(self, url: Any, secret: Secret) -> Any:
         self.secrets.append(secret.reveal())
@@ -64,7 +64,7 @@ class Desk:
         return answer
 
     def destination(self, mailbox: Any) -> None:
-        """Signs in as `Sessions` does, or refuses."""
+        """Signs in as `MailboxSessions` does, or refuses."""
         self.sign_ins += 1
         if not self.open_door:
             raise AuthenticationRefused("destination", "the login was refused")
@@ -74,7 +74,7 @@ class Desk:
         and time passes until it is due."""
         lease = take(self.store)
         try:
-            self._accounts.prepare(lease, URL, cast(Sessions, self))
+            self._accounts.prepare(lease, URL, cast(MailboxSessions, self))
         except MailhaulError as error:
             verdict = judge(error, lease.unit.attempts, lease.mailbox.failure)
             self.store.release(lease, how=verdict.how, delay_seconds=verdict.delay_seconds)
@@ -198,12 +198,12 @@ def test_a_new_secret_is_used_at_once() -> None:
 
 def test_none_asks_nobody() -> None:
     desk = Desk()
-    desk._accounts.prepare(take(desk.store), Options().accounts, cast(Sessions, desk))
+    desk._accounts.prepare(take(desk.store), Options().accounts, cast(MailboxSessions, desk))
     assert (desk.asked, desk.sign_ins) == ([], 0)
 
 
 def test_who_can_only_write_to_the_store_cannot_name_a_program() -> None:
     desk = Desk()
     with pytest.raises(AccountRejected, match="not the account service that was asked for"):
-        desk._accounts.prepare(take(desk.store), "hook:/bin/sh?arg=-c", cast(Sessions, desk))
+        desk._accounts.prepare(take(desk.store), "hook:/bin/sh?arg=-c", cast(MailboxSessions, desk))
     assert (desk.asked, desk.secrets) == ([], [])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from producer.intake.detect import candidates, detect
-from producer.intake.detect_autoconfig import ISPDB, OWN, Way, place, read_config, way
+from producer.intake.detect_autoconfig import ISPDB, OWN, AutoconfigServer, place, read_config, way
 from producer.intake.detect_probe import Network
 from shared.errors import UsageError
 
@@ -81,8 +81,8 @@ def test_the_first_encrypted_server_of_each_kind_is_taken() -> None:
         server("exchange", host="owa.example.org", port="443"),
     )
     assert read_config(text, ADDRESS) == [
-        Way(url="imaps://one.example.org:993", login=ADDRESS),
-        Way(url="pop3+starttls://pop.example.org:110", login="anna"),
+        AutoconfigServer(url="imaps://one.example.org:993", login=ADDRESS),
+        AutoconfigServer(url="pop3+starttls://pop.example.org:110", login="anna"),
     ]
 
 

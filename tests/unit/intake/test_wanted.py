@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from producer.intake.wanted import (
-    Wanted,
+    SelectionOptions,
     read_folder_map,
     read_into,
     read_moment,
@@ -102,11 +102,11 @@ def test_names_that_nobody_has_are_told() -> None:
 
 
 def test_nothing_asked_is_everything() -> None:
-    assert Options(**read_wanted(Wanted(), [])) == Options()
+    assert Options(**read_wanted(SelectionOptions(), [])) == Options()
 
 
 def test_every_fault_is_told_at_once() -> None:
-    said = Wanted(
+    said = SelectionOptions(
         since="2024-02-02", before="2024-02-01", larger="10k", smaller="10k", into="INBOX", skip_special="foo",
         gmail_labels="x", unseen=True, flagged=True, folder_map="m.csv", folder_map_content=b"a,b\na,c\n",
     )  # fmt: skip
@@ -118,5 +118,5 @@ def test_every_fault_is_told_at_once() -> None:
 
 
 def test_pop3_can_be_asked_for_age_and_size() -> None:
-    found = read_wanted(Wanted(since="2024-02-01", larger="1k", not_deleted=True), [POP3])
+    found = read_wanted(SelectionOptions(since="2024-02-01", larger="1k", not_deleted=True), [POP3])
     assert (found["since"], found["larger"]) == (1_706_745_600, 1000)

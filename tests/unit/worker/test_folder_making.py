@@ -15,7 +15,7 @@ from shared.folder_names import encode_name, text_of
 from shared.mail import FolderListing, ListedFolder
 from shared.model import Folder, Options
 from tests.unit.test_folders import listing
-from worker.folder_making import Folders, make_folders
+from worker.folder_making import PreparedFolders, make_folders
 
 
 class Source:
@@ -81,15 +81,15 @@ class Picky:
         pass
 
 
-def make(source: Source, here: Picky, known: Sequence[Folder] = (), **options: Any) -> Folders:
+def make(source: Source, here: Picky, known: Sequence[Folder] = (), **options: Any) -> PreparedFolders:
     return make_folders(source, here, Options(**options), known)  # type: ignore[arg-type]
 
 
-def goes(found: Folders) -> dict[str, str]:
+def goes(found: PreparedFolders) -> dict[str, str]:
     return {one.display: one.destination_display for one in found.mapped if not one.skip}
 
 
-def remembered(found: Folders) -> list[Folder]:
+def remembered(found: PreparedFolders) -> list[Folder]:
     return [
         Folder(
             folder_id=str(n), mailbox_id="m", source_name=one.source_name, destination_name=one.destination_name,

@@ -6,15 +6,15 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
-from worker.pulse import DEAF_SECONDS, STUCK_SECONDS, Pulse
+from worker.pulse import DEAF_SECONDS, STUCK_SECONDS, WorkerHealth
 
 
 def thread(*, alive: bool) -> threading.Thread:
     return cast(threading.Thread, SimpleNamespace(name="t", is_alive=lambda: alive))
 
 
-def at(now: float, *, turned: float = 0.0, answered: float = 0.0) -> Pulse:
-    return Pulse(cast(Any, SimpleNamespace(turned=turned, answered=answered)), lambda: now)
+def at(now: float, *, turned: float = 0.0, answered: float = 0.0) -> WorkerHealth:
+    return WorkerHealth(cast(Any, SimpleNamespace(turned=turned, answered=answered)), lambda: now)
 
 
 def test_before_it_begins_it_is_alive_and_says_what_it_waits_for() -> None:

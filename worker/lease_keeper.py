@@ -47,7 +47,7 @@ class Attended:
 
 
 @dataclass
-class Attendant:
+class LeaseKeeper:
     """The keeper of a process's leases, started once per process. Lanes `watch` and `forget` their leases."""
 
     #: The store.

@@ -21,7 +21,7 @@ from shared.store import WorkStore
 from shared.uids import Uid, UidSet
 from worker.decide import kept_flags, sent_as, stands_for
 from worker.inflight import InFlight, stop_on
-from worker.settle import just_stored
+from worker.recovery import just_stored
 
 #: Number of messages in one COPY.
 _AT_ONCE: Final = 500

@@ -24,7 +24,7 @@ from worker.adopt import Adoption
 from worker.closing import SettleLater
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
-from worker.settle import known_destinations
+from worker.recovery import known_destinations
 
 #: Number of messages in a batch where the newest go first; within a batch, servers send the oldest first. The same
 #: number as is read back at once (`worker.copy.READ_BACK_MESSAGES`).

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import start, take
-from worker.attendant import Attendant
+from worker.lease_keeper import LeaseKeeper
 
 
 class Session:
@@ -25,7 +25,7 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
     store = MemoryStore()  # the store's clock stands still: it would renew for ever
     start(store)
     lease, session = replace(take(store), deadline=60.0), Session()
-    attendant = Attendant(store, "worker", clock=lambda: now)
+    attendant = LeaseKeeper(store, "worker", clock=lambda: now)
     attendant.watch(lease, [session])  # type: ignore[list-item]
 
     now = 50.0
