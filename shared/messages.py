@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
-from shared.uids import Uid
+from shared.uids import Uid, UidSet
 
 
 class Owner(StrEnum):
@@ -206,6 +206,18 @@ class Labels:
     message: int
     #: X-GM-LABELS, as folders are named on the wire, or ``\\Inbox`` and the like; without that of the folder itself.
     labels: frozenset[bytes]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FlagChange:
+    """Flags to set and to clear of some messages; whatever other flags they have stays."""
+
+    #: UIDs of the open folder.
+    uids: UidSet
+    #: Flags to set.
+    add: tuple[str, ...] = ()
+    #: Flags to clear.
+    remove: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -176,6 +176,7 @@ class Cutting:
             short = shortfall(withheld, listing.shown, low, uidnext, hidden, fresh=here is not None)
         if short.withheld:
             self._tell(MessagesWithheld(messages=short.withheld))
+        seen = listing.flags.by_flags()
         new_bytes, revived_bytes = kept.size_of(new), kept.size_of(revived)
         planned = sum(len(b.uids) for b in batches) + sum(len(r.source) for s in adopted for r in s.records)
         planned_bytes = sum(b.size_bytes for b in batches) + sum(s.size_bytes for s in adopted)
@@ -195,6 +196,7 @@ class Cutting:
             skipped=record if record != skipped.known else None,
             skipped_bytes=new_bytes - revived_bytes,
             withheld=short.withheld,
+            flags=seen or None,
         )
 
     def _left_out(self, folder: Folder, kept: _Listed) -> dict[str, UidSet]:

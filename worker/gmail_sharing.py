@@ -20,6 +20,7 @@ from shared.model import Folder, Lease
 from shared.store import WorkStore
 from shared.uids import Uid, UidSet
 from worker.decide import kept_flags, sent_as, stands_for
+from worker.flag_changes import made_equal
 from worker.inflight import InFlight, stop_on
 from worker.recovery import just_stored
 
@@ -186,14 +187,11 @@ class Shared:
             good = dict(copies)  # verification says what is different about them
         elif len(good) < len(copies):
             self._destination.remove(made - UidSet.of(good.values()))
-        have = {int(uid): frozenset(map(str.lower, flags)) for uid, flags in self._destination.flags(made)}
-        wrong: dict[tuple[str, ...], list[int]] = defaultdict(list)
-        for uid, flags in self._source.flags(UidSet.of(good)):
-            kept = kept_flags(flags, self._flight.status.permanent_flags)[0]
-            if frozenset(map(str.lower, kept)) != have.get(good[int(uid)]):
-                wrong[kept].append(good[int(uid)])
-        if wrong:
-            self._destination.store_flags([(UidSet.of(uids), flags) for flags, uids in wrong.items()])
+        have = {int(uid): flags for uid, flags in self._destination.flags(made)}
+        permanent = self._flight.status.permanent_flags
+        want = {good[int(uid)]: kept_flags(flags, permanent)[0] for uid, flags in self._source.flags(UidSet.of(good))}
+        if wrong := made_equal(have, want):
+            self._destination.store_flags(wrong)
         return good
 
 

@@ -15,6 +15,7 @@ from itertools import chain
 from shared.errors import ServerRefused
 from shared.mail import KnownStatus, MailSource
 from shared.uids import Uid, UidSet
+from worker.flag_changes import FlagsSeen
 
 #: Number of comparisons of EXAMINE and STATUS before the server is believed to count messages that it does not show.
 LOOKS = 3
@@ -29,6 +30,8 @@ class Listing:
         """Takes `opened`, the status when the folder was opened, with UIDNEXT as the end of what is to be listed.
         `wanted` tells which UIDs are of interest."""
         self._source, self._opened, self._wanted = source, opened, wanted
+        #: The flags of the wanted messages, where the listing tells them.
+        self.flags = FlagsSeen()
         # Lowest and highest UID of each range in turn: 16 octets a range, where a folder may have a hundred thousand of
         # them.
         self._bounds = array("Q")
@@ -50,7 +53,7 @@ class Listing:
     def stream(self) -> Iterator[tuple[Uid, int]]:
         """Yields (UID, size) of the wanted messages, ascending, as they come."""
         with contextlib.suppress(ServerRefused):  # what the server keeps back is counted by `late`
-            for uid, size in self._source.sizes(self._opened):
+            for uid, size in self._source.sizes(self._opened, told=self._told):
                 self._note(uid)
                 if self._wanted(uid):
                     yield uid, size
@@ -78,6 +81,10 @@ class Listing:
         every = [*self.stream(), *self.late()]
         self._late = [(uid, size) for uid, size in every if not size]
         return sorted((uid, size) for uid, size in every if size)
+
+    def _told(self, uid: Uid, flags: tuple[str, ...]) -> None:
+        if self._wanted(uid):
+            self.flags.add(uid, flags)
 
     def _note(self, uid: Uid) -> None:
         self._listed += 1

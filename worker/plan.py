@@ -269,8 +269,7 @@ class MailboxPlan:
                 raise opened
             untold = max(untold, more)
             plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
-            if fresh and not modseq:
-                self._flags.keep(snapshot)
+            plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
         elif before is not None and not reset:
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.

@@ -11,13 +11,14 @@ on demand). One contract suite, `tests/contract/test_mail_*.py`, runs over both.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from shared.errors import Throttled
 from shared.mail.kept_dates import KeptDates
 from shared.messages import (
     Appended,
+    FlagChange,
     FolderListing,
     FolderStatus,
     KnownStatus,
@@ -34,6 +35,8 @@ from shared.uids import Uid, UidSet
 
 __all__ = [
     "Appended",
+    "FlagChange",
+    "FlagsTold",
     "FolderListing",
     "FolderStatus",
     "KeptDates",
@@ -50,6 +53,10 @@ __all__ = [
     "Sighting",
     "Traits",
 ]
+
+
+#: A function that receives the flags of a message beside its size.
+FlagsTold = Callable[[Uid, tuple[str, ...]], None]
 
 
 class MailSession(Protocol):
@@ -71,9 +78,12 @@ class MailSession(Protocol):
         With `full` the digests too: of all their bytes, or, where `text_bytes` is given, of the header and so many
         bytes of the text."""
 
-    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(
+        self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
+    ) -> Iterator[tuple[Uid, int]]:
         """Yields (UID, RFC822.SIZE) of every message of the folder now open below `status.uidnext`, ascending; or only
-        of those `among` these UIDs.
+        of those `among` these UIDs. `told` receives the flags of each message, in the server's order, where the same
+        answers hold them; it receives none where the source has no flags, or tells labels as keywords.
 
         Copes with a million messages: asks in windows of UIDs and reads the answers as a stream.
         """
@@ -177,8 +187,8 @@ class MailDestination(MailSession, Protocol):
         folder's UIDVALIDITY, and UID → UID of its copy, as COPYUID tells; nothing for messages that are gone, or where
         the server does not tell. All or nothing: when it is refused, nothing was copied."""
 
-    def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
-        """Sets flags by UID STORE FLAGS.SILENT for each change, pipelined."""
+    def store_flags(self, changes: Iterable[FlagChange]) -> None:
+        """Sets and clears flags by UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined."""
 
     def quota(self) -> Quota | None:
         """Returns how much the account may hold; None where the server does not say. Only while no group is

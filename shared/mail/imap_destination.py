@@ -18,7 +18,7 @@ from functools import partial
 
 from shared.errors import DateNotKept, FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.folder_tree import selectable
-from shared.mail import Appended, KeptDates, KnownStatus, Message, Quota
+from shared.mail import Appended, FlagChange, KeptDates, KnownStatus, Message, Quota
 from shared.mail.append_forms import AppendForms
 from shared.mail.conversation import Tagged
 from shared.mail.flights import PIECE
@@ -339,12 +339,15 @@ class ImapDestination(LookingSession):
                 copies |= told[1]
         return uidvalidity, copies
 
-    def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
-        """Sends UID STORE FLAGS.SILENT, pipelined. Raises the first refusal when all have been answered."""
-        self._insist(
-            [(b"UID STORE ", uids, b" FLAGS.SILENT " + flag_list(flags)) for uids, flags in changes],
-            "would not change flags",
-        )
+    def store_flags(self, changes: Iterable[FlagChange]) -> None:
+        """Sends UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined. Raises the first refusal when all have been
+        answered."""
+        commands: list[_Change] = []
+        for change in changes:
+            for item, flags in ((b" +FLAGS.SILENT ", change.add), (b" -FLAGS.SILENT ", change.remove)):
+                if flags:
+                    commands.append((b"UID STORE ", change.uids, item + flag_list(flags)))
+        self._insist(commands, "would not change flags")
 
     def _insist(self, changes: Iterable[_Change], what: str) -> None:
         refused = [ended for ended in self._in_pieces(changes) if ended.status != "OK"]

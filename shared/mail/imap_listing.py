@@ -15,11 +15,12 @@ from itertools import islice
 from typing import Final
 
 from shared.errors import MailError, ServerRefused, Throttled
-from shared.mail import KnownStatus
+from shared.mail import FlagsTold, KnownStatus
 from shared.mail.bounds import MOST_MESSAGES, MOST_RANGES
 from shared.mail.conversation import Tagged
-from shared.mail.fetch_answer import uid_of
+from shared.mail.fetch_answer import flags_of, split_flags, uid_of
 from shared.mail.flights import PIECE, Asked, fetch, raise_first, written
+from shared.mail.grammar import clean_flags
 from shared.mail.imap import ImapSession
 from shared.mail.message_limit import cut_short
 from shared.mail.responses import search_tag, searched_uids
@@ -31,9 +32,11 @@ from shared.uids import MAX_UID, Uid, UidSet
 WINDOW: Final = 10_000
 
 _SIZES: Final = b"(UID RFC822.SIZE)"
+_SIZES_AND_FLAGS: Final = b"(UID FLAGS RFC822.SIZE)"
 _SIZE = re.compile(
     rb"\* \d+ FETCH \((?:UID (\d{1,10}) RFC822\.SIZE (\d{1,20})|RFC822\.SIZE (\d{1,20}) UID (\d{1,10}))\)\r\n"
 )
+_SIZE_AND_FLAGS = re.compile(rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) RFC822\.SIZE (\d{1,20})\)\r\n')
 _ALL: Final = UidSet.span(1, MAX_UID)
 #: Number of looks into a folder before the server is believed to count messages that it does not show.
 LOOKS: Final = 3
@@ -49,37 +52,52 @@ class ListingSession(ImapSession):
 
     @property
     def _first_sizes(self) -> bytes:
-        """The first command of any list of sizes: known before the folder is open."""
-        return fetch(b"1:%d" % self._window, _SIZES)
+        """The first command of a list of sizes and flags: known before the folder is open."""
+        return fetch(b"1:%d" % self._window, self._sizes_and_flags)
 
-    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    @property
+    def _sizes_and_flags(self) -> bytes:
+        """The items of a list of sizes and flags."""
+        return _SIZES_AND_FLAGS
+
+    def sizes(
+        self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
+    ) -> Iterator[tuple[Uid, int]]:
         """Yields (UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are
         not."""
         last = status.uidnext - 1
         if not status.messages or last < 1:
             return
         refused: list[MailError] = []
+        items = self._sizes_and_flags if told else _SIZES
         if among is not None:
             self._stay()
-            yield from self._sizes(written(among.pieces(PIECE)), refused)
+            yield from self._sizes(written(among.pieces(PIECE)), refused, items, told)
         elif last <= 4 * status.messages + WINDOW:
             step = self._window
             windows = (
                 (b"%d:%d" % (low, low + step - 1), UidSet.span(low, min(last, low + step - 1)))
                 for low in range(1, last + 1, step)
             )
-            self._stay(self._first_sizes)
-            yield from self._sizes(islice(windows, 1), refused)
+            self._stay(fetch(b"1:%d" % step, items))
+            yield from self._sizes(islice(windows, 1), refused, items, told)
             if last > step:
                 self._stay()
-                yield from self._sizes(windows, refused)
+                yield from self._sizes(windows, refused, items, told)
         else:
             everything = self.existing() & UidSet.span(1, last)
-            yield from self._sizes(written(everything.pieces(WINDOW)), refused)
+            yield from self._sizes(written(everything.pieces(WINDOW)), refused, items, told)
         raise_first(refused)
 
-    def _sizes(self, windows: Iterable[Asked], refused: list[MailError]) -> Iterator[tuple[Uid, int]]:
+    def _sizes(
+        self,
+        windows: Iterable[Asked],
+        refused: list[MailError],
+        items: bytes = _SIZES,
+        told: FlagsTold | None = None,
+    ) -> Iterator[tuple[Uid, int]]:
         found: dict[int, int] = {}
+        cleaned: dict[bytes, tuple[str, ...]] = {}
         unsized: set[int] = set()
         missing: set[int] = set()
 
@@ -88,12 +106,16 @@ class ListingSession(ImapSession):
             for uid in sorted(uid for uid in found if uid < below):
                 yield Uid(uid), found.pop(uid)
 
-        for tag, window in self._flights(windows, _SIZES, missing, refused):
+        for tag, window in self._flights(windows, items, missing, refused):
             yield from whole(window.low)
             for line in self._lines_until(tag):
                 if (one := self._size_in(line, refused)) is None:
                     continue
-                uid, size = one
+                uid, size, raw = one
+                if told and raw is not None and uid in missing:
+                    if raw not in cleaned:
+                        cleaned[raw] = clean_flags(raw.split())[0]
+                    told(Uid(uid), cleaned[raw])
                 if size is None:
                     unsized.add(uid)
                 elif uid in missing:
@@ -104,16 +126,20 @@ class ListingSession(ImapSession):
                 found[uid] = 0
         yield from whole(MAX_UID + 1)
 
-    def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None] | None:
-        """Returns (UID, size) of one answer, the size None where it is not told; None for any other line, which is
-        dealt with."""
+    def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None, bytes | None] | None:
+        """Returns (UID, size, flags) of one answer, None for a size or flags that are not told; None for any other
+        line, which is dealt with."""
+        if usual := _SIZE_AND_FLAGS.fullmatch(line):
+            return int(usual[1]), int(usual[3]), usual[2]
         if usual := _SIZE.fullmatch(line):
-            return int(usual[1] or usual[4]), int(usual[2] or usual[3])
+            return int(usual[1] or usual[4]), int(usual[2] or usual[3]), None
         items = self._small_items(line, refused)
         if items is None:
             return None
         value = items.get(b"RFC822.SIZE")
-        return uid_of(items), int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 else None
+        size = int(value) if isinstance(value, bytes) and value.isdigit() and len(value) <= 20 else None
+        flags = flags_of(items)
+        return uid_of(items), size, None if flags is None else b" ".join(split_flags(flags)[0])
 
     # -- SEARCH
 

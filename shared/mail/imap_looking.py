@@ -57,6 +57,11 @@ class LookingSession(ListingSession):
         return b" X-GM-LABELS" if self._labels_in_use else b""
 
     @property
+    def _sizes_and_flags(self) -> bytes:
+        """The sizes alone where labels count as keywords: a list of flags without them would be of no use."""
+        return b"(UID RFC822.SIZE)" if self._labels_in_use else super()._sizes_and_flags
+
+    @property
     def _labels_in_use(self) -> tuple[str, ...]:
         return (EXTENSION,) if self._labels_wanted and self._has(EXTENSION) else ()
 

@@ -30,6 +30,8 @@ from shared.fingerprint import (
 )
 from shared.mail import (
     Appended,
+    FlagChange,
+    FlagsTold,
     FolderListing,
     FolderStatus,
     KeptDates,
@@ -152,9 +154,13 @@ class _MemorySession:
                 checksum=zlib.crc32(stored.body) if full else 0,
             )
 
-    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
+    def sizes(
+        self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
+    ) -> Iterator[tuple[Uid, int]]:
         self._step("sizes", self._here().name)
         for stored in self._those(UidSet.span(1, status.uidnext - 1) if among is None else among):
+            if told:
+                told(Uid(stored.uid), stored.flags)
             yield Uid(stored.uid), len(stored.body)
 
     def existing(self, among: UidSet | None = None) -> UidSet:
@@ -347,15 +353,17 @@ class MemoryDestination(_MemorySession):
             self._answers.popleft()
             yield appended
 
-    def store_flags(self, changes: Iterable[tuple[UidSet, tuple[str, ...]]]) -> None:
+    def store_flags(self, changes: Iterable[FlagChange]) -> None:
         folder = self._here()
         self._step("store_flags", folder.name)
         with self._server.lock:
-            for uids, flags in changes:
-                flag_list(flags)
-                for stored in self._those(uids):
+            for change in changes:
+                flag_list((*change.add, *change.remove))
+                for stored in self._those(change.uids):
                     folder.highestmodseq += 1
-                    folder.messages[stored.uid] = replace(stored, flags=flags, modseq=folder.highestmodseq)
+                    flags = {flag.lower(): flag for flag in (*stored.flags, *change.add)}
+                    left = tuple(flags[key] for key in flags if key not in map(str.lower, change.remove))
+                    folder.messages[stored.uid] = replace(stored, flags=left, modseq=folder.highestmodseq)
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
         self._step("copy", into, uids)

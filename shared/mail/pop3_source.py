@@ -22,7 +22,17 @@ from shared.fingerprint import (
     in_ascii,
     message_id_of,
 )
-from shared.mail import FolderListing, FolderStatus, KnownStatus, Labels, ListedFolder, Message, Sighting, Traits
+from shared.mail import (
+    FlagsTold,
+    FolderListing,
+    FolderStatus,
+    KnownStatus,
+    Labels,
+    ListedFolder,
+    Message,
+    Sighting,
+    Traits,
+)
 from shared.mail.flights import raise_first
 from shared.mail.grammar import clean_text
 from shared.mail.header_date import received_at
@@ -155,8 +165,10 @@ class Pop3Source:
 
     # -- looking
 
-    def sizes(self, status: KnownStatus, among: UidSet | None = None) -> Iterator[tuple[Uid, int]]:
-        """Yields (UID, octets as LIST says), ascending."""
+    def sizes(
+        self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
+    ) -> Iterator[tuple[Uid, int]]:
+        """Yields (UID, octets as LIST says), ascending; POP3 has no flags to tell."""
         for uid, size in self._drop.sizes.items():
             if uid < status.uidnext and (among is None or uid in among):
                 yield Uid(uid), size

@@ -195,5 +195,7 @@ class FolderPlan:
     skipped_bytes: int = 0
     #: Messages that the source counts and does not show now; None: no change since the last pass.
     withheld: int | None = None
+    #: Flags → UIDs of all messages as the source showed them last; None: no change since the last pass.
+    flags: Mapping[str, UidSet] | None = None
     #: Whether the ledger so far is void (UIDVALIDITY changed on a side): it is forgotten, with its counts.
     reset: bool = False

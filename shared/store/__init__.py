@@ -299,15 +299,15 @@ class WorkStore(Protocol):
         """Notes how many messages of the mailbox were read back on both sides in this verification. The number is
         reset to 0 when the mailbox is queued again."""
 
-    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
-        """Notes that flags were carried over up to this mod-sequence. Without CONDSTORE, `seen` holds the flags
-        (separated by blanks) → source UIDs."""
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
+        """Notes that flags were carried over up to this mod-sequence, 0 without CONDSTORE. `seen` holds the flags
+        (separated by blanks) → source UIDs, of all messages."""
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""
 
     def flags(self, folder_id: str) -> dict[str, UidSet]:
-        """Returns the flags → source UIDs that `set_flags` kept last."""
+        """Returns the flags → source UIDs that `plan_folders` or `set_flags` kept last."""
 
     def maildrop(self, mailbox_id: str) -> Known:
         """Returns the identities that the mailbox's POP3 maildrop has shown so far."""

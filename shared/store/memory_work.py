@@ -256,6 +256,8 @@ class MemoryWork(Identity):
             accepted=accepted,
         )  # fmt: skip
         folder.order, folder.planned = order, call
+        if plan.flags is not None:
+            folder.flags = dict(plan.flags)
         rows.folders[name] = folder
         if not known:
             m.folders.append(name)
@@ -327,13 +329,12 @@ class MemoryWork(Identity):
         folder.folder = replace(folder.folder, verified=audit.verified)
 
     @atomic
-    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
         self._rows.fence(lease)
         empty = Folder(folder_id=folder_id, mailbox_id="", source_name=b"", destination_name=b"", display="")
         folder = self._rows.folders.setdefault(folder_id, FolderRow(empty))
         folder.folder = replace(folder.folder, highestmodseq=highestmodseq)
-        if seen is not None:
-            folder.flags = dict(seen)
+        folder.flags = dict(seen)
 
     @atomic
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:

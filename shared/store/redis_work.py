@@ -211,6 +211,7 @@ class RedisWork(Scripts):
             plan.skipped_bytes,
             "" if plan.withheld is None else plan.withheld,
             int(plan.folder.unreadable),
+            codec.encode_sets(plan.flags) if plan.flags is not None else b"",
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -237,9 +238,8 @@ class RedisWork(Scripts):
             json.dumps(list(audit.checked)),
         )
 
-    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet] | None) -> None:
-        flags = codec.encode_sets(seen) if seen is not None else b""
-        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, flags)
+    def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
+        self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, codec.encode_sets(seen))
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         self._run("note_left_out", *self._fence(lease), other_folders, public_folders)

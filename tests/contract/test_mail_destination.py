@@ -23,7 +23,7 @@ from shared.errors import (
     ProtocolViolation,
     Throttled,
 )
-from shared.mail import Appended, MailDestination, Message
+from shared.mail import Appended, FlagChange, MailDestination, Message
 from shared.mail.imap_destination import ImapDestination
 from shared.uids import UidSet
 from tests.contract.mail_kit import DOVECOTS, PLACES, Place, Scripted, mail, message, place, streamed
@@ -254,11 +254,18 @@ def test_flags_can_be_changed_and_messages_removed(here: Place) -> None:
     send(destination, message(mail(1)), message(mail(2)), message(mail(3)))
     first, second, third = (each.uid for each in stored(here, name))
     destination.noop()
-    destination.store_flags([(UidSet.of([first]), ("\\Seen",)), (UidSet.of([second, third]), ("\\Flagged",))])
-    assert {uid: set(flags) for uid, flags in destination.flags(UidSet.span(first, third + 5))} == {
-        first: {"\\Seen"},
-        second: {"\\Flagged"},
-        third: {"\\Flagged"},
+    every = UidSet.span(first, third + 5)
+    destination.store_flags(
+        [
+            FlagChange(uids=UidSet.of([first]), add=("\\Seen", "\\Draft")),
+            FlagChange(uids=UidSet.of([second, third]), add=("\\Flagged",)),
+        ]
+    )
+    destination.store_flags([FlagChange(uids=every, add=("\\Answered",), remove=("\\Draft", "\\Flagged"))])
+    assert {uid: set(flags) for uid, flags in destination.flags(every)} == {
+        first: {"\\Seen", "\\Answered"},
+        second: {"\\Answered"},
+        third: {"\\Answered"},
     }
     if destination.remove(UidSet.of([second])):
         assert [each.body for each in stored(here, name)] == [mail(1), mail(3)]

@@ -15,7 +15,7 @@ import pytest
 
 from shared.errors import ConnectionLost, FolderRefused, MailError, ProtocolViolation, ServerRefused, Throttled
 from shared.fingerprint import canonical_digest, header_fingerprint, header_of
-from shared.mail import Message
+from shared.mail import FlagChange, Message
 from shared.mail.bounds import LARGEST_BYTES
 from shared.uids import Uid, UidSet
 from tests.contract.mail_kit import PLACES, Place, Scripted, mail, message, place
@@ -70,6 +70,17 @@ def test_what_is_fetched_is_what_was_stored(here: Place) -> None:
     assert [each.internaldate for each in found] == [837_570_265, 1_000_000_000, 86_400]
     assert [each.fingerprint for each in found] == [header_fingerprint(header_of(body)) for body in bodies]
     assert [each.oddities for each in found] == [(), (), ()]
+
+
+def test_a_list_of_sizes_tells_flags_where_it_is_asked_to(here: Place) -> None:
+    name, uids = filled(here, message(mail(1), flags=("\\Seen", "$Work")), message(mail(2)), message(mail(3)))
+    source = here.source()
+    told: dict[int, set[str]] = {}
+    source.foresee(name)
+    sizes = list(source.sizes(source.open(name), told=lambda uid, flags: told.update({uid: set(flags)})))
+    assert sizes == [(uid, len(mail(number))) for number, uid in enumerate(uids, start=1)]
+    assert list(told) == list(uids)
+    assert [{flag for flag in told[uid] if flag in {"\\Seen", "\\Flagged"}} for uid in uids] == [{"\\Seen"}, set(), set()]
 
 
 def test_reading_changes_no_flag(here: Place) -> None:
@@ -191,7 +202,7 @@ def test_only_flags_changed_since_are_asked_for(here: Place) -> None:
     since = source.open(name).highestmodseq
     destination = here.destination()
     destination.open(name)
-    destination.store_flags([(UidSet.of([uids.high]), ("\\Seen",))])
+    destination.store_flags([FlagChange(uids=UidSet.of([uids.high]), add=("\\Seen",))])
     destination.close()
     again = here.source()
     again.open(name)

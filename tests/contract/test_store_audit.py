@@ -115,11 +115,19 @@ def test_flags_are_kept_as_last_carried_over(store: Store) -> None:
     lease = take(store)
     plan = plan_of(mailbox, "INBOX", (1, 5))
     store.plan_folders(lease, [(plan, 1)])
-    store.set_flags(lease, plan.folder.folder_id, 2**62 + 1, None)
+    seen = {"": UidSet.span(1, 3), "\\Seen $Label1": UidSet.of([4, 5])}
+    store.set_flags(lease, plan.folder.folder_id, 2**62 + 1, seen)
     kept = store.folder(plan.folder.folder_id)
     assert kept is not None
     assert kept.highestmodseq == 2**62 + 1
-    seen = {"": UidSet.span(1, 3), "\\Seen $Label1": UidSet.of([4, 5])}
-    store.set_flags(lease, plan.folder.folder_id, 0, seen)
-    store.set_flags(lease, plan.folder.folder_id, 5, None)
     assert store.flags(plan.folder.folder_id) == seen
+    more = plan_of(mailbox, "INBOX", (1, 5), (6, 7))
+    store.plan_folders(lease, [(more, 1)])
+    assert store.flags(plan.folder.folder_id) == seen, "a plan that says nothing of them changes nothing"
+    now = {"\\Seen": UidSet.span(1, 7)}
+    store.plan_folders(lease, [(replace(more, flags=now, messages=0), 1)])
+    assert store.flags(plan.folder.folder_id) == now
+    store.plan_folders(lease, [(replace(more, reset=True), 1)])
+    assert store.flags(plan.folder.folder_id) == {}
+    store.plan_folders(lease, [(replace(more, reset=True, flags=now), 1)])
+    assert store.flags(plan.folder.folder_id) == now

@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
@@ -8,6 +8,7 @@
 -- many bytes they became more or fewer.
 -- withheld: how many messages the source counts and does not show, now; '' for no change.
 -- unreadable: 1 when the source does not let it be read now, else 0.
+-- flags: the flags that the source showed last, packed; "" for no change.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -18,7 +19,8 @@ local reset = ARGV[11] == '1'
 local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
 
 -- The answer to an earlier call was lost: a second reset would forget what was copied since.
-local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13], ARGV[16]}, '\n'))
+local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13], ARGV[16],
+  ARGV[18]}, '\n'))
 if redis.call('HGET', key, 'planned') == call then return 0 end
 -- Planned up to this UIDNEXT and with this choice by an earlier holder: there is nothing new but the numbers.
 local chosen = ARGV[13] == '' or redis.call('GET', key .. ':skipped') == ARGV[13]
@@ -57,6 +59,7 @@ end
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
 redis.call('HSET', key, 'mailbox', m, 'order', order, 'planned', call)
 redis.call('ZADD', mailbox_key(m) .. ':folders', order, f)
+if ARGV[18] ~= '' then redis.call('SET', key .. ':flags', ARGV[18]) end
 if ARGV[16] ~= '' then
   local more = tonumber(ARGV[16]) - tonumber(redis.call('HGET', key, 'withheld') or '0')
   count(f, m, import, 'withheld', more)
