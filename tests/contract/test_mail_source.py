@@ -80,7 +80,11 @@ def test_a_list_of_sizes_tells_flags_where_it_is_asked_to(here: Place) -> None:
     sizes = list(source.sizes(source.open(name), told=lambda uid, flags: told.update({uid: set(flags)})))
     assert sizes == [(uid, len(mail(number))) for number, uid in enumerate(uids, start=1)]
     assert list(told) == list(uids)
-    assert [{flag for flag in told[uid] if flag in {"\\Seen", "\\Flagged"}} for uid in uids] == [{"\\Seen"}, set(), set()]
+    assert [{flag for flag in told[uid] if flag in {"\\Seen", "\\Flagged"}} for uid in uids] == [
+        {"\\Seen"},
+        set(),
+        set(),
+    ]
 
 
 def test_reading_changes_no_flag(here: Place) -> None:

@@ -38,7 +38,12 @@ class Account:
     """An account with a message for each case, copied once."""
 
     def __init__(self, source: Dovecot, pair: DovecotPair) -> None:
-        self.source, self.destination, self.login, self.password = source, pair.destination, pair.account(), pair.password
+        self.source, self.destination, self.login, self.password = (
+            source,
+            pair.destination,
+            pair.account(),
+            pair.password,
+        )
         if source is not pair.source:
             source.add_user(self.login, self.password)
         self.deliver(*range(len(CASES)))
