@@ -30,7 +30,7 @@ from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
-from worker.pulse import WorkerHealth
+from worker.worker_health import WorkerHealth
 
 #: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
 #: what this leaves in doubt.

@@ -30,7 +30,7 @@ _ELSEWHERE: Final = (
     "producer/web/spooling.py", "producer/web/surroundings.py",
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
-    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
+    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 

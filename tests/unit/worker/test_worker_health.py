@@ -6,7 +6,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
-from worker.pulse import DEAF_SECONDS, STUCK_SECONDS, WorkerHealth
+from worker.worker_health import DEAF_SECONDS, STUCK_SECONDS, WorkerHealth
 
 
 def thread(*, alive: bool) -> threading.Thread:
