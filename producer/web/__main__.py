@@ -16,8 +16,8 @@ from producer.web.app import make_app
 from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.counter import Counter
 from producer.web.making import makers_of
+from producer.web.page_health import Counted, PageHealth
 from producer.web.proxied import networks_of, within
-from producer.web.pulse import Counted, PageHealth
 from producer.web.roles import Roles, roles_of
 from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.core_dumps import forbid_core_dumps

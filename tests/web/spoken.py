@@ -24,7 +24,7 @@ _ELSEWHERE: Final = (
     "producer/intake/accounts.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
     "producer/intake/plan.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
-    "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
+    "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
     "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
     "producer/web/spooling.py", "producer/web/surroundings.py",
