@@ -93,7 +93,7 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pulse = WorkerHealth(lease_keeper)
+    health = WorkerHealth(lease_keeper)
     metrics.watch_lanes(settings.worker_threads, lease_keeper.busy)
     if settings.worker_metrics_port:
         try:
@@ -101,24 +101,24 @@ def run(settings: Settings) -> int:
                 metrics.registry,
                 settings.worker_metrics_port,
                 settings.listen_host,
-                health=pulse.health,
-                ready=pulse.ready,
+                health=health.health,
+                ready=health.ready,
                 ports=WORKER_PORTS,
             )
         except OSError as error:
             where = f"{settings.listen_host}:{settings.worker_metrics_port}"
             log.error("metrics_not_served", where=where, error=str(error), advice="set MAILHAUL_WORKER_METRICS_PORT")
-    if not await_redis((broker_url, state_url), stop, "mailhaul.worker", pulse.complain):
+    if not await_redis((broker_url, state_url), stop, "mailhaul.worker", health.complain):
         return 0
     lease_keeper.start()
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     # As many jobs as threads: a job fetched beyond that would only wait here while another worker is idle.
     worker.queue_prefetch = settings.worker_threads
     worker.start()
-    pulse.begin(worker.workers)
+    health.begin(worker.workers)
     log.info("worker_started", worker=name, threads=settings.worker_threads)
     stop.wait()
-    pulse.end()
+    health.end()
     hurry = threading.Timer(DRAIN_SECONDS, lease_keeper.hurry)
     hurry.daemon = True
     hurry.start()

@@ -42,26 +42,26 @@ def main() -> int:
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         if settings.redis_url is None:
             raise UsageError("set MAILHAUL_REDIS_URL, or run `mailhaul up`")
-        metrics, pulse = WebMetrics(), PageHealth(settings)
-        _show(settings, metrics, pulse)
+        metrics, health = WebMetrics(), PageHealth(settings)
+        _show(settings, metrics, health)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", pulse.complain):
+        if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", health.complain):
             return 0
         with Ground(settings) as ground:
-            return _serve(ground, metrics, pulse)
+            return _serve(ground, metrics, health)
     except MailhaulError as error:
         print(f"mailhaul web: {error}", file=sys.stderr)
         return 2
 
 
-def _show(settings: Settings, metrics: WebMetrics, pulse: PageHealth) -> None:
+def _show(settings: Settings, metrics: WebMetrics, health: PageHealth) -> None:
     if not settings.web_metrics_port:
         return
     try:
         start_http(
-            metrics.registry, settings.web_metrics_port, settings.listen_host, health=pulse.health, ready=pulse.ready
+            metrics.registry, settings.web_metrics_port, settings.listen_host, health=health.health, ready=health.ready
         )
     except OSError as error:
         where = f"{settings.listen_host}:{settings.web_metrics_port}"
@@ -69,7 +69,7 @@ def _show(settings: Settings, metrics: WebMetrics, pulse: PageHealth) -> None:
         log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
 
 
-def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
+def _serve(ground: Ground, metrics: WebMetrics, health: PageHealth) -> int:
     settings = ground.settings
     state = connect(ground.urls[1])
     principals = Principals(state, ground.vault)
@@ -100,7 +100,7 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
         own_limits=ground.own_limits,
     )
     proxies = networks_of(settings.web_proxies or "")
-    pulse.begin(ground.store)
+    health.begin(ground.store)
     uvicorn.run(
         Counted(make_app(known), metrics),
         host=settings.web_host,
