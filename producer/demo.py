@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from producer.cli.crew import environment, last_line, python_module
 from producer.cli.following import report_files, run_status
 from producer.cli.ground import open_ground
 from producer.cli.importing import run_import
+from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.request import read_request
 from producer.cli.verb import COMPLETE, say
 from producer.operations import find_import

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.crew import Crew
 from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.ground import Ground, open_ground
+from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
@@ -136,7 +136,7 @@ class _Staff:
 
     def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
-        self._crew: Crew | None = None
+        self._crew: LocalProcesses | None = None
         self._undertaker = Undertaker(ground)
         self._since = time.monotonic()
         self._said = False
@@ -173,7 +173,7 @@ class _Staff:
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
-        crew = Crew(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
+        crew = LocalProcesses(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
         self._crew = self._stack.enter_context(crew)
 
 

@@ -9,8 +9,8 @@ import threading
 import time
 from pathlib import Path
 
-from producer.cli.crew import Crew, environment, python_module
 from producer.cli.ground import Ground, open_ground
+from producer.cli.local_processes import LocalProcesses, environment, python_module
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
 from producer.cli.undertaker import Undertaker
@@ -39,7 +39,7 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
             undertaker.look()
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
             logs, web = settings.state_dir / "logs", settings.web_port > 0
-            with Crew(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as crew:
+            with LocalProcesses(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as crew:
                 where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
                 many = f"{settings.workers} worker{'s' if settings.workers != 1 else ''}"
                 say(f"up: {many} and a coordinator on {where}; logs in {logs}")
