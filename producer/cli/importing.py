@@ -17,6 +17,7 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
+from producer.cli.dead_workers import DeadWorkerReaper
 from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
 from producer.cli.ground import Ground, open_ground
 from producer.cli.local_processes import LocalProcesses
@@ -25,7 +26,6 @@ from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.spooling import keep_refused, shelf_for
-from producer.cli.undertaker import Undertaker
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
@@ -137,7 +137,7 @@ class _Staff:
     def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
         self._crew: LocalProcesses | None = None
-        self._undertaker = Undertaker(ground)
+        self._undertaker = DeadWorkerReaper(ground)
         self._since = time.monotonic()
         self._said = False
         self._overheard: Overheard | None = None

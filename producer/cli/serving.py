@@ -9,11 +9,11 @@ import threading
 import time
 from pathlib import Path
 
+from producer.cli.dead_workers import DeadWorkerReaper
 from producer.cli.ground import Ground, open_ground
 from producer.cli.local_processes import LocalProcesses, environment, python_module
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
-from producer.cli.undertaker import Undertaker
 from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
 from shared.config import here, is_local, load_settings
@@ -35,7 +35,7 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
                 raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
-            undertaker = Undertaker(ground)
+            undertaker = DeadWorkerReaper(ground)
             undertaker.look()
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
             logs, web = settings.state_dir / "logs", settings.web_port > 0

@@ -18,7 +18,7 @@ from shared.processes import is_dead
 _LOOK_SECONDS = 0.5
 
 
-class Undertaker:
+class DeadWorkerReaper:
     """The regular check for dead processes. It does nothing with a Redis that other machines may use."""
 
     def __init__(self, ground: Ground) -> None:
