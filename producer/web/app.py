@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from producer.web import (
     auditing,
     credentials,
+    general_routes,
     imports,
     live,
     mailboxes,
@@ -20,7 +21,6 @@ from producer.web import (
     problems,
     rehearsals,
     spooling,
-    surroundings,
 )
 from producer.web.counter import Counter
 from producer.web.gate import Gate
@@ -67,7 +67,7 @@ def make_app(known: Counter) -> FastAPI:
         mailboxes,
         rehearsals,
         live,
-        surroundings,
+        general_routes,
         making,
         principals,
         auditing,

@@ -27,7 +27,7 @@ _ELSEWHERE: Final = (
     "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
     "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
-    "producer/web/spooling.py", "producer/web/surroundings.py",
+    "producer/web/spooling.py", "producer/web/general_routes.py",
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
     "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
