@@ -12,10 +12,10 @@ from typing import Any, cast
 import uvicorn
 
 from producer.cli.ground import Ground
+from producer.web.account_services import makers_of
 from producer.web.app import make_app
 from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
 from producer.web.counter import Counter
-from producer.web.making import makers_of
 from producer.web.page_health import Counted, PageHealth
 from producer.web.proxied import networks_of, within
 from producer.web.roles import Roles, roles_of

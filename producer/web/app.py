@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from producer.web import (
+    account_services,
     auditing,
     credentials,
     general_routes,
     imports,
     live,
     mailboxes,
-    making,
     pages,
     principals,
     problems,
@@ -68,7 +68,7 @@ def make_app(known: Counter) -> FastAPI:
         rehearsals,
         live,
         general_routes,
-        making,
+        account_services,
         principals,
         auditing,
         spooling,

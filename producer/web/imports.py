@@ -21,6 +21,7 @@ from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note, noted
+from producer.web.account_services import chosen
 from producer.web.asked import (
     ImportBody,
     MailboxesBody,
@@ -32,7 +33,6 @@ from producer.web.asked import (
     by_fields,
 )
 from producer.web.counter import Counter
-from producer.web.making import chosen
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
 from producer.web.problems import Refused, row_errors

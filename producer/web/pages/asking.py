@@ -27,10 +27,10 @@ from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import visitor_of
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
+from producer.web.account_services import chosen
 from producer.web.asked import endpoint_of
 from producer.web.counter import Counter
 from producer.web.general_routes import detected
-from producer.web.making import chosen
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor, Who
