@@ -13,9 +13,9 @@ from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
 from producer.intake.sign_in import secret_of
 from producer.web.access import Known, Operator, note
-from producer.web.asked import SheetBody
 from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import SheetBody
 from producer.web.signing_in import SecretsBody, at_the_vendor
 from shared.credentials import Secret
 from shared.model import Import

@@ -22,7 +22,11 @@ from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
-from producer.web.asked import (
+from producer.web.counter import Counter
+from producer.web.mended import failed_rows
+from producer.web.once import Key, once
+from producer.web.problems import Refused, row_errors
+from producer.web.request_bodies import (
     ImportBody,
     MailboxesBody,
     OneMailboxBody,
@@ -32,10 +36,6 @@ from producer.web.asked import (
     WindowBody,
     by_fields,
 )
-from producer.web.counter import Counter
-from producer.web.mended import failed_rows
-from producer.web.once import Key, once
-from producer.web.problems import Refused, row_errors
 from producer.web.signing_in import by_names_of_body
 from shared.credentials import Secret
 from shared.errors import UsageError

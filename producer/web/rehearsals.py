@@ -18,9 +18,9 @@ from producer import operations
 from producer.intake.accounts import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.web.access import Known, Operator, Viewer, note
-from producer.web.asked import RehearsalBody
 from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import RehearsalBody
 from shared.errors import MailhaulError
 from shared.logs import get_logger
 from shared.model import Account, Import

@@ -16,9 +16,9 @@ from producer import operations
 from producer.spool.archive import Archive
 from producer.spool.fetch import Spooling
 from producer.web.access import Admin, Known, note
-from producer.web.asked import OneMailboxBody
 from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import OneMailboxBody
 from shared.entrance import Entrance
 from shared.errors import MailhaulError
 from shared.logs import get_logger

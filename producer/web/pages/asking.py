@@ -28,7 +28,6 @@ from producer.intake.visiting import visitor_of
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
 from producer.web.account_services import chosen
-from producer.web.asked import endpoint_of
 from producer.web.counter import Counter
 from producer.web.general_routes import detected
 from producer.web.pages import drafts
@@ -38,6 +37,7 @@ from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
+from producer.web.request_bodies import endpoint_of
 from shared.errors import UsageError
 from shared.model import BY_ROW
 from shared.store.principals import Principal

@@ -12,10 +12,10 @@ from producer.show.naming import left_out_of
 from producer.trouble import addressed
 from producer.web import mailboxes as counterpart
 from producer.web.access import Known
-from producer.web.asked import PasswordsBody
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor, Who
+from producer.web.request_bodies import PasswordsBody
 from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
 
