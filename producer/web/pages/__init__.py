@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from producer.web.pages import asking, entering, following, mending, oidc, overview, person, rehearsing, steering
+from producer.web.pages import entering, following, mending, new_import, oidc, overview, person, rehearsing, steering
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Stranger, to_the_door
 from producer.web.pages.glance import Glances
@@ -21,7 +21,7 @@ from producer.web.pages.glance import Glances
 def install(app: FastAPI) -> None:
     """Registers the routes, the static files and the page of a refusal."""
     app.state.glances = Glances(app.state.counter)
-    for room in (entering, oidc, overview, asking, rehearsing, mending, following, person, steering):
+    for room in (entering, oidc, overview, new_import, rehearsing, mending, following, person, steering):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)

@@ -15,10 +15,10 @@ from producer.intake.sheet import SEPARATORS
 from producer.web import credentials, imports
 from producer.web.access import Known
 from producer.web.pages import drafts
-from producer.web.pages.asking import Asked, servers
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.entering import Actor
+from producer.web.pages.new_import import Asked, servers
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
 from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
