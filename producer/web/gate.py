@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producer.web.access import asker
 from producer.web.counter import Counter
-from producer.web.pages.entering import there
+from producer.web.pages.sign_in_page import there
 from producer.web.problems import Refused, answer
 
 #: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far

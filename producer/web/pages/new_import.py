@@ -32,9 +32,9 @@ from producer.web.counter import Counter
 from producer.web.general_routes import detected
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor, Who
 from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
+from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
 from producer.web.request_bodies import endpoint_of

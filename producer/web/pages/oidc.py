@@ -23,7 +23,7 @@ from starlette.concurrency import run_in_threadpool
 from producer.web.access import Known, missed, place_of
 from producer.web.counter import Counter
 from producer.web.pages.drawing import saying
-from producer.web.pages.entering import Stranger, To, door, is_secure, welcome
+from producer.web.pages.sign_in_page import Stranger, To, door, is_secure, welcome
 from producer.web.problems import Refused
 from shared.config import Settings
 from shared.logs import get_logger

@@ -14,7 +14,7 @@ from producer.web import mailboxes as counterpart
 from producer.web.access import Known
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor, Who
+from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.request_bodies import PasswordsBody
 from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
