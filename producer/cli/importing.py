@@ -136,8 +136,8 @@ class _Staff:
 
     def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
-        self._crew: LocalProcesses | None = None
-        self._undertaker = DeadWorkerReaper(ground)
+        self._processes: LocalProcesses | None = None
+        self._reaper = DeadWorkerReaper(ground)
         self._since = time.monotonic()
         self._said = False
         self._overheard: Overheard | None = None
@@ -147,13 +147,13 @@ class _Staff:
 
         Raises `MailhaulError` if they cannot run.
         """
-        self._undertaker.look()
-        if self._crew is None and (self._ground.owner or self._asked):
+        self._reaper.look()
+        if self._processes is None and (self._ground.owner or self._asked):
             self._start()
-        if self._crew is not None:
+        if self._processes is not None:
             if shown is not None:
                 self.tell(shown)
-            return self._crew.check()
+            return self._processes.check()
         if shown is not None and not self._said and time.monotonic() - self._since > ALONE_SECONDS:
             self._said = True
             if lonely := self._ground.nobody_works():
@@ -173,8 +173,8 @@ class _Staff:
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
         variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
-        crew = LocalProcesses(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
-        self._crew = self._stack.enter_context(crew)
+        processes = LocalProcesses(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
+        self._processes = self._stack.enter_context(processes)
 
 
 @contextlib.contextmanager

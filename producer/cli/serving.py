@@ -35,11 +35,11 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
                 raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
-            undertaker = DeadWorkerReaper(ground)
-            undertaker.look()
+            reaper = DeadWorkerReaper(ground)
+            reaper.look()
             variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
             logs, web = settings.state_dir / "logs", settings.web_port > 0
-            with LocalProcesses(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as crew:
+            with LocalProcesses(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as processes:
                 where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
                 many = f"{settings.workers} worker{'s' if settings.workers != 1 else ''}"
                 say(f"up: {many} and a coordinator on {where}; logs in {logs}")
@@ -50,8 +50,8 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                     if not shown and probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
                         _point_to_the_page(ground)
                         shown = True
-                    undertaker.look()
-                    crew.check()
+                    reaper.look()
+                    processes.check()
                 say("stopping …")
     return COMPLETE
 
