@@ -18,8 +18,8 @@ from starlette.datastructures import FormData, UploadFile
 from producer import operations
 from producer.intake.accounts import AccountsAsked
 from producer.intake.columns import UNKNOWN
+from producer.intake.connection_test import TestStep, try_connection
 from producer.intake.detect import Detection
-from producer.intake.knock import Step, knock
 from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
@@ -224,7 +224,7 @@ def _found(form: Form) -> tuple[Form, Detection]:
 
 def _tested(
     known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
-) -> list[Step]:
+) -> list[TestStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     endpoint = form.ends[side].endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
@@ -235,7 +235,7 @@ def _tested(
         asked = form.sign_ins[side].fitted(side, endpoint, form.sign_ins[side].asked(side, secret), [row])
         visitor = visitor_of(side, endpoint, row, asked)
     note(known, request, who, "connection tested", side=side, server=endpoint.url)
-    return knock(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
+    return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
 
 
 def _opened(
