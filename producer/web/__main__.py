@@ -28,10 +28,10 @@ from shared.metrics import WebMetrics, start_http
 from shared.reach import reach_of
 from shared.redis_condition import await_redis
 from shared.store.desk import Desk
+from shared.store.page_state import PageState
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
-from shared.store.shelf import PageState
 
 
 def main() -> int:
@@ -93,7 +93,7 @@ def _serve(ground: Ground, metrics: WebMetrics, health: PageHealth) -> int:
         desk=Desk(state),
         principals=principals,
         sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
-        shelf=PageState(state),
+        page_state=PageState(state),
         reach=reach,
         roles=roles,
         makers=makers_of(settings),

@@ -23,9 +23,9 @@ from shared.model import Import, Mailbox, Tally
 from shared.reach import Reach
 from shared.store import Store
 from shared.store.desk import Desk
+from shared.store.page_state import PageState
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
-from shared.store.shelf import PageState
 
 
 @dataclass(kw_only=True)
@@ -47,7 +47,7 @@ class Counter:
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
     #: Drafts of forms, what was done to imports, and samples of their throughput.
-    shelf: PageState
+    page_state: PageState
     #: Mail servers that may be connected to.
     reach: Reach
     #: Roles of people whom a proxy or an identity provider authenticates.

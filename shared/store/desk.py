@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from shared.store import keys
+from shared.store.page_state import MOST_EVENTS, STORY_SECONDS
 from shared.store.plain_commands import PlainCommands
-from shared.store.shelf import MOST_EVENTS, STORY_SECONDS
 
 #: Answers to repeated requests are kept for so long, seconds.
 ANSWER_SECONDS: Final = 86_400

@@ -24,13 +24,13 @@ def keep(known: Counter, who: Principal, data: bytes) -> str:
     """Seals and stores the list. Returns the id under which it is found."""
     draft_id = secrets.token_hex(12)
     held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
-    known.shelf.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
+    known.page_state.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
     return draft_id
 
 
 def find(known: Counter, who: Principal, draft_id: str) -> bytes:
     """Returns the list; empty if the id is unknown or expired, or the draft belongs to somebody else."""
-    sealed = known.shelf.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
+    sealed = known.page_state.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
     if sealed is None:
         return b""
     try:
@@ -48,4 +48,4 @@ def keep_wrong(known: Counter, who: Principal, preview: Preview | None) -> str:
 def drop(known: Counter, draft_id: str) -> None:
     """Deletes a draft that is no longer needed."""
     if draft_id.isalnum() and len(draft_id) == 24:
-        known.shelf.drop_draft(draft_id)
+        known.page_state.drop_draft(draft_id)

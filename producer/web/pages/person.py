@@ -36,7 +36,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
             break
         notes += [(folder, note) for note in known.store.notes(folder.folder_id)]
     events = [
-        event for event in reversed(known.shelf.events(import_id))
+        event for event in reversed(known.page_state.events(import_id))
         if event["detail"].get("login", "") in ("", mailbox.source.login)
     ]  # fmt: skip
     values: dict[str, Any] = {
