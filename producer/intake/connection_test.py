@@ -52,7 +52,7 @@ class ShownCertificate:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TestStep:
+class ConnectionStep:
     """A step and its result."""
 
     #: "name", "tcp", "tls", "greeting", "capabilities" or "sign_in".
@@ -80,12 +80,12 @@ def try_connection(
     addresses: Callable[[str, int], Sequence[str]],
     visitor: Visitor | None = None,
     seconds: float = 10.0,
-) -> list[TestStep]:
+) -> list[ConnectionStep]:
     """Tests the connection and returns the steps, up to the first that failed.
 
     `addresses` resolves a host and port to the addresses that may be connected to; it raises OSError.
     """
-    steps: list[TestStep] = []
+    steps: list[ConnectionStep] = []
     with ExitStack() as stack:
         try:
             _door(side, endpoint, addresses, seconds, steps, stack)
@@ -101,7 +101,7 @@ def _door(
     endpoint: Endpoint,
     addresses: Callable[[str, int], Sequence[str]],
     seconds: float,
-    steps: list[TestStep],
+    steps: list[ConnectionStep],
     stack: ExitStack,
 ) -> None:
     door = Door(
@@ -131,7 +131,7 @@ def _door(
 class _timed:
     """Measures one step and appends it to the list, also when it fails; a failure ends the test."""
 
-    def __init__(self, what: str, steps: list[TestStep]) -> None:
+    def __init__(self, what: str, steps: list[ConnectionStep]) -> None:
         self._what, self._steps, self._began = what, steps, monotonic()
         self.said = ""
         self.certificate: ShownCertificate | None = None
@@ -160,7 +160,7 @@ class _timed:
     def _enter(self, ok: bool, said: str, advice: str) -> None:
         ms = (monotonic() - self._began) * 1000
         self._steps.append(
-            TestStep(
+            ConnectionStep(
                 what=self._what,
                 ok=ok,
                 ms=ms,
@@ -190,7 +190,11 @@ def _connected(addresses: Sequence[str], port: int, seconds: float) -> socket.so
 
 
 def _secure(
-    sock: socket.socket, door: Door, steps: list[TestStep], stack: ExitStack, before: Callable[[], None] = lambda: None
+    sock: socket.socket,
+    door: Door,
+    steps: list[ConnectionStep],
+    stack: ExitStack,
+    before: Callable[[], None] = lambda: None,
 ) -> ssl.SSLSocket:
     def wrapped() -> ssl.SSLSocket:
         before()
@@ -284,12 +288,12 @@ def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
         line.clear()
 
 
-def _sign_in(visitor: Visitor, seconds: float) -> TestStep:
+def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
     """Signs in on a connection of its own, in the same way as a worker."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
     at_source, endpoint = visitor.side == "source", visitor.endpoint
-    step = TestStep(what="sign_in", ok=True, ms=0)
+    step = ConnectionStep(what="sign_in", ok=True, ms=0)
 
     def connect(proof: Proof) -> MailSource | MailDestination:
         return ways.source(endpoint, proof, ListingIdentities()) if at_source else ways.destination(endpoint, proof)

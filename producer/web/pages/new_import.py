@@ -18,7 +18,7 @@ from starlette.datastructures import FormData, UploadFile
 from producer import operations
 from producer.intake.accounts import AccountsAsked
 from producer.intake.columns import UNKNOWN
-from producer.intake.connection_test import TestStep, try_connection
+from producer.intake.connection_test import ConnectionStep, try_connection
 from producer.intake.detect import Detection
 from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
@@ -224,7 +224,7 @@ def _found(form: Form) -> tuple[Form, Detection]:
 
 def _tested(
     known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
-) -> list[TestStep]:
+) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     endpoint = form.ends[side].endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
