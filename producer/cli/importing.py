@@ -54,7 +54,7 @@ def run_import(
     seen: list[Progress] = []
     with (
         interruptible() as interrupted,
-        shelf_for(spool, "--spool-refused") as shelf,
+        shelf_for(spool, "--spool-refused") as spool_folder,
         open_ground(state_dir, worker_threads=threads) as ground,
     ):
         count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
@@ -63,8 +63,8 @@ def run_import(
             wanted, mailboxes = operations.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
-            if shelf is not None:
-                shelf.belongs_to(wanted.import_id)
+            if spool_folder is not None:
+                spool_folder.belongs_to(wanted.import_id)
             if request.accounts.generate:
                 rows = _with_passwords(ground, wanted, mailboxes, rows)
             before = _before(ground, wanted)
@@ -85,8 +85,8 @@ def run_import(
             if progress is None:
                 note("stopping …")
             else:
-                if shelf is not None:
-                    keep_refused(ground, opened, shelf, interrupted)
+                if spool_folder is not None:
+                    keep_refused(ground, opened, spool_folder, interrupted)
                 return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
     say(f"{_how_far(seen)}; run the same command to go on")
     return INTERRUPTED
