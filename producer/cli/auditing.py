@@ -10,8 +10,8 @@ from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
 from shared.errors import UsageError
-from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.web_records import WebRecords
 
 _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 
@@ -27,8 +27,8 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         raise UsageError(f"--since: {error}") from None
     with open_ground(state_dir, make=False) as ground:
         # A state folder that was never used has no log, and none is made.
-        desk = None if ground.bare else Desk(connect(ground.urls[1]))
-        entries = (entry for page in desk.audit_pages(moment) for entry in page) if desk else iter(())
+        records = None if ground.bare else WebRecords(connect(ground.urls[1]))
+        entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))
     sys.stdout.flush()

@@ -7,8 +7,8 @@ import pwd
 
 from producer.cli.ground import Ground
 from shared.logs import clean
-from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.web_records import WebRecords
 
 
 def user_name() -> str:
@@ -31,7 +31,7 @@ def note(ground: Ground, what: str, **detail: object) -> None:
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    Desk(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
+    WebRecords(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
 
 
 def _text(argument: str) -> str:

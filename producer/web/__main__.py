@@ -27,11 +27,11 @@ from shared.mail import dialing
 from shared.metrics import WebMetrics, start_http
 from shared.reach import reach_of
 from shared.redis_condition import await_redis
-from shared.store.desk import Desk
 from shared.store.page_state import PageState
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
+from shared.store.web_records import WebRecords
 
 
 def main() -> int:
@@ -90,7 +90,7 @@ def _serve(ground: Ground, metrics: WebMetrics, health: PageHealth) -> int:
         store=ground.store,
         vault=ground.vault,
         ring=ground.ring,
-        desk=Desk(state),
+        records=WebRecords(state),
         principals=principals,
         sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
         page_state=PageState(state),

@@ -67,7 +67,7 @@ def wrong(known: Counter, request: Request, how: str, name: str = "", *, known_n
 
     An unknown name is left out, since it may be a password typed by mistake.
     """
-    known.desk.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
+    known.records.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
 
 
 def missed(known: Counter, request: Request, how: str) -> None:
@@ -131,7 +131,7 @@ Known = Annotated[Counter, Depends(counter)]
 
 def note(known: Counter, request: Request, who: Principal, what: str, **detail: object) -> None:
     """Writes an act into the audit log before it is done. If the log cannot be written, the act does not happen."""
-    known.desk.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
+    known.records.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def audit(
     count: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, Any]:
     """Lists who did what, oldest first."""
-    return {"entries": known.desk.audit(after, count)}
+    return {"entries": known.records.audit(after, count)}
 
 
 @routes.get("/audit.csv", response_class=Csv)
@@ -62,7 +62,7 @@ def _bytes(
     The first page is read before the answer begins, since no problem can be reported after that.
     """
     moment = None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
-    pages = known.desk.audit_pages(moment)
+    pages = known.records.audit_pages(moment)
     first = next(pages, [])
     told = lines(entry for page in chain((first,), pages) for entry in page)
     # Each piece has many lines, since each piece costs a switch to another thread.

@@ -22,10 +22,10 @@ from shared.lifecycle import MailboxState
 from shared.model import Import, Mailbox, Tally
 from shared.reach import Reach
 from shared.store import Store
-from shared.store.desk import Desk
 from shared.store.page_state import PageState
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
+from shared.store.web_records import WebRecords
 
 
 @dataclass(kw_only=True)
@@ -41,7 +41,7 @@ class Counter:
     #: Enqueues a job for the workers.
     ring: Ring
     #: The audit log and the rehearsals.
-    desk: Desk
+    records: WebRecords
     #: Tokens and users.
     principals: Principals
     #: Sessions of browsers that are signed in.

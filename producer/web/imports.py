@@ -101,7 +101,7 @@ def written(
     _fit(rows, source, options)
     wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
     held = f"open:{wanted.import_id}"
-    if known.desk.begin(held, "") is not None:
+    if known.records.begin(held, "") is not None:
         raise Refused(409, "this import is being opened")
     try:
         if known.store.import_(wanted.import_id) is not None:
@@ -118,7 +118,7 @@ def written(
         for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
-        known.desk.drop(held)
+        known.records.drop(held)
     return wanted
 
 

@@ -74,7 +74,7 @@ class _Run:
         self._over = threading.Event()
 
     def keep(self) -> None:
-        self._known.desk.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
+        self._known.records.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
 
     def go(self, request: Import) -> None:
         beat = threading.Thread(target=self._beat, daemon=True)
@@ -146,7 +146,7 @@ def begin(
 @routes.get("/rehearsals/{rehearsal_id}")
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.desk.rehearsal(rehearsal_id)
+    found = known.records.rehearsal(rehearsal_id)
     if found is None:
         raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
     beat = found.pop("beat_at")

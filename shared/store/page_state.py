@@ -17,7 +17,7 @@ MOST_EVENTS: Final = 500
 
 
 class PageState(PlainCommands):
-    """The page's rows in the state database, beside `shared.store.desk`."""
+    """The page's rows in the state database, beside `shared.store.web_records`."""
 
     # -- what was done to an import (`Desk.note` adds to it)
 

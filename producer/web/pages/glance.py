@@ -150,7 +150,7 @@ class Sampler:
             return
         if self._known.page_state.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _VERIFIED_SECONDS):
             status = operations.progress_of(self._known.store, now).word
-            self._known.desk.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
+            self._known.records.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
 
     def sample(self, request: Import) -> None:
         """Takes one sample.

@@ -21,7 +21,7 @@ REHEARSAL_SECONDS: Final = 86_400
 _BEGUN_SECONDS: Final = 900
 
 
-class Desk(PlainCommands):
+class WebRecords(PlainCommands):
     """The audit log, answers and rehearsals in the state database. Thread-safe. Raises `StoreError` while it is
     away."""
 
