@@ -15,10 +15,10 @@ from producer.cli.ground import Ground
 from producer.web.account_services import makers_of
 from producer.web.app import make_app
 from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
-from producer.web.counter import Counter
 from producer.web.page_health import Counted, PageHealth
 from producer.web.proxied import networks_of, within
 from producer.web.roles import Roles, roles_of
+from producer.web.web_context import WebContext
 from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.core_dumps import forbid_core_dumps
 from shared.errors import MailhaulError, UsageError
@@ -85,7 +85,7 @@ def _serve(ground: Ground, metrics: WebMetrics, health: PageHealth) -> int:
     # From here on a name from a request is connected to only at an address that passed the check.
     dialing.restrict(reach.addresses)
     roles = roles_of(settings.web_roles or "")
-    known = Counter(
+    known = WebContext(
         settings=settings,
         store=ground.store,
         vault=ground.vault,

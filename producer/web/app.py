@@ -22,7 +22,6 @@ from producer.web import (
     rehearsals,
     spooling,
 )
-from producer.web.counter import Counter
 from producer.web.gate import Gate
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
@@ -30,13 +29,14 @@ from producer.web.pages.oidc import IdentityProvider
 from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
 from producer.web.turns import Turns
+from producer.web.web_context import WebContext
 from shared.config import Settings
 
 #: The path under which the API is served.
 ROOT = "/api/v1"
 
 
-def make_app(known: Counter) -> FastAPI:
+def make_app(known: WebContext) -> FastAPI:
     """Builds the application with all routes on top of `known`."""
 
     @asynccontextmanager

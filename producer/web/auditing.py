@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from producer.show.audit import csv_lines, json_lines
 from producer.web.access import Admin, Known
-from producer.web.counter import Counter
+from producer.web.web_context import WebContext
 
 routes = APIRouter(tags=["audit"])
 _LINES: Final = 500
@@ -55,7 +55,7 @@ def audit_jsonl(known: Known, _: Admin, since: Since = None) -> JsonLines:
 
 
 def _bytes(
-    known: Counter, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
+    known: WebContext, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[bytes]:
     """Yields the log while it is read, since it may be larger than memory.
 

@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import Header
 from pydantic import BaseModel, SecretStr
 
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.web_context import WebContext
 from shared.store.principals import Principal
 
 Key = Annotated[
@@ -21,7 +21,7 @@ Key = Annotated[
 
 
 def once(
-    known: Counter, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
+    known: WebContext, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """Returns `make`'s answer, or the stored answer if the same request came before. Raises `Refused`."""
     if not key:

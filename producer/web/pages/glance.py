@@ -15,8 +15,8 @@ from producer import operations
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
-from producer.web.counter import Counter
 from producer.web.pages.plot import MOST, Plot, plot, thinned
+from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
 from shared.model import Import, Wait
@@ -61,7 +61,7 @@ class ImportView:
 class Glances:
     """The cached views of this process. Thread-safe."""
 
-    def __init__(self, known: Counter) -> None:
+    def __init__(self, known: WebContext) -> None:
         self._known = known
         self._lock = threading.Lock()
         self._one: dict[str, tuple[float, ImportView]] = {}
@@ -105,7 +105,7 @@ class Glances:
 class Sampler:
     """Samples the progress of each running import, in a thread of its own."""
 
-    def __init__(self, known: Counter, seconds: float = _SAMPLE_SECONDS) -> None:
+    def __init__(self, known: WebContext, seconds: float = _SAMPLE_SECONDS) -> None:
         self._known, self._seconds = known, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True)

@@ -28,7 +28,6 @@ from producer.intake.visiting import visitor_of
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
 from producer.web.account_services import chosen
-from producer.web.counter import Counter
 from producer.web.general_routes import detected
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
@@ -38,6 +37,7 @@ from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
 from producer.web.request_bodies import endpoint_of
+from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.model import BY_ROW
 from shared.store.principals import Principal
@@ -106,7 +106,7 @@ def _read(form: FormData) -> SubmittedForm:
 Asked = Annotated[SubmittedForm, Depends(_given)]
 
 
-def servers(known: Counter) -> Servers:
+def servers(known: WebContext) -> Servers:
     """Returns a reader for the servers that rows name, which refuses those that may not be reached."""
     return lambda text: endpoint_of(text, "source", known.reach, allow_plaintext=False)
 
@@ -158,7 +158,7 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
 
 
 def _with_secrets(
-    known: Counter, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
+    known: WebContext, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
 ) -> tuple[Form, dict[str, str]]:
     """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
     form = form_of(given.fields)
@@ -223,7 +223,7 @@ def _found(form: Form) -> tuple[Form, Detection]:
 
 
 def _tested(
-    known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
+    known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
 ) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     endpoint = form.ends[side].endpoint(side, known.reach)
@@ -239,7 +239,7 @@ def _tested(
 
 
 def _opened(
-    known: Counter, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
+    known: WebContext, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
     good: bool,
 ) -> str:  # fmt: skip
     """Opens the import, and returns its id. Raises `UsageError` with every fault, and `Refused`."""

@@ -29,7 +29,7 @@ from shared.store.web_records import WebRecords
 
 
 @dataclass(kw_only=True)
-class Counter:
+class WebContext:
     """The shared objects of one process."""
 
     #: The settings.
@@ -104,7 +104,7 @@ def _sum(tallies: list[Tally]) -> Tally:
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 
-def counter(request: Request) -> Counter:
-    """Returns the `Counter` of this process."""
-    found: Counter = request.app.state.counter
+def web_context(request: Request) -> WebContext:
+    """Returns the `WebContext` of this process."""
+    found: WebContext = request.app.state.counter
     return found
