@@ -57,7 +57,7 @@ def make_app(known: WebContext) -> FastAPI:
         max_body_size=known.settings.web_upload_bytes,
         lifespan=life,
     )
-    app.state.counter = known
+    app.state.web_context = known
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = collections.Counter()
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None

@@ -106,5 +106,5 @@ def _sum(tallies: list[Tally]) -> Tally:
 
 def web_context(request: Request) -> WebContext:
     """Returns the `WebContext` of this process."""
-    found: WebContext = request.app.state.counter
+    found: WebContext = request.app.state.web_context
     return found

@@ -30,7 +30,7 @@ from producer.web.pages.sign_in_page import Stranger, to_the_door
 
 def install(app: FastAPI) -> None:
     """Registers the routes, the static files and the page of a refusal."""
-    app.state.glances = Glances(app.state.counter)
+    app.state.glances = Glances(app.state.web_context)
     for room in (sign_in_page, oidc, overview, new_import, rehearsing, mending, following, person, steering):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))

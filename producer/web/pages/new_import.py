@@ -140,7 +140,7 @@ def _draw(request: Request, who: Principal, form: Form, status: int = 200, **mor
         "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
-        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.counter.makers), "by_key": BY_KEY,
+        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.web_context.makers), "by_key": BY_KEY,
     }  # fmt: skip
     return draw(request, "new.html", who, status, **(usual | more))
 
