@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
+from producer.cli.command_context import open_context
 from producer.cli.following import report_files, run_status
-from producer.cli.ground import open_ground
 from producer.cli.importing import run_import
 from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.request import read_request
@@ -94,7 +94,7 @@ def _show(home: Path) -> None:
     with contextlib.redirect_stdout(_StandardError()):
         say("\n$ mailhaul status --mailbox ivan@old.example")
         run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
-    with open_ground(home / "state") as ground:
+    with open_context(home / "state") as ground:
         request = find_import(ground.store, "demo")
         files = report_files(ground.store, request, home / "report")
     say("\n$ mailhaul report --out report")

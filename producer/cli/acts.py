@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time as now
 
 from producer import operations
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.cli.noting import note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
@@ -29,7 +29,7 @@ from shared.store.sessions import BrowserSessions
 class Acts:
     """The acts on one store. Each raises `StoreError` before anything is done if the audit log cannot be written."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: CommandContext) -> None:
         self._ground = ground
 
     def begin(self, asked: Request, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]) -> None:

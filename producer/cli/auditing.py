@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from producer.cli.ground import open_ground
+from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
@@ -25,7 +25,7 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         moment = read_moment(since)
     except UsageError as error:
         raise UsageError(f"--since: {error}") from None
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         # A state folder that was never used has no log, and none is made.
         records = None if ground.bare else WebRecords(connect(ground.urls[1]))
         entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())

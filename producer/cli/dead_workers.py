@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from shared.errors import StoreError
 from shared.processes import is_dead
 
@@ -21,7 +21,7 @@ _LOOK_SECONDS = 0.5
 class DeadWorkerReaper:
     """The regular check for dead processes. It does nothing with a Redis that other machines may use."""
 
-    def __init__(self, ground: Ground) -> None:
+    def __init__(self, ground: CommandContext) -> None:
         self._ground = ground
         self._due = 0.0
 

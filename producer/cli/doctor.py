@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.cli.owner import owner_of
 from producer.cli.verb import COMPLETE, FAULT
 from shared.config import Settings, load_settings, unknown_variables
@@ -103,7 +103,7 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         binary = find_server()
         version = server_version(binary)
         yield "ok", f"embedded Redis: {binary}" + (f", version {version[0]}.{version[1]}" if version else "")
-    with Ground(settings) as ground:
+    with CommandContext(settings) as ground:
         urls = ground.urls
         for where in dict.fromkeys(map(address_of, urls)):
             yield "ok", f"Redis answers at {where}"

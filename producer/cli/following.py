@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from producer import operations
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
 from producer.coordinator import tally as tallying
@@ -57,7 +57,7 @@ _NAMED = 40
 class Watch:
     """The repeated look at one import, and its display."""
 
-    def __init__(self, ground: Ground, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
+    def __init__(self, ground: CommandContext, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
         """Takes the display. `ended`: ids of mailboxes that had ended before."""
         self._steps = Steps(ended) if is_verbose() else None
         self._ground, self._import_id, self._shown = ground, import_id, shown
@@ -155,7 +155,7 @@ def say_end(
         say(line)
 
 
-def progress_at(ground: Ground, request: Import) -> Progress:
+def progress_at(ground: CommandContext, request: Import) -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
     progress = operations.progress_of(ground.store, request)
     interrupted = bool(ground.owner and request.state is ImportState.RUNNING)
@@ -165,7 +165,7 @@ def progress_at(ground: Ground, request: Import) -> Progress:
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """Lists all imports."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         found = [progress_at(ground, request) for request in ground.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
@@ -184,7 +184,7 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
     """Prints the progress of an import, or of one mailbox."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
         progress = progress_at(ground, request)
@@ -237,7 +237,7 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
 def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Follows an import until it is finished. Returns the exit code."""
     began = time.monotonic()
-    with interruptible() as interrupted, open_ground(state_dir, make=False) as ground:
+    with interruptible() as interrupted, open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         with display(quiet=is_quiet()) as shown:
@@ -264,7 +264,7 @@ def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
 
 def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what went wrong."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         groups = operations.errors(ground.store, request, login)
         if not as_json:
@@ -281,7 +281,7 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
 
 def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
     """Writes the files of the report, and prints their paths."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         store = ground.store
         request = operations.find_import(store, which)
         for path in report_files(store, request, out):

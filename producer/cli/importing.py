@@ -17,9 +17,9 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.dead_workers import DeadWorkerReaper
 from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
-from producer.cli.ground import Ground, open_ground
 from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
@@ -55,7 +55,7 @@ def run_import(
     with (
         interruptible() as interrupted,
         shelf_for(spool, "--spool-refused") as spool_folder,
-        open_ground(state_dir, worker_threads=threads) as ground,
+        open_context(state_dir, worker_threads=threads) as ground,
     ):
         count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
         with _staffed(ground, count, asked=bool(workers)) as staff:
@@ -92,7 +92,7 @@ def run_import(
     return INTERRUPTED
 
 
-def follow(ground: Ground, request: Import, before: Tally) -> int:
+def follow(ground: CommandContext, request: Import, before: Tally) -> int:
     """Works on an import that was queued again, and waits for its end, as `import` does. Returns the exit code.
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
@@ -120,7 +120,7 @@ def _how_far(seen: Sequence[Progress]) -> str:
 
 
 def _with_passwords(
-    ground: Ground, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
+    ground: CommandContext, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
 ) -> tuple[Row, ...]:
     """Returns the rows with a password for every account, and says in which file the new ones are."""
     path = passwords_path(ground.settings.state_dir, wanted.name, wanted.import_id)
@@ -134,7 +134,7 @@ def _with_passwords(
 class _Staff:
     """The child processes of this command: none until it owns the embedded Redis or was asked for workers."""
 
-    def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
+    def __init__(self, ground: CommandContext, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
         self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
         self._processes: LocalProcesses | None = None
         self._reaper = DeadWorkerReaper(ground)
@@ -178,20 +178,20 @@ class _Staff:
 
 
 @contextlib.contextmanager
-def _staffed(ground: Ground, count: int, *, asked: bool) -> Iterator[_Staff]:
+def _staffed(ground: CommandContext, count: int, *, asked: bool) -> Iterator[_Staff]:
     with contextlib.ExitStack() as stack:
         staff = _Staff(ground, count, asked, stack)
         staff.see_to()
         yield staff
 
 
-def _before(ground: Ground, request: Import) -> Tally:
+def _before(ground: CommandContext, request: Import) -> Tally:
     """Returns what earlier runs of the import did."""
     return ground.store.import_tally(request.import_id)[0]
 
 
 def _wait(
-    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
+    ground: CommandContext, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
     ended_before: Collection[str] = (),
 ) -> Progress | None:  # fmt: skip
     """Watches until the import is finished. Returns None if interrupted.
@@ -212,7 +212,7 @@ def _wait(
     return None
 
 
-def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
+def _finish(ground: CommandContext, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
     progress, code, groups = ended(ground.store, progress)
     copied_now = document.since(progress.tally, before)["copied"]
     say_end(ground.store, progress, copied_now, seconds, groups)

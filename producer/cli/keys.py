@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from shared.credentials import add_key, keep_first_key, key_file, load_keys
 from shared.errors import UsageError
@@ -13,7 +13,7 @@ from shared.errors import UsageError
 
 def run_rotate(*, state_dir: Path | None) -> int:
     """Everything stored by another key."""
-    with open_ground(state_dir) as ground:
+    with open_context(state_dir) as ground:
         keys = load_keys(ground.settings)
         if ground.settings.secret_key is None:
             add_key(key_file(ground.settings))
@@ -32,7 +32,7 @@ def run_rotate(*, state_dir: Path | None) -> int:
 
 def run_drop(*, state_dir: Path | None) -> int:
     """Drops all keys of the file but the first. What an older one sealed meanwhile is sealed anew before."""
-    with open_ground(state_dir) as ground:
+    with open_context(state_dir) as ground:
         if ground.settings.secret_key is not None:
             raise UsageError("the keys are in MAILHAUL_SECRET_KEY: remove the old ones there, for every process")
         if len(load_keys(ground.settings)) < 2:
@@ -46,7 +46,7 @@ def run_drop(*, state_dir: Path | None) -> int:
     return COMPLETE
 
 
-def _rotate(ground: Ground) -> bool:
+def _rotate(ground: CommandContext) -> bool:
     """Tells whether nothing needs an older key any more."""
     found = Acts(ground).rotate()
     say(f"{found.renewed} stored secrets and rights are under the first key now")

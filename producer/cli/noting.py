@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from shared.logs import clean
 from shared.store.redis import connect
 from shared.store.web_records import WebRecords
@@ -24,7 +24,7 @@ def person() -> str:
     return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
-def note(ground: Ground, what: str, **detail: object) -> None:
+def note(ground: CommandContext, what: str, **detail: object) -> None:
     """Writes an act into the audit log before it is done. Must never be given a secret. Raises `StoreError`.
 
     If the log cannot be written, the act does not happen.

@@ -9,8 +9,8 @@ import threading
 import time
 from pathlib import Path
 
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.dead_workers import DeadWorkerReaper
-from producer.cli.ground import Ground, open_ground
 from producer.cli.local_processes import LocalProcesses, environment, python_module
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
@@ -28,7 +28,7 @@ _MOMENT_SECONDS = 15.0
 
 def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) -> int:
     """Runs everything until SIGTERM or Ctrl-C."""
-    with interruptible() as interrupted, open_ground(state_dir, workers=workers, worker_threads=threads) as ground:
+    with interruptible() as interrupted, open_context(state_dir, workers=workers, worker_threads=threads) as ground:
         settings = ground.settings
         with mark_owner(settings.state_dir, "up") as alone:
             if not (alone and _owns(ground, interrupted)):
@@ -56,7 +56,7 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
     return COMPLETE
 
 
-def _point_to_the_page(ground: Ground) -> None:
+def _point_to_the_page(ground: CommandContext) -> None:
     """Says where the page is.
 
     Adds a link that signs in only if the page is for this machine alone and standard error is a terminal: the link
@@ -70,7 +70,7 @@ def _point_to_the_page(ground: Ground) -> None:
         )
 
 
-def _owns(ground: Ground, interrupted: threading.Event) -> bool:
+def _owns(ground: CommandContext, interrupted: threading.Event) -> bool:
     """Tells whether this process runs the Redis. Waits for another verb that started it for a short use."""
     deadline = time.monotonic() + _MOMENT_SECONDS
     while ground.embedded and not ground.owner:

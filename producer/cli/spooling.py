@@ -9,7 +9,7 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
 from producer.spool.fetch import Spooled, Spooling
@@ -33,7 +33,7 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
     """Fetches the refused messages that are not in the folder yet."""
     with (
         interruptible() as interrupted,
-        open_ground(state_dir, make=False) as ground,
+        open_context(state_dir, make=False) as ground,
         SpoolFolder(out, "--out") as spool_folder,
     ):
         request = operations.find_import(ground.store, which)
@@ -45,7 +45,7 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
 
 
 def keep_refused(
-    ground: Ground, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
+    ground: CommandContext, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
     chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None

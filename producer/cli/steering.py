@@ -9,7 +9,7 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
 from producer.intake.allowed import LOOKED_AT
@@ -41,7 +41,7 @@ def run_control(
     process works on it.
     """
     wish = Control(word)
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if wish is Control.CANCEL and not sure and not agreed(_question(ground, request, login)):
             say("nothing was changed")
@@ -76,7 +76,7 @@ def _unchanged(request: Import, wish: Control, login: str) -> str:
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
-def _question(ground: Ground, request: Import, login: str) -> str:
+def _question(ground: CommandContext, request: Import, login: str) -> str:
     open_, complete = operations.given_up_by_cancel(ground.store, request, login)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
@@ -94,7 +94,7 @@ def run_retry(
     which: str, login: str, *, copy_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         mailboxes, messages = Acts(ground).retry(request, login, copy_missing=copy_missing)
@@ -114,7 +114,7 @@ def run_verify(
     which: str, login: str, *, full: bool, accept_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         queued, accepted = Acts(ground).verify(request, login, full=full, accept_missing=accept_missing)
@@ -129,7 +129,7 @@ def run_verify(
         return code
 
 
-def _worked_on(ground: Ground, request: Import, before: Tally, *, detach: bool) -> int:
+def _worked_on(ground: CommandContext, request: Import, before: Tally, *, detach: bool) -> int:
     """Works on what was queued if this process owns the embedded Redis; else says where to look.
 
     Returns the exit code.
@@ -157,7 +157,7 @@ def run_credentials(
         if file
         else None
     )
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         before = ground.store.import_tally(request.import_id)[0]
         if manifest:
@@ -179,7 +179,7 @@ def run_credentials(
         return _worked_on(ground, request, before, detach=detach) if going_on else COMPLETE
 
 
-def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
+def _fits(ground: CommandContext, request: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
     meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
@@ -193,7 +193,7 @@ def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
 
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
             say("nothing was changed")
@@ -210,7 +210,7 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         counts, mailboxes = ground.store.import_tally(request.import_id)
         say(
@@ -239,7 +239,7 @@ def _confirmed() -> bool:
 
 def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
     """Shows the hours of an import, or sets them."""
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as ground:
         request = operations.find_import(ground.store, which)
         if text:
             Acts(ground).set_window(request, read_hours(text))
@@ -253,7 +253,7 @@ def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
 
 def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
     """Shows the limits, or sets one."""
-    with open_ground(state_dir, make=bool(scope)) as ground:
+    with open_context(state_dir, make=bool(scope)) as ground:
         if not scope:
             given = ground.store.limits()
             for name in SCOPES:

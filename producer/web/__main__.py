@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import uvicorn
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.web.account_services import makers_of
 from producer.web.app import make_app
 from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
@@ -49,7 +49,7 @@ def main() -> int:
             signal.signal(number, lambda *_: stop.set())
         if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", health.complain):
             return 0
-        with Ground(settings) as ground:
+        with CommandContext(settings) as ground:
             return _serve(ground, metrics, health)
     except MailhaulError as error:
         print(f"mailhaul web: {error}", file=sys.stderr)
@@ -69,7 +69,7 @@ def _show(settings: Settings, metrics: WebMetrics, health: PageHealth) -> None:
         log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
 
 
-def _serve(ground: Ground, metrics: WebMetrics, health: PageHealth) -> int:
+def _serve(ground: CommandContext, metrics: WebMetrics, health: PageHealth) -> int:
     settings = ground.settings
     state = connect(ground.urls[1])
     principals = Principals(state, ground.vault)
