@@ -25,9 +25,9 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         moment = read_moment(since)
     except UsageError as error:
         raise UsageError(f"--since: {error}") from None
-    with open_context(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as context:
         # A state folder that was never used has no log, and none is made.
-        records = None if ground.bare else WebRecords(connect(ground.urls[1]))
+        records = None if context.bare else WebRecords(connect(context.urls[1]))
         entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))

@@ -24,14 +24,14 @@ def person() -> str:
     return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
-def note(ground: CommandContext, what: str, **detail: object) -> None:
+def note(context: CommandContext, what: str, **detail: object) -> None:
     """Writes an act into the audit log before it is done. Must never be given a secret. Raises `StoreError`.
 
     If the log cannot be written, the act does not happen.
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    WebRecords(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
+    WebRecords(connect(context.urls[1])).note(person(), what, {"from": "command line", **said})
 
 
 def _text(argument: str) -> str:

@@ -33,25 +33,25 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
     """Fetches the refused messages that are not in the folder yet."""
     with (
         interruptible() as interrupted,
-        open_context(state_dir, make=False) as ground,
+        open_context(state_dir, make=False) as context,
         SpoolFolder(out, "--out") as spool_folder,
     ):
-        request = operations.find_import(ground.store, which)
+        request = operations.find_import(context.store, which)
         spool_folder.belongs_to(request.import_id)
-        done = keep_refused(ground, request, spool_folder, interrupted, login)
+        done = keep_refused(context, request, spool_folder, interrupted, login)
         if interrupted.is_set():
             return INTERRUPTED
         return COMPLETE if done is not None and not done.missed else INCOMPLETE
 
 
 def keep_refused(
-    ground: CommandContext, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
+    context: CommandContext, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None
-    Acts(ground).spool(request, login)
-    entrance = Entrance(ground.store, ground.vault, ground.settings)
-    spooling = Spooling(ground.store, entrance, request, spool_folder, interrupted.is_set)
+    chosen = [one for one, _ in operations.find_mailboxes(context.store, request, login)] if login else None
+    Acts(context).spool(request, login)
+    entrance = Entrance(context.store, context.vault, context.settings)
+    spooling = Spooling(context.store, entrance, request, spool_folder, interrupted.is_set)
     again = f"mailhaul spool {request.import_id[:8]} --out {spool_folder.folder}"
     try:
         done = spooling.run(chosen)

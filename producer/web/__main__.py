@@ -49,8 +49,8 @@ def main() -> int:
             signal.signal(number, lambda *_: stop.set())
         if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", health.complain):
             return 0
-        with CommandContext(settings) as ground:
-            return _serve(ground, metrics, health)
+        with CommandContext(settings) as context:
+            return _serve(context, metrics, health)
     except MailhaulError as error:
         print(f"mailhaul web: {error}", file=sys.stderr)
         return 2
@@ -69,10 +69,10 @@ def _show(settings: Settings, metrics: WebMetrics, health: PageHealth) -> None:
         log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
 
 
-def _serve(ground: CommandContext, metrics: WebMetrics, health: PageHealth) -> int:
-    settings = ground.settings
-    state = connect(ground.urls[1])
-    principals = Principals(state, ground.vault)
+def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> int:
+    settings = context.settings
+    state = connect(context.urls[1])
+    principals = Principals(state, context.vault)
     if settings.web_first_token:
         principals.admit_first(settings.web_first_token.get_secret_value())
     vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
@@ -87,20 +87,20 @@ def _serve(ground: CommandContext, metrics: WebMetrics, health: PageHealth) -> i
     roles = roles_of(settings.web_roles or "")
     known = WebContext(
         settings=settings,
-        store=ground.store,
-        vault=ground.vault,
-        ring=ground.ring,
+        store=context.store,
+        vault=context.vault,
+        ring=context.ring,
         records=WebRecords(state),
         principals=principals,
-        sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
+        sessions=BrowserSessions(state, context.vault, partial(_vouched, settings, roles)),
         page_state=PageState(state),
         reach=reach,
         roles=roles,
         makers=makers_of(settings),
-        own_limits=ground.own_limits,
+        own_limits=context.own_limits,
     )
     proxies = networks_of(settings.web_proxies or "")
-    health.begin(ground.store)
+    health.begin(context.store)
     uvicorn.run(
         Counted(make_app(known), metrics),
         host=settings.web_host,
