@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
-from producer.cli.crew import environment, last_line, python_module
+from producer.cli.command_context import open_context
 from producer.cli.following import report_files, run_status
-from producer.cli.ground import open_ground
 from producer.cli.importing import run_import
+from producer.cli.local_processes import environment, last_line, python_module
 from producer.cli.request import read_request
 from producer.cli.verb import COMPLETE, say
 from producer.operations import find_import
@@ -94,9 +94,9 @@ def _show(home: Path) -> None:
     with contextlib.redirect_stdout(_StandardError()):
         say("\n$ mailhaul status --mailbox ivan@old.example")
         run_status("demo", "ivan@old.example", as_json=False, state_dir=home / "state")
-    with open_ground(home / "state") as ground:
-        request = find_import(ground.store, "demo")
-        files = report_files(ground.store, request, home / "report")
+    with open_context(home / "state") as context:
+        request = find_import(context.store, "demo")
+        files = report_files(context.store, request, home / "report")
     say("\n$ mailhaul report --out report")
     for path in files:
         lines = path.read_text(encoding="utf-8").splitlines()

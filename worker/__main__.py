@@ -30,7 +30,7 @@ from worker.dial import NetworkDialer
 from worker.lane import Lane, Workplace
 from worker.lease_keeper import LeaseKeeper
 from worker.plan import PlanRules
-from worker.pulse import WorkerHealth
+from worker.worker_health import WorkerHealth
 
 #: Seconds that groups may take to be finished after SIGTERM, before the sessions are shut. The next holder looks for
 #: what this leaves in doubt.
@@ -73,11 +73,11 @@ def run(settings: Settings) -> int:
     broker = make_broker(broker_url)
     stop = threading.Event()
     vault = Vault.from_settings(settings)
-    attendant = LeaseKeeper(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
+    lease_keeper = LeaseKeeper(store, name, lease_seconds=settings.lease_seconds, renew_seconds=settings.renew_seconds)
     place = Workplace(
         store=store,
         dialer=NetworkDialer(store, vault, settings),
-        attendant=attendant,
+        lease_keeper=lease_keeper,
         tell=metrics,
         ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
         stopping=stop.is_set,
@@ -93,37 +93,37 @@ def run(settings: Settings) -> int:
     register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    pulse = WorkerHealth(attendant)
-    metrics.watch_lanes(settings.worker_threads, attendant.busy)
+    health = WorkerHealth(lease_keeper)
+    metrics.watch_lanes(settings.worker_threads, lease_keeper.busy)
     if settings.worker_metrics_port:
         try:
             start_http(
                 metrics.registry,
                 settings.worker_metrics_port,
                 settings.listen_host,
-                health=pulse.health,
-                ready=pulse.ready,
+                health=health.health,
+                ready=health.ready,
                 ports=WORKER_PORTS,
             )
         except OSError as error:
             where = f"{settings.listen_host}:{settings.worker_metrics_port}"
             log.error("metrics_not_served", where=where, error=str(error), advice="set MAILHAUL_WORKER_METRICS_PORT")
-    if not await_redis((broker_url, state_url), stop, "mailhaul.worker", pulse.complain):
+    if not await_redis((broker_url, state_url), stop, "mailhaul.worker", health.complain):
         return 0
-    attendant.start()
+    lease_keeper.start()
     worker = dramatiq.Worker(broker, worker_threads=settings.worker_threads, worker_timeout=POLL_MS)
     # As many jobs as threads: a job fetched beyond that would only wait here while another worker is idle.
     worker.queue_prefetch = settings.worker_threads
     worker.start()
-    pulse.begin(worker.workers)
+    health.begin(worker.workers)
     log.info("worker_started", worker=name, threads=settings.worker_threads)
     stop.wait()
-    pulse.end()
-    hurry = threading.Timer(DRAIN_SECONDS, attendant.hurry)
+    health.end()
+    hurry = threading.Timer(DRAIN_SECONDS, lease_keeper.hurry)
     hurry.daemon = True
     hurry.start()
     worker.stop(timeout=int(settings.command_timeout_seconds * 1000))
-    attendant.stop()
+    lease_keeper.stop()
     log.info("worker_stopped", worker=name)
     return 0
 

@@ -73,7 +73,7 @@ class _Listed:
         return sum(size for uid, size in self.pairs() if uid in uids) if uids else 0
 
 
-class Cutting:
+class BatchPlanner:
     """Cuts folders into batches, between two signed-in sessions with the source folder open."""
 
     def __init__(

@@ -39,7 +39,7 @@ from worker.arrivals import Arrivals, foreign_writer
 from worker.closing import Closing, SettleLater
 from worker.dating import Dating
 from worker.decide import Sent, kept_flags, remembered, watched, without_copy
-from worker.gmail_sharing import Shared
+from worker.gmail_sharing import GmailSharing
 from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
@@ -101,7 +101,7 @@ class BatchCopy:
         self._empty: set[int] = set()
         self._status: KnownStatus | None = None
         self._flight: InFlight | None = None
-        self._shared: Shared | None = None
+        self._shared: GmailSharing | None = None
         #: The sum of the sizes that the source gave for all messages of the batch; 0 where it gave none.
         self._announced = 0
 
@@ -173,7 +173,7 @@ class BatchCopy:
         self._status = here
         self._flight = InFlight(self._lease, self._store, here, self._tell, self._find_uids)
         if self._labels:
-            self._shared = Shared(lease, self._store, self._source, self._destination, self._flight, self._wish)
+            self._shared = GmailSharing(lease, self._store, self._source, self._destination, self._flight, self._wish)
         return there
 
     def _opened_there(self, name: bytes) -> KnownStatus:

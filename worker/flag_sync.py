@@ -15,7 +15,7 @@ from worker.decide import kept_flags
 from worker.flag_changes import FlagsSeen, flag_changes, later, translated
 
 
-class FlagCarrying:
+class FlagSync:
     """Carries flags under one lease, between two signed-in sessions with the source folder open."""
 
     def __init__(self, lease: Lease, store: WorkStore, source: MailSource, destination: MailDestination) -> None:

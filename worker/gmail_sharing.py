@@ -31,7 +31,7 @@ PATIENCE_SECONDS: Final = 60.0
 _POLL_SECONDS: Final = 0.25
 
 
-class Shared:
+class GmailSharing:
     """The shared messages of one batch under one lease, with both folders open. Not reused."""
 
     def __init__(

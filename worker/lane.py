@@ -48,7 +48,7 @@ class Workplace:
     #: Opens sessions.
     dialer: Dialer
     #: Keeps leases alive.
-    attendant: LeaseKeeper
+    lease_keeper: LeaseKeeper
     #: The listener for events.
     tell: Listener
     #: Sends a job for another lane: (kind, import id, unit id).
@@ -129,8 +129,8 @@ class Lane:
     def _serve_one(self, lease: Lease) -> Lease | None:
         """Works on one unit. Returns the lease of the next, when this one ended well and there is a next one."""
         began = time.monotonic()
-        attendant = self._place.attendant
-        attendant.watch(lease, self._sessions.live)
+        lease_keeper = self._place.lease_keeper
+        lease_keeper.watch(lease, self._sessions.live)
         result = "finished"
         with bind_job(
             import_id=lease.mailbox.import_id,
@@ -166,7 +166,7 @@ class Lane:
                 self._sessions.abort()
                 result = self._failed(lease, error, missing)
             finally:
-                attendant.forget(lease)
+                lease_keeper.forget(lease)
                 seconds = time.monotonic() - began
                 self._place.tell(UnitEnded(kind=lease.unit.kind, result=result, seconds=seconds))
                 _log.info("unit_ended", kind=lease.unit.kind, result=result, seconds=round(seconds, 3))
@@ -179,7 +179,7 @@ class Lane:
 
         def wish() -> str:
             self._slow_down(lease)
-            return "pause" if place.stopping() else place.attendant.wish(lease)
+            return "pause" if place.stopping() else place.lease_keeper.wish(lease)
 
         if unit.kind is not UnitKind.COPY and unit.attempts > UNIT_ATTEMPTS:
             # The last attempt ended without a word: an attempt that meets an error is parked with that error by
@@ -307,11 +307,11 @@ class Lane:
         """Does what the table says about `error`, and returns its code."""
         # A failure before progress does not count as one in a row.
         place, before = self._place, None if self._progressed or lease.mailbox.over_at else lease.mailbox.failure
-        wish = place.attendant.wish(lease)
+        wish = place.lease_keeper.wish(lease)
         if wish == "lost" and isinstance(error, ConnectionLost):
             error = LeaseLost("the lease ran out, and the sessions were shut")
         if wish in (Control.PAUSE, Control.CANCEL) and isinstance(error, ConnectionLost):
-            error = ControlRequested(wish)  # the attendant shut the sessions
+            error = ControlRequested(wish)  # the lease keeper shut the sessions
         verdict = judge(error, lease.unit.attempts, before, whole=lease.unit.kind is not UnitKind.COPY)
         log = _log.error if verdict.code == "fault" else _log.warning
         log("unit_failed", code=verdict.code, how=verdict.how, exc_info=verdict.code == "fault")

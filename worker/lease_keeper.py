@@ -1,6 +1,6 @@
 """Keeps the leases of a process alive and hears what operators want.
 
-Once a second the attendant asks the store for the operator's wish for each lease; every `renew_seconds` the same call
+Once a second the lease keeper asks the store for the operator's wish for each lease; every `renew_seconds` the same call
 renews the leases. When a lease is lost, or expires by the local clock because the store cannot be reached, the sessions
 that work under it are shut at once: the server drops an incomplete literal, and nothing new is begun. A lease is
 trusted from when the request was sent, so a slow answer never lengthens it. A separate thread watches the local clock,
@@ -30,7 +30,7 @@ JOIN_SECONDS = 2.0
 
 @dataclass(slots=True)
 class Attended:
-    """A lease that the attendant renews."""
+    """A lease that the lease keeper renews."""
 
     #: The lease.
     lease: Lease
@@ -74,7 +74,7 @@ class LeaseKeeper:
     _threads: list[threading.Thread] = field(init=False, default_factory=list)
 
     def start(self) -> None:
-        """Starts the attendant's own threads."""
+        """Starts the lease keeper's own threads."""
         self.turned = self.answered = self.clock()
         for name, task in (("attendant", self.turn), ("deadlines", self.expire)):
             self._threads.append(threading.Thread(target=self._loop, args=(task,), name=name, daemon=True))

@@ -21,10 +21,10 @@ from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options
 from shared.plan import Change, delta
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
-from worker.batch_planner import Cutting, PlanRules, Skipped
+from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.ends import Ends
 from worker.failures import UNIT_ATTEMPTS
-from worker.flag_sync import FlagCarrying
+from worker.flag_sync import FlagSync
 from worker.folder_making import make_folders
 from worker.listing import stated_more
 from worker.neighbours import Neighbours
@@ -63,13 +63,13 @@ class MailboxPlan:
         unsettled_seconds: float = 0.0,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
-        `unsettled_seconds` as for `Cutting`."""
+        `unsettled_seconds` as for `BatchPlanner`."""
         self._ends = ends
         self._pending: Collection[str] = ()
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
-        self._cutting = Cutting(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
-        self._flags = FlagCarrying(lease, store, source, destination)
+        self._cutting = BatchPlanner(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
+        self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
         #: Source folder → number of messages that STATUS states.

@@ -49,13 +49,13 @@ class Dialer(Protocol):
 
 
 class MailboxSessions:
-    """The sessions of one mailbox, at most one a side. Used by one lane; the attendant may read `live`."""
+    """The sessions of one mailbox, at most one a side. Used by one lane; the lease keeper may read `live`."""
 
     def __init__(self, dialer: Dialer, tell: Listener) -> None:
         self._dialer, self._tell = dialer, tell
         self._source: MailSource | None = None
         self._destination: MailDestination | None = None
-        #: Sessions that are open, for the attendant to shut.
+        #: Sessions that are open, for the lease keeper to shut.
         self.live: list[MailSession] = []
 
     def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:

@@ -125,7 +125,7 @@ class Rig:
         """
         stop = threading.Event()
         name = f"simulated.{os.getpid()}.{time.monotonic_ns():x}"
-        attendant = LeaseKeeper(self.store, name)
+        lease_keeper = LeaseKeeper(self.store, name)
         broker = make_broker(self.redis.url(0))
         lock = threading.Lock()
 
@@ -137,14 +137,14 @@ class Rig:
         place = Workplace(
             store=self.store,
             dialer=self.dialer,
-            attendant=attendant,
+            lease_keeper=lease_keeper,
             tell=tell,
             ring=lambda kind, import_id, unit_id: ring(broker, kind, import_id, unit_id),
             stopping=stop.is_set,
             slice_seconds=slice_seconds,
         )
         register(broker, lambda: Lane(place, f"{name}/{threading.get_ident()}"))
-        attendant.start()
+        lease_keeper.start()
         worker = dramatiq.Worker(broker, worker_threads=self.threads, worker_timeout=200)
         worker.queue_prefetch = self.threads
         began = time.monotonic()
@@ -159,7 +159,7 @@ class Rig:
         finally:
             stop.set()
             worker.stop(timeout=60_000)
-            attendant.stop()
+            lease_keeper.stop()
 
     def planned(self) -> int:
         """Returns the number of mailboxes that were planned here."""

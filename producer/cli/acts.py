@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import time as now
 
 from producer import operations
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.cli.noting import note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
@@ -29,40 +29,40 @@ from shared.store.sessions import BrowserSessions
 class Acts:
     """The acts on one store. Each raises `StoreError` before anything is done if the audit log cannot be written."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
 
     def begin(self, asked: Request, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]) -> None:
         """Opens an import, or opens it again, and sets it going."""
-        ground = self._ground
-        there = ground.store.import_(wanted.import_id) is not None
+        context = self._context
+        there = context.store.import_(wanted.import_id) is not None
         what = "import begun again" if there else "import begun"
         self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes))
         operations.submit(
-            ground.store, ground.vault, ground.ring, wanted, mailboxes, rows,
-            ground.settings.retention_days, most=ground.own_limits, accounts_secret=asked.accounts.secret,
+            context.store, context.vault, context.ring, wanted, mailboxes, rows,
+            context.settings.retention_days, most=context.own_limits, accounts_secret=asked.accounts.secret,
             sign_ins=asked.sign_ins, hours=asked.hours,
         )  # fmt: skip
 
     def control(self, request: Import, word: Control, login: str) -> int:
         """See `operations.control`."""
         with self._noted(f"import {word.value}", request, login) as told:
-            return told(operations.control(self._ground.store, self._ground.ring, request, word, login))
+            return told(operations.control(self._context.store, self._context.ring, request, word, login))
 
     def retry(self, request: Import, login: str, *, copy_missing: bool = False) -> tuple[int, int]:
         """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
         with self._noted("import retried", request, login, **asked) as told:
-            found = operations.retry(self._ground.store, self._ground.ring, request, login, copy_missing=copy_missing)
+            found = operations.retry(self._context.store, self._context.ring, request, login, copy_missing=copy_missing)
             told(found[0])
             return found
 
     def verify(self, request: Import, login: str, *, full: bool, accept_missing: bool = False) -> tuple[int, int]:
         """See `operations.verify`."""
-        ground, asked = self._ground, {"accept_missing": True} if accept_missing else {}
+        context, asked = self._context, {"accept_missing": True} if accept_missing else {}
         with self._noted("verification asked for", request, login, full=full, **asked) as told:
             found = operations.verify(
-                ground.store, ground.ring, request, ground.settings.retention_days, full=full, login=login,
+                context.store, context.ring, request, context.settings.retention_days, full=full, login=login,
                 accept_missing=accept_missing,
             )  # fmt: skip
             if told(found[0]):
@@ -76,45 +76,45 @@ class Acts:
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
         """See `operations.replace_credentials`."""
         self._note("credentials replaced", request, rows=len(manifest.rows))
-        ground = self._ground
+        context = self._context
         return operations.replace_credentials(
-            ground.store, ground.vault, ground.ring, request, manifest.rows, manifest.columns
+            context.store, context.vault, context.ring, request, manifest.rows, manifest.columns
         )
 
     def replace_shared(self, request: Import, given: Mapping[str, Secret]) -> int:
         """See `operations.replace_shared`."""
         self._note("credentials replaced", request, shared=sorted(given))
-        ground = self._ground
-        return operations.replace_shared(ground.store, ground.vault, ground.ring, request, given)
+        context = self._context
+        return operations.replace_shared(context.store, context.vault, context.ring, request, given)
 
     def forget(self, request: Import) -> operations.Forgotten:
         """See `operations.forget`."""
         self._note("credentials deleted", request)
-        return operations.forget(self._ground.store, request)
+        return operations.forget(self._context.store, request)
 
     def rotate(self) -> Resealed:
         """See `operations.rotate`."""
         self._note("keys rotated", None)
-        ground = self._ground
-        state = connect(ground.urls[1])
+        context = self._context
+        state = connect(context.urls[1])
         return operations.rotate(
-            ground.store, ground.vault, Principals(state, ground.vault), BrowserSessions(state, ground.vault)
+            context.store, context.vault, Principals(state, context.vault), BrowserSessions(state, context.vault)
         )
 
     def close(self, request: Import) -> bool:
         """See `operations.close`."""
         self._note("import closed", request, name=request.name)
-        return operations.close(self._ground.store, request)
+        return operations.close(self._context.store, request)
 
     def set_window(self, request: Import, hours: Hours) -> None:
         """Sets the hours from now on; see `operations.set_window`."""
         self._note("hours set", request, window=hours.text)
-        operations.set_window(self._ground.store, self._ground.ring, request, hours, now())
+        operations.set_window(self._context.store, self._context.ring, request, hours, now())
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""
         self._note("limit set", None, scope=scope, most=most)
-        operations.set_limit(self._ground.store, scope, most)
+        operations.set_limit(self._context.store, scope, most)
 
     def spool(self, request: Import, login: str) -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
@@ -127,7 +127,7 @@ class Acts:
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
-        operations.find_mailboxes(self._ground.store, request, login)
+        operations.find_mailboxes(self._context.store, request, login)
         self._note(what, request, login=login, **detail)
 
         def told(mailboxes: int) -> int:
@@ -143,4 +143,4 @@ class Acts:
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:
         about = {"import_id": request.import_id} if request else {}
-        note(self._ground, what, **about, **detail)
+        note(self._context, what, **about, **detail)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from producer.cli.ground import open_ground
+from producer.cli.command_context import open_context
 from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
 from shared.errors import UsageError
-from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.web_records import WebRecords
 
 _FORMATS = {"table": table_lines, "csv": csv_lines, "jsonl": json_lines}
 
@@ -25,10 +25,10 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         moment = read_moment(since)
     except UsageError as error:
         raise UsageError(f"--since: {error}") from None
-    with open_ground(state_dir, make=False) as ground:
+    with open_context(state_dir, make=False) as context:
         # A state folder that was never used has no log, and none is made.
-        desk = None if ground.bare else Desk(connect(ground.urls[1]))
-        entries = (entry for page in desk.audit_pages(moment) for entry in page) if desk else iter(())
+        records = None if context.bare else WebRecords(connect(context.urls[1]))
+        entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))
     sys.stdout.flush()

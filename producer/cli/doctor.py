@@ -14,7 +14,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.cli.owner import owner_of
 from producer.cli.verb import COMPLETE, FAULT
 from shared.config import Settings, load_settings, unknown_variables
@@ -103,16 +103,16 @@ def _redis(settings: Settings) -> Iterator[Finding]:
         binary = find_server()
         version = server_version(binary)
         yield "ok", f"embedded Redis: {binary}" + (f", version {version[0]}.{version[1]}" if version else "")
-    with Ground(settings) as ground:
-        urls = ground.urls
+    with CommandContext(settings) as context:
+        urls = context.urls
         for where in dict.fromkeys(map(address_of, urls)):
             yield "ok", f"Redis answers at {where}"
         # The queue and the state may be on two servers.
-        for url in urls if ground.settings.broker_url else urls[1:]:
+        for url in urls if context.settings.broker_url else urls[1:]:
             with open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0)) as client:
                 try:
                     yield from judge(read_condition(client))
                 except redis.RedisError as error:
                     yield "BAD", f"Redis {address_of(url)} cannot be looked at ({error})"
-        workers = ground.store.workers()
-        yield ("ok" if workers or ground.embedded else "note"), f"workers heard of in the last 30 s: {workers}"
+        workers = context.store.workers()
+        yield ("ok" if workers or context.embedded else "note"), f"workers heard of in the last 30 s: {workers}"

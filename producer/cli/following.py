@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from producer import operations
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INTERRUPTED, is_quiet, is_verbose, say
 from producer.coordinator import tally as tallying
@@ -57,10 +57,10 @@ _NAMED = 40
 class Watch:
     """The repeated look at one import, and its display."""
 
-    def __init__(self, ground: Ground, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
+    def __init__(self, context: CommandContext, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
         """Takes the display. `ended`: ids of mailboxes that had ended before."""
         self._steps = Steps(ended) if is_verbose() else None
-        self._ground, self._import_id, self._shown = ground, import_id, shown
+        self._context, self._import_id, self._shown = context, import_id, shown
         self._window = Window()
         self._rows: Rows = ()
         self._groups: Sequence[ErrorGroup] = ()
@@ -97,11 +97,11 @@ class Watch:
         The lack of a worker is left out if this command starts the workers itself, or if they had no time to
         start yet.
         """
-        starting = self._ground.owner or time.monotonic() - self._began < ALONE_SECONDS
+        starting = self._context.owner or time.monotonic() - self._began < ALONE_SECONDS
         return [wait for wait in waits if not (starting and wait.what == "workers")]
 
     def _looked(self) -> Progress:
-        store = self._ground.store
+        store = self._context.store
         request = store.import_(self._import_id)
         if request is None:
             raise UsageError(f"import {self._import_id} is no longer in the store")
@@ -155,18 +155,18 @@ def say_end(
         say(line)
 
 
-def progress_at(ground: Ground, request: Import) -> Progress:
+def progress_at(context: CommandContext, request: Import) -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
-    progress = operations.progress_of(ground.store, request)
-    interrupted = bool(ground.owner and request.state is ImportState.RUNNING)
+    progress = operations.progress_of(context.store, request)
+    interrupted = bool(context.owner and request.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
     return replace(progress, interrupted=interrupted, waits=waits)
 
 
 def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     """Lists all imports."""
-    with open_ground(state_dir, make=False) as ground:
-        found = [progress_at(ground, request) for request in ground.store.imports()]
+    with open_context(state_dir, make=False) as context:
+        found = [progress_at(context, request) for request in context.store.imports()]
         if as_json:
             _print([document.import_fields(progress) for progress in found])
         elif not found:
@@ -184,10 +184,10 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
 
 def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
     """Prints the progress of an import, or of one mailbox."""
-    with open_ground(state_dir, make=False) as ground:
-        store = ground.store
+    with open_context(state_dir, make=False) as context:
+        store = context.store
         request = operations.find_import(store, which)
-        progress = progress_at(ground, request)
+        progress = progress_at(context, request)
         rows = operations.find_mailboxes(store, request, login)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
@@ -205,7 +205,7 @@ def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, s
             for line in error_lines(operations.errors(store, request, login), everyone=True):
                 print(line)
         else:
-            _print_status(progress, rows, "" if progress.finished else ground.nobody_works(), failed=failed)
+            _print_status(progress, rows, "" if progress.finished else context.nobody_works(), failed=failed)
     return COMPLETE
 
 
@@ -237,38 +237,38 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
 def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Follows an import until it is finished. Returns the exit code."""
     began = time.monotonic()
-    with interruptible() as interrupted, open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        before = ground.store.import_tally(request.import_id)[0]
+    with interruptible() as interrupted, open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        before = context.store.import_tally(request.import_id)[0]
         with display(quiet=is_quiet()) as shown:
-            if not operations.progress_of(ground.store, request).finished and (lonely := ground.nobody_works()):
+            if not operations.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
-            ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
-            watch = Watch(ground, request.import_id, shown, ended_before)
+            ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
+            watch = Watch(context, request.import_id, shown, ended_before)
             progress = watch.look()
             while not progress.finished and not interrupted.is_set():
                 interrupted.wait(watch.pause_seconds)
-                ground.ensure()
+                context.ensure()
                 progress = watch.look()
             if not progress.finished:
                 watch.leave()
         if not progress.finished:
-            say(f"no longer watching; {ground.nobody_works() or 'the import goes on'}")
+            say(f"no longer watching; {context.nobody_works() or 'the import goes on'}")
             return INTERRUPTED
-        progress, code, groups = ended(ground.store, progress)
-        say_end(ground.store, progress, None, time.monotonic() - began, groups)
+        progress, code, groups = ended(context.store, progress)
+        say_end(context.store, progress, None, time.monotonic() - began, groups)
         if as_json:
-            _print(document.whole(ground.store, progress, groups, exit_code=code, before=before))
+            _print(document.whole(context.store, progress, groups, exit_code=code, before=before))
     return code
 
 
 def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what went wrong."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        groups = operations.errors(ground.store, request, login)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        groups = operations.errors(context.store, request, login)
         if not as_json:
-            for line in waiting_lines(operations.progress_of(ground.store, request)):
+            for line in waiting_lines(operations.progress_of(context.store, request)):
                 print(line)
         if as_json:
             _print(document.error_fields(groups))
@@ -281,8 +281,8 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
 
 def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
     """Writes the files of the report, and prints their paths."""
-    with open_ground(state_dir, make=False) as ground:
-        store = ground.store
+    with open_context(state_dir, make=False) as context:
+        store = context.store
         request = operations.find_import(store, which)
         for path in report_files(store, request, out):
             print(path)

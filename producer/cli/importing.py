@@ -17,15 +17,15 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.crew import Crew
+from producer.cli.command_context import CommandContext, open_context
+from producer.cli.dead_workers import DeadWorkerReaper
 from producer.cli.following import ALONE_SECONDS, Watch, ended, say_end
-from producer.cli.ground import Ground, open_ground
+from producer.cli.local_processes import LocalProcesses
 from producer.cli.overheard import Overheard
 from producer.cli.owner import mark_owner
 from producer.cli.request import Request
 from producer.cli.signals import interruptible
 from producer.cli.spooling import keep_refused, shelf_for
-from producer.cli.undertaker import Undertaker
 from producer.cli.verb import INTERRUPTED, is_quiet, is_verbose, note, say
 from producer.coordinator.tally import Progress
 from producer.intake.manifest import Row
@@ -54,57 +54,57 @@ def run_import(
     seen: list[Progress] = []
     with (
         interruptible() as interrupted,
-        shelf_for(spool, "--spool-refused") as shelf,
-        open_ground(state_dir, worker_threads=threads) as ground,
+        shelf_for(spool, "--spool-refused") as spool_folder,
+        open_context(state_dir, worker_threads=threads) as context,
     ):
-        count = workers if workers is not None else 0 if ground.settings.redis_url else ground.settings.workers
-        with _staffed(ground, count, asked=bool(workers)) as staff:
+        count = workers if workers is not None else 0 if context.settings.redis_url else context.settings.workers
+        with _staffed(context, count, asked=bool(workers)) as staff:
             rows = request.manifest.rows
             wanted, mailboxes = operations.prepare_import(
                 rows, request.source, request.destination, request.options, request.name
             )
-            if shelf is not None:
-                shelf.belongs_to(wanted.import_id)
+            if spool_folder is not None:
+                spool_folder.belongs_to(wanted.import_id)
             if request.accounts.generate:
-                rows = _with_passwords(ground, wanted, mailboxes, rows)
-            before = _before(ground, wanted)
-            known = ground.store.import_(wanted.import_id)
+                rows = _with_passwords(context, wanted, mailboxes, rows)
+            before = _before(context, wanted)
+            known = context.store.import_(wanted.import_id)
             if known is None:
                 for line in destination_lines(rows):
                     note(line)
             elif known.control is Control.PAUSE and known.state is not ImportState.FINISHED:
                 note(f"import {clean(known.name)} was paused; this command resumes it")
-            Acts(ground).begin(request, wanted, mailboxes, rows)
-            opened = operations.find_import(ground.store, wanted.import_id)
+            Acts(context).begin(request, wanted, mailboxes, rows)
+            opened = operations.find_import(context.store, wanted.import_id)
             with display(quiet=is_quiet()) as shown:
                 again = f", pass {opened.passes}" if opened.passes > 1 else ""
                 many = spoken_mailboxes(len(mailboxes))
                 if not is_quiet():
                     shown.say(f"import {clean(opened.name)} ({opened.import_id[:8]}): {many}{again}")
-                progress = _wait(ground, staff, opened, interrupted, shown, seen)
+                progress = _wait(context, staff, opened, interrupted, shown, seen)
             if progress is None:
                 note("stopping …")
             else:
-                if shelf is not None:
-                    keep_refused(ground, opened, shelf, interrupted)
-                return _finish(ground, progress, before, time.monotonic() - began, as_json=as_json)
+                if spool_folder is not None:
+                    keep_refused(context, opened, spool_folder, interrupted)
+                return _finish(context, progress, before, time.monotonic() - began, as_json=as_json)
     say(f"{_how_far(seen)}; run the same command to go on")
     return INTERRUPTED
 
 
-def follow(ground: Ground, request: Import, before: Tally) -> int:
+def follow(context: CommandContext, request: Import, before: Tally) -> int:
     """Works on an import that was queued again, and waits for its end, as `import` does. Returns the exit code.
 
     For the process that owns the embedded Redis. Elsewhere other workers do it.
     """
-    began, seen = time.monotonic(), [operations.progress_of(ground.store, request)]
+    began, seen = time.monotonic(), [operations.progress_of(context.store, request)]
     # Read before the workers start, so that mailboxes that end from here on are reported.
-    ended_before = settled_of(ground.store.mailboxes(request.import_id)) if is_verbose() else ()
-    with interruptible() as interrupted, _staffed(ground, ground.settings.workers, asked=False) as staff:
+    ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
+    with interruptible() as interrupted, _staffed(context, context.settings.workers, asked=False) as staff:
         with display(quiet=is_quiet()) as shown:
-            progress = _wait(ground, staff, request, interrupted, shown, seen, ended_before)
+            progress = _wait(context, staff, request, interrupted, shown, seen, ended_before)
         if progress is not None:
-            return _finish(ground, progress, before, time.monotonic() - began, as_json=False)
+            return _finish(context, progress, before, time.monotonic() - began, as_json=False)
         note("stopping …")
     say(f"{_how_far(seen)}; go on with: mailhaul resume {clean(request.name)}")
     return INTERRUPTED
@@ -120,11 +120,11 @@ def _how_far(seen: Sequence[Progress]) -> str:
 
 
 def _with_passwords(
-    ground: Ground, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
+    context: CommandContext, wanted: Import, mailboxes: Sequence[Mailbox], rows: Sequence[Row]
 ) -> tuple[Row, ...]:
     """Returns the rows with a password for every account, and says in which file the new ones are."""
-    path = passwords_path(ground.settings.state_dir, wanted.name, wanted.import_id)
-    stored = operations.stored_passwords(ground.store, ground.vault, mailboxes)
+    path = passwords_path(context.settings.state_dir, wanted.name, wanted.import_id)
+    stored = operations.stored_passwords(context.store, context.vault, mailboxes)
     filled, made = hand_over(path, rows, stored)
     if made:
         say(f"{made} new password{'s' if made > 1 else ''} for the destination: {path} (only you may read it)")
@@ -134,10 +134,10 @@ def _with_passwords(
 class _Staff:
     """The child processes of this command: none until it owns the embedded Redis or was asked for workers."""
 
-    def __init__(self, ground: Ground, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
-        self._ground, self._count, self._asked, self._stack = ground, count, asked, stack
-        self._crew: Crew | None = None
-        self._undertaker = Undertaker(ground)
+    def __init__(self, context: CommandContext, count: int, asked: bool, stack: contextlib.ExitStack) -> None:
+        self._context, self._count, self._asked, self._stack = context, count, asked, stack
+        self._processes: LocalProcesses | None = None
+        self._reaper = DeadWorkerReaper(context)
         self._since = time.monotonic()
         self._said = False
         self._overheard: Overheard | None = None
@@ -147,16 +147,16 @@ class _Staff:
 
         Raises `MailhaulError` if they cannot run.
         """
-        self._undertaker.look()
-        if self._crew is None and (self._ground.owner or self._asked):
+        self._reaper.look()
+        if self._processes is None and (self._context.owner or self._asked):
             self._start()
-        if self._crew is not None:
+        if self._processes is not None:
             if shown is not None:
                 self.tell(shown)
-            return self._crew.check()
+            return self._processes.check()
         if shown is not None and not self._said and time.monotonic() - self._since > ALONE_SECONDS:
             self._said = True
-            if lonely := self._ground.nobody_works():
+            if lonely := self._context.nobody_works():
                 shown.say(f"{lonely}, or give --workers N")
         return None
 
@@ -166,41 +166,41 @@ class _Staff:
             shown.say(f"note: {line}")
 
     def _start(self) -> None:
-        settings = self._ground.settings
-        if self._ground.owner:
+        settings = self._context.settings
+        if self._context.owner:
             self._stack.enter_context(mark_owner(settings.state_dir, "import"))
         # The usual port is used only if asked for, since several imports may run on one machine.
         port = None if "MAILHAUL_COORDINATOR_PORT" in os.environ else 0
-        variables = self._ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+        variables = self._context.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
         self._overheard = Overheard(settings.state_dir / "logs") if is_verbose() else None
-        crew = Crew(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
-        self._crew = self._stack.enter_context(crew)
+        processes = LocalProcesses(variables, settings.state_dir / "logs", workers=self._count, coordinator_port=port)
+        self._processes = self._stack.enter_context(processes)
 
 
 @contextlib.contextmanager
-def _staffed(ground: Ground, count: int, *, asked: bool) -> Iterator[_Staff]:
+def _staffed(context: CommandContext, count: int, *, asked: bool) -> Iterator[_Staff]:
     with contextlib.ExitStack() as stack:
-        staff = _Staff(ground, count, asked, stack)
+        staff = _Staff(context, count, asked, stack)
         staff.see_to()
         yield staff
 
 
-def _before(ground: Ground, request: Import) -> Tally:
+def _before(context: CommandContext, request: Import) -> Tally:
     """Returns what earlier runs of the import did."""
-    return ground.store.import_tally(request.import_id)[0]
+    return context.store.import_tally(request.import_id)[0]
 
 
 def _wait(
-    ground: Ground, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
+    context: CommandContext, staff: _Staff, request: Import, interrupted: threading.Event, shown: Display, seen: list[Progress],
     ended_before: Collection[str] = (),
 ) -> Progress | None:  # fmt: skip
     """Watches until the import is finished. Returns None if interrupted.
 
     `seen` receives the progress at the last look. `ended_before` are mailboxes that had ended already.
     """
-    watch = Watch(ground, request.import_id, shown, ended_before)
+    watch = Watch(context, request.import_id, shown, ended_before)
     while not interrupted.is_set():
-        ground.ensure()
+        context.ensure()
         staff.see_to(shown)
         progress = watch.look()
         seen[:] = [progress]
@@ -212,11 +212,11 @@ def _wait(
     return None
 
 
-def _finish(ground: Ground, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
-    progress, code, groups = ended(ground.store, progress)
+def _finish(context: CommandContext, progress: Progress, before: Tally, seconds: float, *, as_json: bool) -> int:
+    progress, code, groups = ended(context.store, progress)
     copied_now = document.since(progress.tally, before)["copied"]
-    say_end(ground.store, progress, copied_now, seconds, groups)
+    say_end(context.store, progress, copied_now, seconds, groups)
     if as_json:
-        whole = document.whole(ground.store, progress, groups, exit_code=code, before=before)
+        whole = document.whole(context.store, progress, groups, exit_code=code, before=before)
         print(json.dumps(whole, ensure_ascii=False, indent=2), flush=True)
     return code

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.verb import COMPLETE, INCOMPLETE, say
 from shared.credentials import add_key, keep_first_key, key_file, load_keys
 from shared.errors import UsageError
@@ -13,18 +13,18 @@ from shared.errors import UsageError
 
 def run_rotate(*, state_dir: Path | None) -> int:
     """Everything stored by another key."""
-    with open_ground(state_dir) as ground:
-        keys = load_keys(ground.settings)
-        if ground.settings.secret_key is None:
-            add_key(key_file(ground.settings))
+    with open_context(state_dir) as context:
+        keys = load_keys(context.settings)
+        if context.settings.secret_key is None:
+            add_key(key_file(context.settings))
         elif len(keys) < 2:
             raise UsageError(
                 "MAILHAUL_SECRET_KEY holds one key: put the new key before it, separated by a comma, for every process and "
                 "restart them; then: mailhaul keys rotate"
             )
-        whole = _rotate(ground)
-    if ground.settings.secret_key is None:
-        say(f"the old key stays in {key_file(ground.settings)} for what is under way; in an hour: mailhaul keys drop")
+        whole = _rotate(context)
+    if context.settings.secret_key is None:
+        say(f"the old key stays in {key_file(context.settings)} for what is under way; in an hour: mailhaul keys drop")
     else:
         say("in an hour, remove the old keys from MAILHAUL_SECRET_KEY of every process")
     return COMPLETE if whole else INCOMPLETE
@@ -32,23 +32,23 @@ def run_rotate(*, state_dir: Path | None) -> int:
 
 def run_drop(*, state_dir: Path | None) -> int:
     """Drops all keys of the file but the first. What an older one sealed meanwhile is sealed anew before."""
-    with open_ground(state_dir) as ground:
-        if ground.settings.secret_key is not None:
+    with open_context(state_dir) as context:
+        if context.settings.secret_key is not None:
             raise UsageError("the keys are in MAILHAUL_SECRET_KEY: remove the old ones there, for every process")
-        if len(load_keys(ground.settings)) < 2:
-            say(f"{key_file(ground.settings)} holds one key: nothing was changed")
+        if len(load_keys(context.settings)) < 2:
+            say(f"{key_file(context.settings)} holds one key: nothing was changed")
             return COMPLETE
-        if not _rotate(ground):
+        if not _rotate(context):
             say("no key was dropped")
             return INCOMPLETE
-        number = keep_first_key(key_file(ground.settings))
+        number = keep_first_key(key_file(context.settings))
     say(f"{number} old key{'s' if number != 1 else ''} dropped")
     return COMPLETE
 
 
-def _rotate(ground: Ground) -> bool:
+def _rotate(context: CommandContext) -> bool:
     """Tells whether nothing needs an older key any more."""
-    found = Acts(ground).rotate()
+    found = Acts(context).rotate()
     say(f"{found.renewed} stored secrets and rights are under the first key now")
     if found.lost:
         say(f"{found.lost} open with no key of this process: was one left out? They are as they were")

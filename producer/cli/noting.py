@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import pwd
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from shared.logs import clean
-from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.web_records import WebRecords
 
 
 def user_name() -> str:
@@ -24,14 +24,14 @@ def person() -> str:
     return f"command line ({f'{os.getuid()} {user_name()}'.strip()})"
 
 
-def note(ground: Ground, what: str, **detail: object) -> None:
+def note(context: CommandContext, what: str, **detail: object) -> None:
     """Writes an act into the audit log before it is done. Must never be given a secret. Raises `StoreError`.
 
     If the log cannot be written, the act does not happen.
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    Desk(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
+    WebRecords(connect(context.urls[1])).note(person(), what, {"from": "command line", **said})
 
 
 def _text(argument: str) -> str:

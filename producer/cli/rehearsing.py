@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
 from producer.intake.accounts import AccountsSeen
@@ -132,7 +132,7 @@ class EarlierLedgers:
         """See `producer.intake.scan.Brought`. A store that does not answer counts as empty."""
         with self._lock, contextlib.suppress(MailhaulError):
             if self._store is None:
-                self._store = self._opened.enter_context(Ground(self._settings, make=False)).store
+                self._store = self._opened.enter_context(CommandContext(self._settings, make=False)).store
             if (source, destination) not in self._known:
                 self._known[source, destination] = between(self._store, source, destination)
             return brought(self._store, self._known[source, destination], uidvalidity)

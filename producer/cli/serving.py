@@ -9,11 +9,11 @@ import threading
 import time
 from pathlib import Path
 
-from producer.cli.crew import Crew, environment, python_module
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
+from producer.cli.dead_workers import DeadWorkerReaper
+from producer.cli.local_processes import LocalProcesses, environment, python_module
 from producer.cli.owner import mark_owner, owner_of
 from producer.cli.signals import interruptible
-from producer.cli.undertaker import Undertaker
 from producer.cli.users import make_link, page_url
 from producer.cli.verb import COMPLETE, FAULT, say
 from shared.config import here, is_local, load_settings
@@ -28,19 +28,19 @@ _MOMENT_SECONDS = 15.0
 
 def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) -> int:
     """Runs everything until SIGTERM or Ctrl-C."""
-    with interruptible() as interrupted, open_ground(state_dir, workers=workers, worker_threads=threads) as ground:
-        settings = ground.settings
+    with interruptible() as interrupted, open_context(state_dir, workers=workers, worker_threads=threads) as context:
+        settings = context.settings
         with mark_owner(settings.state_dir, "up") as alone:
-            if not (alone and _owns(ground, interrupted)):
+            if not (alone and _owns(context, interrupted)):
                 running = owner_of(settings.state_dir) if not alone else None
                 who = f" (mailhaul {running[1]}, process {running[0]})" if running else ""
                 raise UsageError(f"it runs already{who}: stop that one with mailhaul down")
-            undertaker = Undertaker(ground)
-            undertaker.look()
-            variables = ground.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
+            reaper = DeadWorkerReaper(context)
+            reaper.look()
+            variables = context.child_settings() | {"MAILHAUL_WORKER_THREADS": str(settings.worker_threads)}
             logs, web = settings.state_dir / "logs", settings.web_port > 0
-            with Crew(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as crew:
-                where = "the embedded Redis" if ground.embedded else "MAILHAUL_REDIS_URL"
+            with LocalProcesses(variables, logs, workers=settings.workers, coordinator_port=None, web=web) as processes:
+                where = "the embedded Redis" if context.embedded else "MAILHAUL_REDIS_URL"
                 many = f"{settings.workers} worker{'s' if settings.workers != 1 else ''}"
                 say(f"up: {many} and a coordinator on {where}; logs in {logs}")
                 if settings.coordinator_port:
@@ -48,36 +48,36 @@ def run_up(*, workers: int | None, threads: int | None, state_dir: Path | None) 
                 shown = not web
                 while not interrupted.wait(0.5 if shown else 0.1):
                     if not shown and probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
-                        _point_to_the_page(ground)
+                        _point_to_the_page(context)
                         shown = True
-                    undertaker.look()
-                    crew.check()
+                    reaper.look()
+                    processes.check()
                 say("stopping …")
     return COMPLETE
 
 
-def _point_to_the_page(ground: Ground) -> None:
+def _point_to_the_page(context: CommandContext) -> None:
     """Says where the page is.
 
     Adds a link that signs in only if the page is for this machine alone and standard error is a terminal: the link
     must never get into a log.
     """
-    if is_local(ground.settings.web_host) and sys.stderr.isatty():
-        say(f"page at {make_link(ground)}\n(signs you in, once, within the hour; another link: mailhaul link)")
+    if is_local(context.settings.web_host) and sys.stderr.isatty():
+        say(f"page at {make_link(context)}\n(signs you in, once, within the hour; another link: mailhaul link)")
     else:
         say(
-            f"page at {page_url(ground.settings)}, API at /api/v1; to sign in: mailhaul link, or mailhaul user set NAME"
+            f"page at {page_url(context.settings)}, API at /api/v1; to sign in: mailhaul link, or mailhaul user set NAME"
         )
 
 
-def _owns(ground: Ground, interrupted: threading.Event) -> bool:
+def _owns(context: CommandContext, interrupted: threading.Event) -> bool:
     """Tells whether this process runs the Redis. Waits for another verb that started it for a short use."""
     deadline = time.monotonic() + _MOMENT_SECONDS
-    while ground.embedded and not ground.owner:
+    while context.embedded and not context.owner:
         if interrupted.wait(0.1) or time.monotonic() > deadline:
             return False
-        ground.embedded.stop()
-        ground.embedded.start()
+        context.embedded.stop()
+        context.embedded.start()
     return True
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.signals import interruptible
 from producer.cli.verb import COMPLETE, INCOMPLETE, INTERRUPTED, say
 from producer.spool.fetch import Spooled, Spooling
-from producer.spool.shelf import INDEX, SpoolFolder
+from producer.spool.spool_folder import INDEX, SpoolFolder
 from shared.entrance import Entrance
 from shared.logs import clean
 from shared.model import Import
@@ -25,44 +25,44 @@ def shelf_for(folder: Path | None, option: str) -> Iterator[SpoolFolder | None]:
     if folder is None:
         yield None
     else:
-        with SpoolFolder(folder, option) as shelf:
-            yield shelf
+        with SpoolFolder(folder, option) as spool_folder:
+            yield spool_folder
 
 
 def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> int:
     """Fetches the refused messages that are not in the folder yet."""
     with (
         interruptible() as interrupted,
-        open_ground(state_dir, make=False) as ground,
-        SpoolFolder(out, "--out") as shelf,
+        open_context(state_dir, make=False) as context,
+        SpoolFolder(out, "--out") as spool_folder,
     ):
-        request = operations.find_import(ground.store, which)
-        shelf.belongs_to(request.import_id)
-        done = keep_refused(ground, request, shelf, interrupted, login)
+        request = operations.find_import(context.store, which)
+        spool_folder.belongs_to(request.import_id)
+        done = keep_refused(context, request, spool_folder, interrupted, login)
         if interrupted.is_set():
             return INTERRUPTED
         return COMPLETE if done is not None and not done.missed else INCOMPLETE
 
 
 def keep_refused(
-    ground: Ground, request: Import, shelf: SpoolFolder, interrupted: threading.Event, login: str = ""
+    context: CommandContext, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = [one for one, _ in operations.find_mailboxes(ground.store, request, login)] if login else None
-    Acts(ground).spool(request, login)
-    entrance = Entrance(ground.store, ground.vault, ground.settings)
-    spooling = Spooling(ground.store, entrance, request, shelf, interrupted.is_set)
-    again = f"mailhaul spool {request.import_id[:8]} --out {shelf.folder}"
+    chosen = [one for one, _ in operations.find_mailboxes(context.store, request, login)] if login else None
+    Acts(context).spool(request, login)
+    entrance = Entrance(context.store, context.vault, context.settings)
+    spooling = Spooling(context.store, entrance, request, spool_folder, interrupted.is_set)
+    again = f"mailhaul spool {request.import_id[:8]} --out {spool_folder.folder}"
     try:
         done = spooling.run(chosen)
     except OSError as error:
-        say(f"{shelf.folder} cannot be written ({error.strerror}): make room, then: {again}")
+        say(f"{spool_folder.folder} cannot be written ({error.strerror}): make room, then: {again}")
         return None
     kept = done.fetched + done.there
     many = f"{kept:,} message{'s' if kept != 1 else ''}"
     before = f" ({done.there:,} from before)" if done.there else ""
     if kept:
-        say(f"{many} that the destination did not take: kept in {shelf.folder}{before}, see {INDEX} there")
+        say(f"{many} that the destination did not take: kept in {spool_folder.folder}{before}, see {INDEX} there")
     elif not done.missed:
         say(f"import {clean(request.name)}: nothing was refused, nothing to keep")
     if done.missed:

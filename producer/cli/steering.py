@@ -9,7 +9,7 @@ from pathlib import Path
 
 from producer import operations
 from producer.cli.acts import Acts
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.request import read_manifest, row_servers
 from producer.cli.verb import COMPLETE, INCOMPLETE, note, say
 from producer.intake.allowed import LOOKED_AT
@@ -41,14 +41,14 @@ def run_control(
     process works on it.
     """
     wish = Control(word)
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        if wish is Control.CANCEL and not sure and not agreed(_question(ground, request, login)):
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        if wish is Control.CANCEL and not sure and not agreed(_question(context, request, login)):
             say("nothing was changed")
             return COMPLETE
-        before = ground.store.import_tally(request.import_id)[0]
-        interrupted = ground.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
-        concerned = Acts(ground).control(request, wish, login)
+        before = context.store.import_tally(request.import_id)[0]
+        interrupted = context.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
+        concerned = Acts(context).control(request, wish, login)
         what = f"mailbox {clean(login)} of import" if login else "import"
         name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
         if concerned:
@@ -62,7 +62,7 @@ def run_control(
         if login and request.control is Control.PAUSE:
             say("the import as a whole is paused: mailhaul resume")
             return COMPLETE
-        return _worked_on(ground, request, before, detach=detach)
+        return _worked_on(context, request, before, detach=detach)
 
 
 def _unchanged(request: Import, wish: Control, login: str) -> str:
@@ -76,8 +76,8 @@ def _unchanged(request: Import, wish: Control, login: str) -> str:
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
-def _question(ground: Ground, request: Import, login: str) -> str:
-    open_, complete = operations.given_up_by_cancel(ground.store, request, login)
+def _question(context: CommandContext, request: Import, login: str) -> str:
+    open_, complete = operations.given_up_by_cancel(context.store, request, login)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
 
@@ -94,10 +94,10 @@ def run_retry(
     which: str, login: str, *, copy_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        before = ground.store.import_tally(request.import_id)[0]
-        mailboxes, messages = Acts(ground).retry(request, login, copy_missing=copy_missing)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        before = context.store.import_tally(request.import_id)[0]
+        mailboxes, messages = Acts(context).retry(request, login, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
         if messages:
             why = "were refused, failed or are missing" if copy_missing else "were refused or failed"
@@ -107,38 +107,38 @@ def run_retry(
         )
         nothing = f"nothing is {what}: nothing was changed"
         (note if mailboxes else say)(f"import {clean(request.name)}: {again if mailboxes else nothing}")
-        return _worked_on(ground, request, before, detach=detach) if mailboxes else COMPLETE
+        return _worked_on(context, request, before, detach=detach) if mailboxes else COMPLETE
 
 
 def run_verify(
     which: str, login: str, *, full: bool, accept_missing: bool = False, detach: bool = False, state_dir: Path | None
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        before = ground.store.import_tally(request.import_id)[0]
-        queued, accepted = Acts(ground).verify(request, login, full=full, accept_missing=accept_missing)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        before = context.store.import_tally(request.import_id)[0]
+        queued, accepted = Acts(context).verify(request, login, full=full, accept_missing=accept_missing)
         if accept_missing:
             messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
         note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
-        code = _worked_on(ground, request, before, detach=detach)
-        progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
-        if ground.owner and not detach and progress.finished:
-            Acts(ground).verified(request, progress.word)
+        code = _worked_on(context, request, before, detach=detach)
+        progress = operations.progress_of(context.store, operations.find_import(context.store, request.import_id))
+        if context.owner and not detach and progress.finished:
+            Acts(context).verified(request, progress.word)
         return code
 
 
-def _worked_on(ground: Ground, request: Import, before: Tally, *, detach: bool) -> int:
+def _worked_on(context: CommandContext, request: Import, before: Tally, *, detach: bool) -> int:
     """Works on what was queued if this process owns the embedded Redis; else says where to look.
 
     Returns the exit code.
     """
-    if ground.owner and not detach:
+    if context.owner and not detach:
         from producer.cli.importing import follow
 
-        return follow(ground, request, before)
-    say(ground.nobody_works() or "see: mailhaul watch")
+        return follow(context, request, before)
+    say(context.nobody_works() or "see: mailhaul watch")
     return COMPLETE
 
 
@@ -157,14 +157,14 @@ def run_credentials(
         if file
         else None
     )
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        before = ground.store.import_tally(request.import_id)[0]
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        before = context.store.import_tally(request.import_id)[0]
         if manifest:
-            _fits(ground, request, manifest)
+            _fits(context, request, manifest)
         files = {side: partial(read_secret, side, path=path) for side, path in secret_files.items()}
-        given = operations.shared_anew(ground.store, ground.vault, request, files) if files else {}
-        acts, going_on, told = Acts(ground), 0, []
+        given = operations.shared_anew(context.store, context.vault, request, files) if files else {}
+        acts, going_on, told = Acts(context), 0, []
         if given:
             going_on += acts.replace_shared(request, given)
             told.append(f"new at the {' and the '.join(given)}")
@@ -176,12 +176,12 @@ def run_credentials(
         say(f"import {clean(request.name)}: {', '.join(told)}; {again}")
         if file:
             say("the import command reads its own CSV again: correct the password there too")
-        return _worked_on(ground, request, before, detach=detach) if going_on else COMPLETE
+        return _worked_on(context, request, before, detach=detach) if going_on else COMPLETE
 
 
-def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
+def _fits(context: CommandContext, request: Import, manifest: Manifest) -> None:
     """Raises `UsageError` if a row fits no mailbox of the import."""
-    meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(ground.store, request, "")])
+    meant = operations.meant_by(request, [one for one, _ in operations.find_mailboxes(context.store, request, "")])
     if strange := [row.line for row in manifest.rows if meant(row) is None]:
         rows = ", ".join(map(str, strange[:20])) + (" …" if strange[20:] else "")
         raise UsageError(
@@ -193,12 +193,12 @@ def _fits(ground: Ground, request: Import, manifest: Manifest) -> None:
 
 def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
     """Deletes the stored passwords of an import."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
         if not sure and not agreed(f"delete the stored passwords of import {clean(request.name)}?"):
             say("nothing was changed")
             return COMPLETE
-        found = Acts(ground).forget(request)
+        found = Acts(context).forget(request)
     say(f"import {clean(request.name)}: {'passwords deleted' if found.there else 'no passwords are stored'}")
     if found.there and not found.purged:
         say(
@@ -210,9 +210,9 @@ def run_forget(which: str, *, sure: bool = True, state_dir: Path | None) -> int:
 
 def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
     """Forgets an import, its ledger and its report."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
-        counts, mailboxes = ground.store.import_tally(request.import_id)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        counts, mailboxes = context.store.import_tally(request.import_id)
         say(
             f"import {clean(request.name)} ({request.import_id[:8]}): what goes is what mailhaul knows of "
             f"{spoken_mailboxes(sum(mailboxes.values()))} and {counts.messages:,} messages: the ledger, the report, the stored "
@@ -224,7 +224,7 @@ def run_close(which: str, *, sure: bool, state_dir: Path | None) -> int:
         if not sure and not _confirmed():
             say("nothing was closed")
             return INCOMPLETE
-        there = Acts(ground).close(request)
+        there = Acts(context).close(request)
     say(f"import {clean(request.name)}: {'closed' if there else 'was closed meanwhile'}")
     return COMPLETE
 
@@ -239,11 +239,11 @@ def _confirmed() -> bool:
 
 def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
     """Shows the hours of an import, or sets them."""
-    with open_ground(state_dir, make=False) as ground:
-        request = operations.find_import(ground.store, which)
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
         if text:
-            Acts(ground).set_window(request, read_hours(text))
-        progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
+            Acts(context).set_window(request, read_hours(text))
+        progress = operations.progress_of(context.store, operations.find_import(context.store, request.import_id))
     window = progress.request.window
     say(f"import {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
@@ -253,20 +253,20 @@ def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
 
 def run_limits(scope: str, most: str, *, state_dir: Path | None) -> int:
     """Shows the limits, or sets one."""
-    with open_ground(state_dir, make=bool(scope)) as ground:
+    with open_context(state_dir, make=bool(scope)) as context:
         if not scope:
-            given = ground.store.limits()
+            given = context.store.limits()
             for name in SCOPES:
-                default = getattr(ground.settings, f"{name}_connections")
+                default = getattr(context.settings, f"{name}_connections")
                 print(f"{name}  {given.pop(name, default)}  (default {default})")
-            for name, default in ground.settings.rates.items():
+            for name, default in context.settings.rates.items():
                 if default and name not in given:
                     print(f"{name}  {default}  (default)")
             for name, number in sorted(given.items()):
                 print(f"{clean(name)}  {number}")
-            for name, number in sorted(ground.store.usual().items()):
+            for name, number in sorted(context.store.usual().items()):
                 print(f"{clean(name)}  {number}  (usual there; set it to have more)")
             return COMPLETE
-        Acts(ground).set_limit(scope, operations.read_limit(scope, most))
+        Acts(context).set_limit(scope, operations.read_limit(scope, most))
     say(f"{clean(scope)}: {most}")
     return COMPLETE

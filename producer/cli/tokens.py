@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from producer.cli.ground import open_ground
+from producer.cli.command_context import open_context
 from producer.cli.noting import note
 from producer.cli.verb import COMPLETE, say
 from shared.errors import UsageError
@@ -17,9 +17,9 @@ from shared.store.redis import connect
 def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
     """Makes a token. Prints it alone to standard output, so that it can be written into a file."""
     wanted = role_of(role)
-    with open_ground(state_dir) as ground:
-        note(ground, "token made", name=name, role=wanted.word)
-        made, text = Principals(connect(ground.urls[1]), ground.vault).make_token(name, wanted)
+    with open_context(state_dir) as context:
+        note(context, "token made", name=name, role=wanted.word)
+        made, text = Principals(connect(context.urls[1]), context.vault).make_token(name, wanted)
     say(f"token {made.token_id} for {clean(made.name)}, {wanted.word}; it is shown this once:")
     print(text, flush=True)
     return COMPLETE
@@ -27,8 +27,8 @@ def run_add(name: str, role: str, *, state_dir: Path | None) -> int:
 
 def run_list(*, state_dir: Path | None) -> int:
     """Lists the tokens, one a line."""
-    with open_ground(state_dir) as ground:
-        for one in Principals(connect(ground.urls[1]), ground.vault).tokens():
+    with open_context(state_dir) as context:
+        for one in Principals(connect(context.urls[1]), context.vault).tokens():
             made = datetime.fromtimestamp(one.created_at, UTC)
             print(f"{one.token_id}  {one.role.word:<8}  {made:%Y-%m-%d}  {clean(one.name)}")
     return COMPLETE
@@ -36,9 +36,9 @@ def run_list(*, state_dir: Path | None) -> int:
 
 def run_revoke(token_id: str, *, state_dir: Path | None) -> int:
     """Revokes a token, so that no further request with it is answered."""
-    with open_ground(state_dir) as ground:
-        note(ground, "token revoked", token_id=token_id[:100])
-        if not Principals(connect(ground.urls[1]), ground.vault).revoke(token_id):
+    with open_context(state_dir) as context:
+        note(context, "token revoked", token_id=token_id[:100])
+        if not Principals(connect(context.urls[1]), context.vault).revoke(token_id):
             raise UsageError(f"no token has the id {token_id[:40]!r}; mailhaul token list shows them")
     say(f"token {token_id} has ended")
     return COMPLETE

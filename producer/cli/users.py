@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from producer.cli.ground import Ground, open_ground
+from producer.cli.command_context import CommandContext, open_context
 from producer.cli.noting import note, user_name
 from producer.cli.verb import COMPLETE, say
 from producer.web.scrypt import checked, hashed
@@ -27,26 +27,26 @@ def run_set(name: str, role: str, password_file: Path | None, *, state_dir: Path
     """Adds a user, or gives one a new password and role."""
     wanted, name = role_of(role), checked_name(name)
     password = checked(_from_file(password_file) if password_file else _asked(name))
-    with open_ground(state_dir) as ground:
-        note(ground, "user set", name=name, role=wanted.word)
-        Principals(connect(ground.urls[1]), ground.vault).set_user(name, wanted, hashed(password))
+    with open_context(state_dir) as context:
+        note(context, "user set", name=name, role=wanted.word)
+        Principals(connect(context.urls[1]), context.vault).set_user(name, wanted, hashed(password))
     say(f"{clean(name)} signs in to the page as {wanted.word} with this password from now on")
     return COMPLETE
 
 
 def run_list(*, state_dir: Path | None) -> int:
     """Lists the users, one a line."""
-    with open_ground(state_dir) as ground:
-        for one in Principals(connect(ground.urls[1]), ground.vault).users():
+    with open_context(state_dir) as context:
+        for one in Principals(connect(context.urls[1]), context.vault).users():
             print(f"{one.role.word:<8}  {_moment(one.set_at)}  {clean(one.name)}")
     return COMPLETE
 
 
 def run_remove(name: str, *, state_dir: Path | None) -> int:
     """Removes a user. Their sessions end too."""
-    with open_ground(state_dir) as ground:
-        note(ground, "user removed", name=name[:80])
-        if not Principals(connect(ground.urls[1]), ground.vault).remove_user(name):
+    with open_context(state_dir) as context:
+        note(context, "user removed", name=name[:80])
+        if not Principals(connect(context.urls[1]), context.vault).remove_user(name):
             raise UsageError(f"no user is called {name[:80]!r}; mailhaul user list shows them")
     say(f"{clean(name)} signs in no more, and is signed out everywhere")
     return COMPLETE
@@ -54,8 +54,8 @@ def run_remove(name: str, *, state_dir: Path | None) -> int:
 
 def run_sessions(*, state_dir: Path | None) -> int:
     """Lists browsers that are signed in, one a line."""
-    with open_ground(state_dir) as ground:
-        for one in BrowserSessions(connect(ground.urls[1]), ground.vault).all():
+    with open_context(state_dir) as context:
+        for one in BrowserSessions(connect(context.urls[1]), context.vault).all():
             who = one.principal
             print(
                 f"{one.session_id}  {who.role.word:<8}  {_moment(one.began_at)}  {clean(who.name)} ({who.principal_id})"
@@ -65,9 +65,9 @@ def run_sessions(*, state_dir: Path | None) -> int:
 
 def run_end(which: str, *, state_dir: Path | None) -> int:
     """Ends a session by its id, or all sessions of a person by name."""
-    with open_ground(state_dir) as ground:
-        note(ground, "sessions ended", of=which[:200])
-        ended = BrowserSessions(connect(ground.urls[1]), ground.vault).end_of(which)
+    with open_context(state_dir) as context:
+        note(context, "sessions ended", of=which[:200])
+        ended = BrowserSessions(connect(context.urls[1]), context.vault).end_of(which)
     if not ended:
         raise UsageError(f"nobody is signed in as {which[:80]!r}; mailhaul session list shows who is")
     say(f"signed out: {ended} {'browser' if ended == 1 else 'browsers'}")
@@ -76,8 +76,8 @@ def run_end(which: str, *, state_dir: Path | None) -> int:
 
 def run_link(*, state_dir: Path | None) -> int:
     """Prints a link that signs in, alone on standard output."""
-    with open_ground(state_dir) as ground:
-        link, settings = make_link(ground), ground.settings
+    with open_context(state_dir) as context:
+        link, settings = make_link(context), context.settings
     if not probe(settings.web_port, "/healthz", here(settings.web_host))[0]:
         say("no page answers there now: start it with mailhaul up")
     say(f"this link signs one browser in as administrator, once, within {LINK_SECONDS // 60} minutes:")
@@ -85,12 +85,12 @@ def run_link(*, state_dir: Path | None) -> int:
     return COMPLETE
 
 
-def make_link(ground: Ground) -> str:
+def make_link(context: CommandContext) -> str:
     """Makes a link that signs in as administrator. Whoever can run this command has the store and the key already."""
     user = user_name() or f"uid {os.getuid()}"
-    note(ground, "link made", name=user)
-    text = BrowserSessions(connect(ground.urls[1]), ground.vault).make_link(user, Role.ADMIN)
-    return f"{page_url(ground.settings)}enter/{text}"
+    note(context, "link made", name=user)
+    text = BrowserSessions(connect(context.urls[1]), context.vault).make_link(user, Role.ADMIN)
+    return f"{page_url(context.settings)}enter/{text}"
 
 
 def page_url(settings: Settings) -> str:

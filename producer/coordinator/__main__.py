@@ -119,7 +119,7 @@ def run(settings: Settings) -> int:
     log = get_logger("mailhaul.coordinator")
     broker_url, state_url = redis_urls(settings, None)
     limits = {scope: getattr(settings, f"{scope}_connections") for scope in SCOPES}
-    metrics, pulse, stop = CoordinatorMetrics(), CoordinatorHealth(), threading.Event()
+    metrics, health, stop = CoordinatorMetrics(), CoordinatorHealth(), threading.Event()
     client = connect(state_url)
     store = RedisStore(client, lease_seconds=settings.lease_seconds, limits=limits, observe=metrics.observe_script)
     holder = process_name()
@@ -139,26 +139,26 @@ def run(settings: Settings) -> int:
                 metrics.registry,
                 settings.coordinator_port,
                 settings.listen_host,
-                health=pulse.health,
-                ready=pulse.ready,
+                health=health.health,
+                ready=health.ready,
             )
         except OSError as error:
             # Imports matter more than their metrics, so the process goes on without them.
             where = f"{settings.listen_host}:{settings.coordinator_port}"
             log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_COORDINATOR_PORT")
-    if not await_redis((broker_url, state_url), stop, "mailhaul.coordinator", pulse.beat):
+    if not await_redis((broker_url, state_url), stop, "mailhaul.coordinator", health.beat):
         return 0
     log.info("coordinator_started", holder=holder)
     led = False
     while not stop.is_set():
         try:
             leads = coordinator.turn()
-            pulse.beat()
+            health.beat()
             if leads != led:
                 log.info("leads" if leads else "stands_by", holder=holder)
                 led = leads
         except (StoreError, redis.RedisError, DramatiqError) as error:
-            pulse.beat(str(error))
+            health.beat(str(error))
             metrics.publish_store(False)
             log.warning("store_unreachable", error=str(error))
         stop.wait(TURN_SECONDS)

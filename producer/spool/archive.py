@@ -1,4 +1,4 @@
-"""Keeps refused messages in a ZIP that is sent while it is written; it has the contents of `producer.spool.shelf`.
+"""Keeps refused messages in a ZIP that is sent while it is written; it has the contents of `producer.spool.spool_folder`.
 
 No message is stored on this machine except those being fetched.
 """
@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterable
 from typing import Final
 
-from producer.spool.shelf import INDEX, write_rows
+from producer.spool.spool_folder import INDEX, write_rows
 
 #: Bytes of a message that are kept in memory; a larger one goes to a temporary file while it is fetched.
 _IN_MEMORY: Final = 4 * 1024**2

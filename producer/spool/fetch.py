@@ -50,7 +50,7 @@ _Wanted = tuple[Folder, str, dict[int, Note]]
 
 
 class Keeper(Protocol):
-    """The place for messages: `producer.spool.shelf.SpoolFolder` or `producer.spool.archive.Archive`. Thread-safe."""
+    """The place for messages: `producer.spool.spool_folder.SpoolFolder` or `producer.spool.archive.Archive`. Thread-safe."""
 
     def place(self, login: str, folder: str, uidvalidity: int, uid: int) -> str:
         """Returns a message's place, by the file names of its login and folder."""
@@ -76,7 +76,7 @@ class Spooling:
         store: Store,
         entrance: Entrance,
         request: Import,
-        shelf: Keeper,
+        keeper: Keeper,
         stopping: Callable[[], bool] = lambda: False,
         *,
         at_once: int = _AT_ONCE,
@@ -86,7 +86,7 @@ class Spooling:
         Once `stopping` returns True, no other message is begun.
         """
         self._at_once = at_once
-        self._store, self._entrance, self._request, self._shelf = store, entrance, request, shelf
+        self._store, self._entrance, self._request, self._keeper = store, entrance, request, keeper
         self._stopping = stopping
 
     def run(self, only: Sequence[Mailbox] | None = None) -> Spooled:
@@ -105,7 +105,7 @@ class Spooling:
             return done
         finally:
             pool.shutdown(cancel_futures=True)
-            self._shelf.write_index()
+            self._keeper.write_index()
 
     def _mailbox(self, mailbox: Mailbox, login: str) -> Spooled:
         done = Spooled()
@@ -113,7 +113,9 @@ class Spooling:
         left: list[_Wanted] = []
         for folder, name, notes in wanted:
             missing = {
-                uid: note for uid, note in notes.items() if not self._shelf.holds(self._place(login, name, folder, uid))
+                uid: note
+                for uid, note in notes.items()
+                if not self._keeper.holds(self._place(login, name, folder, uid))
             }
             done += Spooled(there=len(notes) - len(missing))
             if missing:
@@ -146,7 +148,7 @@ class Spooling:
                 yield folder, names[folder.folder_id], notes
 
     def _place(self, login: str, name: str, folder: Folder, uid: int) -> str:
-        return self._shelf.place(login, name, folder.uidvalidity, uid)
+        return self._keeper.place(login, name, folder.uidvalidity, uid)
 
     def _folder(self, source: MailSource, mailbox: Mailbox, login: str, wanted: _Wanted) -> Spooled:
         """Fetches the messages of one folder; the index lists those that could not be fetched."""
@@ -158,7 +160,7 @@ class Spooling:
             for message in source.fetch(UidSet.of(notes)):
                 chunks = [message.body] if message.body is not None else message.stream or ()
                 place = self._place(login, name, folder, message.uid)
-                self._shelf.keep(place, chunks, self._about(mailbox, folder, notes[message.uid]))
+                self._keeper.keep(place, chunks, self._about(mailbox, folder, notes[message.uid]))
                 del notes[message.uid]
                 fetched += 1
                 if self._stopping():
@@ -173,7 +175,7 @@ class Spooling:
         for folder, _, notes in wanted:
             for note in notes.values():
                 about = self._about(mailbox, folder, note)
-                self._shelf.miss(
+                self._keeper.miss(
                     {**about, "size_bytes": str(note.size_bytes) if note.size_bytes >= 0 else "", "problem": problem}
                 )
                 missed += 1

@@ -11,14 +11,14 @@ from typing import Any, cast
 
 import uvicorn
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
+from producer.web.account_services import makers_of
 from producer.web.app import make_app
 from producer.web.connections import BACKLOG, HEAD_BYTES, KEEP_ALIVE_SECONDS, PageProtocol, room_of
-from producer.web.counter import Counter
-from producer.web.making import makers_of
+from producer.web.page_health import Counted, PageHealth
 from producer.web.proxied import networks_of, within
-from producer.web.pulse import Counted, PageHealth
 from producer.web.roles import Roles, roles_of
+from producer.web.web_context import WebContext
 from shared.config import Settings, is_local, load_settings, redis_urls
 from shared.core_dumps import forbid_core_dumps
 from shared.errors import MailhaulError, UsageError
@@ -27,11 +27,11 @@ from shared.mail import dialing
 from shared.metrics import WebMetrics, start_http
 from shared.reach import reach_of
 from shared.redis_condition import await_redis
-from shared.store.desk import Desk
+from shared.store.page_state import PageState
 from shared.store.principals import Principals, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
-from shared.store.shelf import PageState
+from shared.store.web_records import WebRecords
 
 
 def main() -> int:
@@ -42,26 +42,26 @@ def main() -> int:
         configure_logging(level=settings.log_level, log_format=settings.log_format, addresses=settings.log_addresses)
         if settings.redis_url is None:
             raise UsageError("set MAILHAUL_REDIS_URL, or run `mailhaul up`")
-        metrics, pulse = WebMetrics(), PageHealth(settings)
-        _show(settings, metrics, pulse)
+        metrics, health = WebMetrics(), PageHealth(settings)
+        _show(settings, metrics, health)
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", pulse.complain):
+        if not await_redis(redis_urls(settings, None), stop, "mailhaul.web", health.complain):
             return 0
-        with Ground(settings) as ground:
-            return _serve(ground, metrics, pulse)
+        with CommandContext(settings) as context:
+            return _serve(context, metrics, health)
     except MailhaulError as error:
         print(f"mailhaul web: {error}", file=sys.stderr)
         return 2
 
 
-def _show(settings: Settings, metrics: WebMetrics, pulse: PageHealth) -> None:
+def _show(settings: Settings, metrics: WebMetrics, health: PageHealth) -> None:
     if not settings.web_metrics_port:
         return
     try:
         start_http(
-            metrics.registry, settings.web_metrics_port, settings.listen_host, health=pulse.health, ready=pulse.ready
+            metrics.registry, settings.web_metrics_port, settings.listen_host, health=health.health, ready=health.ready
         )
     except OSError as error:
         where = f"{settings.listen_host}:{settings.web_metrics_port}"
@@ -69,10 +69,10 @@ def _show(settings: Settings, metrics: WebMetrics, pulse: PageHealth) -> None:
         log.error("metrics_not_served", where=where, error=error.strerror, advice="set MAILHAUL_WEB_METRICS_PORT")
 
 
-def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
-    settings = ground.settings
-    state = connect(ground.urls[1])
-    principals = Principals(state, ground.vault)
+def _serve(context: CommandContext, metrics: WebMetrics, health: PageHealth) -> int:
+    settings = context.settings
+    state = connect(context.urls[1])
+    principals = Principals(state, context.vault)
     if settings.web_first_token:
         principals.admit_first(settings.web_first_token.get_secret_value())
     vouched = settings.web_oidc_issuer or settings.web_proxy_user_header
@@ -85,22 +85,22 @@ def _serve(ground: Ground, metrics: WebMetrics, pulse: PageHealth) -> int:
     # From here on a name from a request is connected to only at an address that passed the check.
     dialing.restrict(reach.addresses)
     roles = roles_of(settings.web_roles or "")
-    known = Counter(
+    known = WebContext(
         settings=settings,
-        store=ground.store,
-        vault=ground.vault,
-        ring=ground.ring,
-        desk=Desk(state),
+        store=context.store,
+        vault=context.vault,
+        ring=context.ring,
+        records=WebRecords(state),
         principals=principals,
-        sessions=BrowserSessions(state, ground.vault, partial(_vouched, settings, roles)),
-        shelf=PageState(state),
+        sessions=BrowserSessions(state, context.vault, partial(_vouched, settings, roles)),
+        page_state=PageState(state),
         reach=reach,
         roles=roles,
         makers=makers_of(settings),
-        own_limits=ground.own_limits,
+        own_limits=context.own_limits,
     )
     proxies = networks_of(settings.web_proxies or "")
-    pulse.begin(ground.store)
+    health.begin(context.store)
     uvicorn.run(
         Counted(make_app(known), metrics),
         host=settings.web_host,

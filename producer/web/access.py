@@ -15,10 +15,10 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from fastapi.security.utils import get_authorization_scheme_param
 
-from producer.web.counter import Counter, counter
 from producer.web.places import place
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
+from producer.web.web_context import WebContext, web_context
 from shared.errors import UsageError
 from shared.store.principals import Principal, Role
 
@@ -36,7 +36,7 @@ def place_of(request: Request) -> str:
     return place(_where(request))
 
 
-def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
+def guess(known: WebContext, request: Request, name: str = "") -> tuple[str, ...]:
     """Counts a guess before it is checked, so that none of many parallel guesses goes uncounted.
 
     Returns where it was counted, for `right`. Raises `Refused` (429, with Retry-After) after too many guesses; the
@@ -56,21 +56,21 @@ def guess(known: Counter, request: Request, name: str = "") -> tuple[str, ...]:
     return tuple(counted)
 
 
-def right(known: Counter, counted: Iterable[str]) -> None:
+def right(known: WebContext, counted: Iterable[str]) -> None:
     """Takes back what `guess` counted, since the guess was right or was not checked."""
     for whose in counted:
         known.sessions.was_right(whose)
 
 
-def wrong(known: Counter, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
+def wrong(known: WebContext, request: Request, how: str, name: str = "", *, known_name: bool = False) -> None:
     """Writes a wrong guess into the audit log.
 
     An unknown name is left out, since it may be a password typed by mistake.
     """
-    known.desk.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
+    known.records.note(name if known_name else "?", "sign-in refused", {"from": _where(request), "how": how})
 
 
-def missed(known: Counter, request: Request, how: str) -> None:
+def missed(known: WebContext, request: Request, how: str) -> None:
     """Counts and notes a wrong token or link, or a failed return from an identity provider.
 
     The secret was checked first: nobody guesses 192 bits, so a right one is accepted whatever else comes from the
@@ -84,7 +84,7 @@ def _needs(role: Role) -> Callable[..., Principal]:
     def let_in(
         request: Request,
         given: Annotated[HTTPAuthorizationCredentials | None, Depends(_scheme)],
-        known: Annotated[Counter, Depends(counter)],
+        known: Annotated[WebContext, Depends(web_context)],
     ) -> Principal:
         principal = _by_token(known, request, given.credentials) if given else vouched(request, known)
         if principal is None:
@@ -97,7 +97,7 @@ def _needs(role: Role) -> Callable[..., Principal]:
     return let_in
 
 
-def _by_token(known: Counter, request: Request, text: str) -> Principal:
+def _by_token(known: WebContext, request: Request, text: str) -> Principal:
     principal = known.principals.by_token(text)
     if principal is None:
         missed(known, request, "token")
@@ -105,7 +105,7 @@ def _by_token(known: Counter, request: Request, text: str) -> Principal:
     return principal
 
 
-def asker(request: Request, known: Counter) -> Principal:
+def asker(request: Request, known: WebContext) -> Principal:
     """Returns who asks the API, in whatever role. A wrong token counts as a guess. Raises `Refused`."""
     _, text = get_authorization_scheme_param(request.headers.get("authorization"))
     principal = _by_token(known, request, text) if text else vouched(request, known)
@@ -114,7 +114,7 @@ def asker(request: Request, known: Counter) -> Principal:
     return principal
 
 
-def viewer(request: Request, known: Counter) -> Principal:
+def viewer(request: Request, known: WebContext) -> Principal:
     """Looks up again who was let in, since a token may have been revoked meanwhile. Raises `Refused`."""
     _, text = get_authorization_scheme_param(request.headers.get("authorization"))
     principal = known.principals.by_token(text) if text else vouched(request, known)
@@ -126,17 +126,17 @@ def viewer(request: Request, known: Counter) -> Principal:
 Viewer = Annotated[Principal, Depends(_needs(Role.VIEWER))]
 Operator = Annotated[Principal, Depends(_needs(Role.OPERATOR))]
 Admin = Annotated[Principal, Depends(_needs(Role.ADMIN))]
-Known = Annotated[Counter, Depends(counter)]
+Known = Annotated[WebContext, Depends(web_context)]
 
 
-def note(known: Counter, request: Request, who: Principal, what: str, **detail: object) -> None:
+def note(known: WebContext, request: Request, who: Principal, what: str, **detail: object) -> None:
     """Writes an act into the audit log before it is done. If the log cannot be written, the act does not happen."""
-    known.desk.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
+    known.records.note(f"{who.name} ({who.principal_id})", what, {"from": _where(request), **detail})
 
 
 @contextlib.contextmanager
 def noted(
-    known: Counter, request: Request, who: Principal, what: str, **detail: object
+    known: WebContext, request: Request, who: Principal, what: str, **detail: object
 ) -> Iterator[Callable[[int], int]]:
     """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
 

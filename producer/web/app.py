@@ -9,20 +9,19 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 
 from producer.web import (
+    account_services,
     auditing,
     credentials,
+    general_routes,
     imports,
     live,
     mailboxes,
-    making,
     pages,
     principals,
     problems,
     rehearsals,
     spooling,
-    surroundings,
 )
-from producer.web.counter import Counter
 from producer.web.gate import Gate
 from producer.web.guard import Guard
 from producer.web.pages.glance import Sampler
@@ -30,13 +29,14 @@ from producer.web.pages.oidc import IdentityProvider
 from producer.web.proxied import Proxied, networks_of
 from producer.web.rehearsals import Rehearsals
 from producer.web.turns import Turns
+from producer.web.web_context import WebContext
 from shared.config import Settings
 
 #: The path under which the API is served.
 ROOT = "/api/v1"
 
 
-def make_app(known: Counter) -> FastAPI:
+def make_app(known: WebContext) -> FastAPI:
     """Builds the application with all routes on top of `known`."""
 
     @asynccontextmanager
@@ -57,7 +57,7 @@ def make_app(known: Counter) -> FastAPI:
         max_body_size=known.settings.web_upload_bytes,
         lifespan=life,
     )
-    app.state.counter = known
+    app.state.web_context = known
     app.state.rehearsals = Rehearsals(known)
     app.state.streams = collections.Counter()
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
@@ -67,8 +67,8 @@ def make_app(known: Counter) -> FastAPI:
         mailboxes,
         rehearsals,
         live,
-        surroundings,
-        making,
+        general_routes,
+        account_services,
         principals,
         auditing,
         spooling,

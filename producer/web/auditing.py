@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from producer.show.audit import csv_lines, json_lines
 from producer.web.access import Admin, Known
-from producer.web.counter import Counter
+from producer.web.web_context import WebContext
 
 routes = APIRouter(tags=["audit"])
 _LINES: Final = 500
@@ -39,7 +39,7 @@ def audit(
     count: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> dict[str, Any]:
     """Lists who did what, oldest first."""
-    return {"entries": known.desk.audit(after, count)}
+    return {"entries": known.records.audit(after, count)}
 
 
 @routes.get("/audit.csv", response_class=Csv)
@@ -55,14 +55,14 @@ def audit_jsonl(known: Known, _: Admin, since: Since = None) -> JsonLines:
 
 
 def _bytes(
-    known: Counter, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
+    known: WebContext, since: datetime | None, lines: Callable[[Iterable[Mapping[str, Any]]], Iterator[str]]
 ) -> Iterator[bytes]:
     """Yields the log while it is read, since it may be larger than memory.
 
     The first page is read before the answer begins, since no problem can be reported after that.
     """
     moment = None if since is None else (since if since.tzinfo else since.replace(tzinfo=UTC)).timestamp()
-    pages = known.desk.audit_pages(moment)
+    pages = known.records.audit_pages(moment)
     first = next(pages, [])
     told = lines(entry for page in chain((first,), pages) for entry in page)
     # Each piece has many lines, since each piece costs a switch to another thread.

@@ -13,10 +13,10 @@ from producer.intake.allowed import LOOKED_AT
 from producer.intake.manifest import Manifest, ManifestInvalid
 from producer.intake.sign_in import secret_of
 from producer.web.access import Known, Operator, note
-from producer.web.asked import SheetBody
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import SheetBody
 from producer.web.signing_in import SecretsBody, at_the_vendor
+from producer.web.web_context import WebContext
 from shared.credentials import Secret
 from shared.model import Import
 from shared.model.sign_in import Way
@@ -37,7 +37,7 @@ def credentials(known: Known, who: Operator, request: Request, import_id: str, b
 
 
 def replaced(
-    known: Counter, who: Principal, request: Request, found: Import, manifest: Manifest
+    known: WebContext, who: Principal, request: Request, found: Import, manifest: Manifest
 ) -> operations.Replaced:
     """Seals new passwords. Parked mailboxes among them go on."""
     note(known, request, who, "credentials replaced", import_id=found.import_id, rows=len(manifest.rows))
@@ -51,7 +51,7 @@ def secrets(known: Known, who: Operator, request: Request, import_id: str, body:
     return {"queued": renew(known, who, request, found, body.given)}
 
 
-def renew(known: Counter, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
+def renew(known: WebContext, who: Principal, request: Request, found: Import, texts: Mapping[str, str]) -> int:
     """Seals the secrets given by side. Returns how many mailboxes go on. Raises `UsageError` and `Refused`."""
     if not texts:
         raise Refused(422, "give at least one password")

@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from producer.web.access import asker
-from producer.web.counter import Counter
-from producer.web.pages.entering import there
+from producer.web.pages.sign_in_page import there
 from producer.web.problems import Refused, answer
+from producer.web.web_context import WebContext
 
 #: Maximum number of octets of a body that is no list of mailboxes. Every form and every other JSON document is far
 #: smaller.
@@ -31,7 +31,7 @@ _BODILESS: Final = ("GET", "HEAD", "OPTIONS")
 class Gate:
     """ASGI middleware that checks senders of large bodies. It stands behind `Guard`."""
 
-    def __init__(self, app: ASGIApp, known: Counter) -> None:
+    def __init__(self, app: ASGIApp, known: WebContext) -> None:
         self._app, self._known = app, known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

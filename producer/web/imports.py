@@ -21,7 +21,11 @@ from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note, noted
-from producer.web.asked import (
+from producer.web.account_services import chosen
+from producer.web.mended import failed_rows
+from producer.web.once import Key, once
+from producer.web.problems import Refused, row_errors
+from producer.web.request_bodies import (
     ImportBody,
     MailboxesBody,
     OneMailboxBody,
@@ -31,12 +35,8 @@ from producer.web.asked import (
     WindowBody,
     by_fields,
 )
-from producer.web.counter import Counter
-from producer.web.making import chosen
-from producer.web.mended import failed_rows
-from producer.web.once import Key, once
-from producer.web.problems import Refused, row_errors
 from producer.web.signing_in import by_names_of_body
+from producer.web.web_context import WebContext
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
@@ -66,7 +66,7 @@ def open_import(known: Known, who: Operator, request: Request, body: ImportBody,
     return once(known, who, key, "import", body, lambda: opened(known, who, request, body))
 
 
-def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
+def opened(known: WebContext, who: Principal, request: Request, body: ImportBody) -> dict[str, Any]:
     source, destination = (
         body.source.endpoint("source", known.reach),
         body.destination.endpoint("destination", known.reach),
@@ -93,7 +93,7 @@ def opened(known: Counter, who: Principal, request: Request, body: ImportBody) -
 
 
 def written(
-    known: Counter, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
+    known: WebContext, who: Principal, request: Request, rows: tuple[Row, ...], source: Endpoint, destination: Endpoint,
     options: Options, name: str, hours: Hours | None = None, sign_ins: Mapping[str, SignInAsked] | None = None,
     accounts_secret: Secret | None = None,
 ) -> Import:  # fmt: skip
@@ -101,7 +101,7 @@ def written(
     _fit(rows, source, options)
     wanted, mailboxes = operations.prepare_import(rows, source, destination, options, name)
     held = f"open:{wanted.import_id}"
-    if known.desk.begin(held, "") is not None:
+    if known.records.begin(held, "") is not None:
         raise Refused(409, "this import is being opened")
     try:
         if known.store.import_(wanted.import_id) is not None:
@@ -118,12 +118,12 @@ def written(
         for order in ("login", "destination_login"):  # builds the indexes, since the first search takes longest
             known.store.find_mailboxes(wanted.import_id, Search(order=order, count=1))
     finally:
-        known.desk.drop(held)
+        known.records.drop(held)
     return wanted
 
 
 def _sifted(
-    known: Counter, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True,
+    known: WebContext, body: SheetBody, *, only_good: bool, allow_plaintext: bool = False, passwords: bool = True,
     allowed: Allowed = NOTHING_ALLOWED,
 ) -> tuple[tuple[Row, ...], dict[str, Any]]:  # fmt: skip
     manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords, allowed=allowed)
@@ -148,7 +148,7 @@ def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
         raise by_fields(error) from None
 
 
-def _fields(known: Counter, import_id: str) -> dict[str, Any]:
+def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
     return document.import_fields(known.progress(import_id))
 
 
@@ -171,7 +171,7 @@ def add_mailboxes(known: Known, who: Operator, request: Request, import_id: str,
     return {"import": _fields(known, import_id), "report": report}
 
 
-def added(known: Counter, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
+def added(known: WebContext, who: Principal, request: Request, import_id: str, rows: tuple[Row, ...]) -> None:
     """Adds rows to an import. Raises `UsageError` if they do not fit it, `Refused` if some are there already."""
     found = known.import_(import_id)
     _fit(rows, found.source, found.options)
@@ -211,7 +211,7 @@ def start(known: Known, who: Operator, request: Request, import_id: str) -> dict
 
 
 def _steer(
-    known: Counter, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
+    known: WebContext, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
 ) -> dict[str, Any]:
     found = known.import_(import_id)
     with noted(known, request, who, f"import {word.value}", import_id=import_id, login=body.login) as told:

@@ -12,9 +12,9 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from producer.coordinator.tally import Progress
 from producer.show import document
 from producer.web.access import Known, Viewer, viewer
-from producer.web.counter import Counter
 from producer.web.problems import Refused
 from producer.web.streams import Seat
+from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 
 routes = APIRouter(tags=["imports"])
@@ -22,7 +22,7 @@ routes = APIRouter(tags=["imports"])
 LOOK_SECONDS: Final = 1.0
 
 
-def _place(known: Known, _: Viewer, import_id: str) -> Counter:
+def _place(known: Known, _: Viewer, import_id: str) -> WebContext:
     """Refuses an unknown import before the stream begins, since no error can be sent afterwards."""
     known.import_(import_id)
     return known
@@ -30,7 +30,7 @@ def _place(known: Known, _: Viewer, import_id: str) -> Counter:
 
 @routes.get("/imports/{import_id}/events", response_class=EventSourceResponse)
 async def events(
-    request: Request, import_id: str, known: Annotated[Counter, Depends(_place)], _: Seat
+    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], _: Seat
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends event "progress" whenever something has changed, and "finished" as the last one.
 

@@ -10,8 +10,8 @@ from producer import operations
 from producer.show import document
 from producer.trouble import troubled, word
 from producer.web.access import Known, Operator, Viewer, note
-from producer.web.asked import PasswordsBody
 from producer.web.problems import Refused
+from producer.web.request_bodies import PasswordsBody
 from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Tally
 from shared.model.search import Search

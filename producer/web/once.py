@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from fastapi import Header
 from pydantic import BaseModel, SecretStr
 
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.web_context import WebContext
 from shared.store.principals import Principal
 
 Key = Annotated[
@@ -21,7 +21,7 @@ Key = Annotated[
 
 
 def once(
-    known: Counter, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
+    known: WebContext, who: Principal, key: str, what: str, body: BaseModel, make: Callable[[], dict[str, Any]]
 ) -> dict[str, Any]:
     """Returns `make`'s answer, or the stored answer if the same request came before. Raises `Refused`."""
     if not key:
@@ -31,14 +31,14 @@ def once(
     place = hashlib.sha256(f"{who.principal_id}\0{what}\0{key}".encode()).hexdigest()
     whole = json.dumps(body.model_dump(), default=SecretStr.get_secret_value)  # another secret makes it another request
     digest = hashlib.sha256(f"{place}\0{whole}".encode("utf-8", "surrogatepass")).hexdigest()
-    before = known.desk.begin(place, digest)
+    before = known.records.begin(place, digest)
     if before is None:
         try:
             answer = make()
         except BaseException:
-            known.desk.drop(place)
+            known.records.drop(place)
             raise
-        known.desk.answer(place, digest, answer)
+        known.records.answer(place, digest, answer)
         return answer
     if before["digest"] != digest:
         raise Refused(422, "this Idempotency-Key was used for another request")

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Request
 
 from producer.web.access import Admin, Known, note
-from producer.web.asked import TokenBody, UserBody
 from producer.web.problems import Refused
+from producer.web.request_bodies import TokenBody, UserBody
 from producer.web.scrypt import checked, hashed
 from shared.store.principals import ApiToken, User, checked_name, role_of
 

@@ -13,8 +13,8 @@ from fastapi import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.store.principals import Principal
 
@@ -59,7 +59,7 @@ def networks_of(text: str) -> Networks:
     return tuple(found)
 
 
-def vouched(request: Request, known: Counter) -> Principal | None:
+def vouched(request: Request, known: WebContext) -> Principal | None:
     """Returns the user whom the proxy names; None if it names nobody. Raises `Refused` for somebody without a role."""
     header = known.settings.web_proxy_user_header
     if not header or not request.scope.get(_TRUSTED):

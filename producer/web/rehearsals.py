@@ -18,9 +18,9 @@ from producer import operations
 from producer.intake.accounts import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.web.access import Known, Operator, Viewer, note
-from producer.web.asked import RehearsalBody
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import RehearsalBody
+from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.logs import get_logger
 from shared.model import Account, Import
@@ -38,7 +38,7 @@ LOST_SECONDS: Final = 30.0
 class Rehearsals:
     """The rehearsals of this process."""
 
-    def __init__(self, known: Counter) -> None:
+    def __init__(self, known: WebContext) -> None:
         self._known = known
         self._pool = ThreadPoolExecutor(2, thread_name_prefix="rehearsal")
         self._running = 0
@@ -69,12 +69,12 @@ class Rehearsals:
 
 
 class _Run:
-    def __init__(self, known: Counter, document: dict[str, Any]) -> None:
+    def __init__(self, known: WebContext, document: dict[str, Any]) -> None:
         self._known, self.document = known, document
         self._over = threading.Event()
 
     def keep(self) -> None:
-        self._known.desk.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
+        self._known.records.keep_rehearsal(self.document["id"], {**self.document, "beat_at": time.time()})
 
     def go(self, request: Import) -> None:
         beat = threading.Thread(target=self._beat, daemon=True)
@@ -146,7 +146,7 @@ def begin(
 @routes.get("/rehearsals/{rehearsal_id}")
 def one(known: Known, _: Viewer, rehearsal_id: str) -> dict[str, Any]:
     """Returns a rehearsal. `state` is running, done, failed or lost."""
-    found = known.desk.rehearsal(rehearsal_id)
+    found = known.records.rehearsal(rehearsal_id)
     if found is None:
         raise Refused(404, "there is no rehearsal with this id; they are kept for a day")
     beat = found.pop("beat_at")

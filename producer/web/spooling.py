@@ -16,9 +16,9 @@ from producer import operations
 from producer.spool.archive import Archive
 from producer.spool.fetch import Spooling
 from producer.web.access import Admin, Known, note
-from producer.web.asked import OneMailboxBody
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.request_bodies import OneMailboxBody
+from producer.web.web_context import WebContext
 from shared.entrance import Entrance
 from shared.errors import MailhaulError
 from shared.logs import get_logger
@@ -68,7 +68,7 @@ class _Gone(OSError):
 class _Fetch:
     """An archive that a thread of its own writes."""
 
-    def __init__(self, known: Counter, request: Import, chosen: list[Mailbox]) -> None:
+    def __init__(self, known: WebContext, request: Import, chosen: list[Mailbox]) -> None:
         self._known, self._request, self._chosen = known, request, chosen
         self._pieces: queue.Queue[bytes] = queue.Queue(_WAITING)
         self._gone = threading.Event()

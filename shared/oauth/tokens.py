@@ -52,8 +52,8 @@ class HeldToken:
 class Tokens:
     """The tokens of a process. Thread-safe."""
 
-    def __init__(self, shelf: TokenStore, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
-        self._shelf, self._vault = shelf, vault
+    def __init__(self, store: TokenStore, vault: Vault, pause: Callable[[float], object] | None = None) -> None:
+        self._store, self._vault = store, vault
         self._pause = pause or threading.Event().wait
 
     def get(
@@ -66,7 +66,7 @@ class Tokens:
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         until = time.monotonic() + FETCH_SECONDS
         while True:
-            sealed, wait = self._shelf.token(import_id, name, holder, stale=stale, seconds=FETCH_SECONDS)
+            sealed, wait = self._store.token(import_id, name, holder, stale=stale, seconds=FETCH_SECONDS)
             if sealed:
                 try:
                     return HeldToken(
@@ -89,4 +89,4 @@ class Tokens:
             seconds = token.seconds - min(_MARGIN_SECONDS, token.seconds * _MARGIN_PART)
             return HeldToken(secret=token.secret, sealed=sealed, fresh=True)
         finally:
-            self._shelf.keep_token(import_id, name, holder, sealed, seconds)
+            self._store.keep_token(import_id, name, holder, sealed, seconds)

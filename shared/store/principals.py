@@ -20,7 +20,7 @@ import redis
 
 from shared.errors import UsageError
 from shared.store import Resealed, keys
-from shared.store.asking import Asking
+from shared.store.plain_commands import PlainCommands
 from shared.store.signed import Signer, row_of, signed_row
 
 #: The first letters of a token, so that scanners find one that leaked.
@@ -102,7 +102,7 @@ class User:
         return Principal(principal_id=f"user:{self.name}", name=self.name, role=self.role)
 
 
-class Principals(Asking):
+class Principals(PlainCommands):
     """The tokens and users in the state database. Thread-safe. Raises `StoreError` while it is away.
 
     Every row is signed: a row that was written without the key gives no right (`shared.store.signed`)."""

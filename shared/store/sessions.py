@@ -17,7 +17,7 @@ from typing import Any, Final
 import redis
 
 from shared.store import Resealed, keys
-from shared.store.asking import Asking
+from shared.store.plain_commands import PlainCommands
 from shared.store.principals import Principal, Principals, Role, role_of
 from shared.store.signed import Signer, row_of, signed_row
 
@@ -45,7 +45,7 @@ class BrowserSession:
     began_at: float
 
 
-class BrowserSessions(Asking):
+class BrowserSessions(PlainCommands):
     """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
     Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""

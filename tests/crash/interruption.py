@@ -152,11 +152,11 @@ class Stage:
                 return effects.through(stage.new.destination(LOGIN))
 
         self._workers += 1
-        attendant = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
+        lease_keeper = LeaseKeeper(store, f"worker{self._workers}", clock=lambda: self.time)
         place = Workplace(
             store=store,
             dialer=Dialer(),
-            attendant=attendant,
+            lease_keeper=lease_keeper,
             tell=lambda event: None,
             ring=lambda *job: None,
             stopping=stopping,
@@ -166,7 +166,7 @@ class Stage:
         )
         lane = Lane(place, f"worker{self._workers}/1")
         # The lease's deadline uses the monotonic clock of the claim; here both clocks are one.
-        attendant.wish = lambda lease: "run"  # type: ignore[method-assign]
+        lease_keeper.wish = lambda lease: "run"  # type: ignore[method-assign]
         try:
             lane.serve("")
         except Killed:

@@ -173,7 +173,7 @@ class Stage:
         place = Workplace(
             store=self.store,
             dialer=_Dialer(self),
-            attendant=LeaseKeeper(self.store, "worker", clock=lambda: self.time),
+            lease_keeper=LeaseKeeper(self.store, "worker", clock=lambda: self.time),
             tell=lambda event: None,
             ring=lambda *job: None,
             stopping=lambda: self.stopping(),

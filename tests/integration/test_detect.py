@@ -15,7 +15,7 @@ import pytest
 from producer.intake.detect import Detection, detect
 from producer.intake.detect_autoconfig import MOST_BYTES
 from producer.intake.detect_probe import Network
-from producer.web.surroundings import NETWORK
+from producer.web.general_routes import NETWORK
 from shared.mail import dialing
 from shared.reach import Reach
 from tests.servers import dovecot as dovecot_server

@@ -25,7 +25,7 @@ from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import ALL_MAIL, Gmail, fetched
 from tests.servers.wire import Wire
-from worker.gmail_sharing import Shared
+from worker.gmail_sharing import GmailSharing
 
 COUNT = 30
 SIZE = 10_000
@@ -96,7 +96,7 @@ def test_without_it_it_is_fetched_for_each_label(
     faulty_server: FaultyServer, gmail: Gmail, here: Dovecot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(Shared, "parts", lambda self, uids: [uids])
+    monkeypatch.setattr(GmailSharing, "parts", lambda self, uids: [uids])
     stage = moved(faulty_server, here)
     stage.to_the_end()
     assert Counter(fetched(faulty_server).values()) == {3: COUNT, 1: 2}

@@ -13,8 +13,8 @@ import pytest
 from typer.testing import CliRunner
 
 from producer.cli import app
+from producer.intake.connection_test import try_connection
 from producer.intake.endpoints import parse_endpoint
-from producer.intake.knock import knock
 from shared.credentials import Secret
 from shared.errors import MailError, ProtocolViolation, TlsFailed, WrongProtocol
 from shared.mail.sasl import Proof
@@ -155,7 +155,7 @@ def test_each_command_says_so(dovecot: Dovecot, command: str, tmp_path: Path) ->
 def test_a_look_at_one_server_says_so(dovecot: Dovecot, tls: bool) -> None:
     port = dovecot.tls_port if tls else dovecot.pop3_port
     end = parse_endpoint(f"imap://127.0.0.1:{port}", side="source")
-    last = knock("source", end, addresses=lambda host, port: [host])[-1]
+    last = try_connection("source", end, addresses=lambda host, port: [host])[-1]
     assert (last.what, last.ok) == ("greeting", False)
     assert ("uses implicit TLS" if tls else "speaks POP3, not IMAP") in last.said
     assert f"--source {'imaps' if tls else 'pop3'}://127.0.0.1:{port}" in last.advice

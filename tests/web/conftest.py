@@ -17,9 +17,9 @@ import pytest
 
 from shared.config import load_settings
 from shared.credentials import Vault
-from shared.store.desk import Desk
 from shared.store.principals import Principals, role_of
 from shared.store.redis import RedisStore, connect
+from shared.store.web_records import WebRecords
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.process import await_ready, end, free_port
 from tests.servers.redis_server import RedisServer
@@ -52,9 +52,9 @@ class House:
         return f"unix://{self.redis.socket}?db=1"
 
     @property
-    def desk(self) -> Desk:
+    def records(self) -> WebRecords:
         """The tokens and the audit log."""
-        return Desk(connect(self.state_url))
+        return WebRecords(connect(self.state_url))
 
     @property
     def principals(self) -> Principals:

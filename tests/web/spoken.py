@@ -23,14 +23,14 @@ _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
     "producer/intake/accounts.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
     "producer/intake/plan.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
-    "producer/web/app.py", "producer/web/asked.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
-    "producer/web/once.py", "producer/web/principals.py", "producer/web/pulse.py",
+    "producer/web/app.py", "producer/web/request_bodies.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
+    "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
     "producer/web/roles.py", "producer/web/scrypt.py",
     "shared/mail/fetch_answer.py", "shared/mail/responses.py", "shared/mail/tokens.py",
-    "producer/web/spooling.py", "producer/web/surroundings.py",
+    "producer/web/spooling.py", "producer/web/general_routes.py",
     "shared/broker.py", "shared/config.py", "shared/web_settings.py", "shared/embedded.py",
     "shared/entrance.py", "shared/logs.py", "shared/probe.py", "shared/processes.py", "shared/redis_*.py",
-    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/pulse.py",
+    "shared/special_use.py", "shared/supervise.py", "worker/__main__.py", "worker/actors.py", "worker/worker_health.py",
 )  # fmt: skip
 _PLACE: Final = re.compile(r"\{\w*\}|\bIMPORT\b")
 

@@ -17,8 +17,8 @@ from typing import Any
 from producer import cli, operations
 from producer.show.audit import csv_lines, table_lines
 from shared.store import keys
-from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.web_records import WebRecords
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.web.conftest import PASSWORD, House, allowed, ends
@@ -60,7 +60,7 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     # There is no such mailbox, so nothing is in the log.
     house.command("pause", "--mailbox", "http://anna:s3cret@x", code=2)
 
-    entries = [entry for entry in house.desk.audit() if entry["who"] == ME]
+    entries = [entry for entry in house.records.audit() if entry["who"] == ME]
     assert [(entry["what"], entry["detail"].get("import_id", "")) for entry in entries] == [
         ("import pause", import_id), ("import run", import_id), ("import retried", import_id),
         ("act changed nothing", import_id), ("credentials replaced", import_id),
@@ -86,7 +86,7 @@ def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
     house.command("session", "end", "anna", code=2)
     house.command("link", USER="somebody else")  # the environment can name anybody
     house.command("user", "remove", "anna")
-    found = [(entry["what"], entry["who"]) for entry in house.desk.audit()]
+    found = [(entry["what"], entry["who"]) for entry in house.records.audit()]
     words = ("token made", "token revoked", "user set", "sessions ended", "link made", "user removed")
     assert found == [(what, ME) for what in words]
 
@@ -104,7 +104,7 @@ def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
     ]
     for _ in range(2):
         house.command(*command, "--workers", "1", "--threads", "2")
-    found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in house.desk.audit()]
+    found = [(entry["what"], entry["who"], entry["detail"]["mailboxes"]) for entry in house.records.audit()]
     assert found == [("import begun", ME, 1), ("import begun again", ME, 1)]
 
 
@@ -121,7 +121,7 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
 
     def log() -> list[tuple[str, str]]:
         about = ("verification asked for", "verification queued", "verification done", "act refused")
-        return [(one["what"], one["detail"].get("act", "")) for one in house.desk.audit() if one["what"] in about]
+        return [(one["what"], one["detail"].get("act", "")) for one in house.records.audit() if one["what"] in about]
 
     assert api.post(f"{there}/verify", json={}).status_code == 409, "it has not even begun"
     assert log() == [("verification asked for", ""), ("act refused", "verification asked for")]
@@ -131,7 +131,7 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
     assert api.post(f"{there}/verify", json={}).json()["mailboxes"] == 1
     await_ready(lambda: log()[-1][0] == "verification done", 60, "the end of the verification")
     assert log()[2:] == [("verification asked for", ""), ("verification queued", ""), ("verification done", "")]
-    queued, done = house.desk.audit()[-2:]
+    queued, done = house.records.audit()[-2:]
     assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
     assert "verification queued" in house.page(there)
 
@@ -184,9 +184,9 @@ def test_only_acts_changes_something() -> None:
 
 def test_the_whole_log_as_files(house: House) -> None:
     house.serve()
-    desk = house.desk
+    records = house.records
     for number in range(1203):  # more than two pages
-        desk.note("=cmd()", "limit set", {"from": "@there", "scope": f"+{number}", "import_id": "-1"})
+        records.note("=cmd()", "limit set", {"from": "@there", "scope": f"+{number}", "import_id": "-1"})
     admin = house.client("admin")
 
     table = admin.get("/audit.csv")
@@ -197,7 +197,7 @@ def test_the_whole_log_as_files(house: House) -> None:
         ("'=cmd()", "'@there", "'-1", "limit set")
     }
     lines = [json.loads(line) for line in admin.get("/audit.jsonl").text.splitlines()]
-    assert lines == desk.audit(count=5000)
+    assert lines == records.audit(count=5000)
 
     later = rows[-1]["time"].replace("T", " ").removesuffix("Z")
     assert house.command("audit", "--format", "csv") == table.text.replace("\r\n", "\n")
@@ -232,8 +232,8 @@ def test_a_line_for_people_names_who_from_where_and_what() -> None:
 
 
 def test_pages_of_the_log_follow_one_another(house: House) -> None:
-    desk = Desk(connect(house.state_url))
+    records = WebRecords(connect(house.state_url))
     for number in range(7):
-        desk.note("x", str(number), {})
-    pages = list(desk.audit_pages(count=3))
+        records.note("x", str(number), {})
+    pages = list(records.audit_pages(count=3))
     assert [[entry["what"] for entry in page] for page in pages] == [["0", "1", "2"], ["3", "4", "5"], ["6"]]

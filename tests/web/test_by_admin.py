@@ -58,7 +58,7 @@ def test_an_administrator_signs_in_for_everybody(house: House, masters: Servers)
         wanted = mail.snapshot(source.host, source.port, f"person{number}", PASSWORD, canon=mail.canon_dovecot)
         assert mail.snapshot(destination.host, destination.port, f"person{number}", PASSWORD) == wanted
 
-    said = opened.text + api.get(there).text + json.dumps(house.desk.audit())
+    said = opened.text + api.get(there).text + json.dumps(house.records.audit())
     said += "".join(path.read_text() for path in house.home.glob("*.log"))
     assert leaks({"the administrator's": WORD}, said.encode()) == []
     with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
@@ -126,12 +126,12 @@ def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: House,
     await_ready(lambda: _states(house, import_id) == done, 60, "the end")
     assert masters[0].login_attempts("nobody") == 1
     assert masters[0].login_attempts() == before
-    noted = house.desk.audit()[-1]
+    noted = house.records.audit()[-1]
     assert (noted["what"], noted["detail"]["shared"]) == ("credentials replaced", ["source"])
 
     assert house.client("viewer").put(f"{there}/secrets", json={"source": WORD}).status_code == 403
     assert api.put(f"{there}/secrets", json={}).status_code == 422
-    assert WORD not in json.dumps(house.desk.audit())
+    assert WORD not in json.dumps(house.records.audit())
 
 
 def _states(house: House, import_id: str) -> dict[str, str]:

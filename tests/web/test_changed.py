@@ -100,7 +100,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: House, servers: Servers) -
         _does(person, f"{there}/cancel", sure="yes") == "Nothing was changed: every mailbox is complete or cancelled."
     )
     assert house.client().post(f"{there}/cancel", json={}).json()["mailboxes"] == 0
-    assert "act changed nothing" in [entry["what"] for entry in house.desk.audit()]
+    assert "act changed nothing" in [entry["what"] for entry in house.records.audit()]
     page = person.get(there).text
     assert re.search(rf'action="{there}/resume"><button class="main">Go on', page)
 

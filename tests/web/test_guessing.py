@@ -16,8 +16,8 @@ from redis import Redis
 
 from producer.web import scrypt
 from producer.web.access import guess, right
-from producer.web.counter import Counter
 from producer.web.problems import Refused
+from producer.web.web_context import WebContext
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
 from tests.web.conftest import House, serve_with
@@ -42,7 +42,7 @@ def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
 
 def test_guesses_count_before_they_are_looked_at(house: House) -> None:
     """Ten are being looked at, none is known to be wrong yet: an eleventh is refused, from wherever it comes."""
-    known = cast(Counter, SimpleNamespace(sessions=BrowserSessions(connect(house.state_url), house.vault)))
+    known = cast(WebContext, SimpleNamespace(sessions=BrowserSessions(connect(house.state_url), house.vault)))
     counted = [guess(known, _request(f"192.0.2.{n}"), "anna") for n in range(10)]
     with pytest.raises(Refused) as refused:
         guess(known, _request("192.0.2.99"), "anna")

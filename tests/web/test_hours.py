@@ -43,7 +43,9 @@ def test_hours_are_given_in_the_form_and_changed_later(house: House, servers: Se
         assert house.store.imports()[0].window == kept
     assert browser.post(f"{there}/window", data={"window": "sometimes"}).status_code == 422
     done = [
-        (entry["what"], entry["detail"].get("window")) for entry in house.desk.audit() if entry["what"] == "hours set"
+        (entry["what"], entry["detail"].get("window"))
+        for entry in house.records.audit()
+        if entry["what"] == "hours set"
     ]
     assert done == [("hours set", "Sat-Sun 08:00-20:00 Europe/Berlin"), ("hours set", "")]
     assert re.search(r"hours set", browser.get(there).text)

@@ -167,7 +167,7 @@ def test_the_same_creation_twice_is_done_once(house: House, servers: Servers) ->
 
 def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: House) -> None:
     house.serve()
-    house.desk.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
+    house.records.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
     assert house.client().get("/rehearsals/gone").json()["state"] == "lost"
     assert house.client().get("/rehearsals/never").status_code == 404
 

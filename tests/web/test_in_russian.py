@@ -15,7 +15,7 @@ import httpx2
 import pytest
 
 from producer.intake.providers import catalogue
-from producer.web.words.telling import Telling
+from producer.web.words.translate import Translator
 from shared.store.principals import role_of
 from tests import mail
 from tests.servers.dovecot import Dovecot
@@ -25,7 +25,7 @@ from tests.web.conftest import PASSWORD, House, allowed
 from tests.web.spoken import english
 
 Servers = tuple[Dovecot, Dovecot]
-_BRANDS = [Telling("ru").word(one.title) for one in catalogue().providers]
+_BRANDS = [Translator("ru").word(one.title) for one in catalogue().providers]
 _SAID = ("title", "aria-label", "alt", "placeholder")
 _EMPTY = ("input", "link", "meta", "br", "img", "path", "hr")
 

@@ -70,7 +70,7 @@ def test_a_master_user_is_all_that_a_list_of_logins_needs(house: House, masters:
     page.select_option("[name=source_way]", "google")
     person.looks("new-by-admin-ru")
     assert person.trouble == []
-    shown += json.dumps(house.desk.audit()) + "".join(path.read_text() for path in house.home.glob("*.log"))
+    shown += json.dumps(house.records.audit()) + "".join(path.read_text() for path in house.home.glob("*.log"))
     assert leaks({"the administrator's": WORD, "the wrong one": WRONG}, shown.encode()) == []
 
 

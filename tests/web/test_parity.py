@@ -10,7 +10,7 @@ import pytest
 
 from producer.cli import app
 from producer.web.app import make_app
-from producer.web.counter import Counter
+from producer.web.web_context import WebContext
 from shared.config import Settings
 from tests.web.parity import DOCS, TABLE, Verb, Why, faults, verbs, written
 
@@ -18,7 +18,7 @@ from tests.web.parity import DOCS, TABLE, Verb, Why, faults, verbs, written
 @pytest.fixture(scope="module")
 def document() -> dict[str, Any]:
     """Returns the OpenAPI document. No request is sent."""
-    known = cast(Counter, SimpleNamespace(settings=Settings()))
+    known = cast(WebContext, SimpleNamespace(settings=Settings()))
     return make_app(known).openapi()
 
 

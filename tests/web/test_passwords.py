@@ -41,9 +41,9 @@ def test_each_side_has_its_own_and_the_other_stays(house: House, servers: Server
     await_ready(lambda: house.store.imports()[0].state is ImportState.FINISHED, 60, "the end")
     assert state() is MailboxState.COMPLETE
     assert house.store.sealed(import_id, mailbox.mailbox_id, "source") == before
-    last = house.desk.audit()[-1]
+    last = house.records.audit()[-1]
     assert (last["what"], last["detail"]["sides"]) == ("credentials replaced", ["destination"])
-    assert "another-there" not in str(house.desk.audit()) + browser.get(there).text
+    assert "another-there" not in str(house.records.audit()) + browser.get(there).text
 
     assert api.put(f"{there}/passwords", json={"source": PASSWORD}).json() == {"queued": False}
     assert house.store.sealed(import_id, mailbox.mailbox_id, "source") != before

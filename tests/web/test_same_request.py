@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from producer.cli import app, importing
 from producer.cli.request import Request
-from producer.web.asked import ImportBody
+from producer.web.request_bodies import ImportBody
 from shared.errors import UsageError
 from shared.model import Endpoint
 from shared.reach import reach_of

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from producer.web.words import LANGUAGES, catalog, said
 from producer.web.words.sentences import Fit
-from producer.web.words.telling import Telling
+from producer.web.words.translate import Translator
 from tests.web.spoken import COMPOSED, NOT_SHOWN, english, sentences, shape, strings
 
 _OTHERS = [language for language in LANGUAGES if language != "en"]
@@ -23,7 +23,7 @@ _OTHERS = [language for language in LANGUAGES if language != "en"]
 _VALUES = ("7", "x9.example", "login", "timed out", "source", "source-fingerprint")
 
 
-class _Noting(Telling):
+class _Noting(Translator):
     """A translation that records which templates it used."""
 
     def __init__(self, language: str) -> None:
@@ -77,7 +77,7 @@ def test_a_new_sentence_would_be_missed() -> None:
     code = """raise UsageError(f"the moon is {phase} {'tonight' if late else 'today'}: wait {n:,} days")"""
     found = [shape(text) for _, text in strings(ast.parse(code))]
     assert found == ["the moon is {} tonight: wait {} days", "the moon is {} today: wait {} days"]
-    assert all(Telling("ru").known(text) is None for text in _ways(found[0]))
+    assert all(Translator("ru").known(text) is None for text in _ways(found[0]))
 
 
 @pytest.mark.parametrize("language", _OTHERS)
@@ -127,7 +127,7 @@ def test_each_translation_is_whole_and_has_no_place_of_its_own(language: str) ->
     ],
 )
 def test_values_take_their_places(text: str, russian: str) -> None:
-    assert re.sub(r"\s", " ", Telling("ru").sentence(text).striptags()) == russian
+    assert re.sub(r"\s", " ", Translator("ru").sentence(text).striptags()) == russian
 
 
 def _said(text: str) -> str:
@@ -151,17 +151,17 @@ def _said(text: str) -> str:
     ],
 )
 def test_what_a_server_says_stays_as_it_said_it(text: str, russian: str) -> None:
-    assert Telling("ru").heard(text) == russian
+    assert Translator("ru").heard(text) == russian
 
 
 def test_a_server_that_talks_like_mailhaul_is_a_server() -> None:
     ours = "all attempts failed"
-    assert Telling("ru").sentence(ours) == "все попытки не удались"
-    assert Telling("ru").quoted(ours) == _said(ours)
-    assert _said(ours) in Telling("ru").sentence(f"source: authentication failed (the server said: {ours})")
+    assert Translator("ru").sentence(ours) == "все попытки не удались"
+    assert Translator("ru").quoted(ours) == _said(ours)
+    assert _said(ours) in Translator("ru").sentence(f"source: authentication failed (the server said: {ours})")
 
 
-class _Counting(Telling):
+class _Counting(Translator):
     """A translation that counts the texts that it looks at."""
 
     def __init__(self) -> None:

@@ -49,7 +49,7 @@ def _user(house: House, name: str = "anna", role: Role = Role.ADMIN, password: s
 
 
 def _audit(house: House) -> list[tuple[str, str, str]]:
-    return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in house.desk.audit()]
+    return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in house.records.audit()]
 
 
 def _command(house: House, *arguments: str, code: int = 0) -> str:
@@ -458,7 +458,7 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> Non
     assert page.post(
         "/tokens", json={"name": "x", "role": "viewer"}, headers={"X-Forwarded-For": "203.0.113.9"}
     ).is_success
-    assert house.desk.audit()[-1]["detail"]["from"] == "203.0.113.9"
+    assert house.records.audit()[-1]["detail"]["from"] == "203.0.113.9"
     assert (
         Browser(house, **{"X-Forwarded-User": "x", "X-Forwarded-Groups": "staff, ops"}).get("/new").status_code == 200
     )
@@ -485,5 +485,5 @@ def test_the_same_headers_from_elsewhere_mean_nothing(house: House) -> None:
     assert browser.get("/").headers["location"] == "/sign-in"
     _user(house)
     browser.signs_in("anna", GOOD)
-    assert house.desk.audit()[-1]["detail"]["from"] == "127.0.0.1"
+    assert house.records.audit()[-1]["detail"]["from"] == "127.0.0.1"
     assert house.anybody(**{"X-Forwarded-User": "anna"}).get("/imports").status_code == 401

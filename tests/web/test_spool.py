@@ -79,7 +79,7 @@ def test_what_was_refused_comes_as_it_is(house: House, servers: tuple[Dovecot, D
     assert list(one.values()) == [large[0]]
     assert api.post(f"{there}/spool", json={"login": "nobody"}).status_code == 422
     assert house.client("operator").post(f"{there}/spool", json={}).status_code == 403
-    noted = [entry["detail"]["login"] for entry in house.desk.audit() if entry["what"] == "refused messages kept"]
+    noted = [entry["detail"]["login"] for entry in house.records.audit() if entry["what"] == "refused messages kept"]
     assert noted == ["", "spool one"]
 
     # Messages that cannot be fetched are in the index, each with its reason.

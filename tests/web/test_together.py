@@ -61,7 +61,7 @@ def test_two_who_do_the_same_at_once_have_done_it_once(house: House, servers: Se
     assert _at_once(people, f"{there}/credentials", do="give", **rows) == {303}
     await_ready(lambda: "complete" in house.page(there).split("</h1>")[0].split("<h1>")[1], 60, "the whole of it")
     assert mail.snapshot(servers[1].host, servers[1].port, "both1", PASSWORD).total() == 4
-    done = [(entry["who"].split(" ")[0], entry["what"]) for entry in house.desk.audit() if "import" in entry["what"]]
+    done = [(entry["who"].split(" ")[0], entry["what"]) for entry in house.records.audit() if "import" in entry["what"]]
     for what in ("import started", "import pause", "import run"):
         assert {who for who, did in done if did == what} == {"anna", "berta"}, done
 

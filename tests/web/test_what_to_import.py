@@ -7,8 +7,8 @@ import inspect
 import pytest
 
 from producer.cli.wanting import _asked
-from producer.web.asked import ImportBody, WantedBody
 from producer.web.pages.form import form_of
+from producer.web.request_bodies import ImportBody, WantedBody
 from shared.errors import UsageError
 from shared.model import Endpoint, Tls
 

@@ -12,16 +12,26 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 
-from producer.web.pages import asking, entering, following, mending, oidc, overview, person, rehearsing, steering
+from producer.web.pages import (
+    following,
+    mending,
+    new_import,
+    oidc,
+    overview,
+    person,
+    rehearsing,
+    sign_in_page,
+    steering,
+)
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Stranger, to_the_door
 from producer.web.pages.glance import Glances
+from producer.web.pages.sign_in_page import Stranger, to_the_door
 
 
 def install(app: FastAPI) -> None:
     """Registers the routes, the static files and the page of a refusal."""
-    app.state.glances = Glances(app.state.counter)
-    for room in (entering, oidc, overview, asking, rehearsing, mending, following, person, steering):
+    app.state.glances = Glances(app.state.web_context)
+    for room in (sign_in_page, oidc, overview, new_import, rehearsing, mending, following, person, steering):
         app.include_router(room.routes)
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)

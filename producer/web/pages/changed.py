@@ -11,7 +11,7 @@ from typing import Final
 from fastapi import Request
 from fastapi.responses import RedirectResponse, Response
 
-from producer.web.pages.entering import is_secure
+from producer.web.pages.sign_in_page import is_secure
 
 _COOKIE: Final = "changed"
 #: Seconds until the cookie expires.

@@ -9,9 +9,9 @@ import base64
 import secrets
 from typing import Final
 
-from producer.web.counter import Counter
 from producer.web.mended import wrong_rows
 from producer.web.pages.sheet import Preview
+from producer.web.web_context import WebContext
 from shared.credentials import Credentials, Secret
 from shared.errors import CredentialsError
 from shared.store.principals import Principal
@@ -20,17 +20,17 @@ from shared.store.principals import Principal
 DRAFT_SECONDS: Final = 3600
 
 
-def keep(known: Counter, who: Principal, data: bytes) -> str:
+def keep(known: WebContext, who: Principal, data: bytes) -> str:
     """Seals and stores the list. Returns the id under which it is found."""
     draft_id = secrets.token_hex(12)
     held = Credentials(login=who.principal_id, password=Secret(base64.b64encode(data).decode()))
-    known.shelf.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
+    known.page_state.keep_draft(draft_id, known.vault.seal(draft_id, "source", held), DRAFT_SECONDS)
     return draft_id
 
 
-def find(known: Counter, who: Principal, draft_id: str) -> bytes:
+def find(known: WebContext, who: Principal, draft_id: str) -> bytes:
     """Returns the list; empty if the id is unknown or expired, or the draft belongs to somebody else."""
-    sealed = known.shelf.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
+    sealed = known.page_state.draft(draft_id) if draft_id.isalnum() and len(draft_id) == 24 else None
     if sealed is None:
         return b""
     try:
@@ -40,12 +40,12 @@ def find(known: Counter, who: Principal, draft_id: str) -> bytes:
     return base64.b64decode(held.password.reveal()) if held.login == who.principal_id else b""
 
 
-def keep_wrong(known: Counter, who: Principal, preview: Preview | None) -> str:
+def keep_wrong(known: WebContext, who: Principal, preview: Preview | None) -> str:
     """Keeps the wrong rows of a list, with their reasons, and returns the draft's id; "" where no row is wrong."""
     return keep(known, who, wrong_rows(preview.wrong).encode()) if preview and preview.wrong else ""
 
 
-def drop(known: Counter, draft_id: str) -> None:
+def drop(known: WebContext, draft_id: str) -> None:
     """Deletes a draft that is no longer needed."""
     if draft_id.isalnum() and len(draft_id) == 24:
-        known.shelf.drop_draft(draft_id)
+        known.page_state.drop_draft(draft_id)

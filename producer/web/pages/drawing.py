@@ -15,7 +15,7 @@ from producer.show.lines import cells
 from producer.trouble import word
 from producer.web.words import LANGUAGES, language_of, translations
 from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPES, STEPS
-from producer.web.words.telling import Telling
+from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
 from shared.lifecycle import MailboxState
 from shared.store.principals import Principal, Role
@@ -27,7 +27,7 @@ CELLS: Final = 400
 _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
-class Saying(Telling):
+class Saying(Translator):
     """The wording of values in one language."""
 
     def percent(self, share: float | None) -> str:

@@ -19,8 +19,8 @@ from producer.web.mailboxes import Order
 from producer.web.pages import drafts
 from producer.web.pages.changed import changed_by, told
 from producer.web.pages.drawing import draw, rendered
-from producer.web.pages.entering import Who, there
 from producer.web.pages.glance import Glances, ImportView
+from producer.web.pages.sign_in_page import Who, there
 from producer.web.problems import Refused
 from producer.web.streams import Seat
 from shared.errors import MailhaulError

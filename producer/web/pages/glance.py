@@ -15,8 +15,8 @@ from producer import operations
 from producer.coordinator.tally import Progress
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
-from producer.web.counter import Counter
 from producer.web.pages.plot import MOST, Plot, plot, thinned
+from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
 from shared.model import Import, Wait
@@ -61,7 +61,7 @@ class ImportView:
 class Glances:
     """The cached views of this process. Thread-safe."""
 
-    def __init__(self, known: Counter) -> None:
+    def __init__(self, known: WebContext) -> None:
         self._known = known
         self._lock = threading.Lock()
         self._one: dict[str, tuple[float, ImportView]] = {}
@@ -98,14 +98,14 @@ class Glances:
         return ImportView(
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
-            events=list(reversed(known.shelf.events(import_id)))[:50], plot=plot(known.shelf.samples(import_id)),
+            events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
         )  # fmt: skip
 
 
 class Sampler:
     """Samples the progress of each running import, in a thread of its own."""
 
-    def __init__(self, known: Counter, seconds: float = _SAMPLE_SECONDS) -> None:
+    def __init__(self, known: WebContext, seconds: float = _SAMPLE_SECONDS) -> None:
         self._known, self._seconds = known, seconds
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="samples", daemon=True)
@@ -140,7 +140,7 @@ class Sampler:
 
         Does nothing if another process, or the command that asked for the verification, has noted it.
         """
-        told = [event for event in self._known.shelf.events(request.import_id) if event["what"] in _VERIFICATION]
+        told = [event for event in self._known.page_state.events(request.import_id) if event["what"] in _VERIFICATION]
         if not told or told[-1]["what"] != _VERIFICATION[0]:
             return
         # The import is started before "verification queued" is written. So if it is finished after that entry was read,
@@ -148,9 +148,9 @@ class Sampler:
         now = self._known.store.import_(request.import_id)
         if now is None or now.state is not ImportState.FINISHED:
             return
-        if self._known.shelf.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _VERIFIED_SECONDS):
+        if self._known.page_state.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _VERIFIED_SECONDS):
             status = operations.progress_of(self._known.store, now).word
-            self._known.desk.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
+            self._known.records.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
 
     def sample(self, request: Import) -> None:
         """Takes one sample.
@@ -158,10 +158,10 @@ class Sampler:
         While the import runs, nothing is taken if another process has just taken one. The last sample, after
         its end, is taken by every process.
         """
-        shelf = self._known.shelf
-        kept = shelf.samples(request.import_id)
+        page_state = self._known.page_state
+        kept = page_state.samples(request.import_id)
         step = _SAMPLE_SECONDS if len(kept) < 2 else max(_SAMPLE_SECONDS, (kept[-1][0] - kept[0][0]) / MOST)
-        if request.state is ImportState.RUNNING and not shelf.sampling(request.import_id, step * 0.9):
+        if request.state is ImportState.RUNNING and not page_state.sampling(request.import_id, step * 0.9):
             return
         counts = self._known.store.import_tally(request.import_id)[0]
         if not kept and request.first_claim_at:
@@ -171,4 +171,4 @@ class Sampler:
             kept[-1] = now  # nothing was copied: the last point moves to now
         else:
             kept.append(now)
-        shelf.keep_samples(request.import_id, thinned(kept))
+        page_state.keep_samples(request.import_id, thinned(kept))

@@ -14,15 +14,15 @@ from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
 from producer.web import credentials, imports
 from producer.web.access import Known
-from producer.web.asked import endpoint_of
 from producer.web.pages import drafts
-from producer.web.pages.asking import Asked, servers
 from producer.web.pages.changed import MOST_ROWS, Changed, back
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor
+from producer.web.pages.new_import import Asked, servers
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look
+from producer.web.pages.sign_in_page import Actor
 from producer.web.pages.signing import BY_KEY
 from producer.web.problems import Refused
+from producer.web.request_bodies import endpoint_of
 from shared.errors import UsageError
 from shared.lifecycle import MailboxState
 from shared.model import Endpoint, Import

@@ -21,10 +21,10 @@ from joserfc.errors import JoseError
 from starlette.concurrency import run_in_threadpool
 
 from producer.web.access import Known, missed, place_of
-from producer.web.counter import Counter
 from producer.web.pages.drawing import saying
-from producer.web.pages.entering import Stranger, To, door, is_secure, welcome
+from producer.web.pages.sign_in_page import Stranger, To, door, is_secure, welcome
 from producer.web.problems import Refused
+from producer.web.web_context import WebContext
 from shared.config import Settings
 from shared.logs import get_logger
 from shared.store.principals import Principal
@@ -89,7 +89,7 @@ class IdentityProvider:
         return found
 
 
-def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
+def principal_of(claims: Mapping[str, Any], known: WebContext) -> Principal:
     """Returns the principal with its role, from the provider's claims. Raises `Refused`."""
     claim = known.settings.web_oidc_name_claim
     name = claims.get(claim)
@@ -107,7 +107,7 @@ def principal_of(claims: Mapping[str, Any], known: Counter) -> Principal:
     return Principal(principal_id=f"oidc:{claims['sub']}", name=name, role=role)
 
 
-def groups_of(claims: Mapping[str, Any], known: Counter) -> list[str]:
+def groups_of(claims: Mapping[str, Any], known: WebContext) -> list[str]:
     """A person's groups, as the provider tells them."""
     groups = claims.get(known.settings.web_oidc_groups_claim) or []
     return [groups] if isinstance(groups, str) else [group for group in groups if isinstance(group, str)]
@@ -131,7 +131,7 @@ async def begin(request: Request, known: Known, to: To = "") -> Response:
     return answer
 
 
-def _may_begin(known: Counter, request: Request) -> None:
+def _may_begin(known: WebContext, request: Request) -> None:
     """Counts a sign-in that begins at this address. Raises `Refused` (429, with Retry-After) after too many."""
     place = f"begin:{place_of(request)}"
     begun, seconds = known.sessions.guessed(place)
@@ -165,7 +165,7 @@ def _provider(request: Request) -> IdentityProvider:
     return provider
 
 
-async def _failed(request: Request, known: Counter, error: Exception) -> Response:
+async def _failed(request: Request, known: WebContext, error: Exception) -> Response:
     """Shows the page on which one signs in, with a sentence. The details are in the log."""
     get_logger("mailhaul.web").warning("oidc_failed", error=f"{type(error).__name__}: {str(error)[:500]}")
     say = saying(request).word

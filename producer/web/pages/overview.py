@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from producer import operations
 from producer.web.access import Known
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Who
+from producer.web.pages.sign_in_page import Who
 
 routes = APIRouter(include_in_schema=False)
 _COUNT: Final = 50

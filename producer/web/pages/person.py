@@ -12,10 +12,10 @@ from producer.show.naming import left_out_of
 from producer.trouble import addressed
 from producer.web import mailboxes as counterpart
 from producer.web.access import Known
-from producer.web.asked import PasswordsBody
 from producer.web.pages.changed import Changed, back, changed_by, told
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor, Who
+from producer.web.pages.sign_in_page import Actor, Who
+from producer.web.request_bodies import PasswordsBody
 from shared.lifecycle import SETTLED, Control, MailboxState
 from shared.model import Mailbox
 
@@ -36,7 +36,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
             break
         notes += [(folder, note) for note in known.store.notes(folder.folder_id)]
     events = [
-        event for event in reversed(known.shelf.events(import_id))
+        event for event in reversed(known.page_state.events(import_id))
         if event["detail"].get("login", "") in ("", mailbox.source.login)
     ]  # fmt: skip
     values: dict[str, Any] = {

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from producer.web import rehearsals
 from producer.web.access import Known, note
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor, Who
+from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.rehearsals import Rehearsals
 
 routes = APIRouter(include_in_schema=False)

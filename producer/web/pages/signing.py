@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from producer.intake.manifest import Row
 from producer.intake.sign_in import SignInAsked, complete, lacking, named_sign_in, secret_of
-from producer.web.counter import Counter
 from producer.web.pages import drafts
 from producer.web.signing_in import at_the_vendor
+from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.model import Endpoint
 from shared.model.sign_in import BY_ADMIN, Way
@@ -97,7 +97,7 @@ def entry_of(given: Mapping[str, Any], side: str) -> Entry:
     )  # fmt: skip
 
 
-def kept(known: Counter, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:
+def kept(known: WebContext, who: Principal, entry: Entry, fresh: str) -> tuple[Entry, str]:
     """Returns the fields and their secret. A new secret replaces the stored one.
 
     A stored key is not taken for a password, nor a password for a key.

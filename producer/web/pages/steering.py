@@ -10,11 +10,11 @@ from fastapi.responses import RedirectResponse, Response
 from producer import operations
 from producer.web import imports as counterpart
 from producer.web.access import Known
-from producer.web.asked import OneMailboxBody, RetryBody, VerifyBody, WindowBody
 from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor
+from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
+from producer.web.request_bodies import OneMailboxBody, RetryBody, VerifyBody, WindowBody
 from shared.lifecycle import ImportState
 
 routes = APIRouter(include_in_schema=False)

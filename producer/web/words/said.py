@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-#: Step of a connection test (`producer.intake.knock`) → its label.
+#: Step of a connection test (`producer.intake.connection_test`) → its label.
 STEPS: Final[Mapping[str, str]] = {
     "name": "Name of the server",
     "tcp": "Connection (TCP)",

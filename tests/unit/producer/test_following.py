@@ -19,8 +19,8 @@ def test_nothing_waits_for_a_lost_worker_when_all_is_done() -> None:
     request = desk.submit("anna")
     waiting = [Stranded(units=1, messages=297, seconds=1.0)]
     desk.store.stranded = lambda import_id: waiting[0]  # type: ignore[method-assign]
-    ground, shown = SimpleNamespace(store=desk.store, owner=True), SimpleNamespace(show=lambda *seen: None)
-    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    context, shown = SimpleNamespace(store=desk.store, owner=True), SimpleNamespace(show=lambda *seen: None)
+    watch = Watch(cast(Any, context), request.import_id, cast(Any, shown))
     watch.look()
     assert watch.look().stranded.messages == 297
     operations.control(desk.store, desk.ring, request, Control.CANCEL)
@@ -33,9 +33,9 @@ def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
     desk = Desk()
     request = desk.submit("anna")
     said: list[str] = []
-    ground = SimpleNamespace(store=desk.store, owner=True)
+    context = SimpleNamespace(store=desk.store, owner=True)
     shown = SimpleNamespace(show=lambda *seen: None, say=said.append)
-    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    watch = Watch(cast(Any, context), request.import_id, cast(Any, shown))
     watch.look()
     desk.store.refusing = lambda: "it is out of memory"  # type: ignore[method-assign]
     desk.store.waits = lambda import_id: [Wait(what="rate", why="10 MB a day are used up", mailboxes=1)]  # type: ignore[method-assign]
@@ -56,7 +56,7 @@ def test_a_missing_worker_is_told_when_it_had_time_to_start(
     monkeypatch.setattr("producer.cli.following.time.monotonic", lambda: clock[0])
     desk = Desk()
     request = desk.submit("anna")
-    ground, shown = SimpleNamespace(store=desk.store, owner=owner), SimpleNamespace(show=lambda *seen: None)
-    watch = Watch(cast(Any, ground), request.import_id, cast(Any, shown))
+    context, shown = SimpleNamespace(store=desk.store, owner=owner), SimpleNamespace(show=lambda *seen: None)
+    watch = Watch(cast(Any, context), request.import_id, cast(Any, shown))
     clock[0] = since
     assert [wait.what for wait in watch.look().waits] == (["workers"] if told else [])

@@ -1,4 +1,4 @@
-"""A lease that the attendant renews, with a clock that the test moves."""
+"""A lease that the lease keeper renews, with a clock that the test moves."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def test_a_lease_that_is_over_is_not_renewed_whatever_the_store_says() -> None:
     store = MemoryStore()  # the store's clock stands still: it would renew for ever
     start(store)
     lease, session = replace(take(store), deadline=60.0), Session()
-    attendant = LeaseKeeper(store, "worker", clock=lambda: now)
-    attendant.watch(lease, [session])  # type: ignore[list-item]
+    lease_keeper = LeaseKeeper(store, "worker", clock=lambda: now)
+    lease_keeper.watch(lease, [session])  # type: ignore[list-item]
 
     now = 50.0
-    attendant.turn()
-    assert (attendant.wish(lease), session.shut) == ("run", False)
+    lease_keeper.turn()
+    assert (lease_keeper.wish(lease), session.shut) == ("run", False)
     now = 109.0  # renewed at 50, for 60
-    assert attendant.wish(lease) == "run"
+    assert lease_keeper.wish(lease) == "run"
     now = 110.0
-    attendant.turn()
-    assert (attendant.wish(lease), session.shut) == ("lost", True)
+    lease_keeper.turn()
+    assert (lease_keeper.wish(lease), session.shut) == ("lost", True)
     now = 111.0
-    attendant.turn()
-    assert attendant.wish(lease) == "lost"
+    lease_keeper.turn()
+    assert lease_keeper.wish(lease) == "lost"

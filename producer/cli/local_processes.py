@@ -35,7 +35,7 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **extra}
 
 
-class Crew:
+class LocalProcesses:
     """The coordinator and the workers, and the API if asked for. `with` starts and stops them."""
 
     def __init__(

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from producer.intake.accounts import AccountsAsked, read_accounts
 from producer.intake.manifest import Row
 from producer.web.access import Known, Viewer
-from producer.web.counter import Counter
+from producer.web.web_context import WebContext
 from shared.config import Settings
 from shared.errors import UsageError
 
@@ -42,7 +42,7 @@ def makers_of(settings: Settings) -> dict[str, AccountsAsked]:
     return found
 
 
-def chosen(known: Counter, name: str, rows: Sequence[Row]) -> AccountsAsked:
+def chosen(known: WebContext, name: str, rows: Sequence[Row]) -> AccountsAsked:
     """Returns the service of this name, checked for these rows; none without a name. Raises `UsageError`."""
     if not name:
         return AccountsAsked()

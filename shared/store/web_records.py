@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
 from shared.store import keys
-from shared.store.asking import Asking
-from shared.store.shelf import MOST_EVENTS, STORY_SECONDS
+from shared.store.page_state import MOST_EVENTS, STORY_SECONDS
+from shared.store.plain_commands import PlainCommands
 
 #: Answers to repeated requests are kept for so long, seconds.
 ANSWER_SECONDS: Final = 86_400
@@ -21,7 +21,7 @@ REHEARSAL_SECONDS: Final = 86_400
 _BEGUN_SECONDS: Final = 900
 
 
-class Desk(Asking):
+class WebRecords(PlainCommands):
     """The audit log, answers and rehearsals in the state database. Thread-safe. Raises `StoreError` while it is
     away."""
 

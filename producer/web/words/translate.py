@@ -39,7 +39,7 @@ _LONGEST: Final = 4000
 _KEPT: Final = 4096
 
 
-class Telling:
+class Translator:
     """The translation of English texts into one language."""
 
     def __init__(self, language: str) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from shared.store import keys
-from shared.store.asking import Asking
+from shared.store.plain_commands import PlainCommands
 
 #: What happened to an import, and how fast it went, is kept for so long after the last entry, seconds.
 STORY_SECONDS: Final = 30 * 86_400
@@ -16,8 +16,8 @@ STORY_SECONDS: Final = 30 * 86_400
 MOST_EVENTS: Final = 500
 
 
-class PageState(Asking):
-    """The page's rows in the state database, beside `shared.store.desk`."""
+class PageState(PlainCommands):
+    """The page's rows in the state database, beside `shared.store.web_records`."""
 
     # -- what was done to an import (`Desk.note` adds to it)
 

@@ -11,7 +11,7 @@ from shared.errors import StoreError
 from shared.store.scripts import sources
 
 
-class Asking:
+class PlainCommands:
     """The base of the classes that send plain commands. Thread-safe. Raises `StoreError` while the database is away."""
 
     def __init__(self, client: redis.Redis) -> None:

@@ -22,14 +22,14 @@ from shared.lifecycle import MailboxState
 from shared.model import Import, Mailbox, Tally
 from shared.reach import Reach
 from shared.store import Store
-from shared.store.desk import Desk
+from shared.store.page_state import PageState
 from shared.store.principals import Principals
 from shared.store.sessions import BrowserSessions
-from shared.store.shelf import PageState
+from shared.store.web_records import WebRecords
 
 
 @dataclass(kw_only=True)
-class Counter:
+class WebContext:
     """The shared objects of one process."""
 
     #: The settings.
@@ -41,13 +41,13 @@ class Counter:
     #: Enqueues a job for the workers.
     ring: Ring
     #: The audit log and the rehearsals.
-    desk: Desk
+    records: WebRecords
     #: Tokens and users.
     principals: Principals
     #: Sessions of browsers that are signed in.
     sessions: BrowserSessions
     #: Drafts of forms, what was done to imports, and samples of their throughput.
-    shelf: PageState
+    page_state: PageState
     #: Mail servers that may be connected to.
     reach: Reach
     #: Roles of people whom a proxy or an identity provider authenticates.
@@ -104,7 +104,7 @@ def _sum(tallies: list[Tally]) -> Tally:
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 
 
-def counter(request: Request) -> Counter:
-    """Returns the `Counter` of this process."""
-    found: Counter = request.app.state.counter
+def web_context(request: Request) -> WebContext:
+    """Returns the `WebContext` of this process."""
+    found: WebContext = request.app.state.web_context
     return found

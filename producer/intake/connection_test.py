@@ -38,7 +38,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
+class ShownCertificate:
     """The content of a certificate that is shown to the operator."""
 
     #: The certificate's subject.
@@ -52,7 +52,7 @@ class Shown:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
+class ConnectionStep:
     """A step and its result."""
 
     #: "name", "tcp", "tls", "greeting", "capabilities" or "sign_in".
@@ -66,26 +66,26 @@ class Step:
     #: What to do, if the step failed.
     advice: str = ""
     #: The server's certificate, in the step "tls".
-    certificate: Shown | None = None
+    certificate: ShownCertificate | None = None
 
 
 class _Stop(Exception):
     """Raised when a step failed; the steps after it are not tried."""
 
 
-def knock(
+def try_connection(
     side: str,
     endpoint: Endpoint,
     *,
     addresses: Callable[[str, int], Sequence[str]],
     visitor: Visitor | None = None,
     seconds: float = 10.0,
-) -> list[Step]:
+) -> list[ConnectionStep]:
     """Tests the connection and returns the steps, up to the first that failed.
 
     `addresses` resolves a host and port to the addresses that may be connected to; it raises OSError.
     """
-    steps: list[Step] = []
+    steps: list[ConnectionStep] = []
     with ExitStack() as stack:
         try:
             _door(side, endpoint, addresses, seconds, steps, stack)
@@ -101,7 +101,7 @@ def _door(
     endpoint: Endpoint,
     addresses: Callable[[str, int], Sequence[str]],
     seconds: float,
-    steps: list[Step],
+    steps: list[ConnectionStep],
     stack: ExitStack,
 ) -> None:
     door = Door(
@@ -131,10 +131,10 @@ def _door(
 class _timed:
     """Measures one step and appends it to the list, also when it fails; a failure ends the test."""
 
-    def __init__(self, what: str, steps: list[Step]) -> None:
+    def __init__(self, what: str, steps: list[ConnectionStep]) -> None:
         self._what, self._steps, self._began = what, steps, monotonic()
         self.said = ""
-        self.certificate: Shown | None = None
+        self.certificate: ShownCertificate | None = None
 
     def __enter__(self) -> _timed:
         return self
@@ -160,7 +160,7 @@ class _timed:
     def _enter(self, ok: bool, said: str, advice: str) -> None:
         ms = (monotonic() - self._began) * 1000
         self._steps.append(
-            Step(
+            ConnectionStep(
                 what=self._what,
                 ok=ok,
                 ms=ms,
@@ -190,7 +190,11 @@ def _connected(addresses: Sequence[str], port: int, seconds: float) -> socket.so
 
 
 def _secure(
-    sock: socket.socket, door: Door, steps: list[Step], stack: ExitStack, before: Callable[[], None] = lambda: None
+    sock: socket.socket,
+    door: Door,
+    steps: list[ConnectionStep],
+    stack: ExitStack,
+    before: Callable[[], None] = lambda: None,
 ) -> ssl.SSLSocket:
     def wrapped() -> ssl.SSLSocket:
         before()
@@ -210,12 +214,12 @@ def _told(door: Door, error: Exception) -> MailError:
     return door.failed(error) if isinstance(error, OSError) else TlsFailed(door.side, str(error), advice="")
 
 
-def _shown(der: bytes) -> Shown:
+def _shown(der: bytes) -> ShownCertificate:
     try:
         found = x509.load_der_x509_certificate(der)
     except ValueError:
-        return Shown(subject="?", issuer="?", names=(), expires=None)
-    return Shown(
+        return ShownCertificate(subject="?", issuer="?", names=(), expires=None)
+    return ShownCertificate(
         subject=_called(found.subject), issuer=_called(found.issuer), names=tuple(names_of(der)),
         expires=found.not_valid_after_utc,
     )  # fmt: skip
@@ -284,12 +288,12 @@ def _lines(sock: socket.socket, until: float) -> Iterator[bytes]:
         line.clear()
 
 
-def _sign_in(visitor: Visitor, seconds: float) -> Step:
+def _sign_in(visitor: Visitor, seconds: float) -> ConnectionStep:
     """Signs in on a connection of its own, in the same way as a worker."""
     began = monotonic()
     ways = Ways(connect_timeout_seconds=seconds, command_timeout_seconds=seconds)
     at_source, endpoint = visitor.side == "source", visitor.endpoint
-    step = Step(what="sign_in", ok=True, ms=0)
+    step = ConnectionStep(what="sign_in", ok=True, ms=0)
 
     def connect(proof: Proof) -> MailSource | MailDestination:
         return ways.source(endpoint, proof, ListingIdentities()) if at_source else ways.destination(endpoint, proof)

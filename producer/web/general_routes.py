@@ -15,8 +15,8 @@ from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.web.access import Admin, Known, Operator, Viewer, note
-from producer.web.asked import DetectBody, LimitBody, SheetBody
 from producer.web.problems import Refused, row_errors
+from producer.web.request_bodies import DetectBody, LimitBody, SheetBody
 from shared.errors import UsageError
 from shared.mail.dialing import connect
 from shared.store import SCOPES

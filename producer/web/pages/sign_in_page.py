@@ -13,11 +13,11 @@ from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from producer.web.access import Known, guess, missed, note, right, wrong
-from producer.web.counter import Counter
 from producer.web.pages.drawing import draw, saying
 from producer.web.problems import Refused
 from producer.web.proxied import vouched
 from producer.web.scrypt import MOST, Crowded, fits
+from producer.web.web_context import WebContext
 from shared.store.principals import Principal, Role
 
 routes = APIRouter(include_in_schema=False)
@@ -37,7 +37,7 @@ def session_of(request: Request) -> str:
     return request.cookies.get(_cookie(request), "")
 
 
-def there(known: Counter, request: Request, *, touch: bool = True) -> Principal | None:
+def there(known: WebContext, request: Request, *, touch: bool = True) -> Principal | None:
     """Returns the principal that is signed in at this browser; None if nobody is."""
     return vouched(request, known) or known.sessions.find(session_of(request), touch=touch)
 
@@ -68,7 +68,7 @@ To = Annotated[str, Query(max_length=1000)]
 
 
 def welcome(
-    known: Counter,
+    known: WebContext,
     request: Request,
     who: Principal,
     how: str,
@@ -98,7 +98,7 @@ def welcome(
     return answer
 
 
-def door(request: Request, known: Counter, told: str = "", to: str = "", status: int = 200) -> Response:
+def door(request: Request, known: WebContext, told: str = "", to: str = "", status: int = 200) -> Response:
     """Shows the page on which one signs in."""
     return draw(
         request, "sign_in.html", None, status, wrong=told, to=_ours(to), passwords=bool(known.principals.users()),
@@ -143,7 +143,7 @@ def sign_in(
         return answer
 
 
-def _by_password(request: Request, known: Counter, name: str, password: str, to: str) -> Response:
+def _by_password(request: Request, known: WebContext, name: str, password: str, to: str) -> Response:
     """Signs in with a password. Raises `Refused` and `scrypt.Crowded`; a guess that was not checked is not counted."""
     counted = guess(known, request, name)
     user = known.principals.user(name)
@@ -160,7 +160,7 @@ def _by_password(request: Request, known: Counter, name: str, password: str, to:
     return door(request, known, say("Name or password is wrong."), to, 401)
 
 
-def _by_unknown_token(request: Request, known: Counter, to: str) -> Response:
+def _by_unknown_token(request: Request, known: WebContext, to: str) -> Response:
     """Counts the unknown token as a guess, and shows the page on which one signs in. Raises `Refused`."""
     missed(known, request, "token")
     say = saying(request).word

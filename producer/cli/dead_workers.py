@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import time
 
-from producer.cli.ground import Ground
+from producer.cli.command_context import CommandContext
 from shared.errors import StoreError
 from shared.processes import is_dead
 
@@ -18,11 +18,11 @@ from shared.processes import is_dead
 _LOOK_SECONDS = 0.5
 
 
-class Undertaker:
+class DeadWorkerReaper:
     """The regular check for dead processes. It does nothing with a Redis that other machines may use."""
 
-    def __init__(self, ground: Ground) -> None:
-        self._ground = ground
+    def __init__(self, context: CommandContext) -> None:
+        self._context = context
         self._due = 0.0
 
     def look(self) -> None:
@@ -30,10 +30,10 @@ class Undertaker:
 
         If Redis does not answer, it tries again later.
         """
-        if not self._ground.owner or time.monotonic() < self._due:
+        if not self._context.owner or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _LOOK_SECONDS
         with contextlib.suppress(StoreError):
-            store = self._ground.store
+            store = self._context.store
             if dead := [process for process in store.processes() if is_dead(process)]:
                 store.bury(dead)

@@ -24,7 +24,7 @@ from shared.store.memory import MemoryStore
 from shared.store.redis import RedisStore, connect
 
 
-class Ground:
+class CommandContext:
     """The opened store and what belongs to it; a context manager.
 
     Redis ends with this object if it was started here. If another process started it, it goes on. A verb that only
@@ -150,6 +150,6 @@ class Ground:
                 client.close()
 
 
-def open_ground(state_dir: Path | None, *, make: bool = True, **overrides: object) -> Ground:
-    """Loads the settings, changed by the options of the command line. Returns a `Ground` to be entered by `with`."""
-    return Ground(load_settings(state_dir=state_dir, **overrides), make=make)
+def open_context(state_dir: Path | None, *, make: bool = True, **overrides: object) -> CommandContext:
+    """Loads the settings, changed by the options of the command line. Returns a `CommandContext` to be entered by `with`."""
+    return CommandContext(load_settings(state_dir=state_dir, **overrides), make=make)

@@ -6,7 +6,7 @@ import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
-from worker.pulse import DEAF_SECONDS, STUCK_SECONDS, WorkerHealth
+from worker.worker_health import DEAF_SECONDS, STUCK_SECONDS, WorkerHealth
 
 
 def thread(*, alive: bool) -> threading.Thread:
@@ -18,34 +18,34 @@ def at(now: float, *, turned: float = 0.0, answered: float = 0.0) -> WorkerHealt
 
 
 def test_before_it_begins_it_is_alive_and_says_what_it_waits_for() -> None:
-    pulse = at(1e6)
-    pulse.complain("waiting for Redis h:6379")
-    assert pulse.health() == (True, "waiting for Redis h:6379")
-    assert pulse.ready() == (False, "waiting for Redis h:6379")
+    health = at(1e6)
+    health.complain("waiting for Redis h:6379")
+    assert health.health() == (True, "waiting for Redis h:6379")
+    assert health.ready() == (False, "waiting for Redis h:6379")
 
 
 def test_a_thread_that_ended_is_a_reason_to_restart_it() -> None:
-    pulse = at(1.0)
-    pulse.begin([thread(alive=True), thread(alive=False)])
-    assert pulse.health() == (False, "1 of 2 threads ended")
+    health = at(1.0)
+    health.begin([thread(alive=True), thread(alive=False)])
+    assert health.health() == (False, "1 of 2 threads ended")
 
 
 def test_a_store_that_is_away_is_none() -> None:
-    pulse = at(DEAF_SECONDS + 1, turned=DEAF_SECONDS)
-    pulse.begin([thread(alive=True)])
-    assert pulse.health()[0]
-    assert not pulse.ready()[0]
+    health = at(DEAF_SECONDS + 1, turned=DEAF_SECONDS)
+    health.begin([thread(alive=True)])
+    assert health.health()[0]
+    assert not health.ready()[0]
 
 
 def test_leases_that_nobody_looks_after_are_one() -> None:
-    pulse = at(STUCK_SECONDS + 1)
-    pulse.begin([thread(alive=True)])
-    assert not pulse.health()[0]
+    health = at(STUCK_SECONDS + 1)
+    health.begin([thread(alive=True)])
+    assert not health.health()[0]
 
 
 def test_one_that_stops_is_alive_and_takes_nothing_new() -> None:
-    pulse = at(1.0)
-    pulse.begin([thread(alive=False)])
-    pulse.end()
-    assert pulse.health()[0]
-    assert not pulse.ready()[0]
+    health = at(1.0)
+    health.begin([thread(alive=False)])
+    health.end()
+    assert health.health()[0]
+    assert not health.ready()[0]

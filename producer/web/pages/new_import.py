@@ -18,8 +18,8 @@ from starlette.datastructures import FormData, UploadFile
 from producer import operations
 from producer.intake.accounts import AccountsAsked
 from producer.intake.columns import UNKNOWN
+from producer.intake.connection_test import ConnectionStep, try_connection
 from producer.intake.detect import Detection
-from producer.intake.knock import Step, knock
 from producer.intake.manifest import Row, Servers, template
 from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
@@ -27,17 +27,17 @@ from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import visitor_of
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
-from producer.web.asked import endpoint_of
-from producer.web.counter import Counter
-from producer.web.making import chosen
+from producer.web.account_services import chosen
+from producer.web.general_routes import detected
 from producer.web.pages import drafts
 from producer.web.pages.drawing import draw
-from producer.web.pages.entering import Actor, Who
 from producer.web.pages.form import SIDES, Form, end_of, form_of, usual_port
 from producer.web.pages.sheet import DOTS, ENCODINGS, FIELDS, Choice, Preview, look, typed
+from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.pages.signing import BY_KEY, MOST_KEY, kept
 from producer.web.problems import Refused
-from producer.web.surroundings import detected
+from producer.web.request_bodies import endpoint_of
+from producer.web.web_context import WebContext
 from shared.errors import UsageError
 from shared.model import BY_ROW
 from shared.store.principals import Principal
@@ -106,7 +106,7 @@ def _read(form: FormData) -> SubmittedForm:
 Asked = Annotated[SubmittedForm, Depends(_given)]
 
 
-def servers(known: Counter) -> Servers:
+def servers(known: WebContext) -> Servers:
     """Returns a reader for the servers that rows name, which refuses those that may not be reached."""
     return lambda text: endpoint_of(text, "source", known.reach, allow_plaintext=False)
 
@@ -140,7 +140,7 @@ def _draw(request: Request, who: Principal, form: Form, status: int = 200, **mor
         "form": form,
         "providers": [one for one in catalogue().providers if one.sites],
         "sides": SIDES, "encodings": ENCODINGS, "separators": list(SEPARATORS.values()), "names": FIELDS, "unknown": UNKNOWN,
-        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.counter.makers), "by_key": BY_KEY,
+        "usual_port": usual_port, "dots": DOTS, "makers": sorted(request.app.state.web_context.makers), "by_key": BY_KEY,
     }  # fmt: skip
     return draw(request, "new.html", who, status, **(usual | more))
 
@@ -158,7 +158,7 @@ def fill(request: Request, known: Known, who: Actor, side: str, given: Asked) ->
 
 
 def _with_secrets(
-    known: Counter, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
+    known: WebContext, who: Principal, given: SubmittedForm, sides: Iterable[str] = SIDES
 ) -> tuple[Form, dict[str, str]]:
     """Returns the form as filled in, and by side the secret that signs in for all mailboxes."""
     form = form_of(given.fields)
@@ -223,8 +223,8 @@ def _found(form: Form) -> tuple[Form, Detection]:
 
 
 def _tested(
-    known: Counter, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
-) -> list[Step]:
+    known: WebContext, request: Request, who: Principal, side: str, form: Form, secret: str, preview: Preview | None
+) -> list[ConnectionStep]:
     """Runs a connection test, and signs in with the first suitable mailbox of the list, if there is one."""
     endpoint = form.ends[side].endpoint(side, known.reach)
     rows = preview.manifest.rows if preview and preview.manifest else ()
@@ -235,11 +235,11 @@ def _tested(
         asked = form.sign_ins[side].fitted(side, endpoint, form.sign_ins[side].asked(side, secret), [row])
         visitor = visitor_of(side, endpoint, row, asked)
     note(known, request, who, "connection tested", side=side, server=endpoint.url)
-    return knock(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
+    return try_connection(side, endpoint, addresses=known.reach.addresses, visitor=visitor)
 
 
 def _opened(
-    known: Counter, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
+    known: WebContext, request: Request, who: Principal, form: Form, secrets: Mapping[str, str], preview: Preview | None, *,
     good: bool,
 ) -> str:  # fmt: skip
     """Opens the import, and returns its id. Raises `UsageError` with every fault, and `Refused`."""
