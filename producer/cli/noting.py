@@ -6,9 +6,12 @@ import os
 import pwd
 
 from producer.cli.ground import Ground
+from producer.ended import NOBODY, note_end
 from shared.logs import clean
+from shared.model import Import
 from shared.store.desk import Desk
 from shared.store.redis import connect
+from shared.store.shelf import Shelf
 
 
 def user_name() -> str:
@@ -32,6 +35,16 @@ def note(ground: Ground, what: str, **detail: object) -> None:
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
     Desk(connect(ground.urls[1])).note(person(), what, {"from": "command line", **said})
+
+
+def end_noted(ground: Ground, request: Import, *, by_us: bool = False) -> None:
+    """Writes the end of the import's last verification into the audit log, if nobody has. Raises `StoreError`.
+
+    `by_us`: this command waited for it.
+    """
+    client = connect(ground.urls[1])
+    by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
+    note_end(ground.store, Desk(client), Shelf(client), request, *by)
 
 
 def _text(argument: str) -> str:

@@ -123,9 +123,8 @@ def run_verify(
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
         note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
         code = _worked_on(ground, request, before, detach=detach)
-        progress = operations.progress_of(ground.store, operations.find_import(ground.store, request.import_id))
-        if ground.owner and not detach and progress.finished:
-            Acts(ground).verified(request, progress.word)
+        if ground.owner and not detach:
+            Acts(ground).verified(request)
         return code
 
 
