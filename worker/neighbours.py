@@ -15,7 +15,19 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from shared.lifecycle import Outcome
-from shared.model import Folder, Lease, LedgerEntry, Mailbox, Neighbour, Note, Options, Settled, Tally, account_key, folded
+from shared.model import (
+    Folder,
+    Lease,
+    LedgerEntry,
+    Mailbox,
+    Neighbour,
+    Note,
+    Options,
+    Settled,
+    Tally,
+    account_key,
+    folded,
+)
 from shared.model.ledger import COUNTED
 from shared.store.brought import brought
 from shared.uids import NO_UIDS, UidSet, records_of
@@ -59,7 +71,7 @@ class Beside:
         entry is taken; where it is not, verification compares the messages."""
         found: list[Settled] = []
         done, used = set[int](), set[int]()
-        for theirs, entry in ((theirs, entry) for theirs in self.ledgers for entry in theirs.entries):
+        for theirs, entry in ((one, entry) for one in self.ledgers for entry in one.entries):
             every = [pair for record in entry.records for pair in record.pairs()]
             pairs = [(uid, to) for uid, to in every if uid in sizes and uid not in done and to not in used]
             if not pairs:

@@ -99,7 +99,8 @@ def may_move(request: Import, waits: Iterable[Wait], window: Window | None = Non
     """Tells whether workers can copy now.
 
     They can if the import was started, is not paused, and waits neither for its hours nor for the store nor for a
-    worker. While a server is away, or mail may still arrive, they can if other mailboxes still moved lately (`window`, at the moment `at`).
+    worker. While a server is away, or mail may still arrive, they can if other mailboxes still moved lately (`window`, at
+    the moment `at`).
     """
     if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
         return False
