@@ -6,8 +6,9 @@ the next intents share one round trip.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from shared.errors import ControlRequested, FolderChanged, LeaseLost, MailError, OverQuota
 from shared.events import GroupSettled, Listener
@@ -24,6 +25,8 @@ from worker.decide import Sent, settled_group
 #: seen.
 FindUids = Callable[[Intent, Sequence[Sent], UidSet], dict[int, int]]
 
+_One = TypeVar("_One")
+
 
 def stop_on(word: str) -> None:
     """Raises the error that a word other than "run" stands for: a lost lease, or the operator's wish."""
@@ -31,6 +34,13 @@ def stop_on(word: str) -> None:
         raise LeaseLost("the lease ran out, or another worker holds this unit")
     if word != Control.RUN:
         raise ControlRequested(word)
+
+
+def while_wanted(wish: Callable[[], str], read: Iterable[_One]) -> Iterator[_One]:
+    """Yields what is read, and raises as `stop_on` before each item: for reading that may take hours."""
+    for one in read:
+        stop_on(wish())
+        yield one
 
 
 @dataclass

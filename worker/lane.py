@@ -156,7 +156,7 @@ class Lane:
                 result = "in_doubt"
                 self._sessions.close()
                 # A lane that only waits to verify writes nothing: other lanes need not wait for it.
-                how = "late" if lease.unit.kind is UnitKind.VERIFY else "wait"
+                how = "late" if lease.unit.kind is UnitKind.VERIFY else "doubt"
                 self._place.store.release(lease, how=how, delay_seconds=later.seconds)
             except _Split:
                 result = "split"

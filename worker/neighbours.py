@@ -9,13 +9,26 @@ never taken for a copy of ours, and never removed. Where the source UIDs are no 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from shared.lifecycle import Outcome
-from shared.model import Folder, Lease, LedgerEntry, Mailbox, Neighbour, Options, Settled, Tally, account_key, folded
+from shared.model import (
+    Folder,
+    Lease,
+    LedgerEntry,
+    Mailbox,
+    Neighbour,
+    Note,
+    Options,
+    Settled,
+    Tally,
+    account_key,
+    folded,
+)
+from shared.model.ledger import COUNTED
 from shared.store.brought import brought
 from shared.uids import NO_UIDS, UidSet, records_of
 
@@ -26,6 +39,21 @@ class LedgerReader(Protocol):
     def mailbox(self, mailbox_id: str) -> Mailbox | None: ...
     def folders(self, mailbox_id: str) -> list[tuple[Folder, Tally]]: ...
     def ledger(self, folder_id: str) -> list[LedgerEntry]: ...
+    def notes(self, folder_id: str) -> list[Note]: ...
+
+
+#: The kinds of notes that tell how a copy differs from its message: they hold for whoever enters that copy.
+OF_COPIES: Final = frozenset({*COUNTED, "odd"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Theirs:
+    """A neighbour's ledger of one folder."""
+
+    #: The entries that have records.
+    entries: Sequence[LedgerEntry]
+    #: The notes `OF_COPIES`, by UID at the source.
+    notes: Mapping[int, Sequence[Note]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,17 +61,17 @@ class Beside:
     """The messages that neighbours have in one destination folder."""
 
     #: The neighbours' ledgers, as far as they speak of our source UIDs.
-    ledgers: tuple[LedgerEntry, ...] = ()
+    ledgers: tuple[Theirs, ...] = ()
     #: UIDs of the destination folder that are copies of other messages than those we look for.
     taken: UidSet = NO_UIDS
 
     def inherited(self, sizes: Mapping[int, int]) -> tuple[tuple[Settled, ...], UidSet]:
         """Finds those source messages (UID → bytes) that a neighbour brought. Returns their ledger entries and their
-        source UIDs. The sum of marks is known where a whole entry is taken; where it is not, verification compares the
-        messages."""
+        source UIDs. What the neighbour noted about a copy is noted here too. The sum of marks is known where a whole
+        entry is taken; where it is not, verification compares the messages."""
         found: list[Settled] = []
         done, used = set[int](), set[int]()
-        for entry in self.ledgers:
+        for theirs, entry in ((one, entry) for one in self.ledgers for entry in one.entries):
             every = [pair for record in entry.records for pair in record.pairs()]
             pairs = [(uid, to) for uid, to in every if uid in sizes and uid not in done and to not in used]
             if not pairs:
@@ -56,6 +84,7 @@ class Beside:
                     outcome=Outcome.ALREADY_PRESENT,
                     size_bytes=sum(sizes[uid] for uid, _ in pairs),
                     digest=entry.digest if len(pairs) == len(every) else 0,
+                    notes=tuple(note for uid, _ in pairs for note in theirs.notes.get(uid, ())),
                 )
             )
         return tuple(found), UidSet.of(done)
@@ -75,7 +104,7 @@ class Neighbours:
 
     def beside(self, folder: Folder) -> Beside:
         """Returns what the neighbours have in the destination folder of `folder`."""
-        ledgers: list[LedgerEntry] = []
+        ledgers: list[Theirs] = []
         taken = NO_UIDS
         for neighbour in self._lease.neighbours:
             mailbox, folders = self._of(neighbour)
@@ -85,8 +114,16 @@ class Neighbours:
                     continue
                 entries = [entry for entry in self._store.ledger(other.folder_id) if entry.records]
                 taken |= UidSet.of(uid for e in entries for r in e.records for uid in r.destination)
-                ledgers += entries if usable else ()
+                if usable and entries:
+                    ledgers.append(Theirs(entries=entries, notes=self._notes(other)))
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
+
+    def _notes(self, other: Folder) -> Mapping[int, Sequence[Note]]:
+        notes: dict[int, list[Note]] = defaultdict(list)
+        for note in self._store.notes(other.folder_id):
+            if note.what in OF_COPIES:
+                notes[note.uid].append(note)
+        return notes
 
     def held(self, folder: Folder) -> UidSet:
         """Returns every UID of the destination folder that a neighbour's ledger holds, whatever source UIDs it used:

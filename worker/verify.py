@@ -19,7 +19,7 @@ from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
 from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
-from shared.mail import KnownStatus, MailDestination, Sighting
+from shared.mail import KnownStatus, MailDestination, MailSession, Sighting
 from shared.mail.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.model.ledger import AUDITED
@@ -30,7 +30,7 @@ from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
-from worker.inflight import stop_on
+from worker.inflight import stop_on, while_wanted
 from worker.neighbours import Neighbours
 from worker.sessions import MailboxSessions
 
@@ -102,8 +102,13 @@ class MailboxVerification:
         self._store.audit(self._lease, audits)
 
     def _counted(self, sightings: Iterable[Sighting]) -> Iterable[Sighting]:
-        """Passes the same messages on, and counts them where every message is read."""
-        return self._comparison.counted(sightings) if self._comparison else sightings
+        """Passes the same messages on. Where every message is read whole, counts them and stops as the operator wants."""
+        return while_wanted(self._wish, self._comparison.counted(sightings)) if self._comparison else sightings
+
+    def _whole(self, session: MailSession, uids: Iterable[int]) -> dict[int, Sighting]:
+        """Reads these messages whole, and returns them by UID. Raises `ControlRequested`."""
+        read = session.sightings(UidSet.of(uids), full=True)
+        return {seen.uid: seen for seen in while_wanted(self._wish, read)}
 
     def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
         """Raises `SettleLater` while the first copy of a message that was not found and was sent again may still
@@ -203,8 +208,8 @@ class MailboxVerification:
                 ]
                 if deep:
                     destination = self._sessions.destination(self._lease.mailbox)
-                    there |= {s.uid: s for s in source.sightings(UidSet.of(uid for uid, _ in deep), full=True)}
-                    here |= {s.uid: s for s in destination.sightings(UidSet.of(to for _, to in deep), full=True)}
+                    there |= self._whole(source, (uid for uid, _ in deep))
+                    here |= self._whole(destination, (to for _, to in deep))
         for uid, to in pairs:
             original, copy = there.get(uid), here.get(to)
             if copy is None:

@@ -12,7 +12,7 @@ from time import time as now
 
 from producer import operations
 from producer.cli.command_context import CommandContext
-from producer.cli.noting import note
+from producer.cli.noting import end_noted, note
 from producer.cli.request import Request
 from producer.intake.manifest import Manifest, Row
 from shared.credentials import Secret
@@ -69,9 +69,9 @@ class Acts:
                 self._note("verification queued", request, login=login, mailboxes=found[0])
             return found
 
-    def verified(self, request: Import, status: str) -> None:
-        """Notes that a verification of this command has ended, and the import's status."""
-        self._note("verification done", request, status=status)
+    def verified(self, request: Import) -> None:
+        """Notes that a verification which this command waited for has ended."""
+        end_noted(self._context, request, by_us=True)
 
     def replace_credentials(self, request: Import, manifest: Manifest) -> operations.Replaced:
         """See `operations.replace_credentials`."""
@@ -143,4 +143,6 @@ class Acts:
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:
         about = {"import_id": request.import_id} if request else {}
+        if request:
+            end_noted(self._context, request)  # before this act, so that the log has both in their order
         note(self._context, what, **about, **detail)

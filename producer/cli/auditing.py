@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
 from producer.cli.command_context import open_context
+from producer.cli.noting import end_noted
 from producer.cli.verb import COMPLETE
 from producer.intake.wanted import read_moment
 from producer.show.audit import csv_lines, json_lines, table_lines
-from shared.errors import UsageError
+from shared.errors import StoreError, UsageError
 from shared.store.redis import connect
 from shared.store.web_records import WebRecords
 
@@ -28,6 +30,9 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
     with open_context(state_dir, make=False) as context:
         # A state folder that was never used has no log, and none is made.
         records = None if context.bare else WebRecords(connect(context.urls[1]))
+        with contextlib.suppress(StoreError):  # what cannot be written to now can still be read
+            for request in context.store.imports() if records else ():
+                end_noted(context, request)
         entries = (entry for page in records.audit_pages(moment) for entry in page) if records else iter(())
         for line in lines(entries):
             sys.stdout.write(line.encode(errors="backslashreplace").decode() + ("\n" if kind == "table" else ""))

@@ -6,7 +6,10 @@ import os
 import pwd
 
 from producer.cli.command_context import CommandContext
+from producer.ended import NOBODY, note_end
 from shared.logs import clean
+from shared.model import Import
+from shared.store.page_state import PageState
 from shared.store.redis import connect
 from shared.store.web_records import WebRecords
 
@@ -32,6 +35,16 @@ def note(context: CommandContext, what: str, **detail: object) -> None:
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
     WebRecords(connect(context.urls[1])).note(person(), what, {"from": "command line", **said})
+
+
+def end_noted(context: CommandContext, request: Import, *, by_us: bool = False) -> None:
+    """Writes the end of the import's last verification into the audit log, if nobody has. Raises `StoreError`.
+
+    `by_us`: this command waited for it.
+    """
+    client = connect(context.urls[1])
+    by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
+    note_end(context.store, WebRecords(client), PageState(client), request, *by)
 
 
 def _text(argument: str) -> str:

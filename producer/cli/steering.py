@@ -123,9 +123,8 @@ def run_verify(
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
         note(f"import {clean(request.name)}: {spoken_mailboxes(queued)} queued for verification")
         code = _worked_on(context, request, before, detach=detach)
-        progress = operations.progress_of(context.store, operations.find_import(context.store, request.import_id))
-        if context.owner and not detach and progress.finished:
-            Acts(context).verified(request, progress.word)
+        if context.owner and not detach:
+            Acts(context).verified(request)
         return code
 
 

@@ -91,17 +91,20 @@ _STILL_SECONDS: Final = 5.0
 STOPPING: Final = ("window", "store", "workers")
 #: Waits under which some mailboxes may still move, since they may use other servers.
 OUTAGES: Final = ("source_server", "destination_server", "rate")
+#: The wait for mail that may still arrive: other folders and mailboxes go on meanwhile.
+SETTLING: Final = "settle"
 
 
 def may_move(request: Import, waits: Iterable[Wait], window: Window | None = None, at: float = 0.0) -> bool:
     """Tells whether workers can copy now.
 
     They can if the import was started, is not paused, and waits neither for its hours nor for the store nor for a
-    worker. While a server is away, they can if other mailboxes still moved lately (`window`, at the moment `at`).
+    worker. While a server is away, or mail may still arrive, they can if other mailboxes still moved lately (`window`, at
+    the moment `at`).
     """
     if request.state is not ImportState.RUNNING or request.control is not Control.RUN:
         return False
     causes = {wait.what for wait in waits}
     if causes & set(STOPPING):
         return False
-    return not (causes & set(OUTAGES) and window and window.still(at) > _STILL_SECONDS)
+    return not (causes & {*OUTAGES, SETTLING} and window and window.still(at) > _STILL_SECONDS)

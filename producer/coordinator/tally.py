@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from producer.coordinator.estimate import NO_CAPS, Caps, Left, eta, eta_range
 from producer.coordinator.holds import gathered
-from producer.coordinator.pace import OUTAGES, Window
+from producer.coordinator.pace import OUTAGES, SETTLING, Window
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Stranded, Tally, Wait
 
@@ -159,6 +159,11 @@ class Progress:
         Workers that are silent then wait for the same, and are not lost.
         """
         return any(wait.what in (*OUTAGES, "store", "workers") for wait in self.waits)
+
+    @property
+    def held(self) -> bool:
+        """Tells whether a wait explains why nothing moves: an outage, or mail that may still arrive."""
+        return self.outage or any(wait.what == SETTLING for wait in self.waits)
 
 
 def progress(

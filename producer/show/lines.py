@@ -40,8 +40,8 @@ def eta(progress: Progress) -> str:
 
 
 def time_left(progress: Progress) -> list[str]:
-    """Words the time left; returns nothing while an outage explains why nothing moves."""
-    return [] if progress.outage and progress.eta_range is None else [eta(progress)]
+    """Words the time left; returns nothing while a wait explains why nothing moves."""
+    return [] if progress.held and progress.eta_range is None else [eta(progress)]
 
 
 def lost_worker(progress: Progress) -> str:

@@ -59,6 +59,10 @@ def said(wait: Wait, now: float | None = None) -> str:
         return "; ".join(
             filter(None, [f"waiting for {clean(wait.key)}: {clean(wait.why)}{since(wait.since, now)}", then])
         )
+    if wait.what == "settle":
+        wait_ = "waits" if wait.mailboxes == 1 else "wait"
+        what = "what was sent before may still arrive at the destination"
+        return f"{spoken_number(wait.mailboxes)} {wait_} until {moment(wait.until, now)}: {what}"
     if wait.what == "rate":
         return f"{clean(wait.why)} ({spoken_number(wait.mailboxes)})"
     at = moment(wait.until, now)

@@ -132,10 +132,11 @@ class Stranded:
 class Wait:
     """A wait of an import that ends by itself and is no failure."""
 
-    #: "window" (its hours), "room" (full mailboxes), "destination" (another mailbox has the destination mailbox;
-    #: "destination_paused" where that one is paused), "store" (the state store takes no writes), "workers" (none is
-    #: running), "source_server" or "destination_server" (the server does not answer), "rate" (a rate that is set is used
-    #: up), or the scope that a server asked to leave alone: "source_account" …
+    #: "window" (its hours), "settle" (what was sent before may still arrive), "room" (full mailboxes), "destination"
+    #: (another mailbox has the destination mailbox; "destination_paused" where that one is paused), "store" (the state
+    #: store takes no writes), "workers" (none is running), "source_server" or "destination_server" (the server does not
+    #: answer), "rate" (a rate that is set is used up), or the scope that a server asked to leave alone:
+    #: "source_account" …
     what: str
     #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or
     #: the destination login; "" for other waits.

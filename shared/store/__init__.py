@@ -122,8 +122,9 @@ class RequestStore(Protocol):
         will take back from it."""
 
     def waits(self, import_id: str) -> list[Wait]:
-        """Returns what the import waits for without having failed: its hours, holds, full mailboxes (in one entry,
-        until the first is tried again), and destination mailboxes that another mailbox has."""
+        """Returns what the import waits for without having failed: its hours, holds, mail that may still arrive (in one
+        entry, until the last of it is given up), full mailboxes (in one entry, until the first is tried again), and
+        destination mailboxes that another mailbox has."""
 
     def set_window(
         self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
@@ -266,8 +267,9 @@ class WorkStore(Protocol):
         hold_seconds: float = 0,
         again_seconds: float = 0,
     ) -> None:
-        """Gives the unit back. `how` is "again" (only here the attempt counts), "wait", "late" (like "wait", and
-        another mailbox may have the destination meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the
+        """Gives the unit back. `how` is "again" (only here the attempt counts), "wait", "doubt" (like "wait", since
+        what was sent before may still arrive, which `waits` tells), "late" (like "doubt", and another mailbox may have
+        the destination meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the
         parked mailbox again after that time, unless an operator acted before."""
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:

@@ -17,6 +17,7 @@
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
 | import:I:behind                   | ZSET | mailboxes that wait for their destination mailbox, scored by row |
+| import:I:settling                 | ZSET | mailboxes that wait for mail that may still arrive, scored by until when, ms |
 | destination:K                     | ZSET | every mailbox with this destination (`account_key`), scored 0 |
 | destinations                      | HASH | destination → the mailbox that has it: from its claim until it writes no more |
 | parting                           | ZSET | destination of a settled mailbox that may have messages on the way, until (ms) |

@@ -102,6 +102,8 @@ class MailboxRow:
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
     #: How much the mailbox was served.
     served: int = 0
+    #: Until when the mailbox waits for mail that may still arrive, ms.
+    settling: int = 0
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
     destination_key: str = ""
     source_key: str = ""
@@ -285,6 +287,8 @@ class Rows(Destinations):
             return False
         if event in ("again", "replan"):
             m.set(compared=0)
+        if before is not m.mailbox.state:
+            m.settling = 0
         if before is MailboxState.PARKED is not m.mailbox.state:
             m.set(again_at=0.0)
         if m.mailbox.state in SETTLED and before is not m.mailbox.state:

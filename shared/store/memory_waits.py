@@ -54,6 +54,11 @@ class MemoryWaits(MemoryWork):
             if until > now and (owner == import_id or hosts.get(scope) == key):
                 many = int(scope.endswith("_account"))
                 found.append(Wait(what=scope, key=key, until=until / 1000, why=why, mailboxes=many))
+        settling = [
+            m.settling for m in rows.mailboxes.values() if m.settling > now and m.mailbox.import_id == import_id
+        ]
+        if settling:
+            found.append(Wait(what="settle", until=max(settling) / 1000, mailboxes=len(settling)))
         full = [
             m.mailbox.again_at
             for m in rows.mailboxes.values()

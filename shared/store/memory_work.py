@@ -166,6 +166,8 @@ class MemoryWork(Identity):
             rows.delayed[row.unit.unit_id] = now + int(delay_seconds * 1000)
         else:
             rows.make_ready(row)
+        if how in ("doubt", "late"):
+            m.settling = now + int(delay_seconds * 1000)
         if how == "late":
             rows.leave_destination(m)
         elif how == "park":

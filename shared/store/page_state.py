@@ -19,7 +19,7 @@ MOST_EVENTS: Final = 500
 class PageState(PlainCommands):
     """The page's rows in the state database, beside `shared.store.web_records`."""
 
-    # -- what was done to an import (`Desk.note` adds to it)
+    # -- what was done to an import (`WebRecords.note` adds to it)
 
     def events(self, import_id: str) -> list[dict[str, Any]]:
         """Returns what was done to the import, oldest first."""

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import worker.comparison
+import worker.verify
 from shared.lifecycle import MailboxState
 from shared.model import Lease, Options
 from tests.integration.stage import Stage, Wires, plain
@@ -70,3 +71,42 @@ def test_a_message_that_is_gone_does_not_count_as_compared(wires: Wires, monkeyp
     stage.to_the_end()
     numbers: list[Any] = [number for number, _ in told]
     assert numbers == [3], "two were read on one side only"
+
+
+@pytest.mark.parametrize("stop_at", [3, 10, 17])
+def test_a_pause_stops_the_comparison_at_the_next_message(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, stop_at: int
+) -> None:
+    """Stops while one side of a single ledger entry is read (3), between the sides (10) and in the other side (17)."""
+    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
+    for number in range(20):
+        wires.old.folder(b"INBOX").add(plain(number))
+    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(stage, monkeypatch)
+    stage.stopping = lambda: bool(told) and told[-1][0] == stop_at
+    stage.submit()
+    stage.work()
+    assert [number for number, _ in told] == list(range(1, stop_at + 1))
+    assert stage.mailbox().state == MailboxState.VERIFYING
+
+    stage.stopping = lambda: False
+    told.clear()
+    stage.to_the_end(submit=False)
+    assert told[-1][0] == 20
+    assert stage.outcomes() == {"copied": 20}
+
+
+def test_without_the_question_it_reads_on_to_the_end_of_the_entry(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control of the test above."""
+    monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
+    monkeypatch.setattr(worker.verify, "while_wanted", lambda wish, read: read)
+    for number in range(20):
+        wires.old.folder(b"INBOX").add(plain(number))
+    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    told = _told(stage, monkeypatch)
+    stage.stopping = lambda: bool(told) and told[-1][0] == 3
+    stage.submit()
+    stage.work()
+    assert told[-1][0] == 20

@@ -54,6 +54,9 @@ def test_what_a_proxy_delivers_after_it_was_sent_again_is_waited_for_and_removed
     stage = stage_of(wires)
     work_until_verifying(stage)
     assert stage.finished is not waits, "a first copy may still arrive: not a word of completeness before"
+    stage.work()
+    told = [(wait.what, wait.mailboxes, wait.until > stage.time) for wait in stage.store.waits(stage.import_id)]
+    assert told == ([("settle", 1, True)] if waits else [])
     held_back.release()
     held_back.await_done()
     assert wires.bodies().total() == 20

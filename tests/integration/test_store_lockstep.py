@@ -73,7 +73,7 @@ OTHERS = st.sampled_from([Outcome.VANISHED, Outcome.REFUSED, Outcome.FAILED, Out
 LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
-HOW = st.sampled_from(["again", "again", "wait", "wait", "late", "park", "replan"])
+HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
 PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window"]
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])

@@ -11,17 +11,20 @@ import io
 import json
 import os
 import pwd
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from producer import cli, operations
 from producer.show.audit import csv_lines, table_lines
+from shared.lifecycle import ImportState
 from shared.store import keys
 from shared.store.redis import connect
 from shared.store.web_records import WebRecords
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, House, allowed, ends, serve_with
 
 #: Operations that change something.
 CHANGING = (
@@ -134,6 +137,57 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
     queued, done = house.records.audit()[-2:]
     assert (queued["detail"]["mailboxes"], done["detail"]["status"], done["who"]) == (1, "complete", "mailhaul")
     assert "verification queued" in house.page(there)
+
+
+def _verified_elsewhere(house: House, servers: tuple[Dovecot, Dovecot], login: str) -> Callable[[], list[str]]:
+    """Imports a mailbox, and has a crew verify it that `verify --detach` does not wait for, while no page runs.
+
+    Returns a function that reads the log's entries about verifications.
+    """
+    for server in servers:
+        server.add_user(login, PASSWORD)
+    (house.home / "people.csv").write_text(f"login,password\n{login},{PASSWORD}\n")
+    to = [word for end, at in ends(servers).items() for word in (f"--{end}", at["server"])]
+    house.command("import", "people.csv", *to, "--workers", "1", "--threads", "2")
+    house.command("verify", "--detach")
+    house.crew()
+    _until_verified(house)
+    words = ("verification asked for", "verification queued", "verification done")
+    return lambda: [entry["what"].split()[1] for entry in house.desk.audit() if entry["what"] in words]
+
+
+def _until_verified(house: House) -> None:
+    def finished() -> bool:
+        (request,) = house.store.imports()
+        return request.state is ImportState.FINISHED
+
+    await_ready(finished, 60, "the end of the verification")
+
+
+def test_a_verification_that_nobody_waited_for_is_done_in_the_log_when_it_is_read(
+    house: House, servers: tuple[Dovecot, Dovecot]
+) -> None:
+    log = _verified_elsewhere(house, servers, "nobody-waits")
+    assert log() == ["asked", "queued"], "nobody with a right to the log has looked yet"
+    for _ in range(2):
+        entries = [json.loads(line) for line in house.command("audit", "--format", "jsonl").splitlines()]
+        (done,) = (entry for entry in entries if entry["what"] == "verification done")
+        assert (done["who"], done["detail"]["status"]) == ("mailhaul", "complete")
+        assert datetime.fromisoformat(done["detail"]["ended"]).timestamp() == int(house.store.imports()[0].finished_at)
+    assert log() == ["asked", "queued", "done"]
+    # The end of the next one is noted before the act that follows it, whatever that act is.
+    house.command("verify", "--detach")
+    _until_verified(house)
+    house.command("verify", "--detach")
+    assert log() == ["asked", "queued", "done"] * 2 + ["asked", "queued"]
+
+
+def test_a_page_that_starts_later_notes_the_end_too(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+    log = _verified_elsewhere(house, servers, "page-later")
+    # Every end counts as long ago.
+    serve_with(house, "import producer.web.pages.glance as glance\nglance._ENDED_SECONDS = 0.0\n")
+    await_ready(lambda: log()[-1] == "done", 60, "the page's note")
+    assert log() == ["asked", "queued", "done"]
 
 
 def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:

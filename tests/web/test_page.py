@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from shared.store.principals import role_of
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
-from tests.servers.process import await_ready
+from tests.servers.process import await_ready, end
 from tests.web.conftest import PASSWORD, House, allowed
 
 playwright_api = pytest.importorskip("playwright.sync_api")
@@ -385,6 +386,44 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
         person.page.wait_for_selector("#live h1 .state.complete")
     # Google calls a page steady below 0.1.
     assert other.page.evaluate("window.moved") < 0.1
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_who_loses_the_server_is_told_since_when_and_goes_on(
+    house: House, servers: Servers, browser: Any, told: bool
+) -> None:
+    """Ends the web process while an import's page and the list of imports are open. The control has no script for it."""
+    _fill(servers, "page11", {"INBOX": 1})
+    house.serve(**allowed(servers))
+    person = Person(browser, house)
+    if not told:
+        person.context.route("**/static/lost.js", lambda route: route.abort())
+    page = person.page
+    person.signs_in()
+    _opens(person, servers, f"page11,{PASSWORD}\n")
+    page.wait_for_selector("#live h1 .state.opening")
+    overview = person.context.new_page()  # another page, which requests updates every few seconds
+    overview.goto("/")
+    overview.wait_for_selector("#imports td")
+    assert page.locator("#lost").is_hidden()
+    failed: list[Any] = []
+    page.on("requestfailed", lambda request: failed.append(request))
+    end(house._processes[-1])
+    if told:
+        for one in (page, overview):
+            one.wait_for_selector("#lost:visible")
+        assert "No connection to mailhaul since " in page.inner_text("#lost")
+        assert re.search(r"\d:\d\d", page.inner_text("#lost time"))
+        person.looks("no-connection")
+    else:
+        while not failed:
+            page.wait_for_event("requestfailed")
+        assert page.locator("#lost").is_hidden()
+        return
+    house.start("producer.web")
+    for one in (page, overview):
+        one.wait_for_selector("#lost", state="hidden")
+    page.wait_for_selector("#live h1 .state.opening")
 
 
 def test_a_session_ends_here_and_with_its_token(house: House, browser: Any) -> None:

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import resources
 
 import pytest
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from markupsafe import Markup
 
@@ -89,7 +90,51 @@ def test_nothing_is_translated_that_nobody_says(language: str) -> None:
     assert set(NOT_SHOWN) - set(sentences()) == set()
 
 
-@pytest.mark.parametrize("language", _OTHERS)
+#: Options and commands of the terminal, which who reads a page cannot give.
+_OF_THE_TERMINAL = re.compile(
+    r"--[a-z]|\{option\}|\bmailhaul (?:retry|credentials|limits|watch|resume|cancel|providers|import|up|check|verify)\b"
+    r"|import command|in the file|in a CSV and run|new_login\b(?!,)|new_password\b(?!,)|\bFILE\b"
+)
+#: What is shown on the page although it names a column: how a list may begin.
+_COLUMNS = {"{what}; write one, e.g. login,password,new_login"}
+
+
+def _of_the_terminal(language: str) -> list[str]:
+    """Returns the sentences that name options or commands of the terminal in this language."""
+    whole = catalog(language)
+    known = read_po(io.BytesIO((resources.files("producer.web.words") / "ru.sentences.po").read_bytes()), locale="ru")
+    ids = [one.id if isinstance(one.id, str) else one.id[0] for one in known if one.id]
+    texts = {one: str(whole[one].string) if one in whole else one for one in ids if one not in _COLUMNS}
+    return [text for text in texts.values() if _OF_THE_TERMINAL.search(text)]
+
+
+def test_the_page_names_no_option_and_no_command_in_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _of_the_terminal("en") == []
+    monkeypatch.setitem(globals(), "catalog", lambda language: Catalog())
+    assert len(_of_the_terminal("en")) > 50, "the control: without the catalogue of English"
+
+
+@pytest.mark.parametrize(
+    ("text", "english_text"),
+    [
+        (
+            "correct the password in a CSV and run: mailhaul credentials IMPORT FILE.csv",
+            "give the right password under “Give new passwords”",
+        ),
+        (
+            "give it as --source-ca FILE; or, if its administrator confirms this certificate, pin it with --source-fingerprint "
+            "00ff",
+            "add it to what the machine of mailhaul trusts; or, if its administrator confirms this certificate, give its SHA-256 "
+            "fingerprint: 00ff",
+        ),
+        ("check host, port and firewall", "check host, port and firewall"),
+    ],
+)
+def test_english_says_it_in_words_of_the_page(text: str, english_text: str) -> None:
+    assert Translator("en").sentence(text).striptags() == english_text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_each_translation_is_whole_and_has_no_place_of_its_own(language: str) -> None:
     entries = [message for message in catalog(language) if message.id and "{" in str(message.id)]
     assert entries

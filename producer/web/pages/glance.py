@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from producer import operations
 from producer.coordinator.tally import Progress
+from producer.ended import note_end
 from producer.operations import ErrorGroup
 from producer.trouble import trouble_at_a_glance
 from producer.web.pages.plot import MOST, Plot, plot, thinned
@@ -30,12 +31,8 @@ _FRESH_SECONDS: Final = 0.9
 #: Seconds between two samples.
 _SAMPLE_SECONDS: Final = 2.0
 _KEPT: Final = 200
-#: Seconds after the end of an import in which its last sample is taken and the end of its verification is noted.
+#: Seconds after the end of an import in which its last sample is taken.
 _ENDED_SECONDS: Final = 60.0
-#: The events of the audit log for the beginning and the end of a verification.
-_VERIFICATION: Final = ("verification queued", "verification done")
-#: Seconds in which the end of one verification is noted only once: longer than `_ENDED_SECONDS`.
-_VERIFIED_SECONDS: Final = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,33 +121,21 @@ class Sampler:
         while not self._over.wait(self._seconds):
             try:
                 for request in self._known.store.imports():
-                    ended = request.state is ImportState.FINISHED and request.finished_at > time.time() - _ENDED_SECONDS
-                    if request.state is ImportState.RUNNING or (
-                        ended and self._ended.get(request.import_id) != request.finished_at
-                    ):
-                        self.sample(request)
-                        self._ended[request.import_id] = request.finished_at
-                    if ended:
-                        self.note_verified(request)
+                    self._look(request)
             except MailhaulError:
                 continue  # the store does not answer now
 
-    def note_verified(self, request: Import) -> None:
-        """Notes in the audit log that a verification has ended.
-
-        Does nothing if another process, or the command that asked for the verification, has noted it.
-        """
-        told = [event for event in self._known.page_state.events(request.import_id) if event["what"] in _VERIFICATION]
-        if not told or told[-1]["what"] != _VERIFICATION[0]:
-            return
-        # The import is started before "verification queued" is written. So if it is finished after that entry was read,
-        # this pass is over.
-        now = self._known.store.import_(request.import_id)
-        if now is None or now.state is not ImportState.FINISHED:
-            return
-        if self._known.page_state.sampling(f"{now.import_id}:verified:{now.finished_at:.3f}", _VERIFIED_SECONDS):
-            status = operations.progress_of(self._known.store, now).word
-            self._known.records.note("mailhaul", _VERIFICATION[1], {"import_id": now.import_id, "status": status})
+    def _look(self, request: Import) -> None:
+        if request.state is ImportState.RUNNING:
+            self.sample(request)
+        elif request.state is ImportState.FINISHED:
+            ended = request.finished_at > time.time() - _ENDED_SECONDS
+            new = self._ended.get(request.import_id) != request.finished_at
+            if ended and new:
+                self.sample(request)
+            if ended or new:  # also what ended while no page ran
+                note_end(self._known.store, self._known.records, self._known.page_state, request)
+            self._ended[request.import_id] = request.finished_at
 
     def sample(self, request: Import) -> None:
         """Takes one sample.

@@ -1,6 +1,6 @@
 """Translations of the page into the reader's language (gettext).
 
-English is the text itself; others are `*.po` beside this.
+English is the text itself, but for sentences that name options and commands; the others are `*.po` beside this.
 """
 
 from __future__ import annotations
@@ -30,8 +30,6 @@ def translations(language: str) -> NullTranslations:
 
     They are compiled in memory, so that nothing has to be built.
     """
-    if language == LANGUAGES[0]:
-        return NullTranslations()
     compiled = io.BytesIO()
     write_mo(compiled, catalog(language))
     compiled.seek(0)
@@ -42,7 +40,8 @@ def translations(language: str) -> NullTranslations:
 def catalog(language: str) -> Catalog:
     """Returns the catalogue of the page itself (`ru.po`) and of sentences from elsewhere (`ru.sentences.po`)."""
     whole = Catalog(locale=language)
-    for name in (f"{language}.po", f"{language}.sentences.po"):
+    names = (f"{language}.po", f"{language}.sentences.po")
+    for name in names[1:] if language == LANGUAGES[0] else names:
         for message in read_po(io.BytesIO((resources.files(__name__) / name).read_bytes()), locale=language):
             if message.id:
                 whole[message.id] = message

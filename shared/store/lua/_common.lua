@@ -255,6 +255,7 @@ local function move_mailbox(m, event)
     redis.call('HSET', key, 'state', after)
     redis.call('ZREM', import_key(h[2]) .. ':in:' .. h[1], m)
     redis.call('ZADD', import_key(h[2]) .. ':in:' .. after, h[3] or 0, m)
+    redis.call('ZREM', import_key(h[2]) .. ':settling', m)
     if h[1] == 'parked' then set_again(m, 0) end
     if SETTLED[after] then leave_destination(m) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)

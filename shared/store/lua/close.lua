@@ -30,6 +30,7 @@ if m ~= '' then
   redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
     every .. ':maildrop:said', every .. ':shared')
   redis.call('ZREM', key .. ':mailboxes', m)
+  redis.call('ZREM', key .. ':settling', m)
   return 1
 end
 if redis.call('EXISTS', key .. ':mailboxes') == 1 then return redis.error_reply('ILLEGAL import ' .. i .. ' has mailboxes') end
@@ -39,5 +40,5 @@ end
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('DEL', key, key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
-  key .. ':behind', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
+  key .. ':behind', key .. ':settling', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

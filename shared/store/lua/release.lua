@@ -1,6 +1,7 @@
 -- release(unit, term, holder, how, delay_ms, failure_json, hold, hold_ms, again_ms)
 -- Gives a unit back. how: 'again' (the attempt counts), 'wait' (it does not: throttled, paused, shut down),
--- 'late' (the same, and nothing is written until then: another mailbox may have the destination meanwhile),
+-- 'doubt' (the same: what was sent before may still arrive at the destination, which is told as a wait),
+-- 'late' (as 'doubt', and nothing is written until then: another mailbox may have the destination meanwhile),
 -- 'park' (the mailbox stops until a person acts), 'replan' (the mailbox is to be planned anew).
 -- hold: "scope:key" that nobody may claim for hold_ms, or ''; it never shortens one that is there.
 -- again_ms: what is parked is tried again by itself after them; 0: not before a person acts.
@@ -26,6 +27,9 @@ if delay > 0 then
   redis.call('ZADD', P .. 'delayed', now + delay, u)
 else
   make_ready(u)
+end
+if how == 'doubt' or how == 'late' then
+  redis.call('ZADD', import_key(redis.call('HGET', key, 'import')) .. ':settling', now + delay, m)
 end
 if how == 'late' then
   leave_destination(m)

@@ -16,6 +16,8 @@ for n = 1, #holds, 2 do
     add(scope, server, holds[n + 1], why, string.match(scope, '_account$') and 1 or 0)
   end
 end
+local settling = redis.call('ZRANGEBYSCORE', import_key(i) .. ':settling', '(' .. string.format('%.0f', now), '+inf', 'WITHSCORES')
+if #settling > 0 then add('settle', '', settling[#settling], '', #settling / 2) end
 local full, first = 0, nil
 local again = redis.call('ZRANGE', P .. 'again', 0, -1, 'WITHSCORES')
 for n = 1, #again, 2 do

@@ -106,6 +106,22 @@ def test_time_in_which_nothing_can_move_counts_for_no_rate() -> None:
     assert may_move(_import(), [Wait(what="room")])
 
 
+def test_while_mail_may_still_arrive_there_is_a_cause_and_no_rate_and_no_time() -> None:
+    wait = Wait(what="settle", until=2000.0, mailboxes=2)
+    window = _window((0, 0, 0), (10, 100, 1000))
+    assert may_move(_import(), [wait], window, at=12), "other mailboxes moved lately"
+    assert not may_move(_import(), [wait], window, at=16)
+    assert may_move(_import(), [], window, at=16), "the control"
+    done = _tally(100, done=1000)
+    known = progress(_import(), done, {M.VERIFYING: 2}, Window(), waits=[wait])
+    assert "; 2 mailboxes wait until " in progress_line(known)
+    assert ": what was sent before may still arrive at the destination; " in progress_line(known)
+    assert "messages/s" not in progress_line(known)
+    assert "left" not in progress_line(known)
+    assert "ETA" not in progress_line(known)
+    assert "ETA" in progress_line(progress(_import(), done, {M.VERIFYING: 2}, Window())), "the control"
+
+
 def test_a_pass_with_nothing_new_is_estimated_by_mailboxes() -> None:
     window = Window()
     for second in range(11):
