@@ -6,7 +6,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import replace
 
-from shared.errors import AnswerUnreadable
+from shared.errors import AnswerUnreadable, ServerRefused
 from shared.mail import MailDestination, MailSource
 from shared.model import Folder, FolderPlan, Lease
 from shared.store import WorkStore
@@ -35,8 +35,11 @@ class FlagSync:
     def known(self, plan: FolderPlan, low: int, *, fresh: bool) -> dict[str, UidSet]:
         """Returns the flags of all messages of a folder that was listed from UID `low` on: those that the listing told,
         beside those that were kept before. The source is asked where its listing told none."""
-        told = plan.flags or self.read(UidSet.span(low, max(low, plan.folder.uidnext - 1)))
-        return dict(told) if fresh else later(self._store.flags(plan.folder.folder_id), told)
+        told = dict(plan.flags or {})
+        if not told:
+            with contextlib.suppress(ServerRefused):  # flags that a server refuses hold no message back
+                told = self.read(UidSet.span(low, max(low, plan.folder.uidnext - 1)))
+        return told if fresh else later(self._store.flags(plan.folder.folder_id), told)
 
     def carry(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         """Sets and clears those flags at the destination that were set and cleared at the source since the last pass.

@@ -153,7 +153,7 @@ def _verified_elsewhere(house: House, servers: tuple[Dovecot, Dovecot], login: s
     house.crew()
     _until_verified(house)
     words = ("verification asked for", "verification queued", "verification done")
-    return lambda: [entry["what"].split()[1] for entry in house.desk.audit() if entry["what"] in words]
+    return lambda: [entry["what"].split()[1] for entry in house.records.audit() if entry["what"] in words]
 
 
 def _until_verified(house: House) -> None:
