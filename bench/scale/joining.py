@@ -6,7 +6,7 @@ import threading
 import time
 
 from bench.scale.page import Section
-from bench.scale.town import Town, compared
+from bench.scale.sample_servers import SampleServers, compared
 from shared.store import keys
 from tests.integration.office import Child, Office
 
@@ -18,7 +18,7 @@ ONE_WAY_MS = 100.0
 def run(mailboxes: int, messages: int) -> Section:
     """Adds and ends workers during an import of `mailboxes` mailboxes of `messages` messages."""
     waits = []
-    with Town(mailboxes, messages) as town, town.office(one_way_ms=ONE_WAY_MS) as office:
+    with SampleServers(mailboxes, messages) as town, town.office(one_way_ms=ONE_WAY_MS) as office:
         office.start_coordinator()
         first = office.start_worker()
         whole = office.submit("joining")

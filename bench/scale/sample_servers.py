@@ -49,7 +49,7 @@ class Run:
         return self.messages / self.seconds
 
 
-class Town:
+class SampleServers:
     """A context manager for the servers; `office` opens one run."""
 
     def __init__(self, mailboxes: int, messages: int) -> None:
