@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 
 from bench.scale.page import Section
 from bench.scale.sample_servers import LANES, SampleServers, measure, started
-from tests.integration.office import WORKER
+from tests.integration.process_cluster import WORKER
 from tests.servers.process import free_port
 from tests.servers.redis_server import RedisServer
 

@@ -8,7 +8,7 @@ import time
 from bench.scale.page import Section
 from bench.scale.sample_servers import SampleServers, compared
 from shared.store import keys
-from tests.integration.office import Child, Office
+from tests.integration.process_cluster import Child, ProcessCluster
 
 _JOINING = 3
 #: One-way delay in milliseconds; long, so that workers can join and leave while the import runs.
@@ -57,7 +57,7 @@ def run(mailboxes: int, messages: int) -> Section:
     )
 
 
-def _join(office: Office) -> tuple[Child, float]:
+def _join(office: ProcessCluster) -> tuple[Child, float]:
     """Starts a worker. Returns it, and the seconds from its start of work to its first claim."""
     with office.redis.client(1) as client:
         worker = office.start_worker()

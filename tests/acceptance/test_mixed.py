@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
 from tests.acceptance.test_pop3 import held
 from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
 from tests.mail import Mail, make_message
@@ -98,7 +98,7 @@ def town() -> Iterator[MixedServers]:
     masters.parent.rmdir()
 
 
-def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -> None:
+def test_where_each_row_names_its_server_none_is_named_for_all(office: AdminEnvironment) -> None:
     lines, to = [], f"imap://127.0.0.1:{office.destination.port}"
     boxes = []
     with Dovecot(pop3=True) as older:
@@ -126,7 +126,7 @@ def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -
     assert f"by row → {to}" in office.run("status").out
 
 
-def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office, town: MixedServers) -> None:
+def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEnvironment, town: MixedServers) -> None:
     office = replace(office, source=town.old, destination=town.new)
     for n in range(20):
         town.person(f"imap{n}@old.example")

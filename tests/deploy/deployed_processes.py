@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class DeployedProcesses:
-    """The deployment: `with Farm(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
+    """The deployment: `with DeployedProcesses(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
 
     def __init__(self, home: Path, **options: str) -> None:
         self.home = home

@@ -21,7 +21,7 @@ from shared.store.redis import connect
 from shared.store.web_records import WebRecords
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 #: Operations that change something.
 CHANGING = (
@@ -39,13 +39,13 @@ CHANGING = (
 ME = f"command line ({os.getuid()} {pwd.getpwuid(os.getuid()).pw_name})"
 
 
-def _opened(house: House, servers: tuple[Dovecot, Dovecot]) -> str:
+def _opened(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
     house.serve(**allowed(servers))
     body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **ends(servers)}
     return str(house.client().post("/imports", json=body).json()["import"]["id"])
 
 
-def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     import_id = _opened(house, servers)
     right = house.home / "right.csv"
     right.write_text(f"login,password\nanna,new-{PASSWORD}\n")
@@ -78,7 +78,7 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     assert "hours set" in page
 
 
-def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
+def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: WebServer) -> None:
     house.command("token", "add", "robot")
     house.command("token", "revoke", "0123456789ab", code=2)
     (house.home / "password").write_text("a long enough one\n")
@@ -92,7 +92,7 @@ def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
 
 
 def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("audited", PASSWORD)
@@ -109,7 +109,7 @@ def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
 
 
 def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("told-apart", PASSWORD)
@@ -136,7 +136,7 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
     assert "verification queued" in house.page(there)
 
 
-def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     import_id = _opened(house, servers)
     connect(house.state_url).set(keys.AUDIT, "not a stream")  # so that the log cannot be written
     house.command("pause", code=1)
@@ -182,7 +182,7 @@ def test_only_acts_changes_something() -> None:
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 
 
-def test_the_whole_log_as_files(house: House) -> None:
+def test_the_whole_log_as_files(house: WebServer) -> None:
     house.serve()
     records = house.records
     for number in range(1203):  # more than two pages
@@ -214,7 +214,7 @@ def test_the_whole_log_as_files(house: House) -> None:
     house.command("audit", "--since", "tomorrow", code=2)
 
 
-def test_without_anything_there_is_no_log_and_none_is_made(house: House) -> None:
+def test_without_anything_there_is_no_log_and_none_is_made(house: WebServer) -> None:
     bare = {"MAILHAUL_REDIS_URL": "", "MAILHAUL_STATE_DIR": str(house.home / "nothing")}
     assert house.command("audit", **bare) == ""
     assert not (house.home / "nothing").exists()
@@ -231,7 +231,7 @@ def test_a_line_for_people_names_who_from_where_and_what() -> None:
     assert next(iter(csv_lines([]))).startswith("time,id,who")
 
 
-def test_pages_of_the_log_follow_one_another(house: House) -> None:
+def test_pages_of_the_log_follow_one_another(house: WebServer) -> None:
     records = WebRecords(connect(house.state_url))
     for number in range(7):
         records.note("x", str(number), {})
