@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
-from producer.intake.accounts import AccountsSeen
+from producer.intake.account_options import AccountsSeen
 from producer.intake.brake import Brake
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
