@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from producer.intake.plan import DryRun, MailboxLine, folder_lines, spoken_duration, spoken_size
+from producer.intake.dry_run import DryRun, MailboxLine, folder_lines, spoken_duration, spoken_size
 from shared.errors import FolderRefused
 from shared.folders import MappedFolder
 from shared.mail import FolderStatus
