@@ -14,10 +14,10 @@ import pytest
 
 import worker.copy
 import worker.gmail_sharing
+from shared.batching import Worth
 from shared.errors import StoreError
 from shared.lifecycle import Outcome
 from shared.model import Options
-from shared.plan import Worth
 from shared.uids import UidSet
 from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot
