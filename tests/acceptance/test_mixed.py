@@ -18,8 +18,8 @@ import pytest
 
 from tests import mail
 from tests.acceptance.conftest import AdminEnvironment, Box
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD, with_master
 from tests.acceptance.test_pop3 import held
-from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
 from tests.mail import Mail, make_message
 from tests.servers.dovecot import Dovecot
 from tests.servers.scim import SECRET, ScimServer

@@ -13,7 +13,7 @@ import redis
 
 from shared.lifecycle import ImportState
 from tests import mail
-from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD, with_master
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready

@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from tests import mail
-from tests.acceptance.test_signing_in import ADMIN, WORD
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.web.conftest import PASSWORD, WebServer, allowed
