@@ -23,7 +23,7 @@ from shared.model import Endpoint
 from shared.model.sign_in import BY_ISSUER, BY_TOKEN, LoginTurn, SignIn, Way
 from shared.oauth import Issuer
 from shared.oauth.opening import open_issuer
-from shared.oauth.tokens import Tokens, TokenStore
+from shared.oauth.shared_tokens import Tokens, TokenStore
 
 #: The wait after a refusal that may mean too many connections.
 DOUBT_SECONDS: Final = 60.0

@@ -11,12 +11,12 @@ from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from shared.batching import Worth, cut_batches
 from shared.events import Listener, MessagesWithheld
 from shared.gmail import LabelView
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import kept_elsewhere, left_out
 from shared.model import Folder, FolderPlan, Options, Settled, Unit
-from shared.plan import Worth, cut_batches
 from shared.selection import GONE, Selection, merged, summary, union, without
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, Uid, UidSet

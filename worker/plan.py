@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
+from shared.batching import Change, delta
 from shared.errors import ConnectionLost, FolderRefused
 from shared.events import Listener
 from shared.folders import MappedFolder
@@ -18,7 +19,6 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
 from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.plan import Change, delta
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped

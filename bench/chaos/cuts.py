@@ -17,7 +17,7 @@ from typing import Literal
 import structlog
 
 from shared.model import Options
-from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.faulty import FaultyServer
 from tests.servers.proxy import Direction, FaultProxy, Kind, Rule
 from worker.copy import CopyRules
@@ -84,7 +84,7 @@ def _play(source: FaultyServer, destination: FaultyServer, old: FaultProxy, new:
         theirs.folder(b"INBOX").add(plain(number), [b"\\Seen"] if number % 2 else [])
     theirs.folder(b"INBOX").add(plain(1))  # a twin
     theirs.folder(b"Work").add(plain(100))
-    stage = Stage(old, new, options=Options(), copy_rules=CopyRules(group_messages=3, outstanding=2))
+    stage = InProcessImport(old, new, options=Options(), copy_rules=CopyRules(group_messages=3, outstanding=2))
     rule = Rule(cut.kind, cut.direction, at=cut.at) if cut else Rule()
     if cut:
         (old if cut.side == "source" else new).plan(rule)

@@ -12,12 +12,12 @@ from bench.chaos.oracle import delivered
 from bench.chaos.scene import Scene
 from shared.model import UnitKind
 from shared.store import keys
-from tests.integration.office import Child
+from tests.integration.process_cluster import Child
 from tests.mail import Mail, make_message, populate
 from tests.servers.proxy import Rule
 from tests.servers.wire import Wire, quote
 
-#: Pause in seconds that is longer than a lease, which lasts three seconds here (`tests.integration.office.QUICK`).
+#: Pause in seconds that is longer than a lease, which lasts three seconds here (`tests.integration.process_cluster.QUICK`).
 PAST_THE_LEASE = (3.5, 5.0)
 
 

@@ -13,7 +13,7 @@ import redis
 
 from bench.chaos.oracle import Snapshot, Verdict, compare, read_maildir
 from shared.model import Import
-from tests.integration.office import WORKER, Child, Office, Person, folders_of
+from tests.integration.process_cluster import WORKER, Child, Person, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.servers.proxy import FaultProxy
@@ -33,7 +33,7 @@ class Scene:
     destination: Dovecot
     source_wire: FaultProxy
     destination_wire: FaultProxy
-    office: Office
+    office: ProcessCluster
     chance: random.Random
     import_: Import | None = None
     #: Messages that users delivered to the destination themselves, by login.
@@ -148,7 +148,7 @@ def stage(seed: int, messages: int, *, program: str = WORKER, mailboxes: int = 3
         Dovecot() as destination,
         FaultProxy(source.host, source.port, delay_ms=DELAY_MS) as source_wire,
         FaultProxy(destination.host, destination.port, delay_ms=DELAY_MS) as destination_wire,
-        Office(source, destination) as office,
+        ProcessCluster(source, destination) as office,
     ):
         office.source_port, office.destination_port = source_wire.port, destination_wire.port
         names = ["INBOX", *(f"Folder {n}" for n in range(1, folders))]

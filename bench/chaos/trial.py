@@ -12,7 +12,7 @@ from bench.chaos.faults import FAULTS, Fault
 from bench.chaos.oracle import Verdict
 from bench.chaos.scene import Scene, stage
 from producer.operations import verify
-from tests.integration.office import WORKER
+from tests.integration.process_cluster import WORKER
 
 #: Longest time in seconds that a trial waits for its import to come as far as the next fault wants it.
 PATIENCE_SECONDS: Final = 4.0

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from bench.scale.page import Section
-from bench.scale.town import LANES, Town, measure, started
-from tests.integration.office import WORKER
+from bench.scale.sample_servers import LANES, SampleServers, measure, started
+from tests.integration.process_cluster import WORKER
 from tests.servers.process import free_port
 from tests.servers.redis_server import RedisServer
 
@@ -77,7 +77,7 @@ def run(mailboxes: int, messages: int) -> Section:
     """Measures one host with one worker, then two hosts with one worker each."""
     rows = []
     lost = twice = 0
-    with Town(mailboxes, messages) as town, _namespaces(2) as names:
+    with SampleServers(mailboxes, messages) as town, _namespaces(2) as names:
         for hosts in (1, 2):
             with town.office(one_way_ms=25.0, host=_HUB, redis=_NetRedis()) as office:
                 office.start_coordinator()

@@ -6,9 +6,9 @@ import threading
 import time
 
 from bench.scale.page import Section
-from bench.scale.town import Town, compared
+from bench.scale.sample_servers import SampleServers, compared
 from shared.store import keys
-from tests.integration.office import Child, Office
+from tests.integration.process_cluster import Child, ProcessCluster
 
 _JOINING = 3
 #: One-way delay in milliseconds; long, so that workers can join and leave while the import runs.
@@ -18,7 +18,7 @@ ONE_WAY_MS = 100.0
 def run(mailboxes: int, messages: int) -> Section:
     """Adds and ends workers during an import of `mailboxes` mailboxes of `messages` messages."""
     waits = []
-    with Town(mailboxes, messages) as town, town.office(one_way_ms=ONE_WAY_MS) as office:
+    with SampleServers(mailboxes, messages) as town, town.office(one_way_ms=ONE_WAY_MS) as office:
         office.start_coordinator()
         first = office.start_worker()
         whole = office.submit("joining")
@@ -57,7 +57,7 @@ def run(mailboxes: int, messages: int) -> Section:
     )
 
 
-def _join(office: Office) -> tuple[Child, float]:
+def _join(office: ProcessCluster) -> tuple[Child, float]:
     """Starts a worker. Returns it, and the seconds from its start of work to its first claim."""
     with office.redis.client(1) as client:
         worker = office.start_worker()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench.scale.page import Section
-from bench.scale.town import LANES, Town, measure, started
+from bench.scale.sample_servers import LANES, SampleServers, measure, started
 
 #: One-way delay in milliseconds; a round trip takes twice that.
 FAR_MS = 25.0
@@ -14,7 +14,7 @@ def run(mailboxes: int, messages: int) -> Section:
     """Copies `mailboxes` mailboxes of `messages` messages, again for each row."""
     rows = []
     lost = twice = 0
-    with Town(mailboxes, messages) as town:
+    with SampleServers(mailboxes, messages) as town:
         for where, one_way_ms in (("near", 0.0), ("50 ms away", FAR_MS)):
             first = 0.0
             for workers in WORKERS:

@@ -17,7 +17,7 @@ from producer.coordinator import tally as tallying
 from producer.coordinator.estimate import NO_CAPS
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.intake.plan import spoken_size
+from producer.intake.dry_run import spoken_size
 from producer.operations import ErrorGroup
 from producer.show import document
 from producer.show.lines import (

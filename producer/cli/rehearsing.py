@@ -19,10 +19,10 @@ from typing import Any, Self
 from producer.cli.command_context import CommandContext
 from producer.cli.request import Request
 from producer.cli.verb import COMPLETE, INCOMPLETE, is_verbose, say
-from producer.intake.accounts import AccountsSeen
+from producer.intake.account_options import AccountsSeen
+from producer.intake.dry_run import spoken_size
 from producer.intake.manifest import Row
 from producer.intake.passwords import fill, passwords_path, read_passwords
-from producer.intake.plan import spoken_size
 from producer.intake.scan import Checked, Scan, Side, swapped
 from producer.show.lines import spoken_mailboxes
 from shared.config import Settings, load_settings

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from producer.cli.verb import note
-from producer.intake.accounts import AccountsAsked, read_accounts
+from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.columns import Reading
 from producer.intake.endpoints import parse_endpoint

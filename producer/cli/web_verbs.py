@@ -62,16 +62,16 @@ def add(
     state_dir: StateOption = None,
 ) -> int:
     """Make a token and print it. It is kept as a hash: nobody can print it again."""
-    from producer.cli import tokens
+    from producer.cli import api_tokens
 
-    return tokens.run_add(name, role, state_dir=state_dir)
+    return api_tokens.run_add(name, role, state_dir=state_dir)
 
 
 def list_(state_dir: StateOption = None) -> int:
     """List the tokens."""
-    from producer.cli import tokens
+    from producer.cli import api_tokens
 
-    return tokens.run_list(state_dir=state_dir)
+    return api_tokens.run_list(state_dir=state_dir)
 
 
 def revoke(
@@ -79,9 +79,9 @@ def revoke(
     state_dir: StateOption = None,
 ) -> int:
     """End a token at once."""
-    from producer.cli import tokens
+    from producer.cli import api_tokens
 
-    return tokens.run_revoke(token_id, state_dir=state_dir)
+    return api_tokens.run_revoke(token_id, state_dir=state_dir)
 
 
 def set_(

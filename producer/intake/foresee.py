@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from producer.intake.plan import FolderLine, folder_lines
+from producer.intake.dry_run import FolderLine, folder_lines
 from shared.errors import FolderRefused
 from shared.folder_names import natural_order
 from shared.folder_tree import is_inbox

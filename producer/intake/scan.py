@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar, cast
 
-from producer.intake.accounts import AccountsSeen
+from producer.intake.account_options import AccountsSeen
 from producer.intake.brake import Brake
+from producer.intake.dry_run import DryRun, MailboxLine
 from producer.intake.foresee import foresee
 from producer.intake.manifest import Row
-from producer.intake.plan import DryRun, MailboxLine
 from producer.intake.providers import catalogue
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import admission, visitor_of

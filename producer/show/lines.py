@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from producer.coordinator.tally import Progress
-from producer.intake.plan import spoken_duration, spoken_size
+from producer.intake.dry_run import spoken_duration, spoken_size
 from producer.operations import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from producer.trouble import HARMLESS

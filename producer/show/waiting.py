@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from producer.coordinator.tally import Progress
-from producer.intake.plan import spoken_size
+from producer.intake.dry_run import spoken_size
 from shared.hours import read_hours
 from shared.logs import clean
 from shared.model import Mailbox, Wait

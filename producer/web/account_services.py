@@ -10,7 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from producer.intake.accounts import AccountsAsked, read_accounts
+from producer.intake.account_options import AccountsAsked, read_accounts
 from producer.intake.manifest import Row
 from producer.web.access import Known, Viewer
 from producer.web.web_context import WebContext

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from producer.web import (
     account_services,
     auditing,
-    credentials,
+    credential_routes,
     general_routes,
     imports,
     live,
@@ -63,7 +63,7 @@ def make_app(known: WebContext) -> FastAPI:
     app.state.provider = IdentityProvider(known.settings) if known.settings.web_oidc_issuer else None
     for part in (
         imports,
-        credentials,
+        credential_routes,
         mailboxes,
         rehearsals,
         live,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from producer import operations
-from producer.intake.accounts import AccountsAsked, AccountsSeen
+from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.problems import Refused

@@ -12,7 +12,7 @@ from fastapi import Request
 from producer import operations
 from producer.coordinator.pace import Sample, Window, may_move
 from producer.coordinator.tally import Progress
-from producer.intake.accounts import AccountsAsked
+from producer.intake.account_options import AccountsAsked
 from producer.intake.submit import Ring
 from producer.web.problems import Refused
 from producer.web.roles import Roles

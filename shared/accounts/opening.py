@@ -72,7 +72,7 @@ def _made(url: ServiceUrl, secret: Secret, settling: float) -> AccountService:
             settling_seconds=settling,
         )
     from shared.accounts import google, graph
-    from shared.accounts.tokens import Bearer, google_token, graph_token
+    from shared.accounts.vendor_tokens import Bearer, google_token, graph_token
 
     if url.kind == "google":
         key = json_secret(secret, "client_email", "private_key", "token_uri")

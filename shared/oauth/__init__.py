@@ -1,6 +1,6 @@
 """OAuth 2 access tokens for mail: the issuers, and how all workers share a token.
 
-An `Issuer` requests a token, over the network or from a program, and knows nothing of sharing. `shared.oauth.tokens`
+An `Issuer` requests a token, over the network or from a program, and knows nothing of sharing. `shared.oauth.shared_tokens`
 asks it when no token is at hand.
 """
 

@@ -6,10 +6,10 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from shared.batching import USUAL_WORTH, Worth
 from shared.lifecycle import MailboxState, UnitState
 from shared.maildrop import Known
 from shared.model import Lease, UnitKind
-from shared.plan import USUAL_WORTH, Worth
 from shared.rates import PATIENCE_SECONDS, RATES, Due, Meter, charged, drained, most_of, seconds_due
 from shared.store import SCOPES
 from shared.store.memory_requests import atomic

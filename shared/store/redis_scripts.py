@@ -10,9 +10,9 @@ import redis
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.retry import Retry
 
+from shared.batching import USUAL_WORTH, Worth
 from shared.errors import LeaseLost, LedgerConflict, MailhaulError, StoreError
 from shared.model import Lease
-from shared.plan import USUAL_WORTH, Worth
 from shared.redis_client import open_redis
 from shared.store import SCOPES, other_options, scripts
 

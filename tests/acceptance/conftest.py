@@ -61,7 +61,7 @@ class Box:
 
 
 @dataclass
-class Office:
+class AdminEnvironment:
     """The administrator's environment: two servers, a state folder, the command."""
 
     #: Server that mail comes from.
@@ -174,9 +174,9 @@ def servers() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[Office]:
+def office(servers: tuple[Dovecot, Dovecot]) -> Iterator[AdminEnvironment]:
     with tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place:
-        office = Office(*servers, Path(place))
+        office = AdminEnvironment(*servers, Path(place))
         yield office
         # The process that still owns the folder must end before the folder is removed.
         pidfile = office.home / "state" / "running.pid"

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Box, Office, until
+from tests.acceptance.conftest import AdminEnvironment, Box, until
 from tests.acceptance.test_import import _children
 from tests.servers.dovecot import Dovecot
 from tests.servers.scim import SECRET, ScimServer
@@ -26,7 +26,7 @@ MAIL = {"INBOX": 6, "Work": 3}
 class Desk:
     """A destination that reads accounts from a passwd-file too, and its environment."""
 
-    def __init__(self, office: Office, destination: Dovecot, users: Path) -> None:
+    def __init__(self, office: AdminEnvironment, destination: Dovecot, users: Path) -> None:
         self.office = replace(office, destination=destination)
         self.source, self.destination, self.users = office.source, destination, users
 
@@ -52,7 +52,7 @@ class Desk:
 
 
 @pytest.fixture
-def desk(office: Office) -> Iterator[Desk]:
+def desk(office: AdminEnvironment) -> Iterator[Desk]:
     owner = office.destination.home.stat()
     with tempfile.TemporaryDirectory(prefix="passwd-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)

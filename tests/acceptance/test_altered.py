@@ -6,12 +6,12 @@ import csv
 import json
 from pathlib import Path
 
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 from tests.mail import make_message
 from tests.servers.faulty import FaultyServer
 
 
-def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
+def overwrite(office: AdminEnvironment, login: str, text: bytes, other: bytes) -> None:
     """Overwrites bytes of a stored message on disk with others of the same length."""
     (path,) = [
         path
@@ -21,12 +21,12 @@ def overwrite(office: Office, login: str, text: bytes, other: bytes) -> None:
     path.write_bytes(path.read_bytes().replace(text, other))
 
 
-def rows(office: Office, file: str) -> list[tuple[str, str]]:
+def rows(office: AdminEnvironment, file: str) -> list[tuple[str, str]]:
     """Returns the (folder, what) of each line in a file of the report."""
     return [(row["folder"], row["what"]) for row in csv.DictReader((office.home / "report" / file).open())]
 
 
-def test_messages_overwritten_after_the_copy_are_no_success(office: Office) -> None:
+def test_messages_overwritten_after_the_copy_are_no_success(office: AdminEnvironment) -> None:
     office.destination.add_user("ann", "pw-ann")
     with FaultyServer() as source:
         inbox = source.add_account("ann", "pw-ann").folder(b"INBOX")
@@ -36,7 +36,7 @@ def test_messages_overwritten_after_the_copy_are_no_success(office: Office) -> N
         tell_the_truth(office, source.port)
 
 
-def tell_the_truth(office: Office, port: int) -> None:
+def tell_the_truth(office: AdminEnvironment, port: int) -> None:
     manifest = office.manifest({"ann": "pw-ann"})
     ends = ["--source", f"imap://127.0.0.1:{port}", "--destination", f"imap://127.0.0.1:{office.destination.port}"]
     first = office.run("import", manifest, *ends)

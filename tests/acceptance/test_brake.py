@@ -5,12 +5,12 @@ Each server sees only a few logins, whatever the number of workers.
 
 from __future__ import annotations
 
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 
 ROWS, FEW = 16, 5
 
 
-def test_a_server_that_refuses_everybody_is_shown_a_few_logins_until_a_person_acts(office: Office) -> None:
+def test_a_server_that_refuses_everybody_is_shown_a_few_logins_until_a_person_acts(office: AdminEnvironment) -> None:
     names = [f"brake-{n}" for n in range(ROWS)]
     boxes = office.accounts(*names)
     boxes[names[-1]][0].fill({"INBOX": 2})
@@ -55,7 +55,7 @@ def test_a_server_that_refuses_everybody_is_shown_a_few_logins_until_a_person_ac
     assert boxes[names[-1]][1].seen() == boxes[names[-1]][0].seen()
 
 
-def test_a_server_that_lets_somebody_in_is_shown_every_login(office: Office) -> None:
+def test_a_server_that_lets_somebody_in_is_shown_every_login(office: AdminEnvironment) -> None:
     names = [f"mixed-{n}" for n in range(ROWS)]
     office.accounts(*names)
     rows = {name: f"pw-{name}" if n == 0 else "wrong" for n, name in enumerate(names)}

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Office
-from tests.integration.stage import plain
+from tests.acceptance.conftest import AdminEnvironment
+from tests.integration.in_process_import import plain
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.hollow import CLOSE
@@ -31,8 +31,8 @@ def ends() -> Iterator[tuple[FaultyServer, FaultyServer]]:
 
 
 @pytest.fixture
-def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> Office:
-    return Office(*ends, tmp_path)  # type: ignore[arg-type]
+def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
+    return AdminEnvironment(*ends, tmp_path)  # type: ignore[arg-type]
 
 
 def bodies(server: FaultyServer) -> Counter[bytes]:
@@ -41,7 +41,7 @@ def bodies(server: FaultyServer) -> Counter[bytes]:
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
 def test_an_import_arrives_and_each_promise_is_told_once(
-    office: Office, ends: tuple[FaultyServer, FaultyServer], answer: bytes
+    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
 ) -> None:
     source, destination = ends
     source.behaviour.hollow |= {"CONDSTORE": answer, "NAMESPACE": answer}
@@ -66,7 +66,7 @@ def test_an_import_arrives_and_each_promise_is_told_once(
 
 @pytest.mark.parametrize("answer", [BAD, NO, CLOSE])
 def test_check_and_plan_say_what_a_server_refuses(
-    office: Office, ends: tuple[FaultyServer, FaultyServer], answer: bytes
+    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], answer: bytes
 ) -> None:
     ends[0].behaviour.hollow["CONDSTORE"] = answer
     ends[1].behaviour.hollow["NAMESPACE"] = answer
@@ -81,7 +81,7 @@ def test_check_and_plan_say_what_a_server_refuses(
 
 @pytest.mark.parametrize(("at", "command"), [(0, b"^EXAMINE"), (1, b"^SELECT")])
 def test_check_finds_an_inbox_that_cannot_be_opened(
-    office: Office, ends: tuple[FaultyServer, FaultyServer], at: int, command: bytes
+    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer], at: int, command: bytes
 ) -> None:
     ends[at].faults.add(reply(command, b"NO Unsafe Login. Please contact the provider", times=None))
     manifest = office.manifest({LOGIN: PASSWORD})
@@ -95,7 +95,9 @@ def test_check_finds_an_inbox_that_cannot_be_opened(
     assert lines[at_group + 1] == "    → see what the server says", "the advice stands at the server's words"
 
 
-def test_every_report_says_that_a_folder_was_not_read(office: Office, ends: tuple[FaultyServer, FaultyServer]) -> None:
+def test_every_report_says_that_a_folder_was_not_read(
+    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
+) -> None:
     """Follows rnwood/smtp4dev#2116: EXAMINE INBOX answers NO although the folder has mail."""
     source, _ = ends
     source.behaviour.accounts[LOGIN].folder(b"Work").add(plain(99))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 
@@ -40,7 +40,7 @@ def ends() -> Iterator[list[str]]:
         yield ["--source", f"imap://127.0.0.1:{source.port}", "--destination", f"imap://127.0.0.1:{destination.port}"]
 
 
-def test_every_place_tells_what_becomes_of_folders(office: Office, ends: list[str]) -> None:
+def test_every_place_tells_what_becomes_of_folders(office: AdminEnvironment, ends: list[str]) -> None:
     manifest = office.manifest({LOGIN: "pw"})
     checked = office.run("check", manifest, *ends).out
     assert "source: 7 folders, 7 messages" in checked
@@ -82,7 +82,7 @@ def test_every_place_tells_what_becomes_of_folders(office: Office, ends: list[st
     assert (row["renamed_folders"], row["left_out"]) == ("1", NOTE)
 
 
-def test_what_others_share_is_taken_when_it_is_asked_for(office: Office, ends: list[str]) -> None:
+def test_what_others_share_is_taken_when_it_is_asked_for(office: AdminEnvironment, ends: list[str]) -> None:
     manifest = office.manifest({LOGIN: "pw"})
     asked = [*ends, "--shared-folders", "copy", "--name", "shared"]
     assert "source: 10 folders, 10 messages" in office.run("check", manifest, *asked[:-2]).out

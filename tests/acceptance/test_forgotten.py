@@ -7,19 +7,19 @@ from pathlib import Path
 
 from shared.config import load_settings
 from shared.credentials import add_key, keep_first_key, key_file, load_keys
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.faults import reply, stall
 from tests.servers.faulty import FaultyServer
 
 CANARY = "CANARY-words-of-a-server"
 
 
-def held(office: Office) -> bytes:
+def held(office: AdminEnvironment) -> bytes:
     """Every byte that Redis keeps on disk."""
     return b"".join(path.read_bytes() for path in (office.home / "state" / "redis").rglob("*") if path.is_file())
 
 
-def test_nothing_of_a_forgotten_import_is_left(office: Office) -> None:
+def test_nothing_of_a_forgotten_import_is_left(office: AdminEnvironment) -> None:
     office.accounts("anna", "bob")
     manifest = office.manifest({"anna": "pw-anna", "bob": "pw-bob"})
     with FaultyServer() as source:
@@ -54,7 +54,7 @@ def _said(text: bytes) -> bytes:
         return text
 
 
-def test_a_key_is_rotated_out_while_an_import_runs(office: Office) -> None:
+def test_a_key_is_rotated_out_while_an_import_runs(office: AdminEnvironment) -> None:
     messages = [b"Subject: %d\r\n\r\n" % n for n in range(60)]
     with FaultyServer() as source, FaultyServer() as destination:
         old = source.add_account("carol", "pw-carol")
@@ -83,7 +83,7 @@ def test_a_key_is_rotated_out_while_an_import_runs(office: Office) -> None:
     assert token not in office.run("token", "list").out
 
 
-def test_without_sealing_anew_what_was_stored_is_lost(office: Office) -> None:
+def test_without_sealing_anew_what_was_stored_is_lost(office: AdminEnvironment) -> None:
     """The negative control."""
     boxes = office.accounts("dora")
     boxes["dora"][0].fill({"INBOX": 3})

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Box, Ended, Office
+from tests.acceptance.conftest import AdminEnvironment, Box, Ended
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.pop3_server import Pop3Server
@@ -144,7 +144,7 @@ class Street:
 
 
 @pytest.fixture
-def street(office: Office) -> Iterator[Street]:
+def street(office: AdminEnvironment) -> Iterator[Street]:
     with ExitStack() as stack:
         imap, refusing = stack.enter_context(FaultyServer()), stack.enter_context(FaultyServer())
         pop = stack.enter_context(Pop3Server([b"Subject: x\r\n\r\n"], refusals=[b"-ERR " + SAID] * 9))
@@ -163,7 +163,7 @@ def street(office: Office) -> Iterator[Street]:
         yield Street(imap, refusing, pop, boxes)
 
 
-def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) -> None:
+def test_nothing_that_a_source_says_is_obeyed(office: AdminEnvironment, street: Street) -> None:
     there = "imap://127.0.0.1"
     manifest = office.manifest([
         "login,password,new_login,server",
@@ -227,7 +227,7 @@ def test_nothing_that_a_source_says_is_obeyed(office: Office, street: Street) ->
 
 
 @pytest.mark.parametrize("odd", ["\r\nX9 DELETE INBOX", "\n", "\r", "\0", "\x1b[2J", "\u009b2J", "\u2028", "\x7f"])
-def test_no_cell_of_the_manifest_reaches_a_server(office: Office, odd: str) -> None:
+def test_no_cell_of_the_manifest_reaches_a_server(office: AdminEnvironment, odd: str) -> None:
     """Puts odd characters into each cell.
 
     Every cell that could be more than a value is reported with its row, and nothing starts.
@@ -249,7 +249,7 @@ def test_no_cell_of_the_manifest_reaches_a_server(office: Office, odd: str) -> N
     assert not (office.home / "state").exists()
 
 
-def test_syntax_in_a_cell_stays_a_value(office: Office) -> None:
+def test_syntax_in_a_cell_stays_a_value(office: AdminEnvironment) -> None:
     """Uses logins and passwords that are syntax of commands: they arrive unchanged."""
     odd = [
         'a" NOOP "',

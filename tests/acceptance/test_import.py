@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Office, until
+from tests.acceptance.conftest import AdminEnvironment, until
 
 FOLDERS = {"INBOX": 40, "Work": 15, "Work/2024": 15, "&BB8EQAQ+BDUEOgRCBEs-": 10, "Empty": 0}
 
@@ -20,7 +20,7 @@ def _total(folders: dict[str, int]) -> int:
     return sum(folders.values())
 
 
-def test_everything_arrives_exactly_once_and_a_second_run_copies_nothing(office: Office) -> None:
+def test_everything_arrives_exactly_once_and_a_second_run_copies_nothing(office: AdminEnvironment) -> None:
     boxes = office.accounts("e2e1", "e2e2")
     for source, _ in boxes.values():
         source.fill(FOLDERS)
@@ -47,7 +47,7 @@ def test_everything_arrives_exactly_once_and_a_second_run_copies_nothing(office:
     assert boxes["e2e1"][1].seen() == boxes["e2e1"][0].seen()
 
 
-def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Office) -> None:
+def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: AdminEnvironment) -> None:
     canary = "canary-7d1f-wrong"
     boxes = office.accounts("good1", "good2", "wrong", prefix="canary-9e2c-")
     for source, _ in boxes.values():
@@ -89,7 +89,7 @@ def test_one_wrong_password_costs_one_login_and_nobody_else_anything(office: Off
     assert boxes["wrong"][1].seen() == boxes["wrong"][0].seen()
 
 
-def test_a_broken_manifest_names_every_row_and_starts_nothing(office: Office) -> None:
+def test_a_broken_manifest_names_every_row_and_starts_nothing(office: AdminEnvironment) -> None:
     manifest = office.manifest(["login,password", "a,x", "b", "a,y", ",z"])
     ended = office.run("import", manifest, *office.ends, code=2)
     for row in ("row 3", "row 4", "row 5"):
@@ -100,7 +100,7 @@ def test_a_broken_manifest_names_every_row_and_starts_nothing(office: Office) ->
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
-    office: Office, fault_proxy: Any, number: signal.Signals
+    office: AdminEnvironment, fault_proxy: Any, number: signal.Signals
 ) -> None:
     name = f"broken-off-{number}"
     source, destination = office.accounts(name)[name]
@@ -125,7 +125,7 @@ def test_interrupted_the_same_command_goes_on_and_every_message_is_there_once(
     assert destination.seen() == source.seen()
 
 
-def _children(office: Office) -> list[str]:
+def _children(office: AdminEnvironment) -> list[str]:
     """Returns the processes that have this state folder in their environment."""
     found = []
     mark = f"MAILHAUL_STATE_DIR={office.home / 'state'}".encode()
@@ -138,7 +138,7 @@ def _children(office: Office) -> list[str]:
     return found
 
 
-def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
+def test_killing_the_command_leaves_no_orphan(office: AdminEnvironment) -> None:
     source, _ = office.accounts("orphan")["orphan"]
     source.fill({"INBOX": 200}, size=20_000)
     process = office.start("import", office.manifest({"orphan": "pw-orphan"}), *office.ends)
@@ -148,7 +148,7 @@ def test_killing_the_command_leaves_no_orphan(office: Office) -> None:
     until(lambda: _children(office) == [], "the end of all children", seconds=15)
 
 
-def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(office: Office) -> None:
+def test_who_comes_second_watches_and_takes_over_when_the_first_is_done(office: AdminEnvironment) -> None:
     boxes = office.accounts("early", "late")
     for source, _ in boxes.values():
         source.fill({"INBOX": 30})

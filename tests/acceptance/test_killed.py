@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Box, Office, until
+from tests.acceptance.conftest import AdminEnvironment, Box, until
 from tests.mail import make_message
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import Gmail, fetched
@@ -25,7 +25,7 @@ MESSAGES = 300
 
 
 @pytest.fixture
-def line(office: Office, fault_proxy: Any) -> FaultProxy:
+def line(office: AdminEnvironment, fault_proxy: Any) -> FaultProxy:
     """Returns a proxy with a long delay, so that the messages take a while."""
     office.variables |= {"MAILHAUL_GROUP_MESSAGES": "1", "MAILHAUL_SETTLE_SECONDS": "1"}
     proxy: FaultProxy = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
@@ -33,12 +33,12 @@ def line(office: Office, fault_proxy: Any) -> FaultProxy:
 
 
 @pytest.fixture
-def slow(office: Office, line: FaultProxy) -> list[str]:
+def slow(office: AdminEnvironment, line: FaultProxy) -> list[str]:
     """Returns the options of an import over this line."""
     return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{line.port}"]
 
 
-def _killed_in_the_middle(office: Office, slow: list[str], name: str, *more: str) -> tuple[Box, Box]:
+def _killed_in_the_middle(office: AdminEnvironment, slow: list[str], name: str, *more: str) -> tuple[Box, Box]:
     source, destination = office.accounts(name)[name]
     source.fill({"INBOX": MESSAGES})
     process = office.start("import", office.manifest({name: f"pw-{name}"}), *slow, *more)
@@ -48,7 +48,7 @@ def _killed_in_the_middle(office: Office, slow: list[str], name: str, *more: str
     return source, destination
 
 
-def _goes_on(office: Office, line: FaultProxy, slow: list[str], *more: str) -> str:
+def _goes_on(office: AdminEnvironment, line: FaultProxy, slow: list[str], *more: str) -> str:
     """Runs the same command once more, without the delay. Returns what it said."""
     line.delay_seconds = 0.0
     ended = office.run("import", office.home / "people.csv", *slow, *more, "--json")
@@ -60,7 +60,7 @@ def _goes_on(office: Office, line: FaultProxy, slow: list[str], *more: str) -> s
 
 
 def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
-    office: Office, line: FaultProxy, slow: list[str]
+    office: AdminEnvironment, line: FaultProxy, slow: list[str]
 ) -> None:
     # The lease is far longer than the deadline of a command: waiting for it, or for a connection, would fail the test.
     office.variables |= {"MAILHAUL_LEASE_SECONDS": "3600", "MAILHAUL_DESTINATION_ACCOUNT_CONNECTIONS": "1"}
@@ -71,7 +71,7 @@ def test_after_a_kill_of_everything_the_same_command_goes_on_at_once(
 
 
 def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_says_so(
-    office: Office, line: FaultProxy, slow: list[str], redis_server: RedisServer
+    office: AdminEnvironment, line: FaultProxy, slow: list[str], redis_server: RedisServer
 ) -> None:
     """Waits for the lease, too: without the check for dead processes it must expire.
 
@@ -87,7 +87,7 @@ def test_with_a_redis_that_others_may_use_the_lease_runs_out_and_the_command_say
 
 
 def test_gmails_labels_survive_a_kill_and_no_copy_is_made_twice(
-    office: Office, fault_proxy: Any, faulty_server: FaultyServer
+    office: AdminEnvironment, fault_proxy: Any, faulty_server: FaultyServer
 ) -> None:
     """Kills the processes while messages are copied at the destination."""
     gmail = Gmail(faulty_server, "labels", "pw-labels")

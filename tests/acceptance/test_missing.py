@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import imaplib
 
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
 
 
 def _removed(box: Box, *numbers: int) -> None:
@@ -19,7 +19,7 @@ def _removed(box: Box, *numbers: int) -> None:
         client.expunge()
 
 
-def test_missing_messages_are_told_accepted_and_copied_again(office: Office) -> None:
+def test_missing_messages_are_told_accepted_and_copied_again(office: AdminEnvironment) -> None:
     source, destination = office.accounts("removes")["removes"]
     source.fill({"INBOX": 12})
     manifest = office.manifest({"removes": "pw-removes"})

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD, with_master
 from tests.acceptance.test_pop3 import held
-from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
 from tests.mail import Mail, make_message
 from tests.servers.dovecot import Dovecot
 from tests.servers.scim import SECRET, ScimServer
@@ -30,7 +30,7 @@ COLUMNS = "login,password,new_login,new_password,server"
 
 
 @dataclass
-class Town:
+class MixedServers:
     """The two source servers, a destination, and their accounts."""
 
     #: Server with a master user.
@@ -79,7 +79,7 @@ class Town:
 
 
 @pytest.fixture(scope="module")
-def town() -> Iterator[Town]:
+def town() -> Iterator[MixedServers]:
     extra, masters = with_master()
     with tempfile.TemporaryDirectory(prefix="town-", ignore_cleanup_errors=True) as place:
         os.chmod(place, 0o755)
@@ -93,12 +93,12 @@ def town() -> Iterator[Town]:
         ):
             owner = new.home.stat()
             os.chown(users, owner.st_uid, owner.st_gid)
-            yield Town(old, older, new, users)
+            yield MixedServers(old, older, new, users)
     masters.unlink()
     masters.parent.rmdir()
 
 
-def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -> None:
+def test_where_each_row_names_its_server_none_is_named_for_all(office: AdminEnvironment) -> None:
     lines, to = [], f"imap://127.0.0.1:{office.destination.port}"
     boxes = []
     with Dovecot(pop3=True) as older:
@@ -126,7 +126,7 @@ def test_where_each_row_names_its_server_none_is_named_for_all(office: Office) -
     assert f"by row → {to}" in office.run("status").out
 
 
-def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: Office, town: Town) -> None:
+def test_sixty_mailboxes_of_every_kind_end_in_their_right_states(office: AdminEnvironment, town: MixedServers) -> None:
     office = replace(office, source=town.old, destination=town.new)
     for n in range(20):
         town.person(f"imap{n}@old.example")

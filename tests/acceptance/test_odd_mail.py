@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 from tests.mail import Mail
 from tests.servers.cyrus import Cyrus
 from tests.servers.faulty import FaultyServer
@@ -90,7 +90,7 @@ def source_of(protocol: str, login: str) -> Iterator[str]:
         yield f"imap://127.0.0.1:{server.port}"
 
 
-def told(office: Office, folder: Path) -> dict[str, set[str]]:
+def told(office: AdminEnvironment, folder: Path) -> dict[str, set[str]]:
     """Returns what the report says of each odd message."""
     office.run("report", "people", "--out", folder)
     found: dict[str, set[str]] = {name: set() for name in SENT}
@@ -104,7 +104,7 @@ def told(office: Office, folder: Path) -> dict[str, set[str]]:
 @pytest.mark.parametrize("protocol", ["imap", "pop3"])
 @pytest.mark.parametrize("place", ["dovecot", "cyrus"])
 def test_each_message_is_there_once_and_every_word_is_true(
-    office: Office, request: pytest.FixtureRequest, tmp_path: Path, place: str, protocol: str
+    office: AdminEnvironment, request: pytest.FixtureRequest, tmp_path: Path, place: str, protocol: str
 ) -> None:
     server: Cyrus | Any = request.getfixturevalue("cyrus") if place == "cyrus" else office.destination
     login, refused = f"odd{protocol}", REFUSED[place, protocol]

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import Box, Office, assert_adds_up, until
+from tests.acceptance.conftest import AdminEnvironment, Box, assert_adds_up, until
 from tests.mail import Mail, canon_dovecot, corpus_messages, make_message
 from tests.servers.dovecot import Dovecot
 from tests.servers.pop3_server import Pop3Server, UniqueIds
@@ -50,7 +50,7 @@ def held(box: Box) -> Counter[str]:
     return found
 
 
-def stand(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
+def stand(office: AdminEnvironment, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
     """Adds an account with this mail, and its empty destination."""
     password = f"pw-{name}"
     for server in (maildrops, office.destination):
@@ -60,7 +60,7 @@ def stand(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) ->
     return source, Box(office.destination, name, password)
 
 
-def ends(office: Office, maildrops: Dovecot) -> list[str]:
+def ends(office: AdminEnvironment, maildrops: Dovecot) -> list[str]:
     return [
         "--source", f"pop3://127.0.0.1:{maildrops.pop3_port}",
         "--destination", f"imap://127.0.0.1:{office.destination.port}", "--json",
@@ -72,7 +72,9 @@ def corpus() -> list[bytes]:
     return [re.sub(rb"\0", b"", body) for _, body in corpus_messages() if body.strip(b"\0")]
 
 
-def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(office: Office, maildrops: Dovecot) -> None:
+def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(
+    office: AdminEnvironment, maildrops: Dovecot
+) -> None:
     bodies = corpus()
     bodies += bodies[:20]
     source, destination = stand(office, maildrops, "corpus@pop.example", bodies)
@@ -88,7 +90,7 @@ def test_the_corpus_arrives_exactly_once_and_a_second_run_brings_nothing(office:
 
 
 def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
-    office: Office, maildrops: Dovecot, fault_proxy: Any
+    office: AdminEnvironment, maildrops: Dovecot, fault_proxy: Any
 ) -> None:
     bodies = corpus()
     bodies += bodies[:20]
@@ -117,7 +119,7 @@ def test_the_corpus_killed_twice_on_its_way_arrives_exactly_once(
     assert held(destination) == wanted
 
 
-def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Dovecot) -> None:
+def test_from_pop3_to_imap_nothing_comes_twice(office: AdminEnvironment, maildrops: Dovecot) -> None:
     bodies = [make_message(seed, 1_500) for seed in range(60)]
     source, destination = stand(office, maildrops, "later@pop.example", [*bodies, bodies[0]])
     manifest = office.manifest({source.login: source.password})
@@ -137,7 +139,7 @@ def test_from_pop3_to_imap_nothing_comes_twice(office: Office, maildrops: Doveco
     assert held(destination) == held(source)
 
 
-def test_a_pop3_import_leaves_the_source_unread(office: Office, maildrops: Dovecot) -> None:
+def test_a_pop3_import_leaves_the_source_unread(office: AdminEnvironment, maildrops: Dovecot) -> None:
     source, destination = stand(
         office, maildrops, "unread@pop.example", [make_message(seed, 1_500) for seed in range(30)]
     )
@@ -178,7 +180,7 @@ UNEQUAL = [
 
 @pytest.mark.parametrize("order", [("pop3", "imap", "pop3"), ("imap", "pop3", "imap")])
 def test_whichever_protocol_comes_next_and_whatever_is_forgotten_nothing_comes_twice(
-    office: Office, maildrops: Dovecot, order: tuple[str, ...]
+    office: AdminEnvironment, maildrops: Dovecot, order: tuple[str, ...]
 ) -> None:
     bodies = [*UNEQUAL, UNEQUAL[0], UNEQUAL[-1], *(make_message(seed, 1_500).rstrip(b"\r\n") for seed in range(12))]
     source, destination = stand(office, maildrops, f"{'-'.join(order)}@pop.example", bodies)
@@ -200,7 +202,7 @@ def test_whichever_protocol_comes_next_and_whatever_is_forgotten_nothing_comes_t
         assert sum(destination.seen().values()) == len(bodies)
 
 
-def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Dovecot, tmp_path: Path) -> None:
+def test_check_and_plan_look_and_write_nothing(office: AdminEnvironment, maildrops: Dovecot, tmp_path: Path) -> None:
     source, destination = stand(office, maildrops, "looked@pop.example", [make_message(1)])
     manifest = office.manifest({source.login: source.password})
     checked = office.run("check", manifest, *ends(office, maildrops))
@@ -210,7 +212,7 @@ def test_check_and_plan_look_and_write_nothing(office: Office, maildrops: Doveco
     assert not destination.seen()
 
 
-def born_together(office: Office, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
+def born_together(office: AdminEnvironment, maildrops: Dovecot, name: str, bodies: list[bytes]) -> tuple[Box, Box]:
     """Makes two INBOXes of one address with the same UIDVALIDITY.
 
     After an import, POP3 shows the same of both.
@@ -220,7 +222,7 @@ def born_together(office: Office, maildrops: Dovecot, name: str, bodies: list[by
     return source, destination
 
 
-def said(office: Office, *command: str | Path, code: int = 0) -> str:
+def said(office: AdminEnvironment, *command: str | Path, code: int = 0) -> str:
     """Returns all that a command prints."""
     ended = office.run(*command, code=code)
     return ended.out + ended.said
@@ -229,7 +231,7 @@ def said(office: Office, *command: str | Path, code: int = 0) -> str:
 SAME = "source and destination are the same mailbox"
 
 
-def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: Office, maildrops: Dovecot) -> None:
+def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: AdminEnvironment, maildrops: Dovecot) -> None:
     source, destination = born_together(office, maildrops, "twin@pop.example", [make_message(n) for n in range(5)])
     manifest = office.manifest({source.login: source.password})
     both = ends(office, maildrops)
@@ -248,7 +250,7 @@ def test_a_mailbox_that_we_filled_is_not_taken_for_its_source(office: Office, ma
     assert destination.seen() == filled
 
 
-def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: Office, maildrops: Dovecot) -> None:
+def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: AdminEnvironment, maildrops: Dovecot) -> None:
     """Imports a mailbox into itself after an import from another server, whose ledger proves nothing about this one."""
     login = "self@pop.example"
     _, destination = born_together(office, maildrops, login, [make_message(n) for n in range(5)])
@@ -264,7 +266,7 @@ def test_the_mailbox_that_we_filled_is_still_no_source_of_itself(office: Office,
 
 
 @pytest.mark.parametrize("counted", [None, 0, 4, 9])
-def test_what_a_maildrop_counts_and_does_not_list_is_told(office: Office, counted: int | None) -> None:
+def test_what_a_maildrop_counts_and_does_not_list_is_told(office: AdminEnvironment, counted: int | None) -> None:
     login = f"counted{counted}@pop.example"
     office.destination.add_user(login, "pw")
     short = counted == 9
@@ -281,7 +283,7 @@ def test_what_a_maildrop_counts_and_does_not_list_is_told(office: Office, counte
             assert (told["copied"], told["withheld"]) == (9, 0)
 
 
-def test_pop3_is_no_destination(office: Office, maildrops: Dovecot) -> None:
+def test_pop3_is_no_destination(office: AdminEnvironment, maildrops: Dovecot) -> None:
     manifest = office.manifest({"a": "b"})
     to = ["--source", f"imap://127.0.0.1:{office.source.port}", "--destination", "pop3s://mail.example"]
     refused = office.run("import", manifest, *to, code=2)
@@ -291,7 +293,9 @@ def test_pop3_is_no_destination(office: Office, maildrops: Dovecot) -> None:
 @pytest.mark.parametrize(
     "unique_ids", [None, lambda session, n: b"%d-%d" % (session, n), lambda session, n: b"%d" % (n // 3)]
 )
-def test_a_server_that_cannot_tell_its_messages_apart_gives_each_once(office: Office, unique_ids: UniqueIds) -> None:
+def test_a_server_that_cannot_tell_its_messages_apart_gives_each_once(
+    office: AdminEnvironment, unique_ids: UniqueIds
+) -> None:
     bodies = [make_message(seed, 1_500) for seed in range(40)]
     bodies = [body if body.endswith(b"\r\n") else body + b"\r\n" for body in (*bodies, bodies[0])]
     login = f"vague{'abc'[0 if unique_ids is None else 1 if b'-' in unique_ids(1, 1) else 2]}@pop.example"

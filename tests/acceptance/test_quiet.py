@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 
 
-def test_a_quiet_command_prints_one_line_when_all_is_well_and_the_errors_when_it_is_not(office: Office) -> None:
+def test_a_quiet_command_prints_one_line_when_all_is_well_and_the_errors_when_it_is_not(
+    office: AdminEnvironment,
+) -> None:
     boxes = office.accounts("quiet-a", "quiet-b")
     for there, _ in boxes.values():
         there.fill({"INBOX": 3})

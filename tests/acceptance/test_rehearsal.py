@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Box, Office, until
+from tests.acceptance.conftest import AdminEnvironment, Box, until
 
 ROWS, MOST = 200, 5
 
@@ -28,7 +28,9 @@ def _listed(port: int) -> set[str]:
     return {row[1] for row in rows if row[2].endswith(f":{port:04X}") and row[3] == "01"}
 
 
-def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_written(office: Office) -> None:
+def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_written(
+    office: AdminEnvironment,
+) -> None:
     source, destination = office.source, office.destination
     rows = {}
     for n in range(ROWS):
@@ -74,7 +76,7 @@ def test_two_hundred_rows_are_checked_at_once_within_the_limits_and_nothing_is_w
     assert refused == (0, 4), "one refused login for each of two accounts and two runs"
 
 
-def test_check_stops_asking_a_server_that_refuses_everybody(office: Office) -> None:
+def test_check_stops_asking_a_server_that_refuses_everybody(office: AdminEnvironment) -> None:
     names = [f"shut-{n}" for n in range(12)]
     for name in names:
         office.source.add_user(name, "right")

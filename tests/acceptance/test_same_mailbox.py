@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
 from tests.servers.dovecot import Dovecot
 
 SENTENCE = "source and destination are the same mailbox"
 SWAPPED = "were source and destination swapped?"
 
 
-def _people(office: Office, server: Dovecot, *names: str) -> tuple[Path, dict[str, Box]]:
+def _people(office: AdminEnvironment, server: Dovecot, *names: str) -> tuple[Path, dict[str, Box]]:
     """Adds accounts to one server. Returns their list and the accounts."""
     boxes = {name: Box(server, name, f"pw-{name}") for name in names}
     for name, box in boxes.items():
@@ -26,7 +26,7 @@ def _people(office: Office, server: Dovecot, *names: str) -> tuple[Path, dict[st
 
 
 @pytest.mark.parametrize("door", ["imap://localhost:{imap}", "pop3://127.0.0.1:{pop3}"])
-def test_into_itself_is_refused_before_anything_is_written(office: Office, door: str) -> None:
+def test_into_itself_is_refused_before_anything_is_written(office: AdminEnvironment, door: str) -> None:
     protocol = door.partition(":")[0]
     with Dovecot(pop3=True) as server:
         listed, boxes = _people(office, server, "ivan", "noah")
@@ -50,7 +50,7 @@ def test_into_itself_is_refused_before_anything_is_written(office: Office, door:
             office.run("import", listed, *ends, "--same-mailbox")
 
 
-def test_the_wrong_way_round_is_asked_about(office: Office) -> None:
+def test_the_wrong_way_round_is_asked_about(office: AdminEnvironment) -> None:
     with Dovecot() as new, Dovecot() as old:
         listed, boxes = _people(office, old, "ivan", "noah", "olga")
         for seed, box in enumerate(boxes.values(), start=1):
@@ -72,7 +72,7 @@ def test_the_wrong_way_round_is_asked_about(office: Office) -> None:
         assert one.seen() == boxes["ivan"].seen()
 
 
-def test_one_that_is_empty_among_others_is_no_reason(office: Office) -> None:
+def test_one_that_is_empty_among_others_is_no_reason(office: AdminEnvironment) -> None:
     """Puts a user without mail, whose new mailbox has a welcome message, first in the list."""
     accounts = office.accounts("empty-one", "full-one")
     accounts["empty-one"][1].fill({"INBOX": 1})

@@ -21,7 +21,7 @@ from pathlib import Path
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import ROOT, Box, Ended, Office
+from tests.acceptance.conftest import ROOT, AdminEnvironment, Box, Ended
 from tests.acceptance.test_pop3 import stand
 from tests.mail import Mail, corpus_messages, make_message
 from tests.servers.dovecot import Dovecot
@@ -82,14 +82,16 @@ def retrieved(server: Dovecot, box: Box) -> list[bytes]:
     return found
 
 
-def refusing(office: Office, login: str, password: str, server: FaultyServer) -> list[str]:
+def refusing(office: AdminEnvironment, login: str, password: str, server: FaultyServer) -> list[str]:
     """Returns the options of an import to a destination that refuses every message."""
     server.add_account(login, password)
     server.behaviour.append.refuse = lambda message: b"[CANNOT] not here"
     return ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{server.port}"]
 
 
-def test_everything_that_is_refused_is_kept_byte_for_byte(office: Office, faulty_server: FaultyServer) -> None:
+def test_everything_that_is_refused_is_kept_byte_for_byte(
+    office: AdminEnvironment, faulty_server: FaultyServer
+) -> None:
     source, _ = office.accounts("kept")["kept"]
     odd = [Mail(body) for _, body in corpus_messages() if body.strip(b"\0\r\n ")][:60]
     names = ["INBOX", "..up", "Work/Old", 'quo"te', "&BBgENAQ1BDg-", "-rf", "%2E%2E"]
@@ -132,7 +134,7 @@ def test_everything_that_is_refused_is_kept_byte_for_byte(office: Office, faulty
     assert kept(place) == files
 
 
-def test_a_hostile_source_cannot_write_elsewhere(office: Office, faulty_server: FaultyServer) -> None:
+def test_a_hostile_source_cannot_write_elsewhere(office: AdminEnvironment, faulty_server: FaultyServer) -> None:
     with FaultyServer() as source:
         login = "../../evil"
         account = source.add_account(login, "pw")
@@ -152,7 +154,7 @@ def test_a_hostile_source_cannot_write_elsewhere(office: Office, faulty_server: 
 
 
 def test_too_large_messages_are_kept_whatever_says_so(
-    office: Office, strict: Dovecot, faulty_server: FaultyServer
+    office: AdminEnvironment, strict: Dovecot, faulty_server: FaultyServer
 ) -> None:
     small, large = make_message(1, 5_000), make_message(2, 3 * LIMIT)
     strict.add_user("large", "pw-large")
@@ -177,7 +179,7 @@ def test_too_large_messages_are_kept_whatever_says_so(
         assert re.search(words, index(place)[0]["reason"]), index(place)
 
 
-def test_a_maildrop_gives_them_too(office: Office, maildrops: Dovecot, faulty_server: FaultyServer) -> None:
+def test_a_maildrop_gives_them_too(office: AdminEnvironment, maildrops: Dovecot, faulty_server: FaultyServer) -> None:
     bodies = [re.sub(rb"\0", b"", body) for _, body in corpus_messages() if body.strip(b"\0\r\n ")][:30]
     bodies.append(b"Subject: dots\r\n\r\n.\r\n..\r\n.x" + b"y" * 2_000_000 + b"\r\n.\r\n")
     source, _ = stand(office, maildrops, "drop@pop.example", bodies)
@@ -195,7 +197,7 @@ def test_a_maildrop_gives_them_too(office: Office, maildrops: Dovecot, faulty_se
     assert Counter(map(sha, kept(place).values())) == Counter(map(sha, retrieved(maildrops, source)))
 
 
-def test_what_is_gone_is_told_and_the_rest_is_kept(office: Office, faulty_server: FaultyServer) -> None:
+def test_what_is_gone_is_told_and_the_rest_is_kept(office: AdminEnvironment, faulty_server: FaultyServer) -> None:
     source, _ = office.accounts("gone")["gone"]
     source.fill({"INBOX": 4})
     ends = refusing(office, "gone", "pw-gone", faulty_server)
@@ -219,7 +221,7 @@ def test_what_is_gone_is_told_and_the_rest_is_kept(office: Office, faulty_server
 
 @pytest.mark.parametrize("fault", ["a file", "below a file", "somebody else's", "another import's"])
 def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
-    office: Office, fault: str, faulty_server: FaultyServer
+    office: AdminEnvironment, fault: str, faulty_server: FaultyServer
 ) -> None:
     office.accounts("wrong")["wrong"][0].fill({"INBOX": 2})
     place = office.home / "refused"
@@ -242,7 +244,7 @@ def test_a_folder_that_cannot_be_used_is_told_before_anything_starts(
     assert office.source.logins("wrong") == logins
 
 
-def limited(office: Office, kib: int, *arguments: object) -> Ended:
+def limited(office: AdminEnvironment, kib: int, *arguments: object) -> Ended:
     """Runs the command in a process with a limit on the size of files.
 
     The last line of its standard error is its peak memory.
@@ -264,7 +266,7 @@ def limited(office: Office, kib: int, *arguments: object) -> Ended:
 
 
 def test_a_message_of_60_mb_takes_little_memory_and_a_full_disk_is_told(
-    office: Office, faulty_server: FaultyServer
+    office: AdminEnvironment, faulty_server: FaultyServer
 ) -> None:
     source, _ = office.accounts("huge")["huge"]
     line = b"0123456789abcdef" * 4 + b"\r\n"

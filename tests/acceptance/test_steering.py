@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from shared.store.redis import RedisStore, connect
-from tests.acceptance.conftest import Office, until
+from tests.acceptance.conftest import AdminEnvironment, until
 
 
-def _status(office: Office) -> dict[str, Any]:
+def _status(office: AdminEnvironment) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(office.run("status", "--json").out)
     return found
 
 
-def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_proxy: Any) -> None:
+def test_pause_resume_and_cancel_work_within_two_seconds(office: AdminEnvironment, fault_proxy: Any) -> None:
     # The line is slow enough to stop the import, and one mailbox gets no connection until the test says so.
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
@@ -60,13 +60,13 @@ def test_pause_resume_and_cancel_work_within_two_seconds(office: Office, fault_p
     assert "nothing runs here" in office.run("down").said
 
 
-def _copied(office: Office) -> int:
+def _copied(office: AdminEnvironment) -> int:
     ended = office.run("list", "--json")
     found = json.loads(ended.out)
     return int(found[0]["copied"]) if found else 0
 
 
-def test_check_and_plan_write_nothing_and_say_what_is_there(office: Office) -> None:
+def test_check_and_plan_write_nothing_and_say_what_is_there(office: AdminEnvironment) -> None:
     source, destination = office.accounts("rehearse")["rehearse"]
     source.fill({"INBOX": 7, "Work/Deep": 3, "Trash": 2})
     office.source.add_user("nobody-there", "x")
@@ -90,14 +90,14 @@ def test_check_and_plan_write_nothing_and_say_what_is_there(office: Office) -> N
     assert not (office.home / "state").exists()
 
 
-def test_the_demo_runs_by_itself_and_leaves_nothing(office: Office) -> None:
+def test_the_demo_runs_by_itself_and_leaves_nothing(office: AdminEnvironment) -> None:
     ended = office.run("demo", "--json")
     found = json.loads(ended.out)
     assert found["import"]["copied"] == found["import"]["messages"] > 300
     assert "0 copied" in ended.said
 
 
-def test_limits_are_shown_set_and_taken_back(office: Office) -> None:
+def test_limits_are_shown_set_and_taken_back(office: AdminEnvironment) -> None:
     office.run("limits", "source_host", "7")
     assert "source_host  7  (default 32)" in office.run("limits").out
     office.run("limits", "source_host", "default")
@@ -109,7 +109,7 @@ def test_limits_are_shown_set_and_taken_back(office: Office) -> None:
     assert "no limit" in office.run("limits", "nonsense", "3", code=2).said
 
 
-def test_with_a_redis_of_ones_own_import_starts_workers_only_when_asked(office: Office) -> None:
+def test_with_a_redis_of_ones_own_import_starts_workers_only_when_asked(office: AdminEnvironment) -> None:
     source, destination = office.accounts("remote")["remote"]
     source.fill({"INBOX": 5})
     up = office.start("up", "--workers", "1")
@@ -127,7 +127,7 @@ def test_with_a_redis_of_ones_own_import_starts_workers_only_when_asked(office: 
     "verb",
     ["list", "status", "errors", "report", "pause", "resume", "cancel", "retry", "verify", "forget", "watch", "limits"],
 )
-def test_who_only_looks_leaves_nothing_behind(office: Office, verb: str) -> None:
+def test_who_only_looks_leaves_nothing_behind(office: AdminEnvironment, verb: str) -> None:
     more = ["--out", str(office.home / "report")] if verb == "report" else []
     ended = office.run(verb, *more, code=0 if verb in ("list", "limits") else 2)
     if verb == "limits":
@@ -137,7 +137,7 @@ def test_who_only_looks_leaves_nothing_behind(office: Office, verb: str) -> None
     assert not (office.home / "state").exists()
 
 
-def test_what_was_cancelled_is_called_so_and_goes_on_when_resumed(office: Office, fault_proxy: Any) -> None:
+def test_what_was_cancelled_is_called_so_and_goes_on_when_resumed(office: AdminEnvironment, fault_proxy: Any) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]
@@ -163,7 +163,7 @@ def test_what_was_cancelled_is_called_so_and_goes_on_when_resumed(office: Office
     assert "nothing was changed" in office.run("resume", "people").said
 
 
-def test_verify_and_retry_work_in_the_foreground_unless_detached(office: Office) -> None:
+def test_verify_and_retry_work_in_the_foreground_unless_detached(office: AdminEnvironment) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
     source, destination = office.accounts("looked-at")["looked-at"]
     source.fill({"INBOX": 5})
@@ -181,7 +181,7 @@ def test_verify_and_retry_work_in_the_foreground_unless_detached(office: Office)
     assert _status(office)["import"]["status"] == "complete"
 
 
-def test_an_interrupted_import_says_how_far_it_came(office: Office, fault_proxy: Any) -> None:
+def test_an_interrupted_import_says_how_far_it_came(office: AdminEnvironment, fault_proxy: Any) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     ends = ["--source", office.ends[1], "--destination", f"imap://127.0.0.1:{slow.port}"]

@@ -6,11 +6,11 @@ import json
 import re
 import shlex
 
-from tests.acceptance.conftest import Office
+from tests.acceptance.conftest import AdminEnvironment
 from tests.servers.certificate import fingerprint
 
 
-def test_the_same_command_with_the_advised_option_goes_on(office: Office) -> None:
+def test_the_same_command_with_the_advised_option_goes_on(office: AdminEnvironment) -> None:
     boxes = office.accounts("trusting@example.org")
     source, destination = boxes["trusting@example.org"]
     source.fill({"INBOX": 5})

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import ROOT, Box, Office, until
+from tests.acceptance.conftest import ROOT, AdminEnvironment, Box, until
 
 FOLDERS = {"INBOX": 240, "Work": 160, "Work.Old": 60}
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -40,7 +40,7 @@ arrivals.Arrivals.unlike = lambda self, *_: False
 """
 
 
-def _unprotected(office: Office, text: str) -> None:
+def _unprotected(office: AdminEnvironment, text: str) -> None:
     """Lets every process of this office begin with these lines."""
     place = office.home / "unprotected"
     place.mkdir(exist_ok=True)
@@ -59,7 +59,7 @@ def _doubles(*boxes: tuple[Box, Box]) -> int:
 
 
 @pytest.fixture
-def people(office: Office, request: pytest.FixtureRequest) -> dict[str, tuple[Box, Box]]:
+def people(office: AdminEnvironment, request: pytest.FixtureRequest) -> dict[str, tuple[Box, Box]]:
     """Returns three accounts with mail, with names that no other test uses.
 
     The servers keep the mail of earlier tests.
@@ -73,14 +73,14 @@ def people(office: Office, request: pytest.FixtureRequest) -> dict[str, tuple[Bo
     return accounts
 
 
-def _list(office: Office, people: dict[str, tuple[Box, Box]], name: str, picked: slice = slice(None)) -> Path:
+def _list(office: AdminEnvironment, people: dict[str, tuple[Box, Box]], name: str, picked: slice = slice(None)) -> Path:
     return office.manifest({login: old.password for login, (old, _) in list(people.items())[picked]}, f"{name}.csv")
 
 
 @pytest.mark.parametrize("protected", [True, False])
 @pytest.mark.parametrize("second", ["the same", "overlapping"])
 def test_two_at_once_in_one_state_folder(
-    office: Office, people: dict[str, tuple[Box, Box]], second: str, *, protected: bool
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]], second: str, *, protected: bool
 ) -> None:
     if not protected:
         _unprotected(office, NO_LEASE + NO_LOOK)
@@ -99,7 +99,9 @@ def test_two_at_once_in_one_state_folder(
         assert f"messages:  {counted:,} (" in one.said, "each message is counted once"
 
 
-def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_who_waits_is_told_for_which_import_and_what_to_do(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     first, second = (_list(office, people, name, slice(0, 1)) for name in ("pilot", "accounts"))
     box = next(iter(people.values()))[1]
     # So slowly that the pilot cannot end before it is paused, however busy this machine is.
@@ -124,7 +126,9 @@ def test_who_waits_is_told_for_which_import_and_what_to_do(office: Office, peopl
     assert _doubles(next(iter(people.values()))) == 0
 
 
-def test_the_same_list_under_another_name_finds_the_ledger(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_the_same_list_under_another_name_finds_the_ledger(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     """Includes mail that the destination stored in another form: a final bare CR, which Dovecot drops."""
     for old, _ in people.values():
         place = (old.server.host, old.server.port, old.login, old.password)
@@ -141,7 +145,9 @@ def test_the_same_list_under_another_name_finds_the_ledger(office: Office, peopl
     assert held == [total] * 3, held
 
 
-def test_mail_that_came_between_is_copied_by_one_of_them(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_mail_that_came_between_is_copied_by_one_of_them(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     """Runs pilot, then accounts with new mail, then pilot again, whose ledger does not hold what accounts copied."""
     lists = {name: _list(office, people, name) for name in ("pilot", "accounts")}
     office.import_(lists["pilot"])
@@ -153,7 +159,9 @@ def test_mail_that_came_between_is_copied_by_one_of_them(office: Office, people:
     assert _doubles(*people.values()) == 0
 
 
-def test_what_was_killed_goes_on_under_another_name(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_what_was_killed_goes_on_under_another_name(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     """Kills the machine during the import, and starts another import under another name; later the first name again."""
     # Mail that was sent again is verified after five settle times. With those of production no command would end in
     # time.
@@ -171,7 +179,9 @@ def test_what_was_killed_goes_on_under_another_name(office: Office, people: dict
     assert _doubles(*people.values()) == 0
 
 
-def test_the_same_login_in_other_capitals_is_refused(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_the_same_login_in_other_capitals_is_refused(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     login, (old, new) = next(iter(people.items()))
     listed = office.manifest([f"{login},{old.password}", f"{login.upper()},{old.password}"], "capitals.csv")
     for verb in ("check", "plan", "import"):
@@ -181,7 +191,9 @@ def test_the_same_login_in_other_capitals_is_refused(office: Office, people: dic
     assert new.seen() == Counter()
 
 
-def test_several_people_into_one_mailbox_on_purpose(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_several_people_into_one_mailbox_on_purpose(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     """Includes mail that all of them have: each gets its own copy, and none is taken for another's."""
     logins = list(people)
     shared = mail.make_mailbox(9, {"INBOX": 30}, 400)
@@ -200,7 +212,9 @@ def test_several_people_into_one_mailbox_on_purpose(office: Office, people: dict
 
 
 @pytest.mark.parametrize("protected", [True, False])
-def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, Box]], *, protected: bool) -> None:
+def test_two_state_folders_at_once(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]], *, protected: bool
+) -> None:
     """Runs two stores that do not know of each other.
 
     The second import sees the first by the UIDs, stops, and goes on when the operator says so.
@@ -228,7 +242,7 @@ def test_two_state_folders_at_once(office: Office, people: dict[str, tuple[Box, 
         assert whole["import"]["messages"] == len(people) * sum(FOLDERS.values()), "each is counted once"
 
 
-def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_two_state_folders_in_turn(office: AdminEnvironment, people: dict[str, tuple[Box, Box]]) -> None:
     """Runs later passes too, which the other's ledger does not know."""
     listed = _list(office, people, "people")
     other = replace(office, home=office.home / "other")
@@ -240,7 +254,9 @@ def test_two_state_folders_in_turn(office: Office, people: dict[str, tuple[Box, 
             old.fill({"INBOX": 5, "Work": 5}, seed=100 * turn)
 
 
-def test_the_post_delivers_meanwhile_and_nobody_is_alarmed(office: Office, people: dict[str, tuple[Box, Box]]) -> None:
+def test_the_post_delivers_meanwhile_and_nobody_is_alarmed(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
     """Delivers new mail at the destination all the time, also into folders being filled: this is no reason to stop."""
     office.variables["MAILHAUL_DESTINATION_ACCOUNT_MESSAGES_PER_SECOND"] = "200"
     running = office.start("import", _list(office, people, "people"), *office.ends)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import Office
-from tests.integration.stage import plain
+from tests.acceptance.conftest import AdminEnvironment
+from tests.integration.in_process_import import plain
 from tests.servers.faulty import FaultyServer
 
 NO = b"NO I do not want to"
@@ -28,8 +28,8 @@ def ends() -> Iterator[tuple[FaultyServer, FaultyServer]]:
 
 
 @pytest.fixture
-def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> Office:
-    return Office(*ends, tmp_path, {"MAILHAUL_SETTLE_SECONDS": "1"})  # type: ignore[arg-type]
+def office(ends: tuple[FaultyServer, FaultyServer], tmp_path: Path) -> AdminEnvironment:
+    return AdminEnvironment(*ends, tmp_path, {"MAILHAUL_SETTLE_SECONDS": "1"})  # type: ignore[arg-type]
 
 
 def told(said: str, login: str) -> list[str]:
@@ -38,7 +38,7 @@ def told(said: str, login: str) -> list[str]:
 
 
 def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
-    office: Office, ends: tuple[FaultyServer, FaultyServer]
+    office: AdminEnvironment, ends: tuple[FaultyServer, FaultyServer]
 ) -> None:
     source, _ = ends
     manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
@@ -66,7 +66,7 @@ def test_each_mailbox_is_told_when_it_starts_and_when_it_ends(
     assert "announces NAMESPACE" not in usual
 
 
-def test_check_tells_of_each_row_beside_its_report(office: Office) -> None:
+def test_check_tells_of_each_row_beside_its_report(office: AdminEnvironment) -> None:
     manifest = office.manifest({"anna": "pw-anna", "bert": "wrong"})
     found = office.run("check", manifest, *office.ends, "--verbose", code=3)
     assert told(found.said, "anna") == ["row 2  anna  started", "row 2  anna  ok"]
@@ -77,13 +77,15 @@ def test_check_tells_of_each_row_beside_its_report(office: Office) -> None:
 
 
 @pytest.mark.parametrize("verb", ["import", "verify", "retry", "watch"])
-def test_quiet_and_verbose_exclude_each_other(office: Office, verb: str) -> None:
+def test_quiet_and_verbose_exclude_each_other(office: AdminEnvironment, verb: str) -> None:
     ends = [office.manifest({"anna": "pw-anna"}), *office.ends] if verb == "import" else []
     said = office.run(verb, *ends, "--quiet", "--verbose", code=2).said
     assert said == "mailhaul: --quiet and --verbose exclude each other; give one of them\n"
 
 
-def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was_refused(office: Office) -> None:
+def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was_refused(
+    office: AdminEnvironment,
+) -> None:
     manifest = office.manifest({"anna": "pw-anna"})
     office.run("import", manifest, *office.ends)
     office.run("verify")
@@ -96,7 +98,7 @@ def test_the_log_tells_a_verification_that_was_queued_and_done_from_one_that_was
     ]  # fmt: skip
 
 
-def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: Office) -> None:
+def test_only_mailboxes_with_trouble_are_listed_where_that_is_asked_for(office: AdminEnvironment) -> None:
     office.run("import", office.manifest({"anna": "pw-anna", "bert": "wrong"}), *office.ends, code=3)
     status = office.run("status", "--failed").out
     assert "row 3  bert  parked" in status

@@ -15,24 +15,24 @@ import pytest
 
 from shared.store import keys
 from shared.store.redis import connect
-from tests.acceptance.conftest import Office, until
+from tests.acceptance.conftest import AdminEnvironment, until
 from tests.servers.dovecot import Dovecot
 
 
 @pytest.fixture
-def small() -> Iterator[Office]:
+def small() -> Iterator[AdminEnvironment]:
     """Starts a destination with 100 KB for each mailbox."""
     with (
         Dovecot() as source,
         Dovecot(quota_bytes=100 * 1024) as destination,
         tempfile.TemporaryDirectory(prefix="office-", ignore_cleanup_errors=True) as place,
     ):
-        office = Office(source, destination, Path(place))
+        office = AdminEnvironment(source, destination, Path(place))
         office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "4"}
         yield office
 
 
-def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(small: Office) -> None:
+def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(small: AdminEnvironment) -> None:
     boxes = small.accounts("full", "fits")
     boxes["full"][0].fill({"INBOX": 30}, size=10_000)
     boxes["fits"][0].fill({"INBOX": 3})
@@ -67,7 +67,7 @@ def test_an_import_with_full_mailboxes_ends_and_goes_on_where_somebody_runs(smal
     assert small.ended(up).code == 0
 
 
-def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(office: Office) -> None:
+def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(office: AdminEnvironment) -> None:
     source, destination = office.accounts("night")["night"]
     source.fill({"INBOX": 5})
     source_logins = office.source.logins("night")
@@ -91,7 +91,7 @@ def test_an_import_waits_for_its_hours_and_goes_on_when_they_are_taken_away(offi
     assert destination.seen() == source.seen()
 
 
-def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: Office) -> None:
+def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: AdminEnvironment) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0"}
     boxes = office.accounts("stalled")
     boxes["stalled"][0].fill({"INBOX": 5})
@@ -116,7 +116,7 @@ def test_a_server_that_does_not_answer_is_named_wherever_one_looks(office: Offic
     assert said in ended.said, "and on the screen of who waits for it"
 
 
-def test_a_store_that_takes_no_writes_is_named(office: Office, fault_proxy: Any) -> None:
+def test_a_store_that_takes_no_writes_is_named(office: AdminEnvironment, fault_proxy: Any) -> None:
     office.variables |= {"MAILHAUL_COORDINATOR_PORT": "0", "MAILHAUL_GROUP_MESSAGES": "1"}
     slow = fault_proxy(office.destination.host, office.destination.port, delay_ms=150)
     boxes = office.accounts("unwritten")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import mail
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
 from tests.mail import Mail, Snapshot, expected, make_message
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
@@ -70,7 +70,7 @@ CHOICES: dict[str, tuple[list[str], Callable[[Mail], bool]]] = {
 
 
 @pytest.mark.parametrize("name", CHOICES)
-def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office: Office, name: str) -> None:
+def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office: AdminEnvironment, name: str) -> None:
     arguments, wanted = CHOICES[name]
     login = f"choice-{name.replace(' ', '-')}"
     source, destination = office.accounts(login)[login]
@@ -106,7 +106,7 @@ def test_only_what_is_wanted_is_copied_and_a_wider_choice_brings_the_rest(office
     assert source.uids() == before, "the source is never written to"
 
 
-def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(office: Office) -> None:
+def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(office: AdminEnvironment) -> None:
     source, destination = office.accounts("narrow")["narrow"]
     fill(source, {"INBOX": letters()})
     manifest = office.manifest({"narrow": "pw-narrow"})
@@ -117,7 +117,7 @@ def test_a_narrower_choice_takes_nothing_away_and_leaves_out_what_is_new(office:
     assert (source.seen() - destination.seen()).total() == 30
 
 
-def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(office: Office) -> None:
+def test_what_was_there_before_is_not_copied_again_when_it_is_wanted_after_all(office: AdminEnvironment) -> None:
     source, destination = office.accounts("present")["present"]
     there = letters()
     fill(source, {"INBOX": there})
@@ -141,7 +141,7 @@ FOLDERS = {
 }
 
 
-def boxed(office: Office, login: str) -> tuple[Box, Box, Any]:
+def boxed(office: AdminEnvironment, login: str) -> tuple[Box, Box, Any]:
     source, destination = office.accounts(login)[login]
     source.fill(FOLDERS)
     return source, destination, office.manifest({login: f"pw-{login}"})
@@ -151,7 +151,7 @@ def places(box: Box) -> dict[bytes, int]:
     return {name: len(messages) for name, (_, messages) in box.uids().items() if messages}
 
 
-def test_special_folders_are_left_out_by_name_with_what_lies_below(office: Office) -> None:
+def test_special_folders_are_left_out_by_name_with_what_lies_below(office: AdminEnvironment) -> None:
     source, destination, manifest = boxed(office, "special")
     found = office.import_(manifest, "--skip-special", "spam,trash,Drafts")
     assert places(destination) == {b"INBOX": 3, b"Work": 2, b"Work/2024": 2, b"Mine/Trash": 1}
@@ -160,7 +160,7 @@ def test_special_folders_are_left_out_by_name_with_what_lies_below(office: Offic
     assert destination.seen() == source.seen()
 
 
-def test_everything_goes_below_a_folder_and_stays_there(office: Office) -> None:
+def test_everything_goes_below_a_folder_and_stays_there(office: AdminEnvironment) -> None:
     source, destination, manifest = boxed(office, "below")
     office.import_(manifest, "--into", "Archive/Old", "--exclude", "Work/2024")
     below = {b"Archive/Old/" + name.encode(): n for name, n in FOLDERS.items() if name != "Work/2024"}
@@ -171,7 +171,7 @@ def test_everything_goes_below_a_folder_and_stays_there(office: Office) -> None:
     assert places(destination) == below | {b"Archive/Old/INBOX": 4, b"Archive/Old/Work/2024": 2, b"New": 1}
 
 
-def test_a_folder_map_is_previewed_and_followed(office: Office) -> None:
+def test_a_folder_map_is_previewed_and_followed(office: AdminEnvironment) -> None:
     source, destination, manifest = boxed(office, "mapped")
     rules = office.home / "map.csv"
     rules.write_text('old,new\nWork,"Projects, old"\nTrash,INBOX/Bin\nЧерновики,Drafts/Русские\nNowhere,Somewhere\n')
@@ -191,7 +191,7 @@ def test_a_folder_map_is_previewed_and_followed(office: Office) -> None:
 
 
 @pytest.mark.parametrize("mode", ["folders", "primary", "keywords"])
-def test_gmails_labels(office: Office, mode: str) -> None:
+def test_gmails_labels(office: AdminEnvironment, mode: str) -> None:
     """Does the same as `tests/integration/test_gmail.py`, with the command line."""
     login = f"gmail-{mode}"
     office.destination.add_user(login, f"pw-{login}")
@@ -220,7 +220,7 @@ def test_gmails_labels(office: Office, mode: str) -> None:
         )
 
 
-def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office: Office) -> None:
+def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office: AdminEnvironment) -> None:
     manifest = office.manifest({"a": "b"})
     rules = office.home / "map.csv"
     rules.write_text("Work,Projects\nWork,Other\nA,Projects\nB\n,C\nD,INBOX\n")
@@ -244,7 +244,7 @@ def test_every_fault_of_what_is_wanted_is_told_at_once_and_nothing_starts(office
     assert not (office.home / "state").exists()
 
 
-def test_a_maildrop_can_be_asked_for_age_and_size_but_not_for_flags(office: Office) -> None:
+def test_a_maildrop_can_be_asked_for_age_and_size_but_not_for_flags(office: AdminEnvironment) -> None:
     with Dovecot(pop3=True) as maildrops:
         for server in (maildrops, office.destination):
             server.add_user("drop", "pw-drop")

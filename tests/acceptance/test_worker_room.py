@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import Box, Office
+from tests.acceptance.conftest import AdminEnvironment, Box
 from tests.contract.test_mail_pop3_reading import endless
 from tests.servers.pop3_server import Pop3Server
 
@@ -41,7 +41,7 @@ def little_room(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(where)], check=False)
 
 
-def imported(office: Office, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
+def imported(office: AdminEnvironment, server: Pop3Server, code: int) -> tuple[dict[str, Any], Box]:
     # The destination is that of other tests, too: an account of their own is empty.
     login = f"room-{uuid.uuid4().hex[:8]}"
     office.destination.add_user(login, "pw")
@@ -68,7 +68,7 @@ def sums(*bodies: bytes) -> list[str]:
 
 
 def test_a_message_that_does_not_fit_into_tmpdir_is_told_and_the_others_arrive(
-    office: Office, little_room: Path
+    office: AdminEnvironment, little_room: Path
 ) -> None:
     office.variables |= {"TMPDIR": str(little_room)}
     with Pop3Server([*SMALL[:3], LARGE, *SMALL[3:]]) as server:
@@ -84,7 +84,7 @@ def test_a_message_that_does_not_fit_into_tmpdir_is_told_and_the_others_arrive(
         assert arrived(box) == sums(*SMALL, LARGE)
 
 
-def test_a_message_without_end_is_told_and_the_others_arrive(office: Office, tmp_path: Path) -> None:
+def test_a_message_without_end_is_told_and_the_others_arrive(office: AdminEnvironment, tmp_path: Path) -> None:
     """Sends a message that never ends: it is read up to the size in LIST. The worker's folder is empty afterwards."""
     room = tmp_path / "room"
     room.mkdir()
@@ -132,7 +132,7 @@ class Chatterer:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_lane_stops_while_a_source_talks_without_end(office: Office, number: int) -> None:
+def test_a_lane_stops_while_a_source_talks_without_end(office: AdminEnvironment, number: int) -> None:
     office.destination.add_user("anna", "pw")
     manifest = office.manifest({"anna": "pw"})
     with Chatterer() as server:

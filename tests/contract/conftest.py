@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from shared.plan import Worth
+from shared.batching import Worth
 from shared.store import Store
 from shared.store.memory import MemoryStore
 from tests.contract.store_kit import Clock, World, binaries, redis_store, serve

@@ -11,12 +11,12 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from shared.accounts import NewAccount, tokens
+from shared.accounts import NewAccount, vendor_tokens
 from shared.accounts.address import parse_service
 from shared.accounts.api import Api, Halted, http_client
 from shared.accounts.graph import Graph
 from shared.accounts.opening import open_service
-from shared.accounts.tokens import Bearer, graph_token
+from shared.accounts.vendor_tokens import Bearer, graph_token
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.model.accounts import Adopted, Created, Missing, Rejected, Retry
@@ -158,4 +158,4 @@ def test_a_token_of_microsoft_comes_by_msal() -> None:
     with pytest.raises(Halted) as halted:
         refused()
     assert "AADSTS7000215" in getattr(halted.value.outcome, "reason", "")
-    assert tokens.GRAPH_SCOPE.startswith("https://graph.microsoft.com")
+    assert vendor_tokens.GRAPH_SCOPE.startswith("https://graph.microsoft.com")

@@ -19,7 +19,7 @@ from shared.model import Options
 from shared.selection import Selection
 from shared.uids import UidSet
 from tests.contract.mail_kit import PLACES, Place, mail, message, place
-from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 
@@ -167,7 +167,7 @@ def test_a_refused_search_on_the_wire_costs_nothing(faulty_server: FaultyServer,
     for n in range(MANY):
         date = b"%02d-Feb-2021 00:30:00 +0300" % (n % 28 + 1)
         account.folder(b"INBOX").add(plain(n), [b"\\Seen"] if n % 2 else [], date)
-    stage = Stage(faulty_server, faulty_server)
+    stage = InProcessImport(faulty_server, faulty_server)
     source = ImapSource(stage.open("source", LOGIN))
     source.open(b"INBOX")
     options = Options(since=1_612_310_400, unseen=True)  # 2021-02-03: half an hour after some

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from shared.batching import Worth
 from shared.lifecycle import Control
 from shared.model import Failure, Lease
-from shared.plan import Worth
 from shared.rates import DAY_SECONDS, PATIENCE_SECONDS, RATES, Due
 from shared.store import SCOPES, Store, scripts
 from shared.store.memory import MemoryStore

@@ -96,7 +96,7 @@ class _Interruptible:
             yield answer
 
 
-class Stage:
+class MemoryImport:
     """A pair of memory servers, a memory store, and workers that may be killed."""
 
     def __init__(self, *, options: Options | None = None, settle_seconds: float = 30.0, **destination: Any) -> None:
@@ -216,7 +216,7 @@ class Stage:
             assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
 
 
-Fill = Callable[[Stage], None]
+Fill = Callable[[MemoryImport], None]
 
 
 def numbered(number: int, text: str = "") -> bytes:
@@ -225,7 +225,7 @@ def numbered(number: int, text: str = "") -> bytes:
     return f"{head}\r\n{text or 'hello'}\r\n".encode()
 
 
-def two_folders(stage: Stage) -> None:
+def two_folders(stage: MemoryImport) -> None:
     """Fills INBOX with twins, and another folder with a message that no header field tells apart."""
     inbox = stage.old.folder(LOGIN, b"INBOX")
     for n in range(8):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.mail.memory import USUAL
-from tests.crash.interruption import Effects, Stage, two_folders
+from tests.crash.interruption import Effects, MemoryImport, two_folders
 from worker.copy import CopyRules
 
 DESTINATIONS: dict[str, dict[str, Any]] = {
@@ -21,8 +21,8 @@ DESTINATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _staged(**destination: Any) -> Stage:
-    stage = Stage(**destination)
+def _staged(**destination: Any) -> MemoryImport:
+    stage = MemoryImport(**destination)
     two_folders(stage)
     stage.submit()
     return stage
@@ -78,7 +78,7 @@ def test_losing_the_whole_store_and_importing_again_adopts_what_is_there() -> No
     for kill_at in range(0, _length(), 5):
         stage = _staged()
         stage.work(Effects(kill_at))
-        after = Stage()
+        after = MemoryImport()
         after.old, after.new = stage.old, stage.new
         after.submit()
         after.to_the_end()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from shared.model import UnitKind
-from tests.crash.interruption import LOGIN, Stage
+from tests.crash.interruption import LOGIN, MemoryImport
 
 
 def test_the_unit_that_was_on_its_way_goes_back_at_once_and_costs_no_attempt() -> None:
-    stage = Stage()
+    stage = MemoryImport()
     for n in range(20):
         stage.old.folder(LOGIN, b"INBOX").add(b"Subject: %d\r\n\r\nx\r\n" % n)
     stage.submit()
@@ -35,7 +35,7 @@ def test_the_connections_of_the_next_mailbox_are_given_back_too() -> None:
 
     No other worker would take the mailbox while they counted as used.
     """
-    stage = Stage()
+    stage = MemoryImport()
     stage.old.folder(LOGIN, b"INBOX").add(b"Subject: x\r\n\r\nx\r\n")
     stage.submit()
     other = stage.submit_another("second@example.org")

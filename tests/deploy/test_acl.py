@@ -17,7 +17,7 @@ from tests import mail
 from tests.conftest import DovecotPair
 from tests.contract.store_kit import start
 from tests.deploy.commands import SCRIPTS, needed, scripts_of_nobody
-from tests.deploy.farm import ROOT, Farm
+from tests.deploy.deployed_processes import ROOT, DeployedProcesses
 from tests.deploy.test_kubernetes import KEDA_SCRIPT
 from tests.servers.redis_server import RedisServer
 
@@ -33,8 +33,8 @@ FORBIDDEN = (
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
-    with Farm(tmp_path) as farm:
+def farm(tmp_path: Path) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path) as farm:
         yield farm
 
 
@@ -51,18 +51,18 @@ def test_every_script_belongs_to_a_role() -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("command", FORBIDDEN, ids=lambda command: "-".join(command[:2]))
-def test_what_no_role_may_do(shipped: Farm, role: str, command: tuple[str, ...]) -> None:
+def test_what_no_role_may_do(shipped: DeployedProcesses, role: str, command: tuple[str, ...]) -> None:
     with shipped.client(role) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command)
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    with Farm(tmp_path_factory.mktemp("acl")) as farm:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path_factory.mktemp("acl")) as farm:
         yield farm
 
 
-def test_who_shows_no_password_may_nothing_and_health_may_ping(shipped: Farm) -> None:
+def test_who_shows_no_password_may_nothing_and_health_may_ping(shipped: DeployedProcesses) -> None:
     with redis.Redis(port=shipped.port, protocol=2) as client, pytest.raises(redis.AuthenticationError):
         client.ping()
     with redis.Redis(port=shipped.port, protocol=2, username="health", password="-") as client:
@@ -95,14 +95,14 @@ def test_with_fewer_rights_for_the_default_user_all_is_lost(tmp_path: Path) -> N
     assert _after_a_crash(tmp_path, template) == 0
 
 
-def test_passwords_are_in_the_file_as_hashes_only(shipped: Farm) -> None:
+def test_passwords_are_in_the_file_as_hashes_only(shipped: DeployedProcesses) -> None:
     text = (shipped.home / "secrets/redis/users.acl").read_text()
     for role in (*ROLES, "admin"):
         assert (shipped.url(role).split(":")[2].split("@")[0]) not in text
     assert "{" not in text
 
 
-def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
+def test_a_whole_life_as_shipped_is_refused_nothing(farm: DeployedProcesses, dovecot_pair: DovecotPair) -> None:
     """Imports, pauses, resumes, retries, verifies, copies new mail and deletes.
 
     Three processes do this, each with its own user.
@@ -144,7 +144,7 @@ def test_a_whole_life_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: Do
         assert refused <= {b"config|get", b"bgrewriteaof"}
 
 
-def test_who_keeps_refused_messages_may_sign_in(shipped: Farm) -> None:
+def test_who_keeps_refused_messages_may_sign_in(shipped: DeployedProcesses) -> None:
     """Signs in as `mailhaul spool` and the API do: they fetch messages from the source as a worker would."""
     store = RedisStore(connect(f"{shipped.url('producer')}/1"))
     request, (mailbox,) = start(store, name="kept")

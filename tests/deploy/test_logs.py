@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tests import mail
 from tests.conftest import DovecotPair
-from tests.deploy.farm import ROOT, Farm
+from tests.deploy.deployed_processes import ROOT, DeployedProcesses
 
 PAGE = (ROOT / "docs" / "logs.md").read_text()
 LISTED = set(re.findall(r"^\| `(\w+)` \| (?:info|warning|error) \|", PAGE, re.MULTILINE))
@@ -70,7 +70,7 @@ def test_one_search_for_a_mailbox_tells_its_story(tmp_path: Path, dovecot_pair: 
     login = dovecot_pair.account()
     place = ("127.0.0.1", dovecot_pair.source.port, login, dovecot_pair.password)
     mail.populate(*place, mail.make_mailbox(1, {"INBOX": 20, "Work": 5}, 800))
-    with Farm(tmp_path) as farm:
+    with DeployedProcesses(tmp_path) as farm:
         manifest = farm.home / "people.csv"
         manifest.write_text(f"login,password\n{login},{dovecot_pair.password}\n")
         farm.start("coordinator")

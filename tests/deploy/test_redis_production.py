@@ -17,7 +17,7 @@ from shared.redis_client import open_redis
 from shared.store.redis import RedisStore, connect
 from tests import mail
 from tests.conftest import DovecotPair
-from tests.deploy.farm import Farm
+from tests.deploy.deployed_processes import DeployedProcesses
 from tests.servers.certificate import certificate_and_key
 from tests.servers.process import await_ready, free_port, kill, spawn
 from tests.servers.redis_server import RedisServer
@@ -27,7 +27,7 @@ MODULES = {"worker": "worker", "coordinator": "producer.coordinator"}
 
 @pytest.mark.parametrize("role", MODULES)
 def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: str) -> None:
-    with Farm(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as farm:
+    with DeployedProcesses(tmp_path, **{"maxmemory-policy": "allkeys-lru", "maxmemory": "100mb"}) as farm:
         done = subprocess.run(
             [sys.executable, "-P", "-m", MODULES[role]],
             env=farm.env(role, MAILHAUL_COORDINATOR_PORT="0"), text=True, capture_output=True, timeout=30,
@@ -38,7 +38,7 @@ def test_a_server_that_evicts_is_refused_with_a_sentence(tmp_path: Path, role: s
 
 
 def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
-    with Farm(tmp_path) as farm:
+    with DeployedProcesses(tmp_path) as farm:
         url = farm.home / "secrets/worker/redis-url"
         url.chmod(0o600)
         url.write_text(f"redis://worker:wrong@127.0.0.1:{farm.port}")
@@ -52,7 +52,7 @@ def test_a_wrong_password_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("role", MODULES)
 def test_one_that_is_not_there_is_waited_for(tmp_path: Path, role: str) -> None:
-    with Farm(tmp_path) as farm:
+    with DeployedProcesses(tmp_path) as farm:
         farm.redis.kill()
         port = free_port()
         ports = {"MAILHAUL_WORKER_METRICS_PORT": str(port), "MAILHAUL_COORDINATOR_PORT": str(port)}
@@ -155,7 +155,7 @@ def test_the_recovery_of_the_runbook_ends_exactly_once(tmp_path: Path, dovecot_p
     """
     logins = [dovecot_pair.account() for _ in range(2)]
     _fill(dovecot_pair, logins, 1, {"INBOX": 40, "Work": 10})
-    with Farm(tmp_path) as farm:
+    with DeployedProcesses(tmp_path) as farm:
         manifest = farm.home / "people.csv"
         manifest.write_text("login,password\n" + "".join(f"{login},{dovecot_pair.password}\n" for login in logins))
         order = [

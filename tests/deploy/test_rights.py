@@ -25,7 +25,7 @@ from shared.store.principals import Principals, Role
 from shared.store.redis import RedisStore, connect
 from shared.store.sessions import BrowserSessions
 from shared.store.signed import signed_row
-from tests.deploy.farm import Farm
+from tests.deploy.deployed_processes import DeployedProcesses
 
 _KEY = b"MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 _OTHERS_KEY = b"OTg3NjU0MzIxMDk4NzY1NDMyMTA5ODc2NTQzMjEwOTg="
@@ -72,12 +72,12 @@ def listener() -> Iterator[Listener]:
 
 
 @pytest.fixture(scope="module")
-def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
-    with Farm(tmp_path_factory.mktemp("rights")) as farm:
+def shipped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path_factory.mktemp("rights")) as farm:
         yield farm
 
 
-def _opened(farm: Farm, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
+def _opened(farm: DeployedProcesses, listener: Listener, tmp_path: Path) -> tuple[Mailbox, Entrance]:
     """Returns a mailbox of an import as the producer opens it, and the entrance as a worker has it."""
     place = Endpoint(host="127.0.0.1", port=listener.port, tls=Tls.NONE)
     row = Row(line=1, login="anna", password=Secret("CANARY-77"), new_login="anna", new_password=Secret("CANARY-78"))
@@ -89,7 +89,7 @@ def _opened(farm: Farm, listener: Listener, tmp_path: Path) -> tuple[Mailbox, En
     return mailboxes[0], Entrance(worker, Vault([_KEY]), settings)
 
 
-def _enters(entrance: Entrance, farm: Farm, mailbox: Mailbox, side: str) -> None:
+def _enters(entrance: Entrance, farm: DeployedProcesses, mailbox: Mailbox, side: str) -> None:
     """Signs in as a lane does, with the mailbox as the store holds it now."""
     known = RedisStore(connect(f"{farm.url('worker')}/1")).mailbox(mailbox.mailbox_id)
     assert known is not None
@@ -121,7 +121,7 @@ def _turn(client: redis.Redis, mailbox: Mailbox, what: str, port: int) -> None:
     "what", ["source", "destination", "row's source", "source_login", "destination_login", "guard"]
 )
 def test_a_password_is_shown_to_nobody_else_whatever_a_role_writes(
-    shipped: Farm, listener: Listener, tmp_path: Path, role: str, side: str, what: str
+    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, role: str, side: str, what: str
 ) -> None:
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     with shipped.client(role) as client:
@@ -132,7 +132,7 @@ def test_a_password_is_shown_to_nobody_else_whatever_a_role_writes(
 
 
 def test_without_the_binding_the_password_would_be_shown(
-    shipped: Farm, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shipped: DeployedProcesses, listener: Listener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The negative control: the listener does receive a password that is sent to it."""
     monkeypatch.setattr("shared.entrance.bound_to", lambda *_: "")
@@ -144,7 +144,7 @@ def test_without_the_binding_the_password_would_be_shown(
     assert base64.b64encode(b"\0ceo\0CANARY-77") in listener.heard
 
 
-def test_what_nobody_changed_opens(shipped: Farm, listener: Listener, tmp_path: Path) -> None:
+def test_what_nobody_changed_opens(shipped: DeployedProcesses, listener: Listener, tmp_path: Path) -> None:
     mailbox, entrance = _opened(shipped, listener, tmp_path)
     _enters(entrance, shipped, mailbox, "source")
     assert base64.b64encode(b"\0anna\0CANARY-77") in listener.heard
@@ -154,7 +154,7 @@ def test_what_nobody_changed_opens(shipped: Farm, listener: Listener, tmp_path: 
 @pytest.mark.parametrize("command", [("HSET", "a", "b"), ("DEL",), ("HGETALL",), ("SET", "x"), ("EXPIRE", "1")])
 @pytest.mark.parametrize("key", ["tokens", "users", "audit", "session:x", "sessions", "link:x", "way:x", "draft:x"])
 def test_workers_and_the_coordinator_reach_nothing_of_the_page(
-    shipped: Farm, role: str, command: tuple[str, ...], key: str
+    shipped: DeployedProcesses, role: str, command: tuple[str, ...], key: str
 ) -> None:
     with shipped.client(role) as client, pytest.raises(NoPermissionError):
         client.execute_command(command[0], f"{keys.PREFIX}desk:{key}", *command[1:])
@@ -164,7 +164,7 @@ def _signed_by_a_stranger(place: str, row: dict[str, object]) -> str:
     return signed_row(Vault([_OTHERS_KEY]), place, row)
 
 
-def test_a_token_that_was_written_without_the_key_lets_nobody_in(shipped: Farm) -> None:
+def test_a_token_that_was_written_without_the_key_lets_nobody_in(shipped: DeployedProcesses) -> None:
     state = connect(f"{shipped.url('producer')}/1")
     principals = Principals(state, Vault([_KEY]))
     token, text = principals.make_token("ours", Role.VIEWER)
@@ -184,7 +184,7 @@ def test_a_token_that_was_written_without_the_key_lets_nobody_in(shipped: Farm) 
     assert principals.by_token(f"mh_{token.token_id}_{other_text.rpartition('_')[2]}") is None
 
 
-def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobody(shipped: Farm) -> None:
+def test_a_user_a_session_and_a_link_that_were_written_without_the_key_are_nobody(shipped: DeployedProcesses) -> None:
     state = connect(f"{shipped.url('producer')}/1")
     ours, strangers = Vault([_KEY]), Vault([_OTHERS_KEY])
     Principals(state, strangers).set_user("eve", Role.ADMIN, "hash")

@@ -15,14 +15,14 @@ import pytest
 
 from shared.probe import probe
 from tests.conftest import DovecotPair
-from tests.deploy.farm import Farm
+from tests.deploy.deployed_processes import DeployedProcesses
 from tests.servers.process import await_ready, end, free_port
 
 
 class Web:
     """A web process in a deployment."""
 
-    def __init__(self, farm: Farm, **more: str) -> None:
+    def __init__(self, farm: DeployedProcesses, **more: str) -> None:
         self.farm, self.port, self._more = farm, free_port(), more
         self.token = (farm.home / "secrets/producer/web-token").read_text().strip()
         self.process, self.health = self.start()
@@ -40,12 +40,14 @@ class Web:
 
 
 @pytest.fixture
-def farm(tmp_path: Path) -> Iterator[Farm]:
-    with Farm(tmp_path) as farm:
+def farm(tmp_path: Path) -> Iterator[DeployedProcesses]:
+    with DeployedProcesses(tmp_path) as farm:
         yield farm
 
 
-def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovecot_pair: DovecotPair) -> None:
+def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(
+    farm: DeployedProcesses, dovecot_pair: DovecotPair
+) -> None:
     """Signs in, opens, starts, watches and steers an import, uses tokens and the audit log.
 
     Redis's own log of refusals stays empty.
@@ -92,7 +94,7 @@ def test_a_whole_life_by_the_api_as_shipped_is_refused_nothing(farm: Farm, dovec
         assert {entry[7] for entry in admin.execute_command("ACL", "LOG")} <= {b"config|get"}
 
 
-def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: Farm) -> None:
+def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: DeployedProcesses) -> None:
     web = Web(farm)
     # Kubernetes uses the address of the pod, which is no name of the page.
     asked = urllib.request.Request(f"http://127.0.0.1:{web.health}/readyz", headers={"Host": "10.1.2.3:9470"})
@@ -109,7 +111,7 @@ def test_health_answers_to_any_name_and_counts_what_the_page_answered(farm: Farm
     assert farm.stop(web.process) == 0
 
 
-def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: Farm) -> None:
+def test_the_first_token_lets_in_only_while_it_is_the_only_one(farm: DeployedProcesses) -> None:
     web = Web(farm)
     with web.client() as api:
         other = api.post("/tokens", json={"name": "mine", "role": "admin"}).json()["token"]

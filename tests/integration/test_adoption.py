@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.mail import Mail, make_mailbox, populate, uids_and_flags
 from tests.servers.faulty import FaultyServer
 
 WHEN = datetime(2022, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
-def stage_of(pair: DovecotPair, login: str) -> Stage:
-    return Stage(pair.source, pair.destination, logins=(login,), password=pair.password)
+def stage_of(pair: DovecotPair, login: str) -> InProcessImport:
+    return InProcessImport(pair.source, pair.destination, logins=(login,), password=pair.password)
 
 
 def fill(pair: DovecotPair, login: str, source: dict[str, list[Mail]], destination: dict[str, list[Mail]]) -> None:
@@ -105,7 +105,7 @@ def test_all_of_it_is_there_whatever_sizes_the_source_tells(size: int | None) ->
         for number in range(30):
             wires.old.folder(b"INBOX").add(plain(number), size=size)
             wires.new.folder(b"INBOX").add(plain(number))
-        stage = Stage(source, destination)
+        stage = InProcessImport(source, destination)
         stage.to_the_end()
         assert stage.outcomes() == {"already_present": 30}
         assert wires.bodies() == wires.sent()
@@ -118,11 +118,11 @@ def test_what_the_destination_altered_is_recognised_after_all_was_forgotten() ->
         for number in range(10):
             wires.old.folder(b"INBOX").add(plain(number))
             wires.old.folder(b"INBOX").add(plain(100 + number).replace(b"\r\n\r\n", b"\r\n\r\nbare\n"))
-        Stage(source, destination).to_the_end()
+        InProcessImport(source, destination).to_the_end()
         held = wires.bodies()
         assert held.total() == 20
         assert held != wires.sent()
-        again = Stage(source, destination)
+        again = InProcessImport(source, destination)
         again.to_the_end()
         assert again.outcomes() == {"already_present": 20}
         assert wires.bodies() == held

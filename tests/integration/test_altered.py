@@ -15,7 +15,7 @@ import pytest
 from shared.lifecycle import Outcome
 from shared.model import Audit, Note, Options
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import lost_ok
 from tests.servers.faulty import FaultyServer
@@ -61,14 +61,14 @@ def wires() -> Iterator[Wires]:
 
 def stage_of(
     wires: Wires, *bodies: bytes, verify: str = "default", alter: Callable[[bytes], bytes] | None = None
-) -> Stage:
+) -> InProcessImport:
     for body in bodies:
         wires.old.folder(b"INBOX").add(body)
     wires.destination.behaviour.append.alter_body = alter
-    return Stage(wires.source, wires.destination, options=Options(verify=verify))
+    return InProcessImport(wires.source, wires.destination, options=Options(verify=verify))
 
 
-def told(stage: Stage) -> dict[str, set[int]]:
+def told(stage: InProcessImport) -> dict[str, set[int]]:
     """Returns the UIDs of the notes that are left, by kind."""
     found: dict[str, set[int]] = {}
     for note in stage.notes():
@@ -76,7 +76,7 @@ def told(stage: Stage) -> dict[str, set[int]]:
     return found
 
 
-def again(stage: Stage, verify: str = "default") -> None:
+def again(stage: InProcessImport, verify: str = "default") -> None:
     """Runs another pass of the same request."""
     stage.options = replace(stage.options, verify=verify)
     stage.later(3600)
@@ -139,7 +139,7 @@ def test_dovecot_and_what_it_changes(dovecot_pair: DovecotPair, verify: str) -> 
         account = source.add_account(login, dovecot_pair.password)
         for body in bodies:
             account.folder(b"INBOX").add(body)
-        stage = Stage(
+        stage = InProcessImport(
             source,
             dovecot_pair.destination,
             logins=(login,),
@@ -163,7 +163,7 @@ def test_pymap_keeps_nuls_and_8_bit_headers(dovecot_pair: DovecotPair, pymap_ser
         account = source.add_account(login, dovecot_pair.password)
         for body in (NULS, EIGHT_BIT_TO, plain(3)):
             account.folder(b"INBOX").add(body)
-        stage = Stage(source, pymap_server, logins=(login,), password=dovecot_pair.password)
+        stage = InProcessImport(source, pymap_server, logins=(login,), password=dovecot_pair.password)
         stage.to_the_end()
         held = {kept.sha256 for kept in stage.held("destination")}
         same = held == {kept.sha256 for kept in stage.held("source")}
@@ -187,7 +187,7 @@ def test_content_found_altered_stays_told_until_it_is_gone(dovecot_pair: Dovecot
         account = source.add_account(login, dovecot_pair.password)
         for number in range(5):
             account.folder(b"INBOX").add(message(number, b"the sum is %03d\r\n" % number))
-        stage = Stage(source, destination, logins=(login,), password=dovecot_pair.password)
+        stage = InProcessImport(source, destination, logins=(login,), password=dovecot_pair.password)
         stage.to_the_end()
         assert told(stage) == {}
         for number in range(3):
@@ -247,7 +247,7 @@ def test_a_message_found_after_the_connection_broke_is_read_back(wires: Wires) -
         wires.old.folder(b"INBOX").add(body)
     wires.destination.behaviour.append.alter_body = as_dovecot
     wires.destination.faults.add(lost_ok(rb"^APPEND"))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert told(stage) == {"altered": {2}}

@@ -11,7 +11,7 @@ from shared.mail.imap_source import ImapSource
 from shared.model import Options
 from shared.uids import UidSet
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage, plain
+from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Mail, populate
 from tests.servers.wire import Wire
 
@@ -26,7 +26,7 @@ class Passes:
     def __init__(self, pair: DovecotPair, **options: object) -> None:
         self.pair, self.login = pair, pair.account()
         self.add(range(100))
-        self.stage = Stage(
+        self.stage = InProcessImport(
             pair.source, pair.destination, logins=(self.login,), password=pair.password, batch_messages=30,
             options=Options(**options),  # type: ignore[arg-type]
         )  # fmt: skip

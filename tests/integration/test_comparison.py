@@ -11,7 +11,7 @@ import worker.comparison
 import worker.verify
 from shared.lifecycle import MailboxState
 from shared.model import Lease, Options
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 
 
@@ -21,7 +21,7 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def _told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
+def _told(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, str]]:
     """Records each reported number of compared messages, with the mailbox's state at that time."""
     told: list[tuple[int, str]] = []
     own = stage.store.compared
@@ -43,7 +43,7 @@ def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
         wires.old.folder(b"INBOX").add(plain(number))
     for number in range(20, 30):
         wires.old.folder(b"Work").add(plain(number))
-    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
     told = _told(stage, monkeypatch)
     stage.to_the_end()
     numbers = [number for number, _ in told]
@@ -62,7 +62,7 @@ def test_the_store_is_told_how_many_messages_were_read_on_both_sides(
 def test_a_message_that_is_gone_does_not_count_as_compared(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(4):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.new.folder(b"INBOX").remove(stage.pairs()[2])
     wires.new.folder(b"INBOX").remove(stage.pairs()[3])

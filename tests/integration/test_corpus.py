@@ -14,7 +14,7 @@ import pytest
 
 from shared.model import Options
 from tests.conftest import DovecotPair
-from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import Kept, Mail, canon_dovecot, corpus_messages, populate, snapshot
 from tests.servers.faulty import FaultyServer
 from tests.servers.pymap_server import PymapServer
@@ -57,7 +57,7 @@ def as_they_are() -> dict[str, list[Mail]]:
     return spread(body for _, body in corpus_messages())
 
 
-def reasons(stage: Stage, *kinds: str) -> Counter[str]:
+def reasons(stage: InProcessImport, *kinds: str) -> Counter[str]:
     """Returns, by display name, how many messages are in the report as one of these kinds. Each must have a reason."""
     found: Counter[str] = Counter()
     for display, folder in stage.folders().items():
@@ -67,7 +67,7 @@ def reasons(stage: Stage, *kinds: str) -> Counter[str]:
     return +found
 
 
-def by_folder(kept: Counter[Kept], stage: Stage) -> Counter[str]:
+def by_folder(kept: Counter[Kept], stage: InProcessImport) -> Counter[str]:
     displays = {folder.destination_name: name for name, folder in stage.folders().items()}
     found: Counter[str] = Counter()
     for message, count in kept.items():
@@ -79,7 +79,7 @@ def test_to_dovecot_exactly(dovecot_pair: DovecotPair) -> None:
     login = dovecot_pair.account()
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, well_formed())
-    stage = Stage(source, dovecot_pair.destination, logins=(login,), copy_rules=CopyRules())
+    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,), copy_rules=CopyRules())
     before, held = stage.marks(), stage.held("source")
     stage.to_the_end()
     assert stage.outcomes() == {"copied": held.total()}
@@ -95,7 +95,7 @@ def test_to_pymap_exactly(dovecot_pair: DovecotPair, pymap_server: PymapServer) 
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, well_formed())
     pymap_server.add_user(login, dovecot_pair.password)
-    stage = Stage(source, pymap_server, logins=(login,), copy_rules=CopyRules())
+    stage = InProcessImport(source, pymap_server, logins=(login,), copy_rules=CopyRules())
     before, held = stage.marks(), stage.held("source")
     stage.to_the_end()
     there = stage.held("destination")
@@ -126,7 +126,7 @@ def raw_source() -> Iterator[FaultyServer]:
 def test_raw_bytes_to_a_server_that_keeps_them(raw_source: FaultyServer) -> None:
     with FaultyServer() as destination:
         destination.add_account(LOGIN, PASSWORD)
-        stage = Stage(raw_source, destination, copy_rules=CopyRules())
+        stage = InProcessImport(raw_source, destination, copy_rules=CopyRules())
         before, held = stage.marks(), stage.held("source")
         stage.to_the_end()
         assert stage.held("destination") == held
@@ -143,7 +143,7 @@ def test_raw_bytes_to_dovecot_as_far_as_it_holds_them(
     destination.add_user(LOGIN + verify, PASSWORD)
     account = raw_source.behaviour.accounts.pop(LOGIN)
     raw_source.behaviour.accounts[LOGIN + verify] = account
-    stage = Stage(
+    stage = InProcessImport(
         raw_source, destination, logins=(LOGIN + verify,), options=Options(verify=verify), copy_rules=CopyRules()
     )
     stage.to_the_end()
@@ -188,7 +188,7 @@ def test_identical_twins_are_all_copied(dovecot_pair: DovecotPair) -> None:
         dovecot_pair.password,
         {"INBOX": [twin] * 25 + [nameless] * 25, "A": [twin] * 3},
     )
-    stage = Stage(source, dovecot_pair.destination, logins=(login,))
+    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,))
     stage.to_the_end()
     held = stage.held("destination")
     assert held == stage.held("source")

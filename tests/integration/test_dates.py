@@ -15,7 +15,7 @@ import pytest
 
 from shared.dates import clamp
 from shared.mail.imap_destination import ImapDestination
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import Action, Fault, lost_ok, reply, reply_to_line
@@ -59,10 +59,10 @@ def kept(wires: Wires) -> dict[int, int]:
     return found
 
 
-def done(wires: Wires, *dates: bytes, **options: Any) -> Stage:
+def done(wires: Wires, *dates: bytes, **options: Any) -> InProcessImport:
     """Imports one message for each date. Returns the finished stage."""
     filled(wires.source, *dates)
-    stage = Stage(wires.source, wires.destination, **options)
+    stage = InProcessImport(wires.source, wires.destination, **options)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": len(dates)}
     return stage
@@ -137,7 +137,7 @@ def test_the_nearest_date_that_the_destination_keeps_is_set_and_told(wires: Wire
 def test_a_large_message_is_read_again_for_its_date(wires: Wires, how: str) -> None:
     refuses(wires.destination, how)
     bodies = filled(wires.source, EARLY, FAR, text="x" * 70 + "\r\n" + ("y" * 70 + "\r\n") * 9000)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 2}
     assert kept(wires) == {1: 0, 2: 2**32 - 1}
@@ -149,7 +149,7 @@ def test_it_is_told_again_when_the_ledger_is_gone(wires: Wires, how: str) -> Non
     refuses(wires.destination, how)
     done(wires, EARLY, USUAL, LATE, FAR)
     for verify in ("default", "full"):
-        again = Stage(wires.source, wires.destination)
+        again = InProcessImport(wires.source, wires.destination)
         again.options = type(again.options)(same_mailbox=True, verify=verify)
         again.to_the_end()
         assert again.outcomes() == {"already_present": 4}
@@ -197,7 +197,7 @@ def test_a_copy_that_cannot_be_removed_stays_the_only_one(wires: Wires) -> None:
 def test_a_message_refused_for_itself_is_refused_with_any_date(wires: Wires) -> None:
     filled(wires.source, EARLY, USUAL, EARLY)
     wires.destination.behaviour.append.refuse = lambda one: b"[CANNOT] spam" if b"Subject: 1\r" in one.body else None
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 2, "refused": 1}
     assert "spam" in stage.noted("refused")[1]
@@ -209,7 +209,7 @@ def test_a_refused_keyword_does_not_cost_the_date(wires: Wires) -> None:
     inbox = wires.old.folder(b"INBOX")
     inbox.add(plain(1), flags=(b"$odd",), internaldate=EARLY)
     wires.destination.behaviour.append.refuse = lambda one: b"[CANNOT] no keywords" if b"$odd" in one.flags else None
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 1}
     assert kept(wires) == {1: seconds(EARLY)}
@@ -223,7 +223,7 @@ def test_a_number_that_is_not_of_ours_is_not_removed(wires: Wires) -> None:
     there = wires.new.folder(b"INBOX").add(plain(99), internaldate=USUAL)
     wires.destination.behaviour.append.wrong_appenduid = -1
     filled(wires.source, EARLY)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     stage.work()
     assert there in wires.new.folder(b"INBOX").messages
@@ -255,7 +255,7 @@ def test_when_the_connection_breaks_after_the_copy_is_removed_it_comes_again(wir
 
 def dates_at(server: Any, login: str) -> dict[bytes, datetime]:
     """Returns Message-ID → internal date, read in a session of its own."""
-    stage = Stage(server, server, logins=(login,))
+    stage = InProcessImport(server, server, logins=(login,))
     session = ImapDestination(stage.open("destination", login))
     try:
         status = session.open(b"INBOX")
@@ -274,14 +274,14 @@ def test_dovecot_keeps_the_epoch_and_nothing_before_it(dovecot: Callable[..., Do
     destination.add_user("anna", PASSWORD)
     with FaultyServer() as source:
         filled(source, EARLY, EPOCH, b"01-Jan-1900 00:00:00 +0000", USUAL, login="anna")
-        stage = Stage(source, destination, logins=("anna",))
+        stage = InProcessImport(source, destination, logins=("anna",))
         stage.to_the_end()
         assert stage.outcomes() == {"copied": 4}
         epoch = datetime(1970, 1, 1, tzinfo=UTC)
         assert list(dates_at(destination, "anna").values()).count(epoch) == 3
         assert stage.noted("date_clamped").keys() == {1, 3}
         assert not stage.noted("normalised")
-        again = Stage(source, destination, logins=("anna",))
+        again = InProcessImport(source, destination, logins=("anna",))
         again.to_the_end()
         assert again.outcomes() == {"already_present": 4}
         assert again.noted("date_clamped").keys() == {1, 3}
@@ -292,7 +292,7 @@ def test_cyrus_refuses_what_is_before_the_epoch_and_keeps_what_is_after_2038(cyr
     destination.add_user("anna", PASSWORD)
     with FaultyServer() as source:
         filled(source, EARLY, EPOCH, LATE, FAR, USUAL, login="anna")
-        stage = Stage(source, destination, logins=("anna",))
+        stage = InProcessImport(source, destination, logins=("anna",))
         stage.to_the_end()
         assert stage.outcomes() == {"copied": 5}
         got = dates_at(destination, "anna")
@@ -304,7 +304,7 @@ def test_cyrus_refuses_what_is_before_the_epoch_and_keeps_what_is_after_2038(cyr
             datetime(2106, 2, 7, 6, 28, 15, tzinfo=UTC),
         ]
         assert stage.noted("date_clamped").keys() == {1, 2, 4}
-        again = Stage(source, destination, logins=("anna",))
+        again = InProcessImport(source, destination, logins=("anna",))
         again.to_the_end()
         assert again.outcomes() == {"already_present": 5}
         assert again.noted("date_clamped").keys() == {1, 2, 4}

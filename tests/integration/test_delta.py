@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage, plain
+from tests.integration.in_process_import import InProcessImport, plain
 from tests.mail import Mail, make_mailbox, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.wire import Wire, quote
@@ -33,7 +33,7 @@ class Both:
     def __init__(self, source: Dovecot, destination: Dovecot, login: str, password: str) -> None:
         self.source, self.destination, self.login, self.password = source, destination, login, password
         populate(source.host, source.port, login, password, make_mailbox(1, COUNTS))
-        self.stage = Stage(source, destination, logins=(login,), password=password)
+        self.stage = InProcessImport(source, destination, logins=(login,), password=password)
         self.stage.to_the_end()
         assert self.stage.outcomes() == {"copied": sum(COUNTS.values())}
         assert self.stage.told.count(BODY) > 0
@@ -205,7 +205,9 @@ def test_new_uids_while_it_is_copied(dovecot_pair: DovecotPair) -> None:
     login = dovecot_pair.account()
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, make_mailbox(2, {"INBOX": 40}))
-    stage = Stage(source, dovecot_pair.destination, logins=(login,), password=dovecot_pair.password, batch_messages=10)
+    stage = InProcessImport(
+        source, dovecot_pair.destination, logins=(login,), password=dovecot_pair.password, batch_messages=10
+    )
     stage.submit()
     wiped: list[bool] = []
 
@@ -229,7 +231,7 @@ def test_new_uids_while_it_is_copied(dovecot_pair: DovecotPair) -> None:
 
 
 def test_redis_lost_and_the_same_request_again_copies_nothing(both: Both) -> None:
-    stage = Stage(both.source, both.destination, logins=(both.login,), password=both.password)
+    stage = InProcessImport(both.source, both.destination, logins=(both.login,), password=both.password)
     stage.to_the_end()
     assert stage.told.count(BODY) == 0
     assert stage.outcomes() == {"already_present": 110}

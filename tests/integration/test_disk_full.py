@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from tests.servers.faulty import FaultyServer, Incoming
@@ -41,7 +41,7 @@ def test_a_full_disk_that_has_room_again_gets_the_rest() -> None:
             server.add_user(LOGIN, PASSWORD)
         mail = make_mailbox(5, {"INBOX": MESSAGES}, size=60_000)
         populate(source.host, source.port, LOGIN, PASSWORD, mail)
-        stage = Stage(source, destination)
+        stage = InProcessImport(source, destination)
         stage.to_the_end()
         failure = stage.mailbox().failure
         assert stage.mailbox().state == "parked", stage.outcomes()
@@ -98,7 +98,7 @@ def test_what_is_refused_for_want_of_room_comes_later(
     if not multi:
         destination.behaviour.capabilities.discard("MULTIAPPEND")
     disk = Disk(destination, words, 23)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.mailbox().state == "parked"
     assert stage.mailbox().again_at > stage.time
@@ -117,7 +117,7 @@ def test_without_it_they_would_be_refused_for_good(
     source, destination = faulty
     monkeypatch.setattr(alike.Alike, "_judge", lambda self, most: None)
     disk = Disk(destination, WORDS[0], 23)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     disk.room = MESSAGES
     stage.to_the_end()
@@ -128,7 +128,7 @@ def test_what_really_is_refused_stays_so(faulty: tuple[FaultyServer, FaultyServe
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"[CANNOT] forbidden content" if message.body in odd else None
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
     assert stage.mailbox().state == "complete"
@@ -141,7 +141,7 @@ def test_a_class_of_messages_that_is_refused_in_the_same_words_is_told_in_the_en
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[10:30]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": MESSAGES - 20, "refused": 20}
 
@@ -152,7 +152,7 @@ def test_when_looking_again_brings_nothing_else_the_refusal_is_believed(
     source, destination = faulty
     odd = {message.body for message in source.behaviour.accounts[LOGIN].folder("INBOX").messages[40:]}
     destination.behaviour.append.refuse = lambda message: b"content rejected" if message.body in odd else None
-    stage = Stage(source, destination, batch_messages=20)
+    stage = InProcessImport(source, destination, batch_messages=20)
     for _ in range(alike.LOOKS):
         stage.to_the_end()
         assert stage.mailbox().state == "parked"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.process import await_ready
@@ -19,8 +19,8 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def stage_of(wires: Wires, **options: object) -> Stage:
-    return Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+def stage_of(wires: Wires, **options: object) -> InProcessImport:
+    return InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("side", ["source", "destination"])

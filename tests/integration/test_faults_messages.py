@@ -10,7 +10,7 @@ import pytest
 
 from shared.errors import MessagesRefused
 from shared.model import Options
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import lost_ok, reply
 from tests.servers.faulty import FaultyServer, Incoming, Quirk
 from worker.copy import BatchCopy
@@ -24,8 +24,8 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def stage_of(wires: Wires, **options: object) -> Stage:
-    return Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+def stage_of(wires: Wires, **options: object) -> InProcessImport:
+    return InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
 
 
 def refuse_spam(message: Incoming) -> bytes | None:

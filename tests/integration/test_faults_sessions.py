@@ -15,7 +15,7 @@ import worker.copy
 import worker.recognise
 from shared.lifecycle import MailboxState
 from shared.uids import UidSet
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.servers.faults import close, cut, late, lost_ok, reply, reset, retag, stall
 from tests.servers.faulty import Command, FaultyServer, Quirk
 from tests.servers.proxy import FaultProxy, Rule
@@ -32,11 +32,11 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def stage_of(wires: Wires, **options: object) -> Stage:
-    return Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+def stage_of(wires: Wires, **options: object) -> InProcessImport:
+    return InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
 
 
-def attempts(stage: Stage) -> int:
+def attempts(stage: InProcessImport) -> int:
     return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
 
 
@@ -218,7 +218,7 @@ def test_a_server_that_is_away_is_waited_for(wires: Wires) -> None:
     wires.fill(5)
     with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
         proxy.refuse()
-        stage = Stage(wires.source, proxy)
+        stage = InProcessImport(wires.source, proxy)
         stage.submit()
         stage.work()
         for _ in range(5):
@@ -241,7 +241,7 @@ def test_what_a_proxy_delivers_before_the_settle_time_is_not_sent_again(wires: W
     with FaultProxy(wires.destination.host, wires.destination.port) as proxy:
         rule = Rule("late", "c2s", at=b" APPEND ")
         proxy.plan(rule)
-        stage = Stage(wires.source, proxy, copy_rules=ONE_GROUP)
+        stage = InProcessImport(wires.source, proxy, copy_rules=ONE_GROUP)
         stage.submit()
         stage.work()
         stage.later(10)

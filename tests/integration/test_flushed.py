@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of
+from tests.integration.process_cluster import BLIND, WORKER, Gate, ProcessCluster, folders_of
 
 #: Delay of the line, so that mail is on it when Redis is wiped.
 SLOW_MS = 300.0
@@ -30,7 +30,7 @@ def test_wiped_while_workers_go_on_the_same_command_again_brings_nothing_twice(
 ) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        Office(
+        ProcessCluster(
             dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5", MAILHAUL_SETTLE_SECONDS="3"
         ) as office,
     ):
@@ -62,7 +62,7 @@ def test_what_was_on_the_line_when_redis_was_wiped_arrives_once(dovecot_pair: Do
     """
     with (
         Gate(dovecot_pair.destination, "c2s", b"\r\nReceived: from ") as gate,
-        Office(
+        ProcessCluster(
             dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="1", MAILHAUL_SETTLE_SECONDS="3"
         ) as office,
     ):

@@ -13,7 +13,7 @@ import worker.verify
 from shared.folder_places import Places
 from shared.folder_tree import Tree
 from shared.messages import Owner
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply
 from tests.servers.faulty import Command, FaultyServer
 from worker.copy import BatchCopy
@@ -46,7 +46,7 @@ def test_what_others_share(wires: Wires, monkeypatch: pytest.MonkeyPatch, protec
     wires.old.namespace = wires.new.namespace = b'(("" "/")) (("shared/" "/")) (("Public/" "/"))'
     for number, name in enumerate((b"shared/bob", b"Work")):
         wires.old.folder(name).add(plain(number))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert (b"shared/bob" in wires.new.folders) is not protected
     assert (stage.mailbox().other_folders == 1) is protected
@@ -58,7 +58,7 @@ def test_a_place_among_what_others_share(wires: Wires, monkeypatch: pytest.Monke
         monkeypatch.setattr(Places, "_is_ours", lambda self, path: True)
     wires.new.namespace = b'(("" "/")) NIL (("Public/" "/"))'
     wires.old.folder(b"Public/News").add(plain(1))
-    Stage(wires.source, wires.destination).to_the_end()
+    InProcessImport(wires.source, wires.destination).to_the_end()
     assert (b"Public/News" in wires.new.folders) is not protected
     assert (b"Public_/News" in wires.new.folders) is protected
 
@@ -70,7 +70,7 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
     wires.fill(3, b"v1.2")
     wires.fill(2, b"R&-D")
     wires.destination.faults.add(reply(rb"^CREATE .*[.]", b"NO [CANNOT] no dots", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == ({"copied": 5} if protected else {"copied": 2, "failed": 3})
     assert set(wires.new.folders) == {b"INBOX", b"R&-D"} | ({b"v1_2"} if protected else set())
@@ -84,7 +84,7 @@ def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch,
         monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == ({"copied": 4} if protected else {"failed": 4})
 
@@ -110,7 +110,7 @@ def test_a_source_that_numbers_a_folder_anew_at_each_opening_fails_it(
     wires.fill(3)
     wires.fill(4, b"Work")
     numbered_anew(wires)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == {"copied": 3, "failed": 4}
     assert "numbered anew" in next(iter(stage.noted("failed").values()))
@@ -124,4 +124,4 @@ def test_without_a_bound_a_folder_that_is_always_removed_never_ends(
     wires.fill(4, b"Work")
     removed_at(wires, rb"^APPEND ", times=1_000_000)
     with pytest.raises(AssertionError, match="not finished"):
-        Stage(wires.source, wires.destination).to_the_end(limit=60)
+        InProcessImport(wires.source, wires.destination).to_the_end(limit=60)

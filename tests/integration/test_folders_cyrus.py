@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.stage import PASSWORD, Stage
+from tests.integration.in_process_import import PASSWORD, InProcessImport
 from tests.integration.test_folders_real import filled, mapping, names_at
 from tests.servers.dovecot import Dovecot
 from tests.servers.wire import Wire
@@ -31,12 +31,12 @@ def test_only_the_name_that_cyrus_refuses_is_another_one(dovecot: Callable[..., 
     names = ["INBOX", "R&-D", 'with "quote"', 'with "quote"/child', "plain", "a*b", "v1.2", "&BCEERwQ1BEIEMA-"]
     source.add_user(ANNA, PASSWORD)
     filled(source, names, login=ANNA)
-    stage = Stage(source, cyrus, logins=(ANNA,))
+    stage = InProcessImport(source, cyrus, logins=(ANNA,))
     first = {a.decode(): b.decode() for a, b in mapping(stage).items()}
     changed = {name: place for name, place in first.items() if name != place}
     assert changed == {'with "quote"': "with _quote_", 'with "quote"/child': "with _quote_/child"}
     assert set(names_at(cyrus, ANNA)) == set(first.values()), "nothing empty"
-    again = Stage(source, cyrus, logins=(ANNA,))
+    again = InProcessImport(source, cyrus, logins=(ANNA,))
     assert {a.decode(): b.decode() for a, b in mapping(again).items()} == first
 
 
@@ -48,7 +48,7 @@ def test_what_others_share_at_a_cyrus(dovecot: Callable[..., Dovecot], cyrus: An
     with Wire(cyrus.host, cyrus.port, BOB, PASSWORD) as wire:
         wire.command(b"SETACL Team anna lrs")
     assert any("Team" in name for name in names_at(cyrus, ANNA)), "the control: LIST shows it"
-    stage = Stage(cyrus, destination, logins=(ANNA,))
+    stage = InProcessImport(cyrus, destination, logins=(ANNA,))
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 1}
     assert stage.mailbox(ANNA).other_folders == 1

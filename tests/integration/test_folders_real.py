@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from shared.model import Options
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import close, reply
@@ -42,7 +42,7 @@ def names_at(server: Any, login: str = LOGIN) -> set[str]:
         return {name.decode("latin-1") for name in wire.folders()}
 
 
-def mapping(stage: Stage) -> dict[bytes, bytes]:
+def mapping(stage: InProcessImport) -> dict[bytes, bytes]:
     """Runs the import and returns the destination name of each source name.
 
     The one message in each folder proves that the ledger is right.
@@ -85,7 +85,7 @@ def test_separators_and_prefixes_of_both_sides(dovecot: MAKES, there: str, here:
         return [name.format(fields.get("prefix", ""), s=fields.get("separator", "/")) for name in NAMES]
 
     filled(source, names(there))
-    places = mapping(Stage(source, destination))
+    places = mapping(InProcessImport(source, destination))
     assert places == {a.encode(): b.encode() for a, b in zip(names(there), names(here), strict=True)}
     assert names_at(destination) >= set(names(here))
 
@@ -94,12 +94,12 @@ def test_a_second_pass_finds_the_same_places(dovecot: MAKES) -> None:
     source, destination = dovecot(layout="fs"), dovecot()
     filled(source, ["INBOX", "v1.2", "v1=2E2", "v1_2", "a.b/c.d"])
     destination.add_user(LOGIN, PASSWORD)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     first = mapping(stage)
     held, names = stage.held("destination"), names_at(destination)
     stage.later(100)
     assert mapping(stage) == first
-    assert mapping(Stage(source, destination)) == first, "with an empty store"
+    assert mapping(InProcessImport(source, destination)) == first, "with an empty store"
     assert stage.held("destination") == held
     assert names_at(destination) == names
     note = stage.folders()["v1.2"].note
@@ -117,7 +117,7 @@ def test_special_folders_meet_by_their_use_whatever_they_are_called(wires: Wires
         wires.old.folder(name, attributes=(use,)).add(plain(number))
     for name, use in [("Sent Items", b"\\Sent"), ("Drafts", b"\\Drafts"), ("Deleted", b"\\Trash"), ("Junk", b"\\Junk")]:
         wires.new.folder(name, attributes=(use,))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     assert mapping(stage) == {
         b"INBOX": b"INBOX", b"Gesendet": b"Sent Items", b"Entw&APw-rfe": b"Drafts", b"Corbeille": b"Deleted",
     }  # fmt: skip
@@ -129,7 +129,7 @@ def test_inbox_in_any_case_is_one(wires: Wires) -> None:
     wires.old.folders[b"Inbox"] = wires.old.folders.pop(b"INBOX")
     wires.old.folders[b"Inbox"].name = b"Inbox"
     wires.old.key = lambda raw: b"Inbox" if raw.upper() == b"INBOX" else raw  # type: ignore[method-assign]
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert set(wires.new.folders) == {b"INBOX"}
     assert len(wires.new.folder(b"INBOX").messages) == 3
@@ -142,7 +142,7 @@ def test_what_cannot_be_selected_is_left_and_its_children_are_copied(wires: Wire
     wires.old.folder(b"Empty/er", subscribed=True)
     wires.source.behaviour.capabilities.discard("LIST-EXTENDED")
     wires.old.folder(b"Phantom", attributes=(b"\\NonExistent",), selectable=False)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"Parent/child", b"Empty", b"Empty/er"}
     assert wires.new.folder(b"Empty/er").subscribed
@@ -154,7 +154,7 @@ def test_a_folder_that_cannot_be_opened_costs_nobody_else_anything(wires: Wires)
     for name in (b"A", b"Locked", b"Z"):
         wires.fill(5, name)
     wires.old.folder(b"Locked").selectable = False
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 10}
     assert stage.folders()["Locked"].unreadable
@@ -170,7 +170,7 @@ def test_a_folder_whose_opening_ends_the_connection_costs_nobody_else_anything(w
     for name in (b"A", b"Trailing ", b"Z"):
         wires.fill(5, name)
     wires.source.faults.add(close(rb'^(EXAMINE|STATUS) "Trailing "', times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes().get("copied") == 10
     assert stage.folders()["Trailing "].unreadable
@@ -183,7 +183,7 @@ def test_a_folder_that_the_destination_will_not_make(wires: Wires) -> None:
     wires.destination.faults.add(
         reply(rb'^CREATE "?(Files|folder)', b"NO [CANNOT] Folder name is reserved", times=None)
     )
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == {"copied": 10, "failed": 5}
     assert len(stage.noted("failed")) == 5
@@ -197,7 +197,7 @@ def test_a_reserved_name_gets_another_and_the_mail_arrives(wires: Wires) -> None
     wires.fill(5, b"Files")
     wires.fill(2, b"Files/x")
     wires.destination.faults.add(reply(rb'^CREATE "?Files"?\s*$', b"NO [CANNOT] Folder name is reserved", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 7}
     assert set(wires.new.folders) == {b"INBOX", b"Files_", b"Files/x"}, "nothing empty"
@@ -215,7 +215,7 @@ class TestAFolderThatTakesNoneBelowIt:
         source, destination = dovecot(layout="fs"), dovecot(mail_format="mbox")
         filled(source, list(self.FOLDERS))
         destination.add_user(LOGIN, PASSWORD)
-        stage = Stage(source, destination)
+        stage = InProcessImport(source, destination)
         first = mapping(stage)
         assert {a.decode(): b.decode() for a, b in first.items()} == {
             "INBOX": "INBOX", "Work": "Work", "Work/Sub": "Work_Sub", "Work/Sub/Deep": "Work_Sub_Deep",
@@ -226,7 +226,7 @@ class TestAFolderThatTakesNoneBelowIt:
         assert names == {name.decode() for name in first.values()}, "nothing empty"
         stage.later(100)
         assert mapping(stage) == first
-        assert mapping(Stage(source, destination)) == first, "with an empty store"
+        assert mapping(InProcessImport(source, destination)) == first, "with an empty store"
         assert stage.held("destination") == held
         assert names_at(destination) == names
 
@@ -235,7 +235,7 @@ class TestAFolderThatTakesNoneBelowIt:
         filled(source, ["INBOX", "Work"])
         destination.add_user(LOGIN, PASSWORD)
         populate(destination.host, destination.port, LOGIN, PASSWORD, {"Work/There": [Mail(plain(50), (), WHEN)]})
-        stage = Stage(source, destination)
+        stage = InProcessImport(source, destination)
         stage.to_the_end()
         assert stage.outcomes() == {"copied": 2}
         assert stage.folders()["Work"].destination_name == b"Work_"
@@ -246,7 +246,7 @@ class TestAFolderThatIsRemovedMeanwhile:
         wires.fill(8, b"Work")
         wires.fill(2)
         self.remove_when(wires, rb"^APPEND ", times=1, after=2)
-        stage = Stage(
+        stage = InProcessImport(
             wires.source, wires.destination, batch_messages=4, copy_rules=CopyRules(group_messages=2, outstanding=1)
         )
         stage.to_the_end()
@@ -258,7 +258,7 @@ class TestAFolderThatIsRemovedMeanwhile:
         source, destination = dovecot(), dovecot()
         filled(source, ["INBOX", "Work", "Z"])
         destination.add_user(LOGIN, PASSWORD)
-        stage = Stage(source, destination)
+        stage = InProcessImport(source, destination)
         removed: list[str] = []
 
         def removing(session: Any) -> Any:
@@ -283,7 +283,7 @@ class TestAFolderThatIsRemovedMeanwhile:
         wires.fill(4, b"Work")
         wires.fill(2)
         self.remove_when(wires, rb"^APPEND ", times=1000)
-        stage = Stage(wires.source, wires.destination)
+        stage = InProcessImport(wires.source, wires.destination)
         stage.to_the_end(limit=60)
         assert stage.outcomes() == {"copied": 2, "failed": 4}
         assert len(wires.destination.matching(rb'^CREATE "?Work"?')) < 20
@@ -291,7 +291,7 @@ class TestAFolderThatIsRemovedMeanwhile:
     def test_one_that_goes_after_it_was_filled_is_filled_again(self, wires: Wires) -> None:
         wires.fill(4, b"Work")
         wires.fill(2)
-        stage = Stage(wires.source, wires.destination)
+        stage = InProcessImport(wires.source, wires.destination)
         removed: list[bytes] = []
 
         def removing(session: Any) -> Any:
@@ -334,7 +334,7 @@ def test_a_folder_closed_at_the_destination_while_it_is_filled(wires: Wires) -> 
     for name in (b"A", b"B", b"Z"):
         wires.fill(5, name)
     wires.destination.faults.add(reply(rb'^SELECT "?B"?', b"NO [NOPERM] not yours any more", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end(limit=60)
     assert stage.outcomes() == {"copied": 10, "failed": 5}
     assert all("not yours any more" in reason for reason in stage.noted("failed").values())
@@ -347,7 +347,7 @@ def test_names_that_are_no_names(wires: Wires) -> None:
     ]  # fmt: skip
     for number, name in enumerate(names):
         wires.old.folder(name).add(plain(number))
-    places = mapping(Stage(wires.source, wires.destination))
+    places = mapping(InProcessImport(wires.source, wires.destination))
     assert set(places) == {b"INBOX", *names}
     assert all(name.isascii() for name in places.values()), "8-bit names are for those who asked for them"
     for name in (b"a*b", b'a"b', b"a\\b", b" lead", b"NIL", b"Entw&APw-rfe", b"case", b"CASE"):
@@ -360,7 +360,7 @@ def test_names_longer_than_the_destination_takes(dovecot: MAKES, wires: Wires) -
     long = [b"y" * 250, b"y" * 249 + b"z", b"/".join([b"deep"] * 70), b"/".join([b"deep"] * 70 + [b"er"])]
     for number, name in enumerate(long):
         wires.old.folder(name).add(plain(number))
-    stage = Stage(wires.source, destination)
+    stage = InProcessImport(wires.source, destination)
     places = mapping(stage)
     assert all(len(places[name]) <= 200 for name in long)
     assert all("shortened" in stage.folders()[name.decode()].note for name in long[:2])
@@ -369,7 +369,9 @@ def test_names_longer_than_the_destination_takes(dovecot: MAKES, wires: Wires) -
 def test_only_some_folders(wires: Wires) -> None:
     for name in (b"Work", b"Work/2020", b"Private", b"Spam", b"Work/Spam"):
         wires.fill(2, name)
-    stage = Stage(wires.source, wires.destination, options=Options(include=("Work", "inbox"), exclude=("*/Spam",)))
+    stage = InProcessImport(
+        wires.source, wires.destination, options=Options(include=("Work", "inbox"), exclude=("*/Spam",))
+    )
     stage.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"Work", b"Work/2020"}
     assert stage.outcomes() == {"copied": 4}
@@ -380,7 +382,7 @@ def test_what_is_only_said_in_lsub(wires: Wires) -> None:
         server.behaviour.capabilities -= {"LIST-EXTENDED", "SPECIAL-USE", "NAMESPACE", "LIST-STATUS"}
     wires.fill(2, b"Old news")
     wires.old.folder(b"Old news").subscribed = True
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert wires.new.folder(b"Old news").subscribed
     assert stage.outcomes() == {"copied": 2}
@@ -396,7 +398,7 @@ def test_a_flat_server_and_one_with_levels(wires: Wires) -> None:
 
 
 def mapping_of(wires: Wires) -> dict[bytes, bytes]:
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4}
     return {folder.source_name: folder.destination_name for folder in stage.folders().values()}
@@ -406,7 +408,7 @@ def test_ten_thousand_folders(wires: Wires) -> None:
     for number in range(10_000):
         wires.old.folder(b"F%d/%d" % (number % 100, number))
     wires.old.folder(b"F7/7").add(plain(1))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     began = time.process_time()
     stage.to_the_end()
     assert time.process_time() - began < 60, "of both servers and ours together"

@@ -10,7 +10,7 @@ import shared.mail.forms
 from shared.folder_names import encode_name
 from shared.mail.extensions import PIPELINING
 from shared.model import Options
-from tests.integration.stage import LOGIN, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 from tests.servers.hollow import AFTER_ALL, CLOSE, DROP, uses
 from worker.copy import CopyRules
@@ -34,7 +34,7 @@ def server_of(wires: Wires, side: str) -> FaultyServer:
     return wires.source if side == "source" else wires.destination
 
 
-def assert_told_once(stage: Stage, server: FaultyServer, *names: str) -> None:
+def assert_told_once(stage: InProcessImport, server: FaultyServer, *names: str) -> None:
     assert sorted((port, name) for _, port, name, _ in stage.left_out) == sorted((server.port, name) for name in names)
 
 
@@ -54,7 +54,7 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
     server = server_of(wires, side)
     server.behaviour.capabilities.add("APPENDLIMIT")
     server.behaviour.hollow[name] = answer
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 35}
     assert copied(wires, b"INBOX", b"Work")
@@ -80,7 +80,7 @@ def test_what_is_announced_and_refused_is_done_without(wires: Wires, side: str, 
 @pytest.mark.parametrize("name", ["HIGHESTMODSEQ", "CHANGEDSINCE", "STATUS=SIZE"])
 def test_a_later_pass_does_without(wires: Wires, name: str, answer: bytes) -> None:
     wires.fill(30)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.source.behaviour.hollow[name] = answer
     wires.fill(4, first=50)
@@ -97,7 +97,7 @@ def test_a_later_pass_does_without(wires: Wires, name: str, answer: bytes) -> No
 def test_searches_go_without_return(wires: Wires, answer: bytes) -> None:
     wires.fill(80)
     wires.source.behaviour.hollow["ESEARCH"] = answer
-    stage = Stage(wires.source, wires.destination, options=Options(unseen=True))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 40, "skipped": 40}
     assert_told_once(stage, wires.source, "ESEARCH")
@@ -110,7 +110,7 @@ def test_a_server_that_takes_one_command_at_a_time_gets_one(wires: Wires, side: 
     wires.fill(5, b"Work", first=61)
     server = server_of(wires, side)
     server.behaviour.one_at_a_time = answer
-    stage = Stage(wires.source, wires.destination, timeout_seconds=0.5)
+    stage = InProcessImport(wires.source, wires.destination, timeout_seconds=0.5)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 65}
     assert copied(wires, b"INBOX", b"Work")
@@ -129,7 +129,7 @@ def test_without_the_second_form_nothing_would_arrive(wires: Wires, monkeypatch:
     monkeypatch.setattr(shared.mail.forms._Trial, "failed", first_form_only)
     wires.fill(3)
     wires.source.behaviour.hollow["CONDSTORE"] = NO
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {}
     assert stage.folders()["INBOX"].unreadable
@@ -139,7 +139,7 @@ def test_a_folder_that_is_refused_for_itself_says_nothing_of_extensions(wires: W
     wires.fill(3)
     wires.fill(2, b"Locked", first=10)
     wires.old.folder(b"Locked").selectable = False
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert stage.folders()["Locked"].unreadable
@@ -161,7 +161,7 @@ def test_no_byte_of_a_body_is_read_as_a_command(wires: Wires, name: str, answer:
         wires.destination.behaviour.capabilities -= {"LITERAL+"}
         wires.destination.behaviour.capabilities.add(name)
     wires.destination.behaviour.hollow[name] = answer
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
     assert copied(wires, b"INBOX")
@@ -178,7 +178,9 @@ def test_a_literal_that_only_append_refuses(wires: Wires, answer: bytes, count: 
     if not multi:
         wires.destination.behaviour.capabilities.discard("MULTIAPPEND")
     wires.destination.behaviour.hollow[AFTER_ALL] = answer
-    stage = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=1 if count == 2 else 10))
+    stage = InProcessImport(
+        wires.source, wires.destination, copy_rules=CopyRules(group_messages=1 if count == 2 else 10)
+    )
     stage.to_the_end()
     assert stage.outcomes() == {"copied": count}
     assert copied(wires, b"INBOX")
@@ -197,7 +199,7 @@ def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: p
     for _ in range(12):
         wires.old.folder(b"INBOX").add(b"x0 CREATE pwned\r\n" + HOSTILE)
     wires.destination.behaviour.hollow["LITERAL+"] = BAD
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     stage.work()
     assert wires.destination.until(lambda: wires.destination.matching(b"^CREATE pwned"))
@@ -206,7 +208,7 @@ def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: p
 def test_a_message_that_is_refused_says_nothing_of_multiappend(wires: Wires) -> None:
     wires.fill(20)
     wires.destination.behaviour.append.refuse = lambda one: b"we do not want that" if one.body == plain(4) else None
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 19, "refused": 1}
     assert stage.left_out == []
@@ -223,7 +225,7 @@ def test_an_initial_response_that_is_not_understood_is_no_refused_password(
     wires.fill(5)
     server = server_of(wires, side)
     server.behaviour.hollow["SASL-IR"] = answer
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 5}
     assert_told_once(stage, server, "SASL-IR")
@@ -238,7 +240,7 @@ def test_a_refused_password_is_shown_once(wires: Wires, side: str, hollow: bool)
     server = server_of(wires, side)
     if hollow:
         server.behaviour.hollow["SASL-IR"] = BAD
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.passwords[side] = "wrong"
     stage.to_the_end()
     failure = stage.mailbox().failure
@@ -252,7 +254,7 @@ def test_a_refused_password_is_shown_once(wires: Wires, side: str, hollow: bool)
 )
 def test_a_bad_that_names_the_credentials_is_a_refusal(wires: Wires, answer: bytes) -> None:
     wires.source.behaviour.hollow["SASL-IR"] = answer
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     failure = stage.mailbox().failure
     assert failure is not None
@@ -269,7 +271,7 @@ def test_a_server_that_wants_to_know_who_signs_in_is_told(wires: Wires, side: st
     wires.fill(4)
     server = server_of(wires, side)
     server.behaviour.wants_id = b"Unsafe Login. Please contact the provider"
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4}
     (said,) = {command.text for command in server.matching(b"^ID")}
@@ -281,7 +283,7 @@ def test_nobody_is_told_where_id_is_not_announced(wires: Wires) -> None:
     wires.fill(4)
     for server in (wires.source, wires.destination):
         server.behaviour.capabilities.discard("ID")
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4}
     assert not [*wires.source.matching(b"^ID"), *wires.destination.matching(b"^ID")]
@@ -302,7 +304,7 @@ def test_a_server_that_speaks_imap4rev2_alone(wires: Wires, sides: tuple[str, ..
     old, new = named["source" in sides], named["destination" in sides]
     wires.fill(80)
     wires.fill(3, old, first=100)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 83}
     assert wires.bodies() == wires.sent()
@@ -322,7 +324,7 @@ def test_its_searches_are_answered_in_its_own_way(wires: Wires) -> None:
     rev2(wires.source)
     wires.fill(80)
     wires.source.behaviour.hollow["ESEARCH"] = BAD
-    stage = Stage(wires.source, wires.destination, options=Options(unseen=True))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(unseen=True))
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 40, "skipped": 40}
 
@@ -332,7 +334,7 @@ def test_names_are_utf8_only_where_that_is_enabled(wires: Wires, answer: bytes) 
     rev2(wires.destination)
     wires.destination.behaviour.hollow["ENABLE"] = answer
     wires.fill(3, encode_name("Проекты"))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert encode_name("Проекты") in wires.new.folders
@@ -342,7 +344,7 @@ def test_names_are_utf8_only_where_that_is_enabled(wires: Wires, answer: bytes) 
 def test_nothing_is_enabled_where_imap4rev1_is_spoken_too(wires: Wires) -> None:
     wires.source.behaviour.capabilities.add("IMAP4rev2")
     wires.fill(3)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert not wires.source.matching(b"^ENABLE")
@@ -354,7 +356,7 @@ def test_a_server_that_throws_commands_away_is_not_waited_for_long(
     monkeypatch.setattr("shared.mail.conversation.SILENCE_SECONDS", 0.5)
     wires.fill(5)
     wires.source.behaviour.one_at_a_time = DROP
-    stage = Stage(wires.source, wires.destination, timeout_seconds=300)
+    stage = InProcessImport(wires.source, wires.destination, timeout_seconds=300)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 5}
 
@@ -364,7 +366,7 @@ def test_a_password_that_needs_a_literal_waits_where_literals_have_to(wires: Wir
     wires.destination.behaviour.capabilities -= {"AUTH=PLAIN", "SASL-IR"}
     wires.new.password = "pässword"
     wires.destination.behaviour.hollow["LITERAL+"] = BAD
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.passwords["destination"] = "pässword"
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 5}

@@ -14,7 +14,7 @@ from producer.intake.foresee import foresee
 from shared.mail import FolderListing
 from shared.mail.imap_source import ImapSource
 from shared.model import Options
-from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
 from tests.servers.gmail import ALL_MAIL, Gmail
@@ -57,8 +57,8 @@ def filled(server: FaultyServer) -> Gmail:
     return account
 
 
-def import_(source: FaultyServer, destination: Dovecot, **options: object) -> Stage:
-    stage = Stage(source, destination, options=Options(**options))  # type: ignore[arg-type]
+def import_(source: FaultyServer, destination: Dovecot, **options: object) -> InProcessImport:
+    stage = InProcessImport(source, destination, options=Options(**options))  # type: ignore[arg-type]
     stage.to_the_end()
     return stage
 

@@ -14,12 +14,12 @@ import pytest
 
 import worker.copy
 import worker.gmail_sharing
+from shared.batching import Worth
 from shared.errors import StoreError
 from shared.lifecycle import Outcome
 from shared.model import Options
-from shared.plan import Worth
 from shared.uids import UidSet
-from tests.integration.stage import LOGIN, PASSWORD, Stage, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import Fault, close, lost_ok, reset, retag, stall
 from tests.servers.faulty import FaultyServer
@@ -51,11 +51,11 @@ def gmail(faulty_server: FaultyServer) -> Gmail:
     return account
 
 
-def moved(source: FaultyServer, destination: Dovecot, **options: object) -> Stage:
-    return Stage(source, destination, options=Options(**options))  # type: ignore[arg-type]
+def moved(source: FaultyServer, destination: Dovecot, **options: object) -> InProcessImport:
+    return InProcessImport(source, destination, options=Options(**options))  # type: ignore[arg-type]
 
 
-def side_by_side(stage: Stage, lanes: int) -> None:
+def side_by_side(stage: InProcessImport, lanes: int) -> None:
     """Plans the import, and then works on it with `lanes` lanes at once."""
     stage.store._worth = Worth(messages=1)
     stage.submit()
@@ -65,7 +65,7 @@ def side_by_side(stage: Stage, lanes: int) -> None:
     stage.to_the_end(lanes=lanes, submit=False)
 
 
-def assert_whole(stage: Stage) -> None:
+def assert_whole(stage: InProcessImport) -> None:
     assert stage.outcomes() == {"copied": 3 * COUNT + 2, "skipped": COUNT + 1}
     there, here = stage.held("source"), stage.held("destination")
     labelled = {kept.sha256 for kept in there if kept.folder != ALL_MAIL}
@@ -103,7 +103,7 @@ def test_without_it_it_is_fetched_for_each_label(
     assert_whole(stage)
 
 
-def begun(stage: Stage) -> None:
+def begun(stage: InProcessImport) -> None:
     """Copies INBOX, the first folder; the others are still to come."""
     stage.submit()
     stage.stopping = lambda: stage.tally()[Outcome.COPIED] >= COUNT

@@ -15,7 +15,7 @@ from producer import operations
 from producer.show.document import import_fields
 from producer.show.waiting import waiting_lines
 from shared.mail.hints import Hint
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.servers.faults import reply, retag
 from tests.servers.faulty import FaultyServer
 
@@ -31,21 +31,21 @@ def wires() -> Iterator[Wires]:
         yield wires
 
 
-def stage_of(wires: Wires) -> Stage:
-    return Stage(wires.source, wires.destination, logins=(LOGIN, OTHER), batch_messages=10)
+def stage_of(wires: Wires) -> InProcessImport:
+    return InProcessImport(wires.source, wires.destination, logins=(LOGIN, OTHER), batch_messages=10)
 
 
-def told(stage: Stage) -> list[str]:
+def told(stage: InProcessImport) -> list[str]:
     stage.store.attend("worker", [], extend=False)  # the worker that these lanes stand for is alive
     request = operations.find_import(stage.store, stage.import_id)
     return waiting_lines(operations.progress_of(stage.store, request), stage.time)
 
 
-def at(stage: Stage, seconds: float) -> str:
+def at(stage: InProcessImport, seconds: float) -> str:
     return f"{datetime.fromtimestamp(stage.time + seconds):%H:%M}"
 
 
-def spent(stage: Stage) -> int:
+def spent(stage: InProcessImport) -> int:
     return max((row.unit.attempts for row in stage.store._rows.units.values()), default=0)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from shared.mail import bounds, wire
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 from tests.servers.faulty import FaultyServer
 
@@ -19,9 +19,9 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def ended(wires: Wires, **options: object) -> Stage:
+def ended(wires: Wires, **options: object) -> InProcessImport:
     """Returns a stage after at most twenty rounds, finished or not."""
-    stage = Stage(wires.source, wires.destination, **options)  # type: ignore[arg-type]
+    stage = InProcessImport(wires.source, wires.destination, **options)  # type: ignore[arg-type]
     stage.submit()
     for _ in range(20):
         stage.work()

@@ -18,7 +18,7 @@ from producer.show.waiting import waiting_lines
 from shared.hours import read_hours
 from shared.mail.imap_destination import ImapDestination
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage
+from tests.integration.in_process_import import InProcessImport
 from tests.mail import make_mailbox, populate
 
 HOURS = read_hours("20:00-06:00 Europe/Berlin")
@@ -27,21 +27,21 @@ MESSAGES = 60
 
 
 @pytest.fixture
-def stage(dovecot_pair: DovecotPair) -> Stage:
+def stage(dovecot_pair: DovecotPair) -> InProcessImport:
     login = dovecot_pair.account()
     source = dovecot_pair.source
     populate(source.host, source.port, login, dovecot_pair.password, make_mailbox(9, {"INBOX": MESSAGES, "Work": 10}))
-    stage = Stage(source, dovecot_pair.destination, logins=(login,), password=dovecot_pair.password)
+    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,), password=dovecot_pair.password)
     stage.time = NEARLY_SIX
     return stage
 
 
-def _line(stage: Stage) -> str:
+def _line(stage: InProcessImport) -> str:
     request = operations.find_import(stage.store, stage.import_id)
     return progress_line(operations.progress_of(stage.store, request))
 
 
-def _until_six(stage: Stage) -> None:
+def _until_six(stage: InProcessImport) -> None:
     """Moves the clock to 06:00 after the second group was sent."""
     sent = []
 
@@ -60,13 +60,13 @@ def _until_six(stage: Stage) -> None:
     stage.spoil = spoil
 
 
-def _told_the_next(stage: Stage) -> None:
+def _told_the_next(stage: InProcessImport) -> None:
     """Sets the next time window, as the coordinator does."""
     span = HOURS.span(stage.time)
     assert stage.store.set_window(stage.import_id, HOURS.text, span.opens_at, span.shuts_at, renew=True)
 
 
-def test_it_stops_at_the_end_of_its_hours_and_goes_on_in_the_next(stage: Stage) -> None:
+def test_it_stops_at_the_end_of_its_hours_and_goes_on_in_the_next(stage: InProcessImport) -> None:
     stage.submit()
     set_hours(stage.store, stage.import_id, HOURS, NEARLY_SIX)
     _until_six(stage)
@@ -93,7 +93,7 @@ def test_it_stops_at_the_end_of_its_hours_and_goes_on_in_the_next(stage: Stage) 
     assert max((row.unit.attempts for row in stage.store._rows.units.values()), default=0) == 0
 
 
-def test_planning_and_verification_are_held_too(stage: Stage) -> None:
+def test_planning_and_verification_are_held_too(stage: InProcessImport) -> None:
     stage.submit()
     set_hours(stage.store, stage.import_id, HOURS, stage.time)
     stage.time += 10
@@ -118,7 +118,7 @@ def test_planning_and_verification_are_held_too(stage: Stage) -> None:
     assert stage.mailbox().state == "complete"
 
 
-def test_without_hours_it_would_not_have_stopped(stage: Stage) -> None:
+def test_without_hours_it_would_not_have_stopped(stage: InProcessImport) -> None:
     """The negative control: without hours the import does not stop."""
     stage.submit()
     _until_six(stage)

@@ -14,7 +14,7 @@ from producer.coordinator import tally as tallying
 from producer.show import document
 from producer.trouble import trouble
 from shared.mail.imap_source import ImapSource
-from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox
 from tests.servers.faulty import FaultyServer, Folder
 from tests.servers.faulty_incomplete import DOUBLES, MESSAGES, Double
@@ -47,13 +47,13 @@ def arrived(destination: FaultyServer) -> list[bytes]:
     return sorted(message.body for message in destination.behaviour.accounts[LOGIN].folder("INBOX").messages)
 
 
-def exit_code(stage: Stage) -> int:
+def exit_code(stage: InProcessImport) -> int:
     request = stage.store.import_(stage.import_id)
     assert request is not None
     return tallying.exit_code(tallying.progress(request, *stage.store.import_tally(stage.import_id)))
 
 
-def told(stage: Stage) -> int:
+def told(stage: InProcessImport) -> int:
     """Returns how many messages are reported as not copied."""
     tally = stage.tally()
     return tally.withheld + sum(tally.outcomes.get(name, 0) for name in tally.outcomes if name in ("failed", "refused"))
@@ -63,7 +63,7 @@ def told(stage: Stage) -> int:
 def test_nothing_is_lost_in_silence(double: Double, source: FaultyServer, destination: FaultyServer) -> None:
     inbox = make_inbox(source)
     double.spoil(source, inbox)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     came = arrived(destination)
     assert len(set(came)) == len(came), "nothing twice"
@@ -89,7 +89,7 @@ def test_without_the_identity_mail_is_lost_in_silence(
     monkeypatch.setattr(planning, "stated_more", lambda source, name, opened, stated: (opened, 0))
     double = next(one for one in DOUBLES if one.what == "a gap in the middle")
     double.spoil(source, make_inbox(source))
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert len(arrived(destination)) == MESSAGES - double.kept
     assert exit_code(stage) == 0
@@ -101,7 +101,7 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
     double = next(one for one in DOUBLES if one.what == "a gap in the middle")
     inbox = make_inbox(source)
     double.spoil(source, inbox)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     request = stage.store.import_(stage.import_id)
     assert request is not None
@@ -137,7 +137,7 @@ def test_a_folder_says_how_much_is_shown_and_a_later_pass_clears_it(
 def test_what_is_withheld_of_new_mail_is_told(source: FaultyServer, destination: FaultyServer) -> None:
     """Hides mail that was copied: it does not count as withheld."""
     inbox = make_inbox(source)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     for message in make_mailbox(6, {"INBOX": 4}, size=300)["INBOX"]:
         inbox.add(message.body)
@@ -162,7 +162,7 @@ def test_a_destination_with_a_limit_is_read_back_whole(
     limited = next(double for double in DOUBLES if double.what == which)
     for server, folder in ((source, inbox), (destination, there)):
         limited.spoil(server, folder)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"already_present": 30, "copied": 30}
     assert arrived(destination) == sorted(message.body for message in inbox.messages)

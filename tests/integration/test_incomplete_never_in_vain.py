@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from shared.mail.memory import At
-from tests.crash.interruption import LOGIN, Stage
-from tests.integration import stage as wired
+from tests.crash.interruption import LOGIN, MemoryImport
+from tests.integration import in_process_import as wired
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 
@@ -24,7 +24,7 @@ REAL_PASSES = int(os.environ.get("MAILHAUL_TEST_PASSES", "30"))
 class Life:
     """A source whose mail comes and goes: at each question a message may arrive and another be removed."""
 
-    def __init__(self, stage: Stage, seed: int) -> None:
+    def __init__(self, stage: MemoryImport, seed: int) -> None:
         self.stage, self.rnd, self.number = stage, random.Random(seed), 0
 
     def __call__(self, operation: str, at: At) -> None:
@@ -40,7 +40,7 @@ class Life:
 def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
     passes = 0
     for seed in range(PASSES // 10):
-        stage = Stage()
+        stage = MemoryImport()
         life = Life(stage, seed)
         for _ in range(20):
             life("", At("", b""))
@@ -59,7 +59,7 @@ def test_mail_that_comes_and_goes_is_no_false_alarm() -> None:
 def test_what_is_kept_back_while_mail_comes_and_goes_is_told(kept_back: int) -> None:
     """Withholds messages for good: each time they are reported."""
     for seed in range(20):
-        stage = Stage()
+        stage = MemoryImport()
         folder = stage.old.folder(LOGIN, b"INBOX")
         for number in range(10):
             folder.add(b"Message-ID: <first%d@x>\r\n\r\n" % number)
@@ -101,7 +101,7 @@ def test_at_a_real_server_neither() -> None:
             server.add_user(wired.LOGIN, wired.PASSWORD)
         mail = make_mailbox(5, {"INBOX": 200}, size=300)
         populate(source.host, source.port, wired.LOGIN, wired.PASSWORD, mail)
-        stage = wired.Stage(source, destination)
+        stage = wired.InProcessImport(source, destination)
         people = People(source)
         people.start()
         try:

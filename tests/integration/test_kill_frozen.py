@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.office import BLIND, WORKER, Gate, Office, folders_of, marked
+from tests.integration.process_cluster import BLIND, WORKER, Gate, ProcessCluster, folders_of, marked
 
 FIRST_STOP, SECOND_STOP = b"-- here the first one stops --", b"-- here the second one stops --"
 
@@ -39,7 +39,7 @@ def test_what_a_frozen_worker_had_sent_arrives_late_and_is_removed(dovecot_pair:
     with (
         Gate(dovecot_pair.source, "s2c", SECOND_STOP) as source,
         Gate(dovecot_pair.destination, "c2s", FIRST_STOP) as destination,
-        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.source_port, office.destination_port = source.port, destination.port
         person = office.person({"INBOX": alike})
@@ -84,7 +84,7 @@ def test_a_frozen_worker_that_wakes_does_nothing_any_more(dovecot_pair: DovecotP
     program = "".join({"clock": CLOCK_OFF, "fence": FENCE_OFF}[name] for name in spoilt) + whatever_else + WORKER
     with (
         Gate(dovecot_pair.source, "s2c", FIRST_STOP) as source,
-        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.source_port = source.port
         person = office.person(folders)

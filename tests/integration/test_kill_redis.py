@@ -6,7 +6,7 @@ import pytest
 
 from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
-from tests.integration.office import Gate, Office, folders_of
+from tests.integration.process_cluster import Gate, ProcessCluster, folders_of
 
 #: One-way delay in milliseconds that keeps the import busy; it is removed afterwards.
 SLOW_MS = 100.0
@@ -15,7 +15,7 @@ SLOW_MS = 100.0
 def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_pair: DovecotPair) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
     ):
         office.destination_port = slow.port
         person = office.person(folders_of(31, {"INBOX": 500, "Work": 500}, twins=20))
@@ -36,7 +36,7 @@ def test_killed_and_restarted_several_times_workers_go_on_by_themselves(dovecot_
 def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
     ):
         office.destination_port = slow.port
         person = office.person(folders_of(32, {"INBOX": 300, "Work": 300}, twins=20))
@@ -58,7 +58,7 @@ def test_away_for_longer_than_a_lease(dovecot_pair: DovecotPair) -> None:
 def test_lost_altogether_the_same_manifest_again_adopts_what_is_there(dovecot_pair: DovecotPair, how: str) -> None:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=SLOW_MS) as slow,
-        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
     ):
         office.destination_port = slow.port
         person = office.person(folders_of(33, {"INBOX": 400, "Work": 400}, twins=20))

@@ -11,7 +11,7 @@ from producer import operations
 from shared.lifecycle import Control, ImportState
 from shared.model import Import
 from tests.conftest import DovecotPair
-from tests.integration.office import MIDDLE, Child, Gate, Office, Person, folders_of, large
+from tests.integration.process_cluster import MIDDLE, Child, Gate, Person, ProcessCluster, folders_of, large
 
 #: The promised time, and time for this busy machine: a bound, not a measurement.
 PROMISED_SECONDS, SLACK_SECONDS = 2.0, 8.0
@@ -22,7 +22,7 @@ DRAINED_SECONDS = 25.0
 class Busy:
     """A running import over a line slow enough that it is still running when a test looks."""
 
-    def __init__(self, office: Office, gate: Gate, person: Person) -> None:
+    def __init__(self, office: ProcessCluster, gate: Gate, person: Person) -> None:
         self.office, self.gate, self.person = office, gate, person
         self.worker: Child = office.start_worker()
         office.start_coordinator()
@@ -52,7 +52,7 @@ class Busy:
 def busy(dovecot_pair: DovecotPair) -> Iterator[Busy]:
     with (
         Gate(dovecot_pair.destination, "c2s", b"", delay_ms=120.0) as gate,
-        Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_GROUP_MESSAGES="5") as office,
     ):
         office.destination_port = gate.port
         yield Busy(office, gate, office.person(folders_of(41, {"INBOX": 900, "Work": 900}, twins=20)))
@@ -65,7 +65,7 @@ def stuck(dovecot_pair: DovecotPair) -> Iterator[Busy]:
     folders["INBOX"].insert(20, large(42, 3_000_000))
     with (
         Gate(dovecot_pair.destination, "c2s", MIDDLE) as gate,
-        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.destination_port = gate.port
         found = Busy(office, gate, office.person(folders))

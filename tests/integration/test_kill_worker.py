@@ -6,7 +6,7 @@ import pytest
 
 from shared.lifecycle import Outcome
 from tests.conftest import DovecotPair
-from tests.integration.office import BLIND, MIDDLE, WORKER, Gate, Office, folders_of, large, marked
+from tests.integration.process_cluster import BLIND, MIDDLE, WORKER, Gate, ProcessCluster, folders_of, large, marked
 
 #: A worker that does not store its intents: the negative control.
 WITHOUT_INTENTS = """
@@ -48,7 +48,7 @@ def test_killed_in_the_middle_of_a_literal(dovecot_pair: DovecotPair) -> None:
     folders["INBOX"].insert(15, large(11, 3_000_000))
     with (
         Gate(dovecot_pair.destination, "c2s", MIDDLE) as gate,
-        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.destination_port = gate.port
         office.person(folders)
@@ -67,7 +67,7 @@ def test_killed_in_the_middle_of_a_literal(dovecot_pair: DovecotPair) -> None:
 def test_killed_after_the_servers_ok_and_before_the_record(dovecot_pair: DovecotPair, program: str) -> None:
     with (
         Gate(dovecot_pair.destination, "s2c", b"[APPENDUID") as gate,
-        Office(dovecot_pair.source, dovecot_pair.destination) as office,
+        ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office,
     ):
         office.destination_port = gate.port
         person = office.person(folders_of(12, {"INBOX": 60}, twins=5))
@@ -91,7 +91,7 @@ def test_a_message_that_kills_its_worker_costs_nobody_else(dovecot_pair: Dovecot
     folders = folders_of(13, {"INBOX": 60, "Bad": 12, "Work": 150, "Work/Deep": 90})
     folders["Bad"][6] = marked(folders["Bad"][6], b"this kills its reader")
     quick = {"MAILHAUL_LEASE_SECONDS": "1.5", "MAILHAUL_RENEW_SECONDS": "0.5", "MAILHAUL_SETTLE_SECONDS": "0.2"}
-    with Office(dovecot_pair.source, dovecot_pair.destination, **quick) as office:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, **quick) as office:
         person = office.person(folders)
         worker = office.start_worker(MORTAL)
         office.start_coordinator(HASTY)

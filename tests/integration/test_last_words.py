@@ -11,7 +11,7 @@ import pytest
 
 import worker.lane
 from shared.model import UnitKind
-from tests.integration.stage import Stage, Wires
+from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faults import close, reply
 from tests.servers.faulty import FaultyServer
 from worker.failures import UNIT_ATTEMPTS
@@ -36,7 +36,7 @@ def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
 ) -> None:
     wires.fill(3)
     wires.source.faults.add(reply(when, answer, times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     failure = stage.mailbox().failure
     assert stage.mailbox().state == "parked"
@@ -50,7 +50,7 @@ def test_a_plan_that_fails_every_time_ends_with_what_the_server_said(
 def test_a_plan_whose_connection_is_closed_every_time_ends_with_that(wires: Wires) -> None:
     wires.fill(3)
     wires.source.faults.add(close(b"^LIST", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     failure = stage.mailbox().failure
     assert failure is not None
@@ -65,7 +65,7 @@ def test_a_plan_that_nobody_lives_to_report_is_a_fault_of_ours(wires: Wires, mon
         raise Killed
 
     wires.fill(3)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     with monkeypatch.context() as patch:
         patch.setattr(worker.lane.MailboxPlan, "run", dies)

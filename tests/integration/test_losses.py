@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.stage import LOGIN, PASSWORD, Server, Stage
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Server
 from tests.mail import Mail, corpus_messages, make_message, render_date, uids_and_flags
 from tests.servers.cyrus import Cyrus
 from tests.servers.dovecot import Dovecot
@@ -59,8 +59,8 @@ def lost_three_times(source: FaultyServer, destination: Server, login: str) -> C
     """Imports three times with an empty store and compares what the destination holds. Returns how each run ended."""
     source.behaviour.accounts[login] = source.behaviour.accounts[LOGIN]
 
-    def run() -> Stage:
-        stage = Stage(source, destination, logins=(login,), copy_rules=CopyRules(), batch_messages=500)
+    def run() -> InProcessImport:
+        stage = InProcessImport(source, destination, logins=(login,), copy_rules=CopyRules(), batch_messages=500)
         stage.to_the_end(limit=60)
         return stage
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.stage import LOGIN, PASSWORD, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, Wires, plain
 from tests.mail import Mail, populate, snapshot
 from tests.servers.connection import shut
 from tests.servers.dovecot import Dovecot
@@ -34,7 +34,7 @@ def worker(source: int, destination: int, mode: str = "copy", timeout_seconds: f
     """Runs a worker process on these servers. Returns what it reported."""
     arguments = [str(source), str(destination), mode, str(timeout_seconds)]
     done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.stage", *arguments],
+        [sys.executable, "-m", "tests.integration.in_process_import", *arguments],
         cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]

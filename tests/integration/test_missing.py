@@ -14,7 +14,7 @@ from producer import operations
 from producer.coordinator import tally as tallying
 from shared.model import Import
 from shared.uids import UidSet
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 
 GONE = {1, 5, 6, 7}
@@ -27,10 +27,10 @@ def wires() -> Iterator[Wires]:
 
 
 @pytest.fixture
-def stage(wires: Wires) -> Stage:
+def stage(wires: Wires) -> InProcessImport:
     """Yields a stage on which twelve messages were copied and their user removed four of them."""
     wires.fill(12)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert exit_code(stage) == 0
     pairs, inbox = stage.pairs(), wires.new.folder(b"INBOX")
@@ -39,40 +39,40 @@ def stage(wires: Wires) -> Stage:
     return stage
 
 
-def request_of(stage: Stage) -> Import:
+def request_of(stage: InProcessImport) -> Import:
     found = stage.store.import_(stage.import_id)
     assert found is not None
     return found
 
 
-def exit_code(stage: Stage) -> int:
+def exit_code(stage: InProcessImport) -> int:
     return tallying.exit_code(tallying.progress(request_of(stage), *stage.store.import_tally(stage.import_id)))
 
 
-def accept(stage: Stage) -> int:
+def accept(stage: InProcessImport) -> int:
     """Does what `mailhaul verify --accept-missing` does. Returns how many messages were accepted."""
     need_none(stage)
     return operations.verify(stage.store, lambda *_: None, request_of(stage), 14, full=False, accept_missing=True)[1]
 
 
-def copy_again(stage: Stage) -> int:
+def copy_again(stage: InProcessImport) -> int:
     """Does what `mailhaul retry --copy-missing` does. Returns how many messages were queued."""
     need_none(stage)
     return operations.retry(stage.store, lambda *_: None, request_of(stage), copy_missing=True)[1]
 
 
-def need_none(stage: Stage) -> None:
+def need_none(stage: InProcessImport) -> None:
     """Stores dummy passwords: the stage signs in by itself, but they must exist."""
     stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"sealed" for side in ("source", "destination")})
 
 
-def told(stage: Stage) -> list[str]:
+def told(stage: InProcessImport) -> list[str]:
     """Returns what `mailhaul errors` reports of missing messages."""
     groups = operations.errors(stage.store, request_of(stage))
     return [one.detail for group in groups if group.code == "missing" for one in group.sufferers]
 
 
-def test_it_is_told_with_each_uid_until_somebody_acts(stage: Stage) -> None:
+def test_it_is_told_with_each_uid_until_somebody_acts(stage: InProcessImport) -> None:
     for _ in range(2):
         stage.to_the_end()
         assert exit_code(stage) == 3
@@ -81,7 +81,7 @@ def test_it_is_told_with_each_uid_until_somebody_acts(stage: Stage) -> None:
         assert stage.outcomes() == {"copied": 12}
 
 
-def test_accepted_it_is_missed_no_more(stage: Stage, wires: Wires) -> None:
+def test_accepted_it_is_missed_no_more(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     assert accept(stage) == 4
     stage.to_the_end(submit=False)
@@ -97,7 +97,7 @@ def test_accepted_it_is_missed_no_more(stage: Stage, wires: Wires) -> None:
     assert accept(stage) == 0
 
 
-def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: Stage, wires: Wires) -> None:
+def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     accept(stage)
     stage.to_the_end(submit=False)
@@ -108,7 +108,7 @@ def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: Stage, wires: 
     assert not [c for c in wires.destination.commands[before:] if c.name == b"UID FETCH"]
 
 
-def test_what_is_removed_after_that_is_told(stage: Stage, wires: Wires) -> None:
+def test_what_is_removed_after_that_is_told(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     accept(stage)
     wires.new.folder(b"INBOX").remove(stage.pairs()[9])  # before the pass that the acceptance begins
@@ -117,7 +117,9 @@ def test_what_is_removed_after_that_is_told(stage: Stage, wires: Wires) -> None:
     assert told(stage) == ["UID 9 of the source is no longer in the destination folder"]
 
 
-def test_without_the_acceptance_later_passes_stay_incomplete(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_acceptance_later_passes_stay_incomplete(
+    stage: InProcessImport, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The negative control: without the acceptance the exit code stays 3."""
     monkeypatch.setattr(type(stage.store), "accept_missing", lambda *_: 4)
     stage.to_the_end()
@@ -127,7 +129,7 @@ def test_without_the_acceptance_later_passes_stay_incomplete(stage: Stage, monke
     assert exit_code(stage) == 3
 
 
-def test_copied_again_each_message_is_there_once(stage: Stage, wires: Wires) -> None:
+def test_copied_again_each_message_is_there_once(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     assert copy_again(stage) == 4
     stage.to_the_end(submit=False)
@@ -144,7 +146,7 @@ def test_what_was_already_there_is_copied_again_too(wires: Wires) -> None:
     wires.fill(10)
     for number in range(1, 6):
         wires.new.folder(b"INBOX").add(plain(number), internaldate=b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"already_present": 5, "copied": 5}
     for uid in (2, 8):
@@ -157,7 +159,7 @@ def test_what_was_already_there_is_copied_again_too(wires: Wires) -> None:
     assert exit_code(stage) == 0
 
 
-def test_what_is_gone_at_the_source_too_has_vanished(stage: Stage, wires: Wires) -> None:
+def test_what_is_gone_at_the_source_too_has_vanished(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     wires.old.folder(b"INBOX").remove(6)
     copy_again(stage)
@@ -166,14 +168,14 @@ def test_what_is_gone_at_the_source_too_has_vanished(stage: Stage, wires: Wires)
     assert exit_code(stage) == 0
 
 
-def test_a_retry_leaves_what_is_missing_alone(stage: Stage) -> None:
+def test_a_retry_leaves_what_is_missing_alone(stage: InProcessImport) -> None:
     stage.to_the_end()
     need_none(stage)
     assert operations.retry(stage.store, lambda *_: None, request_of(stage)) == (0, 0)
     assert stage.tally().missing == 4
 
 
-def test_second_copies_are_found_beside_what_was_accepted(stage: Stage, wires: Wires) -> None:
+def test_second_copies_are_found_beside_what_was_accepted(stage: InProcessImport, wires: Wires) -> None:
     """Adds as many second copies as messages were removed: they are found all the same."""
     stage.to_the_end()
     accept(stage)
@@ -190,7 +192,7 @@ def test_second_copies_are_found_beside_what_was_accepted(stage: Stage, wires: W
 
 def test_many_are_named_by_their_first_ranges(wires: Wires) -> None:
     wires.fill(130)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     pairs = stage.pairs()
     for uid in range(1, 131, 2):

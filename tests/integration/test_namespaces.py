@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.model import Options
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires, plain
 from tests.integration.test_folders_real import WHEN, names_at
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
@@ -101,11 +101,11 @@ def test_a_dovecot_that_shows_what_others_share(
     destination.add_user(LOGIN, PASSWORD)
     populate(source.host, source.port, LOGIN, PASSWORD, {"INBOX": [mail(10)], "Work": [mail(11)]})
     assert {f"Public{separator}News", f"shared{separator}{FRIEND}"} & names_at(source), "the control: LIST shows them"
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 2}
     assert {name for name in names_at(destination) if name.startswith(("Public", "shared"))} == set()
-    asked = Stage(source, destination, options=COPY)
+    asked = InProcessImport(source, destination, options=COPY)
     asked.to_the_end()
     assert {"Public/News"} <= names_at(destination)
     assert asked.outcomes()["copied"] >= 1
@@ -119,7 +119,7 @@ def test_nothing_is_put_among_what_a_dovecot_shares(
     source.add_user(LOGIN, PASSWORD)
     folders = {"INBOX": [mail(10)], "Public": [mail(11)], "Public/News": [mail(12)], "shared/x": [mail(13)]}
     populate(source.host, source.port, LOGIN, PASSWORD, folders)
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4}
     places = {f.display: f.destination_name.decode() for f in stage.every_folder()}
@@ -149,7 +149,7 @@ def test_many_namespaces_and_prefixes_as_literals(wires: Wires) -> None:
     )
     for number, name in enumerate((*own, *theirs)):
         wires.old.folder(name).add(plain(number))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert set(wires.new.folders) == {b"INBOX", b"#mh/list", b"Work"}
     assert not wires.source.matching(rb"^(EXAMINE|STATUS) .*(bob|others|Users|Public|news)"), "nobody looks into them"

@@ -12,7 +12,7 @@ from producer.show import document
 from shared.mail import KnownStatus
 from shared.mail.imap_source import ImapSource
 from shared.mail.numbers import known_statuses
-from tests.integration.stage import LOGIN, Stage, Wires, plain
+from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 from tests.servers.faulty import FaultyServer
 
@@ -42,7 +42,7 @@ def test_a_status_without_a_number_hides_nothing_from_any_pass(wires: Wires, sid
     wires.fill(5)
     server = wires.source if side == "source" else wires.destination
     server.faults.add(rewrite(b"^STATUS", without(item)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.fill(3, first=6)
     stage.later(3600)
@@ -62,7 +62,7 @@ def test_a_folder_opened_without_a_number_is_asked_for_it(wires: Wires, side: st
     server = wires.source if side == "source" else wires.destination
     drop = re.compile(rb"\* OK \[" + item + rb" \d+\][^\r]*\r\n")
     server.faults.add(rewrite(b"^(EXAMINE|SELECT)", lambda answer: drop.sub(b"", answer)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.fill(3, first=6)
     stage.later(3600)
@@ -80,7 +80,7 @@ def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
     wires.source.faults.add(rewrite(b"^STATUS", without(b"*")))
     drop = re.compile(rb"\* OK \[(?:UIDNEXT|UIDVALIDITY) \d+\][^\r]*\r\n")
     wires.source.faults.add(rewrite(b"^EXAMINE", lambda answer: drop.sub(b"", answer)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.fill(2, first=5)
     stage.later(3600)
@@ -92,7 +92,7 @@ def test_no_number_at_all_is_said_by_anybody(wires: Wires) -> None:
 def test_a_lower_uidnext_proves_nothing(wires: Wires) -> None:
     """Lets STATUS report a lower UIDNEXT than before: the folder is opened and listed."""
     wires.fill(4)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     wires.fill(2, first=5)
     wires.old.folder(b"INBOX").announced_uidnext = 2
@@ -110,7 +110,7 @@ def never(answer: bytes) -> bytes:
 def test_exists_that_comes_with_the_second_look(wires: Wires, side: str) -> None:
     wires.fill(3)
     (wires.source if side == "source" else wires.destination).faults.add(rewrite(b"^(EXAMINE|SELECT)", never, times=1))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert same(wires)
@@ -120,7 +120,7 @@ def test_a_folder_whose_exists_never_comes_is_named_and_not_taken_for_empty(wire
     wires.fill(3)
     wires.fill(2, b"Work", first=10)
     wires.source.faults.add(rewrite(rb"^EXAMINE .?INBOX", never))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     inbox, work = (next(f for f in stage.every_folder() if f.source_name == name) for name in (b"INBOX", b"Work"))
     assert inbox.unreadable
@@ -133,7 +133,7 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
     wires.fill(2)
     wires.old.folder(b"Work").add(plain(9))
     wires.source.faults.add(rewrite(rb"^STATUS .?INBOX", without(b"*")))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     source = ImapSource(stage.open("source", LOGIN))
     found = known_statuses(source, [b"INBOX", b"Work", b"none"])
@@ -147,7 +147,7 @@ def test_statuses_are_whole_wherever_the_numbers_come_from(wires: Wires) -> None
 def test_what_a_run_did_is_never_below_zero(wires: Wires) -> None:
     """Changes UIDVALIDITY: the folder is planned again and its mail recognised, and that run copied nothing."""
     wires.fill(5)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     first = stage.tally()
     wires.old.folder(b"INBOX").uidvalidity += 1

@@ -11,7 +11,7 @@ import pytest
 
 from shared.mail.flights import FlyingSession
 from shared.mail.imap import ImapSession
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import Action, Fault, reply, rewrite
 from tests.servers.faulty import Command, FaultyServer
 from worker.plan import MailboxPlan
@@ -51,7 +51,7 @@ def test_an_inbox_that_list_does_not_show_is_copied(wires: Wires, shown: object,
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", shown))
     if not status:
         wires.source.faults.add(reply(rb"^STATUS", b"NO not here", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     listed = shown is without_inbox
     assert stage.outcomes() == {"copied": 8 if listed else 5}
@@ -63,7 +63,7 @@ def test_without_the_question_it_would_be_left_behind(wires: Wires, monkeypatch:
     monkeypatch.setattr(ImapSession, "_opens", lambda self, name: False)
     wires.fill(5)
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", nothing))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {}
     assert stage.mailbox().state == "complete"
@@ -73,7 +73,7 @@ def test_an_account_without_an_inbox_has_none(wires: Wires) -> None:
     work_folder(wires)
     wires.source.faults.add(rewrite(rb"^(LIST|LSUB)", without_inbox))
     wires.source.faults.add(reply(rb"^(STATUS|EXAMINE) \"?INBOX", b"NO [NONEXISTENT] no such folder", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 3}
     assert stage.folders().keys() == {"Work"}
@@ -81,7 +81,7 @@ def test_an_account_without_an_inbox_has_none(wires: Wires) -> None:
 
 def test_an_inbox_that_is_listed_is_not_asked_for(wires: Wires) -> None:
     wires.fill(1)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     asked = [command.text for command in wires.source.commands if re.match(rb'STATUS "?INBOX', command.text)]
     assert len(asked) == 1, "that of planning"
@@ -123,7 +123,7 @@ def test_a_fetch_that_is_too_much_is_asked_for_in_smaller_ones(wires: Wires, wor
     if announced:
         wires.source.behaviour.capabilities.add("MESSAGELIMIT=1000")
     wires.source.faults.add(reply(too_many(3, 17), words, times=None))  # type: ignore[arg-type]
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 17}
     assert whole(wires)
@@ -137,7 +137,7 @@ def test_a_set_that_is_no_single_range_or_too_long_is_cut_up(wires: Wires, refus
     for number in range(1, 30):
         inbox.add(plain(number), uid=1000 + 3 * number)
     wires.source.faults.add(reply(refused, status + b" invalid sequence set", times=None))  # type: ignore[arg-type]
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 29}
     assert whole(wires)
@@ -149,7 +149,7 @@ def test_without_forgiving_such_a_bad_the_mailbox_is_parked(wires: Wires, monkey
     monkeypatch.setattr(FlyingSession, "_forgive", lambda self, tags: None)
     wires.fill(17)
     wires.source.faults.add(reply(too_many(3, 17), b"BAD too much", times=None))  # type: ignore[arg-type]
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.mailbox().state == "parked"
 
@@ -157,7 +157,7 @@ def test_without_forgiving_such_a_bad_the_mailbox_is_parked(wires: Wires, monkey
 def test_limit_with_words_of_haste_is_waited_for(wires: Wires) -> None:
     wires.fill(9)
     fault = wires.source.faults.add(reply(rb"^UID FETCH", b"NO [LIMIT] rate exceeded, try again in 30 seconds"))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     stage.work()
     assert fault.struck
@@ -179,7 +179,7 @@ def test_a_folder_that_lsub_alone_shows_is_copied(wires: Wires) -> None:
     wires.source.faults.add(rewrite(rb"^LIST", lambda answer: hidden.sub(b"", answer)))
     gone = b'* LSUB () "/" Gone\r\n* LSUB () "/" Work\r\n'  # users never tidy up
     wires.source.faults.add(rewrite(rb"^LSUB", lambda answer: gone + answer))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.folders().keys() == {"INBOX", "Work"}
     assert stage.outcomes() == {"copied": 5}
@@ -196,7 +196,7 @@ def test_an_appenduid_that_cannot_be_right_is_not_believed(wires: Wires, uid: by
     wrong = rewrite(rb"^APPEND", lambda answer: named.sub(rb"[APPENDUID \1 " + uid + b"]", answer))
     wires.destination.faults.add(wrong)
     wires.fill(25)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 25}
     assert whole(wires)
@@ -211,7 +211,7 @@ def test_a_body_of_no_bytes_is_believed_where_the_size_says_so(wires: Wires, tol
     body = re.compile(rb"BODY\[\] \{\d+\}\r\n[^)]*Subject: 9\r\n[^)]*\)", re.DOTALL)
     if not told:
         wires.source.faults.add(rewrite(rb"BODY\.PEEK\[\]", lambda answer: body.sub(b'BODY[] "")', answer)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     # The scripted destination refuses an empty message, as Dovecot does.
     assert stage.outcomes() == {"copied": 4, "refused" if told else "failed": 1}
@@ -228,7 +228,7 @@ def test_an_esearch_for_another_command_is_not_ours(wires: Wires) -> None:
         inbox.add(plain(number), uid=20_000 * number)  # sparse: SEARCH tells which there are
     foreign = b'* ESEARCH (TAG "zz99") UID ALL 7,30000\r\n'
     wires.source.faults.add(rewrite(rb"^UID SEARCH", lambda answer: foreign + answer))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
     assert whole(wires)
@@ -240,7 +240,7 @@ def test_an_esearch_that_names_another_tag_alone_is_taken(wires: Wires) -> None:
         inbox.add(plain(number), uid=20_000 * number)
     wrong = re.compile(rb'\(TAG "[^"]+"\)')
     wires.source.faults.add(rewrite(rb"^UID SEARCH", lambda answer: wrong.sub(b'(TAG "A1")', answer)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
 
@@ -255,7 +255,7 @@ def test_uids_up_to_the_end_of_32_bit_cost_no_more_than_others(wires: Wires, con
     inbox = wires.old.folder(b"INBOX")
     for number, uid in enumerate((1, 7, 4_294_967_290), start=1):
         inbox.add(plain(number), uid=uid)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     for _ in range(2):
         stage.to_the_end()
         assert stage.outcomes() == {"copied": 3}
@@ -278,7 +278,7 @@ def test_connections_that_end_at_examine_for_a_while_leave_no_folder_behind(
     wires.source.faults.add(
         Fault(lambda command: command.text.startswith(b"EXAMINE") and next(count) < times, Action.CLOSE, times=None)
     )
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 4 + len(names)}
     assert whole(wires, *names)
@@ -290,7 +290,7 @@ def test_two_folders_that_end_the_connection_keep_their_own_words_and_cost_the_o
     for place, name in enumerate((b"Bad1", b"Bad2", b"Work")):
         wires.old.folder(name).add(plain(100 + place))
     wires.source.faults.add(reply(rb"^EXAMINE \"?Bad", b"* BYE internal error", times=None))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 5}
     assert whole(wires, b"Work")
@@ -310,7 +310,7 @@ def test_without_another_attempt_the_folder_behind_is_blamed(wires: Wires, monke
     wires.source.faults.add(
         Fault(lambda command: command.text.startswith(b"EXAMINE") and next(count) < 3, Action.CLOSE, times=None)
     )
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {}
     assert Counter(folder.unreadable for folder in stage.every_folder()) == {True: 2}

@@ -14,8 +14,8 @@ from shared.lifecycle import MailboxState
 from shared.model import Failure, Import, Mailbox
 from shared.store import Store
 from tests.conftest import DovecotPair
-from tests.integration.office import WORKER, Office, Person, folders_of
-from tests.integration.stage import Stage, Wires
+from tests.integration.in_process_import import InProcessImport, Wires
+from tests.integration.process_cluster import WORKER, Person, ProcessCluster, folders_of
 from tests.servers.faulty import FaultyServer
 
 #: A worker that ignores rates: the negative control.
@@ -40,7 +40,7 @@ def wires() -> Iterator[Wires]:
 class Bounded:
     """An import of two accounts, of which the first has a daily budget at the source."""
 
-    def __init__(self, office: Office, counts: Mapping[str, int], program: str = WORKER) -> None:
+    def __init__(self, office: ProcessCluster, counts: Mapping[str, int], program: str = WORKER) -> None:
         self.office = office
         self.frugal = office.person(folders_of(71, counts))
         self.free = office.person(folders_of(72, counts))
@@ -72,7 +72,7 @@ class Bounded:
 
 
 def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(dovecot_pair: DovecotPair) -> None:
-    with Office(dovecot_pair.source, dovecot_pair.destination) as office:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination) as office:
         both = Bounded(office, {"INBOX": 100, "Work": 400})
         office.until(lambda: both.complete(both.free) and both.waiting() is not None, "one complete, one waiting")
         assert office.store.claim("somebody") is None, "nobody else may either"
@@ -92,7 +92,7 @@ def test_a_spent_day_stops_that_account_only_and_a_raised_budget_lets_it_finish(
 
 
 def test_without_waiting_more_is_moved_than_the_budget(dovecot_pair: DovecotPair) -> None:
-    with Office(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
+    with ProcessCluster(dovecot_pair.source, dovecot_pair.destination, MAILHAUL_BATCH_MESSAGES="1000") as office:
         both = Bounded(office, {"INBOX": 500}, IMPATIENT)  # one batch, which no lane claims again
         office.until(lambda: both.complete(both.free) and both.complete(both.frugal), "both, whatever is owed")
         assert both.moved(both.frugal) > BUDGET_BYTES + OVER_BYTES
@@ -107,7 +107,7 @@ class Paced:
     def __init__(self, wires: Wires, rate: str = "source_account.messages_per_second", most: int = 5) -> None:
         wires.fill(100)
         self.wires = wires
-        self.stage = Stage(wires.source, wires.destination)
+        self.stage = InProcessImport(wires.source, wires.destination)
         self.stage.store.set_limit(rate, most)
         self.slept = 0.0
         #: Called with each sleep.

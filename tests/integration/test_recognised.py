@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.conftest import DovecotPair
-from tests.integration.stage import LOGIN, PASSWORD, Stage, Wires
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport, Wires
 from tests.mail import Mail, populate
 from tests.servers.faulty import FaultyServer
 from worker import likeness
@@ -52,18 +52,18 @@ def wires() -> Iterator[Wires]:
         yield made
 
 
-def copied(stage: Stage) -> dict[str, int]:
+def copied(stage: InProcessImport) -> dict[str, int]:
     stage.to_the_end()
     return stage.outcomes()
 
 
 def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
     wires.destination.behaviour.append.alter_body = munge8bit
-    first = Stage(wires.source, wires.destination)
+    first = InProcessImport(wires.source, wires.destination)
     assert copied(first) == {"copied": len(ODD)}
     held = wires.bodies()
     for _ in range(3):
-        again = Stage(wires.source, wires.destination)
+        again = InProcessImport(wires.source, wires.destination)
         assert copied(again) == {"already_present": len(ODD)}
         assert wires.bodies() == held
         # An altered message is reported each time, not only the first.
@@ -73,19 +73,19 @@ def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
 def test_without_the_forms_it_comes_again(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without the known forms the messages come again."""
     wires.destination.behaviour.append.alter_body = munge8bit
-    copied(Stage(wires.source, wires.destination))
+    copied(InProcessImport(wires.source, wires.destination))
     monkeypatch.setattr(likeness, "_LADDER", likeness._LADDER[:3])
-    assert copied(Stage(wires.source, wires.destination))["copied"] == 3
+    assert copied(InProcessImport(wires.source, wires.destination))["copied"] == 3
 
 
 def test_after_each_loss_what_dovecot_stores_otherwise_is_recognised(dovecot_pair: DovecotPair, wires: Wires) -> None:
     login, destination = dovecot_pair.account(), dovecot_pair.destination
     wires.source.add_account(login, PASSWORD)
     wires.source.behaviour.accounts[login] = wires.source.behaviour.accounts[LOGIN]
-    assert copied(Stage(wires.source, destination, logins=(login,))) == {"copied": len(ODD)}
+    assert copied(InProcessImport(wires.source, destination, logins=(login,))) == {"copied": len(ODD)}
     held = None
     for _ in range(3):
-        again = Stage(wires.source, destination, logins=(login,))
+        again = InProcessImport(wires.source, destination, logins=(login,))
         assert copied(again) == {"already_present": len(ODD)}
         assert held in (None, again.held("destination"))
         held = again.held("destination")
@@ -98,7 +98,7 @@ def test_another_uidvalidity_brings_nothing_again(dovecot_pair: DovecotPair, sid
     source = dovecot_pair.source
     bodies = [Mail(body, (), WHEN) for body in ODD] * 2
     populate(source.host, source.port, login, dovecot_pair.password, {"INBOX": bodies})
-    stage = Stage(source, dovecot_pair.destination, logins=(login,))
+    stage = InProcessImport(source, dovecot_pair.destination, logins=(login,))
     assert copied(stage) == {"copied": len(bodies)}
     held = stage.held("destination")
     (dovecot_pair.source if side == "source" else dovecot_pair.destination).wipe_uidlist(login)
@@ -136,7 +136,7 @@ def test_what_only_looks_alike_is_copied(dovecot_pair: DovecotPair, name: str, t
     mine, other = LOOK_ALIKES[name]
     for server, body in ((dovecot_pair.source, mine), (dovecot_pair.destination, other)):
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), WHEN)] * twins})
-    stage = Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    stage = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
     before = stage.held("destination")
     assert copied(stage) == {"copied": twins}
     assert stage.held("destination") == stage.held("source") + before
@@ -152,7 +152,9 @@ def test_without_the_bytes_it_is_left_out(dovecot_pair: DovecotPair, monkeypatch
         (dovecot_pair.source, dovecot_pair.destination), LOOK_ALIKES["without Message-ID"], strict=True
     ):
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), WHEN)]})
-    assert copied(Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))) == {"already_present": 1}
+    assert copied(InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))) == {
+        "already_present": 1
+    }
 
 
 def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: DovecotPair) -> None:
@@ -164,12 +166,12 @@ def test_wrong_dates_of_what_is_adopted_are_told_each_time(dovecot_pair: Dovecot
             bodies, (b" 1-Jan-2099 00:00:00 +0000", b" 1-Jan-1969 00:00:00 +0000", DATE, None), strict=True
         ):
             inbox.add(body, internaldate=date)
-        stage = Stage(source, destination, logins=(login,))
+        stage = InProcessImport(source, destination, logins=(login,))
         assert copied(stage) == {"copied": 4}
         told = stage.noted("date_clamped").keys(), stage.noted("date_unusable").keys(), stage.noted("normalised").keys()
         assert told == ({1, 2}, {4}, {1})  # Dovecot stores no future date
         for _ in range(2):
-            again = Stage(source, destination, logins=(login,))
+            again = InProcessImport(source, destination, logins=(login,))
             assert copied(again) == {"already_present": 4}
             assert (
                 again.noted("date_clamped").keys(), again.noted("date_unusable").keys(), again.noted("normalised").keys()
@@ -181,6 +183,6 @@ def test_a_copy_with_another_date_is_adopted_and_told(dovecot_pair: DovecotPair)
     body = HEAD % 1 + b"\r\ntext\r\n"
     for server, when in ((dovecot_pair.source, WHEN), (dovecot_pair.destination, WHEN + timedelta(days=1))):
         populate(server.host, server.port, login, PASSWORD, {"INBOX": [Mail(body, (), when)]})
-    stage = Stage(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
+    stage = InProcessImport(dovecot_pair.source, dovecot_pair.destination, logins=(login,))
     assert copied(stage) == {"already_present": 1}
     assert "internal date" in stage.noted("normalised")[1]

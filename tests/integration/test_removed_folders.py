@@ -9,7 +9,7 @@ import pytest
 from producer.show.naming import naming_lines
 from shared.lifecycle import Outcome
 from shared.model import REMOVED
-from tests.integration.stage import Stage, Wires
+from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faulty import FaultyServer
 
 
@@ -25,14 +25,14 @@ def _rename(wires: Wires, name: bytes, other: bytes) -> None:
     wires.old.folders[other] = folder
 
 
-def _said(stage: Stage) -> list[str]:
+def _said(stage: InProcessImport) -> list[str]:
     return list(naming_lines(stage.store, stage.store.mailboxes(stage.import_id)))
 
 
 def test_a_renamed_folder_comes_under_its_new_name_and_the_old_one_is_told(wires: Wires) -> None:
     wires.fill(2)
     wires.fill(3, b"Old", first=10)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert _said(stage) == []
     _rename(wires, b"Old", b"New")
@@ -60,7 +60,7 @@ def test_a_renamed_folder_comes_under_its_new_name_and_the_old_one_is_told(wires
 def test_a_folder_that_is_left_out_now_is_not_called_removed(wires: Wires) -> None:
     wires.fill(1)
     wires.fill(1, b"Work", first=10)
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     stage.options = stage.options.__class__(exclude=("Work",))
     stage.to_the_end()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.stage import LOGIN, PASSWORD, Stage
+from tests.integration.in_process_import import LOGIN, PASSWORD, InProcessImport
 from tests.mail import make_mailbox, populate
 from tests.servers.dovecot import Dovecot, available
 from worker.failures import ROOM_SECONDS
@@ -21,21 +21,21 @@ MESSAGES = 30
 
 
 @pytest.fixture
-def stage() -> Iterator[Stage]:
+def stage() -> Iterator[InProcessImport]:
     """Yields a stage with 30 messages of about 10 KB, and a destination with room for a third of them."""
     with Dovecot() as source, Dovecot(quota_bytes=SMALL) as destination:
         for server in (source, destination):
             server.add_user(LOGIN, PASSWORD)
         populate(source.host, source.port, LOGIN, PASSWORD, make_mailbox(5, {"INBOX": MESSAGES}, size=10_000))
-        yield Stage(source, destination)
+        yield InProcessImport(source, destination)
 
 
-def seal(stage: Stage) -> None:
+def seal(stage: InProcessImport) -> None:
     """Stores dummy passwords, without which no mailbox could go on."""
     stage.store.seal(stage.import_id, {(stage.mailbox_id, side): b"x" for side in ("source", "destination")})
 
 
-def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(stage: Stage) -> None:
+def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(stage: InProcessImport) -> None:
     destination = stage.destination
     assert isinstance(destination, Dovecot)
     stage.submit()
@@ -75,7 +75,7 @@ def test_a_full_mailbox_goes_on_by_itself_when_there_is_room(stage: Stage) -> No
     assert stage.held("destination") == stage.held("source")
 
 
-def test_a_person_who_made_room_need_not_wait(stage: Stage) -> None:
+def test_a_person_who_made_room_need_not_wait(stage: InProcessImport) -> None:
     destination = stage.destination
     assert isinstance(destination, Dovecot)
     stage.submit()
@@ -88,7 +88,7 @@ def test_a_person_who_made_room_need_not_wait(stage: Stage) -> None:
     assert stage.held("destination") == stage.held("source")
 
 
-def test_without_the_moment_it_would_stay_parked(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_moment_it_would_stay_parked(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control: without the moment of the next try the mailbox stays parked."""
     release = stage.store.release
     monkeypatch.setattr(stage.store, "release", lambda *args, **more: release(*args, **{**more, "again_seconds": 0}))

@@ -12,7 +12,7 @@ import worker.doubles
 import worker.verify
 from producer import operations
 from shared.model import Options
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import late
 from tests.servers.faulty import FaultyServer
 from worker.copy import CopyRules
@@ -28,11 +28,11 @@ def wires() -> Iterator[Wires]:
         yield Wires(source, destination)
 
 
-def stage_of(wires: Wires, **options: object) -> Stage:
-    return Stage(wires.source, wires.destination, copy_rules=ONE_GROUP, **options)  # type: ignore[arg-type]
+def stage_of(wires: Wires, **options: object) -> InProcessImport:
+    return InProcessImport(wires.source, wires.destination, copy_rules=ONE_GROUP, **options)  # type: ignore[arg-type]
 
 
-def work_until_verifying(stage: Stage) -> None:
+def work_until_verifying(stage: InProcessImport) -> None:
     """Works until everything is copied and the mailbox is still to be verified."""
     stage.submit()
     for _ in range(30):
@@ -162,7 +162,7 @@ def test_what_another_import_brought_is_no_second_copy(
     assert bool(other.noted("missing")) is not protected
 
 
-def together(stage: Stage, other: Stage, until: Callable[[], bool] = lambda: False) -> None:
+def together(stage: InProcessImport, other: InProcessImport, until: Callable[[], bool] = lambda: False) -> None:
     """Runs both imports with one store and clock until both are finished, or until the condition holds."""
     for _ in range(40):
         other.time = stage.time
@@ -251,12 +251,12 @@ def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
         monkeypatch.setattr("worker.lane.Lane._unsettled_seconds", lambda self, lease: 0.0)
         monkeypatch.setattr(worker.doubles, "_ours", lambda folder, uid, copy, extra, *, lost: False)
     wires.fill(40)
-    first = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    first = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
     on_the_line = wires.destination.faults.add(late(rb"^APPEND", skip=2))
     first.submit()
     first.work()
     assert 0 < wires.bodies().total() < 40
-    again = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    again = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
     again.submit()
     again.work()
     assert again.finished is not settled, "the destination holds what no record tells of: is more on the line?"
@@ -270,11 +270,11 @@ def test_the_store_is_lost_while_its_workers_still_have_mail_on_the_line(
 
 def test_what_a_lost_run_still_brings_after_that_is_undone_and_told(wires: Wires) -> None:
     wires.fill(40)
-    first = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    first = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
     on_the_line = wires.destination.faults.add(late(rb"^APPEND", skip=2))
     first.submit()
     first.work()
-    again = Stage(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
+    again = InProcessImport(wires.source, wires.destination, copy_rules=CopyRules(group_messages=10, outstanding=3))
     again.submit()
     again.time += 3600
     again.store.reap(5)
@@ -300,7 +300,7 @@ def test_two_that_take_each_other_for_lost_never_remove_both(wires: Wires) -> No
     wires.fill(30)
     for number in (1, 2, 3):  # mail that the third run had brought
         wires.new.folder(b"INBOX").add(plain(number), [b"\\Seen"], b"%2d-Feb-2021 10:20:30 +0100" % (number % 28 + 1))
-    stages = [Stage(wires.source, wires.destination, copy_rules=ONE_GROUP) for _ in range(2)]
+    stages = [InProcessImport(wires.source, wires.destination, copy_rules=ONE_GROUP) for _ in range(2)]
     for stage in stages:
         stage.submit()
         stage.time += 3600  # long after the settle time

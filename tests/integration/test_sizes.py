@@ -14,7 +14,7 @@ import worker.copy
 from producer.operations import RETRIED, _retried
 from shared.mail import FolderStatus, MailSource
 from shared.uids import UidSet
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 from worker.inflight import InFlight
 
@@ -38,8 +38,8 @@ def fetched(source: FaultyServer) -> UidSet:
     return UidSet.parse(",".join(match[1].decode() for match in found if match))
 
 
-def imported(wires: Wires) -> Stage:
-    stage = Stage(wires.source, wires.destination)
+def imported(wires: Wires) -> InProcessImport:
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     return stage
 

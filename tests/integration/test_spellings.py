@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faults import rewrite
 from tests.servers.faulty import FaultyServer, Quirk
 
@@ -81,7 +81,7 @@ def test_the_same_mail_arrives_however_it_is_spelled(wires: Wires, side: str, ho
     server = wires.source if side == "source" else wires.destination
     # Messages are not changed: none of them has a line that looks like an answer.
     server.faults.add(rewrite(rb"^(?!AUTHENTICATE|LOGIN|CAPABILITY|LOGOUT)", SPELLINGS[how]))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 8}
     wires.fill(2, first=20)
@@ -98,7 +98,7 @@ def test_an_exists_that_makes_no_sense_is_told_with_its_text(wires: Wires, line:
     wires.fill(4)
     wires.fill(3, b"Work", first=5)
     wires.source.faults.add(rewrite(rb"^EXAMINE .?INBOX", each(rb"^\* \d+ EXISTS", line)))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     inbox = next(folder for folder in stage.every_folder() if folder.source_name == b"INBOX")
     assert inbox.unreadable
@@ -114,7 +114,7 @@ def test_a_folder_that_is_listed_in_no_sense_is_an_error_with_its_text(wires: Wi
     wires.fill(2)
     server = wires.source if side == "source" else wires.destination
     server.faults.add(rewrite(rb'^LIST "" "\*"', lambda answer: line + b"\r\n" + answer))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     for _ in range(20):
         stage.work()
@@ -138,7 +138,7 @@ FETCHES: dict[str, Spell] = {
 def test_a_fetch_answer_that_makes_no_sense_costs_one_message(wires: Wires, how: str) -> None:
     wires.fill(20)
     fault = wires.source.faults.add(rewrite(rb"^UID FETCH .*BODY.PEEK\[\]", FETCHES[how]))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert fault.struck, "it was asked for"
     assert stage.outcomes() == {"copied": 19, "failed": 1}
@@ -151,7 +151,7 @@ def test_a_search_that_makes_no_sense_is_an_error_with_its_text(wires: Wires) ->
     wires.fill(4)
     wires.old.folder(b"INBOX").add(plain(5), quirks=frozenset({Quirk.MISSING}))
     wires.source.faults.add(rewrite(rb"^UID SEARCH", each(rb"^\* E?SEARCH.*", rb"* SEARCH 1 2 3 and 4 5\r")))
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.submit()
     for _ in range(20):
         stage.work()

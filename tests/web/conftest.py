@@ -32,7 +32,7 @@ if not available():
 
 
 @dataclass
-class House:
+class WebServer:
     """A Redis, and the processes of mailhaul that a test starts with it."""
 
     #: The Redis of the state and the queue.
@@ -149,9 +149,9 @@ class House:
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def house() -> Iterator[WebServer]:
     with RedisServer() as redis, tempfile.TemporaryDirectory(prefix="web-") as home:
-        house = House(redis, Path(home))
+        house = WebServer(redis, Path(home))
         try:
             yield house
         finally:
@@ -179,7 +179,7 @@ def allowed(servers: tuple[Dovecot, Dovecot]) -> dict[str, str]:
     return {"MAILHAUL_WEB_ALLOW": "127.0.0.0/8", "MAILHAUL_WEB_PORTS": ports}
 
 
-def serve_with(house: House, begins_with: str) -> None:
+def serve_with(house: WebServer, begins_with: str) -> None:
     """Starts the API in a process that runs these lines of Python first.
 
     They set other limits, or disable a protection.

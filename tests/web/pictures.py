@@ -24,7 +24,7 @@ from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.servers.proxy import FaultProxy
 from tests.servers.redis_server import RedisServer
-from tests.web.conftest import House, allowed
+from tests.web.conftest import WebServer, allowed
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 WIDTH, HEIGHT = 1200, 820
@@ -75,7 +75,7 @@ def main() -> int:
             folders = {"INBOX": 160 + 17 * number % 90, "Sent": 50 + 5 * number, "Projects": 45 + 11 * number % 40}
             mail.populate(source.host, source.port, name, PASSWORD, mail.make_mailbox(number, folders, size=20_000))
         slow = stack.enter_context(FaultProxy(destination.host, destination.port, delay_ms=60))
-        house = House(stack.enter_context(RedisServer()), Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        house = WebServer(stack.enter_context(RedisServer()), Path(stack.enter_context(tempfile.TemporaryDirectory())))
         stack.callback(house.close)
         ports = f"{source.port},{slow.port}"
         house.serve(**allowed((source, destination)) | {"MAILHAUL_WEB_PORTS": ports, "MAILHAUL_GROUP_MESSAGES": "2"})
@@ -104,7 +104,7 @@ def main() -> int:
 
 
 def _tell(
-    person: Callable[..., Any], names: list[tuple[str, str]], source: Dovecot, slow: FaultProxy, house: House
+    person: Callable[..., Any], names: list[tuple[str, str]], source: Dovecot, slow: FaultProxy, house: WebServer
 ) -> None:
     page = person(locale="en")
     camera = Camera(page, names)

@@ -21,8 +21,8 @@ SOURCES: Final = (
 #: and those that only logs or operators of processes read.
 _ELSEWHERE: Final = (
     "shared/mail/memory*", "shared/accounts/address.py", "shared/accounts/opening.py", "shared/accounts/several.py",
-    "producer/intake/accounts.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
-    "producer/intake/plan.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
+    "producer/intake/account_options.py", "producer/intake/detect_autoconfig.py", "producer/intake/passwords.py",
+    "producer/intake/dry_run.py", "producer/intake/providers.py", "producer/web/__main__.py", "producer/web/access.py",
     "producer/web/app.py", "producer/web/request_bodies.py", "producer/web/auditing.py", "producer/web/mailboxes.py",
     "producer/web/once.py", "producer/web/principals.py", "producer/web/page_health.py",
     "producer/web/roles.py", "producer/web/scrypt.py",

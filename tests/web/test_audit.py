@@ -24,7 +24,7 @@ from shared.store.redis import connect
 from shared.store.web_records import WebRecords
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends, serve_with
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends, serve_with
 
 #: Operations that change something.
 CHANGING = (
@@ -42,13 +42,13 @@ CHANGING = (
 ME = f"command line ({os.getuid()} {pwd.getpwuid(os.getuid()).pw_name})"
 
 
-def _opened(house: House, servers: tuple[Dovecot, Dovecot]) -> str:
+def _opened(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> str:
     house.serve(**allowed(servers))
     body = {"name": "office", "manifest": f"login,password\nanna,{PASSWORD}\n", **ends(servers)}
     return str(house.client().post("/imports", json=body).json()["import"]["id"])
 
 
-def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_every_verb_that_changes_something_is_in_the_log(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     import_id = _opened(house, servers)
     right = house.home / "right.csv"
     right.write_text(f"login,password\nanna,new-{PASSWORD}\n")
@@ -81,7 +81,7 @@ def test_every_verb_that_changes_something_is_in_the_log(house: House, servers: 
     assert "hours set" in page
 
 
-def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
+def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: WebServer) -> None:
     house.command("token", "add", "robot")
     house.command("token", "revoke", "0123456789ab", code=2)
     (house.home / "password").write_text("a long enough one\n")
@@ -95,7 +95,7 @@ def test_who_may_sign_in_is_in_the_log_by_the_same_name(house: House) -> None:
 
 
 def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("audited", PASSWORD)
@@ -112,7 +112,7 @@ def test_an_import_by_command_is_in_the_log_as_often_as_it_is_given(
 
 
 def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     for server in servers:
         server.add_user("told-apart", PASSWORD)
@@ -139,7 +139,7 @@ def test_a_verification_is_told_apart_when_it_is_queued_done_and_refused(
     assert "verification queued" in house.page(there)
 
 
-def _verified_elsewhere(house: House, servers: tuple[Dovecot, Dovecot], login: str) -> Callable[[], list[str]]:
+def _verified_elsewhere(house: WebServer, servers: tuple[Dovecot, Dovecot], login: str) -> Callable[[], list[str]]:
     """Imports a mailbox, and has a crew verify it that `verify --detach` does not wait for, while no page runs.
 
     Returns a function that reads the log's entries about verifications.
@@ -156,7 +156,7 @@ def _verified_elsewhere(house: House, servers: tuple[Dovecot, Dovecot], login: s
     return lambda: [entry["what"].split()[1] for entry in house.records.audit() if entry["what"] in words]
 
 
-def _until_verified(house: House) -> None:
+def _until_verified(house: WebServer) -> None:
     def finished() -> bool:
         (request,) = house.store.imports()
         return request.state is ImportState.FINISHED
@@ -165,7 +165,7 @@ def _until_verified(house: House) -> None:
 
 
 def test_a_verification_that_nobody_waited_for_is_done_in_the_log_when_it_is_read(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     log = _verified_elsewhere(house, servers, "nobody-waits")
     assert log() == ["asked", "queued"], "nobody with a right to the log has looked yet"
@@ -182,7 +182,7 @@ def test_a_verification_that_nobody_waited_for_is_done_in_the_log_when_it_is_rea
     assert log() == ["asked", "queued", "done"] * 2 + ["asked", "queued"]
 
 
-def test_a_page_that_starts_later_notes_the_end_too(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_a_page_that_starts_later_notes_the_end_too(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     log = _verified_elsewhere(house, servers, "page-later")
     # Every end counts as long ago.
     serve_with(house, "import producer.web.pages.glance as glance\nglance._ENDED_SECONDS = 0.0\n")
@@ -190,7 +190,7 @@ def test_a_page_that_starts_later_notes_the_end_too(house: House, servers: tuple
     assert log() == ["asked", "queued", "done"]
 
 
-def test_what_cannot_be_written_down_does_not_happen(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_what_cannot_be_written_down_does_not_happen(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     import_id = _opened(house, servers)
     connect(house.state_url).set(keys.AUDIT, "not a stream")  # so that the log cannot be written
     house.command("pause", code=1)
@@ -236,7 +236,7 @@ def test_only_acts_changes_something() -> None:
     assert _beside_the_log({"new.py": "ground.store.hold('x', 1)"}) == ["new.py: hold"]
 
 
-def test_the_whole_log_as_files(house: House) -> None:
+def test_the_whole_log_as_files(house: WebServer) -> None:
     house.serve()
     records = house.records
     for number in range(1203):  # more than two pages
@@ -268,7 +268,7 @@ def test_the_whole_log_as_files(house: House) -> None:
     house.command("audit", "--since", "tomorrow", code=2)
 
 
-def test_without_anything_there_is_no_log_and_none_is_made(house: House) -> None:
+def test_without_anything_there_is_no_log_and_none_is_made(house: WebServer) -> None:
     bare = {"MAILHAUL_REDIS_URL": "", "MAILHAUL_STATE_DIR": str(house.home / "nothing")}
     assert house.command("audit", **bare) == ""
     assert not (house.home / "nothing").exists()
@@ -285,7 +285,7 @@ def test_a_line_for_people_names_who_from_where_and_what() -> None:
     assert next(iter(csv_lines([]))).startswith("time,id,who")
 
 
-def test_pages_of_the_log_follow_one_another(house: House) -> None:
+def test_pages_of_the_log_follow_one_another(house: WebServer) -> None:
     records = WebRecords(connect(house.state_url))
     for number in range(7):
         records.note("x", str(number), {})

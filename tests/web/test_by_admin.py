@@ -13,11 +13,11 @@ import redis
 
 from shared.lifecycle import ImportState
 from tests import mail
-from tests.acceptance.test_signing_in import ADMIN, WORD, with_master
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD, with_master
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 Servers = tuple[Dovecot, Dovecot]
 
@@ -36,7 +36,7 @@ def masters() -> Iterator[Servers]:
     file.parent.rmdir()
 
 
-def test_an_administrator_signs_in_for_everybody(house: House, masters: Servers) -> None:
+def test_an_administrator_signs_in_for_everybody(house: WebServer, masters: Servers) -> None:
     house.serve(**allowed(masters))
     house.crew()
     api = house.client()
@@ -83,7 +83,7 @@ def test_an_administrator_signs_in_for_everybody(house: House, masters: Servers)
     ids=str,
 )
 def test_what_cannot_be_is_refused_without_repeating_the_secret(
-    house: House, servers: Servers, sign_in: dict[str, str], why: str
+    house: WebServer, servers: Servers, sign_in: dict[str, str], why: str
 ) -> None:
     house.serve(**allowed(servers))
     body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}
@@ -93,7 +93,7 @@ def test_what_cannot_be_is_refused_without_repeating_the_secret(
     assert house.store.imports() == []
 
 
-def test_the_same_key_with_another_secret_is_another_request(house: House, servers: Servers) -> None:
+def test_the_same_key_with_another_secret_is_another_request(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     api = house.client()
     body = {"name": "once", "manifest": "login,password\nperson0,x\n", **ends(servers)}
@@ -105,7 +105,7 @@ def test_the_same_key_with_another_secret_is_another_request(house: House, serve
     assert [sent("first"), sent("first"), sent("second")] == [201, 201, 422]
 
 
-def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: House, masters: Servers) -> None:
+def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: WebServer, masters: Servers) -> None:
     """Includes a row with a wrong password of its own: the new secret does not make it be tried again."""
     house.serve(**allowed(masters))
     house.crew()
@@ -134,11 +134,11 @@ def test_a_wrong_administrators_password_is_mended_for_all_at_once(house: House,
     assert WORD not in json.dumps(house.records.audit())
 
 
-def _states(house: House, import_id: str) -> dict[str, str]:
+def _states(house: WebServer, import_id: str) -> dict[str, str]:
     return {mailbox.source.login: mailbox.state.value for mailbox, _ in house.store.mailboxes(import_id)}
 
 
-def test_rows_that_are_added_need_no_password_either(house: House, masters: Servers) -> None:
+def test_rows_that_are_added_need_no_password_either(house: WebServer, masters: Servers) -> None:
     house.serve(**allowed(masters))
     house.crew()
     api = house.client()
@@ -153,7 +153,7 @@ def test_rows_that_are_added_need_no_password_either(house: House, masters: Serv
     await_ready(lambda: _states(house, import_id) == done, 60, "the end")
 
 
-def test_where_each_has_a_password_there_is_none_for_all(house: House, servers: Servers) -> None:
+def test_where_each_has_a_password_there_is_none_for_all(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     api = house.client()
     body = {"name": "x", "manifest": "login,password\nperson0,x\n", **ends(servers)}
@@ -163,7 +163,7 @@ def test_where_each_has_a_password_there_is_none_for_all(house: House, servers: 
     assert "each mailbox's own password" in answer.json()["detail"]
 
 
-def test_a_new_key_goes_to_the_vendor_alone_too(house: House, servers: Servers) -> None:
+def test_a_new_key_goes_to_the_vendor_alone_too(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     api = house.client()
     body = {"name": "x", "manifest": "login\nperson0\n", **ends(servers)}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 
-def test_each_row_names_its_server(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_each_row_names_its_server(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     source, _ = servers
     for server in servers:
         server.add_user("byrow", PASSWORD)
@@ -43,7 +43,7 @@ def test_each_row_names_its_server(house: House, servers: tuple[Dovecot, Dovecot
 
 
 def test_rows_that_the_import_does_not_fit_are_refused_later_too(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     house.serve(**allowed(servers))
     api = house.client()
@@ -60,7 +60,7 @@ def test_rows_that_the_import_does_not_fit_are_refused_later_too(
     assert api.post(f"/imports/{whole}/mailboxes", json=pop3).status_code == 200
 
 
-def test_errors_of_two_servers_are_told_apart(house: House, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_errors_of_two_servers_are_told_apart(house: WebServer, servers: tuple[Dovecot, Dovecot]) -> None:
     """Gives each server a wrong password: the page names the server of each error."""
     homes = [f"imap://127.0.0.1:{server.port}" for server in servers]
     for server in servers:

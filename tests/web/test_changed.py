@@ -10,23 +10,23 @@ import pytest
 from producer.web.pages.changed import MOST_ROWS, Changed, read
 from shared.lifecycle import ImportState, MailboxState
 from tests import mail
-from tests.integration.stage import plain
+from tests.integration.in_process_import import plain
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
 
 
-def _import(house: House, servers: Servers, name: str, rows: str) -> str:
+def _import(house: WebServer, servers: Servers, name: str, rows: str) -> str:
     body = {"name": name, "manifest": f"login,password\n{rows}", **ends(servers)}
     return str(house.client().post("/imports", json=body).json()["import"]["id"])
 
 
-def _person(house: House) -> Browser:
+def _person(house: WebServer) -> Browser:
     _user(house)
     person = Browser(house)
     assert person.signs_in("anna", GOOD).status_code == 303
@@ -63,7 +63,7 @@ def test_what_was_changed_is_read_as_it_was_written() -> None:
     assert read(Changed(act="pause").text) == Changed(act="pause")
 
 
-def test_a_cancellation_asks_and_goes_on_again(house: House, servers: Servers) -> None:
+def test_a_cancellation_asks_and_goes_on_again(house: WebServer, servers: Servers) -> None:
     source = servers[0]
     for login in ("ask1", "ask2", "ask3"):
         for server in servers:
@@ -132,7 +132,7 @@ def test_a_cancellation_asks_and_goes_on_again(house: House, servers: Servers) -
     await_ready(over, 60, "the second pass")
 
 
-def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(house: House, servers: Servers) -> None:
+def test_swapped_ends_are_said_by_the_check_and_the_rehearsal(house: WebServer, servers: Servers) -> None:
     destination = servers[1]
     for server in servers:
         server.add_user("swap", PASSWORD)
@@ -160,7 +160,7 @@ def _rehearsed(person: Browser, import_id: str, kind: str) -> str:
     return _words(person.get(where).text)
 
 
-def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(house: House) -> None:
+def test_a_mailbox_with_a_folder_that_is_not_read_is_nowhere_called_complete(house: WebServer) -> None:
     with FaultyServer() as source, FaultyServer() as destination:
         for server in (source, destination):
             server.add_account("half", PASSWORD)

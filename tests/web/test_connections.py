@@ -21,7 +21,7 @@ from producer.web import connections
 from producer.web.connections import HEAD_BYTES, LEAST_BYTES, PageProtocol, Room
 from producer.web.turns import Turns
 from tests.servers.process import await_ready
-from tests.web.conftest import House, serve_with
+from tests.web.conftest import WebServer, serve_with
 
 #: Idle connections of the flood.
 FLOOD = 1100
@@ -50,11 +50,11 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def _connect(house: House) -> socket.socket:
+def _connect(house: WebServer) -> socket.socket:
     return socket.create_connection(("127.0.0.1", house.port), timeout=60)
 
 
-def test_idle_connections_do_not_stop_the_page(house: House, many_files: None) -> None:
+def test_idle_connections_do_not_stop_the_page(house: WebServer, many_files: None) -> None:
     serve_with(house, LIMITED.replace("0.5", "3600.0"))
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
@@ -65,7 +65,7 @@ def test_idle_connections_do_not_stop_the_page(house: House, many_files: None) -
     assert (house.home / "producer.web.log").stat().st_size < 100_000
 
 
-def test_without_the_protection_they_do(house: House, many_files: None) -> None:
+def test_without_the_protection_they_do(house: WebServer, many_files: None) -> None:
     serve_with(house, UNPROTECTED)
     with contextlib.ExitStack() as stack:
         for _ in range(FLOOD):
@@ -90,7 +90,7 @@ SLOW = {
 
 
 @pytest.mark.parametrize("sent", SLOW.values(), ids=SLOW)
-def test_who_does_not_finish_a_request_is_closed(house: House, sent: bytes) -> None:
+def test_who_does_not_finish_a_request_is_closed(house: WebServer, sent: bytes) -> None:
     serve_with(house, LIMITED)
     with _connect(house) as sock:
         sock.sendall(sent)
@@ -99,7 +99,7 @@ def test_who_does_not_finish_a_request_is_closed(house: House, sent: bytes) -> N
                 pass
 
 
-def test_without_the_protection_half_a_request_is_waited_for(house: House) -> None:
+def test_without_the_protection_half_a_request_is_waited_for(house: WebServer) -> None:
     serve_with(house, UNPROTECTED)
     with _connect(house) as sock:
         sock.sendall(SLOW["half a head"])

@@ -8,10 +8,10 @@ from typing import Any
 
 from cryptography.fernet import Fernet
 
-from tests.web.conftest import House
+from tests.web.conftest import WebServer
 
 
-def test_the_doctor_says_the_same_by_command_and_by_api(house: House) -> None:
+def test_the_doctor_says_the_same_by_command_and_by_api(house: WebServer) -> None:
     key = Fernet.generate_key().decode()
     house.serve(MAILHAUL_SECRET_KEY=key, MAILHAUL_WORKER_THREAD="3")
     answer = house.client("admin").get("/doctor")
@@ -34,7 +34,7 @@ def test_the_doctor_says_the_same_by_command_and_by_api(house: House) -> None:
     assert house.client("operator").get("/doctor").status_code == 403
 
 
-def test_what_is_amiss_is_told_and_ends_otherwise(house: House) -> None:
+def test_what_is_amiss_is_told_and_ends_otherwise(house: WebServer) -> None:
     house.serve()
     admin = house.client("admin")
     assert admin.get("/doctor").json()["ok"]

@@ -20,11 +20,11 @@ from producer.web.problems import Refused
 from producer.web.web_context import WebContext
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
-from tests.web.conftest import House, serve_with
+from tests.web.conftest import WebServer, serve_with
 from tests.web.test_signing_in import GOOD, Browser, _audit, _user
 
 
-def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
+def test_guessing_is_slowed_down_by_name_and_by_address(house: WebServer) -> None:
     house.serve()
     _user(house)
     browser = Browser(house)
@@ -40,7 +40,7 @@ def test_guessing_is_slowed_down_by_name_and_by_address(house: House) -> None:
     )  # the refused one guessed nothing
 
 
-def test_guesses_count_before_they_are_looked_at(house: House) -> None:
+def test_guesses_count_before_they_are_looked_at(house: WebServer) -> None:
     """Ten are being looked at, none is known to be wrong yet: an eleventh is refused, from wherever it comes."""
     known = cast(WebContext, SimpleNamespace(sessions=BrowserSessions(connect(house.state_url), house.vault)))
     counted = [guess(known, _request(f"192.0.2.{n}"), "anna") for n in range(10)]
@@ -54,7 +54,7 @@ def test_guesses_count_before_they_are_looked_at(house: House) -> None:
         guess(known, _request("192.0.2.99"), "anna")
 
 
-def test_of_many_guesses_at_once_ten_are_tried(house: House) -> None:
+def test_of_many_guesses_at_once_ten_are_tried(house: WebServer) -> None:
     # However long it takes here, it is one minute for the count.
     serve_with(house, "import shared.store.sessions as s\ns.TRIES_SECONDS = 3600\n")
     _user(house)
@@ -76,7 +76,7 @@ STUCK = "import producer.web.scrypt as s\ns._TURNS.acquire()\ns._TURNS.acquire()
 UNPROTECTED = f"{STUCK}import threading\ns._PLACES = threading.BoundedSemaphore(1_000_000)\n"
 
 
-def _sign_ins(house: House, number: int, stack: ExitStack) -> list[socket.socket]:
+def _sign_ins(house: WebServer, number: int, stack: ExitStack) -> list[socket.socket]:
     """Sends so many guesses at once, each from an address of its own."""
     form = b"name=x%d&password=wrong"
     sent = []
@@ -92,7 +92,7 @@ def _sign_ins(house: House, number: int, stack: ExitStack) -> list[socket.socket
     return sent
 
 
-def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(house: House) -> None:
+def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(house: WebServer) -> None:
     serve_with(house, STUCK)
     with ExitStack() as stack:
         sent = _sign_ins(house, scrypt.PLACES + 40, stack)
@@ -105,7 +105,7 @@ def test_a_long_queue_of_sign_ins_refuses_and_the_page_goes_on(house: House) -> 
         assert house.client().get("/imports").status_code == 200
 
 
-def test_without_its_own_places_sign_in_takes_all_threads(house: House) -> None:
+def test_without_its_own_places_sign_in_takes_all_threads(house: WebServer) -> None:
     serve_with(house, UNPROTECTED)
     client = house.client()
     with ExitStack() as stack:
@@ -121,7 +121,7 @@ def test_without_its_own_places_sign_in_takes_all_threads(house: House) -> None:
         assert not select.select(sent, [], [], 0)[0]
 
 
-def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(house: House) -> None:
+def test_guesses_are_forgotten_even_when_their_count_ended_while_one_was_counted(house: WebServer) -> None:
     state = connect(house.state_url)
 
     class Ends:

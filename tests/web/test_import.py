@@ -13,7 +13,7 @@ from shared.store.redis import RedisStore, connect
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 Servers = tuple[Dovecot, Dovecot]
 
@@ -29,7 +29,7 @@ def _until(check: Callable[[], bool], what: str) -> None:
     await_ready(check, 60, what)
 
 
-def test_from_manifest_to_report(house: House, servers: Servers) -> None:
+def test_from_manifest_to_report(house: WebServer, servers: Servers) -> None:
     for login in ("web1", "web2"):
         _fill(servers, login, 12)
     house.serve(**allowed(servers))
@@ -89,7 +89,7 @@ def test_from_manifest_to_report(house: House, servers: Servers) -> None:
     assert not [text for text in told if PASSWORD in text]
 
 
-def test_live_events_pause_and_resume(house: House, servers: Servers, fault_proxy: Any) -> None:
+def test_live_events_pause_and_resume(house: WebServer, servers: Servers, fault_proxy: Any) -> None:
     source, destination = servers
     _fill(servers, "web3", 150)
     slow = fault_proxy(destination.host, destination.port, delay_ms=200)
@@ -123,7 +123,7 @@ def test_live_events_pause_and_resume(house: House, servers: Servers, fault_prox
     assert (seen[-1]["status"], seen[-1]["copied"]) == ("complete", 153)
 
 
-def test_good_rows_start_while_bad_ones_are_mended(house: House, servers: Servers) -> None:
+def test_good_rows_start_while_bad_ones_are_mended(house: WebServer, servers: Servers) -> None:
     _fill(servers, "web4", 2)
     _fill(servers, "web5", 2)
     house.serve(**allowed(servers))
@@ -149,7 +149,7 @@ def test_good_rows_start_while_bad_ones_are_mended(house: House, servers: Server
     assert api.get(there).json()["copied"] == 10
 
 
-def test_the_same_creation_twice_is_done_once(house: House, servers: Servers) -> None:
+def test_the_same_creation_twice_is_done_once(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     body = {"name": "once", "manifest": "a,b\n", **ends(servers)}
     api = house.client(**{"Idempotency-Key": "first"})
@@ -165,14 +165,14 @@ def test_the_same_creation_twice_is_done_once(house: House, servers: Servers) ->
     assert house.client().post("/imports", json=body).status_code == 409
 
 
-def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: House) -> None:
+def test_a_rehearsal_whose_process_ended_is_told_as_lost(house: WebServer) -> None:
     house.serve()
     house.records.keep_rehearsal("gone", {"id": "gone", "state": "running", "beat_at": 0})
     assert house.client().get("/rehearsals/gone").json()["state"] == "lost"
     assert house.client().get("/rehearsals/never").status_code == 404
 
 
-def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(house: House, servers: Servers) -> None:
+def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(house: WebServer, servers: Servers) -> None:
     _fill(servers, "weblonely", 2)
     house.serve(**allowed(servers))
     api = house.client()
@@ -190,7 +190,7 @@ def test_the_want_of_a_worker_is_a_cause_by_api_and_on_the_page(house: House, se
     assert api.get(there).json()["waits"] == []
 
 
-def test_an_import_with_hours_waits_until_they_are_taken_away(house: House, servers: Servers) -> None:
+def test_an_import_with_hours_waits_until_they_are_taken_away(house: WebServer, servers: Servers) -> None:
     _fill(servers, "webnight", 4)
     house.serve(**allowed(servers))
     house.crew()

@@ -21,7 +21,7 @@ from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.faults import reply
 from tests.servers.faulty import FaultyServer
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.spoken import english
 
 Servers = tuple[Dovecot, Dovecot]
@@ -71,7 +71,7 @@ class _Text(HTMLParser):
 class Reader:
     """A client with the language Russian. Every page that it gets is checked for English."""
 
-    def __init__(self, house: House, role: str = "operator") -> None:
+    def __init__(self, house: WebServer, role: str = "operator") -> None:
         base = f"http://127.0.0.1:{house.port}"
         headers = {"Accept-Language": "ru", "Origin": base}
         self.client = httpx2.Client(base_url=base, headers=headers, timeout=60, follow_redirects=True)
@@ -100,7 +100,7 @@ class Reader:
 
 
 @pytest.fixture
-def reader(house: House, servers: Servers) -> Iterator[Reader]:
+def reader(house: WebServer, servers: Servers) -> Iterator[Reader]:
     house.serve(**allowed(servers))
     with contextlib.closing(Reader(house)) as reader:
         yield reader
@@ -198,7 +198,7 @@ def _tested(reader: Reader, servers: Servers, **more: Any) -> str:
     return reader.posts("/new", _form(servers, do="test_source", sheet=f"red1,{PASSWORD}\n") | more)
 
 
-def test_doors_of_every_kind(house: House, servers: Servers) -> None:
+def test_doors_of_every_kind(house: WebServer, servers: Servers) -> None:
     source = servers[0]
     source.add_user("red1", PASSWORD)
     with FaultyServer(greeting=b"220 mx.example ESMTP is ready for you\r\n") as stranger, FaultyServer() as full, \
@@ -253,7 +253,7 @@ def _await(reader: Reader, path: str, russian: str) -> str:
     return found
 
 
-def test_an_import_in_trouble(house: House, servers: Servers) -> None:
+def test_an_import_in_trouble(house: WebServer, servers: Servers) -> None:
     source = servers[0]
     for login in ("red2", "red3", "red4"):
         source.add_user(login, PASSWORD)
@@ -317,7 +317,7 @@ def test_an_import_in_trouble(house: House, servers: Servers) -> None:
             reader.posts("/new/nothing", {})
 
 
-def test_who_may_only_look_is_told_so(house: House, servers: Servers) -> None:
+def test_who_may_only_look_is_told_so(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     with contextlib.closing(Reader(house, "viewer")) as reader:
         assert "нужна роль operator; ваша — viewer" in reader.posts("/new", _form(servers))

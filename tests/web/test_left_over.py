@@ -11,20 +11,20 @@ from shared.model import Account, Endpoint, Failure, Import, Mailbox, Tls, impor
 from shared.store.principals import Role
 from tests.contract.store_kit import take
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 WAITING = 120
 
 
-def _person(house: House, name: str = "anna") -> Browser:
+def _person(house: WebServer, name: str = "anna") -> Browser:
     _user(house, name, Role.OPERATOR)
     person = Browser(house)
     assert person.signs_in(name, GOOD).status_code == 303
     return person
 
 
-def _parked(house: House) -> str:
+def _parked(house: WebServer) -> str:
     """An import of which so many mailboxes wait for a password."""
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
@@ -49,7 +49,7 @@ def _parked(house: House) -> str:
     return whole.import_id
 
 
-def test_every_mailbox_that_waits_for_a_password_is_on_a_page(house: House) -> None:
+def test_every_mailbox_that_waits_for_a_password_is_on_a_page(house: WebServer) -> None:
     place = f"/imports/{_parked(house)}/credentials"
     house.serve()
     person = _person(house)
@@ -90,7 +90,7 @@ def test_the_rows_that_are_wrong_are_told_without_a_password() -> None:
 
 
 def test_the_rows_that_were_not_taken_are_had_with_their_reasons(
-    house: House, servers: tuple[Dovecot, Dovecot]
+    house: WebServer, servers: tuple[Dovecot, Dovecot]
 ) -> None:
     house.serve(**allowed(servers))
     person = _person(house)

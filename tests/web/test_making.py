@@ -14,7 +14,7 @@ from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
 from tests.servers.scim import SECRET, ScimServer
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
@@ -36,7 +36,7 @@ def empty(servers: Servers) -> Iterator[tuple[Servers, str]]:
             yield (servers[0], destination), url
 
 
-def test_a_service_of_the_settings_makes_the_accounts(house: House, empty: tuple[Servers, str]) -> None:
+def test_a_service_of_the_settings_makes_the_accounts(house: WebServer, empty: tuple[Servers, str]) -> None:
     servers, url = empty
     source, destination = servers
     source.add_user("maker1", PASSWORD)
@@ -59,7 +59,7 @@ def test_a_service_of_the_settings_makes_the_accounts(house: House, empty: tuple
     assert mail.snapshot(destination.host, destination.port, "maker1", PASSWORD) == wanted
 
 
-def test_another_service_is_refused_and_the_secret_stays_here(house: House, servers: Servers) -> None:
+def test_another_service_is_refused_and_the_secret_stays_here(house: WebServer, servers: Servers) -> None:
     with ScimServer() as scim:
         secret = house.home / "scim"
         secret.write_text(f"{SECRET}\n")
@@ -86,14 +86,16 @@ def test_another_service_is_refused_and_the_secret_stays_here(house: House, serv
     ],
     ids=str,
 )
-def test_settings_that_mean_nothing_are_told_at_the_start(house: House, variables: dict[str, str], why: str) -> None:
+def test_settings_that_mean_nothing_are_told_at_the_start(
+    house: WebServer, variables: dict[str, str], why: str
+) -> None:
     house.variables |= variables
     process = house.start("producer.web")
     assert process.wait(30) == 2
     assert why in (house.home / "producer.web.log").read_text()
 
 
-def test_the_page_offers_the_services_by_name(house: House, servers: Servers) -> None:
+def test_the_page_offers_the_services_by_name(house: WebServer, servers: Servers) -> None:
     secret = house.home / "scim"
     secret.write_text(f"{SECRET}\n")
     url = "scim+https://mail.example/v2"

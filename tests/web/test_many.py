@@ -11,7 +11,7 @@ import redis
 from shared.model import Account, Endpoint, Import, Mailbox, Tls, import_id, mailbox_id
 from shared.model.search import ORDERS
 from shared.store.redis import connect
-from tests.web.conftest import House
+from tests.web.conftest import WebServer
 
 MAILBOXES = 50_000
 _ASKED: tuple[dict[str, Any], ...] = (
@@ -27,7 +27,7 @@ _ASKED: tuple[dict[str, Any], ...] = (
 )
 
 
-def _open(house: House) -> str:
+def _open(house: WebServer) -> str:
     source, destination = (Endpoint(host=name, port=993, tls=Tls.IMPLICIT) for name in ("old.example", "new.example"))
     whole = Import(
         import_id=import_id("many", source, destination), name="many", source=source, destination=destination
@@ -48,7 +48,7 @@ def _open(house: House) -> str:
 
 
 @pytest.mark.slow
-def test_each_page_comes_in_time(house: House) -> None:
+def test_each_page_comes_in_time(house: WebServer) -> None:
     there = f"/imports/{_open(house)}/mailboxes"
     house.serve()
     api = house.client("viewer")

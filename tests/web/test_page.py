@@ -18,7 +18,7 @@ from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
 from tests.servers.process import await_ready, end
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 
 playwright_api = pytest.importorskip("playwright.sync_api")
 axe_api = pytest.importorskip("axe_playwright_python.sync_playwright")
@@ -40,7 +40,7 @@ def browser() -> Iterator[Any]:
 class Person:
     """A user at a browser. Every page is checked with axe and for scripts that were refused."""
 
-    def __init__(self, browser: Any, house: House, **options: Any) -> None:
+    def __init__(self, browser: Any, house: WebServer, **options: Any) -> None:
         self.context = browser.new_context(base_url=f"http://127.0.0.1:{house.port}", **options)
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
@@ -91,7 +91,7 @@ def _opens(
 
 
 def test_from_a_file_to_the_end_with_a_wrong_password_mended(
-    house: House, servers: Servers, browser: Any, tmp_path: Path
+    house: WebServer, servers: Servers, browser: Any, tmp_path: Path
 ) -> None:
     _fill(servers, "page1", {"INBOX": 5, HOSTILE: 2})
     _fill(servers, "page2", {"INBOX": 3})
@@ -161,7 +161,7 @@ def test_from_a_file_to_the_end_with_a_wrong_password_mended(
     assert person.trouble == []
 
 
-def test_rows_that_are_right_go_first_and_the_others_later(house: House, servers: Servers, browser: Any) -> None:
+def test_rows_that_are_right_go_first_and_the_others_later(house: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "good1", {"INBOX": 2})
     _fill(servers, "good2", {"INBOX": 2})
     house.serve(**allowed(servers))
@@ -190,7 +190,7 @@ def test_rows_that_are_right_go_first_and_the_others_later(house: House, servers
     assert [line for line in person.trouble if "422" not in line] == []
 
 
-def test_what_was_given_is_kept_for_its_giver_alone(house: House, servers: Servers, browser: Any) -> None:
+def test_what_was_given_is_kept_for_its_giver_alone(house: WebServer, servers: Servers, browser: Any) -> None:
     house.serve(**allowed(servers))
     one, other = Person(browser, house), Person(browser, house)
     one.signs_in()
@@ -212,7 +212,7 @@ def test_what_was_given_is_kept_for_its_giver_alone(house: House, servers: Serve
         assert person.page.locator("td:text-is('page1')").count() == seen
 
 
-def test_the_connection_is_tested_step_by_step(house: House, servers: Servers, browser: Any) -> None:
+def test_the_connection_is_tested_step_by_step(house: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "step1", {"INBOX": 1})
     house.serve(**allowed(servers))
     person = Person(browser, house)
@@ -240,7 +240,7 @@ def test_the_connection_is_tested_step_by_step(house: House, servers: Servers, b
     person.looks("new-provider")
 
 
-def test_without_scripts_in_the_dark_on_a_narrow_screen(house: House, servers: Servers, browser: Any) -> None:
+def test_without_scripts_in_the_dark_on_a_narrow_screen(house: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "page3", {"INBOX": 3})
     house.serve(**allowed(servers))
     house.crew()
@@ -270,7 +270,7 @@ def test_without_scripts_in_the_dark_on_a_narrow_screen(house: House, servers: S
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_narrow_pages_are_accessible_and_do_not_scroll_sideways(
-    house: House, servers: Servers, browser: Any, scheme: str
+    house: WebServer, servers: Servers, browser: Any, scheme: str
 ) -> None:
     house.serve(**allowed(servers))
     person = Person(browser, house, color_scheme=scheme, viewport={"width": 320, "height": 640})
@@ -301,7 +301,7 @@ def test_narrow_pages_are_accessible_and_do_not_scroll_sideways(
     fits("mailbox")
 
 
-def test_the_whole_way_by_keyboard(house: House, servers: Servers, browser: Any) -> None:
+def test_the_whole_way_by_keyboard(house: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "keys1", {"INBOX": 2})
     house.serve(**allowed(servers))
     house.crew()
@@ -350,7 +350,7 @@ def test_the_whole_way_by_keyboard(house: House, servers: Servers, browser: Any)
 
 
 def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
-    house: House, servers: Servers, browser: Any, fault_proxy: Any
+    house: WebServer, servers: Servers, browser: Any, fault_proxy: Any
 ) -> None:
     _fill(servers, "page4", {"INBOX": 1500})  # so many that the import still runs when the slowest check looks
     slow = fault_proxy(servers[1].host, servers[1].port, delay_ms=20)
@@ -390,7 +390,7 @@ def test_live_progress_pause_and_resume_are_seen_by_two_at_once(
 
 @pytest.mark.parametrize("told", [True, False])
 def test_who_loses_the_server_is_told_since_when_and_goes_on(
-    house: House, servers: Servers, browser: Any, told: bool
+    house: WebServer, servers: Servers, browser: Any, told: bool
 ) -> None:
     """Ends the web process while an import's page and the list of imports are open. The control has no script for it."""
     _fill(servers, "page11", {"INBOX": 1})
@@ -426,7 +426,7 @@ def test_who_loses_the_server_is_told_since_when_and_goes_on(
     page.wait_for_selector("#live h1 .state.opening")
 
 
-def test_a_session_ends_here_and_with_its_token(house: House, browser: Any) -> None:
+def test_a_session_ends_here_and_with_its_token(house: WebServer, browser: Any) -> None:
     house.serve()
     person = Person(browser, house)
     person.signs_in()
@@ -444,7 +444,7 @@ def test_a_session_ends_here_and_with_its_token(house: House, browser: Any) -> N
 
 
 def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
-    house: House, servers: Servers, browser: Any
+    house: WebServer, servers: Servers, browser: Any
 ) -> None:
     _fill(servers, "page9", {"INBOX": 1})
     house.serve(**allowed(servers))
@@ -471,7 +471,7 @@ def test_who_is_signed_out_while_looking_is_told_so_and_comes_back(
     assert person.trouble == []
 
 
-def test_the_identity_provider_of_another_site_signs_a_browser_in(house: House, browser: Any) -> None:
+def test_the_identity_provider_of_another_site_signs_a_browser_in(house: WebServer, browser: Any) -> None:
     with IdentityProvider() as provider:
         house.serve(
             MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,

@@ -8,10 +8,10 @@ from typing import Any
 import redis
 
 from tests import mail
-from tests.acceptance.test_signing_in import ADMIN, WORD
+from tests.acceptance.test_admin_sign_in import ADMIN, WORD
 from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_by_admin import masters as masters
 from tests.web.test_page import Person
 from tests.web.test_page import browser as browser
@@ -20,7 +20,7 @@ Servers = tuple[Dovecot, Dovecot]
 WRONG = "canary-not-the-word"
 
 
-def test_a_master_user_is_all_that_a_list_of_logins_needs(house: House, masters: Servers, browser: Any) -> None:
+def test_a_master_user_is_all_that_a_list_of_logins_needs(house: WebServer, masters: Servers, browser: Any) -> None:
     house.serve(**allowed(masters))
     house.crew()
     person = Person(browser, house)
@@ -74,7 +74,7 @@ def test_a_master_user_is_all_that_a_list_of_logins_needs(house: House, masters:
     assert leaks({"the administrator's": WORD, "the wrong one": WRONG}, shown.encode()) == []
 
 
-def test_what_is_missing_is_said_and_nothing_given_is_lost(house: House, masters: Servers, browser: Any) -> None:
+def test_what_is_missing_is_said_and_nothing_given_is_lost(house: WebServer, masters: Servers, browser: Any) -> None:
     house.serve(**allowed(masters))
     person = Person(browser, house, java_script_enabled=False)
     page = person.page

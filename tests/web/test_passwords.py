@@ -6,13 +6,13 @@ from shared.lifecycle import ImportState, MailboxState
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
 
 
-def test_each_side_has_its_own_and_the_other_stays(house: House, servers: Servers) -> None:
+def test_each_side_has_its_own_and_the_other_stays(house: WebServer, servers: Servers) -> None:
     source, destination = servers
     source.add_user("sides", PASSWORD)
     destination.add_user("sides", "another-there")

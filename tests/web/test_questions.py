@@ -7,7 +7,7 @@ from typing import Any
 
 from tests import mail
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_page import Person, Servers, _fill, _opens, browser
 
 __all__ = ["browser"]
@@ -26,13 +26,15 @@ def _messages(server: Dovecot, login: str) -> int:
     return mail.snapshot(server.host, server.port, login, PASSWORD).total()
 
 
-def _person(house: House, browser: Any) -> Person:
+def _person(house: WebServer, browser: Any) -> Person:
     person = Person(browser, house)
     person.signs_in()
     return person
 
 
-def test_a_cancellation_asks_with_the_number_and_is_taken_back(house: House, servers: Servers, browser: Any) -> None:
+def test_a_cancellation_asks_with_the_number_and_is_taken_back(
+    house: WebServer, servers: Servers, browser: Any
+) -> None:
     for login in ("ask-a", "ask-b"):
         _fill(servers, login, {"INBOX": 1})
     house.serve(**allowed(servers))
@@ -61,7 +63,7 @@ def test_a_cancellation_asks_with_the_number_and_is_taken_back(house: House, ser
     assert person.trouble == []
 
 
-def test_what_is_missing_may_stay_away_or_be_copied_again(house: House, servers: Servers, browser: Any) -> None:
+def test_what_is_missing_may_stay_away_or_be_copied_again(house: WebServer, servers: Servers, browser: Any) -> None:
     _fill(servers, "gone", {"INBOX": 4})
     house.serve(**allowed(servers))
     house.crew()
@@ -92,7 +94,7 @@ def test_what_is_missing_may_stay_away_or_be_copied_again(house: House, servers:
 
 
 def test_swapped_servers_are_asked_about_before_and_after_the_start(
-    house: House, servers: Servers, browser: Any
+    house: WebServer, servers: Servers, browser: Any
 ) -> None:
     asked = "every source mailbox is empty and every destination is not: were source and destination swapped?"
     source, destination = servers

@@ -14,12 +14,12 @@ from shared.mail import dialing
 from shared.reach import Reach, reach_of
 from shared.store.principals import Role
 from tests.servers.process import free_port
-from tests.web.conftest import House, allowed, ends
+from tests.web.conftest import WebServer, allowed, ends
 from tests.web.doors import doors
 from tests.web.test_signing_in import Browser
 
 
-def test_nobody_without_a_token_and_each_role_its_own(house: House) -> None:
+def test_nobody_without_a_token_and_each_role_its_own(house: WebServer) -> None:
     house.serve()
     assert house.anybody().get("/imports").status_code == 401
     assert house.anybody(Authorization="Bearer mh_abc_def").get("/imports").status_code == 401
@@ -42,7 +42,7 @@ _OPEN = {
 }  # fmt: skip
 
 
-def test_no_door_was_forgotten(house: House) -> None:
+def test_no_door_was_forgotten(house: WebServer) -> None:
     """Asks for every route: none answers without signing in, and a viewer can change nothing."""
     house.serve()
     page, api = Browser(house), house.client("viewer")
@@ -64,7 +64,7 @@ def test_no_door_was_forgotten(house: House) -> None:
             assert client.request(method, f"{root}{path}").status_code == 403, (method, path)
 
 
-def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: House) -> None:
+def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: WebServer) -> None:
     house.serve()
     admin = house.client("admin")
     made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
@@ -81,14 +81,14 @@ def test_a_token_is_shown_once_and_kept_as_a_hash_and_ends_at_once(house: House)
     assert whats == [("token made", "a admin"), ("token revoked", "a admin"), ("sign-in refused", "?")]
 
 
-def _dump(house: House, database: int) -> list[bytes]:
+def _dump(house: WebServer, database: int) -> list[bytes]:
     with redis.Redis(unix_socket_path=str(house.redis.socket), db=database) as client:
         return [client.dump(key) or b"" for key in client.scan_iter()] + [
             value for key in client.scan_iter("*tokens") for value in client.hvals(key)
         ]
 
 
-def test_guessing_tokens_is_slowed_down(house: House) -> None:
+def test_guessing_tokens_is_slowed_down(house: WebServer) -> None:
     house.serve()
     known = house.client()
     for _ in range(20):
@@ -113,7 +113,7 @@ def test_guessing_tokens_is_slowed_down(house: House) -> None:
         ({"Host": "[bad"}, 421),
     ],
 )
-def test_another_site_and_another_name_are_refused(house: House, headers: dict[str, str], status: int) -> None:
+def test_another_site_and_another_name_are_refused(house: WebServer, headers: dict[str, str], status: int) -> None:
     house.serve()
     answer = house.client(**headers).post("/manifests", json={"manifest": "a,b\n"})
     assert answer.status_code == status
@@ -123,7 +123,7 @@ def test_another_site_and_another_name_are_refused(house: House, headers: dict[s
     assert answer.headers["cache-control"] == "no-store"
 
 
-def test_an_upload_has_a_limit(house: House) -> None:
+def test_an_upload_has_a_limit(house: WebServer) -> None:
     house.serve(MAILHAUL_WEB_UPLOAD_BYTES="2048")
     api = house.client()
     assert api.post("/manifests", json={"manifest": "a,b\n" * 1000}).status_code == 413
@@ -145,7 +145,9 @@ def test_an_upload_has_a_limit(house: House) -> None:
         ("/api/v1/tokens", "", 413),
     ],
 )
-def test_a_large_body_of_a_stranger_is_not_read(house: House, path: str, sent: str, status: int, length: str) -> None:
+def test_a_large_body_of_a_stranger_is_not_read(
+    house: WebServer, path: str, sent: str, status: int, length: str
+) -> None:
     """Sends only a few bytes of the body: the answer comes all the same."""
     house.serve()
     if "chunked" in length and status == 413:
@@ -156,7 +158,7 @@ def test_a_large_body_of_a_stranger_is_not_read(house: House, path: str, sent: s
         assert sock.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
 
 
-def test_a_large_list_of_somebody_known_is_read(house: House) -> None:
+def test_a_large_list_of_somebody_known_is_read(house: WebServer) -> None:
     """The control: a signed-in client may send a large list, but only to routes that take lists."""
     house.serve()
     api = house.client()
@@ -166,7 +168,7 @@ def test_a_large_list_of_somebody_known_is_read(house: House) -> None:
     assert api.post("/detect", json={"address": "a" * 60_000}).status_code == 422
 
 
-def test_what_was_sent_is_not_sent_back(house: House) -> None:
+def test_what_was_sent_is_not_sent_back(house: WebServer) -> None:
     house.serve()
     api = house.client()
     for body in (
@@ -186,7 +188,7 @@ def test_what_was_sent_is_not_sent_back(house: House) -> None:
     assert (broken.status_code, "s3cret" in broken.text) == (422, False)
 
 
-def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: House) -> None:
+def test_it_is_not_opened_to_others_before_there_is_a_way_to_sign_in(house: WebServer) -> None:
     house.port = free_port()
     house.variables["MAILHAUL_WEB_HOST"] = "0.0.0.0"
     process = house.start("producer.web")
@@ -262,7 +264,7 @@ def test_a_name_that_changes_its_mind_is_connected_to_where_it_was_looked_at(
         dialing.connect("rebinding.invalid", server.port, timeout=5)
 
 
-def test_the_api_refuses_servers_inside_and_an_administrator_allows_them(house: House, servers: object) -> None:
+def test_the_api_refuses_servers_inside_and_an_administrator_allows_them(house: WebServer, servers: object) -> None:
     body = {"name": "x", "manifest": "a,b\n", **ends(servers)}  # type: ignore[arg-type]
     ports = allowed(servers)["MAILHAUL_WEB_PORTS"]  # type: ignore[arg-type]
     house.serve(MAILHAUL_WEB_PORTS=ports)

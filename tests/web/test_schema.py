@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from shared.store.principals import Role
-from tests.web.conftest import House
+from tests.web.conftest import WebServer
 
 pytest.importorskip("schemathesis")
 
 
 @pytest.mark.slow
-def test_schemathesis_finds_no_fault(house: House) -> None:
+def test_schemathesis_finds_no_fault(house: WebServer) -> None:
     house.serve()
     _, token = house.principals.make_token("schemathesis", Role.ADMIN)
     program = str(Path(sys.executable).parent / "schemathesis")

@@ -22,7 +22,7 @@ from tests.leaks import leaks
 from tests.servers.dovecot import Dovecot
 from tests.servers.identity import CLIENT, IdentityProvider
 from tests.servers.process import await_ready
-from tests.web.conftest import House, allowed, ends
+from tests.web.conftest import WebServer, allowed, ends
 from tests.web.doors import doors
 
 #: Each has characters that Base64, URLs, HTML and JSON encode.
@@ -85,7 +85,7 @@ class Visitor:
         return answer.status_code, whole
 
 
-def _redis_user(house: House) -> str:
+def _redis_user(house: WebServer) -> str:
     """Makes a user of Redis with a password. Returns the URL with both."""
     connect(house.state_url).acl_setuser(
         "canary", enabled=True, passwords=[f"+{REDIS}"], keys=["*"], channels=["*"], categories=["+@all"]
@@ -100,7 +100,7 @@ def provider() -> Iterator[IdentityProvider]:
 
 
 @pytest.fixture
-def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
+def visitor(house: WebServer, servers: tuple[Dovecot, Dovecot], provider: IdentityProvider) -> Iterator[Visitor]:
     """Yields a visitor after an import has ended, of which one mailbox failed; another import was rehearsed."""
     first, key = f"mh_{secrets.token_hex(6)}_{secrets.token_urlsafe(32)}", Fernet.generate_key().decode()
     for server, password in zip(servers, (ROW, NEW), strict=True):
@@ -151,7 +151,7 @@ def visitor(house: House, servers: tuple[Dovecot, Dovecot], provider: IdentityPr
         yield Visitor(base, client, blanks, known)
 
 
-def test_no_address_tells_a_secret(house: House, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
+def test_no_address_tells_a_secret(house: WebServer, visitor: Visitor, servers: tuple[Dovecot, Dovecot]) -> None:
     assert visitor.walk() == []
     wrong = {path: status for path, status in visitor.seen.items() if status not in (200, 204, 302, 303)}
     assert wrong == {"/oidc/back": 401}  # there was no return from a provider

@@ -19,7 +19,7 @@ from shared.store.principals import Principal, Role
 from shared.store.redis import connect
 from shared.store.sessions import BrowserSessions
 from tests.servers.identity import CLIENT, CLIENT_SECRET, IdentityProvider
-from tests.web.conftest import House
+from tests.web.conftest import WebServer
 
 GOOD = "a long enough password"
 
@@ -27,7 +27,7 @@ GOOD = "a long enough password"
 class Browser:
     """A client that keeps cookies and does not follow redirects by itself."""
 
-    def __init__(self, house: House, **headers: str) -> None:
+    def __init__(self, house: WebServer, **headers: str) -> None:
         self.base = f"http://127.0.0.1:{house.port}"
         self._client = httpx2.Client(
             base_url=self.base, headers={"Accept-Language": "en", "Origin": self.base, **headers}, timeout=30
@@ -44,15 +44,15 @@ class Browser:
         return self.post("/sign-in", data={"name": name, "password": password, **more})
 
 
-def _user(house: House, name: str = "anna", role: Role = Role.ADMIN, password: str = GOOD) -> None:
+def _user(house: WebServer, name: str = "anna", role: Role = Role.ADMIN, password: str = GOOD) -> None:
     house.principals.set_user(name, role, scrypt.hashed(password))
 
 
-def _audit(house: House) -> list[tuple[str, str, str]]:
+def _audit(house: WebServer) -> list[tuple[str, str, str]]:
     return [(entry["who"], entry["what"], entry["detail"].get("how", "")) for entry in house.records.audit()]
 
 
-def _command(house: House, *arguments: str, code: int = 0) -> str:
+def _command(house: WebServer, *arguments: str, code: int = 0) -> str:
     done = subprocess.run(
         [sys.executable, "-m", "producer", *arguments], env=house.environment(), capture_output=True, text=True,
         timeout=60, stdin=subprocess.DEVNULL, start_new_session=True,
@@ -71,7 +71,7 @@ def test_a_hash_fits_its_password_only_and_says_how_it_was_made() -> None:
     assert scrypt.hashed(GOOD) != known  # salted
 
 
-def test_a_user_signs_in_and_everything_ends_with_the_password(house: House) -> None:
+def test_a_user_signs_in_and_everything_ends_with_the_password(house: WebServer) -> None:
     house.serve()
     _user(house)
     one, other = Browser(house), Browser(house)
@@ -105,7 +105,7 @@ def test_a_user_signs_in_and_everything_ends_with_the_password(house: House) -> 
     ]
 
 
-def test_a_role_holds_on_the_page_and_changes_at_once(house: House) -> None:
+def test_a_role_holds_on_the_page_and_changes_at_once(house: WebServer) -> None:
     house.serve()
     _user(house, role=Role.VIEWER)
     browser = Browser(house)
@@ -116,7 +116,7 @@ def test_a_role_holds_on_the_page_and_changes_at_once(house: House) -> None:
     assert browser.is_in()
 
 
-def test_where_one_wanted_to_go_and_nowhere_else(house: House) -> None:
+def test_where_one_wanted_to_go_and_nowhere_else(house: WebServer) -> None:
     house.serve()
     _user(house)
     browser = Browser(house)
@@ -134,7 +134,7 @@ def test_where_one_wanted_to_go_and_nowhere_else(house: House) -> None:
         assert browser.signs_in("anna", GOOD, to=elsewhere).headers["location"] == "/"
 
 
-def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> None:
+def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: WebServer) -> None:
     house.serve(MAILHAUL_WEB_NAMES="mail.corp.example")
     _user(house)
     named = f"mail.corp.example:{house.port}"
@@ -148,7 +148,7 @@ def test_it_asks_for_tls_when_it_is_reached_by_another_name(house: House) -> Non
 # -- sessions
 
 
-def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: House) -> None:
+def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: WebServer) -> None:
     sessions, anna = (
         BrowserSessions(connect(house.state_url), house.vault),
         Principal(principal_id="oidc:7", name="anna", role=Role.ADMIN),
@@ -177,7 +177,7 @@ def test_a_session_ends_when_nobody_is_there_and_when_its_time_is_over(house: Ho
     assert sessions.find(over) is None
 
 
-def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: House) -> None:
+def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: WebServer) -> None:
     house.serve()
     _user(house)
     _user(house, "berta")
@@ -200,7 +200,7 @@ def test_who_is_signed_in_is_listed_and_can_be_signed_out(house: House) -> None:
 # -- the command line
 
 
-def test_users_by_command(house: House) -> None:
+def test_users_by_command(house: WebServer) -> None:
     house.serve()
     file = house.home / "password"
     file.write_text(f"{GOOD}\n")
@@ -218,11 +218,11 @@ def test_users_by_command(house: House) -> None:
     assert GOOD.encode() not in stored
 
 
-def _dump(house: House, key: str) -> bytes:
+def _dump(house: WebServer, key: str) -> bytes:
     return connect(house.state_url).dump(key) or b""
 
 
-def test_a_password_is_asked_for_twice_at_a_terminal(house: House) -> None:
+def test_a_password_is_asked_for_twice_at_a_terminal(house: WebServer) -> None:
     def typed(*lines: str) -> tuple[int, str]:
         child, terminal = pty.fork()
         if child == 0:
@@ -251,7 +251,7 @@ def test_a_password_is_asked_for_twice_at_a_terminal(house: House) -> None:
 # -- the link
 
 
-def test_a_link_signs_in_once(house: House) -> None:
+def test_a_link_signs_in_once(house: WebServer) -> None:
     house.serve()
     link = _command(house, "link").splitlines()
     where = next(line for line in link if line.startswith("http"))
@@ -281,7 +281,7 @@ def provider() -> Iterator[IdentityProvider]:
         yield provider
 
 
-def _with_provider(house: House, provider: IdentityProvider, **more: str) -> None:
+def _with_provider(house: WebServer, provider: IdentityProvider, **more: str) -> None:
     house.serve(
         MAILHAUL_WEB_OIDC_ISSUER=provider.url, MAILHAUL_WEB_OIDC_CLIENT_ID=CLIENT,
         MAILHAUL_WEB_OIDC_CLIENT_SECRET=CLIENT_SECRET, MAILHAUL_WEB_ROLES="anna@corp.example=admin,@ops=operator", **more,
@@ -296,7 +296,7 @@ def _comes(browser: Browser, to: str = "/") -> httpx2.Response:
     return browser.get(back)
 
 
-def test_the_identity_provider_lets_in_by_name_and_by_group(house: House, provider: IdentityProvider) -> None:
+def test_the_identity_provider_lets_in_by_name_and_by_group(house: WebServer, provider: IdentityProvider) -> None:
     _with_provider(house, provider)
     browser = Browser(house)
     assert "Sign in with 127.0.0.1" in browser.get("/sign-in").text
@@ -329,7 +329,7 @@ def test_the_identity_provider_lets_in_by_name_and_by_group(house: House, provid
     ids=str,
 )
 def test_the_identity_provider_is_believed_only_what_it_says_for_us(
-    house: House, provider: IdentityProvider, lies: dict[str, Any], status: int
+    house: WebServer, provider: IdentityProvider, lies: dict[str, Any], status: int
 ) -> None:
     _with_provider(house, provider)
     provider.lies = lies
@@ -341,7 +341,7 @@ def test_the_identity_provider_is_believed_only_what_it_says_for_us(
 @pytest.mark.parametrize(
     "key", [RSAKey.generate_key(2048, {"kid": "one"}), OctKey.generate_key(256)], ids=["other", "hs256"]
 )
-def test_another_signature_lets_nobody_in(house: House, provider: IdentityProvider, key: Any) -> None:
+def test_another_signature_lets_nobody_in(house: WebServer, provider: IdentityProvider, key: Any) -> None:
     _with_provider(house, provider)
     provider.signs_with = key
     provider.alg = "HS256" if isinstance(key, OctKey) else "RS256"
@@ -350,7 +350,7 @@ def test_another_signature_lets_nobody_in(house: House, provider: IdentityProvid
     assert not browser.is_in()
 
 
-def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provider: IdentityProvider) -> None:
+def test_another_browser_cannot_come_back_and_nobody_twice(house: WebServer, provider: IdentityProvider) -> None:
     _with_provider(house, provider)
     browser, thief = Browser(house), Browser(house)
     begun = browser.get("/oidc/begin")
@@ -367,7 +367,7 @@ def test_another_browser_cannot_come_back_and_nobody_twice(house: House, provide
     ("anna@corp.example=admin", 200, 200), ("anna@corp.example=viewer", 403, 200), ("@ops=operator", 303, 303),
 ])  # fmt: skip
 def test_a_role_is_read_again_during_a_session(
-    house: House, provider: IdentityProvider, roles: str, new: int, home: int
+    house: WebServer, provider: IdentityProvider, roles: str, new: int, home: int
 ) -> None:
     """Starts a page again with other MAILHAUL_WEB_ROLES: whoever is signed in has the role that they give now."""
     _with_provider(house, provider)
@@ -380,7 +380,7 @@ def test_a_role_is_read_again_during_a_session(
     assert (after.get("/new").status_code, after.get("/").status_code) == (new, home)
 
 
-def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: House, provider: IdentityProvider) -> None:
+def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: WebServer, provider: IdentityProvider) -> None:
     _with_provider(house, provider)
     provider.person = {"sub": "8", "email": "berta@corp.example", "email_verified": True, "groups": ["Ops"]}
     before = Browser(house)
@@ -392,7 +392,7 @@ def test_groups_of_the_sign_in_are_read_with_the_roles_of_now(house: House, prov
     assert (after.get("/new").status_code, after.get("/").status_code) == (403, 200)
 
 
-def test_nobody_begins_more_than_there_is_room_for(house: House, provider: IdentityProvider) -> None:
+def test_nobody_begins_more_than_there_is_room_for(house: WebServer, provider: IdentityProvider) -> None:
     """Begins many sign-ins from one address.
 
     Each is kept for ten minutes in the Redis of the imports, so they are limited.
@@ -410,7 +410,7 @@ def test_nobody_begins_more_than_there_is_room_for(house: House, provider: Ident
     assert Browser(house).signs_in("anna", GOOD).status_code == 303  # other ways to sign in still work
 
 
-def test_a_provider_that_is_another_or_away_lets_nobody_in(house: House, provider: IdentityProvider) -> None:
+def test_a_provider_that_is_another_or_away_lets_nobody_in(house: WebServer, provider: IdentityProvider) -> None:
     _with_provider(house, provider)
     provider.metadata = {"issuer": "https://evil.example"}
     assert Browser(house).get("/oidc/begin").status_code == 401
@@ -420,7 +420,7 @@ def test_a_provider_that_is_another_or_away_lets_nobody_in(house: House, provide
     assert CLIENT_SECRET not in log
 
 
-def test_settings_that_would_let_anybody_in_are_refused(house: House) -> None:
+def test_settings_that_would_let_anybody_in_are_refused(house: WebServer) -> None:
     for variables, why in (
         ({"MAILHAUL_WEB_OIDC_ISSUER": "https://id.example"}, "go together"),
         ({"MAILHAUL_WEB_OIDC_ISSUER": "http://id.example", "MAILHAUL_WEB_OIDC_CLIENT_ID": "x"}, "must be an https URL"),
@@ -444,7 +444,7 @@ def test_settings_that_would_let_anybody_in_are_refused(house: House) -> None:
 # -- a proxy that signs people in
 
 
-def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> None:
+def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: WebServer) -> None:
     proxy = {
         "MAILHAUL_WEB_PROXY_USER_HEADER": "X-Forwarded-User", "MAILHAUL_WEB_PROXY_GROUPS_HEADER": "X-Forwarded-Groups",
         "MAILHAUL_WEB_ROLES": "anna=admin,@ops=operator",
@@ -477,7 +477,7 @@ def test_a_trusted_proxy_says_who_it_is_and_nobody_else_can(house: House) -> Non
         assert sent.status_code == status, origin
 
 
-def test_the_same_headers_from_elsewhere_mean_nothing(house: House) -> None:
+def test_the_same_headers_from_elsewhere_mean_nothing(house: WebServer) -> None:
     house.serve(
         MAILHAUL_WEB_PROXY_USER_HEADER="X-Forwarded-User", MAILHAUL_WEB_ROLES="*=admin", MAILHAUL_WEB_PROXIES="10.9.9.9"
     )

@@ -18,7 +18,7 @@ from tests import mail
 from tests.mail import Mail, make_message
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 
 LIMIT = 50_000
 
@@ -33,7 +33,7 @@ def strict() -> Iterator[Dovecot]:
 
 
 def _imported(
-    house: House, source: Dovecot, strict: Dovecot, boxes: dict[str, list[bytes]]
+    house: WebServer, source: Dovecot, strict: Dovecot, boxes: dict[str, list[bytes]]
 ) -> tuple[httpx2.Client, str]:
     """Runs an import to its end. Returns an administrator's client and the import's path."""
     for login, bodies in boxes.items():
@@ -58,7 +58,7 @@ def _opened(answer: httpx2.Response) -> tuple[dict[str, bytes], list[dict[str, s
     return files, list(csv.DictReader(io.StringIO(files.pop("index.csv").decode())))
 
 
-def test_what_was_refused_comes_as_it_is(house: House, servers: tuple[Dovecot, Dovecot], strict: Dovecot) -> None:
+def test_what_was_refused_comes_as_it_is(house: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot) -> None:
     source = servers[0]
     large = [make_message(number, LIMIT * 2) for number in (1, 2)]
     api, there = _imported(
@@ -91,7 +91,7 @@ def test_what_was_refused_comes_as_it_is(house: House, servers: tuple[Dovecot, D
 
 
 def test_who_leaves_in_the_middle_takes_no_place_away(
-    house: House, servers: tuple[Dovecot, Dovecot], strict: Dovecot
+    house: WebServer, servers: tuple[Dovecot, Dovecot], strict: Dovecot
 ) -> None:
     source = servers[0]
     noise = random.Random(1)

@@ -17,13 +17,13 @@ from fastapi.responses import StreamingResponse
 from producer.web import streams
 from producer.web.problems import Refused, install
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
 
 
-def _opened(house: House, servers: Servers) -> str:
+def _opened(house: WebServer, servers: Servers) -> str:
     house.serve(**allowed(servers))
     body = {"name": "still", "manifest": f"anna,{PASSWORD}\n", **ends(servers)}
     found: str = house.client().post("/imports", json=body).json()["import"]["id"]
@@ -42,7 +42,9 @@ def _events(stream: httpx2.Response, then: Any) -> list[str]:
 
 
 @pytest.mark.parametrize("what", ["token", "import"])
-def test_a_stream_of_the_api_ends_with_its_token_and_with_its_import(house: House, servers: Servers, what: str) -> None:
+def test_a_stream_of_the_api_ends_with_its_token_and_with_its_import(
+    house: WebServer, servers: Servers, what: str
+) -> None:
     import_id = _opened(house, servers)
     admin = house.client("admin")
     made = admin.post("/tokens", json={"name": "robot", "role": "viewer"}).json()
@@ -60,7 +62,7 @@ def test_a_stream_of_the_api_ends_with_its_token_and_with_its_import(house: Hous
     assert (kind, json.loads(said[6:])["detail"]) == ("event: ended", told[what])
 
 
-def test_a_stream_of_the_page_ends_with_its_import(house: House, servers: Servers) -> None:
+def test_a_stream_of_the_page_ends_with_its_import(house: WebServer, servers: Servers) -> None:
     import_id = _opened(house, servers)
     _user(house)
     browser = Browser(house)
@@ -70,7 +72,7 @@ def test_a_stream_of_the_page_ends_with_its_import(house: House, servers: Server
     assert kind == "event: ended"
 
 
-def _forget(house: House, import_id: str) -> None:
+def _forget(house: WebServer, import_id: str) -> None:
     """Deletes the import, as when its retention time is over."""
     with redis.Redis(unix_socket_path=str(house.redis.socket), db=1) as client:
         client.delete(*client.scan_iter(f"*import:{import_id}*"))
@@ -158,7 +160,7 @@ def test_one_person_takes_their_share_and_others_have_room() -> None:
     asyncio.run(story())
 
 
-def test_one_person_cannot_hold_all_streams_of_the_page(house: House, servers: Servers) -> None:
+def test_one_person_cannot_hold_all_streams_of_the_page(house: WebServer, servers: Servers) -> None:
     import_id = _opened(house, servers)
     one, other = house.client("viewer"), house.client("viewer")
     with contextlib.ExitStack() as stack:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed
+from tests.web.conftest import PASSWORD, WebServer, allowed
 from tests.web.test_page import Person, _fill, _opens, browser  # noqa: F401 - a fixture
 
 Servers = tuple[Dovecot, Dovecot]
@@ -29,7 +29,7 @@ def _times(person: Person) -> list[list[str]]:
 
 @pytest.mark.parametrize(("locale", "form"), [("ru", "%H:%M"), ("en-US", "%-I:%M")])
 def test_they_stand_in_the_browsers_zone_also_after_a_swap(
-    house: House, servers: Servers, browser: Any, locale: str, form: str  # noqa: F811
+    house: WebServer, servers: Servers, browser: Any, locale: str, form: str  # noqa: F811
 ) -> None:  # fmt: skip
     _fill(servers, "clock1", {"INBOX": 40})
     house.serve(**allowed(servers))
@@ -50,7 +50,11 @@ def test_they_stand_in_the_browsers_zone_also_after_a_swap(
     assert person.trouble == []
 
 
-def test_they_are_utc_without_scripts_and_where_that_is_the_zone(house: House, servers: Servers, browser: Any) -> None:  # noqa: F811
+def test_they_are_utc_without_scripts_and_where_that_is_the_zone(
+    house: WebServer,
+    servers: Servers,
+    browser: Any,  # noqa: F811
+) -> None:
     house.serve(**allowed(servers))
     for options in ({"java_script_enabled": False, "timezone_id": "Asia/Yekaterinburg"}, {"timezone_id": "UTC"}):
         person = Person(browser, house, **options)

@@ -12,14 +12,14 @@ from shared.store.principals import Role
 from tests import mail
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_page import Person, _fill, browser  # noqa: F401 - a fixture
 from tests.web.test_signing_in import GOOD, Browser
 
 Servers = tuple[Dovecot, Dovecot]
 
 
-def _two(house: House) -> list[Browser]:
+def _two(house: WebServer) -> list[Browser]:
     found = []
     for name in ("anna", "berta"):
         house.principals.set_user(name, Role.OPERATOR, scrypt.hashed(GOOD))
@@ -40,7 +40,7 @@ def _at_once(people: list[Browser], path: str, **data: str) -> set[int]:
         return set(pool.map(send, people))
 
 
-def test_two_who_do_the_same_at_once_have_done_it_once(house: House, servers: Servers) -> None:
+def test_two_who_do_the_same_at_once_have_done_it_once(house: WebServer, servers: Servers) -> None:
     _fill(servers, "both1", {"INBOX": 4})
     for server in servers:
         server.add_user("both2", PASSWORD)
@@ -67,7 +67,7 @@ def test_two_who_do_the_same_at_once_have_done_it_once(house: House, servers: Se
 
 
 def test_a_browser_that_is_closed_at_any_moment_changes_nothing(
-    house: House,
+    house: WebServer,
     servers: Servers,
     browser: Any,  # noqa: F811
 ) -> None:

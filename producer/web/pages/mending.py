@@ -12,7 +12,7 @@ from producer import operations
 from producer.intake.allowed import LOOKED_AT, Allowed
 from producer.intake.columns import UNKNOWN
 from producer.intake.sheet import SEPARATORS
-from producer.web import credentials, imports
+from producer.web import credential_routes, imports
 from producer.web.access import Known
 from producer.web.pages import drafts
 from producer.web.pages.changed import MOST_ROWS, Changed, back
@@ -101,10 +101,14 @@ def give(request: Request, known: Known, who: Actor, import_id: str, given: Aske
     queued = 0
     try:
         if given.secrets:
-            queued = credentials.renew(known, who, request, found, given.secrets)
+            queued = credential_routes.renew(known, who, request, found, given.secrets)
     except UsageError as error:
         return _mend(request, known, who, import_id, code, 422, str(error))
-    done = credentials.replaced(known, who, request, found, preview.manifest) if preview and preview.manifest else None
+    done = (
+        credential_routes.replaced(known, who, request, found, preview.manifest)
+        if preview and preview.manifest
+        else None
+    )
     request.app.state.glances.forget(import_id)
     if done and done.unknown_rows and not done.mailboxes and not given.secrets:
         return _mend(

@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 
 from producer import operations
-from producer.intake.accounts import AccountsAsked
+from producer.intake.account_options import AccountsAsked
 from producer.intake.columns import UNKNOWN
 from producer.intake.connection_test import ConnectionStep, try_connection
 from producer.intake.detect import Detection

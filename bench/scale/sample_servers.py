@@ -18,7 +18,7 @@ from typing import Self
 
 from bench.scale.rig import ROOT, cpu_seconds
 from shared.model import Import
-from tests.integration.office import Office, Person, folders_of
+from tests.integration.process_cluster import Person, ProcessCluster, folders_of
 from tests.servers.dovecot import Dovecot
 from tests.servers.process import await_ready, end, spawn
 from tests.servers.redis_server import RedisServer
@@ -49,7 +49,7 @@ class Run:
         return self.messages / self.seconds
 
 
-class Town:
+class SampleServers:
     """A context manager for the servers; `office` opens one run."""
 
     def __init__(self, mailboxes: int, messages: int) -> None:
@@ -60,7 +60,7 @@ class Town:
 
     def __enter__(self) -> Self:
         self.source = self._stack.enter_context(Dovecot())
-        with Dovecot() as nowhere, Office(self.source, nowhere) as office:
+        with Dovecot() as nowhere, ProcessCluster(self.source, nowhere) as office:
             for n in range(self._mailboxes):
                 office.person(folders_of(n, self._counts))
             self.people = office.people
@@ -79,14 +79,14 @@ class Town:
     @contextmanager
     def office(
         self, *, one_way_ms: float = 0.0, host: str = "127.0.0.1", redis: RedisServer | None = None
-    ) -> Iterator[Office]:
+    ) -> Iterator[ProcessCluster]:
         """Opens a run with a new destination and a new Redis.
 
         Both servers are behind a delay line if there is a delay or another address.
         """
         usual = ("MAILHAUL_GROUP_MESSAGES", "MAILHAUL_BATCH_MESSAGES", "MAILHAUL_CONNECT_TIMEOUT_SECONDS")
         with Dovecot() as destination, ExitStack() as stack:
-            office = Office(self.source, destination, MAILHAUL_WORKER_THREADS=str(LANES))
+            office = ProcessCluster(self.source, destination, MAILHAUL_WORKER_THREADS=str(LANES))
             for name in usual:
                 del office.variables[name]
             if redis:
@@ -117,13 +117,13 @@ def line(host: str, port: int, one_way_ms: float) -> Iterator[int]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def started(office: Office) -> None:
+def started(office: ProcessCluster) -> None:
     """Waits until every worker has started."""
     workers = [child for child in office.children if child.name.startswith("worker")]
     office.until(lambda: all(child.said(event="worker_started") for child in workers), "the workers")
 
 
-def measure(office: Office) -> tuple[Run, Import]:
+def measure(office: ProcessCluster) -> tuple[Run, Import]:
     """Runs one import of all accounts with the running processes."""
     whole = office.submit("scale")
     office.await_finished(whole, 600)
@@ -140,7 +140,7 @@ def measure(office: Office) -> tuple[Run, Import]:
     return run, whole
 
 
-def compared(office: Office) -> tuple[int, int]:
+def compared(office: ProcessCluster) -> tuple[int, int]:
     """Returns (messages lost, messages twice or altered)."""
     differences = [office.difference(person) for person in office.people]
     return sum(d.lost.total() for d in differences), sum(d.surplus.total() for d in differences)

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
+from shared.batching import expected_duration
 from shared.errors import SameMailbox
 from shared.folder_names import visible
 from shared.folders import FOREIGN, ONLY_SUBFOLDERS, LeftOut, MappedFolder, left_out
 from shared.messages import Owner
-from shared.plan import expected_duration
 
 
 class FolderSize(Protocol):
@@ -132,7 +132,7 @@ class DryRun:
 
     @property
     def seconds(self) -> tuple[float, float]:
-        """The estimated duration in seconds, (low, high); see `shared.plan.expected_duration`."""
+        """The estimated duration in seconds, (low, high); see `shared.batching.expected_duration`."""
         sums = self.totals
         return expected_duration(sums.messages, sums.size_bytes, sums.mailboxes - sums.problems, self.connections)
 

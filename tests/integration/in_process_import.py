@@ -1,6 +1,6 @@
 """The kit of the tests that run lanes in this process, between two servers that are reached over the network.
 
-    stage = Stage(source, destination)
+    stage = InProcessImport(source, destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 12}
 
@@ -86,7 +86,7 @@ class Recorded:
         return sum(bytes(told).count(text) for told in self.sessions)
 
 
-class Stage:
+class InProcessImport:
     """An import between two servers, and the lanes that work on it."""
 
     def __init__(
@@ -290,7 +290,9 @@ def child() -> None:
     """
     ports, mode = sys.argv[1:3], sys.argv[3]
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
-    stage = Stage(*(_Port(int(port)) for port in ports), timeout_seconds=float(sys.argv[4]), batch_messages=2000)
+    stage = InProcessImport(
+        *(_Port(int(port)) for port in ports), timeout_seconds=float(sys.argv[4]), batch_messages=2000
+    )
     stage.copy_rules = CopyRules()
     if mode == "plan":
         stage.stopping = lambda: bool(stage.tally().messages)
@@ -313,7 +315,7 @@ class _Port:
 
 
 class _Dialer:
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: InProcessImport) -> None:
         self._stage = stage
 
     def source(self, mailbox: Mailbox) -> ImapSource:

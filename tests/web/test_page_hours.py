@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.servers.dovecot import Dovecot
-from tests.web.conftest import PASSWORD, House, allowed, ends
+from tests.web.conftest import PASSWORD, WebServer, allowed, ends
 from tests.web.test_signing_in import GOOD, Browser, _user
 
 Servers = tuple[Dovecot, Dovecot]
@@ -19,7 +19,7 @@ def _filled(servers: Servers, **more: str) -> dict[str, str]:
     return found | more
 
 
-def test_hours_are_given_in_the_form_and_changed_later(house: House, servers: Servers) -> None:
+def test_hours_are_given_in_the_form_and_changed_later(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     _user(house)
     browser = Browser(house)
@@ -51,7 +51,7 @@ def test_hours_are_given_in_the_form_and_changed_later(house: House, servers: Se
     assert re.search(r"hours set", browser.get(there).text)
 
 
-def test_where_each_row_names_its_server_the_form_needs_no_source(house: House, servers: Servers) -> None:
+def test_where_each_row_names_its_server_the_form_needs_no_source(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     _user(house)
     browser = Browser(house)
@@ -68,7 +68,7 @@ def test_where_each_row_names_its_server_the_form_needs_no_source(house: House, 
     assert (nowhere.status_code, "give the host of a private server" in nowhere.text) == (422, True)
 
 
-def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(house: House, servers: Servers) -> None:
+def test_the_server_of_an_address_is_found_and_the_rest_of_the_form_stays(house: WebServer, servers: Servers) -> None:
     house.serve(**allowed(servers))
     _user(house)
     browser = Browser(house)

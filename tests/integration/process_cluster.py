@@ -1,6 +1,6 @@
 """The kit of the kill tests: two Dovecots, a Redis, workers and coordinators as real processes, and final checks.
 
-    with Office(source, destination) as office:
+    with ProcessCluster(source, destination) as office:
         mailbox = office.mailbox({"INBOX": 100, "Work": 50})
         office.start_worker(), office.start_coordinator()
         whole = office.submit()
@@ -173,7 +173,7 @@ class Difference:
         return f"lost {self.lost.total()}: {list(self.lost)[:5]}; twice or strange {self.surplus.total()}: {list(self.surplus)[:5]}"
 
 
-class Office:
+class ProcessCluster:
     """A context manager. The caller owns `source` and `destination`; the office owns Redis and the processes."""
 
     def __init__(self, source: Dovecot, destination: Dovecot, **variables: str) -> None:

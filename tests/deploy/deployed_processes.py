@@ -20,8 +20,8 @@ from tests.servers.redis_server import RedisServer
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Farm:
-    """The deployment: `with Farm(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
+class DeployedProcesses:
+    """The deployment: `with DeployedProcesses(tmp_path) as farm: farm.start("worker")`. Redis asks for passwords as shipped."""
 
     def __init__(self, home: Path, **options: str) -> None:
         self.home = home

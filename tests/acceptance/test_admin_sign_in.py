@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import ROOT, Box, Office
+from tests.acceptance.conftest import ROOT, AdminEnvironment, Box
 from tests.servers.dovecot import Dovecot
 from tests.servers.faulty import FaultyServer
 from tests.servers.oauth import TokenServer, dovecot_oauth2
@@ -49,17 +49,17 @@ def masters() -> Iterator[tuple[Dovecot, Dovecot]]:
 
 
 @pytest.fixture
-def desk(office: Office, masters: tuple[Dovecot, Dovecot]) -> Office:
+def desk(office: AdminEnvironment, masters: tuple[Dovecot, Dovecot]) -> AdminEnvironment:
     return replace(office, source=masters[0], destination=masters[1])
 
 
-def secret(office: Office, text: str = WORD, name: str = "chief.txt") -> str:
+def secret(office: AdminEnvironment, text: str = WORD, name: str = "chief.txt") -> str:
     path = office.home / name
     path.write_text(text + "\n")
     return str(path)
 
 
-def people(office: Office, *names: str) -> dict[str, tuple[Box, Box]]:
+def people(office: AdminEnvironment, *names: str) -> dict[str, tuple[Box, Box]]:
     found = office.accounts(*names)
     for there, _ in found.values():
         there.fill(MAIL)
@@ -70,7 +70,7 @@ def mailbox(found: dict[str, Any], login: str) -> dict[str, Any]:
     return next(one for one in found["mailboxes"] if one["login"] == login)
 
 
-def test_a_list_of_logins_is_all_that_an_administrator_needs(desk: Office) -> None:
+def test_a_list_of_logins_is_all_that_an_administrator_needs(desk: AdminEnvironment) -> None:
     boxes = people(desk, "m-one", "m-two", "m-three")
     manifest = desk.manifest(["login", *boxes])
     by_admin = ["--source-admin", ADMIN, "--source-password-file", secret(desk),
@@ -86,7 +86,7 @@ def test_a_list_of_logins_is_all_that_an_administrator_needs(desk: Office) -> No
     _nowhere(desk, WORD)
 
 
-def test_a_rows_own_password_goes_before_the_administrators(desk: Office) -> None:
+def test_a_rows_own_password_goes_before_the_administrators(desk: AdminEnvironment) -> None:
     boxes = people(desk, "o-own", "o-admin", "o-wrong")
     manifest = desk.manifest(
         ["login,password,new_password", "o-own,pw-o-own,pw-o-own", "o-admin,,pw-o-admin", "o-wrong,wrong,pw-o-wrong"]
@@ -99,7 +99,7 @@ def test_a_rows_own_password_goes_before_the_administrators(desk: Office) -> Non
 
 
 @pytest.mark.parametrize("way", ["master", "authzid"])
-def test_a_wrong_administrators_password_is_refused_once_for_all_mailboxes(desk: Office, way: str) -> None:
+def test_a_wrong_administrators_password_is_refused_once_for_all_mailboxes(desk: AdminEnvironment, way: str) -> None:
     names = [f"w-{way}-{number}" for number in range(12)]
     people(desk, *names)
     manifest = desk.manifest(["login,new_password", *(f"{name},pw-{name}" for name in names)], f"{way}.csv")
@@ -123,7 +123,7 @@ def test_a_wrong_administrators_password_is_refused_once_for_all_mailboxes(desk:
     assert desk.source.login_attempts() == before + 2
 
 
-def test_the_right_password_of_an_administrator_is_given_later(desk: Office) -> None:
+def test_the_right_password_of_an_administrator_is_given_later(desk: AdminEnvironment) -> None:
     """Gives the right password later, for the mailboxes that the wrong one parked; no other option is repeated."""
     boxes = people(desk, "l-one", "l-two")
     manifest = desk.manifest(["login,new_password", *(f"{name},pw-{name}" for name in boxes)], "later.csv")
@@ -138,7 +138,7 @@ def test_the_right_password_of_an_administrator_is_given_later(desk: Office) -> 
     assert found["import"]["copied"] == 12
 
 
-def test_an_account_that_is_not_there_costs_the_others_nothing(desk: Office) -> None:
+def test_an_account_that_is_not_there_costs_the_others_nothing(desk: AdminEnvironment) -> None:
     people(desk, "t-one", "t-two")
     manifest = desk.manifest(["login,new_login", "t-one,", "t-typo,t-else", "t-two,"])
     desk.destination.add_user("t-else", "x")
@@ -149,7 +149,7 @@ def test_an_account_that_is_not_there_costs_the_others_nothing(desk: Office) -> 
     assert states == {"t-one": "complete", "t-typo": "parked", "t-two": "complete"}
 
 
-def test_the_password_is_asked_for_on_the_terminal(desk: Office) -> None:
+def test_the_password_is_asked_for_on_the_terminal(desk: AdminEnvironment) -> None:
     boxes = people(desk, "p-one")
     manifest = desk.manifest(["login,new_password", "p-one,pw-p-one"])
     command = ["check", manifest, *desk.ends, "--source-admin", ADMIN]
@@ -178,7 +178,7 @@ def _until(terminal: int, text: bytes) -> bytes:
     return said
 
 
-def _nowhere(office: Office, word: str) -> None:
+def _nowhere(office: AdminEnvironment, word: str) -> None:
     """Asserts that the secret is in no file of the state folder, and in no log."""
     hidden = [word.encode(), json.dumps(word).encode(), re.sub(r"(?=[\"\\])", r"\\", word).encode()]
     for path in (office.home / "state").rglob("*"):
@@ -190,7 +190,7 @@ def _nowhere(office: Office, word: str) -> None:
 # -- PROXYAUTH
 
 
-def test_proxyauth_at_the_source(desk: Office) -> None:
+def test_proxyauth_at_the_source(desk: AdminEnvironment) -> None:
     with FaultyServer() as old:
         old.add_account(ADMIN, WORD)
         old.behaviour.admins.add(ADMIN)
@@ -227,7 +227,7 @@ def mint() -> Iterator[TokenServer]:
 
 
 @pytest.fixture
-def modern(office: Office, mint: TokenServer) -> Iterator[Office]:
+def modern(office: AdminEnvironment, mint: TokenServer) -> Iterator[AdminEnvironment]:
     with (
         tempfile.TemporaryDirectory(prefix="oauth-", ignore_cleanup_errors=True) as place,
         Dovecot(mail_format="sdbox", extra=dovecot_oauth2(mint, Path(place))) as source,
@@ -236,7 +236,7 @@ def modern(office: Office, mint: TokenServer) -> Iterator[Office]:
         yield replace(office, source=source)
 
 
-def test_a_google_service_account_opens_every_mailbox(modern: Office, mint: TokenServer) -> None:
+def test_a_google_service_account_opens_every_mailbox(modern: AdminEnvironment, mint: TokenServer) -> None:
     boxes = people(modern, "g-one@example.org", "g-two@example.org")
     mint.users = set(boxes)
     rows = [f"{login},pw-{login}" for login in (*boxes, "g-gone@example.org")]
@@ -257,7 +257,7 @@ def test_a_google_service_account_opens_every_mailbox(modern: Office, mint: Toke
 
 
 def test_a_key_without_delegation_is_asked_once_and_the_advice_names_the_scope(
-    modern: Office, mint: TokenServer
+    modern: AdminEnvironment, mint: TokenServer
 ) -> None:
     people(modern, *(names := [f"d-{number}@example.org" for number in range(6)]))
     manifest = modern.manifest(["login,new_password", *(f"{name},pw-{name}" for name in names)])
@@ -274,7 +274,7 @@ def test_a_key_without_delegation_is_asked_once_and_the_advice_names_the_scope(
     assert any("112233" in mailbox(found, name)["failure"]["sentence"] for name in names)
 
 
-def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: Office, mint: TokenServer) -> None:
+def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: AdminEnvironment, mint: TokenServer) -> None:
     (there, here), (_, ours) = people(modern, "c-one@example.org", "c-two@example.org").values()
     script = modern.home / "token"
     given = {login: mint.give(login) for login in ("c-one@example.org", "c-two@example.org")}
@@ -310,7 +310,9 @@ def test_a_program_gives_the_tokens_and_rows_may_have_their_own(modern: Office, 
         ([], "password"),
     ],
 )
-def test_what_cannot_be_is_said_before_anything_is_started(office: Office, options: list[str], said: str) -> None:
+def test_what_cannot_be_is_said_before_anything_is_started(
+    office: AdminEnvironment, options: list[str], said: str
+) -> None:
     manifest = office.manifest(["login", "anna"])
     (office.home / "word").write_text("word\n")
     (office.home / "lines").write_text("a\nb\n")
