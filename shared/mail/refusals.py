@@ -142,6 +142,9 @@ BEYOND: Final = {
     ),
 }
 
+#: The same: what the server does → what to do.
+NO_PASSWORD: Final = dict(BEYOND.values())
+
 
 def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:
     if code in _NO_FOLDER:

@@ -18,15 +18,13 @@ from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPE
 from producer.web.words.telling import Telling
 from shared.errors import SameMailbox
 from shared.lifecycle import MailboxState
-from shared.mail.refusals import BEYOND
+from shared.mail.refusals import NO_PASSWORD
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
 _UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 #: Width of a bar of mailboxes, in its own units.
 CELLS: Final = 400
-#: What a server does that refuses a login for another reason than its password → what to do.
-_NO_PASSWORD: Final = dict(BEYOND.values())
 _SINGLE: Final = (("s", 90, 1), ("min", 5400, 60), ("h", 172_800, 3600))
 
 
@@ -89,7 +87,7 @@ class Saying(Telling):
 
         A login that is refused for another reason than its password keeps its sentence.
         """
-        known = None if sentence.partition(": ")[2] in _NO_PASSWORD else CAUSES.get(code)
+        known = None if sentence.partition(": ")[2] in NO_PASSWORD else CAUSES.get(code)
         return escape(self.word(known)) if known else self.sentence(sentence)
 
     def problem(self, text: str) -> Markup:
@@ -100,7 +98,7 @@ class Saying(Telling):
     def advice(self, code: str, text: str) -> Markup:
         """Says what to do about a failure: by its code if the page has an advice for it, else by the stored one."""
         known = ADVICE.get("same_mailbox" if text == SameMailbox.advice else code)
-        if text.startswith(tuple(_NO_PASSWORD.values())):
+        if text.startswith(tuple(NO_PASSWORD.values())):
             known = None
         told = escape(self.word(known)) if known else self.sentence(text)
         return told.replace("--source ", "").replace("--destination ", "")
