@@ -12,6 +12,7 @@ from typing import Final
 
 from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
+from shared.mail.refusals import NO_PASSWORD
 from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
 from shared.model.ledger import COUNTED
 from shared.model.search import Search
@@ -68,6 +69,9 @@ class ErrorGroup:
     more: int = 0
 
 
+#: A group: parked, code, server, and the sentence where one code has several reasons (a locked account is no wrong
+#: password).
+_Kind = tuple[bool, str, str, str]
 #: Ending of codes that mean waiting, not failing: `Progress.waits` reports what a server asked for.
 _WAITING: Final = "_throttled"
 #: States of a mailbox that is not done.
@@ -157,7 +161,7 @@ def trouble(
 
     Without `folders` no more is read from the store, so that a live display costs nothing.
     """
-    groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
+    groups: dict[_Kind, list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
         if trouble := troubled(mailbox):
             who = Sufferer(
@@ -166,15 +170,18 @@ def trouble(
                 again_at=mailbox.again_at, since=trouble.since, over_at=mailbox.over_at,
                 next_at=0.0 if mailbox.over_at or mailbox.state is MailboxState.PARKED else trouble.next_at,
             )  # fmt: skip
-            key = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request))
-            groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
+            reason = trouble.sentence if trouble.sentence.partition(": ")[2] in NO_PASSWORD else ""
+            kind = (mailbox.state is MailboxState.PARKED, trouble.code, _server(trouble.code, mailbox, request), reason)
+            # Nothing is left to do about what is over.
+            advice = "" if mailbox.over_at else _told_more(trouble, mailbox)
+            groups[kind].append((trouble.sentence, advice, who))
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
             who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=folder.display, detail=detail, messages=messages,
             )  # fmt: skip
-            groups[(False, code, _server(code, mailbox, request))].append((sentence, advice, who))
+            groups[(False, code, _server(code, mailbox, request), "")].append((sentence, advice, who))
     return [
         ErrorGroup(
             code=code,
@@ -184,21 +191,21 @@ def trouble(
             parked=parked,
             sufferers=tuple(who for _, _, who in found),
         )
-        for (parked, code, server), found in sorted(groups.items(), key=_gravity)
+        for (parked, code, server, _), found in sorted(groups.items(), key=_gravity)
     ]
 
 
-def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
+def _gravity(group: tuple[_Kind, list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
     """Returns the sort key of a group.
 
     First comes what waits for the operator, then what stops whole mailboxes, then what is over, then single messages;
     what needs no one comes last.
     """
-    (parked, code, server), found = group
+    (parked, code, server, reason), found = group
     rank = 2 if all(who.over_at for _, _, who in found) else 1
     if code in _MESSAGE_TROUBLE:
         rank = 4 if code in HARMLESS else 3
-    return not parked, rank, code, server
+    return not parked, rank, code, server, reason
 
 
 def trouble_at_a_glance(store: Store, request: Import, named: int) -> list[ErrorGroup]:

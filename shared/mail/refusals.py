@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Final, Literal
 
 from shared.errors import (
     AuthenticationRefused,
@@ -121,13 +121,13 @@ def _login_failure(side: str, status: str, code: str, text: bytes, what: str, de
         return ProtocolViolation(side, what or "did not understand the login", detail)
     if code == "AUTHORIZATIONFAILED":  # RFC 5530: the login is right, and may not act for the other
         return AuthorizationRefused(side, what or "authorization failed for this account", detail)
-    refused = AuthenticationRefused(side, what or _BEYOND.get(code, ("authentication failed", ""))[0], detail)
-    refused.advice = _BEYOND.get(code, ("", ""))[1]
+    refused = AuthenticationRefused(side, what or BEYOND.get(code, ("authentication failed", ""))[0], detail)
+    refused.advice = BEYOND.get(code, ("", ""))[1]
     return refused
 
 
-#: Refusals that another password does not help against (RFC 5530), with what to do.
-_BEYOND = {
+#: Refusals that another password does not help against (RFC 5530): what the server does, and what to do.
+BEYOND: Final = {
     "CONTACTADMIN": (
         "does not let this account in until its administrator acts",
         "ask the administrator of this server about the account (it may be locked); the password need not be wrong",
@@ -141,6 +141,9 @@ _BEYOND = {
         "use imaps:// or imap+starttls:// for this server",
     ),
 }
+
+#: The same: what the server does → what to do.
+NO_PASSWORD: Final = dict(BEYOND.values())
 
 
 def _append_failure(side: str, code: str, what: str, detail: str) -> MailError:

@@ -179,6 +179,33 @@ def test_what_was_killed_goes_on_under_another_name(
     assert _doubles(*people.values()) == 0
 
 
+def test_two_at_once_that_are_killed_twice_bring_each_message_once(
+    office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
+) -> None:
+    """Kills both commands, with all their workers and the store, while one fills the mailboxes and the other waits.
+
+    `test_two_at_once_in_one_state_folder` and the kills of `tests/crash` have the controls.
+    """
+    office.variables["MAILHAUL_SETTLE_SECONDS"] = "5"
+    lists = [_list(office, people, name) for name in ("pilot", "accounts")]
+
+    def there() -> int:
+        return sum(new.seen().total() for _, new in people.values())
+
+    for _ in range(2):
+        before = there()
+        running = [office.start("import", one, *office.ends) for one in lists]
+        until(lambda before=before: there() > before, "mail")  # type: ignore[misc]
+        for one in running:
+            os.killpg(one.pid, signal.SIGKILL)
+        for one in running:
+            one.communicate()
+    running = [office.start("import", one, *office.ends) for one in lists]
+    ended = [office.ended(one) for one in running]
+    assert _doubles(*people.values()) == 0
+    assert all("complete" in one.said for one in ended)
+
+
 def test_the_same_login_in_other_capitals_is_refused(
     office: AdminEnvironment, people: dict[str, tuple[Box, Box]]
 ) -> None:

@@ -18,7 +18,7 @@ from shared.fingerprint import canonical_digest
 from shared.mail import KeptDates
 from shared.mail.memory import USUAL
 from shared.mail.memory_folders import Stored
-from tests.crash.interruption import LOGIN, Effects, Stage, numbered
+from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered
 from worker import adopt, decide
 from worker.copy import CopyRules
 
@@ -58,7 +58,7 @@ class Worker:
     """Works on a stage; each run is a new process, which has to find out anew what dates the server keeps."""
 
     def __init__(self, kind: str) -> None:
-        self.stage = Stage(**DESTINATIONS[kind])
+        self.stage = MemoryImport(**DESTINATIONS[kind])
         inbox = self.stage.old.folder(LOGIN, b"INBOX")
         for number, date in enumerate(DATES):
             inbox.add(numbered(number), internaldate=date)
@@ -71,7 +71,7 @@ class Worker:
         self.stage.new.dates = KeptDates()
         return self.stage.work(effects, rules=CopyRules(group_messages=3, outstanding=2, settle_seconds=30))
 
-    def interrupted(self, *steps: int) -> Stage:
+    def interrupted(self, *steps: int) -> MemoryImport:
         """Interrupts one worker at each of `steps`, and lets others finish the import."""
         for step in steps:
             self.work(Effects(step))
@@ -87,12 +87,12 @@ def _length(kind: str) -> int:
     return effects.steps
 
 
-def _bodies(stage: Stage, new: bool) -> Counter[bytes]:
+def _bodies(stage: MemoryImport, new: bool) -> Counter[bytes]:
     server = stage.new if new else stage.old
     return Counter(canonical_digest(m.body) for m in server.folder(LOGIN, b"INBOX").messages.values())
 
 
-def _dates(stage: Stage) -> list[tuple[int, bool, bool]]:
+def _dates(stage: MemoryImport) -> list[tuple[int, bool, bool]]:
     """Returns for each source UID whether its copy has another date, and whether a note tells of a date."""
     ((folder, _),) = stage.store.folders(stage.mailbox_id)
     told = {note.uid for note in stage.store.notes(folder.folder_id) if note.what in TELLING}

@@ -81,7 +81,7 @@ def test_a_pause_stops_the_comparison_at_the_next_message(
     monkeypatch.setattr(worker.comparison, "_TOLD_SECONDS", 0.0)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
     told = _told(stage, monkeypatch)
     stage.stopping = lambda: bool(told) and told[-1][0] == stop_at
     stage.submit()
@@ -104,7 +104,7 @@ def test_without_the_question_it_reads_on_to_the_end_of_the_entry(
     monkeypatch.setattr(worker.verify, "while_wanted", lambda wish, read: read)
     for number in range(20):
         wires.old.folder(b"INBOX").add(plain(number))
-    stage = Stage(wires.source, wires.destination, options=Options(verify="full"))
+    stage = InProcessImport(wires.source, wires.destination, options=Options(verify="full"))
     told = _told(stage, monkeypatch)
     stage.stopping = lambda: bool(told) and told[-1][0] == 3
     stage.submit()

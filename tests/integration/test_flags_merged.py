@@ -11,7 +11,7 @@ import pytest
 
 from shared.uids import UidSet
 from tests.conftest import DovecotPair
-from tests.integration.stage import Stage, plain
+from tests.integration.in_process_import import InProcessImport, plain
 from tests.integration.test_delta import WITHOUT_CONDSTORE
 from tests.mail import Mail, populate
 from tests.servers.dovecot import Dovecot
@@ -47,7 +47,7 @@ class Account:
         if source is not pair.source:
             source.add_user(self.login, self.password)
         self.deliver(*range(len(CASES)))
-        self.stage = Stage(source, self.destination, logins=(self.login,), password=self.password)
+        self.stage = InProcessImport(source, self.destination, logins=(self.login,), password=self.password)
         self.stage.to_the_end()
 
     def deliver(self, *numbers: int) -> None:

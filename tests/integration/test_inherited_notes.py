@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from shared.model import Note, Options
-from tests.integration.stage import Stage, Wires, plain
+from tests.integration.in_process_import import InProcessImport, Wires, plain
 from tests.servers.faulty import FaultyServer
 from tests.servers.imap_append import Incoming
 from worker import neighbours
@@ -26,7 +26,7 @@ def _far(message: Incoming) -> bytes | None:
     return b"date out of range" if message.internaldate and b"-2110 " in message.internaldate else None
 
 
-def _imported(wires: Wires) -> Stage:
+def _imported(wires: Wires) -> InProcessImport:
     """Imports messages to a destination that refuses a date, has no keywords and changes NUL and final CR."""
     inbox = wires.old.folder(b"INBOX")
     inbox.add(plain(1))
@@ -38,21 +38,21 @@ def _imported(wires: Wires) -> Stage:
     wires.new.folder(b"INBOX").permanentflags = (b"\\Seen",)
     policy = wires.destination.behaviour.append
     policy.refuse, policy.alter_body = _far, lambda body: body.replace(b"\0", b"\x80").removesuffix(b"\r")
-    stage = Stage(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"copied": 6}
     return stage
 
 
-def _another(stage: Stage, options: Options | None = None) -> Stage:
+def _another(stage: InProcessImport, options: Options | None = None) -> InProcessImport:
     """Returns another import of the same mailbox, in the same store, when it is finished."""
-    other = Stage(stage.source, stage.destination, options=options)
+    other = InProcessImport(stage.source, stage.destination, options=options)
     other.store, other.import_id, other.time = stage.store, f"{stage.import_id}2", stage.time
     other.to_the_end()
     return other
 
 
-def _said(stage: Stage) -> set[tuple[int, str, str]]:
+def _said(stage: InProcessImport) -> set[tuple[int, str, str]]:
     return {(note.uid, note.what, note.reason) for note in stage.notes()}
 
 

@@ -18,6 +18,7 @@ from producer.web.words.said import ADVICE, CAUSES, EVENTS, FIELDS, NOTES, SCOPE
 from producer.web.words.translate import Translator
 from shared.errors import SameMailbox
 from shared.lifecycle import MailboxState
+from shared.mail.refusals import NO_PASSWORD
 from shared.store.principals import Principal, Role
 
 LANGUAGE_COOKIE: Final = "language"
@@ -82,8 +83,12 @@ class Saying(Translator):
         return found
 
     def cause(self, code: str, sentence: str) -> Markup:
-        """Says what a failure means: by its code if the page has a label for it, else by the stored sentence."""
-        return escape(self.word(CAUSES[code])) if code in CAUSES else self.sentence(sentence)
+        """Says what a failure means: by its code if the page has a label for it, else by the stored sentence.
+
+        A login that is refused for another reason than its password keeps its sentence.
+        """
+        known = None if sentence.partition(": ")[2] in NO_PASSWORD else CAUSES.get(code)
+        return escape(self.word(known)) if known else self.sentence(sentence)
 
     def problem(self, text: str) -> Markup:
         """Says what a rehearsal found wrong with a mailbox, and what to do about it."""
@@ -93,6 +98,8 @@ class Saying(Translator):
     def advice(self, code: str, text: str) -> Markup:
         """Says what to do about a failure: by its code if the page has an advice for it, else by the stored one."""
         known = ADVICE.get("same_mailbox" if text == SameMailbox.advice else code)
+        if text.startswith(tuple(NO_PASSWORD.values())):
+            known = None
         told = escape(self.word(known)) if known else self.sentence(text)
         return told.replace("--source ", "").replace("--destination ", "")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from producer.web.pages.drawing import Saying
 from shared.errors import (
     AuthenticationRefused,
     AuthorizationRefused,
@@ -16,7 +17,8 @@ from shared.errors import (
     ServerRefused,
     Throttled,
 )
-from shared.mail.refusals import Asked, failure, response_code
+from shared.mail.refusals import BEYOND, Asked, failure, response_code
+from worker.failures import judge
 
 
 @pytest.mark.parametrize(
@@ -67,6 +69,21 @@ from shared.mail.refusals import Asked, failure, response_code
 )
 def test_refusals(side: str, status: str, asked: Asked, text: bytes, error: type[MailError]) -> None:
     assert type(failure(side, status, text, asked=asked)) is error
+
+
+@pytest.mark.parametrize("code", ["CONTACTADMIN", "WEBALERT", "PRIVACYREQUIRED"])
+def test_a_login_that_no_password_helps_is_not_called_a_wrong_password(code: str) -> None:
+    refused = failure("source", "NO", b"[%b] account disabled" % code.encode(), asked="login")
+    assert isinstance(refused, AuthenticationRefused)
+    verdict = judge(refused, 1)
+    assert (verdict.how, verdict.advice) == ("park", BEYOND[code][1])
+    assert "credentials" not in verdict.advice
+    wrong = judge(failure("source", "NO", b"[AUTHENTICATIONFAILED] no", asked="login"), 1)
+    assert "mailhaul credentials" in wrong.advice, "the control"
+    for page in (Saying("en"), Saying("ru")):
+        said = [page.cause(verdict.code, f"source: {refused.what}"), page.advice(verdict.code, verdict.advice)]
+        assert said == [page.sentence(f"source: {refused.what}"), page.sentence(verdict.advice)]
+        assert page.cause(wrong.code, "source: authentication failed") != page.sentence("source: authentication failed")
 
 
 def test_the_suggested_wait_is_taken() -> None:

@@ -14,6 +14,7 @@ from producer.trouble import trouble_at_a_glance
 from shared.credentials import Credentials, Secret, Vault
 from shared.errors import UsageError
 from shared.lifecycle import Control, MailboxState
+from shared.mail.refusals import BEYOND
 from shared.model import Endpoint, Failure, Import, Mailbox, Options, Tally, Tls, Unit
 from shared.model.binding import bound_to
 from shared.model.search import Search
@@ -44,12 +45,14 @@ class Desk:
         submit(self.store, self.vault, self.ring, request, mailboxes, rows, 14, most=most)
         return operations.find_import(self.store, request.import_id)
 
-    def park(self, request: Import, login: str) -> None:
+    def park(
+        self, request: Import, login: str, sentence: str = "authentication failed", advice: str = "see IMPORT"
+    ) -> None:
         ((mailbox, _),) = operations.find_mailboxes(self.store, request, login)
         lease = self.store.claim("w/1", hint=f"{mailbox.mailbox_id}.plan")
         assert lease is not None
         assert lease.mailbox.source.login == login
-        failure = Failure(code="source_auth_refused", sentence="authentication failed", advice="see IMPORT")
+        failure = Failure(code="source_auth_refused", sentence=sentence, advice=advice)
         self.store.release(lease, how="park", failure=failure)
 
     def opened(self, request: Import, login: str, side: str) -> Credentials:
@@ -133,6 +136,35 @@ def test_errors_come_by_kind_with_rows_and_advice() -> None:
     assert (group.code, group.parked) == ("source_auth_refused", True)
     assert [(who.row, who.login) for who in group.sufferers] == [(2, "a"), (4, "c")]
     assert request.import_id[:8] in group.advice
+
+
+def test_a_locked_account_stands_apart_from_wrong_passwords() -> None:
+    desk = Desk()
+    request = desk.submit("a", "b", "c")
+    what, advice = BEYOND["CONTACTADMIN"]
+    desk.park(request, "a")
+    desk.park(request, "b", f"source: {what}", advice)
+    desk.park(request, "c", "source: authentication failed (another way)")
+    groups = {group.sentence: group for group in operations.errors(desk.store, request)}
+    assert [who.login for who in groups["authentication failed"].sufferers] == ["a", "c"]
+    assert [who.login for who in groups[f"source: {what}"].sufferers] == ["b"]
+    assert "password need not be wrong" in groups[f"source: {what}"].advice
+
+
+def test_nothing_is_advised_about_what_is_over() -> None:
+    desk = Desk()
+    request = desk.submit("a")
+    lease = desk.store.claim("w/1")
+    assert lease is not None
+    failure = Failure(
+        code="destination_unreachable", sentence="destination: cannot connect", advice="check host", at=1.0
+    )
+    desk.store.release(lease, how="wait", failure=failure)
+    assert operations.errors(desk.store, request)[0].advice == "check host", "the control"
+    row = desk.store._rows.mailboxes[lease.mailbox.mailbox_id]
+    row.set(over_at=2.0)
+    (group,) = operations.errors(desk.store, request)
+    assert (group.code, group.advice, group.sufferers[0].over_at) == ("destination_unreachable", "", 2.0)
 
 
 def test_retry_wakes_what_is_parked_and_nothing_else() -> None:

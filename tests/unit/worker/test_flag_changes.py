@@ -41,7 +41,9 @@ def test_a_flag_is_changed_where_it_changed_at_the_source_and_left_alone_elsewhe
 
 
 @given(_MANY, _MANY)
-def test_what_is_kept_are_the_flags_seen_last(before: dict[int, frozenset[str]], now: dict[int, frozenset[str]]) -> None:
+def test_what_is_kept_are_the_flags_seen_last(
+    before: dict[int, frozenset[str]], now: dict[int, frozenset[str]]
+) -> None:
     assert later(_by_flags(before), _by_flags(now)) == _by_flags(before | now)
 
 
