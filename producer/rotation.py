@@ -9,8 +9,11 @@ from shared.store.sessions import BrowserSessions
 
 
 def rotate(store: Store, vault: Vault, principals: Principals, sessions: BrowserSessions) -> Resealed:
-    """Seals with the first key of the vault. What a process with the same keys writes meanwhile is sealed by that key, too.
-    Repeated, it changes nothing for anybody."""
+    """Seals with the first key of the vault.
+
+    What a process with the same keys writes meanwhile is sealed by that key, too. Repeated, it changes nothing for
+    anybody.
+    """
     total = principals.resign() + sessions.resign()
     for request in store.imports():
         total += store.reseal(request.import_id, vault.rotate)

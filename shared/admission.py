@@ -83,7 +83,8 @@ class Visitor:
 
 def digest_of(sealed: bytes) -> str:
     """Returns a digest of the sealed secret, not of the password itself: it changes when the secret is sealed anew, and
-    the password cannot be guessed by it."""
+    the password cannot be guessed by it.
+    """
     return hashlib.sha256(sealed).hexdigest()[:12]
 
 
@@ -123,8 +124,10 @@ class Admission:
         pause: Callable[[float], object] | None = None,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        """Prepares the sign-ins of one process. `patience_seconds` is how long a call waits for another's trial to
-        end."""
+        """Prepares the sign-ins of one process.
+
+        `patience_seconds` is how long a call waits for another's trial to end.
+        """
         self._patience = patience_seconds
         self._book, self._opened = book, opened
         self._trial_seconds = connect_timeout_seconds + _TRIAL_SECONDS
@@ -133,10 +136,12 @@ class Admission:
         self._issuers: dict[tuple[str, str], Issuer] = {}
 
     def enter(self, visitor: Visitor, connect: Callable[[Proof], _O]) -> _O:
-        """Calls `connect` with the right proof, and returns what it returns. Raises what `connect` raises;
-        `AuthenticationRefused`, without contacting the server, when the login was refused before; `LoginsStopped` when
-        the first logins there were all refused; `Throttled` while another holder tries the login, or when a refusal may
-        mean too many connections."""
+        """Calls `connect` with the right proof, and returns what it returns.
+
+        Raises what `connect` raises; `AuthenticationRefused`, without contacting the server, when the login was refused
+        before; `LoginsStopped` when the first logins there were all refused; `Throttled` while another holder tries the
+        login, or when a refusal may mean too many connections.
+        """
         if visitor.sign_in.way in BY_ISSUER:
             return self._tried(visitor, False, lambda holder: self._by_token(visitor, holder, connect))
         return self._tried(visitor, visitor.sign_in.shared, lambda _: connect(proof_of(visitor)))
@@ -163,8 +168,11 @@ class Admission:
         return connect(proof_of(visitor, token))
 
     def _issued(self, visitor: Visitor, get: Callable[[], tuple[Secret, bytes, bool]]) -> tuple[Secret, bytes, bool]:
-        """Gets a token. The issuer's own credentials are treated as a shared login: once refused, no lane shows them
-        again. Raises `_Unasked` then: the mail server was not asked."""
+        """Gets a token.
+
+        The issuer's own credentials are treated as a shared login: once refused, no lane shows them again. Raises
+        `_Unasked` then: the mail server was not asked.
+        """
 
         class _Nothing:
             def __init__(self) -> None:

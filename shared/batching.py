@@ -27,7 +27,8 @@ class Status(Protocol):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
     """The work that must be left of a mailbox for each lane at it: signing in twice costs both servers and two or three
-    round trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there."""
+    round trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there.
+    """
 
     #: Messages for a lane.
     messages: int = 250

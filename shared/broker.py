@@ -59,8 +59,11 @@ class _Outage:
 
 
 class _Patient(dramatiq.Consumer):
-    """A consumer that waits while Redis is away. Dramatiq would log "critical", end the consumer and begin another, for
-    each queue every three seconds, although Redis comes back by itself and no job matters meanwhile."""
+    """A consumer that waits while Redis is away.
+
+    Dramatiq would log "critical", end the consumer and begin another, for each queue every three seconds, although
+    Redis comes back by itself and no job matters meanwhile.
+    """
 
     def __init__(self, consumer: dramatiq.Consumer, outage: _Outage) -> None:
         self._consumer, self._outage = consumer, outage
@@ -78,7 +81,8 @@ class _Patient(dramatiq.Consumer):
 
     def ack(self, message: Any) -> None:
         """Acknowledges the job, and repeats that until Redis hears it: jobs that are done and not acknowledged would
-        fill the queue in time."""
+        fill the queue in time.
+        """
         while True:
             try:
                 return self._consumer.ack(message)
@@ -110,7 +114,8 @@ class _PatientBroker(RedisBroker):
 
 def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
     """Makes a broker on `url` (Dramatiq's own database). redis-py's blind retries are off: dispatch.lua is not
-    idempotent."""
+    idempotent.
+    """
     client = open_redis(
         url,
         socket_timeout=15,

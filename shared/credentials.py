@@ -121,8 +121,11 @@ class Vault:
         return self._keys.fernet.encrypt(json.dumps(held).encode())
 
     def open(self, mailbox_id: str, side: str, sealed: bytes, *, bound: str = "") -> Credentials:
-        """Opens credentials. Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox
-        or side; `EndsChanged` when they were sealed for other ends."""
+        """Opens credentials.
+
+        Raises `CredentialsError` when no key fits, or when they were sealed for another mailbox or side; `EndsChanged`
+        when they were sealed for other ends.
+        """
         try:
             sealed_for, sealed_side, login, password, *more = json.loads(self._keys.fernet.decrypt(sealed))
         except InvalidToken:
@@ -174,7 +177,8 @@ def _signature(key: bytes, text: str) -> str:
 
 def load_keys(settings: Settings) -> tuple[bytes, ...]:
     """Returns the Fernet keys, the sealing one first: from the settings, else from the state folder, where a key is
-    made if there is none."""
+    made if there is none.
+    """
     if settings.secret_key is not None:
         texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
         return tuple(_checked(text, f"MAILHAUL_SECRET_KEY: key {at}") for at, text in enumerate(texts, start=1))
@@ -245,7 +249,8 @@ def _checked(text: str, where: str) -> bytes:
 
 def _make_key_file(path: Path) -> None:
     """Writes the file whole or not at all, and never over another process's: a link refuses a name that is taken (two
-    may start at once)."""
+    may start at once).
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = _draft_of(path, (Fernet.generate_key(),))
     try:

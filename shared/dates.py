@@ -32,7 +32,8 @@ def clamp(epoch_seconds: int) -> int:
 
 def stand_ins(epoch_seconds: int) -> tuple[int, ...]:
     """The dates that a copy of such a message may have: its own first, then the limits of clocks, the nearest first, and at last
-    one that is `usual`."""
+    one that is `usual`.
+    """
     if usual(epoch_seconds):
         return (epoch_seconds,)
     if epoch_seconds < EARLIEST:

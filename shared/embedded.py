@@ -83,8 +83,10 @@ class EmbeddedRedis:
         return f"unix://{quote(str(self.socket_path))}?db={db}"
 
     def start(self) -> None:
-        """Starts the server, or attaches to the one that runs, and returns when it answers. Raises `StoreError` when it
-        does not, `UsageError` when the state folder cannot be used."""
+        """Starts the server, or attaches to the one that runs, and returns when it answers.
+
+        Raises `StoreError` when it does not, `UsageError` when the state folder cannot be used.
+        """
         try:
             self._start()
         except OSError as error:
@@ -129,7 +131,8 @@ class EmbeddedRedis:
 
     def ensure(self) -> None:
         """Starts or attaches again when the server does not answer: it died, or the owner that this process was
-        attached to has left."""
+        attached to has left.
+        """
         if not self.alive():
             self.start()
 
@@ -142,8 +145,10 @@ class EmbeddedRedis:
         return self._supervisor.pids().get(_NAME) if self._supervisor else None
 
     def stop(self) -> None:
-        """Shuts the server down when this process owns it, everything written; otherwise only detaches from it. Safe to
-        repeat."""
+        """Shuts the server down when this process owns it, everything written; otherwise only detaches from it.
+
+        Safe to repeat.
+        """
         if self._supervisor is not None:
             self._supervisor.stop()  # SIGTERM: the server syncs its append-only file and closes
             self._supervisor = None
@@ -230,8 +235,10 @@ class EmbeddedRedis:
 
     @staticmethod
     def _try_lock(path: Path) -> int:
-        """Returns a descriptor that holds the lock, 0 when another process does. The kernel frees the lock when its
-        last holder dies."""
+        """Returns a descriptor that holds the lock, 0 when another process does.
+
+        The kernel frees the lock when its last holder dies.
+        """
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

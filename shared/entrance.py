@@ -1,5 +1,6 @@
 """Signs in at a stored mailbox's ends: looks up the credentials, opens them just before signing in, and keeps them
-nowhere."""
+nowhere.
+"""
 
 from __future__ import annotations
 
@@ -23,8 +24,10 @@ class Entrance:
     """Signs in at both ends of stored mailboxes. Thread-safe; one per process."""
 
     def __init__(self, store: Store, vault: Vault, settings: Settings, left_out: LeftOut | None = None) -> None:
-        """Prepares the sign-ins of one process. `left_out` is told of each extension that a server announces and
-        refuses, once for each server."""
+        """Prepares the sign-ins of one process.
+
+        `left_out` is told of each extension that a server announces and refuses, once for each server.
+        """
         self._store, self._vault = store, vault
         self._admission = Admission(store, vault, settings.connect_timeout_seconds)
         self._ways = Ways(
@@ -36,8 +39,10 @@ class Entrance:
         )
 
     def source(self, mailbox: Mailbox, identities: Identities) -> MailSource:
-        """Signs in at the source. `identities` are those of its messages, for POP3. Raises MailError and
-        CredentialsError."""
+        """Signs in at the source.
+
+        `identities` are those of its messages, for POP3. Raises MailError and CredentialsError.
+        """
         end = mailbox.source.endpoint
         return self._admission.enter(
             self._visitor("source", mailbox), lambda proof: self._ways.source(end, proof, identities)

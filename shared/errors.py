@@ -1,5 +1,6 @@
-"""The tree of errors. The type says whose fault an error was; `worker.failures` decides what is done about it, not the
-place that raises it.
+"""The tree of errors.
+
+The type says whose fault an error was; `worker.failures` decides what is done about it, not the place that raises it.
 
 `detail` is what the server said, already cleaned of control characters and secrets; it may be shown to a person.
 """
@@ -90,7 +91,8 @@ class AuthorizationRefused(AuthenticationRefused):
 
 class LoginsStopped(AuthenticationRefused):
     """The login was not tried: the first logins at its server were all refused, and each further try brings the server
-    closer to locking accounts or shutting out this address."""
+    closer to locking accounts or shutting out this address.
+    """
 
     WHAT = "this login is not tried, since every login was refused so far"
     advice = "see whether the wrong column was taken, or the server wants another form of the login (name or address)"
@@ -100,8 +102,10 @@ class LoginsStopped(AuthenticationRefused):
 
 
 class Throttled(MailError):
-    """The server asked to wait. `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile:
-    "account" or "host"."""
+    """The server asked to wait.
+
+    `wait_seconds` is what it said, or None. `scope` says what to leave alone meanwhile: "account" or "host".
+    """
 
     def __init__(
         self, side: str, what: str, detail: str = "", wait_seconds: float | None = None, scope: str = "account"
@@ -112,7 +116,8 @@ class Throttled(MailError):
 
 class RateReached(MailError):
     """A rate that an operator set, or that is usual at this server (`shared.rates`), is used up for longer than a lane
-    waits. `name` is the rate, as in "source_account.bytes_per_day"."""
+    waits. `name` is the rate, as in "source_account.bytes_per_day".
+    """
 
     def __init__(self, side: str, what: str, name: str) -> None:
         super().__init__(side, what)
@@ -166,8 +171,10 @@ class FolderChanged(MailError):
 
 
 class MessagesRefused(MailError):
-    """The destination refused these messages (NO to APPEND). A bisection finds out which message is at fault, if
-    any."""
+    """The destination refused these messages (NO to APPEND).
+
+    A bisection finds out which message is at fault, if any.
+    """
 
     #: Whether the response code says that the message is at fault.
     of_itself = False
@@ -181,7 +188,8 @@ class DateNotKept(MessagesRefused):
 
 class NothingTaken(OverQuota):
     """The destination refuses one message after the other in the same words, none of which concerns a message, although
-    it took messages before. The mailbox waits as for want of room."""
+    it took messages before. The mailbox waits as for want of room.
+    """
 
 
 class ServerRefused(MailError):
@@ -189,10 +197,14 @@ class ServerRefused(MailError):
 
 
 class NoRoomHere(ServerRefused):
-    """A message was too large for this machine's temporary folder. All of it was read and thrown away; everything else comes, and
-    the connection goes on."""
+    """A message was too large for this machine's temporary folder.
+
+    All of it was read and thrown away; everything else comes, and the connection goes on.
+    """
 
 
 class AnswerUnreadable(ServerRefused):
-    """An answer was delimited but not understood; `detail` is its text. The item that it was about did not come,
-    everything else did, and the connection goes on."""
+    """An answer was delimited but not understood; `detail` is its text.
+
+    The item that it was about did not come, everything else did, and the connection goes on.
+    """

@@ -1,5 +1,6 @@
-"""The events of the workers, as frozen facts. Logs and metrics listen (`shared.logs`, `shared.metrics`); nothing else
-does.
+"""The events of the workers, as frozen facts.
+
+Logs and metrics listen (`shared.logs`, `shared.metrics`); nothing else does.
 
 No event holds an address, a folder name, a password or a word of a message: ids, counts and codes only.
 """

@@ -52,20 +52,23 @@ def header_of(start: bytes) -> bytes:
 
 def beginning(start: bytes, text_bytes: int) -> bytes:
     """Returns the header and the first bytes of the text of a message that begins with `start`: BODY[HEADER] and
-    BODY[TEXT]<0.n>."""
+    BODY[TEXT]<0.n>.
+    """
     end = start.find(b"\r\n\r\n")
     return start if end < 0 else start[: end + 4 + text_bytes]
 
 
 def delivered(header: bytes) -> bool:
     """Tells whether a server delivered the message (it has a Received: RFC 5321 §4.4), so that it was not edited
-    afterwards, as drafts are."""
+    afterwards, as drafts are.
+    """
     return _RECEIVED.search(header) is not None
 
 
 def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
     """Returns the fields of `FIELDS` that the header has, (name, value), in their order: names in lower case, blanks
-    collapsed."""
+    collapsed.
+    """
     return [(name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(header)]
 
 
@@ -83,7 +86,8 @@ def header_fingerprint(header: bytes) -> bytes:
 def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
     """Returns 8 bytes that a copy shares whose 8-bit bytes were replaced: a digest of the ASCII letters and digits of
     the four fields, without the characters that servers put in place of others. Returns b"" where the fields hold
-    neither 8-bit bytes nor such characters."""
+    neither 8-bit bytes nor such characters.
+    """
     if not any(_REPLACEABLE.search(value) for _, value in fields):
         return b""
     return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
@@ -99,16 +103,19 @@ NO_FINGERPRINT = header_fingerprint(b"")
 
 
 def mark(destination_uid: int, size_bytes: int, internaldate: int | None, fingerprint: bytes) -> int:
-    """Returns one message's share in the digest of its batch, below `MODULUS`. The shares are added, so that any order
-    and any grouping give the same sum, and the sum of a folder can be checked without storing a word for each
-    message."""
+    """Returns one message's share in the digest of its batch, below `MODULUS`.
+
+    The shares are added, so that any order and any grouping give the same sum, and the sum of a folder can be checked
+    without storing a word for each message.
+    """
     text = b"%d %d %d " % (destination_uid, size_bytes, -1 if internaldate is None else internaldate)
     return int.from_bytes(hashlib.blake2b(text + fingerprint, digest_size=6).digest(), "big")
 
 
 class Canonical:
     """The SHA-256 of a message's canonical bytes, and of the variants that servers are known to make of them; fed in
-    chunks of any size."""
+    chunks of any size.
+    """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
@@ -168,7 +175,8 @@ class Canonical:
 
     def alike(self) -> tuple[bytes, ...]:
         """Returns digests of the variants that servers are known to make of the message: without the line ends at its
-        end (POP3 always adds one, RFC 1939 §3), and the same with each 8-bit byte of the header replaced."""
+        end (POP3 always adds one, RFC 1939 §3), and the same with each 8-bit byte of the header replaced.
+        """
         return (self._hash.digest(), *(hashing.digest() for hashing in self._replaced.values()))
 
 

@@ -1,5 +1,6 @@
-"""Folder names as text: modified UTF-7 both ways, levels, and replacements for characters that a server cannot hold. No
-function here raises: a hostile or broken server chooses these bytes.
+"""Folder names as text: modified UTF-7 both ways, levels, and replacements for characters that a server cannot hold.
+
+No function here raises: a hostile or broken server chooses these bytes.
 """
 
 from __future__ import annotations
@@ -32,8 +33,7 @@ def visible(name: str) -> str:
 
 
 def natural_order(name: str) -> tuple[object, ...]:
-    """Returns a sort key for displayed names: INBOX first, levels one by one, capitals among the others, 2 before
-    10."""
+    """Returns a sort key for displayed names: INBOX first, levels one by one, capitals among the others, 2 before 10."""
     levels = name.split("/")
     return levels[0].upper() != "INBOX", [_pieces(level) for level in levels], name
 
@@ -63,8 +63,11 @@ def text_of_utf8(raw: bytes) -> str:
 
 
 def text_of(raw: bytes) -> str:
-    """Decodes a raw name. Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit
-    names means UTF-8; octets that are neither become lone surrogates (PEP 383)."""
+    """Decodes a raw name.
+
+    Text that is not well-formed modified UTF-7 stands for itself; a server that writes 8-bit names means UTF-8; octets
+    that are neither become lone surrogates (PEP 383).
+    """
     try:
         return _SHIFTED.sub(_unshift, raw.decode("ascii"))
     except UnicodeDecodeError:

@@ -64,8 +64,11 @@ class Places:
         into: str = "",
         refused: Mapping[bytes, Mapping[bytes, str]] | None = None,
     ) -> None:
-        """Reads both trees. `into` is the folder below which everything is put, "/" between levels; "" for none.
-        `refused` is source name → names that the destination refused to make for it, with its words."""
+        """Reads both trees.
+
+        `into` is the folder below which everything is put, "/" between levels; "" for none. `refused` is source name →
+        names that the destination refused to make for it, with its words.
+        """
         self._there, self._here, self._rules, self._refused = there, here, rules, refused or {}
         self._joiner = _joiner(there, here)
         # A server that separates by "." usually keeps folders as files, and refuses "/".
@@ -89,8 +92,10 @@ class Places:
         self.given: dict[bytes, Place] = {}
 
     def present(self) -> Iterator[tuple[ListedFolder, Path, bytes]]:
-        """Yields what the destination has below its prefix: folder, place and name. A folder in an INBOX within INBOX
-        has no place."""
+        """Yields what the destination has below its prefix: folder, place and name.
+
+        A folder in an INBOX within INBOX has no place.
+        """
         for folder in sorted(self._here.folders, key=lambda folder: folder.name):
             path, raw = self._here.path(folder), folder.name
             separator = self._joiner.encode()
@@ -145,7 +150,8 @@ class Places:
 
     def move(self, folder: ListedFolder, path: Path, why: str) -> None:
         """Gives the folder the place that a person chose, or the nearest to it that is free and that the destination
-        accepts."""
+        accepts.
+        """
         if path == INBOX:
             self.put(folder, path, why)
         else:
@@ -153,7 +159,8 @@ class Places:
 
     def find(self, folder: ListedFolder) -> None:
         """Gives the folder its own name below its parent's place, or the nearest to it that is free and that the
-        destination accepts."""
+        destination accepts.
+        """
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
         odd = self._there.raw(text) != levels[-1]
         why = ["its name is not valid modified UTF-7: written anew"] if odd else []
@@ -173,10 +180,12 @@ class Places:
         self.put(folder, first[0], "; ".join(first[1]))
 
     def _choices(self, source: bytes, parent: Path, text: str) -> Iterator[tuple[Path, str, list[str]]]:
-        """Yields where a folder called `text` may go below `parent`, the likeliest first: parent, name and why. For a
-        name that was refused, the first choices replace characters that servers often refuse. The next put it beside
-        its parent, which may take no folders below it. The last give it another name, in the end of letters and digits
-        alone."""
+        """Yields where a folder called `text` may go below `parent`, the likeliest first: parent, name and why.
+
+        For a name that was refused, the first choices replace characters that servers often refuse. The next put it
+        beside its parent, which may take no folders below it. The last give it another name, in the end of letters and
+        digits alone.
+        """
         refused = self._refused.get(source)
         above, own, why = self._beside(parent, self._written(text))
         if own != text and above == parent:
@@ -217,14 +226,16 @@ class Places:
 
     def _earlier(self, parent: Path, text: str, own: str, also: str = "") -> str:
         """Returns the name that an earlier mailhaul gave the folder, where the destination has that name and not `own`;
-        else ""."""
+        else "".
+        """
         name = escape(text, self._forbidden + also, mark=self._mark, odd_spaces=self._rules.odd_spaces)
         there = self.key((*parent, name)) in self._spelled and self.key((*parent, own)) not in self._spelled
         return name if name != own and there and self.is_free((*parent, name)) else ""
 
     def _free(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> tuple[Path, list[str]]:
         """Returns the place, or the nearest to it that is free, short enough and, unless a person chose it, the
-        account's own; and why it differs."""
+        account's own; and why it differs.
+        """
         path, why = (*parent, own), []
         if not chosen and not self._is_ours(path):
             why.append(f"{display(path)} is not this account's there")
@@ -239,8 +250,11 @@ class Places:
         return path, why
 
     def _nearest(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> Path:
-        """Returns `own` with a hash of the source's name behind it, shortened as needed. The result depends on nothing
-        else, so it is the same in every pass. Further hashes are for names made to collide."""
+        """Returns `own` with a hash of the source's name behind it, shortened as needed.
+
+        The result depends on nothing else, so it is the same in every pass. Further hashes are for names made to
+        collide.
+        """
         while len(parent) > len(self.root) and len(self._wire((*parent, "x" * _ROOM))) > self._rules.longest_octets:
             parent = parent[:-1]
         if not chosen:  # without the levels that were too long it may lead elsewhere
@@ -276,8 +290,7 @@ class Places:
         return () if place == INBOX and self._here.inbox_is_root else place
 
     def _is_ours(self, path: Path) -> bool:
-        """Tells whether a folder there would be the account's own, and not another person's or a public one (RFC
-        2342)."""
+        """Tells whether a folder there would be the account's own, and not another person's or a public one (RFC 2342)."""
         return self._here.owner(self._wire(path)) is Owner.PERSONAL
 
     def _outside(self, parent: Path, own: str) -> str:
@@ -303,8 +316,10 @@ def display(path: Path) -> str:
 
 
 def _joiner(there: Tree, here: Tree) -> str:
-    """Returns the separator between levels at the destination. A server without levels gets the source's separator, as
-    text."""
+    """Returns the separator between levels at the destination.
+
+    A server without levels gets the source's separator, as text.
+    """
     if here.separator is None:
         return there.separator if there.separator in _SEPARATORS else "." if there.separator else ""
     if here.separator not in _SEPARATORS:

@@ -93,7 +93,8 @@ class _Owners:
     """The owners of folders: the namespace with the longest prefix that the name begins with decides (RFC 2342).
 
     INBOX, and every name that no namespace covers, is the account's own; so is a prefix that is named both as its own
-    and as another's. The name of a prefix without its last separator is the namespace's root, and belongs to it."""
+    and as another's. The name of a prefix without its last separator is the namespace's root, and belongs to it.
+    """
 
     def __init__(self, namespaces: Iterable[Namespace]) -> None:
         self._prefixes: dict[bytes, Owner] = {}
@@ -127,7 +128,8 @@ def _inbox_in_capitals(name: bytes) -> bytes:
 
 def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
     """Returns every name once, since some servers repeat themselves: of two lines for one name, the one that can be
-    selected."""
+    selected.
+    """
     seen: dict[bytes, ListedFolder] = {}
     for folder in folders:
         key = b"INBOX" if is_inbox(folder.name) else folder.name
@@ -137,8 +139,11 @@ def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
 
 
 class Globs:
-    """Patterns over display names. ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is a
-    folder's very name means that folder (``[Gmail]/Spam``); case counts, except in INBOX."""
+    """Patterns over display names.
+
+    ``*`` crosses levels; a pattern names a folder and all below it; a pattern that is a folder's very name means that
+    folder (``[Gmail]/Spam``); case counts, except in INBOX.
+    """
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._patterns = [

@@ -113,7 +113,8 @@ def left_out(folders: Iterable[Owned]) -> LeftOut:
 
 def readable(listing: FolderListing, *, shared: bool) -> tuple[list[bytes], LeftOut]:
     """Returns the names of one account's folders that can hold messages, with other people's and public ones only where
-    `shared`; and how many of those are left out."""
+    `shared`; and how many of those are left out.
+    """
     tree = Tree(listing)
     names: list[bytes] = []
     apart: list[Owner] = []
@@ -243,8 +244,11 @@ def spelled(name: str) -> str:
 def _skips(
     there: Tree, include: Globs, exclude: Globs, without: Collection[str], asked: Collection[str] | None
 ) -> dict[bytes, str]:
-    """Returns source name → why the folder is left out, "" when it is not. Of other people's folders and of public ones
-    only those in `asked` are taken, as displayed, and those below them; with None, all are."""
+    """Returns source name → why the folder is left out, "" when it is not.
+
+    Of other people's folders and of public ones only those in `asked` are taken, as displayed, and those below them;
+    with None, all are.
+    """
     skips = {}
     own = [folder for folder in there.folders if there.owner(folder.name) is Owner.PERSONAL]
     uses = special_use.uses((folder.attributes, there.path(folder)) for folder in own)
@@ -288,7 +292,8 @@ def _give(
 ) -> None:
     """Gives the places: first those settled already, then those that a person chose, then special folders, then parents
     before children. Among equals, folders that keep their names come first, and then those whose names are
-    well-formed."""
+    well-formed.
+    """
     chosen = {
         folder.name: places.path_to(renamed[name])
         for folder in folders

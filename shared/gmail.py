@@ -109,7 +109,8 @@ class LabelView:
 
     def short(self, counted: Mapping[bytes, int], shown: Mapping[bytes, int]) -> dict[bytes, bytes]:
         """Returns the folders that give fewer messages (`shown`, by source name) than have their label (`counted`):
-        label → name."""
+        label → name.
+        """
         count: dict[bytes, int] = {}
         for label, number in counted.items():
             count[_spelled(label)] = count.get(_spelled(label), 0) + number
@@ -162,7 +163,8 @@ def narrowed(listing: FolderListing, mapped: Sequence[MappedFolder], mode: Label
 
 def keywords(labels: Collection[bytes]) -> tuple[str, ...]:
     """Turns labels into keywords: names as on the wire (modified UTF-7), with "_" for characters that no keyword can
-    hold; Important becomes ``$Important`` (RFC 8457); system labels for the places of a message become none."""
+    hold; Important becomes ``$Important`` (RFC 8457); system labels for the places of a message become none.
+    """
     found = set()
     for label in labels:
         if _spelled(label) == b"\\important":

@@ -1,5 +1,6 @@
-"""The hours in which an import may work: ``Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin``. Pure: the moment is a
-parameter.
+"""The hours in which an import may work: ``Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin``.
+
+Pure: the moment is a parameter.
 
 Times are those of the clocks in the named zone, and a part's days are those on which it begins. Where the clocks are
 changed, a time that comes twice means the first one, and a time that is left out means the moment that it would have
@@ -110,8 +111,10 @@ def _moment(day: date, minutes: int, zone: ZoneInfo) -> float:
 
 
 def read_hours(text: str) -> Hours:
-    """Reads hours as a person writes them, or "none". Raises `UsageError` that says what is wrong and how it is
-    written."""
+    """Reads hours as a person writes them, or "none".
+
+    Raises `UsageError` that says what is wrong and how it is written.
+    """
     words = text.split()
     if text.strip().lower() == "none":
         return ALWAYS

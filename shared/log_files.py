@@ -17,8 +17,10 @@ MOST_BYTES: Final = 20 * 1024 * 1024
 
 
 def bound(path: Path, most_bytes: int = MOST_BYTES) -> bool:
-    """Puts aside what a log holds when it is too large; whether it was. Where the disk has no room for that, it is emptied.
-    Never raises."""
+    """Puts aside what a log holds when it is too large; whether it was.
+
+    Where the disk has no room for that, it is emptied. Never raises.
+    """
     try:
         if path.stat().st_size <= most_bytes:
             return False

@@ -31,8 +31,10 @@ class _Line:
 
 
 class FoldingHandler(logging.StreamHandler[TextIO]):
-    """Writes to a stream, and folds equal lines. The number of folded lines is written together with the next line
-    after the period, and at the end."""
+    """Writes to a stream, and folds equal lines.
+
+    The number of folded lines is written together with the next line after the period, and at the end.
+    """
 
     def __init__(self, stream: TextIO, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(stream)

@@ -35,8 +35,10 @@ _Event = MutableMapping[str, Any]
 def configure_logging(
     *, level: str = "info", log_format: str = "auto", addresses: str = "hash", stream: TextIO | None = None
 ) -> None:
-    """Sets up logging of this process, once; `stream` defaults to standard error. The values are those of
-    `Settings`."""
+    """Sets up logging of this process, once; `stream` defaults to standard error.
+
+    The values are those of `Settings`.
+    """
     stream = stream or sys.stderr
     as_text = log_format == "console" or (log_format == "auto" and stream.isatty())
     renderer: Any = (

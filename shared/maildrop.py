@@ -79,7 +79,8 @@ class Identities(Protocol):
     def replace(self, before: Known, generation: int, digests: bytes) -> Known:
         """Puts other identities in place of `before`, and returns those that are kept then; with another generation all
         that was read of them is forgotten. When others than `before` are kept meanwhile, changes nothing and returns
-        those."""
+        those.
+        """
 
     def say(self, generation: int, said: Mapping[int, bytes]) -> None:
         """Keeps what was read of messages, by number; does nothing when that generation is over."""
@@ -106,7 +107,8 @@ class SessionIdentities:
 
 class ListingIdentities(SessionIdentities):
     """The `SessionIdentities` identities of a session that nothing follows: numbers in the listing are enough, and no message is
-    read for them."""
+    read for them.
+    """
 
 
 def overwritten(said: bytes, more: Mapping[int, bytes]) -> bytes:
@@ -126,7 +128,8 @@ def digest(*parts: bytes) -> bytes:
 
 def described(head: Head, content: bytes | None) -> bytes:
     """Returns what is kept of a message that was read; `content` is a digest of all of it, None when only the head was
-    read."""
+    read.
+    """
     if content is None:
         return head.digest + _UNREAD
     short = digest(b"content", content)[:_CONTENT_BYTES]
@@ -140,8 +143,7 @@ Contents = Callable[[Sequence[int]], Mapping[int, bytes]]
 
 
 def positional(numbers: Sequence[int], unique_ids: Sequence[bytes | None]) -> bool:
-    """Tells whether the unique-ids are only the places in the listing, written in some way: then they identify
-    nothing."""
+    """Tells whether the unique-ids are only the places in the listing, written in some way: then they identify nothing."""
     frames = set()
     for number, unique in zip(numbers, unique_ids, strict=True):
         found = list(_DIGITS.finditer(unique or b""))
@@ -153,10 +155,12 @@ def positional(numbers: Sequence[int], unique_ids: Sequence[bytes | None]) -> bo
 
 
 def identify(unique_ids: Sequence[bytes | None], sizes: Sequence[int], heads: Heads, contents: Contents) -> list[bytes]:
-    """Returns an identity for each message of a listing, no two alike. `unique_ids` are as the server said, None where
-    it gave none that counts; with another size it is another message. Where a unique-id occurs several times, or is
-    missing, the head tells messages apart, and the content where the head occurs several times too. Messages with all
-    of these the same are numbered, since equal messages may occur twice."""
+    """Returns an identity for each message of a listing, no two alike.
+
+    `unique_ids` are as the server said, None where it gave none that counts; with another size it is another message.
+    Where a unique-id occurs several times, or is missing, the head tells messages apart, and the content where the head
+    occurs several times too. Messages with all of these the same are numbered, since equal messages may occur twice.
+    """
     times = Counter(unique_ids)
     found = [
         b"" if one is None or times[one] > 1 else digest(b"uidl", one, b"%d" % size)
@@ -185,8 +189,10 @@ def recognise(
     known: Known, gone: Collection[int], new: Sequence[int], heads: Heads, contents: Contents
 ) -> dict[int, int]:
     """Returns place → number for those messages among `new` that are known ones, missing under their old identity.
+
     Their heads say which may be, and their contents which are, as a multiset. Where only the heads of the missing ones
-    were ever read, it is enough that one head occurs as often on each side, and nowhere else."""
+    were ever read, it is enough that one head occurs as often on each side, and nowhere else.
+    """
     missing: dict[bytes, list[int]] = defaultdict(list)
     for number in gone:
         if said := known.said_of(number):
@@ -220,10 +226,12 @@ def number(
     identities: Identities, listed: Sequence[bytes], heads: Heads, contents: Contents, *, certain: bool
 ) -> tuple[Known, list[int]]:
     """Returns the known identities and the numbers of those listed; identities not seen before get new numbers.
+
     `certain` means that all are unique-ids.
 
     A generation ends when something is new and a missing message was never read: where identities are certain, only if
-    all known messages are missing."""
+    all known messages are missing.
+    """
     while True:
         known = identities.known()
         numbers = known.numbers()

@@ -76,7 +76,8 @@ def _dresses(letter: str) -> str:
 
 def _in_base64(piece: str) -> Iterator[re.Pattern[str]]:
     """Yields patterns for the piece in base64, wherever it stands among other octets: the characters that it alone
-    decides."""
+    decides.
+    """
     for octets in {piece.encode("utf-8", "surrogatepass"), piece.encode("utf-16-le", "surrogatepass")}:
         for before in range(3):
             coded = base64.b64encode(b"\0" * before + octets + b"\0" * 2).decode("ascii")

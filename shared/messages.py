@@ -89,13 +89,13 @@ class FolderStatus:
     permanent_flags: frozenset[str] = frozenset()
 
     def same_uids(self, uidvalidity: int) -> bool:
-        """Tells whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not
-        given."""
+        """Tells whether a UID still means what it meant under `uidvalidity`, where 0 stands for one that was not given."""
         return (self.uidvalidity or 0) == uidvalidity
 
     def known(self) -> KnownStatus | None:
         """Returns the same status when it holds all that counting and comparing need; None when the folder has to be
-        opened for that."""
+        opened for that.
+        """
         if self.uidvalidity is None or self.uidnext is None or self.messages is None:
             return None
         return KnownStatus(**{field.name: getattr(self, field.name) for field in fields(self)})

@@ -1,5 +1,7 @@
-"""Exits with 0 when a process of this machine says that it is healthy: `python -m shared.probe PORT [PATH]`. An image
-has no curl."""
+"""Exits with 0 when a process of this machine says that it is healthy: `python -m shared.probe PORT [PATH]`.
+
+An image has no curl.
+"""
 
 from __future__ import annotations
 

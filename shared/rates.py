@@ -98,7 +98,8 @@ def seconds_due(rate: str, meter: Meter, most: int, now: float) -> float:
 
 def most_of(name: str, key: str, given: Mapping[str, int], usual: Mapping[str, int], default: int) -> int:
     """Returns the rate that counts: the one set for just this account or host; else the lower of the one set for all
-    and the usual one at that server; else the default. 0 for no cap."""
+    and the usual one at that server; else the default. 0 for no cap.
+    """
     if (own := given.get(f"{name}:{key}")) is not None:
         return own
     server = "/".join(key.split("/")[:3]) if "_account." in name else key

@@ -54,8 +54,11 @@ class Reach:
     resolve: Resolve = resolve
 
     def addresses(self, host: str, port: int) -> list[str]:
-        """Returns the addresses of the host. Refuses the whole host when one of them is not allowed, since an honest
-        name does not stand for both kinds. Raises OSError."""
+        """Returns the addresses of the host.
+
+        Refuses the whole host when one of them is not allowed, since an honest name does not stand for both kinds.
+        Raises OSError.
+        """
         if port not in self.ports:
             raise OSError(f"port {port} is not among those that MAILHAUL_WEB_PORTS allows")
         found = list(self.resolve(host, port))

@@ -22,8 +22,10 @@ _SENTINEL_PORT: Final = 26379
 
 
 def open_redis(url: str, **options: Any) -> redis.Redis:
-    """Opens a client; nothing is sent yet. Uses RESP2, since redis-py's RESP3 may return an unread reply. `options` are
-    redis-py's."""
+    """Opens a client; nothing is sent yet.
+
+    Uses RESP2, since redis-py's RESP3 may return an unread reply. `options` are redis-py's.
+    """
     options = {"protocol": 2, **options}
     parts = urlsplit(url)
     if parts.scheme not in SENTINEL_SCHEMES:

@@ -112,7 +112,8 @@ def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, la
 
 def _setting(client: redis.Redis, name: str) -> str:
     """Returns a setting of the server; "" where it may not be read: mailhaul's own ACL file does not let workers read
-    settings."""
+    settings.
+    """
     try:
         answer = client.config_get(name)
     except redis.ResponseError:
@@ -185,8 +186,11 @@ def _memory(found: Condition) -> Iterator[Finding]:
 def await_redis(
     urls: Sequence[str], stop: threading.Event, logger: str, complain: Callable[[str], object] = lambda _: None
 ) -> bool:
-    """Waits until each server answers, and judges it. Returns False when `stop` came first; raises `UsageError` when a
-    server is unfit. `complain` is told every two seconds which server is waited for."""
+    """Waits until each server answers, and judges it.
+
+    Returns False when `stop` came first; raises `UsageError` when a server is unfit. `complain` is told every two
+    seconds which server is waited for.
+    """
     log = get_logger(logger)
     for url in urls:
         client = open_redis(url, socket_timeout=5, socket_connect_timeout=5, retry=Retry(NoBackoff(), 0))

@@ -45,7 +45,8 @@ def broker_and_state(
 
     `socket_path` is that of the embedded server, used when no `redis_url` is set. One `redis_url` gives its databases 0
     and 1; with a `broker_url` beside it, each is taken as it stands (databases default to 0 for the broker and 1 for
-    the state). Raises `UsageError`."""
+    the state). Raises `UsageError`.
+    """
     if redis_url is None:
         if socket_path is None:
             raise UsageError("no Redis is set: set MAILHAUL_REDIS_URL, e.g. redis://host:6379, or run `mailhaul up`")

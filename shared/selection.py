@@ -1,5 +1,6 @@
-"""Decides which messages a request wants: by age, size and flags. Pure; the servers are asked in
-`shared.mail.choosing`.
+"""Decides which messages a request wants: by age, size and flags.
+
+Pure; the servers are asked in `shared.mail.choosing`.
 
 A message that is not wanted has a reason, in words for a person. A message that cannot be judged is wanted: its owner
 can remove a message too many, but nobody can bring back one that is missing.
@@ -99,7 +100,8 @@ class Selection:
 
     def stands(self, reason: str) -> bool:
         """Tells whether a message that an earlier pass left out for this reason is still left out, without asking the
-        server."""
+        server.
+        """
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []
         return reason in (GONE, *sizes, *(one.reason for one in self.criteria if one.lasting))

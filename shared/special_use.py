@@ -172,8 +172,10 @@ _BY_NAME = {_plain(name): (use, rank) for use, names in NAMES.items() for rank, 
 
 
 def use_of_attributes(attributes: Collection[str]) -> str:
-    """Returns the use that the server names, "" when it names none. Of several, the one that stands first in
-    `ATTRIBUTES`."""
+    """Returns the use that the server names, "" when it names none.
+
+    Of several, the one that stands first in `ATTRIBUTES`.
+    """
     return next((use for attribute, use in ATTRIBUTES.items() if attribute in attributes), "")
 
 
@@ -189,8 +191,11 @@ def use_of_name(levels: tuple[str, ...]) -> tuple[str, int]:
 
 
 def uses(folders: Iterable[tuple[Collection[str], tuple[str, ...]]]) -> list[str]:
-    """Returns the use of each of an account's folders (attributes, decoded levels), "" for none. A name counts only for
-    uses that the server marks no folder with: where it marks one, ``Trash`` is an ordinary folder of the user's."""
+    """Returns the use of each of an account's folders (attributes, decoded levels), "" for none.
+
+    A name counts only for uses that the server marks no folder with: where it marks one, ``Trash`` is an ordinary
+    folder of the user's.
+    """
     listed = list(folders)
     said = [use_of_attributes(attributes) for attributes, _ in listed]
     marked = set(said)

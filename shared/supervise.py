@@ -77,8 +77,10 @@ def spawn(command: Command) -> subprocess.Popen[bytes]:
 
 
 class _Spawner(threading.Thread):
-    """The one thread that forks. It ends with the process, so the kernel signals the children only when the process
-    ends."""
+    """The one thread that forks.
+
+    It ends with the process, so the kernel signals the children only when the process ends.
+    """
 
     _instance: _Spawner | None = None
     _instance_lock = threading.Lock()
@@ -193,7 +195,8 @@ class Supervisor:
 
     def poll(self, timeout_seconds: float | None = 0.0) -> None:
         """Waits for a child to end or to be due, at most this long (None: without end), starts the children that are
-        due, and bounds the logs."""
+        due, and bounds the logs.
+        """
         now = self._clock()
         pauses = [child.due_at - now for child in self._children.values() if child.process is None]
         waits = [wait for wait in (timeout_seconds, min(pauses, default=None)) if wait is not None]
@@ -211,8 +214,10 @@ class Supervisor:
                 bound(child.command.log_path)
 
     def stop(self) -> None:
-        """Sends SIGTERM to all children, waits for the grace, and sends SIGKILL to those that are left. No child is
-        started any more. Safe to repeat."""
+        """Sends SIGTERM to all children, waits for the grace, and sends SIGKILL to those that are left.
+
+        No child is started any more. Safe to repeat.
+        """
         with self._lock:
             self._stopping = True
             running = [child for child in self._children.values() if child.process is not None]

@@ -62,8 +62,10 @@ _WORDS = [
 
 
 def make_message(seed: int, size: int = 2_000) -> bytes:
-    """Returns a well-formed message of about `size` bytes. The same seed and size give the same bytes; another seed
-    gives others."""
+    """Returns a well-formed message of about `size` bytes.
+
+    The same seed and size give the same bytes; another seed gives others.
+    """
     rnd = random.Random(f"{seed}/{size}")
     when = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=rnd.randrange(200_000_000))
     head = (
@@ -177,7 +179,8 @@ def render_date(when: datetime) -> bytes:
 
 def canon_dovecot(body: bytes) -> bytes:
     """Returns the message as Dovecot's maildir stores it: LF becomes CRLF, CR CR LF loses a CR, a final CR goes, NUL
-    becomes 0x80."""
+    becomes 0x80.
+    """
     stored = body.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\0", b"\x80")
     return re.sub(rb"(?<!\r)\n", b"\r\n", stored)
 
@@ -196,8 +199,9 @@ def snapshot(
     canon: Callable[[bytes], bytes] = canon_exact,
     folders: Iterable[bytes] | None = None,
 ) -> Snapshot:
-    """Returns every message of an account as a multiset. Flags without `\\Recent`, in lower case; dates as seconds
-    since 1970.
+    """Returns every message of an account as a multiset.
+
+    Flags without `\\Recent`, in lower case; dates as seconds since 1970.
 
     The expected state of a copy: the source's snapshot with the `canon` of the destination. Its actual state: the
     destination's snapshot without one. (Never on both sides: a canon applied twice is another canon.)
@@ -213,8 +217,7 @@ def snapshot(
 def uids_and_flags(
     host: str, port: int, login: str, password: str
 ) -> dict[bytes, tuple[int, dict[int, tuple[frozenset[str], int]]]]:
-    """Returns folder → (UIDVALIDITY, UID → (flags, date)): equal before and after means that the source was left
-    alone."""
+    """Returns folder → (UIDVALIDITY, UID → (flags, date)): equal before and after means that the source was left alone."""
     with Wire(host, port, login, password) as wire:
         return {name: (validity(wire, name), uids(wire, name)) for name in wire.folders()}
 

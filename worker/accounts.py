@@ -56,8 +56,10 @@ class AccountServices:
         self._lock = threading.Lock()
 
     def prepare(self, lease: Lease, accounts: str, sessions: MailboxSessions) -> None:
-        """Makes sure that the account exists and signs in to it. `accounts` is the value of `--accounts`. Raises
-        `AccountDelayed`, `AccountRejected`, and what signing in raises."""
+        """Makes sure that the account exists and signs in to it.
+
+        `accounts` is the value of `--accounts`. Raises `AccountDelayed`, `AccountRejected`, and what signing in raises.
+        """
         mailbox, services = lease.mailbox, parse_services(accounts)
         if (meant := services.of(mailbox.destination.login)) is None:
             return

@@ -36,7 +36,8 @@ class Adoption:
     ) -> tuple[tuple[Settled, ...], UidSet]:
         """Returns the ledger entries and source UIDs of those source messages `sizes` (UID, RFC822.SIZE) that the
         destination folder already holds. Looks from destination UID `low` on, and leaves out the UIDs `known` to the
-        ledger."""
+        ledger.
+        """
         ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
         return self.among(UidSet.of(uid for uid, _ in sizes), ours)
 
@@ -66,8 +67,10 @@ def _parts(pairs: Sequence[Recognised]) -> Iterator[Sequence[Recognised]]:
 
 
 def _settled(pairs: Sequence[Recognised], here: Mapping[int, Sighting], marks: Iterable[int], why: str = "") -> Settled:
-    """Returns the ledger entry of these pairs. `here` holds the copies as seen, by UID. With `why`, the messages are to
-    be read back whole for that reason."""
+    """Returns the ledger entry of these pairs.
+
+    `here` holds the copies as seen, by UID. With `why`, the messages are to be read back whole for that reason.
+    """
     notes = [watched(p.original.uid, why) for p in pairs] if why else []
     dates = [
         date_note(p.original.uid, p.original.internaldate, p.original.size_bytes, here[p.copy.uid].internaldate)

@@ -27,7 +27,8 @@ class Alike:
 
     def __init__(self, believed: Callable[[], bool]) -> None:
         """Takes `believed`, which tells whether a refusal without a code is about the message even when every message
-        gets it."""
+        gets it.
+        """
         self._believed = believed
         self._held: list[tuple[Sent, MailError]] = []
         #: The words in which messages were refused while later messages were taken.
@@ -46,13 +47,16 @@ class Alike:
 
     def taken(self) -> list[tuple[Sent, MailError]]:
         """Notes that the destination took a message, and returns the messages refused until then, which are refused for
-        themselves."""
+        themselves.
+        """
         self.passed_over(error for _, error in self._held)
         return self._clear()
 
     def ended(self) -> list[tuple[Sent, MailError]]:
-        """Notes that all messages were tried, and returns those that are refused for themselves. Raises
-        `NothingTaken`."""
+        """Notes that all messages were tried, and returns those that are refused for themselves.
+
+        Raises `NothingTaken`.
+        """
         self._judge(IN_A_ROW)
         return self._clear()
 

@@ -44,8 +44,10 @@ def foreign_writer(messages: int) -> ForeignWriter:
 
 
 class Arrivals:
-    """Finds what arrives beside the messages of one batch under one lease, with the destination folder open. Not
-    reused."""
+    """Finds what arrives beside the messages of one batch under one lease, with the destination folder open.
+
+    Not reused.
+    """
 
     def __init__(
         self,
@@ -66,8 +68,10 @@ class Arrivals:
 
     def before(self, status: KnownStatus, remaining: UidSet, beside: Beside) -> tuple[tuple[Settled, ...], UidSet, int]:
         """Finds those source messages of `remaining` that somebody else brought since the folder was first planned.
+
         Returns their ledger entries, their source UIDs, and how many arrived since this pass was planned. The source
-        must be idle."""
+        must be idle.
+        """
         first = self._folder.destination_uidnext
         low, high = self._lease.last_taken
         ours_alone = status.uidnext <= max(first, high + 1) and (high < first or low <= first)
@@ -92,7 +96,8 @@ class Arrivals:
 
     def unlike(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> bool:
         """Tells whether these copies have to be looked at: UIDs before or between them are not ours, or somebody else
-        brought a similar message before. Otherwise the copies are only remembered."""
+        brought a similar message before. Otherwise the copies are only remembered.
+        """
         uids = [uid for _, uid in stored]
         apart = max(uids) - uidnext + 1 != len(uids)
         if apart or any(sent.fingerprint in self._theirs for sent, _ in stored):
@@ -104,7 +109,8 @@ class Arrivals:
     def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
         """Removes those copies just stored that somebody else had brought before (`stored`: message and destination
         UID; UIDs from `uidnext` on were not seen before). Returns the UID of each removed copy of ours → the UID of the
-        copy that stood there before it."""
+        copy that stood there before it.
+        """
         ours = UidSet.of(uid for _, uid in stored)
         if gaps := UidSet.span(uidnext, max(ours)) - ours:
             for seen in self._destination.sightings(gaps):

@@ -88,7 +88,8 @@ class BatchPlanner:
         unsettled_seconds: float = 0.0,
     ) -> None:
         """Takes `unsettled_seconds`: how long mail that an earlier run, whose records are lost, had on the line may
-        still arrive at the destination."""
+        still arrive at the destination.
+        """
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
         self._neighbours = neighbours
@@ -123,7 +124,8 @@ class BatchPlanner:
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder: from UID `low` on, what is wanted after all, and what was
         `hidden` so far. `here` is a destination folder that was never planned before: what it holds already is adopted
-        first. `untold` is how many more messages STATUS states than the folder was opened with."""
+        first. `untold` is how many more messages STATUS states than the folder was opened with.
+        """
         folder, again = plan.folder, skipped.again
         listing = Listing(
             self._source,

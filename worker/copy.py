@@ -88,7 +88,8 @@ class BatchCopy:
     ) -> None:
         """Takes `wish`, which says without a round trip what the operator wants ("run", "pause", "cancel") or that the
         lease is "lost"; it is asked before every append. With `labels`, several folders may show one message
-        (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand."""
+        (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand.
+        """
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
         self._alike = Alike(believed)
@@ -111,8 +112,11 @@ class BatchCopy:
         return self._flight is not None and self._flight.progressed
 
     def run(self) -> Closing:
-        """Copies what the batch has not done yet; only closing it is left then. Raises what the ports raise,
-        `ControlRequested` and `SettleLater`; what was answered until then is in the ledger."""
+        """Copies what the batch has not done yet; only closing it is left then.
+
+        Raises what the ports raise, `ControlRequested` and `SettleLater`; what was answered until then is in the
+        ledger.
+        """
         folder = self._lease.folder
         assert folder is not None, "a batch has a folder"
         wait_out(self._lease.due, lambda: self._store.progress(self._lease).due, self._wish, self._tell, self._sleep)
@@ -139,8 +143,10 @@ class BatchCopy:
         return Closing(settled=tuple(settled), records=(merged,) if pairs else (), closed=lambda: flight.note(settled))
 
     def _read_back(self, uids: UidSet) -> bool:
-        """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints. Called while
-        the folder is open anyway. Where they differ, `worker.verify` compares message by message."""
+        """Tells whether the destination shows exactly what was sent: UIDs, sizes, dates and fingerprints.
+
+        Called while the folder is open anyway. Where they differ, `worker.verify` compares message by message.
+        """
         seen = digest = 0
         for s in self._destination.sightings(uids):
             seen += 1
@@ -179,7 +185,8 @@ class BatchCopy:
     def _opened_there(self, name: bytes) -> KnownStatus:
         """Opens the destination folder, and creates it once where it is missing: somebody removed it, or no name that
         was tried for it was taken. It is another folder then, so the mailbox is planned anew. Raises the server's
-        refusal to create it."""
+        refusal to create it.
+        """
         try:
             return self._destination.open(name)
         except FolderRefused:
@@ -189,8 +196,10 @@ class BatchCopy:
         return self._destination.open(name)
 
     def _planned(self, folder: Folder) -> bool:
-        """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes. The size of
-        a half is an estimate; the size of what is tried again may be unknown."""
+        """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes.
+
+        The size of a half is an estimate; the size of what is tried again may be unknown.
+        """
         unit = self._lease.unit
         return unit.unit_id == batch_id(folder.folder_id, folder.uidvalidity, unit.uids)
 
@@ -208,8 +217,10 @@ class BatchCopy:
         return self._lease.unit.uids - done
 
     def _done(self) -> UidSet:
-        """Returns the UIDs that have an outcome. Settles the intents of an earlier holder first, and enters what
-        neighbours and other writers brought."""
+        """Returns the UIDs that have an outcome.
+
+        Settles the intents of an earlier holder first, and enters what neighbours and other writers brought.
+        """
         lease = self._lease
         done = lease.unit.uids - self._remaining()
         beside = self._neighbours.beside(lease.folder) if lease.folder else ALONE
@@ -299,8 +310,10 @@ class BatchCopy:
             raise refused[0]
 
     def _fetched(self, uids: UidSet, refused: list[ServerRefused]) -> Iterator[Message]:
-        """Yields the messages that the source gives for `uids`. A NO at the end goes into `refused`, since all messages
-        that came are copied first."""
+        """Yields the messages that the source gives for `uids`.
+
+        A NO at the end goes into `refused`, since all messages that came are copied first.
+        """
         try:
             yield from self._source.fetch(uids, size_bytes=self._announced)
         except ServerRefused as error:
@@ -313,8 +326,10 @@ class BatchCopy:
             raise
 
     def _send(self, group: list[Message], keywords: bool, tried: bool = False) -> None:
-        """Writes the intent for `group` and appends it. `tried`: the group is one message, sent alone because it is not
-        known how the destination stores its date."""
+        """Writes the intent for `group` and appends it.
+
+        `tried`: the group is one message, sent alone because it is not known how the destination stores its date.
+        """
         assert self._status is not None
         flags, sent = [], []
         for at, message in enumerate(group):
@@ -369,15 +384,15 @@ class BatchCopy:
                 self._shared.tell()
 
     def _weigh(self, answer: Appended) -> None:
-        """Notes what an answer shows: a message taken after a refused one means that the refused message is to
-        blame."""
+        """Notes what an answer shows: a message taken after a refused one means that the refused message is to blame."""
         if answer.stored:
             self._alike.passed_over(error for _, error in self._flying.refused)
             self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
 
     def _disentangle(self, answers: Sequence[Appended]) -> None:
         """Enters the answers that came while somebody else wrote too; of two copies of one message, the later is
-        removed."""
+        removed.
+        """
         stored = [pair for answer in answers for pair in self._flying.stored(answer)]
         second = self._arrivals.between(self._flying.uidnext, stored)
         for answer in answers:
@@ -392,7 +407,8 @@ class BatchCopy:
     def _copy_refused(self) -> None:
         """Halves what was refused until single messages are left, and tries those once more without keywords where the
         refusal may be about them. A message refused alone waits for the next answer: where all are refused in the same
-        words, the messages are not to blame (`worker.alike`)."""
+        words, the messages are not to blame (`worker.alike`).
+        """
         alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
             group, error = self._flying.refused.pop()
@@ -439,7 +455,8 @@ class BatchCopy:
 
     def _account_for(self, uids: UidSet) -> None:
         """Gives every UID an outcome: a message that did not come is looked for a second time before it is called
-        vanished."""
+        vanished.
+        """
         if self._flying.unseen:
             unseen, self._flying.unseen = self._flying.unseen, []
             self._give_outcome(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
@@ -461,7 +478,9 @@ class BatchCopy:
 
     def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
         """Returns those messages of `silent` that the source no longer lists, and why they cannot be called vanished.
-        The reason is "" when they can: the source shows as many messages as it counts."""
+
+        The reason is "" when they can: the source shows as many messages as it counts.
+        """
         every = self._source.existing()
         beside, withheld = self._source.look_again(every)
         every |= UidSet.of(uid for uid, _ in beside)
@@ -503,8 +522,11 @@ class BatchCopy:
         return just_stored(self._store, self._destination, folder, low, stored, entered)
 
     def _salvage(self, error: BaseException) -> None:
-        """Enters what the destination still answers, so that as little as possible is left in doubt. The error that
-        broke the batch off is what counts; whatever fails here only leaves intents behind, which is safe."""
+        """Enters what the destination still answers, so that as little as possible is left in doubt.
+
+        The error that broke the batch off is what counts; whatever fails here only leaves intents behind, which is
+        safe.
+        """
         if self._flight is None or isinstance(error, LeaseLost | StoreError):
             return
         dead = isinstance(error, ConnectionLost | ProtocolViolation) and error.side == "destination"

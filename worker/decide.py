@@ -1,5 +1,6 @@
 """Decides about messages: which flags are copied, what an answer means for the ledger, which copy belongs to which
-message. Pure."""
+message. Pure.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +19,11 @@ _SYSTEM = {"\\seen", "\\answered", "\\flagged", "\\draft", "\\deleted"}
 
 
 def kept_flags(flags: Sequence[str], permanent: frozenset[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Splits `flags` into those that the destination folder can hold and the keywords that it cannot. RFC 9051 §7.1,
-    PERMANENTFLAGS: without the answer, everything can be stored; with it, only what it lists, or any keyword when it
-    lists ``\\*``."""
+    """Splits `flags` into those that the destination folder can hold and the keywords that it cannot.
+
+    RFC 9051 §7.1, PERMANENTFLAGS: without the answer, everything can be stored; with it, only what it lists, or any
+    keyword when it lists ``\\*``.
+    """
     if not permanent or "\\*" in permanent:
         return tuple(flags), ()
     allowed = {flag.lower() for flag in permanent} | _SYSTEM
@@ -52,8 +55,10 @@ def stands_for(date: int | None, internaldate: int | None) -> bool:
 
 
 def date_note(uid: Uid, internaldate: int | None, size_bytes: int, copied: int | None, doubt: str = "") -> Note | None:
-    """Returns the note about the internal date of a message's copy; None where the date is the message's own. `copied`
-    is the date of the copy; `doubt` as in `Message.date_doubt`."""
+    """Returns the note about the internal date of a message's copy; None where the date is the message's own.
+
+    `copied` is the date of the copy; `doubt` as in `Message.date_doubt`.
+    """
     if internaldate is None:
         what, reason = "date_unusable", "the source gives no usable INTERNALDATE; the destination sets its own"
     elif copied != internaldate and not usual(internaldate):
@@ -74,8 +79,10 @@ def watched(uid: Uid, seen: str) -> Note:
 def remembered(
     message: Message, date: int | None, lost_keywords: Sequence[str], keywords: bool, seen: str = ""
 ) -> Sent:
-    """Returns the part of `message` that is needed until its answer comes. `date` is the date it is sent with
-    (`worker.dating`); `seen` as `shared.watching` says."""
+    """Returns the part of `message` that is needed until its answer comes.
+
+    `date` is the date it is sent with (`worker.dating`); `seen` as `shared.watching` says.
+    """
     notes: list[Note] = []
     dated = date_note(message.uid, message.internaldate, message.size_bytes, date, message.date_doubt)
     if dated is not None:

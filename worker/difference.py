@@ -42,8 +42,10 @@ def unlike(original: Sighting, copy: Sighting) -> bool:
 
 
 def difference(original: Sighting, copy: Sighting) -> Difference | None:
-    """Returns how the copy differs; None when nothing that matters differs. The bytes of both were read, unless they
-    are not `unlike`."""
+    """Returns how the copy differs; None when nothing that matters differs.
+
+    The bytes of both were read, unless they are not `unlike`.
+    """
     text = _text(original, copy)
     date = "the internal date is not that of the source" if _other_date(original, copy) else ""
     if text is None:

@@ -47,8 +47,11 @@ def doubles(
     lost: bool,
     theirs: UidSet = NO_UIDS,
 ) -> list[Double]:
-    """Returns every second copy in the folder now open. `pairs` is its ledger, source UID → destination UID; `lost`
-    says that records of an earlier run were lost; `theirs` are UIDs that neighbours brought."""
+    """Returns every second copy in the folder now open.
+
+    `pairs` is its ledger, source UID → destination UID; `lost` says that records of an earlier run were lost; `theirs`
+    are UIDs that neighbours brought.
+    """
     ledger = UidSet.of(pairs.values())
     extras = arrived(destination, status, folder.destination_uidnext, ledger | theirs)
     if not extras:
@@ -89,8 +92,10 @@ def _head(seen: Sighting) -> tuple[bytes, int]:
 
 
 def notes_of(found: Sequence[Double], *, removed: bool) -> Iterator[Note]:
-    """Yields the notes about these second copies, one a message: what was removed, and what may stand twice. `removed`
-    says that those proved to be ours were removed."""
+    """Yields the notes about these second copies, one a message: what was removed, and what may stand twice.
+
+    `removed` says that those proved to be ours were removed.
+    """
     by_message: dict[tuple[int, bool], list[Double]] = defaultdict(list)
     for double in found:
         by_message[double.uid, double.ours and removed].append(double)

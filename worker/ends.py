@@ -39,7 +39,8 @@ class Ends:
         brought: Callable[[int | None], bool],
     ) -> None:
         """Takes `counted`, which returns what the whole import has shown so far, and `brought`, which tells whether
-        another import of ours copied from this source into the destination folder of this UIDVALIDITY."""
+        another import of ours copied from this source into the destination folder of this UIDVALIDITY.
+        """
         self._counted, self._brought = counted, brought
         self._mailbox, self._failure = lease.mailbox, lease.mailbox.failure
         self._source, self._destination = source, destination
@@ -47,7 +48,8 @@ class Ends:
     def look(self, mapped: Sequence[MappedFolder], there: KnownStatus, here: Statuses, at: int) -> None:
         """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the
         destination's folder, and all others are too. `here` is what the destination said of each folder. Copies that we
-        made there ourselves prove nothing."""
+        made there ourselves prove nothing.
+        """
         ours = here[at]
         if isinstance(ours, Exception) or there.messages != ours.messages or not self._may_be_one():
             return
@@ -64,8 +66,10 @@ class Ends:
         return may_be_one(self._mailbox.source.endpoint, self._mailbox.destination.endpoint)
 
     def _alike(self, folder: MappedFolder, there: KnownStatus) -> bool:
-        """Tells whether the last messages of both folders are the same ones under the same UIDs. Leaves both folders
-        open."""
+        """Tells whether the last messages of both folders are the same ones under the same UIDs.
+
+        Leaves both folders open.
+        """
         window = UidSet.span(max(1, there.uidnext - _SAMPLE), there.uidnext - 1)
         self._source.open(folder.source_name)
         self._destination.open(folder.destination_name)
@@ -76,9 +80,11 @@ class Ends:
         return shown[0] == shown[1]
 
     def look_at_all(self, here: Statuses) -> None:
-        """Checks a mailbox whose source holds nothing. If the destination holds mail and no other mailbox of the import
-        has shown any, the sides may be swapped. Raises `MaybeSwapped` while other mailboxes may still show mail, then
-        `SameMailbox`."""
+        """Checks a mailbox whose source holds nothing.
+
+        If the destination holds mail and no other mailbox of the import has shown any, the sides may be swapped. Raises
+        `MaybeSwapped` while other mailboxes may still show mail, then `SameMailbox`.
+        """
         if not any(not isinstance(one, Exception) and one.messages for one in here):
             return
         tally, states = self._counted()

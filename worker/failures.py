@@ -201,8 +201,10 @@ TABLE: tuple[FailureRule, ...] = (
 
 
 def judge(error: BaseException, attempts: int, before: Failure | None = None, *, whole: bool = False) -> Verdict:
-    """Decides what to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure. A
-    `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox."""
+    """Decides what to do about `error` in the unit's `attempts`-th attempt; `before` is the mailbox's last failure.
+
+    A `whole` unit (a plan, a verification) has no messages to give up: its last attempt parks the mailbox.
+    """
     row = next(row for row in TABLE if isinstance(error, row.error))
     side = error.side if isinstance(error, errors.MailError) else ""
     code = row.code.format(side=side)
@@ -259,6 +261,7 @@ def describe(
 
 def _outage(code: str) -> set[str]:
     """Returns the codes that belong to one and the same outage: the connection breaks first, and then no other can be
-    opened."""
+    opened.
+    """
     side = code.partition("_")[0]
     return {f"{side}_connection_lost", f"{side}_unreachable"}

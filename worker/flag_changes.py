@@ -47,8 +47,11 @@ def later(before: Mapping[str, UidSet], now: Mapping[str, UidSet]) -> dict[str, 
 
 
 def flag_changes(before: Mapping[str, UidSet], now: Mapping[str, UidSet], among: UidSet) -> Iterator[FlagChange]:
-    """Yields the changes of the messages `among` these UIDs. For a message whose flags were not kept `before`, flags are
-    only set: whatever else it has may be the work of people at the destination."""
+    """Yields the changes of the messages `among` these UIDs.
+
+    For a message whose flags were not kept `before`, flags are only set: whatever else it has may be the work of people
+    at the destination.
+    """
     for text, uids in now.items():
         rest = uids & among
         for was, them in before.items():

@@ -1,5 +1,6 @@
 """Carries flag changes made at the source since the last pass to the destination: by CONDSTORE (RFC 7162) where the
-source has it, otherwise by comparison with the flags that were kept."""
+source has it, otherwise by comparison with the flags that were kept.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ class FlagSync:
 
     def read(self, uids: UidSet, changed_since: int | None = None) -> dict[str, UidSet]:
         """Returns flags → UIDs as the source shows them now, of all these messages or of those that changed since a
-        mod-sequence."""
+        mod-sequence.
+        """
         seen = FlagsSeen()
         # One message with unreadable flags does not hold back those of the others; copying that message tells what is
         # wrong.
@@ -34,7 +36,8 @@ class FlagSync:
 
     def known(self, plan: FolderPlan, low: int, *, fresh: bool) -> dict[str, UidSet]:
         """Returns the flags of all messages of a folder that was listed from UID `low` on: those that the listing told,
-        beside those that were kept before. The source is asked where its listing told none."""
+        beside those that were kept before. The source is asked where its listing told none.
+        """
         told = dict(plan.flags or {})
         if not told:
             with contextlib.suppress(ServerRefused):  # flags that a server refuses hold no message back
@@ -43,7 +46,9 @@ class FlagSync:
 
     def carry(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         """Sets and clears those flags at the destination that were set and cleared at the source since the last pass.
-        `changed_since` is the mod-sequence of that pass, None without CONDSTORE; `modseq` is the present one."""
+
+        `changed_since` is the mod-sequence of that pass, None without CONDSTORE; `modseq` is the present one.
+        """
         old = UidSet.span(1, before.uidnext - 1)
         kept = self._store.flags(folder.folder_id)
         now = self.read(old, changed_since)

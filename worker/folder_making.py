@@ -54,8 +54,10 @@ class PreparedFolders:
 def make_folders(
     source: MailSource, destination: MailDestination, options: Options, known: Sequence[Folder]
 ) -> PreparedFolders:
-    """Maps, creates and subscribes the folders; `known` is what an earlier pass planned. Raises what the ports
-    raise."""
+    """Maps, creates and subscribes the folders; `known` is what an earlier pass planned.
+
+    Raises what the ports raise.
+    """
     theirs, ours = together(source.listing, destination.listing)
     subscribed = {folder.name for folder in ours.folders if folder.subscribed}
     listed = {folder.name for folder in ours.folders}
@@ -116,7 +118,8 @@ def _another_name_may_help(error: Exception) -> bool:
 
 def _remembering(one: MappedFolder, before: str) -> MappedFolder:
     """Returns the folder with the reason for its name that an earlier pass or round gave: a name that is kept brings no
-    reason of its own."""
+    reason of its own.
+    """
     called = f"called {one.destination_display} there"
     head, found, _ = before.partition(called)
     return replace(one, note=head + found) if found and one.note == called else one

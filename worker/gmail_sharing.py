@@ -85,7 +85,8 @@ class GmailSharing:
 
     def tell(self, *, ended: bool = False) -> None:
         """Tells the store where copies made since the last call stand; with `ended`, that the rest is not to be waited
-        for."""
+        for.
+        """
         standing: dict[int, bytes] = {}
         for record in self._flight.records[self._told :]:
             for uid, copy in record.pairs():
@@ -98,8 +99,10 @@ class GmailSharing:
             self._store.stand(self._lease.mailbox.mailbox_id, standing)
 
     def _placed(self, messages: Mapping[int, int]) -> UidSet:
-        """Places what can be copied, and returns the UIDs that have to be fetched here. What another batch brings is in
-        `_theirs`."""
+        """Places what can be copied, and returns the UIDs that have to be fetched here.
+
+        What another batch brings is in `_theirs`.
+        """
         if not messages:
             return UidSet()
         places: dict[bytes, dict[int, int]] = defaultdict(dict)
@@ -122,7 +125,8 @@ class GmailSharing:
 
     def _from(self, other: Folder, pairs: Mapping[int, int]) -> set[int]:
         """Copies from the destination's folder `other` (source UID here → UID there), and returns the source UIDs that
-        are placed."""
+        are placed.
+        """
         placed: set[int] = set()
         ours = {int(s.uid): s for s in self._source.sightings(UidSet.of(pairs))}
         some = [uid for uid in pairs if uid in ours and ours[uid].internaldate is not None]
@@ -176,8 +180,11 @@ class GmailSharing:
         return set(good)
 
     def _good(self, copies: Mapping[int, int], ours: Mapping[int, Sighting], *, sure: bool) -> dict[int, int]:
-        """Returns source UID → UID of its copy, for copies that are what they should be. The others are removed, when
-        it is `sure` that they are ours because the server said so. Flags are set as this folder shows them."""
+        """Returns source UID → UID of its copy, for copies that are what they should be.
+
+        The others are removed, when it is `sure` that they are ours because the server said so. Flags are set as this
+        folder shows them.
+        """
         if not copies:
             return {}
         made = UidSet.of(copies.values())

@@ -86,9 +86,11 @@ class InFlight:
         self.digest = self.lease.digest
 
     def intend(self, group: list[Sent], *, moved: bool = True) -> str:
-        """Writes the intent for `group`, with the records that are due. `moved`: its bytes go over the line, and are
-        charged to the rates. Raises `ControlRequested` when an operator said stop: then there is no intent, and nothing
-        may be appended."""
+        """Writes the intent for `group`, with the records that are due.
+
+        `moved`: its bytes go over the line, and are charged to the rates. Raises `ControlRequested` when an operator
+        said stop: then there is no intent, and nothing may be appended.
+        """
         self._count += 1
         intent = Intent(
             intent_id=f"{self.lease.term}.{self._count}",
@@ -107,14 +109,15 @@ class InFlight:
         group[0] = replace(group[0], notes=(*group[0].notes, note))
 
     def stored(self, answer: Appended) -> list[tuple[Sent, int]]:
-        """Returns the messages that an answer says were stored, with their destination UIDs; [] where it does not
-        say."""
+        """Returns the messages that an answer says were stored, with their destination UIDs; [] where it does not say."""
         _, group = self._flying[str(answer.token)]
         return list(zip((group[n] for n in answer.stored), map(int, answer.uids or ()), strict=False))
 
     def enter(self, answer: Appended) -> None:
-        """Enters what one answer means for the ledger. Raises the error of a refusal that concerns more than the
-        messages."""
+        """Enters what one answer means for the ledger.
+
+        Raises the error of a refusal that concerns more than the messages.
+        """
         intent, group = self._flying.pop(str(answer.token))
         stored = [group[n] for n in answer.stored]
         if answer.uidvalidity is not None and not self.status.same_uids(answer.uidvalidity):
@@ -172,8 +175,7 @@ class InFlight:
         return self.due
 
     def take(self) -> list[Settled]:
-        """Removes and returns the entries that are still to go to the ledger; the caller enters them and calls
-        `note`."""
+        """Removes and returns the entries that are still to go to the ledger; the caller enters them and calls `note`."""
         settled, self._pending = self._pending, []
         return settled
 

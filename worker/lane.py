@@ -247,14 +247,16 @@ class Lane:
 
     def _unsettled_seconds(self, lease: Lease) -> float:
         """Returns how long mail that a run before this import had on the line may still arrive: the workers of a store
-        that was lost go on until they notice, and leave no record."""
+        that was lost go on until they notice, and leave no record.
+        """
         request = self._place.store.import_(lease.mailbox.import_id)
         opened_at = request.created_at if request is not None else 0.0
         return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
         """Puts a server on hold that said OK and asked to be asked less: when this unit is done, no lane claims what
-        needs it. The current unit goes on, since breaking it off would cost the server more."""
+        needs it. The current unit goes on, since breaking it off would cost the server more.
+        """
         for error in self._sessions.slowed():
             verdict = judge(error, lease.unit.attempts)
             name = f"{verdict.hold}:{self._place.store.limits_of(lease.mailbox.mailbox_id)[verdict.hold]}"
@@ -286,7 +288,8 @@ class Lane:
 
     def _believed(self, lease: Lease) -> bool:
         """Tells whether a destination that refuses every message is believed to mean the messages: it never took any of
-        this mailbox, or several further attempts changed nothing."""
+        this mailbox, or several further attempts changed nothing.
+        """
         store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
         took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
         looks = sum(1 for _ in takewhile(lambda one: one.code == TAKES_NOTHING, store.failures(mailbox_id)))
@@ -294,7 +297,8 @@ class Lane:
 
     def _missing(self, lease: Lease, error: Exception) -> int:
         """Returns the bytes of room that are missing for what is still to be copied; 0 where room is not the problem,
-        or the server does not say."""
+        or the server does not say.
+        """
         if not isinstance(error, OverQuota):
             return 0
         with contextlib.suppress(MailError):
@@ -353,8 +357,11 @@ class Lane:
         return verdict.code
 
     def _recheck(self, lease: Lease) -> None:
-        """Has the mailbox verified again after a lost lease. While this machine was suspended, another lane may have
-        closed the unit, and the mailbox may have been verified before what was sent here arrived."""
+        """Has the mailbox verified again after a lost lease.
+
+        While this machine was suspended, another lane may have closed the unit, and the mailbox may have been verified
+        before what was sent here arrived.
+        """
         if self._place.store.recheck(lease.mailbox.mailbox_id, self._place.copy_rules.settle_seconds):
             _log.warning("verified_again", reason="a lease was lost while copying")
 

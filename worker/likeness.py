@@ -39,9 +39,11 @@ class Reasons:
             sizes.sort()
 
     def meet(self, seen: Sighting) -> bool:
-        """Tells whether `seen` has the Message-ID or header of one of these messages, whatever the size. A size that
-        servers may have made of the other's is also a reason, together with the same date or no header on both
-        sides."""
+        """Tells whether `seen` has the Message-ID or header of one of these messages, whatever the size.
+
+        A size that servers may have made of the other's is also a reason, together with the same date or no header on
+        both sides.
+        """
         return any(mark in self._exact for mark in _marks(seen)) or any(
             self._plausible(self._sizes.get(group, ()), seen.size_bytes) for group in _groups(seen)
         )
@@ -71,7 +73,8 @@ def _groups(seen: Sighting) -> Iterator[Hashable]:
 
 def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
     """Returns pairs that are decided by header and beginning alone, where that is certain (`Sighting.certain`): the
-    Message-ID stands once on each side, and the four header fields, the size and the internal date are the same."""
+    Message-ID stands once on each side, and the four header fields, the size and the internal date are the same.
+    """
     once = [Counter(s.message_id for s in side if s.message_id) for side in (theirs, ours)]
 
     def key(seen: Sighting) -> Hashable:

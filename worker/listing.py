@@ -28,7 +28,9 @@ class Listing:
 
     def __init__(self, source: MailSource, opened: KnownStatus, wanted: Callable[[Uid], bool]) -> None:
         """Takes `opened`, the status when the folder was opened, with UIDNEXT as the end of what is to be listed.
-        `wanted` tells which UIDs are of interest."""
+
+        `wanted` tells which UIDs are of interest.
+        """
         self._source, self._opened, self._wanted = source, opened, wanted
         #: The flags of the wanted messages, where the listing tells them.
         self.flags = FlagsSeen()
@@ -59,8 +61,11 @@ class Listing:
                     yield uid, size
 
     def late(self) -> list[tuple[Uid, int]]:
-        """Returns the wanted messages that `stream` did not give; call it once `stream` came to its end. The server is
-        asked again only where it listed fewer messages than it counts. The size is 0 where the server does not tell."""
+        """Returns the wanted messages that `stream` did not give; call it once `stream` came to its end.
+
+        The server is asked again only where it listed fewer messages than it counts. The size is 0 where the server
+        does not tell.
+        """
         if not self._looked and self._listed < self._opened.messages:
             self._looked = True
             found, self._withheld = self._source.look_again(self.shown)
@@ -72,8 +77,10 @@ class Listing:
         return given
 
     def missing(self, untold: int) -> int:
-        """Returns how many messages the server counts and does not show by any means; call it after `late`. `untold` of
-        them are in STATUS alone."""
+        """Returns how many messages the server counts and does not show by any means; call it after `late`.
+
+        `untold` of them are in STATUS alone.
+        """
         return max(self._withheld, self._opened.messages - self._listed if untold else 0)
 
     def sized(self) -> list[tuple[Uid, int]]:
@@ -105,9 +112,11 @@ class Shortfall:
 
 
 def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidSet, *, fresh: bool) -> Shortfall:
-    """Returns what is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome. In a later
-    pass no more can be withheld than there are such UIDs that are not shown: the others have their outcome, whether
-    they are shown or not."""
+    """Returns what is withheld, when UIDs from `low` on and those that were hidden `before` have no outcome.
+
+    In a later pass no more can be withheld than there are such UIDs that are not shown: the others have their outcome,
+    whether they are shown or not.
+    """
     hidden = (UidSet.span(low, uidnext - 1) | before) - shown
     if not fresh:
         withheld = min(withheld, len(hidden))
@@ -118,10 +127,12 @@ def shortfall(withheld: int, shown: UidSet, low: int, uidnext: int, before: UidS
 
 
 def stated_more(source: MailSource, name: bytes, opened: KnownStatus, stated: int) -> tuple[KnownStatus, int]:
-    """Opens the folder again where STATUS stated more messages than it was opened with. Returns its status, and how
-    many more messages STATUS states after all. Mail that arrives between the two questions is in the later EXAMINE;
-    mail that is removed was in the earlier one. Mail that does both makes the numbers change from look to look: then
-    the worker looks more often."""
+    """Opens the folder again where STATUS stated more messages than it was opened with.
+
+    Returns its status, and how many more messages STATUS states after all. Mail that arrives between the two questions
+    is in the later EXAMINE; mail that is removed was in the earlier one. Mail that does both makes the numbers change
+    from look to look: then the worker looks more often.
+    """
     looks: list[tuple[int, int]] = []
     while stated > opened.messages:
         if len(looks) == LOOKS_AT_WORK or (len(looks) >= LOOKS and len(set(looks[-LOOKS:])) == 1):

@@ -66,9 +66,11 @@ class Beside:
     taken: UidSet = NO_UIDS
 
     def inherited(self, sizes: Mapping[int, int]) -> tuple[tuple[Settled, ...], UidSet]:
-        """Finds those source messages (UID → bytes) that a neighbour brought. Returns their ledger entries and their
-        source UIDs. What the neighbour noted about a copy is noted here too. The sum of marks is known where a whole
-        entry is taken; where it is not, verification compares the messages."""
+        """Finds those source messages (UID → bytes) that a neighbour brought.
+
+        Returns their ledger entries and their source UIDs. What the neighbour noted about a copy is noted here too. The
+        sum of marks is known where a whole entry is taken; where it is not, verification compares the messages.
+        """
         found: list[Settled] = []
         done, used = set[int](), set[int]()
         for theirs, entry in ((one, entry) for one in self.ledgers for entry in one.entries):
@@ -127,7 +129,8 @@ class Neighbours:
 
     def held(self, folder: Folder) -> UidSet:
         """Returns every UID of the destination folder that a neighbour's ledger holds, whatever source UIDs it used:
-        none of them is a second copy of ours."""
+        none of them is a second copy of ours.
+        """
         ranges = [
             part
             for neighbour in self._lease.neighbours
@@ -141,7 +144,8 @@ class Neighbours:
 
     def brought(self, uidvalidity: int | None) -> bool:
         """Tells whether another mailbox of the same source account copied into the destination folder of this
-        UIDVALIDITY."""
+        UIDVALIDITY.
+        """
         mailbox = self._lease.mailbox
         if account_key(mailbox.source) == account_key(mailbox.destination):
             return False
@@ -149,7 +153,8 @@ class Neighbours:
 
     def merges(self, folder: Folder) -> bool:
         """Tells whether another source folder of the mailbox goes into the same destination folder: then other lanes of
-        ours may write there too."""
+        ours may write there too.
+        """
         if self._merges is None:
             names = Counter(one.destination_name for one, _ in self._store.folders(self._lease.mailbox.mailbox_id))
             self._merges = names[folder.destination_name] > 1
@@ -162,15 +167,18 @@ class Neighbours:
         return self._known[neighbour.mailbox_id]
 
     def _same_numbers(self, mailbox: Mailbox, other: Folder, folder: Folder) -> bool:
-        """Tells whether the source folder has the same UIDs for both. POP3 messages are numbered by each mailbox for
-        itself."""
+        """Tells whether the source folder has the same UIDs for both.
+
+        POP3 messages are numbered by each mailbox for itself.
+        """
         protocols = {mailbox.source.endpoint.protocol, self._lease.mailbox.source.endpoint.protocol}
         same = (other.source_name, other.uidvalidity) == (folder.source_name, folder.uidvalidity)
         return same and protocols == {"imap"}
 
     def _is_others(self, mailbox: Mailbox | None) -> bool:
         """Tells whether the neighbour's mail is another person's, as far as is known: the operator allowed several rows
-        to share the destination, and the source logins differ."""
+        to share the destination, and the source logins differ.
+        """
         options = self._options()
         if mailbox is None or not options.share_destination:
             return False

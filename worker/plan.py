@@ -63,7 +63,9 @@ class MailboxPlan:
         unsettled_seconds: float = 0.0,
     ) -> None:
         """Takes `ends`, the check for a mailbox that was never planned; None where the operator said that it is right.
-        `unsettled_seconds` as for `BatchPlanner`."""
+
+        `unsettled_seconds` as for `BatchPlanner`.
+        """
         self._ends = ends
         self._pending: Collection[str] = ()
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
@@ -78,9 +80,12 @@ class MailboxPlan:
         self._busy = self._messages = self._size_bytes = 0
 
     def run(self, known: Sequence[Folder], pending: Collection[str] = ()) -> int:
-        """Enters every folder. `known` are the folders that an earlier pass planned; the folders `pending` have
-        messages without an outcome. Returns how many lanes the remaining work is worth, at most one a folder; 0 for
-        nothing. Raises what the ports raise, and `SettleLater`."""
+        """Enters every folder.
+
+        `known` are the folders that an earlier pass planned; the folders `pending` have messages without an outcome.
+        Returns how many lanes the remaining work is worth, at most one a folder; 0 for nothing. Raises what the ports
+        raise, and `SettleLater`.
+        """
         before = {folder.folder_id: folder for folder in known}
         made = make_folders(self._source, self._destination, self._options, known)
         apart, mailbox = made.left_out, self._lease.mailbox
@@ -139,8 +144,10 @@ class MailboxPlan:
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
     def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
-        """Rotates the folders that could not be opened, so that each attempt begins with another one. Where the first
-        closes the connection again, nothing is known of the others."""
+        """Rotates the folders that could not be opened, so that each attempt begins with another one.
+
+        Where the first closes the connection again, nothing is known of the others.
+        """
         first = next((at for at, one in enumerate(mapped) if self._doubtful(one, before)), len(mapped))
         doubtful = mapped[first:]
         turn = self._lease.unit.attempts % max(1, len(doubtful))
@@ -149,9 +156,12 @@ class MailboxPlan:
     def _source_statuses(
         self, mapped: Sequence[MappedFolder], before: Mapping[str, Folder]
     ) -> list[KnownStatus | Exception | None]:
-        """Asks STATUS of folders planned before, to see whether they changed. Returns None for a folder that has to be
-        opened: one not planned before, one whose STATUS leaves a number out, or one whose UIDNEXT is lower than before.
-        All are asked for, while the destination is asked too: EXAMINE must not tell of fewer messages than STATUS."""
+        """Asks STATUS of folders planned before, to see whether they changed.
+
+        Returns None for a folder that has to be opened: one not planned before, one whose STATUS leaves a number out,
+        or one whose UIDNEXT is lower than before. All are asked for, while the destination is asked too: EXAMINE must
+        not tell of fewer messages than STATUS.
+        """
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
         names = [m.source_name for m in mapped if not alone and not self._doubtful(m, before)]
@@ -169,8 +179,10 @@ class MailboxPlan:
         here: KnownStatus | Exception,
         before: Mapping[str, Folder],
     ) -> bool:
-        """Tells whether a folder only needs to be opened and listed, so that both can be requested ahead. False after a
-        lost connection: then it must be known which folder was to blame."""
+        """Tells whether a folder only needs to be opened and listed, so that both can be requested ahead.
+
+        False after a lost connection: then it must be known which folder was to blame.
+        """
         empty = isinstance(here, Exception) or not here.messages
         return (
             there is None
@@ -195,8 +207,10 @@ class MailboxPlan:
         return self._open[1]
 
     def _opened_fully(self, name: bytes) -> tuple[KnownStatus | Exception, int]:
-        """Opens the source folder, again where STATUS stated more messages. Returns its status and how many more
-        messages STATUS states after all."""
+        """Opens the source folder, again where STATUS stated more messages.
+
+        Returns its status and how many more messages STATUS states after all.
+        """
         opened, stated = self._opened(name), self._stated.pop(name, 0)
         if isinstance(opened, Exception) or stated <= opened.messages:
             return opened, 0
@@ -299,6 +313,7 @@ def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> Kno
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
     """Returns the plan of a folder that LIST shows and STATUS refuses: it stands in the report and costs no other
-    folder anything."""
+    folder anything.
+    """
     said = getattr(error, "detail", "") or str(error)
     return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))

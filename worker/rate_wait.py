@@ -1,5 +1,6 @@
 """Waits until the rates of a mailbox's accounts or hosts (`shared.rates`) allow more, as long as it is worth keeping
-the connections open."""
+the connections open.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +26,10 @@ def wait_out(
     tell: Listener,
     sleep: Callable[[float], object] = time.sleep,
 ) -> None:
-    """Waits until nothing is owed. Raises `RateReached` when that would take too long, and what `stop_on` raises for a
-    wish."""
+    """Waits until nothing is owed.
+
+    Raises `RateReached` when that would take too long, and what `stop_on` raises for a wish.
+    """
     while due is not None:
         if due.seconds > PATIENCE_SECONDS:
             raise RateReached(due.side, spoken_due(due), due.name)

@@ -53,8 +53,10 @@ WIDE = 50_000
 
 
 def arrived(destination: MailDestination, status: KnownStatus, low: int, known: UidSet) -> list[Sighting]:
-    """Returns the messages of the open folder from UID `low` on that are not in `known`. `status` is of a fresh
-    SELECT."""
+    """Returns the messages of the open folder from UID `low` on that are not in `known`.
+
+    `status` is of a fresh SELECT.
+    """
     window = UidSet.span(low, status.uidnext - 1)
     if len(window - known) > min(WIDE, status.messages):
         listed = UidSet.of(uid for uid, _ in destination.sizes(status))
@@ -67,9 +69,11 @@ def arrived(destination: MailDestination, status: KnownStatus, low: int, known: 
 def just_stored(
     store: WorkStore, destination: MailDestination, folder: Folder, low: int, sent: Sequence[Sent], entered: UidSet
 ) -> dict[int, int]:
-    """Returns source UID → destination UID of messages that the server took without telling their UIDs. They stand
-    there in the order sent, from UID `low` on; only the bytes would tell more, and the source is busy streaming.
-    `entered` are the UIDs that the ledger is about to know."""
+    """Returns source UID → destination UID of messages that the server took without telling their UIDs.
+
+    They stand there in the order sent, from UID `low` on; only the bytes would tell more, and the source is busy
+    streaming. `entered` are the UIDs that the ledger is about to know.
+    """
     known = known_destinations(store, folder.folder_id) | entered
     now = destination.open(folder.destination_name)  # opened anew, for its present UIDNEXT
     ours = [
@@ -91,8 +95,10 @@ def look(
     settle_seconds: float,
     theirs: UidSet = NO_UIDS,
 ) -> Looked:
-    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought. Both
-    folders are open. Raises what the ports raise."""
+    """Settles the intents that an earlier holder left; `theirs` are destination UIDs that neighbours brought.
+
+    Both folders are open. Raises what the ports raise.
+    """
     wanted_uids = UidSet.of(uid for intent in intents for uid in intent.uids)
     low = min(intent.destination_uidnext for intent in intents)
     candidates = arrived(destination, status, low, known_destinations(store, lease.unit.folder_id) | theirs)

@@ -23,8 +23,10 @@ _B = TypeVar("_B")
 
 
 def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]:
-    """Runs both at the same time, so that two servers cost one wait. An error of the first is raised before one of the
-    second."""
+    """Runs both at the same time, so that two servers cost one wait.
+
+    An error of the first is raised before one of the second.
+    """
     if not hasattr(_beside, "pool"):
         _beside.pool = ThreadPoolExecutor(1)
     other = _beside.pool.submit(second)
@@ -39,7 +41,8 @@ def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]
 
 class Dialer(Protocol):
     """The port through which sessions are opened: the real one signs in over the network, the one in tests opens
-    memory."""
+    memory.
+    """
 
     def source(self, mailbox: Mailbox) -> MailSource:
         """Returns a signed-in session with the mailbox's source account."""
@@ -59,8 +62,10 @@ class MailboxSessions:
         self.live: list[MailSession] = []
 
     def both(self, mailbox: Mailbox) -> tuple[MailSource, MailDestination]:
-        """Returns both sessions, dialled at the same time when neither is open. A refused login at the source is raised
-        before one at the destination."""
+        """Returns both sessions, dialled at the same time when neither is open.
+
+        A refused login at the source is raised before one at the destination.
+        """
         if self._source and self._destination:
             return self._source, self._destination
         return together(lambda: self.source(mailbox), lambda: self.destination(mailbox))

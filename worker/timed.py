@@ -1,5 +1,6 @@
 """Sessions whose commands are timed, at a cost of a few microseconds a group of messages
-(`tests/unit/worker/test_timed.py`)."""
+(`tests/unit/worker/test_timed.py`).
+"""
 
 from __future__ import annotations
 
@@ -30,8 +31,11 @@ COMMANDS: Final = {
 
 
 def timed(session: _Session, side: str, tell: Listener, clock: Callable[[], float] = time.perf_counter) -> _Session:
-    """Returns the same session with each command timed and reported to `tell`. FETCH: until the first message. APPEND:
-    of a group, from the first byte to its answer, whatever else was on its way meanwhile."""
+    """Returns the same session with each command timed and reported to `tell`.
+
+    FETCH: until the first message. APPEND: of a group, from the first byte to its answer, whatever else was on its way
+    meanwhile.
+    """
     return cast(_Session, _Timed(session, side, tell, clock))
 
 

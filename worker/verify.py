@@ -112,7 +112,8 @@ class MailboxVerification:
 
     def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
         """Raises `SettleLater` while the first copy of a message that was not found and was sent again may still
-        arrive."""
+        arrive.
+        """
         late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
         if late > self._lease.claimed_at and any(folder.doubts for folder in folders):
             raise SettleLater(late - self._lease.claimed_at)
@@ -120,8 +121,11 @@ class MailboxVerification:
     def _folder(
         self, destination: MailDestination, folder: Folder, thorough: bool, more: bool, kept: Sequence[Note]
     ) -> Audit:
-        """Compares one folder and returns its audit. `more`: the folder holds, or held, more messages than it should;
-        `kept`: the notes of an earlier pass about its messages."""
+        """Compares one folder and returns its audit.
+
+        `more`: the folder holds, or held, more messages than it should; `kept`: the notes of an earlier pass about its
+        messages.
+        """
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
@@ -222,8 +226,10 @@ class MailboxVerification:
     def _remove_second_copies(
         self, destination: MailDestination, folder: Folder, entries: list[LedgerEntry], status: KnownStatus
     ) -> KnownStatus:
-        """Removes what is proved to be a second copy of ours, and notes what may be one. Returns the folder's status
-        afterwards."""
+        """Removes what is proved to be a second copy of ours, and notes what may be one.
+
+        Returns the folder's status afterwards.
+        """
         pairs: dict[int, int] = {s: d for entry in entries for record in entry.records for s, d in record.pairs()}
         theirs = self._neighbours.held(folder)
         found = doubles(destination, status, folder, pairs, lost=self._lost, theirs=theirs)

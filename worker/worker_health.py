@@ -15,8 +15,10 @@ DEAF_SECONDS = 10.0
 
 
 class WorkerHealth:
-    """The health of the process. It is "not ready" until `begin`; a Redis that is away is no reason to restart the
-    process."""
+    """The health of the process.
+
+    It is "not ready" until `begin`; a Redis that is away is no reason to restart the process.
+    """
 
     def __init__(self, lease_keeper: LeaseKeeper, clock: Callable[[], float] = time.monotonic) -> None:
         self._lease_keeper, self._clock = lease_keeper, clock

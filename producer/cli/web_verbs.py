@@ -1,5 +1,6 @@
 """The declarations of web, link, keys (rotate, drop), token (add, list, revoke), user (set, list, remove) and session
-(list, end)."""
+(list, end).
+"""
 
 from __future__ import annotations
 

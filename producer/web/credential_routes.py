@@ -68,8 +68,11 @@ def renew(known: WebContext, who: Principal, request: Request, found: Import, te
 
 @routes.delete("/credentials")
 def forget(known: Known, who: Operator, request: Request, import_id: str) -> dict[str, Any]:
-    """Deletes the stored passwords of the import now, and what servers said when they were signed in to. `purged`: the
-    append-only file of Redis was written anew without them; where it is false, an administrator of Redis runs BGREWRITEAOF."""
+    """Deletes the stored passwords of the import now, and what servers said when they were signed in to.
+
+    `purged`: the append-only file of Redis was written anew without them; where it is false, an administrator of Redis
+    runs BGREWRITEAOF.
+    """
     found = known.import_(import_id)
     note(known, request, who, "credentials deleted", import_id=import_id)
     forgotten = operations.forget(known.store, found)

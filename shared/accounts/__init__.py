@@ -60,8 +60,10 @@ class AccountService(Protocol):
     settling_seconds: float
 
     def ensure(self, account: NewAccount, intend: Intend) -> Ensured:
-        """Makes the account unless it exists. Calls `intend` before it asks for the account; what `intend` raises goes
-        through."""
+        """Makes the account unless it exists.
+
+        Calls `intend` before it asks for the account; what `intend` raises goes through.
+        """
 
     def look(self, account: NewAccount) -> Looked:
         """Tells whether the account exists. Writes nothing anywhere."""

@@ -49,7 +49,8 @@ def http_client(
     base_url: str, shown: str, headers: Mapping[str, str], *, ca_file: str = "", auth: Any = None
 ) -> httpx2.Client:
     """Opens a client that verifies TLS, follows no redirect, reads no more than a few MB of an answer, and raises
-    `Halted` for a status that means the same everywhere. `shown` is the service's name for people."""
+    `Halted` for a status that means the same everywhere. `shown` is the service's name for people.
+    """
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
 
     def checked(response: httpx2.Response) -> None:
@@ -79,8 +80,10 @@ class Api:
     def ask(
         self, method: str, path: str, *, json: Any = None, params: Mapping[str, str] | None = None, **more: Any
     ) -> ServiceAnswer:
-        """Returns the answer when its status may mean something to the adapter. Raises `Halted` for every other status,
-        and when no answer came."""
+        """Returns the answer when its status may mean something to the adapter.
+
+        Raises `Halted` for every other status, and when no answer came.
+        """
         try:
             response = self.client.request(method, path, json=json, params=params, **more)
         except httpx2.HTTPError as error:

@@ -15,7 +15,8 @@ _Outcome = TypeVar("_Outcome", Ensured, Looked)
 
 class Discreet:
     """`AccountService` around another one: services repeat the request in their answer, and the answer goes into
-    reports."""
+    reports.
+    """
 
     def __init__(self, service: AccountService, secret: Secret) -> None:
         self._service, self._secret = service, secret

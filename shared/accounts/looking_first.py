@@ -10,8 +10,10 @@ from shared.model.accounts import Adopted, Created, Ensured, Looked, Missing, Re
 
 
 class LooksFirst:
-    """The base of the API adapters. An adapter needs `_find` and `_create`, and may need `_ready`. Any of them may
-    raise `Halted`."""
+    """The base of the API adapters.
+
+    An adapter needs `_find` and `_create`, and may need `_ready`. Any of them may raise `Halted`.
+    """
 
     settling_seconds: float = 0.0
 

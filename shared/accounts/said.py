@@ -1,5 +1,4 @@
-"""The JSON objects that hooks and webhooks are sent, and those that they may answer. docs/accounts.md is the
-contract."""
+"""The JSON objects that hooks and webhooks are sent, and those that they may answer. docs/accounts.md is the contract."""
 
 from __future__ import annotations
 
@@ -32,8 +31,10 @@ def request_of(action: str, account: NewAccount) -> bytes:
 
 
 def outcome_of(result: str, answer: Any, shown: str, secret: str) -> Created | Adopted | Missing | Retry | Rejected:
-    """Reads an answer; `result` is created, adopted, missing, retry or rejected. Where the answer quotes `secret`, it
-    is masked."""
+    """Reads an answer; `result` is created, adopted, missing, retry or rejected.
+
+    Where the answer quotes `secret`, it is masked.
+    """
     fields = answer if isinstance(answer, dict) else {}
     said = shortened(str(fields.get("reason") or "")).replace(secret, "***") if secret else ""
     if result == "created":

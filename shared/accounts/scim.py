@@ -80,7 +80,8 @@ class Scim(LooksFirst):
 
 def _emails(login: str) -> list[Email] | None:
     """Returns the login as an address; None where it is none, or one that the library does not accept (`.test`,
-    `.local`)."""
+    `.local`).
+    """
     try:
         return [Email(value=login, primary=True)]
     except ValidationError:

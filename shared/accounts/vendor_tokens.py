@@ -1,5 +1,6 @@
 """Tokens for the directories of Google and Microsoft: httpx2 auth that asks the vendors' libraries, which keep a token
-until shortly before it expires."""
+until shortly before it expires.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ class Bearer(httpx2.Auth):
 
 def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Callable[[], str]:
     """Returns a function that gives tokens for a service account with domain-wide delegation, acting as
-    `administrator`. Raises `ValueError` for an invalid key."""
+    `administrator`. Raises `ValueError` for an invalid key.
+    """
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.auth.transport.requests import Request
     from google.oauth2.service_account import Credentials
@@ -52,7 +54,8 @@ def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Call
 
 def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) -> Callable[[], str]:
     """Returns a function that gives tokens for the client credentials of an app registration: `client_id`, and
-    `client_secret` or a certificate (`private_key` and `thumbprint`)."""
+    `client_secret` or a certificate (`private_key` and `thumbprint`).
+    """
     import msal
     from requests import RequestException
 

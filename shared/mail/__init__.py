@@ -71,12 +71,15 @@ class MailSession(Protocol):
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
         """Returns the STATUS of each folder, in order, in as few round trips as the server allows; a refusal is
-        returned as an error. A number that the server leaves out is None (`shared.mail.numbers`)."""
+        returned as an error. A number that the server leaves out is None (`shared.mail.numbers`).
+        """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         """Yields size, date and fingerprint of the messages among `uids` that (still) exist in the folder now open.
+
         With `full` the digests too: of all their bytes, or, where `text_bytes` is given, of the header and so many
-        bytes of the text."""
+        bytes of the text.
+        """
 
     def sizes(
         self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
@@ -93,16 +96,20 @@ class MailSession(Protocol):
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
         """Looks for the messages that `sizes` did not list, when it listed fewer than the folder held at its opening.
+
         Returns (UID, size) of the messages beside `listed`, the size 0 where the server does not tell; and how many
-        messages it counts and shows by no means. Mail that arrives or is removed meanwhile does not count as such."""
+        messages it counts and shows by no means. Mail that arrives or is removed meanwhile does not count as such.
+        """
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
         """Yields (UID, flags) of the folder now open, of all messages or (CONDSTORE) of those changed since a
-        mod-sequence."""
+        mod-sequence.
+        """
 
     def slowed(self) -> Throttled | None:
         """Returns the server's request to slow down, sent beside an OK since the last call (Gmail's [THROTTLED]); None
-        without one."""
+        without one.
+        """
 
     def noop(self) -> None:
         """Makes a round trip; raises `ConnectionLost` when the other end is gone."""
@@ -119,11 +126,14 @@ class MailSource(MailSession, Protocol):
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
         """Announces that `open(name)` will be called after what was announced before, and then `fetch(uids)`, or
-        `sizes` when `uids` is None, so that the server can be asked already. The announcement need not come true."""
+        `sizes` when `uids` is None, so that the server can be asked already. The announcement need not come true.
+        """
 
     def caution(self) -> str:
-        """Returns what the operator should know before anything is read; "" for nothing. For a dry run: it may look at
-        a message."""
+        """Returns what the operator should know before anything is read; "" for nothing.
+
+        For a dry run: it may look at a message.
+        """
 
     def open(self, name: bytes) -> KnownStatus:
         """Opens the folder with EXAMINE."""
@@ -132,15 +142,16 @@ class MailSource(MailSession, Protocol):
         """Makes `fetch` and `flags` tell Gmail's labels as keywords too from now on (`shared.gmail.keywords`)."""
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
-        """Returns the UIDs of each SEARCH key in the folder now open, as far as the server tells. Some servers tell
-        only the first thousand; a key that a server refuses to search for brings nothing."""
+        """Returns the UIDs of each SEARCH key in the folder now open, as far as the server tells.
+
+        Some servers tell only the first thousand; a key that a server refuses to search for brings nothing.
+        """
 
     def traits(self, uids: UidSet) -> Iterator[Traits]:
         """Yields date and flags of the messages among `uids` that (still) exist in the folder now open."""
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
-        """Yields what Gmail says of the messages among `uids` in the folder now open; needs a server with
-        X-GM-EXT-1."""
+        """Yields what Gmail says of the messages among `uids` in the folder now open; needs a server with X-GM-EXT-1."""
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
         """Yields the messages among `uids` that (still) exist, as they arrive, which need not be in order: servers run
@@ -172,28 +183,39 @@ class MailDestination(MailSession, Protocol):
         """Subscribes the folders; refusals are ignored."""
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
-        """Appends the group to the folder now open; does not wait for the answer. `flags[i]` are the flags that message
-        i gets. The group is one MULTIAPPEND where the server offers it, else pipelined APPENDs. A message with a
-        `stream` must be a group of its own; when its source fails half-way, this session is dead too (the server drops
-        the incomplete literal). A message whose date is not among the kept `dates` must also be a group of its own: a
-        server that does not understand the date answers as to a message that it refuses."""
+        """Appends the group to the folder now open; does not wait for the answer.
+
+        `flags[i]` are the flags that message i gets. The group is one MULTIAPPEND where the server offers it, else
+        pipelined APPENDs. A message with a `stream` must be a group of its own; when its source fails half-way, this
+        session is dead too (the server drops the incomplete literal). A message whose date is not among the kept
+        `dates` must also be a group of its own: a server that does not understand the date answers as to a message that
+        it refuses.
+        """
 
     def answers(self, *, outstanding: int = 0) -> Iterator[Appended]:
-        """Reads answers until at most `outstanding` groups are unanswered. Groups are answered in the order sent; the
-        nth of `uids` belongs to the nth of `stored`."""
+        """Reads answers until at most `outstanding` groups are unanswered.
+
+        Groups are answered in the order sent; the nth of `uids` belongs to the nth of `stored`.
+        """
 
     def copy(self, uids: UidSet, into: bytes) -> tuple[int, dict[int, int]]:
-        """Copies these messages of the folder now open into another folder by UID COPY (RFC 9051 §6.4.7). Returns that
-        folder's UIDVALIDITY, and UID → UID of its copy, as COPYUID tells; nothing for messages that are gone, or where
-        the server does not tell. All or nothing: when it is refused, nothing was copied."""
+        """Copies these messages of the folder now open into another folder by UID COPY (RFC 9051 §6.4.7).
+
+        Returns that folder's UIDVALIDITY, and UID → UID of its copy, as COPYUID tells; nothing for messages that are
+        gone, or where the server does not tell. All or nothing: when it is refused, nothing was copied.
+        """
 
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
         """Sets and clears flags by UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined."""
 
     def quota(self) -> Quota | None:
-        """Returns how much the account may hold; None where the server does not say. Only while no group is
-        unanswered."""
+        """Returns how much the account may hold; None where the server does not say.
+
+        Only while no group is unanswered.
+        """
 
     def remove(self, uids: UidSet) -> bool:
-        """Removes exactly these messages by \\Deleted and UID EXPUNGE. Returns False when the server cannot expunge by
-        UID (RFC 4315)."""
+        """Removes exactly these messages by \\Deleted and UID EXPUNGE.
+
+        Returns False when the server cannot expunge by UID (RFC 4315).
+        """

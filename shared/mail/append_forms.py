@@ -27,8 +27,10 @@ _LITERALS: Final = (("LITERAL+", WAITING_LITERAL), ("LITERAL-", SHORT_LITERAL))
 
 
 class AppendForms:
-    """The forms of APPEND on one connection. What it learns of the server is shared with all sessions
-    (`shared.mail.extensions.Broken`)."""
+    """The forms of APPEND on one connection.
+
+    What it learns of the server is shared with all sessions (`shared.mail.extensions.Broken`).
+    """
 
     def __init__(self, talk: Conversation, offer: Offer) -> None:
         self._talk, self._offer = talk, offer
@@ -69,8 +71,11 @@ class AppendForms:
 
     @property
     def several_proved(self) -> bool:
-        """Tells whether this server was seen to take several messages in one APPEND. The answers to earlier commands
-        count as soon as they were read, so that only the groups before the first answer wait."""
+        """Tells whether this server was seen to take several messages in one APPEND.
+
+        The answers to earlier commands count as soon as they were read, so that only the groups before the first answer
+        wait.
+        """
         if self._grouped and any(map(self._talk.accepted, self._grouped)):
             self._talk.broken.keeps(MULTIAPPEND)
             self._grouped.clear()

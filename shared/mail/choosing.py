@@ -34,7 +34,8 @@ FEW: Final = 50
 
 def left_out(source: MailSource, selection: Selection, sizes: Iterable[tuple[int, int]]) -> dict[str, UidSet]:
     """Returns those messages of `sizes` (UID, RFC822.SIZE; ascending) in the folder now open that are not wanted, by
-    reason."""
+    reason.
+    """
     by_reason: dict[str, array[int]] = defaultdict(lambda: array("Q"))
     rest = array("Q")
     for uid, size in sizes:
@@ -85,7 +86,8 @@ def _each(source: MailSource, uids: UidSet, take: Callable[[Traits], object]) ->
 
 def kept_elsewhere(source: MailSource, view: LabelView, name: bytes, uids: UidSet) -> dict[str, UidSet]:
     """Returns those messages of the source folder `name`, now open, that another folder brings or that no folder shall
-    bring, by reason."""
+    bring, by reason.
+    """
     if not view.decides(name) or not uids:
         return {}
     by_reason: dict[str, list[int]] = defaultdict(list)
@@ -109,8 +111,10 @@ class LabelsSeen:
 def look_at_labels(
     source: MailSource, listing: FolderListing, mapped: Sequence[MappedFolder], mode: LabelMode
 ) -> LabelsSeen | None:
-    """Compares what the folders show with what All Mail says of them. Returns None where there are no labels, or where
-    none matters."""
+    """Compares what the folders show with what All Mail says of them.
+
+    Returns None where there are no labels, or where none matters.
+    """
     if EXTENSION not in source.capabilities:
         return None
     view = view_of(listing, mapped, mode)

@@ -43,8 +43,11 @@ Then = Callable[[Tagged], object]
 
 
 class Conversation:
-    """Sends commands and reads answers. After any BAD or BYE the connection is shut before the error is raised, unless
-    the BAD was expected (`forgive`, `lenient`)."""
+    """Sends commands and reads answers.
+
+    After any BAD or BYE the connection is shut before the error is raised, unless the BAD was expected (`forgive`,
+    `lenient`).
+    """
 
     def __init__(self, side: str, wire: Wire, *, secrets: Iterable[str] = (), broken: Broken | None = None) -> None:
         self.side = side
@@ -95,7 +98,8 @@ class Conversation:
     @property
     def several(self) -> bool:
         """Tells whether a command is unanswered that was sent before another was answered, while this server was not
-        yet seen to take that."""
+        yet seen to take that.
+        """
         open_ones = [tag for tag, ended in self._pending.items() if ended is None]
         return len(open_ones) > 1 or not self._flown.isdisjoint(open_ones)
 
@@ -111,6 +115,7 @@ class Conversation:
 
     def precede(self, name: str, text: bytes, then: Then, *, first: bool = False) -> None:
         """Sends `text` in one flight with the next command, and in front of it; `name` is the extension that it is for.
+
         `first`: in front of all others.
 
         `then` gets the end of the command, where that says something of the extension. A NO or BAD does no harm; after
@@ -119,8 +124,10 @@ class Conversation:
         self._leading.insert(0 if first else len(self._leading), (name, text, then))
 
     def new_tag(self) -> bytes:
-        """Returns a tag not used before; the answer to it is waited for. Where the server takes one command at a time,
-        all earlier commands are answered now."""
+        """Returns a tag not used before; the answer to it is waited for.
+
+        Where the server takes one command at a time, all earlier commands are answered now.
+        """
         if self.serial:
             self._catch_up()
         self._count += 1
@@ -161,9 +168,11 @@ class Conversation:
         return self.send_all([text])[0]
 
     def send_all(self, texts: Sequence[bytes]) -> list[bytes]:
-        """Sends several commands in one flight, and returns their tags. Where the server takes one at a time, the
-        others are answered before the last one is sent: to be used for commands without untagged answers, or for one
-        command."""
+        """Sends several commands in one flight, and returns their tags.
+
+        Where the server takes one at a time, the others are answered before the last one is sent: to be used for
+        commands without untagged answers, or for one command.
+        """
         if not texts:
             return []
         self.wire.begin()
@@ -218,8 +227,10 @@ class Conversation:
         what: str = "",
         line_limit: int = LINE_LIMIT,
     ) -> bytes:
-        """Reads until `tag` is answered, as `finish` does, and returns the text of the OK. Raises the error that a NO
-        means."""
+        """Reads until `tag` is answered, as `finish` does, and returns the text of the OK.
+
+        Raises the error that a NO means.
+        """
         ended = self.finish(tag, take, line_limit=line_limit)
         if ended.status != "OK":
             raise self.refusal(ended, asked=asked, what=what)
@@ -232,13 +243,17 @@ class Conversation:
         return error
 
     def proceed(self, tag: bytes) -> bool:
-        """Waits for `+` after a synchronising literal. Returns False when `tag` was answered instead (then `finish`
-        it)."""
+        """Waits for `+` after a synchronising literal.
+
+        Returns False when `tag` was answered instead (then `finish` it).
+        """
         return self.challenge(tag) is not None
 
     def challenge(self, tag: bytes) -> bytes | None:
-        """Waits for `+` and returns the text behind it. Returns None when `tag` was answered instead (then `finish`
-        it)."""
+        """Waits for `+` and returns the text behind it.
+
+        Returns None when `tag` was answered instead (then `finish` it).
+        """
         self.wire.begin()
         while self._pending[tag] is None:
             line = self.wire.readline()
@@ -266,8 +281,10 @@ class Conversation:
         return self._pending[tag] is not None
 
     def run(self, texts: Sequence[bytes], take: Callable[[int, list[bytes]], object] | None = None) -> list[Tagged]:
-        """Runs all commands, `FLIGHT` of them in flight at any time, and returns their ends in order. `take` gets the
-        command's place too."""
+        """Runs all commands, `FLIGHT` of them in flight at any time, and returns their ends in order.
+
+        `take` gets the command's place too.
+        """
         ends: list[Tagged] = []
         tags = self.send_all(texts[: 1 if self.serial else FLIGHT])
         for place in range(len(texts)):
@@ -284,7 +301,8 @@ class Conversation:
         self, texts: Sequence[bytes], ends: list[Tagged], take: Callable[[int, list[bytes]], object] | None
     ) -> None:
         """Sends those commands again, alone, that were refused in a flight with others, if the server was not yet seen
-        to take flights."""
+        to take flights.
+        """
         for place, ended in enumerate(ends):
             if ended.status != "OK" and self.refusal(ended).form:
                 ends[place] = self.finish(self.send(texts[place]), partial(take, place) if take else None)
@@ -293,8 +311,10 @@ class Conversation:
         self.flew = False
 
     def next_answer(self, line_limit: int = LINE_LIMIT) -> list[bytes] | None:
-        """Reads the next answer. Returns an untagged one with its literals, and None for a tagged one, which is kept
-        for its command."""
+        """Reads the next answer.
+
+        Returns an untagged one with its literals, and None for a tagged one, which is kept for its command.
+        """
         return self.take_line(self.wire.readline(line_limit))
 
     def take_line(self, line: bytes) -> list[bytes] | None:

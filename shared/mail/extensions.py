@@ -1,5 +1,6 @@
-"""Remembers which extensions a server announces and does not do. They are left out for the rest of the run, by every
-session with that server.
+"""Remembers which extensions a server announces and does not do.
+
+They are left out for the rest of the run, by every session with that server.
 
 A capability is a promise (RFC 9051 §6.1.1), and some servers break it: they answer NO or BAD to what they announce, or
 close the connection. `Broken` remembers that for one server, `Servers` for all of them; `shared.mail.forms` asks again
@@ -163,14 +164,17 @@ class Broken:
 
     def done_without(self, names: Iterable[str]) -> None:
         """Notes that a session did what was asked without these extensions: those that a connection was lost at before
-        are left out for good."""
+        are left out for good.
+        """
         for name in names:
             if (words := self._suspected.get(name)) is not None:
                 self.leave_out(name, words)
 
     def suspect(self, name: str, words: str) -> None:
-        """Notes that the server refused with these words a command that uses the extension. It is left out until it is
-        known whether that was the cause."""
+        """Notes that the server refused with these words a command that uses the extension.
+
+        It is left out until it is known whether that was the cause.
+        """
         with self._lock:
             if name not in self._kept and name not in self._left_out:
                 self._suspected[name] = words

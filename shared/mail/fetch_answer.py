@@ -36,9 +36,10 @@ class FetchAnswer:
         self.beginning = b""
 
     def feed(self, text: bytes) -> int | None:
-        """Takes the next part of the line. Returns the size of the literal that now follows, None at the end of the
-        answer, or `UNFINISHED` where the line ended before the answer did (some servers send a blank line after a
-        literal).
+        """Takes the next part of the line.
+
+        Returns the size of the literal that now follows, None at the end of the answer, or `UNFINISHED` where the line
+        ended before the answer did (some servers send a blank line after a literal).
 
         Raises `Unreadable` for a line that cannot be FETCH.
         """

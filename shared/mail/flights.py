@@ -92,8 +92,11 @@ class FlyingSession:
         cut: list[_Left],
         silent: list[_Left],
     ) -> Generator[tuple[bytes, UidSet]]:
-        """Sends the sets once, without asking again. The UIDs that the server says it left out go into `cut`; UIDs that
-        did not come with others that did go into `silent`."""
+        """Sends the sets once, without asking again.
+
+        The UIDs that the server says it left out go into `cut`; UIDs that did not come with others that did go into
+        `silent`.
+        """
         ahead = self._fitting(sets)
         depth = 1 if self._talk.serial else DEPTH
         flying: deque[tuple[bytes, UidSet]] = deque()
@@ -138,7 +141,8 @@ class FlyingSession:
 
     def _stopped(self, ended: Tagged, piece: UidSet, unseen: UidSet) -> bool:
         """Tells whether the server says that it left `unseen` out for being too much, so that the rest is to be asked
-        for in smaller commands. One message alone is not too much: there a NO means the message."""
+        for in smaller commands. One message alone is not too much: there a NO means the message.
+        """
         limit = cut_short(ended.text)
         if limit is None and ended.status == "BAD" and not self._talk.lenient:
             limit = None if isinstance(self._talk.refusal(ended, asked="fetch"), Throttled) else 0
@@ -158,8 +162,10 @@ class FlyingSession:
         self, left: list[_Left], items: bytes, missing: set[int], refused: list[MailError], *, doubted: bool = False
     ) -> Iterator[tuple[bytes, UidSet]]:
         """Asks for what shortened commands left, until a round brings nothing and the server names no smaller limit.
+
         `doubted`: the server did not say that it shortened them; when more comes, it did, and later commands are
-        smaller."""
+        smaller.
+        """
         while left and not any(isinstance(error, Throttled) for error in refused):
             rest, most, before = UidSet(), self._most, self._brought
             fits = min((part.brought for part in left if part.brought), default=0)
@@ -197,7 +203,9 @@ class FlyingSession:
 
     def _stay(self, command: bytes = b"") -> None:
         """Makes sure that the right folder is open; call it before `command`, or any, is sent about the open folder.
-        Where another folder was opened ahead of its turn, this one is opened again."""
+
+        Where another folder was opened ahead of its turn, this one is opened again.
+        """
         if self._ahead and not self._ahead.leads_to(command):
             self._ahead.settle()
             self._reopen()

@@ -59,7 +59,8 @@ class Offer:
 
     def stream(self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet) -> Iterator[_T]:
         """Yields the results of `attempt` as `ask` does, message by message: what a refused form did not bring is asked
-        for again."""
+        for again.
+        """
         trial = _Trial(self, self._talk, uses)
         left = uids
         try:
@@ -136,7 +137,8 @@ class _Trial:
 
     def _others(self, error: MailError) -> list[frozenset[str]]:
         """Returns what to leave out, in this order: the extensions that the server's words name, each by itself, all
-        together."""
+        together.
+        """
         used = [name for name in self._uses if self._offer.has(name)]
         said = [name for name in used if named_in(error.detail, name)]
         singles = [frozenset({name}) for name in (*said, *(name for name in used if name not in said))]

@@ -1,5 +1,6 @@
-"""Writes folder names, flags and strings into commands (RFC 3501 §9, RFC 9051 §9). Strict, since a hostile source
-chooses flags and names, and one stray CRLF would be a command at the destination.
+"""Writes folder names, flags and strings into commands (RFC 3501 §9, RFC 9051 §9).
+
+Strict, since a hostile source chooses flags and names, and one stray CRLF would be a command at the destination.
 
 Nothing here decodes a folder name. A value that cannot be written safely raises ValueError; it is never repaired in
 silence.
@@ -60,7 +61,8 @@ def system_flag(flag: str) -> str | None:
 
 def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     r"""Returns the flags that can be passed on, in order, each once, and what was odd about the others. \Recent is
-    dropped without a remark."""
+    dropped without a remark.
+    """
     flags: dict[str, str] = {}
     odd: list[str] = []
     for raw in found:
@@ -79,8 +81,10 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
 
 
 def flag_list(flags: Iterable[str]) -> bytes:
-    r"""Returns the flags as `(\Seen Work)`. Raises ValueError for anything that is not one of the five system flags or
-    a keyword."""
+    r"""Returns the flags as `(\Seen Work)`.
+
+    Raises ValueError for anything that is not one of the five system flags or a keyword.
+    """
     for flag in flags:
         if system_flag(flag) is None and not is_keyword(flag):
             raise ValueError(f"not a flag: {clean_text(flag, limit=60)}")
@@ -89,7 +93,8 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[str] = ()) -> str:
     """Returns a server's words, fit to be shown: UTF-8 as far as it is, no control or invisible characters, secrets as
-    ***, at most `limit` characters."""
+    ***, at most `limit` characters.
+    """
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
     shown = masked(shown[: limit * 40], hidden)

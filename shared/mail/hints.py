@@ -73,8 +73,10 @@ _LONGEST_SECONDS: Final = 86_400.0
 
 
 def hint_in(text: bytes, *, greeting: bool = False) -> Hint | None:
-    """Returns what the words ask for; None when they ask for nothing. A refusal in the `greeting` comes before any
-    account is named, so it concerns the host."""
+    """Returns what the words ask for; None when they ask for nothing.
+
+    A refusal in the `greeting` comes before any account is named, so it concerns the host.
+    """
     found = [(row, said) for row in TABLE if (said := row.words.search(text))]
     if not found:
         return None

@@ -38,8 +38,10 @@ _MOST_UNLISTED: Final = 500
 
 
 class ImapSession(FlyingSession):
-    """A signed-in connection with at most one folder open. See `shared.mail.MailSession` for what each method
-    promises."""
+    """A signed-in connection with at most one folder open.
+
+    See `shared.mail.MailSession` for what each method promises.
+    """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -81,9 +83,11 @@ class ImapSession(FlyingSession):
     # -- folders
 
     def listing(self) -> FolderListing:
-        """Asks for LIST, subscriptions and NAMESPACE in one flight. An account has an INBOX whatever LIST shows (RFC 9051
-        §5.1), so STATUS asks for it where it is not listed. STATUS also asks for folders that LSUB alone shows, of which
-        most are gone."""
+        """Asks for LIST, subscriptions and NAMESPACE in one flight.
+
+        An account has an INBOX whatever LIST shows (RFC 9051 §5.1), so STATUS asks for it where it is not listed.
+        STATUS also asks for folders that LSUB alone shows, of which most are gone.
+        """
         self._subscribed_only = []
         found = self.offer.ask(("SPECIAL-USE", "CHILDREN", "LIST-EXTENDED"), self._listing)
         more = []
@@ -171,8 +175,10 @@ class ImapSession(FlyingSession):
             self._talk.broken.leave_out(name, self._talk.refusal(ended).detail)
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`). A STATUS refused without a
-        reason is asked for once more without the items that not every server tells."""
+        """Sends all STATUS commands in one flight (in windows of `conversation.FLIGHT`).
+
+        A STATUS refused without a reason is asked for once more without the items that not every server tells.
+        """
         found: dict[bytes, FolderStatus | Exception] = {}
         left = list(names)
 
@@ -259,7 +265,9 @@ class ImapSession(FlyingSession):
 
     def _status_of(self, name: bytes, selected: Selected) -> KnownStatus:
         """Fills in a UIDNEXT that was not told (RFC 3501 leaves it optional), and a UIDVALIDITY that only STATUS tells.
-        Raises FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else."""
+
+        Raises FolderRefused where EXISTS did not come: how much there is to be copied is known from nowhere else.
+        """
         messages, uidnext, uidvalidity = selected.messages, selected.uidnext, selected.uidvalidity
         if messages is None:
             detail = clean_text(selected.unread, secrets=self._talk.secrets)
@@ -306,7 +314,8 @@ class ImapSession(FlyingSession):
 
     def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
         """Returns the items of one FETCH answer whose literals are all small; None for any other line, which is dealt
-        with. An answer that makes no sense is added to `refused`."""
+        with. An answer that makes no sense is added to `refused`.
+        """
         if not FETCH.match(line):
             self._talk.take_line(line)
             return None
@@ -322,6 +331,7 @@ class ImapSession(FlyingSession):
 
     def _literals(self, answer: FetchAnswer, line: bytes, *, goes_on: bool = False) -> Iterator[int]:
         """Yields the sizes of the literals in the answer that begins with `line` (`goes_on`: that goes on with it).
+
         Each is to be read, and given to `answer`, before the next is asked for.
 
         Raises `AnswerUnreadable` for an answer that makes no sense. What the server meant as the answer has been read
@@ -382,7 +392,8 @@ class ImapSession(FlyingSession):
         self, take: Callable[[int, list[bytes]], object], what: str
     ) -> Callable[[int, list[bytes]], object]:
         """Returns `take` in a form in which an answer that makes no sense breaks the command off: what it would have
-        told is known from nowhere else."""
+        told is known from nowhere else.
+        """
 
         def taken(place: int, pieces: list[bytes]) -> None:
             try:

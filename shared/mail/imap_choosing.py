@@ -1,5 +1,6 @@
 """Reads what decides whether a message is wanted: SEARCH, date and flags, Gmail's labels (RFC 9051 §6.4.4; Google:
-X-GM-EXT-1)."""
+X-GM-EXT-1).
+"""
 
 from __future__ import annotations
 
@@ -33,7 +34,8 @@ class ChoosingSession(LookingSession):
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
         """Searches in one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by
-        one."""
+        one.
+        """
         found: list[UidSet] = []
 
         def attempt() -> None:
@@ -101,8 +103,10 @@ class ChoosingSession(LookingSession):
         raise_first(refused)
 
     def labels(self, uids: UidSet) -> Iterator[Labels]:
-        """Yields X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream. Equal sets of labels are one object.
-        Yields nothing where the server refuses to tell them."""
+        """Yields X-GM-MSGID and X-GM-LABELS, by windows of UIDs, as a stream.
+
+        Equal sets of labels are one object. Yields nothing where the server refuses to tell them.
+        """
         return self._streamed_in_forms((EXTENSION,), self._labels, uids)
 
     def _labels(self, uids: UidSet) -> Iterator[Labels]:

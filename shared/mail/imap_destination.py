@@ -92,8 +92,10 @@ class ImapDestination(LookingSession):
         self.open(self._opened)
 
     def _limit_of(self, name: bytes) -> int | None:
-        """Returns the limit that STATUS states for this folder (RFC 7889 §3.2), asked once on a connection. A refusal
-        of the folder is left to `open`."""
+        """Returns the limit that STATUS states for this folder (RFC 7889 §3.2), asked once on a connection.
+
+        A refusal of the folder is left to `open`.
+        """
         if name not in self._limits:
             try:
                 self._limits[name] = self.offer.ask((APPENDLIMIT,), lambda: self._told_limit(name))
@@ -120,9 +122,11 @@ class ImapDestination(LookingSession):
         return append_limit(self.capabilities) if own is None else own
 
     def create(self, names: Sequence[bytes]) -> list[Exception | None]:
-        """Sends all CREATE in one flight. Where one is refused, LIST tells whether the folder exists all the same,
-        under this very name and for messages: a server to which Work and work are one says [ALREADYEXISTS] of the
-        second."""
+        """Sends all CREATE in one flight.
+
+        Where one is refused, LIST tells whether the folder exists all the same, under this very name and for messages:
+        a server to which Work and work are one says [ALREADYEXISTS] of the second.
+        """
         results: list[Exception | None] = [None] * len(names)
         places = []
         commands = []
@@ -158,8 +162,10 @@ class ImapDestination(LookingSession):
     # -- appending
 
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
-        """Implements `MailDestination.send`. Raises FolderRefused when no folder is open, and ValueError for a text
-        that is no flag."""
+        """Implements `MailDestination.send`.
+
+        Raises FolderRefused when no folder is open, and ValueError for a text that is no flag.
+        """
         if not self._into:
             raise FolderRefused(self.side, "no folder is open to append to")
         state = _Group(token=token, count=len(group))
@@ -222,8 +228,11 @@ class ImapDestination(LookingSession):
     def _literal(
         self, tag: bytes, message: Message, flags: tuple[str, ...], parts: list[bytes], *, second: bool = False
     ) -> bool:
-        """Adds flags, date and body to `parts`, sending what must go first. Returns False when the server refused to
-        take it. `second`: whether it follows the first message of an APPEND, which proves MULTIAPPEND."""
+        """Adds flags, date and body to `parts`, sending what must go first.
+
+        Returns False when the server refused to take it. `second`: whether it follows the first message of an APPEND,
+        which proves MULTIAPPEND.
+        """
         text, keywords = self._flag_cache.get(flags) or self._flags_text(flags)
         size = message.size_bytes
         date = message.internaldate
@@ -340,8 +349,10 @@ class ImapDestination(LookingSession):
         return uidvalidity, copies
 
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
-        """Sends UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined. Raises the first refusal when all have been
-        answered."""
+        """Sends UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined.
+
+        Raises the first refusal when all have been answered.
+        """
         commands: list[_Change] = []
         for change in changes:
             for item, flags in ((b" +FLAGS.SILENT ", change.add), (b" -FLAGS.SILENT ", change.remove)):
@@ -355,8 +366,11 @@ class ImapDestination(LookingSession):
             raise self._talk.refusal(refused[0], what=what)
 
     def _in_pieces(self, changes: Iterable[_Change], *, repeatable: bool = True) -> list[Tagged]:
-        """Returns the ends of all commands, each for no more messages than the server takes. Where the server says that
-        one was too much, smaller ones follow; after an OK only if the change may be made twice."""
+        """Returns the ends of all commands, each for no more messages than the server takes.
+
+        Where the server says that one was too much, smaller ones follow; after an OK only if the change may be made
+        twice.
+        """
         todo, ends = list(changes), list[Tagged]()
         while todo:
             pieces = [(a, piece, b) for a, uids, b in todo for piece in uids.pieces(min(PIECE, self._most or PIECE))]
@@ -378,7 +392,8 @@ class ImapDestination(LookingSession):
 
     def remove(self, uids: UidSet) -> bool:
         """Removes exactly these messages by \\Deleted and UID EXPUNGE (RFC 4315 §2.1); without UIDPLUS nothing is
-        touched."""
+        touched.
+        """
         if not self._has("UIDPLUS"):
             return False
         self._insist([(b"UID STORE ", uids, b" +FLAGS.SILENT (\\Deleted)")], "would not remove messages")

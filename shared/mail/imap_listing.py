@@ -64,7 +64,8 @@ class ListingSession(ImapSession):
         self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
     ) -> Iterator[tuple[Uid, int]]:
         """Yields (UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are
-        not."""
+        not.
+        """
         last = status.uidnext - 1
         if not status.messages or last < 1:
             return
@@ -128,7 +129,8 @@ class ListingSession(ImapSession):
 
     def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None, bytes | None] | None:
         """Returns (UID, size, flags) of one answer, None for a size or flags that are not told; None for any other
-        line, which is dealt with."""
+        line, which is dealt with.
+        """
         if usual := _SIZE_AND_FLAGS.fullmatch(line):
             return int(usual[1]), int(usual[3]), usual[2]
         if usual := _SIZE.fullmatch(line):
@@ -144,8 +146,10 @@ class ListingSession(ImapSession):
     # -- SEARCH
 
     def existing(self, among: UidSet | None = None) -> UidSet:
-        """Returns every UID of the open folder, or of those `among` these. Asks on where the server stopped, or told
-        fewer than it counts, until nothing new comes."""
+        """Returns every UID of the open folder, or of those `among` these.
+
+        Asks on where the server stopped, or told fewer than it counts, until nothing new comes.
+        """
         if among is None and self._most and "PARTIAL" in self.offer.announced:
             return self.offer.ask(("PARTIAL", "ESEARCH"), self._paged)
         return self.offer.ask(("ESEARCH",), lambda: self._existing(among))
@@ -209,8 +213,10 @@ class ListingSession(ImapSession):
         return UidSet.joined(ranges or others), ended
 
     def _searches(self, take: Callable[[bytes | None, UidSet], object]) -> Callable[[list[bytes]], None]:
-        """Returns a function that gives `take` each answer to a search: the tag that it names, and its UIDs. An answer
-        that makes no sense, or more than fits into memory, breaks the connection off."""
+        """Returns a function that gives `take` each answer to a search: the tag that it names, and its UIDs.
+
+        An answer that makes no sense, or more than fits into memory, breaks the connection off.
+        """
         left, messages = MOST_RANGES, MOST_MESSAGES
 
         def taken(pieces: list[bytes]) -> None:
@@ -235,9 +241,12 @@ class ListingSession(ImapSession):
     # -- what is counted and was not listed
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
-        """Implements `MailSession.look_again`. Asks by SEARCH, between two NOOPs, so that a message removed meanwhile
-        is noticed. Where that does not close the count, asks by FETCH for everything that was not seen; and where that
-        does not either, repeats all of it on a folder opened anew."""
+        """Implements `MailSession.look_again`.
+
+        Asks by SEARCH, between two NOOPs, so that a message removed meanwhile is noticed. Where that does not close the
+        count, asks by FETCH for everything that was not seen; and where that does not either, repeats all of it on a
+        folder opened anew.
+        """
         found: dict[int, int] = {}
         known, short = listed, 0
         for looks_left in reversed(range(LOOKS)):
@@ -257,7 +266,8 @@ class ListingSession(ImapSession):
 
     def _searched_and_counted(self) -> tuple[UidSet, int]:
         """Returns what SEARCH tells, and how many messages the server counted before and did not call expunged
-        afterwards."""
+        afterwards.
+        """
         self._stay()
         self.noop()
         before, expunged = self._talk.exists, self._talk.expunged
@@ -272,9 +282,11 @@ class ListingSession(ImapSession):
         return {int(uid): size for uid, size in self._sizes(written(uids.pieces(PIECE)), [])} if uids else {}
 
     def _swept(self, known: UidSet) -> dict[int, int]:
-        """Returns the messages that FETCH shows beside `known`. Each command asks for as many ranges as a line holds,
-        however wide, until one brings nothing new: then there is nothing. A NO without anything new is narrowed down to
-        single UIDs."""
+        """Returns the messages that FETCH shows beside `known`.
+
+        Each command asks for as many ranges as a line holds, however wide, until one brings nothing new: then there is
+        nothing. A NO without anything new is narrowed down to single UIDs.
+        """
         found: dict[int, int] = {}
         unreadable: list[MailError] = []
         todo = list((_ALL - known).pieces(MAX_UID))[::-1]

@@ -79,8 +79,10 @@ class LookingSession(ListingSession):
         return [keyword.encode("ascii") for keyword in keywords(labels)]
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        """Yields (UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162). Where UIDs are
-        sparse, asks first which of them exist."""
+        """Yields (UID, flags); `changed_since` narrows it where the server has CONDSTORE (RFC 7162).
+
+        Where UIDs are sparse, asks first which of them exist.
+        """
         if len(uids) > 4 * self._talk.exists + WINDOW:
             uids &= self.existing()
         since = ("CHANGEDSINCE",) if changed_since is not None and self._has("CHANGEDSINCE") else ()
@@ -114,7 +116,8 @@ class LookingSession(ListingSession):
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         """Yields size, date and fingerprint, from the identifying header fields or (`full`) from the whole message or
-        its beginning."""
+        its beginning.
+        """
         body = b"BODY.PEEK[]" if full else _HEADER
         if full and text_bytes:
             body = b"BODY.PEEK[HEADER] BODY.PEEK[TEXT]<0.%d>" % text_bytes

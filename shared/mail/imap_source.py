@@ -224,7 +224,8 @@ class ImapSource(ChoosingSession):
         self, line: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
     ) -> Iterator[Message]:
         """Yields the message of any FETCH answer; one that makes no sense costs its own message only, and is added to
-        `refused`."""
+        `refused`.
+        """
         try:
             yield from self._odd_message(line, missing, late)
         except AnswerUnreadable as error:
@@ -361,8 +362,10 @@ class ImapSource(ChoosingSession):
 
 
 def _dated(message: Message, start: bytes) -> Message:
-    """Returns the message with the date of its header, as for POP3, where INTERNALDATE tells none. `start` is the
-    beginning of its bytes."""
+    """Returns the message with the date of its header, as for POP3, where INTERNALDATE tells none.
+
+    `start` is the beginning of its bytes.
+    """
     if message.internaldate is not None:
         return message
     when, zone = received_at(header_of(start))

@@ -46,8 +46,10 @@ _CACHE_LIMIT: Final = 20_000
 
 
 def parse_internaldate(text: bytes | None) -> tuple[int | None, int]:
-    """Returns (seconds since the epoch, zone in minutes east of UTC); (None, 0) for a text that is no date. No zone
-    means UTC."""
+    """Returns (seconds since the epoch, zone in minutes east of UTC); (None, 0) for a text that is no date.
+
+    No zone means UTC.
+    """
     if not text:
         return None, 0
     found = _USUAL.fullmatch(text) or _ODD.fullmatch(text)
@@ -71,8 +73,11 @@ def odd_zone(text: bytes | None) -> str:
 
 
 def render_internaldate(epoch_seconds: int, zone_minutes: int) -> bytes:
-    """Returns `"17-Jul-1996 02:44:25 -0700"`, quotes included. A zone that no place on earth has is written as UTC, and
-    a date beyond a year of four digits as the nearest that can be written."""
+    """Returns `"17-Jul-1996 02:44:25 -0700"`, quotes included.
+
+    A zone that no place on earth has is written as UTC, and a date beyond a year of four digits as the nearest that can
+    be written.
+    """
     earliest, latest = _WRITABLE
     epoch_seconds = min(max(epoch_seconds, earliest), latest)
     local = epoch_seconds + zone_minutes * 60

@@ -1,5 +1,6 @@
-"""The dates outside of the usual that a destination was seen to keep (`shared.dates`). All sessions with a server share
-them.
+"""The dates outside of the usual that a destination was seen to keep (`shared.dates`).
+
+All sessions with a server share them.
 
 They are a memory and no promise: another account of the server may be stored otherwise. Where the memory is wrong, a
 copy has another date than was sent, which verification tells, or a date was changed without need, which its note tells.
@@ -38,8 +39,7 @@ class KeptDates:
         self._earliest, self._latest = min(self._earliest, date), max(self._latest, date)
 
     def loses(self, date: int) -> None:
-        """Notes that the server refused this date or stored another one, so that it does the same with what is
-        farther."""
+        """Notes that the server refused this date or stored another one, so that it does the same with what is farther."""
         if usual(date):
             return  # Dovecot changes a date after today; nothing could be sent in its place
         if date < EARLIEST:

@@ -108,8 +108,10 @@ class MemoryFolder:
 
 
 def matches(stored: Stored, key: str) -> bool:
-    """Tells whether a SEARCH key holds for the message: flags, SINCE and BEFORE. Days are those of the date's own zone
-    (RFC 9051 §6.4.4)."""
+    """Tells whether a SEARCH key holds for the message: flags, SINCE and BEFORE.
+
+    Days are those of the date's own zone (RFC 9051 §6.4.4).
+    """
     word, _, argument = key.partition(" ")
     if word in ("SINCE", "BEFORE"):
         moment, _ = parse_internaldate(b"%b 00:00:00 +0000" % argument.encode().rjust(11))

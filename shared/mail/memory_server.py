@@ -44,8 +44,10 @@ class MemoryMail:
         append_limit_bytes: int | None = None,
         quota: Quota | None = None,
     ) -> None:
-        """Takes `refuse`, which gives the error for a message that the server does not take. `alter` changes what is
-        stored (bytes, date, flags), or says OK and stores nothing by giving None."""
+        """Takes `refuse`, which gives the error for a message that the server does not take.
+
+        `alter` changes what is stored (bytes, date, flags), or says OK and stores nothing by giving None.
+        """
         self.capabilities = frozenset(capabilities)
         self.separator = separator
         self.prefix = prefix

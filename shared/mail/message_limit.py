@@ -22,8 +22,11 @@ def announced(capabilities: Iterable[str]) -> int | None:
 
 
 def cut_short(text: bytes) -> int | None:
-    """Returns the limit in the response code of a command that was not done, or not wholly. 0 where the code names
-    none; None without the code. The UID in the code is ignored: the worker knows better which messages came."""
+    """Returns the limit in the response code of a command that was not done, or not wholly.
+
+    0 where the code names none; None without the code. The UID in the code is ignored: the worker knows better which
+    messages came.
+    """
     found = _CODE.search(text)
     if found is None or (found[2] and hint_in(text)):
         return None

@@ -1,5 +1,6 @@
 """Collects the numbers of folders, wherever the server tells them: STATUS first, and opening the folder where STATUS
-leaves one out."""
+leaves one out.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +14,8 @@ def known_status(
     session: MailSource | MailDestination, name: bytes, status: FolderStatus | Exception
 ) -> KnownStatus | Exception:
     """Returns `status` itself when it leaves out nothing; else opens the folder `name`, which stays open
-    (chatmail/core#5049: a provider answers ``* STATUS "INBOX" ()``)."""
+    (chatmail/core#5049: a provider answers ``* STATUS "INBOX" ()``).
+    """
     if isinstance(status, Exception):
         return status
     if (known := status.known()) is not None:
@@ -25,6 +27,8 @@ def known_status(
 
 
 def known_statuses(session: MailSource | MailDestination, names: Sequence[bytes]) -> list[KnownStatus | Exception]:
-    """Returns the STATUS of each folder, in order; a refusal is returned as an error. A folder that was open need not
-    be so afterwards."""
+    """Returns the STATUS of each folder, in order; a refusal is returned as an error.
+
+    A folder that was open need not be so afterwards.
+    """
     return [known_status(session, name, status) for name, status in zip(names, session.statuses(names), strict=True)]

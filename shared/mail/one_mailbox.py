@@ -31,7 +31,8 @@ class NamesUids(Protocol):
 
 def ids_name(ids: Collection[bytes], uidvalidity: int) -> bool:
     """Tells whether every unique-id of a maildrop names this UIDVALIDITY: Dovecot's in hexadecimal, Cyrus's and
-    Courier's as a number."""
+    Courier's as a number.
+    """
     # The number must stand by itself: UIDVALIDITY 1, which some servers give to every folder, stands inside nearly
     # every id.
     spelled = re.compile(rb"(?<![0-9a-z])%d(?![0-9a-z])|%08x" % (uidvalidity, uidvalidity))
@@ -39,8 +40,10 @@ def ids_name(ids: Collection[bytes], uidvalidity: int) -> bool:
 
 
 def may_be_one(one: Endpoint, other: Endpoint) -> bool:
-    """Tells whether both are one server, as far as names and addresses tell; ports do not count. False where neither
-    tells."""
+    """Tells whether both are one server, as far as names and addresses tell; ports do not count.
+
+    False where neither tells.
+    """
     return _host(one) == _host(other) or bool(_addresses(one.host) & _addresses(other.host))
 
 

@@ -64,8 +64,7 @@ class Pop3Session:
         return int(words[1]) if len(words) > 1 and _NUMBER.fullmatch(words[1]) else None
 
     def listing(self) -> tuple[list[tuple[int, int]], dict[int, bytes]]:
-        """Returns (message number, size in bytes) of LIST, and number → unique-id of UIDL, empty where there is
-        none."""
+        """Returns (message number, size in bytes) of LIST, and number → unique-id of UIDL, empty where there is none."""
         asked = [b"LIST", b"UIDL"]
         if self._depth > 1:
             self._send(asked)
@@ -110,11 +109,13 @@ class Pop3Session:
     def messages(
         self, commands: Sequence[bytes], refused: dict[int, MailError], listed: Sequence[int]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
-        """Yields the answers to RETR or TOP commands, in order: (place in `commands`, the message). A large message is
-        a file, at its beginning, which is gone when the next message is asked for. Refusals are put into `refused`.
-        Left before its end, it shuts the connection. `listed` holds the bytes of each message, as LIST says; a message
-        that brings far more raises `EndlessMessage`, so that no server fills the worker's disk. A message that the disk
-        has no room for is refused (`NoRoomHere`)."""
+        """Yields the answers to RETR or TOP commands, in order: (place in `commands`, the message).
+
+        A large message is a file, at its beginning, which is gone when the next message is asked for. Refusals are put
+        into `refused`. Left before its end, it shuts the connection. `listed` holds the bytes of each message, as LIST
+        says; a message that brings far more raises `EndlessMessage`, so that no server fills the worker's disk. A
+        message that the disk has no room for is refused (`NoRoomHere`).
+        """
         waiting = iter(commands)
         flying = self._send(list(islice(waiting, self._depth)))
         try:
@@ -146,7 +147,8 @@ class Pop3Session:
 
     def _body(self, listed: int) -> bytes | IO[bytes]:
         """Returns the message up to the dot that stands alone in its line; the first dot of other lines is removed (RFC
-        1939 §3). A line ends with CRLF: text behind a bare LF was never stuffed."""
+        1939 §3). A line ends with CRLF: text behind a bare LF was never stuffed.
+        """
         if self.wire.comes(b".\r\n"):
             self.wire.read(3)
             return b""
@@ -158,8 +160,10 @@ class Pop3Session:
         return body[1:] if body.startswith(b".") else body
 
     def _filed(self, most: int, listed: int) -> IO[bytes]:
-        """Returns the message as a file. Raises `EndlessMessage`, and `NoRoomHere` after the message was read to its
-        end."""
+        """Returns the message as a file.
+
+        Raises `EndlessMessage`, and `NoRoomHere` after the message was read to its end.
+        """
         full: OSError | None = None
         file: IO[bytes] | None = None
         size = 0
@@ -221,7 +225,9 @@ class Pop3Session:
 
     def close(self) -> None:
         """Sends QUIT and waits for its answer: until then the maildrop is locked, and the next session finds it in use.
-        Never raises."""
+
+        Never raises.
+        """
         try:
             self.wire.timeout_seconds = min(_QUIT_SECONDS, self.wire.timeout_seconds)
             self._send([b"QUIT"])

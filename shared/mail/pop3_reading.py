@@ -66,9 +66,11 @@ class ServerReading:
         return b"TOP %d %d" % (number, LINE_COUNTS[self._count]) if self.by_top else b"RETR %d" % number
 
     def shows_whole(self, size: int, listed: int, count_lines: Callable[[], int]) -> bool:
-        """Tells whether a message of which TOP gave `size` bytes is whole. It is as long as LIST says, or, in bytes and
-        lines, no longer than another message that is proved to be whole: a server that truncates, truncates the
-        longest. Lines are counted only in doubt."""
+        """Tells whether a message of which TOP gave `size` bytes is whole.
+
+        It is as long as LIST says, or, in bytes and lines, no longer than another message that is proved to be whole: a
+        server that truncates, truncates the longest. Lines are counted only in doubt.
+        """
         with self._lock:
             if listed <= size <= listed + _LINE_END:
                 if size > self._bytes:
@@ -126,8 +128,10 @@ class WholeMessages:
     def read(
         self, wanted: Sequence[MessageToRead], refused: dict[int, MailError]
     ) -> Iterator[tuple[int, bytes | IO[bytes]]]:
-        """Yields (place in `wanted`, message), as `Pop3Session.messages`, but in any order. Messages that no command
-        brought are put into `refused`."""
+        """Yields (place in `wanted`, message), as `Pop3Session.messages`, but in any order.
+
+        Messages that no command brought are put into `refused`.
+        """
         left = list(range(len(wanted)))
         while left and self._by_top:
             # One alone, until the server is known to take the command: many refused commands look like an attack.

@@ -142,7 +142,8 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
 
 def _capabilities(lines: _Lines) -> frozenset[str]:
     """Returns CAPA's names, upper case, with "SASL=PLAIN" for each mechanism and "LOGIN-DELAY=n"; none where there is
-    no CAPA (RFC 2449)."""
+    no CAPA (RFC 2449).
+    """
     try:
         told = lines.capa()
     except (poplib.error_proto, IndexError, UnicodeDecodeError):  # poplib splits and decodes whatever comes
@@ -153,9 +154,11 @@ def _capabilities(lines: _Lines) -> frozenset[str]:
 
 
 def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> None:
-    """Signs in. The first refusal counts, whatever it says; another mechanism is tried only before anything of the
-    credentials was sent. `secrets` are the texts that the server's words must not show; what is sent in base64 is added
-    to them."""
+    """Signs in.
+
+    The first refusal counts, whatever it says; another mechanism is tried only before anything of the credentials was
+    sent. `secrets` are the texts that the server's words must not show; what is sent in base64 is added to them.
+    """
     capable = _capabilities(lines)
     offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
@@ -220,7 +223,8 @@ def _said(error: poplib.error_proto) -> bytes:
 
 def _turned_away(door: Door, said: bytes) -> MailError:
     """Returns the error that an -ERR for a greeting means: nothing of the credentials was sent, so it says nothing
-    about them."""
+    about them.
+    """
     failure = _login_failure(door.side, said, greeting=True)
     if isinstance(failure, AuthenticationRefused):
         return Unreachable(door.side, f"{door.place} turned us away before signing in", failure.detail)
@@ -236,8 +240,10 @@ def _login_failure(
     offered: Iterable[str] = (),
     secrets: Sequence[str] = (),
 ) -> MailError:
-    """Returns the error that an -ERR to signing in means (RFC 2449 §8, RFC 3206). `offered` are the capabilities, which
-    tell the seconds that must lie between two logins."""
+    """Returns the error that an -ERR to signing in means (RFC 2449 §8, RFC 3206).
+
+    `offered` are the capabilities, which tell the seconds that must lie between two logins.
+    """
     text = said.removeprefix(b"-ERR").strip()
     detail = ", ".join(filter(None, (clean_text(one, secrets=secrets) for one in (text, more))))
     found = _CODE.match(text)

@@ -179,8 +179,10 @@ class Pop3Source:
         return every if among is None else every & among
 
     def look_again(self, listed: UidSet) -> tuple[list[tuple[Uid, int]], int]:
-        """Returns no message, and the number of messages that STAT counts beside those of LIST. A maildrop does not change
-        while it is open, so these are withheld."""
+        """Returns no message, and the number of messages that STAT counts beside those of LIST.
+
+        A maildrop does not change while it is open, so these are withheld.
+        """
         return [], self._drop.withheld
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
@@ -210,8 +212,10 @@ class Pop3Source:
         return there, [MessageToRead(number=self._drop.numbers[uid], listed=self._drop.sizes[uid]) for uid in there]
 
     def caution(self) -> str:
-        """Returns the warning that the server marks what is read, where it does not show whole messages by TOP. Reads
-        the smallest message by TOP to find out."""
+        """Returns the warning that the server marks what is read, where it does not show whole messages by TOP.
+
+        Reads the smallest message by TOP to find out.
+        """
         there = [MessageToRead(number=self._drop.numbers[uid], listed=size) for uid, size in self._drop.sizes.items()]
         if not there or self._whole.shows_whole(min(there, key=lambda one: one.listed)):
             return ""
@@ -219,7 +223,8 @@ class Pop3Source:
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
         """Yields sightings by the heads that TOP gives where the server has it, else, as with `full`, by whole
-        messages. Without `full`, the size is the one that LIST says."""
+        messages. Without `full`, the size is the one that LIST says.
+        """
         there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)
         try:
@@ -350,8 +355,10 @@ class _Said:
             self.keep()
 
     def keep(self) -> None:
-        """Stores the facts now. With the store away nothing is lost by not keeping them, and the work under way has its
-        own trouble."""
+        """Stores the facts now.
+
+        With the store away nothing is lost by not keeping them, and the work under way has its own trouble.
+        """
         if self._new:
             with contextlib.suppress(StoreError):
                 self._identities.say(self._known.generation, self._new)

@@ -15,8 +15,7 @@ _UNIT_BYTES: Final = 1024
 
 
 def storage_of(session: Session) -> Quota | None:
-    """Returns the storage of INBOX's quota root; None where the server has none or does not say: no copy depends on
-    it."""
+    """Returns the storage of INBOX's quota root; None where the server has none or does not say: no copy depends on it."""
     try:
         return session.offer.ask(("QUOTA",), lambda: _asked(session))
     except MailError:

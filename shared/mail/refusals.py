@@ -65,15 +65,18 @@ _FORM_CODES = frozenset({"", "CANNOT", "CLIENTBUG", "PARSE"})
 
 def about_the_form(error: MailError, status: str, text: bytes) -> bool:
     """Tells whether another form of the same command may fare better: after a BAD, or a NO that gives no reason by its
-    code."""
+    code.
+    """
     return not isinstance(error, Throttled | OverQuota) and (status == "BAD" or response_code(text) in _FORM_CODES)
 
 
 def failure(
     side: str, status: str, text: bytes, *, asked: Asked = "command", what: str = "", secrets: Iterable[str] = ()
 ) -> MailError:
-    """Returns the error for a tagged NO or BAD, or for a BYE; `what` begins its sentence. `status` is "NO", "BAD" or
-    "BYE"."""
+    """Returns the error for a tagged NO or BAD, or for a BYE; `what` begins its sentence.
+
+    `status` is "NO", "BAD" or "BYE".
+    """
     detail = clean_text(_TIMING.sub(b"", text), secrets=secrets)
     code, hint = response_code(text), hint_in(text, greeting=asked == "greeting")
 

@@ -89,7 +89,8 @@ def _attributes(words: Words) -> frozenset[str]:
 
 def _separator(words: Words) -> str | None:
     """Returns the hierarchy separator, one character; None for NIL, for "", and where none stands: then nothing is
-    read."""
+    read.
+    """
     if words.take(_BACKSLASH):
         return "\\"
     place = words.place()
@@ -117,7 +118,8 @@ def _extended_next(words: Words) -> bool:
 
 def _name(words: Words) -> tuple[bytes, list[Value]] | None:
     """Returns a folder's name as a string or an atom, and all that follows it; None where it can be neither: nothing is
-    read then."""
+    read then.
+    """
     place = words.place()
     if words.ended:
         raise Unreadable("no folder name")
@@ -143,7 +145,8 @@ def _bare(words: Words) -> bytes:
 
 def _listed_name(words: Words) -> bytes:
     """Returns the last word of LIST, or all that is left of the line where that is not one word: it is meant literally
-    then."""
+    then.
+    """
     place = words.place()
     quoted = words.take(_STRING) is not None
     words.back(place)
@@ -244,8 +247,10 @@ class Selected:
         return _stable(self.numbers.get(b"UIDVALIDITY"))
 
     def status(self, *, messages: int, uidnext: int, uidvalidity: int | None) -> KnownStatus:
-        """Returns the status with all numbers. Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501
-        §6.3.1)."""
+        """Returns the status with all numbers.
+
+        Where PERMANENTFLAGS is missing all FLAGS are permanent (RFC 3501 §6.3.1).
+        """
         permanent = self.flags if self.permanent is None else self.permanent
         return KnownStatus(
             uidvalidity=uidvalidity,
@@ -274,15 +279,15 @@ def _flags(pieces: Sequence[bytes], at: int) -> tuple[bytes, ...]:
 
 
 def capabilities_in(text: bytes) -> frozenset[str] | None:
-    """Returns the capabilities that a CAPABILITY answer or response code names, in upper case; None when there is
-    none."""
+    """Returns the capabilities that a CAPABILITY answer or response code names, in upper case; None when there is none."""
     found = _CAPABILITY.search(text)
     return frozenset(found[1].decode("latin-1").upper().split()) if found else None
 
 
 def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
     """Returns (UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3); None when there is
-    none."""
+    none.
+    """
     found = _APPENDUID.search(text)
     if not found:
         return None
@@ -291,8 +296,7 @@ def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
 
 
 def copied_uids(text: bytes) -> tuple[int, dict[int, int]] | None:
-    """Returns (UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is
-    none."""
+    """Returns (UIDVALIDITY, UID → UID of its copy) of a COPYUID response code (RFC 4315 §3); None when there is none."""
     found = _COPYUID.search(text)
     here, there = (_in_order(found[2]), _in_order(found[3])) if found else (None, None)
     if found is None or here is None or there is None or len(here) != len(there):
@@ -366,8 +370,10 @@ def _pairs(words: list[Value]) -> list[tuple[bytes, Value]]:
 
 
 def _written_out(said: bytes) -> UidSet:
-    """Returns UIDs that are written with blanks between them. In order, as nearly every server sends them, they take
-    memory only by range."""
+    """Returns UIDs that are written with blanks between them.
+
+    In order, as nearly every server sends them, they take memory only by range.
+    """
     try:
         found = UidSet.ascending(int(number[0]) for number in _NUMBER.finditer(said))
     except ValueError:

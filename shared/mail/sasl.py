@@ -1,5 +1,6 @@
-"""SASL mechanisms, the client's side (RFC 4422): the answers to challenges. Protocol and transport belong to other
-modules.
+"""SASL mechanisms, the client's side (RFC 4422): the answers to challenges.
+
+Protocol and transport belong to other modules.
 
 IMAP's AUTHENTICATE and POP3's AUTH carry the same answers. A mechanism object is made for one exchange: `initial` is
 what may be sent with the command (None: the server speaks first), `answer` gives the reply to each challenge, and an OK
@@ -52,8 +53,10 @@ class Proof:
 
     @property
     def fault(self) -> str:
-        """The reason why the credentials cannot be sent at all; "" when they can. A text that could become a second
-        command or field is never sent."""
+        """The reason why the credentials cannot be sent at all; "" when they can.
+
+        A text that could become a second command or field is never sent.
+        """
         text = self.login + self.secret.reveal() + self.authzid + self.proxy
         if not self.login or not self.secret:
             return "login or password is empty"
@@ -133,7 +136,8 @@ class CramMd5(_Said):
 
 class ScramSha256(_Said):
     """SCRAM-SHA-256 (RFC 5802 and 7677), without channel binding: both ends prove that they know the password, and none
-    sends it."""
+    sends it.
+    """
 
     name = "SCRAM-SHA-256"
 
@@ -218,9 +222,11 @@ _BARE: Final = (ScramSha256.name, CramMd5.name, Plain.name, Login.name)
 
 
 def mechanisms(proof: Proof, offered: Iterable[str], *, encrypted: bool, clear: bool) -> tuple[str, ...]:
-    """Returns those of the mechanisms `offered` ("PLAIN", …) that can carry this proof, best first. `clear`: whether
-    the protocol's own LOGIN or USER may be used after them. Under TLS it goes before CRAM-MD5, which many servers offer
-    and cannot check, since they do not have the password itself."""
+    """Returns those of the mechanisms `offered` ("PLAIN", …) that can carry this proof, best first.
+
+    `clear`: whether the protocol's own LOGIN or USER may be used after them. Under TLS it goes before CRAM-MD5, which
+    many servers offer and cannot check, since they do not have the password itself.
+    """
     there = {name.upper() for name in offered}
     if proof.bearer:
         order: tuple[str, ...] = _BEARER

@@ -111,8 +111,7 @@ class _Lines(imaplib.IMAP4):
             super()._get_capabilities()  # type: ignore[misc]
 
     def _log(self, line: object) -> None:
-        """Drops the line: imaplib keeps the last commands for a debug print, and commands may hold passwords and
-        mail."""
+        """Drops the line: imaplib keeps the last commands for a debug print, and commands may hold passwords and mail."""
 
 
 class _Opener(imapclient.IMAPClient):  # type: ignore[misc]
@@ -179,8 +178,10 @@ def open_session(
     fingerprint: str | None = None,
     broken: Broken | None = None,
 ) -> Session:
-    """Connects and signs in. `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken`
-    holds what the server was seen not to do, for all sessions with it.
+    """Connects and signs in.
+
+    `fingerprint` (SHA-256 of the certificate, hex) replaces every other check of it. `broken` holds what the server was
+    seen not to do, for all sessions with it.
 
     Raises Unreachable, TlsFailed, AuthenticationRefused, Throttled, ProtocolViolation.
     """
@@ -226,7 +227,8 @@ def open_session(
 
 def _introduce(talk: Conversation, offer: Offer) -> None:
     """Sends ID with the first command (RFC 2971: name and version, nothing else), which some providers want before they
-    open a folder. Tells a server that knows only IMAP4rev2 that its folder names may come in UTF-8."""
+    open a folder. Tells a server that knows only IMAP4rev2 that its folder names may come in UTF-8.
+    """
 
     def then(name: str, ended: Tagged) -> None:
         if ended.status == "OK":

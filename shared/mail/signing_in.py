@@ -44,8 +44,10 @@ _Take = Callable[[list[bytes]], None]
 
 
 def sign_in(talk: Conversation, offered: frozenset[str], proof: Proof, *, encrypted: bool) -> frozenset[str]:
-    """Signs in, and returns the capabilities from then on. Raises AuthenticationRefused, AuthorizationRefused,
-    Throttled, ProtocolViolation, ConnectionLost."""
+    """Signs in, and returns the capabilities from then on.
+
+    Raises AuthenticationRefused, AuthorizationRefused, Throttled, ProtocolViolation, ConnectionLost.
+    """
     known: list[frozenset[str]] = []
 
     def take(pieces: list[bytes]) -> None:
@@ -89,7 +91,8 @@ def _in_either_form(
 ) -> tuple[Tagged, Mechanism, bool]:
     """Runs `_exchange` with an initial response where the server announces that (SASL-IR, RFC 4959), and once more
     without where the server does not understand it. An answer that may refuse the credentials is not followed by
-    another attempt."""
+    another attempt.
+    """
     at_once = announced and not talk.broken.lacks("SASL-IR")
     try:
         ended, mechanism, shown = _exchange(talk, name, proof, take, at_once=at_once)
@@ -206,8 +209,11 @@ def _nothing_fits(
 
 
 def _log_in(talk: Conversation, proof: Proof, take: _Take, *, announced: bool) -> bytes:
-    """Sends LOGIN, and returns the text of the OK. `announced`: whether literals need not wait (LITERAL+). Where the
-    server does not understand that, the literals of the next session wait."""
+    """Sends LOGIN, and returns the text of the OK.
+
+    `announced`: whether literals need not wait (LITERAL+). Where the server does not understand that, the literals of
+    the next session wait.
+    """
     hurried = announced and not talk.broken.lacks("LITERAL+")
     try:
         return talk.expect(_send_login(talk, proof, hurried), take)

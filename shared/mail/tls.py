@@ -106,8 +106,10 @@ class Door:
             )
 
     def failed(self, error: ssl.SSLError | OSError) -> TlsFailed:
-        """Returns the error that tells what the failed handshake means, and what to do. Connects once more to find
-        out."""
+        """Returns the error that tells what the failed handshake means, and what to do.
+
+        Connects once more to find out.
+        """
         if isinstance(error, ssl.SSLCertVerificationError):
             return self._untrusted(error)
         reason = str(getattr(error, "reason", "") or error.strerror or error)
@@ -138,8 +140,10 @@ class Door:
         )
 
     def check_silence(self, sock: socket.socket) -> None:
-        """Waits a moment for the greeting. Raises the error of `wants_tls` when none comes and a TLS handshake
-        succeeds."""
+        """Waits a moment for the greeting.
+
+        Raises the error of `wants_tls` when none comes and a TLS handshake succeeds.
+        """
         if self.tls == "tls":
             return
         poll = select.poll()
@@ -248,8 +252,10 @@ def _spoken(greeting: bytes) -> tuple[str, str] | None:
 def secured(
     sock: socket.socket, protocol: str, tls: TlsMode, host: str, context: ssl.SSLContext, timeout_seconds: float
 ) -> ssl.SSLSocket:
-    """Returns the socket under TLS, after STARTTLS or STLS when `tls` says so. On an error the socket is closed. Raises
-    OSError (all ssl errors are) and ValueError when it is refused."""
+    """Returns the socket under TLS, after STARTTLS or STLS when `tls` says so.
+
+    On an error the socket is closed. Raises OSError (all ssl errors are) and ValueError when it is refused.
+    """
     try:
         if tls == "starttls":
             until = monotonic() + timeout_seconds
@@ -268,8 +274,10 @@ def secured(
 
 
 def await_greeting(sock: socket.socket, protocol: str, until: float) -> None:
-    """Reads the server's first line; `until` is by the monotonic clock. Raises OSError, and ValueError when the line is
-    not this protocol's."""
+    """Reads the server's first line; `until` is by the monotonic clock.
+
+    Raises OSError, and ValueError when the line is not this protocol's.
+    """
     if not _line(sock, until).upper().startswith(_GREETED[protocol]):
         raise ValueError(f"does not greet as {protocol.upper()} does")
 
@@ -317,8 +325,10 @@ def blind(context: ssl.SSLContext) -> ssl.SSLContext:
 
 
 def _line(sock: socket.socket, until: float) -> bytes:
-    """Reads one line byte by byte, so that nothing behind it is taken. Raises OSError when `until` (monotonic) is over,
-    and ValueError when the line does not end."""
+    """Reads one line byte by byte, so that nothing behind it is taken.
+
+    Raises OSError when `until` (monotonic) is over, and ValueError when the line does not end.
+    """
     line = bytearray()
     while not line.endswith(b"\n"):
         if len(line) >= _LINE_BYTES:

@@ -61,8 +61,11 @@ def unescaped(text: bytes) -> bytes:
 
 
 def head_of(line: bytes) -> tuple[bytes, bytes, int]:
-    """Splits an untagged line into (name, first word, where the rest begins). The name says what the answer is, in
-    upper case: its first word, or the second where a number comes first (``* 3 EXISTS``). b"" where there is none."""
+    """Splits an untagged line into (name, first word, where the rest begins).
+
+    The name says what the answer is, in upper case: its first word, or the second where a number comes first (``* 3
+    EXISTS``). b"" where there is none.
+    """
     found = _HEAD.match(line)
     if not found:
         return b"", b"", 0
@@ -76,8 +79,7 @@ def head_of(line: bytes) -> tuple[bytes, bytes, int]:
 
 
 class Words:
-    """Reads an answer's pieces (text at even places, literals at odd ones) word by word, from `at` in the first one
-    on."""
+    """Reads an answer's pieces (text at even places, literals at odd ones) word by word, from `at` in the first one on."""
 
     def __init__(self, pieces: Sequence[bytes], at: int = 0) -> None:
         self._pieces, self._place, self._at = pieces, 0, at
@@ -96,8 +98,7 @@ class Words:
         return self._place == len(self._pieces) - 1 and not self._pieces[-1][self._at :].strip()
 
     def take(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """Reads what `pattern` matches here, and returns the match; None, with nothing read, where it does not
-        match."""
+        """Reads what `pattern` matches here, and returns the match; None, with nothing read, where it does not match."""
         found = pattern.match(self._pieces[self._place], self._at)
         if found:
             self._at = found.end()

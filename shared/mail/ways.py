@@ -22,8 +22,10 @@ from shared.model import Endpoint
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Ways:
-    """Opens sessions. Each method raises Unreachable, TlsFailed, AuthenticationRefused, Throttled and
-    ProtocolViolation."""
+    """Opens sessions.
+
+    Each method raises Unreachable, TlsFailed, AuthenticationRefused, Throttled and ProtocolViolation.
+    """
 
     #: Seconds to connect.
     connect_timeout_seconds: float

@@ -119,8 +119,11 @@ class Wire:
     # -- reading
 
     def readline(self, limit: int = LINE_LIMIT) -> bytes:
-        """Reads the next line with its end. Raises ProtocolViolation when it is longer than `limit` bytes, or, for a
-        line that names a folder's keywords, than `KEYWORDS_LIMIT`."""
+        """Reads the next line with its end.
+
+        Raises ProtocolViolation when it is longer than `limit` bytes, or, for a line that names a folder's keywords,
+        than `KEYWORDS_LIMIT`.
+        """
         at = self._buffer.find(b"\n", self._start, self._end) + 1
         if not at:
             return self._long_line(limit)
@@ -375,8 +378,11 @@ class Wire:
     # -- TLS, the end
 
     def start_tls(self, context: ssl.SSLContext, host: str) -> None:
-        """Runs the handshake. Raises ssl.SSLError and OSError as they come, and ProtocolViolation when plaintext was
-        sent ahead of it, which could be answers slipped in by somebody on the way (RFC 9051 §11.1)."""
+        """Runs the handshake.
+
+        Raises ssl.SSLError and OSError as they come, and ProtocolViolation when plaintext was sent ahead of it, which
+        could be answers slipped in by somebody on the way (RFC 9051 §11.1).
+        """
         if self.buffered:
             raise self._violation("sent plaintext ahead of the TLS handshake")
         self.sock.settimeout(self.timeout_seconds)
@@ -384,8 +390,10 @@ class Wire:
         self.begin()
 
     def abort(self, *, reset: bool = False) -> None:
-        """Shuts the socket at once, from any thread. With `reset`, what is not sent yet is thrown away. Never
-        raises."""
+        """Shuts the socket at once, from any thread.
+
+        With `reset`, what is not sent yet is thrown away. Never raises.
+        """
         self._aborted = True
         with contextlib.suppress(OSError, ValueError):
             if reset:

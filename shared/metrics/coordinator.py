@@ -16,8 +16,10 @@ _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
 
 
 class CoordinatorMetrics(ProcessMetrics):
-    """The metrics of what the store holds. Only the coordinator that leads publishes them; a standby shows
-    `mailhaul_leader` 0."""
+    """The metrics of what the store holds.
+
+    Only the coordinator that leads publishes them; a standby shows `mailhaul_leader` 0.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -36,8 +36,11 @@ def start_http(
     ready: Health | None = None,
     ports: int = 1,
 ) -> ThreadingHTTPServer:
-    """Serves /metrics, /healthz and /readyz from a thread. Port 0 takes a free one (`server_port` says which), any
-    other the first free one of `ports` from there on. Raises OSError when all are taken."""
+    """Serves /metrics, /healthz and /readyz from a thread.
+
+    Port 0 takes a free one (`server_port` says which), any other the first free one of `ports` from there on. Raises
+    OSError when all are taken.
+    """
     answers: dict[str, Callable[[], tuple[int, str, bytes]]] = {
         "/metrics": lambda: (200, CONTENT_TYPE_LATEST, generate_latest(registry)),
         "/healthz": lambda: _said(health),

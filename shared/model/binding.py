@@ -18,7 +18,8 @@ from shared.model.sign_in import SignIn
 def bound_to(request: Import, mailbox: Mailbox) -> str:
     """Returns a digest over both ends (protocol, host, port, TLS mode, CA file, pin, guard, login), the import, and how
     each side is signed in to. It is sealed with the mailbox's secrets, and computed anew from the store whenever they
-    are opened."""
+    are opened.
+    """
     ends = [
         _end(mailbox.source, request.options.source_sign_in),
         _end(mailbox.destination, request.options.destination_sign_in),

@@ -12,8 +12,10 @@ from shared.uids import UidSet
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Counts of source messages. `copied + already_present + skipped + refused + vanished + failed + withheld + pending
-    = messages`."""
+    """Counts of source messages.
+
+    `copied + already_present + skipped + refused + vanished + failed + withheld + pending = messages`.
+    """
 
     #: Source messages of the snapshot, as the server counts them.
     messages: int = 0

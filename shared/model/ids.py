@@ -25,14 +25,17 @@ def import_id(name: str, source: Endpoint, destination: Endpoint) -> str:
 
 
 def mailbox_id(import_: str, source_login: str, destination_login: str, server: str = "") -> str:
-    """Returns the id of a row. The same row always gets the same id. `server` is the URL of the source, where it is not
-    that of the import."""
+    """Returns the id of a row.
+
+    The same row always gets the same id. `server` is the URL of the source, where it is not that of the import.
+    """
     return _digest("mailbox", import_, source_login, destination_login, *filter(None, [server]))
 
 
 def server_key(endpoint: Endpoint) -> str:
     """Returns the key of the server behind an endpoint, whatever its protocol: the host in lower case, with its port
-    only where that is none of the usual ones. Two names of one server give two keys."""
+    only where that is none of the usual ones. Two names of one server give two keys.
+    """
     host = endpoint.host.rstrip(".").lower()
     host = LOCAL if host in _LOCAL_NAMES else host
     return host if endpoint.port in _MAIL_PORTS else f"{host}:{endpoint.port}"
@@ -44,8 +47,11 @@ def folded(login: str, *, case_sensitive: bool = False) -> str:
 
 
 def account_key(account: Account, *, case_sensitive: bool = False) -> str:
-    """Returns the key of an account. The same mailbox of the same server always gets the same key, however its login is
-    spelled and whichever protocol or usual port is used."""
+    """Returns the key of an account.
+
+    The same mailbox of the same server always gets the same key, however its login is spelled and whichever protocol or
+    usual port is used.
+    """
     login = folded(account.login, case_sensitive=case_sensitive)
     return _digest("account", server_key(account.endpoint), login)
 

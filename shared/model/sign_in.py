@@ -74,7 +74,8 @@ class SignIn:
     @property
     def own(self) -> SignIn:
         """Returns the way for an account that was given a password of its own, or a token of its own where the import
-        uses given tokens."""
+        uses given tokens.
+        """
         return self if self.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
 
     def login_of(self, user: str) -> str:

@@ -29,5 +29,8 @@ class Issuer(Protocol):
     per_user: bool
 
     def issue(self, user: str) -> AccessToken:
-        """Issues a fresh token for this user's mailbox. Raises `AuthorizationRefused` when only this user gets none,
-        `AuthenticationRefused` when no user does, `Unreachable` and `Throttled`."""
+        """Issues a fresh token for this user's mailbox.
+
+        Raises `AuthorizationRefused` when only this user gets none, `AuthenticationRefused` when no user does,
+        `Unreachable` and `Throttled`.
+        """

@@ -1,5 +1,7 @@
-"""Microsoft 365: client credentials of an app registration, by secret or certificate (by MSAL). One token opens every
-mailbox that the app was given."""
+"""Microsoft 365: client credentials of an app registration, by secret or certificate (by MSAL).
+
+One token opens every mailbox that the app was given.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,8 @@ class MicrosoftIssuer:
 
     def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
         """Reads `app`, which is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority`
-        for another cloud than the public one. Raises `UsageError`."""
+        for another cloud than the public one. Raises `UsageError`.
+        """
         self._side, self._more = side, {"timeout": _TIMEOUT_SECONDS, **more}
         if not _TENANT.fullmatch(tenant):
             raise UsageError("name the tenant, as in microsoft:contoso.onmicrosoft.com")

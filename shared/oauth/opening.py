@@ -8,8 +8,10 @@ from shared.oauth import Issuer
 
 
 def open_issuer(side: str, protocol: str, sign_in: SignIn, secret: Secret) -> Issuer:
-    """Opens the issuer; `protocol` is "imap" or "pop3". Raises `UsageError`. The vendors' libraries are large, and
-    loaded only when needed."""
+    """Opens the issuer; `protocol` is "imap" or "pop3".
+
+    Raises `UsageError`. The vendors' libraries are large, and loaded only when needed.
+    """
     if sign_in.way is Way.GOOGLE:
         from shared.oauth.google import IMAP_SCOPE, MAIL_SCOPE, GoogleIssuer
 

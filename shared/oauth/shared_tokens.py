@@ -59,9 +59,11 @@ class Tokens:
     def get(
         self, issuer: Issuer, import_id: str, side: str, user: str, digest: str, holder: str, stale: bytes = b""
     ) -> HeldToken:
-        """Returns a token for this user, another than `stale`. `digest` stands for the issuer's credentials: other
-        credentials have other tokens. Raises what the issuer raises, and `Throttled` when another holder has been
-        fetching one for too long."""
+        """Returns a token for this user, another than `stale`.
+
+        `digest` stands for the issuer's credentials: other credentials have other tokens. Raises what the issuer
+        raises, and `Throttled` when another holder has been fetching one for too long.
+        """
         about = f"token:{side}:{digest}:{user if issuer.per_user else ''}"
         name = hashlib.sha256(about.encode()).hexdigest()[:32]
         until = time.monotonic() + FETCH_SECONDS

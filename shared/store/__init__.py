@@ -99,14 +99,18 @@ class RequestStore(Protocol):
     """The methods with which the producer writes requests, and with which every process reads them."""
 
     def open_import(self, request: Import, mailboxes: Sequence[Mailbox], retention_days: float) -> int:
-        """Writes the request and (some of) its mailboxes. Returns how many it queued: new mailboxes, and settled ones
-        again. Mailboxes under way are left alone; while there are any, options that differ from before raise
-        `UsageError`. The producer may call it several times with parts of the list. Before `submit` no queued mailbox
-        is served, and the import does not finish."""
+        """Writes the request and (some of) its mailboxes.
+
+        Returns how many it queued: new mailboxes, and settled ones again. Mailboxes under way are left alone; while
+        there are any, options that differ from before raise `UsageError`. The producer may call it several times with
+        parts of the list. Before `submit` no queued mailbox is served, and the import does not finish.
+        """
 
     def submit(self, import_id: str) -> None:
-        """Marks the request as complete: the import runs from here on, until every mailbox is settled. Begins a new
-        pass, unless one was under way."""
+        """Marks the request as complete: the import runs from here on, until every mailbox is settled.
+
+        Begins a new pass, unless one was under way.
+        """
 
     def imports(self) -> list[Import]:
         """Returns all imports, newest first."""
@@ -119,19 +123,23 @@ class RequestStore(Protocol):
 
     def stranded(self, import_id: str) -> Stranded:
         """Counts the units that wait for a worker that sent no heartbeat for `SILENT_SECONDS`, and that the coordinator
-        will take back from it."""
+        will take back from it.
+        """
 
     def waits(self, import_id: str) -> list[Wait]:
         """Returns what the import waits for without having failed: its hours, holds, mail that may still arrive (in one
         entry, until the last of it is given up), full mailboxes (in one entry, until the first is tried again), and
-        destination mailboxes that another mailbox has."""
+        destination mailboxes that another mailbox has.
+        """
 
     def set_window(
         self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
     ) -> bool:
         """Sets the hours in which the import may work ("" for all), and the time window that is open now or opens next.
+
         Outside of it nothing is claimed, and lanes at work are told to pause. With `renew` it sets only the time
-        window, and only if the hours are still the same. Returns whether it was done."""
+        window, and only if the hours are still the same. Returns whether it was done.
+        """
 
     def mailboxes(self, import_id: str, start: int = 0, count: int = -1) -> list[tuple[Mailbox, Tally]]:
         """Returns `count` mailboxes from `start` on, in the manifest's order; with count -1, all from there on."""
@@ -155,17 +163,22 @@ class RequestStore(Protocol):
         """Returns the mailbox's last failures, newest first."""
 
     def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
-        """Pauses, resumes or cancels one mailbox, or with None the whole import. Returns how many mailboxes that
-        concerns."""
+        """Pauses, resumes or cancels one mailbox, or with None the whole import.
+
+        Returns how many mailboxes that concerns.
+        """
 
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
-        """Queues a settled mailbox again, and the given batches of messages that were refused or failed. For a settled
-        mailbox the batches may also hold messages that the destination no longer shows: these leave the ledger, and are
-        copied anew. Returns False when there was nothing to queue."""
+        """Queues a settled mailbox again, and the given batches of messages that were refused or failed.
+
+        For a settled mailbox the batches may also hold messages that the destination no longer shows: these leave the
+        ledger, and are copied anew. Returns False when there was nothing to queue.
+        """
 
     def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
         """Accepts for the operator that messages of a settled mailbox stay missing: those of `uids` that are noted as
-        missing move to `Folder.accepted`. Returns how many did."""
+        missing move to `Folder.accepted`. Returns how many did.
+        """
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
         """Stores sealed credentials by (mailbox id, side)."""
@@ -177,23 +190,28 @@ class RequestStore(Protocol):
         """Deletes all credentials and tokens of an import now, and what servers said about them; whether there were credentials."""
 
     def reseal(self, import_id: str, renew: Callable[[bytes], bytes]) -> Resealed:
-        """Puts `renew(sealed)` in the place of everything sealed of an import; what was replaced meanwhile is left. What `renew`
-        cannot open (`CredentialsError`) is left and counted."""
+        """Puts `renew(sealed)` in the place of everything sealed of an import; what was replaced meanwhile is left.
+
+        What `renew` cannot open (`CredentialsError`) is left and counted.
+        """
 
     def purge(self, seconds: float) -> bool:
         """Has the store write its file anew, so that nothing that was deleted is left in it, and waits so long for that; whether
-        that is so. False where this user of Redis may not, or it takes longer."""
+        that is so. False where this user of Redis may not, or it takes longer.
+        """
 
     def close(self, import_id: str) -> bool:
         """Forgets an import that is not under way, with all that the store has of it: request, ledger, notes,
         credentials. Nothing else does this: a ledger lives until an operator closes its import. When a call broke off,
         the same call completes it. Returns False when there is no such import; raises `StoreError` while the import
-        runs."""
+        runs.
+        """
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """Sets the most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None
         restores the default. Rates are set in the same way, by their names in `shared.rates`
-        ("source_account.bytes_per_day")."""
+        ("source_account.bytes_per_day").
+        """
 
     def limits(self) -> dict[str, int]:
         """Returns the limits and rates that were set."""
@@ -201,7 +219,8 @@ class RequestStore(Protocol):
     def set_usual(self, limits: Mapping[str, int]) -> None:
         """Sets the most connections that are usual at a server: for "source_host:mail.old.example", or for each account
         there with "source_account:imaps://mail.old.example:993". Where a limit is also set for all servers, the lower
-        one counts; a limit set for just this host or account goes before both."""
+        one counts; a limit set for just this host or account goes before both.
+        """
 
     def usual(self) -> dict[str, int]:
         """Returns the usual limits, by scope and server."""
@@ -211,15 +230,19 @@ class WorkStore(Protocol):
     """The methods that workers call under a lease."""
 
     def claim(self, holder: str, *, prefer: str = "", hint: str = "", held: str = "") -> Lease | None:
-        """Leases to the holder the fairest unit that may run now; returns None when there is none. A unit of mailbox
-        `prefer` comes first, then the unit `hint`, then the mailbox that was given least so far. A mailbox whose
-        accounts or hosts owe something (`shared.rates`) is not copied; where the holder is connected already, a debt
-        that it can wait for does not count. `held` is the mailbox whose connections this holder keeps; its permits are
-        exchanged for those of the mailbox that is claimed."""
+        """Leases to the holder the fairest unit that may run now; returns None when there is none.
+
+        A unit of mailbox `prefer` comes first, then the unit `hint`, then the mailbox that was given least so far. A
+        mailbox whose accounts or hosts owe something (`shared.rates`) is not copied; where the holder is connected
+        already, a debt that it can wait for does not count. `held` is the mailbox whose connections this holder keeps;
+        its permits are exchanged for those of the mailbox that is claimed.
+        """
 
     def attend(self, worker: str, leases: Sequence[Lease], *, extend: bool) -> list[str]:
-        """Returns one word for each lease: "run", "pause", "cancel", or "lost". With `extend` it renews the leases. The
-        call is the worker's heartbeat."""
+        """Returns one word for each lease: "run", "pause", "cancel", or "lost".
+
+        With `extend` it renews the leases. The call is the worker's heartbeat.
+        """
 
     def leave(self, holder: str, mailbox_id: str) -> None:
         """Gives back the holder's permits: it closed its connections to this mailbox's accounts."""
@@ -237,11 +260,14 @@ class WorkStore(Protocol):
         round trip. `doubts` are source UIDs that were not found after their append was in doubt: `Folder.doubts` only
         ever grows, and has the time. When the word that the call returns is not `Control.RUN`, the new intents were not
         written and nothing may be appended. New intents are charged to the rates of the mailbox's accounts and hosts,
-        once however often the call is repeated."""
+        once however often the call is repeated.
+        """
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
         """Closes the unit; what follows it (next batch, verification, end of the import) happens in the same moment.
-        `records` may hold the batch's whole ledger entry, merged, so that it takes less room."""
+
+        `records` may hold the batch's whole ledger entry, merged, so that it takes less room.
+        """
 
     def follow(
         self,
@@ -254,7 +280,8 @@ class WorkStore(Protocol):
     ) -> Lease | None:
         """Does `progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip, each as a step of
         its own and in this order. When one raises, the claim may have been granted all the same: the holder's next
-        claim gives it back."""
+        claim gives it back.
+        """
 
     def release(
         self,
@@ -267,14 +294,19 @@ class WorkStore(Protocol):
         hold_seconds: float = 0,
         again_seconds: float = 0,
     ) -> None:
-        """Gives the unit back. `how` is "again" (only here the attempt counts), "wait", "doubt" (like "wait", since
-        what was sent before may still arrive, which `waits` tells), "late" (like "doubt", and another mailbox may have
-        the destination meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the
-        parked mailbox again after that time, unless an operator acted before."""
+        """Gives the unit back.
+
+        `how` is "again" (only here the attempt counts), "wait", "doubt" (like "wait", since what was sent before may
+        still arrive, which `waits` tells), "late" (like "doubt", and another mailbox may have the destination
+        meanwhile), "park" or "replan". With `again_seconds`, `reap` queues the parked mailbox again after that time,
+        unless an operator acted before.
+        """
 
     def hold(self, name: str, seconds: float, *, import_id: str, why: str) -> None:
-        """Keeps all lanes from "scope:key" for so long, since a server asked for it in the words `why`. A hold is never
-        shortened. `release` does the same, with the failure's words."""
+        """Keeps all lanes from "scope:key" for so long, since a server asked for it in the words `why`.
+
+        A hold is never shortened. `release` does the same, with the failure's words.
+        """
 
     def split(self, lease: Lease, halves: Sequence[tuple[Unit, Sequence[Intent]]]) -> None:
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
@@ -282,11 +314,14 @@ class WorkStore(Protocol):
     def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
         """Queues a verified mailbox to be planned and verified once more, not before `delay_seconds`: what was sent
         under a lost lease may have arrived since. Returns False when the mailbox will be verified anyway, or cannot be
-        (no credentials, or cancelled)."""
+        (no credentials, or cancelled).
+        """
 
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
-        """Enters planned folders, each with its place in the order and each in a step of its own. The first batch of
-        each is ready at once."""
+        """Enters planned folders, each with its place in the order and each in a step of its own.
+
+        The first batch of each is ready at once.
+        """
 
     def folder(self, folder_id: str) -> Folder | None:
         """Returns the folder as planned, or None."""
@@ -298,12 +333,16 @@ class WorkStore(Protocol):
         """Enters what verification found, folder by folder."""
 
     def compared(self, lease: Lease, messages: int) -> None:
-        """Notes how many messages of the mailbox were read back on both sides in this verification. The number is
-        reset to 0 when the mailbox is queued again."""
+        """Notes how many messages of the mailbox were read back on both sides in this verification.
+
+        The number is reset to 0 when the mailbox is queued again.
+        """
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
-        """Notes that flags were carried over up to this mod-sequence, 0 without CONDSTORE. `seen` holds the flags
-        (separated by blanks) → source UIDs, of all messages."""
+        """Notes that flags were carried over up to this mod-sequence, 0 without CONDSTORE.
+
+        `seen` holds the flags (separated by blanks) → source UIDs, of all messages.
+        """
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""
@@ -323,11 +362,13 @@ class WorkStore(Protocol):
     def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
         """Tells who copies messages that several folders show (X-GM-MSGID), for each message: what `stand` said of it;
         b"?" while another batch that asked brings it; b"" when this batch is to bring it from now on. The store forgets
-        this when the mailbox is verified, or after `SHARED_SECONDS`."""
+        this when the mailbox is verified, or after `SHARED_SECONDS`.
+        """
 
     def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
         """Notes where copies of these messages stand at the destination; with b"" no batch need wait for the message
-        any more."""
+        any more.
+        """
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
         """Returns the folder's source UIDs that the request left out, by reason, as planned last."""
@@ -340,29 +381,38 @@ class AccountStore(Protocol):
     """The methods that workers call about accounts at the destination, under the lease of a mailbox's plan."""
 
     def account_turn(self, lease: Lease, service: str, interval_seconds: float) -> float:
-        """Returns the seconds until this mailbox may ask the service, 0 for now. Turns are `interval_seconds` apart for
-        all workers together. A turn that lies ahead is kept for its mailbox, so that a worker that comes back then is
-        let in."""
+        """Returns the seconds until this mailbox may ask the service, 0 for now.
+
+        Turns are `interval_seconds` apart for all workers together. A turn that lies ahead is kept for its mailbox, so
+        that a worker that comes back then is let in.
+        """
 
     def account_hold(self, service: str, seconds: float) -> None:
         """Keeps all workers from the service for so long, since the service asked to wait."""
 
     def note_account(self, lease: Lease, state: AccountState) -> None:
-        """Notes the state of the account (`Mailbox.account`) and the time. A state that is noted already keeps its
-        time."""
+        """Notes the state of the account (`Mailbox.account`) and the time.
+
+        A state that is noted already keeps its time.
+        """
 
 
 class SignInStore(Protocol):
-    """The methods with which workers share what they know about signing in. `digest` stands for the credentials and
-    changes with them. `shared` means a login that many mailboxes sign in with, such as an administrator's; it is
-    recorded for the import's whole side."""
+    """The methods with which workers share what they know about signing in.
+
+    `digest` stands for the credentials and changes with them. `shared` means a login that many mailboxes sign in with,
+    such as an administrator's; it is recorded for the import's whole side.
+    """
 
     def login_turn(
         self, import_id: str, mailbox_id: str, side: str, digest: str, holder: str, *, shared: bool, seconds: float
     ) -> LoginTurn:
-        """Tells whether this login may be tried now. Credentials that never let anybody in are tried by one holder at a
-        time, for at most `seconds`; refused ones are not tried. Of mailboxes' own logins at a server that let nobody in
-        so far, `BRAKE_AFTER` are tried; when all of those were refused, no other is."""
+        """Tells whether this login may be tried now.
+
+        Credentials that never let anybody in are tried by one holder at a time, for at most `seconds`; refused ones are
+        not tried. Of mailboxes' own logins at a server that let nobody in so far, `BRAKE_AFTER` are tried; when all of
+        those were refused, no other is.
+        """
 
     def login_told(
         self,
@@ -376,28 +426,36 @@ class SignInStore(Protocol):
         result: str,
         words: str = "",
     ) -> str:
-        """Notes how a try ended. `result` is "in" (mailboxes that were stopped at that server go on), "refused"
-        (`words` are the server's), "alone" (refused for a reason that says nothing of others' logins), or "unknown".
-        Returns what a refusal means: "refused" (this login is not tried again), "one" (a shared login that let others
-        in; after `MOST_DOUBTS` in a row it is refused too), or "doubted" (it let in before, and other connections of
-        the account are open: one more try decides); "" for no refusal."""
+        """Notes how a try ended.
+
+        `result` is "in" (mailboxes that were stopped at that server go on), "refused" (`words` are the server's),
+        "alone" (refused for a reason that says nothing of others' logins), or "unknown". Returns what a refusal means:
+        "refused" (this login is not tried again), "one" (a shared login that let others in; after `MOST_DOUBTS` in a
+        row it is refused too), or "doubted" (it let in before, and other connections of the account are open: one more
+        try decides); "" for no refusal.
+        """
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
         """Lets the import's shared logins be tried again, since an operator acted; refusals so far then stop no other
         login. (Sealing credentials anew also ends that stop.) With `mailbox_id` it lets only this mailbox's own logins
         be tried again, since its account did not exist yet. (`retry` lets a mailbox's own logins be tried again
-        too.)"""
+        too.)
+        """
 
     def token(
         self, import_id: str, name: str, holder: str, *, stale: bytes = b"", seconds: float
     ) -> tuple[bytes, float]:
-        """Returns the sealed token of this name as (sealed, 0), unless it has expired or is `stale`. Otherwise returns
-        (b"", seconds to wait) while another holder fetches one, or (b"", 0): then this holder is to fetch it, and no
-        other does for `seconds`."""
+        """Returns the sealed token of this name as (sealed, 0), unless it has expired or is `stale`.
+
+        Otherwise returns (b"", seconds to wait) while another holder fetches one, or (b"", 0): then this holder is to
+        fetch it, and no other does for `seconds`.
+        """
 
     def keep_token(self, import_id: str, name: str, holder: str, sealed: bytes, seconds: float) -> None:
-        """Keeps the token that was fetched, usable for `seconds`; b"" when none could be had. Holders that wait for it
-        go on."""
+        """Keeps the token that was fetched, usable for `seconds`; b"" when none could be had.
+
+        Holders that wait for it go on.
+        """
 
 
 class CoordinationStore(Protocol):
@@ -409,30 +467,37 @@ class CoordinationStore(Protocol):
     def reap(self, grace_seconds: float) -> list[str]:
         """Takes back units whose lease expired, and returns them; makes delayed units ready that are due; queues parked
         mailboxes again whose time has come, and so lets a finished import go on. A mailbox that an operator paused, or
-        whose passwords are gone, stays parked."""
+        whose passwords are gone, stays parked.
+        """
 
     def processes(self) -> list[str]:
         """Returns the workers and the leading coordinator, as far as they sent a heartbeat or hold something."""
 
     def bury(self, processes: Sequence[str]) -> list[str]:
-        """Voids at once the leases, connections and leadership of processes that are known to be dead. Returns the
-        units that went back; their intents stay with them. If such a process lives after all, nothing is lost: the
-        store refuses its term."""
+        """Voids at once the leases, connections and leadership of processes that are known to be dead.
+
+        Returns the units that went back; their intents stay with them. If such a process lives after all, nothing is
+        lost: the store refuses its term.
+        """
 
     def overview(self) -> Overview:
         """Returns the shared state in numbers."""
 
     def workers(self) -> int:
         """Returns how many worker processes sent a heartbeat lately: the number that `overview` has, without its other
-        reads."""
+        reads.
+        """
 
     def refusing(self) -> str:
         """Says why the store takes no writes just now although it answers (its disk is full, it is out of memory, it is
-        a replica); "" when it takes them."""
+        a replica); "" when it takes them.
+        """
 
     def ready_mailboxes(self) -> dict[str, float]:
-        """Returns the mailboxes that could be served now, with their place in the queue. The place changes when a
-        mailbox is given work."""
+        """Returns the mailboxes that could be served now, with their place in the queue.
+
+        The place changes when a mailbox is given work.
+        """
 
     def ready_units(self, count: int) -> list[Unit]:
         """Returns at most `count` units that a lane could claim now, so that jobs can be enqueued for them."""

@@ -27,8 +27,10 @@ class Books(FolderReader, Protocol):
 
 
 def brought(books: FolderReader, mailbox_ids: Iterable[str], uidvalidity: int | None) -> bool:
-    """Tells whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY. A mailbox
-    that is its own source appends nothing, since everything was there already."""
+    """Tells whether one of these mailboxes appended a message to the destination folder of this UIDVALIDITY.
+
+    A mailbox that is its own source appends nothing, since everything was there already.
+    """
     return any(
         tally[Outcome.COPIED] > 0 and 0 < folder.destination_uidvalidity == (uidvalidity or 0)
         for one in mailbox_ids

@@ -101,8 +101,10 @@ def _frozen(value: Any) -> Any:
 
 
 def encode_own_source(mailbox: Mailbox, request: Import) -> str:
-    """Encodes the mailbox's source where it is not the import's. Returns "" elsewhere, since the import's CA file or
-    fingerprint may change."""
+    """Encodes the mailbox's source where it is not the import's.
+
+    Returns "" elsewhere, since the import's CA file or fingerprint may change.
+    """
     own = mailbox.source.endpoint
     return "" if own.url == request.source.url else encode_endpoint(own)
 
@@ -172,7 +174,8 @@ def decode_tally(row: Hash) -> Tally:
 
 def _printable(value: str) -> str:
     """Replaces half surrogate pairs: a hostile folder name may decode to one, which is neither UTF-8 nor JSON that
-    Redis reads."""
+    Redis reads.
+    """
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
@@ -226,8 +229,10 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
 
 
 def _relative(uids: UidSet) -> str:
-    """Writes ranges as distances, "gap" or "gap:length". Distances repeat themselves, so packing makes them a fraction
-    of their size."""
+    """Writes ranges as distances, "gap" or "gap:length".
+
+    Distances repeat themselves, so packing makes them a fraction of their size.
+    """
     parts = []
     at = 0
     for low, high in uids.ranges:
@@ -248,8 +253,10 @@ def _absolute(text: str) -> UidSet:
 
 
 def encode_uids(uids: UidSet) -> str:
-    """Encodes a batch's UIDs as text, since they travel as JSON. Long ones are packed: the scripts only hand them
-    on."""
+    """Encodes a batch's UIDs as text, since they travel as JSON.
+
+    Long ones are packed: the scripts only hand them on.
+    """
     plain = str(uids)
     if len(plain) < 200:
         return plain

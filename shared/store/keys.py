@@ -132,8 +132,11 @@ def folder(folder_id: str, part: str = "") -> str:
 
 
 def shared(message: int) -> tuple[str, bytes]:
-    """Returns (B of mailbox:M:shared:B, field) of a message. The high bits are a period of about nine hours: one hash
-    holds the messages of that period, few enough for Redis to store it compactly."""
+    """Returns (B of mailbox:M:shared:B, field) of a message.
+
+    The high bits are a period of about nine hours: one hash holds the messages of that period, few enough for Redis to
+    store it compactly.
+    """
     return f"{message >> 45:x}", (message & (1 << 45) - 1).to_bytes(6)
 
 

@@ -106,7 +106,8 @@ class Claims(MemorySignIns):
 
     def _give_back(self, holder: str) -> None:
         """Takes back the lease that the holder still has while it claims: that lease never reached it, since the answer
-        was lost. Unless something was done under it, the attempt is not counted."""
+        was lost. Unless something was done under it, the attempt is not counted.
+        """
         for unit_id in [u for u in self._rows.leases if self._rows.units[u].holder == holder]:
             row = self._rows.units[unit_id]
             if not row.used:
@@ -169,7 +170,8 @@ class Claims(MemorySignIns):
 
     def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
         """Tells whether these scopes let the holder in: no hold, and a free connection or one that the holder has
-        already."""
+        already.
+        """
         now = self._rows.now()
         for scope, name in zip(SCOPES, self._scopes(m), strict=True):
             if scope not in scopes:
@@ -207,8 +209,10 @@ class Claims(MemorySignIns):
     def _owed(
         self, m: MailboxRow, scopes: Sequence[str] = SCOPES, size_bytes: int = 0, messages: int = 0
     ) -> Due | None:
-        """Charges the mailbox's accounts and hosts; with nothing to charge, only looks. Returns the debt that takes
-        longest, or None."""
+        """Charges the mailbox's accounts and hosts; with nothing to charge, only looks.
+
+        Returns the debt that takes longest, or None.
+        """
         now, longest = self._rows.now() / 1000, None
         for scope in scopes:
             for rate in RATES:

@@ -1,5 +1,6 @@
 """The model's part that decides which mailbox has a destination mailbox: one at a time, from the claim of its plan
-until it is settled, or only waits to verify. Plain Python; its callers hold the lock."""
+until it is settled, or only waits to verify. Plain Python; its callers hold the lock.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ class Destinations:
 
     def behind(self, m: MailboxRow, holder: MailboxRow | None, name: str) -> None:
         """Notes in words which mailbox has the destination that this one waits for; `name` is that of the holder's
-        import."""
+        import.
+        """
         words = ""
         if holder is not None:
             same = holder.mailbox.import_id == m.mailbox.import_id
@@ -64,8 +66,10 @@ class Destinations:
             self._refresh_others(destination)
 
     def leave_destination(self, m: MailboxRow) -> None:
-        """Frees the destination of a mailbox that is settled, or only waits to verify. While a lane is still at it, or
-        something is in doubt, the destination is kept for `PARTING_MS`."""
+        """Frees the destination of a mailbox that is settled, or only waits to verify.
+
+        While a lane is still at it, or something is in doubt, the destination is kept for `PARTING_MS`.
+        """
         if self.destinations.get(m.destination_key) != m.mailbox.mailbox_id:
             return
         rows = [self.units[u] for u in m.open]

@@ -33,8 +33,10 @@ _R = TypeVar("_R")
 
 
 def atomic(method: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Makes a method run wholly or not at all: one at a time, under the lock. A method checks everything that it may
-    refuse before it writes anything."""
+    """Makes a method run wholly or not at all: one at a time, under the lock.
+
+    A method checks everything that it may refuse before it writes anything.
+    """
 
     @functools.wraps(method)
     def locked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -95,8 +97,10 @@ class MemoryRequests:
         return sum(self._open_mailbox(whole, mailbox) for mailbox in mailboxes)
 
     def _under_way(self, whole: ImportRow) -> bool:
-        """Tells whether any mailbox of the import is under way. In an import that is only being opened a queued mailbox
-        is not: no lane was given it yet."""
+        """Tells whether any mailbox of the import is under way.
+
+        In an import that is only being opened a queued mailbox is not: no lane was given it yet.
+        """
         idle = {*SETTLED, *([MailboxState.QUEUED] if whole.request.state is ImportState.OPENING else [])}
         return any(self._rows.mailboxes[m].mailbox.state not in idle for m in whole.rows)
 

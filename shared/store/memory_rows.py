@@ -1,5 +1,6 @@
-"""The tables of the model in `shared.store.memory`, and the steps that follow from their changes. Plain Python; its
-callers hold the lock.
+"""The tables of the model in `shared.store.memory`, and the steps that follow from their changes.
+
+Plain Python; its callers hold the lock.
 
 Nothing that can be derived is kept: a mailbox's tally is the sum of its folders', an import is settled when its
 mailboxes are. So it is a model of the scripts, which keep all of these values and must come to the same ones.
@@ -69,8 +70,10 @@ class FolderRow:
     skipped: dict[str, UidSet] | None = None
 
     def strike(self, gone: UidSet) -> int:
-        """Takes these source UIDs out of the ledger, so that they can be copied anew. Returns how many of them were
-        adopted."""
+        """Takes these source UIDs out of the ledger, so that they can be copied anew.
+
+        Returns how many of them were adopted.
+        """
         adopted = 0
         for name, records in list(self.ledger.items()):
             kept = without_sources(records, gone)
@@ -191,8 +194,10 @@ class Rows(Destinations):
         return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
 
     def refresh(self, m: MailboxRow) -> None:
-        """Enters the mailbox in its queue when it may be served, else takes it out. A newcomer starts at the place of
-        the mailbox chosen last."""
+        """Enters the mailbox in its queue when it may be served, else takes it out.
+
+        A newcomer starts at the place of the mailbox chosen last.
+        """
         queue = self.queues.setdefault(m.route, {})
         wanted = bool(m.ready) and self.may(m)
         holder = self.occupant(m) if wanted else None
@@ -236,8 +241,10 @@ class Rows(Destinations):
         row.set(attempts=max(0, row.unit.attempts - 1))
 
     def take_back(self, row: UnitRow) -> None:
-        """Voids the lease: under a new term the store refuses whatever the old holder still sends. An attempt that made
-        progress is not counted."""
+        """Voids the lease: under a new term the store refuses whatever the old holder still sends.
+
+        An attempt that made progress is not counted.
+        """
         if row.done > row.began:
             self.forgive(row)
         del self.leases[row.unit.unit_id]
@@ -254,7 +261,8 @@ class Rows(Destinations):
 
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
         """Makes the batch ready when it is the folder's first, else lets it wait: one writer for each destination
-        folder."""
+        folder.
+        """
         if folder.head:
             folder.waiting.append(row.unit.unit_id)
         else:
@@ -343,7 +351,8 @@ class Rows(Destinations):
 
     def may_go_on(self, m: MailboxRow) -> bool:
         """Tells whether a parked mailbox may go on by itself: no operator paused or cancelled it, and its passwords are
-        there."""
+        there.
+        """
         whole = self.imports[m.mailbox.import_id]
         return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)
 
@@ -364,8 +373,10 @@ class Rows(Destinations):
     def new_of(
         self, row: UnitRow, folder: FolderRow, settled: Sequence[Settled], *, fresh: bool = False
     ) -> list[Settled]:
-        """Returns what was not entered before. Raises `LedgerConflict` when a destination UID would be entered
-        twice."""
+        """Returns what was not entered before.
+
+        Raises `LedgerConflict` when a destination UID would be entered twice.
+        """
         new = [s for s in settled if not self._entered(row, folder, s)]
         taken = UidSet() if fresh else folder.taken
         for s in new:

@@ -58,8 +58,11 @@ class SignInBook:
         others: Callable[[str, str], int] = lambda mailbox_id, side: 0,
         ends: Callable[[str, str], tuple[str, str] | None] = lambda mailbox_id, side: None,
     ) -> None:
-        """Begins an empty book. `others` returns the number of other connections to the mailbox's account; `ends`
-        returns (server, account) of a mailbox's side, or None where no login is stopped for the sake of others."""
+        """Begins an empty book.
+
+        `others` returns the number of other connections to the mailbox's account; `ends` returns (server, account) of a
+        mailbox's side, or None where no login is stopped for the sake of others.
+        """
         self._now, self._others, self._ends = now, others, ends
         #: (import, side, server) → what is known of its logins.
         self._brakes: dict[tuple[str, str, str], _Brake] = {}
@@ -141,7 +144,8 @@ class SignInBook:
 
     def _brake_turn(self, import_id: str, mailbox_id: str, side: str, till: int) -> str:
         """Tells whether one more login may be tried at a server that let nobody in so far: "go", "stopped", or the ms
-        to wait."""
+        to wait.
+        """
         if (ends := self._ends(mailbox_id, side)) is None:
             return "go"
         server, account = ends

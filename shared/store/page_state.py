@@ -1,5 +1,6 @@
 """The rows that the page keeps for its readers: mailboxes of a form that is being filled in, what was done to an
-import, and how fast it went."""
+import, and how fast it went.
+"""
 
 from __future__ import annotations
 
@@ -39,8 +40,10 @@ class PageState(PlainCommands):
     # -- how fast an import went
 
     def sampling(self, import_id: str, seconds: float) -> bool:
-        """Tells whether the caller is to add a sample now: no process did so within `seconds`. The call counts as doing
-        so."""
+        """Tells whether the caller is to add a sample now: no process did so within `seconds`.
+
+        The call counts as doing so.
+        """
         return bool(self._do("set", keys.sampled(import_id), "1", nx=True, px=int(seconds * 1000)))
 
     def keep_samples(self, import_id: str, samples: Sequence[Sequence[float]]) -> None:

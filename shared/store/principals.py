@@ -105,7 +105,8 @@ class User:
 class Principals(PlainCommands):
     """The tokens and users in the state database. Thread-safe. Raises `StoreError` while it is away.
 
-    Every row is signed: a row that was written without the key gives no right (`shared.store.signed`)."""
+    Every row is signed: a row that was written without the key gives no right (`shared.store.signed`).
+    """
 
     def __init__(self, client: redis.Redis, signer: Signer) -> None:
         super().__init__(client)
@@ -122,7 +123,8 @@ class Principals(PlainCommands):
 
     def admit_first(self, text: str) -> bool:
         """Enters the first token, an administrator's, for the person who set up the installation; only while there is
-        no other token. Returns whether it did. Raises `UsageError`."""
+        no other token. Returns whether it did. Raises `UsageError`.
+        """
         mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
         if mark != MARK or not _HEX.fullmatch(token_id) or len(secret) < 32:
             raise UsageError(
@@ -161,8 +163,10 @@ class Principals(PlainCommands):
     # -- users
 
     def set_user(self, name: str, role: Role, password_hash: str) -> User:
-        """Enters a new user, or a new password and role; sessions that began with the old password have ended. Raises
-        `UsageError`."""
+        """Enters a new user, or a new password and role; sessions that began with the old password have ended.
+
+        Raises `UsageError`.
+        """
         user = User(name=checked_name(name), role=role, password_hash=password_hash, set_at=time.time())
         row = {"role": role.word, "hash": password_hash, "set_at": user.set_at}
         self._write(keys.USERS, user.name, row)
@@ -186,7 +190,8 @@ class Principals(PlainCommands):
 
     def still(self, principal_id: str, stamp: float) -> Principal | None:
         """Returns the principal with this id as it is now; None once the token was revoked, the user removed, or the
-        password replaced since `stamp`. Raises `KeyError` for a principal that is not kept here."""
+        password replaced since `stamp`. Raises `KeyError` for a principal that is not kept here.
+        """
         way, _, which = principal_id.partition(":")
         if way == "token":
             row = self._row(keys.TOKENS, which)

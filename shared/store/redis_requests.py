@@ -168,8 +168,10 @@ class RedisRequests(Secrets):
         return bool(self._run("retry", import_id, mailbox_id, json.dumps(rows), json.dumps(struck)))
 
     def _struck(self, folder_id: str, lost: Sequence[tuple[dict[str, Any], UidSet]]) -> list[tuple[str, str, str]]:
-        """Returns the ledger's entries that hold any of `lost`: name, SHA-1, and the records that stay. Counts into
-        each row of a batch how many of its messages were adopted."""
+        """Returns the ledger's entries that hold any of `lost`: name, SHA-1, and the records that stay.
+
+        Counts into each row of a batch how many of its messages were adopted.
+        """
         every = UidSet.joined([part for _, uids in lost for part in uids.ranges])
         struck = []
         for name, value in self._read("hgetall", keys.folder(folder_id, "ledger")).items():

@@ -18,8 +18,10 @@ from shared.store import SCOPES, other_options, scripts
 
 
 def connect(url: str) -> redis.Redis:
-    """Opens a client for the state database. Retries are safe here because every script may be repeated. The client
-    waits about 20 s for a server that restarts."""
+    """Opens a client for the state database.
+
+    Retries are safe here because every script may be repeated. The client waits about 20 s for a server that restarts.
+    """
     return open_redis(
         url,
         socket_timeout=15,
@@ -38,7 +40,8 @@ def unreachable(error: redis.RedisError) -> StoreError:
 
 def refusal(said: str) -> str:
     """Returns the reason, in words for the operator, why a server refuses every write; "" where its answer is no such
-    refusal."""
+    refusal.
+    """
     word, _, rest = said.partition(" ")
     if word == "MISCONF":
         reason = rest.partition(": ")[2] if "AOF" in rest else ""
@@ -80,8 +83,11 @@ class Scripts:
         worth: Worth = USUAL_WORTH,
         observe: Callable[[str, float], object] | None = None,
     ) -> None:
-        """Loads the scripts. `observe` is told of each round trip: (script, seconds). Of several scripts in one round
-        trip the last gives the name, so that closing a batch and claiming the next is counted as "claim"."""
+        """Loads the scripts.
+
+        `observe` is told of each round trip: (script, seconds). Of several scripts in one round trip the last gives the
+        name, so that closing a batch and claiming the next is counted as "claim".
+        """
         self._redis = client
         self._lease_seconds = lease_seconds
         self._limits = [str((limits or {}).get(scope, 4 if "account" in scope else 32)) for scope in SCOPES]
@@ -95,8 +101,10 @@ class Scripts:
         return self._run_all([(name, args)])[0]
 
     def _run_all(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Runs several scripts in few round trips, in this order; each happens wholly or not at all, on its own. Raises
-        the error of the first that failed."""
+        """Runs several scripts in few round trips, in this order; each happens wholly or not at all, on its own.
+
+        Raises the error of the first that failed.
+        """
         found: list[Any] = []
         for at in range(0, len(calls), 100):
             part = calls[at : at + 100]
@@ -117,8 +125,10 @@ class Scripts:
         return found
 
     def _evaluate(self, calls: Sequence[tuple[str, tuple[Any, ...]]]) -> list[Any]:
-        """Returns the scripts' answers or errors. It does not use redis-py's `Script`, which asks the server each time
-        which scripts it knows."""
+        """Returns the scripts' answers or errors.
+
+        It does not use redis-py's `Script`, which asks the server each time which scripts it knows.
+        """
         pipeline = self._redis.pipeline(transaction=False)
         for name, args in calls:
             pipeline.evalsha(self._scripts[name].sha, 0, *args)

@@ -48,11 +48,13 @@ class BrowserSession:
 class BrowserSessions(PlainCommands):
     """The sessions in the state database. Thread-safe. Raises `StoreError` while it is away.
 
-    Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`)."""
+    Sessions, links and what is on its way to an identity provider are signed (`shared.store.signed`).
+    """
 
     def __init__(self, client: redis.Redis, signer: Signer, vouched: Vouched | None = None) -> None:
         """`vouched`: the role that somebody has now whom an identity provider let in, by name and groups; None ends the session.
-        Without it, they have the role of their sign-in."""
+        Without it, they have the role of their sign-in.
+        """
         super().__init__(client)
         self._signer, self._vouched = signer, vouched
         self._principals = Principals(client, signer)
@@ -68,8 +70,11 @@ class BrowserSessions(PlainCommands):
     def begin(
         self, principal: Principal, *, idle: float, most: float, stamp: float = 0, groups: Sequence[str] = ()
     ) -> str:
-        """Signed in; the session's text, for a cookie. It ends after `idle` seconds without a request, and after `most`.
-        `stamp`: of the password that was given (`User.set_at`). `groups`: those that the identity provider told."""
+        """Signed in; the session's text, for a cookie.
+
+        It ends after `idle` seconds without a request, and after `most`. `stamp`: of the password that was given
+        (`User.set_at`). `groups`: those that the identity provider told.
+        """
         text, now = secrets.token_urlsafe(32), time.time()
         row = {
             "id": principal.principal_id, "name": principal.name, "role": principal.role.word, "began_at": now,
@@ -83,7 +88,8 @@ class BrowserSessions(PlainCommands):
 
     def find(self, text: str, *, touch: bool = True) -> Principal | None:
         """Returns the principal of the session; None once the session has ended, or the token or password that it began
-        with. `touch` renews the idle time: a person is there, and not only a page that was left open."""
+        with. `touch` renews the idle time: a person is there, and not only a page that was left open.
+        """
         place = _hash(text)
         row, now = self._kept(keys.session(place)) if text else None, time.time()
         if row is None:
@@ -133,8 +139,10 @@ class BrowserSessions(PlainCommands):
         self._do("zrem", keys.SESSIONS, place)
 
     def resign(self) -> Resealed:
-        """Signs the rows of sessions by the first key; they end when they would have ended. Links and ways to an identity provider
-        are left: they are over within the hour."""
+        """Signs the rows of sessions by the first key; they end when they would have ended.
+
+        Links and ways to an identity provider are left: they are over within the hour.
+        """
         total = Resealed()
         for place in self._do("zrange", keys.SESSIONS, 0, -1):
             key = keys.session(place.decode())
@@ -162,8 +170,10 @@ class BrowserSessions(PlainCommands):
     # -- ways to an identity provider
 
     def keep_way(self, what: Mapping[str, Any]) -> str:
-        """Keeps what must be known when the browser comes back from the identity provider. Returns the number that
-        finds it, once."""
+        """Keeps what must be known when the browser comes back from the identity provider.
+
+        Returns the number that finds it, once.
+        """
         text = secrets.token_urlsafe(24)
         self._keep(keys.way(_hash(text)), what, WAY_SECONDS)
         return text
@@ -176,7 +186,8 @@ class BrowserSessions(PlainCommands):
 
     def guessed(self, place: str) -> tuple[int, int]:
         """Counts one more guess, from this address or at this name, before it is looked at: many at once are each counted.
-        Returns the guesses lately, with this one, and the seconds until they are forgotten."""
+        Returns the guesses lately, with this one, and the seconds until they are forgotten.
+        """
         number = int(self._do("incr", keys.tries(_hash(place))))
         return number, self._ends(place)
 

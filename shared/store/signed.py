@@ -25,14 +25,18 @@ class Signer(Protocol):
 
 
 def signed_row(signer: Signer, place: str, row: Mapping[str, Any]) -> str:
-    """Returns the row as JSON with its signature. `place` is the key and field that the row is for; it does not count
-    anywhere else."""
+    """Returns the row as JSON with its signature.
+
+    `place` is the key and field that the row is for; it does not count anywhere else.
+    """
     return json.dumps({**row, "signature": signer.sign(_text(place, row))})
 
 
 def row_of(signer: Signer, place: str, text: bytes | str | None) -> dict[str, Any] | None:
-    """Returns the row that `signed_row` wrote for this place; None when it is missing. A row without a valid signature
-    gives None too, and is logged."""
+    """Returns the row that `signed_row` wrote for this place; None when it is missing.
+
+    A row without a valid signature gives None too, and is logged.
+    """
     if text is None:
         return None
     try:

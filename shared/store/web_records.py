@@ -22,8 +22,10 @@ _BEGUN_SECONDS: Final = 900
 
 
 class WebRecords(PlainCommands):
-    """The audit log, answers and rehearsals in the state database. Thread-safe. Raises `StoreError` while it is
-    away."""
+    """The audit log, answers and rehearsals in the state database.
+
+    Thread-safe. Raises `StoreError` while it is away.
+    """
 
     # -- audit
 
@@ -59,8 +61,10 @@ class WebRecords(PlainCommands):
     # -- requests that may be repeated
 
     def begin(self, key: str, digest: str) -> dict[str, Any] | None:
-        """Returns None when the caller is to carry the request out. Else returns what is known of it: its digest, and
-        its answer once there is one."""
+        """Returns None when the caller is to carry the request out.
+
+        Else returns what is known of it: its digest, and its answer once there is one.
+        """
         row = json.dumps({"digest": digest})
         if self._do("set", keys.once(key), row, nx=True, ex=_BEGUN_SECONDS):
             return None

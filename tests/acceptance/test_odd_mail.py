@@ -2,7 +2,8 @@
 often the ledger is lost, the words true in every run.
 
 Each message is small and has one property: raw 8-bit bytes in a field that the fingerprint reads or in one that it does not, NUL
-behind bare LFs, no line end at the end, bare CRs, and all that headers tell equal to another message that the destination holds."""
+behind bare LFs, no line end at the end, bare CRs, and all that headers tell equal to another message that the destination holds.
+"""
 
 from __future__ import annotations
 

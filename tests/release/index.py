@@ -16,8 +16,10 @@ OLDEST_PIP = "22.3"
 
 
 def locked_files(python: Path, lock: Path) -> Path:
-    """Returns a folder with the files that a lock installs for this interpreter, and the oldest pip. They are
-    downloaded once a lock, from the index that pip is configured to use."""
+    """Returns a folder with the files that a lock installs for this interpreter, and the oldest pip.
+
+    They are downloaded once a lock, from the index that pip is configured to use.
+    """
     stamp = hashlib.sha256(lock.read_bytes() + str(python.resolve()).encode()).hexdigest()[:16]
     folder = ROOT / ".tools" / f"index-{stamp}"
     if not (folder / ".whole").exists():
@@ -30,7 +32,8 @@ def locked_files(python: Path, lock: Path) -> Path:
 
 def newer_versions(folder: Path, names: Iterable[str]) -> None:
     """Writes an empty wheel of version 999 for each name, as a package index offers new releases after the day of the
-    lock."""
+    lock.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
         stem = f"{name.replace('-', '_')}-999.0"
@@ -42,7 +45,8 @@ def newer_versions(folder: Path, names: Iterable[str]) -> None:
 
 def index_with_newer_versions(python: Path, lock: Path, folder: Path) -> dict[str, str]:
     """Returns the environment variables with which pip sees the locked files and the newer versions, and no other
-    index."""
+    index.
+    """
     newer_versions(folder, read_lock(lock.read_text("utf-8")))
     return without_pip_settings() | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{locked_files(python, lock)} {folder}"}
 

@@ -1,5 +1,6 @@
 """Installation from the locks on a day when the index offers newer versions of everything, and when something is
-missing."""
+missing.
+"""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""The places of folders when the operator decides: below a folder, by a map, without special folders; never two in
-one."""
+"""The places of folders when the operator decides: below a folder, by a map, without special folders; never two in one."""
 
 from __future__ import annotations
 

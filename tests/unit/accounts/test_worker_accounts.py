@@ -1,5 +1,7 @@
-"""Makes sure that an account exists before its mailbox is planned: turns, waits, crashes, refusals. Over the store in
-memory."""
+"""Makes sure that an account exists before its mailbox is planned: turns, waits, crashes, refusals.
+
+Over the store in memory.
+"""
 
 from __future__ import annotations
 
@@ -70,8 +72,10 @@ class Desk:
             raise AuthenticationRefused("destination", "the login was refused")
 
     def prepare(self) -> Lease:
-        """Prepares the account in a lane that holds the plan's unit. An error gives the unit back as the table says,
-        and time passes until it is due."""
+        """Prepares the account in a lane that holds the plan's unit.
+
+        An error gives the unit back as the table says, and time passes until it is due.
+        """
         lease = take(self.store)
         try:
             self._accounts.prepare(lease, URL, cast(MailboxSessions, self))
@@ -107,8 +111,10 @@ def test_an_account_that_was_there_is_adopted() -> None:
 
 @pytest.mark.parametrize("intent", [True, False])
 def test_after_a_crash_between_creating_and_writing_it_down_it_is_known_to_be_ours(intent: bool) -> None:
-    """Checks the account's state after a crash. Without the intent (the negative control) it would be taken for
-    somebody else's."""
+    """Checks the account's state after a crash.
+
+    Without the intent (the negative control) it would be taken for somebody else's.
+    """
     desk = Desk()
     desk.answers = [RuntimeError("killed"), Adopted()]
     if not intent:

@@ -451,7 +451,8 @@ class TestFaults:
 
     def test_hostile_files_cost_no_more_than_others(self) -> None:
         """Bounds the processor time of hostile files, whatever else the machine does: code whose time grows with the
-        square takes minutes."""
+        square takes minutes.
+        """
         began = time.process_time()
         errors('"' * 1_000_001 + "\na,b\n")
         errors('"a\n' * 50_000 + "x,y\n")

@@ -214,8 +214,10 @@ def test_without_one_of_its_marks_it_means_the_same_or_is_an_error(line: bytes, 
 
 @given(st.sampled_from(WHOLE[:3]), st.data())
 def test_cut_short_it_is_an_error(line: bytes, data: st.DataObject) -> None:
-    """Shortens an answer up to its last mark, which every one of these needs. A STATUS without a list says nothing,
-    which is no error."""
+    """Shortens an answer up to its last mark, which every one of these needs.
+
+    A STATUS without a list says nothing, which is no error.
+    """
     last = max(line.rfind(mark) for mark in (b'"', b")"))
     begun = line.index(b"(") if line.startswith(b"* STATUS") else line.index(b" ", 2)
     at = data.draw(st.integers(begun + 1, last))
@@ -259,7 +261,8 @@ def test_rubbish_is_read_or_refused(pieces: list[bytes], word: bytes) -> None:
 )
 def test_no_answer_takes_time_without_bound(head: bytes, text: bytes) -> None:
     """Parses answers that took minutes, or recursed without end, in a parser that looked at everything again from every
-    position."""
+    position.
+    """
     line = head + text * (60_000 // len(text)) + b"\r\n"
     for read in (listed_folder, status_answer, searched_uids, namespaces):
         with contextlib.suppress(Unreadable):

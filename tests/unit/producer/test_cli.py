@@ -133,8 +133,7 @@ sys.meta_path.insert(0, Interrupting())
 
 
 def test_an_interrupt_while_modules_are_read_is_one_line() -> None:
-    """Interrupts both ways to start the program: `./mailhaul` runs the module, pip writes the script of
-    pyproject.toml."""
+    """Interrupts both ways to start the program: `./mailhaul` runs the module, pip writes the script of pyproject.toml."""
     root = Path(__file__).parents[3]
     module, _, function = tomllib.loads((root / "pyproject.toml").read_text())["project"]["scripts"][
         "mailhaul"

@@ -50,8 +50,10 @@ def test_who_leaves_early_is_told_what_the_import_waits_for() -> None:
 def test_a_missing_worker_is_told_when_it_had_time_to_start(
     monkeypatch: pytest.MonkeyPatch, owner: bool, since: float, told: bool
 ) -> None:
-    """Checks the message about a missing worker. The process that owns the embedded services starts workers itself, and
-    has its own message where it cannot."""
+    """Checks the message about a missing worker.
+
+    The process that owns the embedded services starts workers itself, and has its own message where it cannot.
+    """
     clock = [0.0]
     monkeypatch.setattr("producer.cli.following.time.monotonic", lambda: clock[0])
     desk = Desk()

@@ -382,7 +382,8 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
 
 def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
     """Checks mailboxes that were counted as parked, and all retried before their rows were read: no group, and no
-    fault."""
+    fault.
+    """
 
     class Late(MemoryStore):
         """A store in which somebody retries between the count and the rows."""
@@ -404,8 +405,10 @@ def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
 
 
 def test_what_signs_in_for_all_is_sealed_anew_and_those_go_on_who_need_it() -> None:
-    """Seals an administrator's credentials anew. A mailbox with a password of its own, or one that waits for something
-    else, does not go on."""
+    """Seals an administrator's credentials anew.
+
+    A mailbox with a password of its own, or one that waits for something else, does not go on.
+    """
     desk = Desk()
     sign_in = SignIn(way=Way.AUTHZID, admin="chief")
     rows = [replace(_row(at, login), password=Secret("")) for at, login in enumerate(("anna", "bert"), start=2)]

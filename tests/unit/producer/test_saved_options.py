@@ -1,5 +1,4 @@
-"""`mailhaul.toml`: the options that it gives to each command, and its faults; the help in groups; a dry run of
-import."""
+"""`mailhaul.toml`: the options that it gives to each command, and its faults; the help in groups; a dry run of import."""
 
 from __future__ import annotations
 

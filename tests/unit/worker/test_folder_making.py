@@ -32,7 +32,8 @@ class Source:
 
 class Picky:
     """A destination that refuses some folders: names with some characters or beginnings, folders below one that holds
-    mail, Work beside work."""
+    mail, Work beside work.
+    """
 
     def __init__(
         self, *, characters: str = "", names: Sequence[str] = (), childless: bool = False, told: bool = True,

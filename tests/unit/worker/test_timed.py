@@ -98,8 +98,10 @@ def test_connections_are_counted_up_and_down() -> None:
 
 
 def test_what_a_group_costs_is_far_below_what_it_takes() -> None:
-    """Bounds the cost of timing. A group of 100 messages takes some ten milliseconds; all events about it together take
-    microseconds."""
+    """Bounds the cost of timing.
+
+    A group of 100 messages takes some ten milliseconds; all events about it together take microseconds.
+    """
     metrics = WorkerMetrics()
     group = (
         CommandEnded(side="source", command="fetch", seconds=0.01),
