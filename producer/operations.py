@@ -34,7 +34,7 @@ from producer.intake.submit import Ring, import_name, prepare_import, ring_some,
 from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
 from producer.rotation import rotate
-from producer.trouble import ErrorGroup, TroubledMailbox, folder_trouble, trouble
+from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
@@ -46,7 +46,7 @@ __all__ = [
     "ErrorGroup",
     "Forgotten",
     "Replaced",
-    "TroubledMailbox",
+    "Sufferer",
     "accounts_secret_of",
     "caps_of",
     "close",

@@ -20,7 +20,7 @@ from shared.uids import UidSet
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TroubledMailbox:
+class Sufferer:
     """A mailbox with trouble."""
 
     #: Line in the manifest.
@@ -63,7 +63,7 @@ class ErrorGroup:
     #: True when the mailboxes are stopped until the operator acts.
     parked: bool
     #: Mailboxes that have the trouble, by row.
-    sufferers: tuple[TroubledMailbox, ...]
+    sufferers: tuple[Sufferer, ...]
     #: Number of further mailboxes that have it and are not named.
     more: int = 0
 
@@ -157,10 +157,10 @@ def trouble(
 
     Without `folders` no more is read from the store, so that a live display costs nothing.
     """
-    groups: dict[tuple[bool, str, str], list[tuple[str, str, TroubledMailbox]]] = defaultdict(list)
+    groups: dict[tuple[bool, str, str], list[tuple[str, str, Sufferer]]] = defaultdict(list)
     for mailbox, counts in rows:
         if trouble := troubled(mailbox):
-            who = TroubledMailbox(
+            who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=trouble.folder, detail=trouble.detail, missing_bytes=trouble.missing_bytes,
                 again_at=mailbox.again_at, since=trouble.since, over_at=mailbox.over_at,
@@ -170,7 +170,7 @@ def trouble(
             groups[key].append((trouble.sentence, _told_more(trouble, mailbox), who))
         for code, folder, messages, detail in folder_trouble(store, mailbox, counts) if folders else ():
             sentence, advice = _MESSAGE_TROUBLE[code]
-            who = TroubledMailbox(
+            who = Sufferer(
                 row=mailbox.row, login=mailbox.source.login, destination_login=mailbox.destination.login,
                 folder=folder.display, detail=detail, messages=messages,
             )  # fmt: skip
@@ -188,7 +188,7 @@ def trouble(
     ]
 
 
-def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, TroubledMailbox]]]) -> tuple[object, ...]:
+def _gravity(group: tuple[tuple[bool, str, str], list[tuple[str, str, Sufferer]]]) -> tuple[object, ...]:
     """Returns the sort key of a group.
 
     First comes what waits for the operator, then what stops whole mailboxes, then what is over, then single messages;

@@ -7,7 +7,7 @@ from typing import Final
 
 from producer.coordinator.tally import Progress
 from producer.intake.dry_run import spoken_duration, spoken_size
-from producer.operations import ErrorGroup, TroubledMailbox
+from producer.operations import ErrorGroup, Sufferer
 from producer.show.waiting import full, moment, next_try, room_of, since, waiting_for, waiting_lines
 from producer.trouble import HARMLESS
 from producer.trouble import word as word_of
@@ -223,7 +223,7 @@ def withheld(tally: Tally) -> str:
     )
 
 
-def times_of(who: TroubledMailbox) -> str:
+def times_of(who: Sufferer) -> str:
     """Words since when the trouble lasts and when the next try is, or since when it is over; "" if neither is known."""
     if who.over_at:
         return f"over since {moment(who.over_at)}"

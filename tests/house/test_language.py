@@ -44,9 +44,9 @@ ORDINARY = frozenset(
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed signer site size span spooled spooling stalwart status step steps stopped store stored
-    stranded submitted such supervisor swapped table tagged taken text throttled tls to told totals traits transition
-    translator tree tried troubled turn turns uid uids unreachable url usage vault verdict verification view violation
-    visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
+    stranded submitted such sufferer supervisor swapped table tagged taken text throttled tls to told totals traits
+    transition translator tree tried turn turns uid uids unreachable url usage vault verdict verification view
+    violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905
 )
 #: The most files of one name; a traceback or an editor's tab shows no more than that.
