@@ -29,7 +29,7 @@ JOIN_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Attended:
+class RenewedLease:
     """A lease that the lease keeper renews."""
 
     #: The lease.
@@ -67,7 +67,7 @@ class LeaseKeeper:
     turned: float = field(init=False, default=float("-inf"))
     answered: float = field(init=False, default=float("-inf"))
 
-    _attended: dict[str, Attended] = field(init=False, default_factory=dict)
+    _attended: dict[str, RenewedLease] = field(init=False, default_factory=dict)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _renewed: float = field(init=False, default=0.0)
@@ -90,7 +90,7 @@ class LeaseKeeper:
     def watch(self, lease: Lease, sessions: list[MailSession]) -> None:
         """Renews the lease from now on, and shuts `sessions` (a live list) when the lease is lost."""
         with self._lock:
-            self._attended[lease.unit.unit_id] = Attended(lease, sessions, deadline=lease.deadline)
+            self._attended[lease.unit.unit_id] = RenewedLease(lease, sessions, deadline=lease.deadline)
 
     def forget(self, lease: Lease) -> None:
         """Stops renewing the lease: the lane is done with it."""
@@ -159,7 +159,7 @@ class LeaseKeeper:
             one.suspected = word == "lost"
             one.told = word in (Control.PAUSE, Control.CANCEL)
 
-    def _shut(self, one: Attended, word: str) -> None:
+    def _shut(self, one: RenewedLease, word: str) -> None:
         with self._lock:
             # A lane that is done with the lease may already use the same sessions for its next unit.
             if self._attended.get(one.lease.unit.unit_id) is not one:

@@ -35,8 +35,8 @@ TURN_SECONDS = 0.5
 STUCK_SECONDS = 90.0
 
 
-class DramatiqBells:
-    """An implementation of `producer.coordinator.tick.Bells` on Dramatiq's Redis."""
+class DramatiqJobQueue:
+    """An implementation of `producer.coordinator.tick.JobQueue` on Dramatiq's Redis."""
 
     def __init__(self, broker: RedisBroker) -> None:
         self._broker = broker
@@ -125,7 +125,7 @@ def run(settings: Settings) -> int:
     holder = process_name()
     coordinator = Coordinator(
         store=store,
-        queue=DramatiqBells(make_broker(broker_url)),
+        queue=DramatiqJobQueue(make_broker(broker_url)),
         holder=holder,
         threads=settings.worker_threads,
         metrics=metrics,

@@ -32,7 +32,7 @@ PUBLISH_SECONDS = 2.0
 LOOK_SECONDS = 10.0
 
 
-class Bells(Protocol):
+class JobQueue(Protocol):
     """The part of the queue that the coordinator needs."""
 
     def depths(self) -> dict[UnitKind, int]:
@@ -61,7 +61,7 @@ class Coordinator:
     #: The state store.
     store: Store
     #: The queue.
-    queue: Bells
+    queue: JobQueue
     #: Name of this process, for the lease of leadership.
     holder: str
     #: Number of lanes of one worker process.

@@ -25,7 +25,7 @@ from producer.web.pages import (
 )
 from producer.web.pages.drawing import draw
 from producer.web.pages.glance import Glances
-from producer.web.pages.sign_in_page import Stranger, to_the_door
+from producer.web.pages.sign_in_page import NotSignedIn, to_the_door
 
 
 def install(app: FastAPI) -> None:
@@ -36,6 +36,6 @@ def install(app: FastAPI) -> None:
     app.mount("/static", StaticFiles(directory=str(resources.files("producer.web") / "static")))
     app.state.refusal = lambda request, status, detail: draw(request, "refused.html", None, status, detail=detail)
 
-    @app.exception_handler(Stranger)
-    def _stranger(request: Request, error: Stranger) -> Response:
+    @app.exception_handler(NotSignedIn)
+    def _stranger(request: Request, error: NotSignedIn) -> Response:
         return to_the_door(request, error)

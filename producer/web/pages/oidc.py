@@ -22,7 +22,7 @@ from starlette.concurrency import run_in_threadpool
 
 from producer.web.access import Known, missed, place_of
 from producer.web.pages.drawing import saying
-from producer.web.pages.sign_in_page import Stranger, To, door, is_secure, welcome
+from producer.web.pages.sign_in_page import NotSignedIn, To, door, is_secure, welcome
 from producer.web.problems import Refused
 from producer.web.web_context import WebContext
 from shared.config import Settings
@@ -161,7 +161,7 @@ async def back(request: Request, known: Known) -> Response:
 def _provider(request: Request) -> IdentityProvider:
     provider: IdentityProvider | None = request.app.state.provider
     if provider is None:
-        raise Stranger("")
+        raise NotSignedIn("")
     return provider
 
 

@@ -24,7 +24,7 @@ routes = APIRouter(include_in_schema=False)
 _LOCAL: Final = ("localhost", "127.0.0.1", "::1")
 
 
-class Stranger(Exception):
+class NotSignedIn(Exception):
     """An error: nobody is signed in. `to` is the page that was asked for."""
 
     def __init__(self, to: str) -> None:
@@ -47,7 +47,7 @@ def _signed_in(request: Request, known: Known) -> Principal:
     found = there(known, request, touch=not (request.method == "GET" and _by_script(request)))
     if found is None:
         query = f"?{request.url.query}" if request.url.query else ""
-        raise Stranger(f"{request.url.path}{query}" if request.method == "GET" else "")
+        raise NotSignedIn(f"{request.url.path}{query}" if request.method == "GET" else "")
     return found
 
 
@@ -193,7 +193,7 @@ def sign_out(request: Request, known: Known) -> Response:
     return answer
 
 
-def to_the_door(request: Request, error: Stranger) -> Response:
+def to_the_door(request: Request, error: NotSignedIn) -> Response:
     """Redirects a browser that is not signed in."""
     door = f"/sign-in?to={quote(error.to)}" if error.to not in ("", "/") else "/sign-in"
     # After a redirect the script would insert the sign-in page into the middle of this one.
