@@ -64,7 +64,7 @@ class Courier(unpacked.Unpacked):
         if not known or password not in (None, known):
             return b"FAIL\n"
         return (
-            f"USERNAME={login}\nUID={self._owner.pw_uid}\nGID={self._owner.pw_gid}\nHOME={home}\n"
+            f"UID={self._owner.pw_uid}\nGID={self._owner.pw_gid}\nHOME={home}\n"
             f"ADDRESS={login}\nMAILDIR=Maildir\n.\n"
         ).encode()
 
@@ -119,7 +119,8 @@ class _Daemon:
     def __init__(self, place: Path, courier: Courier) -> None:
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                word, *rest = self.rfile.readline().decode().split()
+                # Facts about the connection (NAME=VALUE) precede the request.
+                word, *rest = next(line.decode().split() for line in self.rfile if b"=" not in line)
                 if word == "AUTH":  # AUTH BYTES, then service, kind, login and password, each on a line
                     _, kind, login, password = self.rfile.read(int(rest[0])).decode().split("\n")[:4]
                     self.wfile.write(courier.answer(login, password) if kind == "login" else b"FAIL\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 
 from tests.servers.real import unpacked
 
@@ -43,20 +44,24 @@ class Mailutils(unpacked.Unpacked):
     def _run(self) -> None:
         for name in ("domains", "mail", "locks"):
             (self.home / name).mkdir(exist_ok=True)
-        for program, port in (("imap4d", self.port), ("pop3d", self.pop3_port)):
+        # pop3d takes the group `mail` when it starts, and ends where it may not: only root runs it.
+        programs = {"imap4d": self.port} | ({"pop3d": self.pop3_port} if os.geteuid() == 0 else {})
+        for program, port in programs.items():
             place = self.home / f"{program}.conf"
             place.write_text(self._configuration(program, port))
             self._spawn(
                 ROOT / "usr/sbin" / program, "--daemon=100", "--foreground", f"--config-file={place}",
-                port=port, env=unpacked.environment(ROOT),
+                port=port, env=unpacked.environment(ROOT), privileged=program == "pop3d",
             )  # fmt: skip
 
     def _configuration(self, program: str, port: int) -> str:
         return f"""
 virtdomain {{ passwd-dir {self.home}/domains; }}
 auth {{
-  authentication clear:generic;
-  authorization clear:virtdomain;
+  authentication clear;
+  authentication generic;
+  authorization clear;
+  authorization virtdomain;
 }}
 logging {{ syslog no; }}
 mode daemon;

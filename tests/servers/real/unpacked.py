@@ -79,10 +79,15 @@ class Unpacked:
     def _run(self) -> None:
         raise NotImplementedError
 
-    def _spawn(self, *argv: str | Path, port: int, env: dict[str, str] | None = None) -> None:
-        """Starts a program and returns when it greets on `port`. Raises `ServerDied` when it ends before."""
+    def _spawn(
+        self, *argv: str | Path, port: int, env: dict[str, str] | None = None, privileged: bool = False
+    ) -> None:
+        """Starts a program and returns when it greets on `port`. Raises `ServerDied` when it ends before.
+
+        A privileged program keeps the user who runs the tests.
+        """
         self._own(self.home)
-        drop = os.geteuid() == 0
+        drop = os.geteuid() == 0 and not privileged
         log = self.home / f"log-{port}"
         process = spawn(
             argv,
