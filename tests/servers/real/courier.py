@@ -34,11 +34,10 @@ def version() -> str:
 
 
 class Courier(unpacked.Unpacked):
-    """A Courier with IMAP and POP3; with a quota in bytes where one is given."""
+    """A Courier with IMAP and POP3."""
 
-    def __init__(self, *, quota_bytes: int | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._quota_bytes = quota_bytes
         self._accounts: dict[str, tuple[str, Path]] = {}
         self._daemon = _Daemon(self.home / "s", self)
 
@@ -50,13 +49,18 @@ class Courier(unpacked.Unpacked):
         """Creates the account with an empty Maildir."""
         home = self.home / "mail" / str(len(self._accounts))
         home.mkdir(parents=True)
-        quota = [] if self._quota_bytes is None else ["-q", f"{self._quota_bytes}S"]
-        maker = ROOT / "usr/bin/maildirmake.courier"
-        subprocess.run([maker, home / "Maildir"], env=unpacked.environment(ROOT), check=True)
-        if quota:
-            subprocess.run([maker, *quota, home / "Maildir"], env=unpacked.environment(ROOT), check=True)
-        self._own(self.home / "mail")
+        self._make(home / "Maildir")
         self._accounts[login] = (password, home)
+
+    def set_quota(self, login: str, quota_bytes: int) -> None:
+        """Sets the quota of this account."""
+        self._make(self._accounts[login][1] / "Maildir", "-q", f"{quota_bytes}S")
+
+    def _make(self, *arguments: str | Path) -> None:
+        maker = ROOT / "usr/bin/maildirmake.courier"
+        options = sorted(map(str, arguments), key=lambda part: part.startswith("/"))
+        subprocess.run([maker, *options], env=unpacked.environment(ROOT), check=True)
+        self._own(self.home / "mail")
 
     def answer(self, login: str, password: str | None) -> bytes:
         """Returns what the authentication daemon says; without a password it only looks the login up."""
