@@ -8,7 +8,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.compatibility.mailbox import Account
@@ -22,11 +22,13 @@ _NAME = "contract"
 class Command:
     """The command between two accounts; `state` names its state folder, so another one knows nothing."""
 
-    def __init__(self, home: Path, source: Account, destination: Account, *, pop3: bool = False) -> None:
+    def __init__(
+        self, home: Path, source: Account, destination: Account, *, pop3: bool = False, ways: Sequence[str] = ()
+    ) -> None:
         self._home, self._state = home, "state"
         theirs = f"pop3://{source.host}:{source.pop3_port}" if pop3 else f"imap://{source.host}:{source.port}"
         ours = f"imap://{destination.host}:{destination.port}"
-        self._ends = ["--source", theirs, "--destination", ours, "--name", _NAME, "--same-mailbox"]
+        self._ends = ["--source", theirs, "--destination", ours, "--name", _NAME, "--same-mailbox", *ways]
         self._manifest = home / "people.csv"
         rows = ["login,password,new_login,new_password"]
         rows.append(f"{source.login},{source.password},{destination.login},{destination.password}")

@@ -80,7 +80,12 @@ def play(kind: Kind, peer: Kind, direction: str, *, limit: int = 0, killed: bool
         not_taken = mailbox.fill(source, mail_to_move(limit))
         if kind is ends[0]:
             result.not_taken = dict(not_taken)
-        command = Command(home, source, destination, pop3=direction == "pop3")
+        ways = [
+            part
+            for end, option in zip(ends, ("--source-auth", "--destination-auth"), strict=True)
+            for part in ([option, end.way] if end.way and direction != "pop3" else [])
+        ]
+        command = Command(home, source, destination, pop3=direction == "pop3", ways=ways)
         if direction == "quota":
             _fill_up(kind, servers[1], command, source, destination, result)
         _trial(command, source, destination, result, killed=killed and direction != "quota")
@@ -88,9 +93,7 @@ def play(kind: Kind, peer: Kind, direction: str, *, limit: int = 0, killed: bool
     return result
 
 
-def _fill_up(
-    kind: Kind, server: Any, command: Command, source: Account, destination: Account, result: Result
-) -> None:
+def _fill_up(kind: Kind, server: Any, command: Command, source: Account, destination: Account, result: Result) -> None:
     """Runs the import into a destination with room for a third of the mail, then makes room."""
     assert kind.limit is not None
     size = sum(len(message.body) for message in mailbox.read(source))
@@ -119,9 +122,15 @@ def _trial(command: Command, source: Account, destination: Account, result: Resu
     command.forget_everything()
     _ended(command, result, "the import without its state")
     third = compare(given, mailbox.read(destination), dated=not pop3)
-    _check(result, not third.extra, f"without its state the import doubled {len(third.extra)} messages")
+    _check(
+        result,
+        not third.extra,
+        f"without its state the import doubled {len(third.extra)} messages, such as {_some(third.extra)}",
+    )
     _check(result, third.lost == verdict.lost or pop3, "without its state the import lost or found messages")
-    _check(result, _marks(before) == _marks(mailbox.read(source)), "the source changed")
+    after = mailbox.read(source)
+    changed = _marks(after) - _marks(before)
+    _check(result, not changed and len(after) == len(before), f"the source changed: {list(changed)[:3]}")
 
 
 def _judged(result: Result, verdict: Verdict, reported: dict[tuple[str, int], set[str]], pop3: bool) -> None:
@@ -130,10 +139,12 @@ def _judged(result: Result, verdict: Verdict, reported: dict[tuple[str, int], se
     result.refused = len(verdict.lost)
     result.flags_lost = {} if pop3 else dict(verdict.flags_lost)
     result.redated = len(verdict.redated)
-    result.renamed = [
-        f"{decode(old)} → {decode(new)}" for old, new in sorted(verdict.folders.items()) if old != new
-    ]
-    _check(result, not verdict.extra, f"{len(verdict.extra)} messages are twice at the destination")
+    result.renamed = [f"{decode(old)} → {decode(new)}" for old, new in sorted(verdict.folders.items()) if old != new]
+    _check(
+        result,
+        not verdict.extra,
+        f"{len(verdict.extra)} messages are twice at the destination, such as {_some(verdict.extra)}",
+    )
     places = set(verdict.folders.values())
     _check(result, len(places) == len(verdict.folders), "two folders became one")
     if pop3:  # messages of a maildrop have no UID that the report could name: numbers must do
@@ -155,6 +166,10 @@ def _ended(command: Command, result: Result, what: str) -> None:
 def _check(result: Result, holds: bool, otherwise: str) -> None:
     if not holds:
         result.faults.append(otherwise)
+
+
+def _some(messages: frozenset[tuple[bytes, int]]) -> list[tuple[str, int]]:
+    return [(decode(folder), uid) for folder, uid in sorted(messages)[:5]]
 
 
 def _marks(messages: Sequence[Message]) -> Counter[tuple[bytes, int, frozenset[str], int | None]]:

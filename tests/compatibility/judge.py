@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from tests.compatibility.mailbox import Message
 
 #: Header fields that servers of mbox files put into a message.
-_SERVERS_OWN = re.compile(rb"^(?:X-IMAPbase|X-IMAP|X-UID|X-UIDL|Status|X-Status|X-Keywords|Content-Length): .*\r?\n", re.M)
+_SERVERS_OWN = re.compile(
+    rb"^(?:X-IMAPbase|X-IMAP|X-UID|X-UIDL|Status|X-Status|X-Keywords|Content-Length): .*\r?\n", re.M
+)
 #: Bytes that some server drops or replaces: ends of lines, blanks, NUL and what it becomes, a mark before `From`.
 _SOFT = re.compile(rb"[\r\n\0\x80>\s]+")
 

@@ -16,9 +16,10 @@ FOLDERS = [
 ]  # fmt: skip
 _FLAGS = ["\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted", "$Forwarded", "$MDNSent", "work", "Junk"]
 _ZONES = [UTC, timezone(timedelta(hours=5, minutes=30)), timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))]
+#: Dates that each server can hold. Dovecot gives another date each time for one before 1970 or after 2106.
 _ODD_DATES = [
-    datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1969, 12, 31, tzinfo=UTC), datetime(1900, 1, 1, tzinfo=UTC),
-    datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC), datetime(2107, 1, 1, tzinfo=UTC), datetime(2000, 2, 29, tzinfo=UTC),
+    datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), datetime(1971, 2, 28, 23, 59, 59, tzinfo=UTC),
+    datetime(2038, 1, 19, 3, 14, 8, tzinfo=UTC), datetime(2000, 2, 29, tzinfo=UTC), datetime(2025, 3, 30, 1, 30, tzinfo=UTC),
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 
 from tests.mail import Mail, render_date
 
@@ -95,10 +95,10 @@ def _naming(client: imaplib.IMAP4) -> tuple[str, str]:
 
 
 def _created(client: imaplib.IMAP4, name: str) -> bool:
-    """Creates the folder and tells whether it can be opened: a server may say OK and not mean it."""
+    """Creates the folder and tells whether it is there: a server may say OK and not mean it."""
     try:
         client.create(quoted(name))
-        found: bool = client.select(quoted(name), readonly=True)[0] == "OK"
+        found: bool = client.status(quoted(name), "(MESSAGES)")[0] == "OK"
     except imaplib.IMAP4.error:
         return False
     return found
@@ -108,19 +108,27 @@ def _append(client: imaplib.IMAP4, name: str, mail: Mail, refused: Counter[str])
     """Appends the message, in a plainer form each time that the server refuses."""
     system = tuple(flag for flag in mail.flags if flag.startswith("\\"))
     plain = re.sub(rb"\r?\n|\r", b"\r\n", mail.body.replace(b"\0", b""))
-    forms = [("", mail), ("keywords", mail._replace(flags=system)), ("bytes", mail._replace(flags=system, body=plain))]
-    for number, (_, form) in enumerate(forms):
+    utc = mail.internaldate.astimezone(UTC) if mail.internaldate else None
+    forms = [("", mail), ("a zone", mail._replace(internaldate=utc))]
+    forms.append(("keywords", forms[-1][1]._replace(flags=system)))
+    forms.append(("bytes", forms[-1][1]._replace(body=plain)))
+    forms.append(("a date", forms[-1][1]._replace(internaldate=None)))
+    for number, (left_out, form) in enumerate(forms):
+        if number and form == forms[number - 1][1]:
+            continue
         date = render_date(form.internaldate).decode() if form.internaldate else ""
         client.literal = form.body  # its own `append` would change the ends of lines
         words = [quoted(name), "(" + " ".join(form.flags) + ")", f'"{date}"' if date else ""]
         try:
-            if client._simple_command("APPEND", *filter(None, words))[0] == "OK":
-                return
+            taken = client._simple_command("APPEND", *filter(None, words))[0] == "OK"
         except imaplib.IMAP4.abort:
             raise
         except imaplib.IMAP4.error:
-            pass
-        refused[forms[number + 1][0] if number + 1 < len(forms) else "a message"] += 1
+            taken = False
+        if taken:
+            refused.update([left_out] if left_out else [])
+            return
+    refused["a message"] += 1
 
 
 def read(account: Account) -> list[Message]:
@@ -148,7 +156,9 @@ def folder_names(client: imaplib.IMAP4) -> list[str]:
     names = []
     for line in client.list()[1]:
         flags, name = _listed(line)
-        if not re.search(rb"\\(Noselect|NonExistent)", flags, re.IGNORECASE) and not name.startswith((b"#", b"shared.")):
+        if not re.search(rb"\\(Noselect|NonExistent)", flags, re.IGNORECASE) and not name.startswith(
+            (b"#", b"shared.")
+        ):
             names.append(name.decode("latin-1"))
     return names
 
@@ -206,7 +216,8 @@ def maildrop(account: Account) -> list[Message]:
     try:
         drop.user(account.login)
         drop.pass_(account.password)
-        bodies: Iterable[list[bytes]] = [drop.retr(number)[1] for number in range(1, len(drop.list()[1]) + 1)]
+        numbers = [int(line.split()[0]) for line in drop.list()[1]]
+        bodies: Iterable[list[bytes]] = [drop.retr(number)[1] for number in numbers]
         return [Message(b"INBOX", 0, b"".join(line + b"\r\n" for line in lines), frozenset(), None) for lines in bodies]
     finally:
         drop.close()

@@ -68,8 +68,7 @@ class Courier(unpacked.Unpacked):
         if not known or password not in (None, known):
             return b"FAIL\n"
         return (
-            f"UID={self._owner.pw_uid}\nGID={self._owner.pw_gid}\nHOME={home}\n"
-            f"ADDRESS={login}\nMAILDIR=Maildir\n.\n"
+            f"UID={self._owner.pw_uid}\nGID={self._owner.pw_gid}\nHOME={home}\nADDRESS={login}\nMAILDIR=Maildir\n.\n"
         ).encode()
 
     def _run(self) -> None:
@@ -82,6 +81,10 @@ class Courier(unpacked.Unpacked):
         env = unpacked.environment(ROOT)
         env["LD_LIBRARY_PATH"] = f"{libraries}:{env['LD_LIBRARY_PATH']}"
         env |= {"TLS_CACHEFILE": "", "AUTHMODULES": "authdaemon", "MAXDAEMONS": "100"}
+        # Each command that opens a folder asks Gamin for news of it, and waits 1.2 s for a Gamin that is not there.
+        client = f"mailhaul-{self.port}"
+        self._spawn(ROOT / "usr/libexec/gam_server", "--notimeout", client, env=env)
+        env["GAM_CLIENT_ID"] = client
         options = ["-address=127.0.0.1", "-maxprocs=100", "-maxperip=100", "-nodnslookup", "-noidentlookup"]
         tcpd, login = ROOT / "usr/sbin/couriertcpd", ROOT / "usr/lib/courier/courier"
         imap = env | {

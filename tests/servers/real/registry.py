@@ -41,6 +41,8 @@ class Kind:
     version: Callable[[], str]
     #: Login of the account.
     login: str = "anna@example.org"
+    #: Way of signing in, as `--source-auth` takes it; without one mailhaul chooses.
+    way: str = ""
     #: Whether it has a `pop3_port`.
     pop3: bool = False
     #: Limits the account of this login to so many bytes, where there is a quota.
@@ -103,6 +105,7 @@ KINDS = [
     ),
     Kind(
         name="GNU Mailutils", make=Mailutils, missing=mailutils.missing, version=mailutils.version, pop3=True,
+        way="password:PLAIN",  # it announces SCRAM also for accounts of which it has only hashed passwords
     ),
     Kind(
         name="pymap", make=PymapServer, version=lambda: package_version("pymap"),
@@ -116,4 +119,3 @@ KINDS = [
     Kind(name="hoodiecrow-imap", make=Hoodiecrow, missing=hoodiecrow.missing, version=hoodiecrow.version),
 ]  # fmt: skip
 BY_NAME = {kind.name: kind for kind in KINDS}
-

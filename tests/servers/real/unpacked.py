@@ -80,11 +80,11 @@ class Unpacked:
         raise NotImplementedError
 
     def _spawn(
-        self, *argv: str | Path, port: int, env: dict[str, str] | None = None, privileged: bool = False
+        self, *argv: str | Path, port: int = 0, env: dict[str, str] | None = None, privileged: bool = False
     ) -> None:
         """Starts a program and returns when it greets on `port`. Raises `ServerDied` when it ends before.
 
-        A privileged program keeps the user who runs the tests.
+        Without a port it returns at once. A privileged program keeps the user who runs the tests.
         """
         self._own(self.home)
         drop = os.geteuid() == 0 and not privileged
@@ -97,7 +97,8 @@ class Unpacked:
             env=env,
         )
         self._processes.append(process)
-        until_greeting(process, port, log)
+        if port:
+            until_greeting(process, port, log)
 
     def _own(self, root: Path) -> None:
         """Gives this folder and all in it to the server's user."""
