@@ -46,8 +46,8 @@ class Verdict:
 
 def likeness(body: bytes) -> bytes:
     """Returns what is left of a message when everything that a server may alter is taken away."""
-    head, blank, rest = body.partition(b"\r\n\r\n")
-    kept = _SERVERS_OWN.sub(b"", head + b"\r\n") + blank + rest
+    head, blank, rest = re.sub(rb"\r*\n", b"\n", body).partition(b"\n\n")
+    kept = _SERVERS_OWN.sub(b"", head + b"\n") + blank + rest
     return hashlib.sha256(re.sub(rb"[\x81-\xff]", b"X", _SOFT.sub(b"", kept))).digest()
 
 
