@@ -13,10 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 
 from tests.compatibility.contract import Result, play
+from tests.compatibility.page import page
 from tests.servers.real.registry import BY_NAME, KINDS, Kind
 
 ROOT = Path(__file__).parents[2]
 KEPT = ROOT / "artifacts" / "compatibility"
+PAGE = ROOT / "docs" / "compatibility.md"
 _PEER = KINDS[0]
 
 
@@ -31,13 +33,20 @@ def main() -> int:
     parser.add_argument("--only", default="", help="servers, with commas: " + ", ".join(BY_NAME))
     parser.add_argument("--direction", default="", help="source, destination, pop3 or quota")
     parser.add_argument("--messages", type=int, default=0, help="at most so many (otherwise the whole corpus)")
+    parser.add_argument("--page", action="store_true", help="only write the page from the results that were kept")
     a = parser.parse_args()
     wrong = False
-    for kind in [BY_NAME[name] for name in a.only.split(",") if name] or KINDS:
+    for kind in [] if a.page else [BY_NAME[name] for name in a.only.split(",") if name] or KINDS:
         for direction in [] if kind.missing() else directions(kind):
             if a.direction in ("", direction):
                 wrong |= _played(kind, direction, a.messages)
+    PAGE.write_text(page(kept(), {kind.name: reason for kind in KINDS if (reason := kind.missing())}), "utf-8")
     return 1 if wrong else 0
+
+
+def kept() -> list[Result]:
+    """Returns the results of the trials that were played last."""
+    return [Result(**json.loads(path.read_text("utf-8"))) for path in sorted(KEPT.glob("*.json"))]
 
 
 def _played(kind: Kind, direction: str, messages: int) -> bool:

@@ -82,6 +82,12 @@ def fill(account: Account, folders: dict[tuple[str, ...], list[Mail]]) -> Counte
     return refused
 
 
+def naming(account: Account) -> tuple[str, str]:
+    """Returns the separator and the prefix of the account's own folders."""
+    with signed_in(account) as client:
+        return _naming(client)
+
+
 def _naming(client: imaplib.IMAP4) -> tuple[str, str]:
     separator, prefix = "/", ""
     for line in client.list()[1]:
