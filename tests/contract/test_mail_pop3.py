@@ -274,6 +274,31 @@ def test_whatever_it_is_capable_of(capabilities: tuple[bytes, ...] | None) -> No
         assert not any(command.startswith(b"DELE") for command in server.commands)
 
 
+NOTICE = b"From: postmaster\r\nSubject: Cannot display Unicode content\r\n\r\nsorry\r\n"
+UNICODE = "Subject: привет\r\n\r\nMail.\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "answer", "given"),
+    [
+        ((b"TOP", b"UIDL", b"UTF8 USER"), b"+OK", UNICODE),
+        ((b"TOP", b"UIDL", b"UTF8"), b"-ERR not now", NOTICE),
+        ((b"TOP", b"UIDL"), b"+OK", NOTICE),
+    ],
+    ids=["announced", "refused", "control: not announced"],
+)
+def test_a_server_that_hides_unicode_mail_is_asked_for_it(
+    capabilities: tuple[bytes, ...], answer: bytes, given: bytes
+) -> None:
+    """RFC 6856: without UTF8 a server may give a notice in place of the message."""
+    with Pop3Server([UNICODE], capabilities=capabilities, notice=NOTICE, to_utf8=answer) as server:
+        assert list(bodies(sign_in(server.port)).values()) == [given]
+        announced = any(one.startswith(b"UTF8") for one in capabilities)
+        assert server.commands.count(b"UTF8") == announced
+        if announced:
+            assert server.commands.index(b"UTF8") < server.commands.index(b"USER u@example.org")
+
+
 @pytest.mark.parametrize("said", [b"-ERR [IN-USE] no", b"-ERR [LOGIN-DELAY] wait", b"-ERR [SYS/TEMP] later",
                                   b"-ERR maildrop already locked", b"-ERR Mailbox in use, try again"])  # fmt: skip
 def test_a_busy_maildrop_is_waited_for(said: bytes) -> None:
