@@ -23,6 +23,9 @@ FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
 #: How many bytes of a header are looked at; longer ones are compared by digest instead.
 HEADER_BYTES = 65_536
 
+#: The same where whole headers come and servers at the other end give the fields alone, wherever they stand: POP3.
+LONG_HEADER_BYTES = 1 << 20
+
 _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 _RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
@@ -49,13 +52,13 @@ _ENDS_AT_ONCE = 32_768
 MODULUS = 1 << 48
 
 
-def header_of(start: bytes) -> bytes:
-    """Returns the header block of a message of which `start` holds the beginning."""
-    end = start.find(b"\r\n\r\n", 0, HEADER_BYTES)
+def header_of(start: bytes, most: int = HEADER_BYTES) -> bytes:
+    """Returns the header block of a message of which `start` holds the beginning; at most its first `most` bytes."""
+    end = start.find(b"\r\n\r\n", 0, most)
     if end >= 0 and start.find(b"\n\n", 0, end) < 0:  # the usual case; three times as fast as the pattern
         return start[:end].rstrip(b"\r")
-    found = _END.search(start, 0, HEADER_BYTES)
-    return start[: found.start()] if found else start[:HEADER_BYTES]
+    found = _END.search(start, 0, most)
+    return start[: found.start()] if found else start[:most]
 
 
 def beginning(start: bytes, text_bytes: int) -> bytes:

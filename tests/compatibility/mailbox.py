@@ -5,6 +5,7 @@ No code of the product runs here. A server takes what it takes: what it refuses 
 
 from __future__ import annotations
 
+import contextlib
 import imaplib
 import poplib
 import re
@@ -139,11 +140,28 @@ def _append(client: imaplib.IMAP4, name: str, mail: Mail, refused: Counter[str])
 
 def read(account: Account) -> list[Message]:
     """Returns every message of the account's own folders."""
-    found = []
     with signed_in(account) as client:
-        for name in folder_names(client):
-            if client.select(quoted(name), readonly=True)[0] == "OK":
-                found += _messages(client, name.encode("latin-1"))
+        names = folder_names(client)
+    return [message for name in names for message in _of_folder(account, name)]
+
+
+def _of_folder(account: Account, name: str) -> list[Message]:
+    """Returns the messages of a folder. One at which the server's process ends is left out: nobody can read it."""
+    try:
+        with signed_in(account) as client:
+            if client.select(quoted(name), readonly=True)[0] != "OK":
+                return []
+            return list(_messages(client, name, "1:*"))
+    except imaplib.IMAP4.abort:
+        pass
+    with signed_in(account) as client:
+        client.select(quoted(name), readonly=True)
+        uids = client.uid("SEARCH", "ALL")[1][0].decode().split()
+    found = []
+    for uid in uids:
+        with contextlib.suppress(imaplib.IMAP4.abort), signed_in(account) as client:
+            client.select(quoted(name), readonly=True)
+            found += _messages(client, name, uid)
     return found
 
 
@@ -179,10 +197,11 @@ def _listed(line: object) -> tuple[bytes, bytes]:
     return found[1], re.sub(rb"\\(.)", rb"\1", name[1:-1]) if name.startswith(b'"') else name
 
 
-def _messages(client: imaplib.IMAP4, folder: bytes) -> Iterator[Message]:
-    status, answers = client.uid("FETCH", "1:*", "(FLAGS INTERNALDATE BODY.PEEK[])")
+def _messages(client: imaplib.IMAP4, name: str, uids: str) -> Iterator[Message]:
+    folder = name.encode("latin-1")
+    status, answers = client.uid("FETCH", uids, "(FLAGS INTERNALDATE BODY.PEEK[])")
     if status != "OK":
-        raise imaplib.IMAP4.error(f"{folder!r}: {answers}")
+        raise imaplib.IMAP4.error(f"{name}: {answers}")
     parts: list[tuple[bytes, bytes]] = []
     for answer in answers:
         if isinstance(answer, tuple):
