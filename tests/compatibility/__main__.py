@@ -12,6 +12,7 @@ import traceback
 from dataclasses import asdict
 from pathlib import Path
 
+from tests.compatibility import command
 from tests.compatibility.contract import Result, play
 from tests.compatibility.page import page
 from tests.servers.real.registry import BY_NAME, KINDS, Kind
@@ -33,8 +34,10 @@ def main() -> int:
     parser.add_argument("--only", default="", help="servers, with commas: " + ", ".join(BY_NAME))
     parser.add_argument("--direction", default="", help="source, destination, pop3 or quota")
     parser.add_argument("--messages", type=int, default=0, help="at most so many (otherwise the whole corpus)")
+    parser.add_argument("--deadline", type=float, default=300.0, help="seconds within which an import has to end")
     parser.add_argument("--page", action="store_true", help="only write the page from the results that were kept")
     a = parser.parse_args()
+    command.DEADLINE_SECONDS = a.deadline
     wrong = False
     for kind in [] if a.page else [BY_NAME[name] for name in a.only.split(",") if name] or KINDS:
         for direction in [] if kind.missing() else directions(kind):
@@ -51,10 +54,10 @@ def kept() -> list[Result]:
 
 def _played(kind: Kind, direction: str, messages: int) -> bool:
     try:
-        result = play(kind, _PEER, direction, limit=messages)
+        result = play(kind, _PEER, direction, version=kind.version(), limit=messages)
     except Exception as error:  # a trial that fails is a result, and the others still count
         traceback.print_exc()
-        result = Result(kind.name, kind.version(), direction, faults=[f"{type(error).__name__}: {error}"])
+        result = Result(kind.name, kind.version(), direction, faults=[str(error) or type(error).__name__])
     KEPT.mkdir(parents=True, exist_ok=True)
     text = json.dumps(asdict(result), ensure_ascii=False, indent=1)
     (KEPT / f"{kind.name} {direction}.json").write_text(text + "\n", "utf-8")

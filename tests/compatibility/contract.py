@@ -68,10 +68,10 @@ def account_of(kind: Kind, server: Any) -> Account:
     return Account(server.host, server.port, kind.login, PASSWORD, getattr(server, "pop3_port", 0))
 
 
-def play(kind: Kind, peer: Kind, direction: str, *, limit: int = 0, killed: bool = True) -> Result:
+def play(kind: Kind, peer: Kind, direction: str, *, version: str = "", limit: int = 0, killed: bool = True) -> Result:
     """Plays a trial of `kind` with `peer` at the other end, with the whole corpus or `limit` messages."""
     began = time.monotonic()
-    result = Result(kind.name, kind.version(), direction)
+    result = Result(kind.name, version, direction)
     ends = (peer, kind) if direction in ("destination", "quota") else (kind, peer)
     with ExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="contract-", ignore_cleanup_errors=True)))

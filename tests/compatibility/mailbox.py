@@ -239,6 +239,8 @@ def maildrop(account: Account) -> list[Message]:
     """Returns every message of the maildrop, as POP3 gives it: lines that end with CRLF, without flags and dates."""
     drop = poplib.POP3(account.host, account.pop3_port, timeout=_TIMEOUT_SECONDS)
     try:
+        if "UTF8" in drop.capa():  # RFC 6856: without it Courier gives notices in place of messages
+            drop.utf8()
         drop.user(account.login)
         drop.pass_(account.password)
         numbers = [int(line.split()[0]) for line in drop.list()[1]]

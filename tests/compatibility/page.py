@@ -18,12 +18,15 @@ _DIRECTIONS = {
 }
 _HEAD = """# Compatibility
 
-Made by `make compatibility` (`python -m tests.compatibility`); do not edit. The contract runs over each server with `mailhaul import`
-itself and a Dovecot (maildir) at the other end. The mail is the public corpus with flags, keywords, odd dates and zones, in nested and oddly
-named folders; each tenth message is in its folder twice. A trial fills the source, kills every process of the import with SIGKILL in the
-middle, lets it go on, runs it a second time, and a third time with an empty state folder. The standard library's clients read both
-accounts after each run. It holds when no message is lost or twice, each alteration and refusal is in mailhaul's report, the second run brings
-nothing, the run without its state brings nothing twice, and the source is as it was.
+Made by `make compatibility` (`python -m tests.compatibility`); do not edit.
+
+The contract runs `mailhaul import` itself over each server, with a Dovecot (maildir) at the other end. The mail is the
+public corpus with flags, keywords, odd dates and zones, in nested and oddly named folders; each tenth message is in its
+folder twice. A trial fills the source, kills every process of the import with SIGKILL in the middle, lets it go on, runs it
+a second time, and a third time with an empty state folder. After each run the standard library's clients read both accounts.
+
+The contract holds when no message is lost or twice, each alteration and refusal is in mailhaul's report, the second run
+brings nothing, the run without its state brings nothing twice, and the source is as it was.
 
 ## Servers
 
@@ -31,8 +34,8 @@ nothing, the run without its state brings nothing twice, and the source is as it
 _CASES = """
 ## Cases
 
-The 135 cases of the catalogue of odd mail and faults, then the ten scripts of hostile dialogues: what mailhaul does, and the test that proves it.
-Where no test proves it, the row says so.
+The 135 cases of the catalogue of odd mail and faults, then the ten scripts of hostile dialogues: what mailhaul does, and the
+test that proves it. Where no test proves it, the row says so.
 
 """
 
@@ -76,7 +79,9 @@ def _altered(result: Result) -> str:
     if result.renamed:
         said.append(f"other names: {len(result.renamed)} folders, such as `{result.renamed[-1]}`")
     if result.not_taken and result.direction in ("source", "pop3"):
-        said.append("not taken from the oracle either: " + ", ".join(f"{k} ({n})" for k, n in result.not_taken.items()))
+        said.append(
+            "it did not take when it was filled: " + ", ".join(f"{k} ({n})" for k, n in result.not_taken.items())
+        )
     return "; ".join(said) or "nothing"
 
 
@@ -91,21 +96,22 @@ def _notes(rows: Sequence[Result]) -> str:
 _CONDUCT = """
 ### What mailhaul does about it
 
-A message that the destination alters is named in failures.csv with what changed, or in notes.csv where only the ends of lines or the date changed.
-A refused message is named with the server's words and can be kept with `--spool-refused`. A folder whose name the destination does not take gets
-the nearest name that it takes, named in folders.csv. Flags that it does not keep are counted.
+A message that the destination alters is named in failures.csv with what changed, or in notes.csv where only the ends of
+lines or the date changed. A refused message is named with the server's words and can be kept with `--spool-refused`. A
+folder whose name the destination does not take gets the nearest name that it takes, named in folders.csv. Flags that it does
+not keep are counted.
 
 """
 #: What is to be known of a server beyond the figures.
 NOTES = {
     "Dovecot mbox": "a folder with mail has no folders below it: they stand beside it.",
     "Cyrus": "refuses bare LF, NUL and messages without a header; replaces 8-bit bytes of the header by X (munge8bit).",
-    "Courier": "stores no CR without LF. Without the POP3 command UTF8 (RFC 6856) it gives a notice in place of each message "
-    "with 8-bit bytes in its header.",
-    "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords. Without TLS it needs "
-    "`--source-auth password:PLAIN`. It keeps no keywords, takes no date with a zone beyond 12 hours, and adds fields of its own to "
-    "messages. An empty folder has another UIDVALIDITY at each opening.",
+    "Courier": "stores no CR without LF. Without the POP3 command UTF8 (RFC 6856), which mailhaul sends, it gives a notice "
+    "in place of each message with 8-bit bytes in its header.",
+    "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords: without TLS it needs "
+    "`--source-auth password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of its "
+    "own to messages. An empty folder has another UIDVALIDITY each second, and an import into it does not end.",
     "pymap": "keeps every byte, and no keywords.",
     "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+.",
-    "hoodiecrow-imap": "has neither UIDPLUS nor quotas; its mail is in memory.",
+    "hoodiecrow-imap": "has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same.",
 }

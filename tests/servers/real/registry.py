@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -65,7 +66,8 @@ def _cyrus_version() -> str:
         server.add_user("anna", PASSWORD)
         with imaplib.IMAP4(server.host, server.port) as client:
             client.login("anna", PASSWORD)
-            return next(iter(part for part in client.welcome.decode().split() if part[0].isdigit()), "")
+            found = re.search(r"\d+(\.\d+)+", client.welcome.decode())
+            return found[0] if found else ""
 
 
 def _dovecot_limit(server: Dovecot, login: str, size: int) -> None:
