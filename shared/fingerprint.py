@@ -3,9 +3,10 @@
 Servers store some bytes differently without saying so: Dovecot turns bare LF into CRLF, collapses CR CR LF, drops a
 final bare CR and gives NUL back as 0x80 (measured). `Canonical` undoes exactly that, so that equal messages have equal
 digests on both sides. Two servers take more away, which makes another message of it: Cyrus the 8-bit bytes of the
-header, Courier each CR without LF. `Canonical.alike` foresees both. The header fingerprint is cheaper: four fields, white space collapsed, that a server can serve
-from its cache. Neither is ever an identity; that is the source UID. They only tell copies apart in a window where
-something that mailhaul sent is known to have arrived, and always as a multiset: equal messages may occur twice.
+header, Courier each CR without LF. `Canonical.alike` foresees both. The header fingerprint is cheaper: four fields,
+white space collapsed, that a server can serve from its cache. Neither is ever an identity; that is the source UID. They
+only tell copies apart in a window where something that mailhaul sent is known to have arrived, and always as a
+multiset: equal messages may occur twice.
 """
 
 from __future__ import annotations

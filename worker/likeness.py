@@ -1,9 +1,9 @@
 """Decides which messages may be copies of each other, and which of them are. Pure.
 
 Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by
-no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`),
-8-bit bytes of the header that the destination replaced one for one, and CRs without LF that it took away. They are paired as a multiset, the closest first,
-so that of five identical messages three are found where three stand.
+no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), 8-bit
+bytes of the header that the destination replaced one for one, and CRs without LF that it took away. They are paired as
+a multiset, the closest first, so that of five identical messages three are found where three stand.
 """
 
 from __future__ import annotations

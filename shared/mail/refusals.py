@@ -29,7 +29,8 @@ _CODE = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9-]*)")
 # quota", ENOSPC and EDQUOT as they are written
 _FULL = re.compile(
     rb"over\s?quota|quota (?:has been |is )?exceeded|(?:mailbox|mail ?box|disk|storage|file ?system) (?:is )?full|"
-    rb"exceed(?:s|ed)? .{0,40}quota|no space left|(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
+    rb"exceed(?:s|ed)? .{0,40}quota|no space left|"
+    rb"(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
     rb"(?:space|storage|quota)|ENOSPC|EDQUOT|disk quota",
     re.I,
 )
