@@ -15,10 +15,13 @@ _SERVERS_OWN = re.compile(
     rb"^(?:X-IMAPbase|X-IMAP|X-UID|X-UIDL|Status|X-Status|X-Keywords|Content-Length): .*\r?\n", re.M
 )
 #: First line of a message in an mbox file, which some servers drop.
-_POSTMARK = re.compile(rb"\A>?From [^\r\n]*\r?\n")
+_POSTMARK = re.compile(rb"\A>?From [^\r\n]{0,120}\r?\n")
 #: Bytes that some server drops or replaces, and what it puts there: ends of lines, blanks, NUL, 8-bit bytes, a mark
 #: before `From`.
 _SOFT = re.compile(rb"[\0\x80-\xffX?>\s]+")
+
+#: The alteration that only `--verify full` reports: the size is that of the source, and no mail differs otherwise.
+SAME_SIZE = "ends of lines, with the same size"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Verdict:
     messages: int = 0
     #: Messages that arrived with the same bytes.
     exact: int = 0
-    #: Messages that arrived with other bytes: (folder, UID) at the source.
+    #: Messages that arrived with other bytes, but for those of `SAME_SIZE`: (folder, UID) at the source.
     altered: frozenset[tuple[bytes, int]] = frozenset()
     #: Messages that did not arrive: (folder, UID) at the source.
     lost: frozenset[tuple[bytes, int]] = frozenset()
@@ -75,8 +78,12 @@ def compare(source: Sequence[Message], copy: Sequence[Message], *, dated: bool =
         if found.body == message.body:
             exact += 1
         else:
-            altered.add((message.folder, message.uid))
-            alterations[alteration(message.body, found.body)] += 1
+            kind = alteration(message.body, found.body)
+            if kind == "ends of lines" and len(message.body) == len(found.body):
+                kind = SAME_SIZE
+            else:
+                altered.add((message.folder, message.uid))
+            alterations[kind] += 1
         flags_lost.update(message.flags - found.flags)
         flags_added.update(found.flags - message.flags)
         if dated and message.instant != found.instant:
@@ -124,6 +131,8 @@ def alteration(before: bytes, after: bytes) -> str:
         return "ends of lines"
     if _lines(before.replace(b"\0", b"\x80")) == _lines(after):
         return "NUL"
+    if _lines(re.sub(rb"\r(?!\n)", b"", before)) == _lines(after):
+        return "CRs without LF"
     if re.sub(rb"[\x80-\xff]", b"X", before) == after:
         return "8-bit bytes of the header"
     return "several bytes"

@@ -101,6 +101,8 @@ lines or the date changed. A refused message is named with the server's words an
 folder whose name the destination does not take gets the nearest name that it takes, named in folders.csv. Flags that it does
 not keep are counted.
 
+A message whose ends of lines change without another size is found by `--verify full` only.
+
 """
 #: What is to be known of a server beyond the figures.
 NOTES = {
