@@ -43,7 +43,11 @@ def main() -> int:
         for direction in [] if kind.missing() else directions(kind):
             if a.direction in ("", direction):
                 wrong |= _played(kind, direction, a.messages)
-    PAGE.write_text(page(kept(), {kind.name: reason for kind in KINDS if (reason := kind.missing())}), "utf-8")
+    results = kept()
+    without = {kind.name: kind.missing() or "no result yet" for kind in KINDS}
+    for result in results:
+        without.pop(result.server, None)
+    PAGE.write_text(page(results, without), "utf-8")
     return 1 if wrong else 0
 
 
