@@ -44,9 +44,13 @@ def main() -> int:
             if a.direction in ("", direction):
                 wrong |= _played(kind, direction, a.messages)
     results = kept()
-    without = {kind.name: kind.missing() or "no result yet" for kind in KINDS}
-    for result in results:
-        without.pop(result.server, None)
+    played = {(result.server, result.direction) for result in results}
+    without = [
+        (kind.name, direction, kind.missing() or "no result was kept")
+        for kind in KINDS
+        for direction in directions(kind)
+        if (kind.name, direction) not in played
+    ]
     PAGE.write_text(page(results, without), "utf-8")
     return 1 if wrong else 0
 

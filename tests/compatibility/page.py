@@ -40,15 +40,15 @@ test that proves it. Where no test proves it, the row says so.
 """
 
 
-def page(results: Iterable[Result], missing: dict[str, str]) -> str:
-    """Returns the whole page; `missing` names the servers that cannot run here, with the reason."""
+def page(results: Iterable[Result], without: Iterable[tuple[str, str, str]]) -> str:
+    """Returns the whole page; `without` names the trials without a result: (server, direction, reason)."""
     names = [kind.name for kind in KINDS]
     rows = sorted(results, key=lambda result: (names.index(result.server), _ORDER.index(result.direction)))
     lines = [
         "| server | version | direction | messages | arrived unchanged | what the server alters or refuses | contract |",
         "|---|---|---|--:|--:|---|---|",
         *(_row(result) for result in rows),
-        *(f"| {name} | – | – | – | – | {reason} | not run |" for name, reason in missing.items()),
+        *(f"| {name} | – | {_DIRECTIONS[way]} | – | – | – | not run: {reason} |" for name, way, reason in without),
     ]
     total = (
         f"\n{len({row.server for row in rows})} servers, {len(rows)} trials, {sum(row.messages for row in rows):,} messages, "
