@@ -151,6 +151,7 @@ def _judged(
         not verdict.extra,
         f"{len(verdict.extra)} messages are twice at the destination, such as {_some(verdict.extra)}",
     )
+    _check(result, len(verdict.lost) < verdict.messages, "nothing arrived")
     places = set(verdict.folders.values())
     _check(result, len(places) == len(verdict.folders), "two folders became one")
     if pop3:  # messages of a maildrop have no UID that the report could name: numbers must do
