@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 PYTEST_ARGS ?= -n 4 --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts up down test-containers release-check audit lock
+.PHONY: help setup demo test lint bench bench-scale chaos chaos-cuts compatibility up down test-containers release-check audit lock
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -44,6 +44,10 @@ chaos: setup ## random faults on real processes, judged by the maildirs (RUNS=30
 
 chaos-cuts: setup ## the connection cut at every STEP-th byte of an import, both ways, at both servers (STEP=7)
 	$(PYTHON) -m bench.chaos.cuts --step $(STEP)
+
+compatibility: setup ## one contract over many real servers, writes docs/compatibility.md (20 minutes; ARGS='--only Cyrus' for fewer)
+	@tests/install-servers --more
+	$(PYTHON) -m tests.compatibility $(ARGS)
 
 up: ## everything on this machine: embedded Redis, coordinator, workers
 	@./mailhaul up

@@ -2,9 +2,11 @@
 
 Servers store some bytes differently without saying so: Dovecot turns bare LF into CRLF, collapses CR CR LF, drops a
 final bare CR and gives NUL back as 0x80 (measured). `Canonical` undoes exactly that, so that equal messages have equal
-digests on both sides. The header fingerprint is cheaper: four fields, white space collapsed, that a server can serve
-from its cache. Neither is ever an identity; that is the source UID. They only tell copies apart in a window where
-something that mailhaul sent is known to have arrived, and always as a multiset: equal messages may occur twice.
+digests on both sides. Two servers take more away, which makes another message of it: Cyrus the 8-bit bytes of the
+header, Courier each CR without LF. `Canonical.alike` foresees both. The header fingerprint is cheaper: four fields,
+white space collapsed, that a server can serve from its cache. Neither is ever an identity; that is the source UID. They
+only tell copies apart in a window where something that mailhaul sent is known to have arrived, and always as a
+multiset: equal messages may occur twice.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import re
 import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
-from typing import Any
+from typing import Any, Final
 
 #: The header fields that the fingerprint is made of, as FETCH names them.
 FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
@@ -22,10 +24,14 @@ FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
 #: How many bytes of a header are looked at; longer ones are compared by digest instead.
 HEADER_BYTES = 65_536
 
+#: The same where whole headers come and servers at the other end give the fields alone, wherever they stand: POP3.
+LONG_HEADER_BYTES = 1 << 20
+
 _FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 _RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
+_LONE_CR = re.compile(rb"\r(?!\n)")
 _REPLACEABLE = re.compile(rb"[\x80-\xffX?]")
 _NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
 #: NUL, and the byte that Dovecot makes of it, count as blanks.
@@ -35,19 +41,25 @@ _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
 #: a question mark.
 REPLACEMENTS = b"X?"
 _REPLACED = {byte: bytes(range(128)) + bytes([byte]) * 128 for byte in REPLACEMENTS}
+#: What happened to a message whose copy has the digest at this place of `Canonical.alike`; nothing at the first.
+FORMS: Final = (
+    "",
+    *["8-bit bytes of the header are stored as other characters"] * len(REPLACEMENTS),
+    "CRs without LF are not stored",
+)
 _ENDS_AT_ONCE = 32_768
 
 #: The modulus for sums of digests, so that Redis's Lua (doubles) adds them exactly.
 MODULUS = 1 << 48
 
 
-def header_of(start: bytes) -> bytes:
-    """Returns the header block of a message of which `start` holds the beginning."""
-    end = start.find(b"\r\n\r\n", 0, HEADER_BYTES)
+def header_of(start: bytes, most: int = HEADER_BYTES) -> bytes:
+    """Returns the header block of a message of which `start` holds the beginning; at most its first `most` bytes."""
+    end = start.find(b"\r\n\r\n", 0, most)
     if end >= 0 and start.find(b"\n\n", 0, end) < 0:  # the usual case; three times as fast as the pattern
         return start[:end].rstrip(b"\r")
-    found = _END.search(start, 0, HEADER_BYTES)
-    return start[: found.start()] if found else start[:HEADER_BYTES]
+    found = _END.search(start, 0, most)
+    return start[: found.start()] if found else start[:most]
 
 
 def beginning(start: bytes, text_bytes: int) -> bytes:
@@ -126,6 +138,8 @@ class Canonical:
         self._begun, self._in_header = False, True
         #: Replacement → the hash of a message whose header had 8-bit bytes; empty until one is seen.
         self._replaced: dict[int, Any] = {}
+        #: The hash without CRs that no LF follows; None until one is seen.
+        self._stripped: Any = None
         #: NUL bytes so far: the digest does not tell them from 0x80.
         self.nuls = 0
         #: CRC-32 of the bytes as they came: the digest does not tell line ends apart.
@@ -151,8 +165,9 @@ class Canonical:
         # A blank line ends the header; a message that begins with one has none.
         over = (self._ends > 1 or (self._ends == 1 and starts)) if self._begun else (self._ends > 0 or starts)
         self._in_header, self._begun = self._in_header and not over, True
-        for hashing in (self._hash, *self._replaced.values()):
-            _add_ends(hashing, self._ends)
+        for hashing in (self._hash, *self._replaced.values(), self._stripped):
+            if hashing is not None:
+                _add_ends(hashing, self._ends)
         self._ends = 0
         header, body = b"", text
         if self._in_header:
@@ -161,6 +176,9 @@ class Canonical:
             self._in_header = end < 0
             if not self._replaced and not header.isascii():
                 self._replaced = {byte: self._hash.copy() for byte in REPLACEMENTS}
+        if self._stripped is not None or text.count(b"\r") != text.count(b"\r\n"):
+            self._stripped = self._stripped or self._hash.copy()
+            self._stripped.update(_LONE_CR.sub(b"", text))
         for byte, hashing in self._replaced.items():
             hashing.update(header.translate(_REPLACED[byte]))
             hashing.update(body)
@@ -174,10 +192,12 @@ class Canonical:
         return ended.digest()
 
     def alike(self) -> tuple[bytes, ...]:
-        """Returns digests of the variants that servers are known to make of the message: without the line ends at its
-        end (POP3 always adds one, RFC 1939 §3), and the same with each 8-bit byte of the header replaced.
-        """
-        return (self._hash.digest(), *(hashing.digest() for hashing in self._replaced.values()))
+        """Returns digests of the variants that servers are known to make of the message, in the order of `FORMS`:
+        without the line ends at its end (POP3 always adds one, RFC 1939 §3), the same with each 8-bit byte of the
+        header replaced, and the same without CRs that no LF follows; b"" where a variant is the message itself."""
+        replaced = (self._replaced.get(byte) for byte in REPLACEMENTS)
+        variants = (*replaced, self._stripped)
+        return (self._hash.digest(), *(hashing.digest() if hashing is not None else b"" for hashing in variants))
 
 
 def _add_ends(hashing: Any, count: int) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.dates import stand_ins
+from shared.fingerprint import FORMS
 from shared.messages import Sighting
 from shared.model import Note
 from shared.model.ledger import AUDITED
@@ -59,9 +60,9 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
     if original.digest is None or copy.digest is None:
         return Difference(what=CONTENT, reason=sizes) if resized else None
     if original.digest != copy.digest and original.alike[:1] != copy.alike[:1]:
-        if set(copy.alike[:1]) & set(original.alike[1:]):
-            return Difference(what=CONTENT, reason="8-bit bytes of the header are stored as other characters")
-        return Difference(what=CONTENT, reason="content differs (SHA-256 of canonical bytes)")
+        foreseen = zip(original.alike, FORMS, strict=False)
+        words = next((said for form, said in foreseen if said and form == copy.alike[0]), "")
+        return Difference(what=CONTENT, reason=words or "content differs (SHA-256 of canonical bytes)")
     if original.nuls != copy.nuls:
         number = abs(original.nuls - copy.nuls)
         return Difference(what=CONTENT, reason=f"{number:,} NUL bytes stored as another byte")

@@ -1,9 +1,9 @@
 """Decides which messages may be copies of each other, and which of them are. Pure.
 
 Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by
-no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), and
-8-bit bytes of the header that the destination replaced one for one. They are paired as a multiset, the closest first,
-so that of five identical messages three are found where three stand.
+no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), 8-bit
+bytes of the header that the destination replaced one for one, and CRs without LF that it took away. They are paired as
+a multiset, the closest first, so that of five identical messages three are found where three stand.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from shared.dates import clamp, stand_ins
-from shared.fingerprint import NO_FINGERPRINT, match
+from shared.fingerprint import FORMS, NO_FINGERPRINT, match
 from shared.messages import Sighting
 
 #: Bytes of the text that are compared first, with the whole header, where all else is equal (`likely`).
@@ -99,7 +99,7 @@ def _canonically(seen: Sighting) -> Hashable:
 
 
 def _form(number: int) -> Callable[[Sighting], Hashable]:
-    return lambda seen: seen.alike[number] if number < len(seen.alike) else None
+    return lambda seen: (seen.alike[number] or None) if seen.alike else None
 
 
 #: The keys that must be equal, for the source's message and for the destination's, from the closest match on.
@@ -107,7 +107,7 @@ _LADDER = [
     (_as_sent, _as_sent),
     (_exactly, _exactly),
     (_canonically, _canonically),
-    *((_form(number), _form(0)) for number in range(3)),
+    *((_form(number), _form(0)) for number in range(len(FORMS))),
 ]
 
 

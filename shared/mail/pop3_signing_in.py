@@ -160,6 +160,11 @@ def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> Non
     sent. `secrets` are the texts that the server's words must not show; what is sent in base64 is added to them.
     """
     capable = _capabilities(lines)
+    if "UTF8" in capable:
+        # Without it a server may give a notice in place of each message with 8-bit bytes in its header, as Courier does
+        # (RFC 6856 §2.1, §4). A refusal changes nothing.
+        lines._putline(b"UTF8")
+        wire.readline()
     offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
     try:

@@ -12,7 +12,7 @@ from typing import Final
 
 from shared.errors import FolderRefused, MailError, ServerRefused, StoreError, Throttled
 from shared.fingerprint import (
-    HEADER_BYTES,
+    LONG_HEADER_BYTES,
     Canonical,
     beginning,
     delivered,
@@ -251,13 +251,14 @@ class Pop3Source:
             canonical = Canonical() if full else None
             start, size = b"", 0
             for chunk in chunks(body):
-                start = start or chunk
+                if len(start) < LONG_HEADER_BYTES and len(header_of(start, LONG_HEADER_BYTES)) == len(start):
+                    start += bytes(chunk)  # the header may go on
                 size += len(chunk)
                 if canonical and not text_bytes:
                     canonical.update(chunk)
             if canonical and text_bytes:  # read whole all the same: POP3 knows lines only
                 canonical.update(beginning(start, text_bytes))
-            head = header_of(start)
+            head = header_of(start, LONG_HEADER_BYTES)
             fields = identifying(head)
             yield (
                 place,
@@ -287,10 +288,10 @@ class Pop3Source:
                 if isinstance(body, bytes):
                     start, size = body, len(body)
                 else:
-                    start = body.read(HEADER_BYTES)
+                    start = body.read(LONG_HEADER_BYTES)
                     size = body.seek(0, 2)
                     body.seek(0)
-                head = header_of(start)
+                head = header_of(start, LONG_HEADER_BYTES)
                 when, zone = received_at(head)
                 fingerprint = fingerprint_of(identifying(head))
                 canonical = Canonical()

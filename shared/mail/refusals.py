@@ -25,11 +25,12 @@ from shared.mail.hints import CODES, hint_in, hint_of
 Asked = Literal["greeting", "login", "folder", "append", "fetch", "command"]
 
 _CODE = re.compile(rb"\s*\[([A-Za-z][A-Za-z0-9-]*)")
-# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", ENOSPC and EDQUOT as they are
-# written
+# a quota, or the disk under it: Dovecot "Not enough disk space", Cyrus "over quota", Courier "You exceeded your mail
+# quota", ENOSPC and EDQUOT as they are written
 _FULL = re.compile(
     rb"over\s?quota|quota (?:has been |is )?exceeded|(?:mailbox|mail ?box|disk|storage|file ?system) (?:is )?full|"
-    rb"exceeds? .{0,40}quota|no space left|(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
+    rb"exceed(?:s|ed)? .{0,40}quota|no space left|"
+    rb"(?:not enough|insufficient|out of|lack of|low on) (?:free )?(?:disk |storage |system )?"
     rb"(?:space|storage|quota)|ENOSPC|EDQUOT|disk quota",
     re.I,
 )

@@ -198,7 +198,9 @@ def status_answer(pieces: Sequence[bytes]) -> tuple[bytes, FolderStatus] | None:
         messages=numbers.get(b"MESSAGES"),
         highestmodseq=numbers.get(b"HIGHESTMODSEQ") or None,
         size_bytes=numbers.get(b"SIZE"),
-        append_limit_bytes=numbers.get(b"APPENDLIMIT"),
+        # RFC 7889 §2 has 0 for a folder that takes nothing. go-imap says so of folders that take everything; one that
+        # takes nothing says it to APPEND too.
+        append_limit_bytes=numbers.get(b"APPENDLIMIT") or None,
     )
 
 

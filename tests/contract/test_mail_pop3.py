@@ -21,6 +21,7 @@ from shared.errors import (
     TlsFailed,
     Unreachable,
 )
+from shared.fingerprint import header_fingerprint
 from shared.mail import Message, pop3_source
 from shared.mail.pop3 import WHOLE_BYTES
 from shared.mail.pop3_source import INBOX, Pop3Source, received_at
@@ -272,6 +273,46 @@ def test_whatever_it_is_capable_of(capabilities: tuple[bytes, ...] | None) -> No
         assert list(bodies(source).values()) == many
         assert [s.message_id for s in source.sightings(UidSet.parse("2:3"))] == ["<1@example.org>", "<2@example.org>"]
         assert not any(command.startswith(b"DELE") for command in server.commands)
+
+
+@pytest.mark.parametrize("size", [100_000, 700_000], ids=["in memory", "by way of a file"])
+def test_fields_behind_a_long_one_count_too(size: int) -> None:
+    """A server at the other end gives the fields alone, wherever they stand: without them it is another message."""
+    fields = b"Message-ID: <late@example.org>\r\nSubject: s\r\nDate: Mon, 1 Jan 2024 00:00:00 +0000\r\n"
+    long = b"To: " + b"a@example.org,\r\n " * (size // 17) + b"b@example.org\r\n"
+    with Pop3Server([long + fields + b"\r\ntext\r\n"]) as server:
+        source = sign_in(server.port)
+        source.open(INBOX)
+        for full in (False, True):
+            (seen,) = source.sightings(EVERY, full=full)
+            assert (seen.message_id, seen.fingerprint) == ("<late@example.org>", header_fingerprint(fields))
+        (message,) = source.fetch(EVERY)
+        assert message.fingerprint == header_fingerprint(fields)
+
+
+NOTICE = b"From: postmaster\r\nSubject: Cannot display Unicode content\r\n\r\nsorry\r\n"
+UNICODE = "Subject: привет\r\n\r\nMail.\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "answer", "given"),
+    [
+        ((b"TOP", b"UIDL", b"UTF8 USER"), b"+OK", UNICODE),
+        ((b"TOP", b"UIDL", b"UTF8"), b"-ERR not now", NOTICE),
+        ((b"TOP", b"UIDL"), b"+OK", NOTICE),
+    ],
+    ids=["announced", "refused", "control: not announced"],
+)
+def test_a_server_that_hides_unicode_mail_is_asked_for_it(
+    capabilities: tuple[bytes, ...], answer: bytes, given: bytes
+) -> None:
+    """RFC 6856: without UTF8 a server may give a notice in place of the message."""
+    with Pop3Server([UNICODE], capabilities=capabilities, notice=NOTICE, to_utf8=answer) as server:
+        assert list(bodies(sign_in(server.port)).values()) == [given]
+        announced = any(one.startswith(b"UTF8") for one in capabilities)
+        assert server.commands.count(b"UTF8") == announced
+        if announced:
+            assert server.commands.index(b"UTF8") < server.commands.index(b"USER u@example.org")
 
 
 @pytest.mark.parametrize("said", [b"-ERR [IN-USE] no", b"-ERR [LOGIN-DELAY] wait", b"-ERR [SYS/TEMP] later",

@@ -5,7 +5,8 @@ Messages that the destination rewrote are recognised, and mere look-alikes are c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -43,6 +44,18 @@ def munge8bit(body: bytes) -> bytes:
     return bytes(byte if byte < 128 else ord("X") for byte in header) + blank + text
 
 
+def strip_lone_crs(body: bytes) -> bytes:
+    """Returns the message as Courier stores it."""
+    return re.sub(rb"\r(?!\n)", b"", body)
+
+
+#: What servers make of a message, and the words of the report about it.
+REWRITING = [
+    (munge8bit, "8-bit bytes of the header are stored as other characters"),
+    (strip_lone_crs, "CRs without LF are not stored"),
+]
+
+
 @pytest.fixture
 def wires() -> Iterator[Wires]:
     with FaultyServer() as source, FaultyServer() as destination:
@@ -57,8 +70,11 @@ def copied(stage: InProcessImport) -> dict[str, int]:
     return stage.outcomes()
 
 
-def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
-    wires.destination.behaviour.append.alter_body = munge8bit
+@pytest.mark.parametrize(("alter", "words"), REWRITING, ids=["Cyrus", "Courier"])
+def test_after_each_loss_what_was_rewritten_is_recognised(
+    wires: Wires, alter: Callable[[bytes], bytes], words: str
+) -> None:
+    wires.destination.behaviour.append.alter_body = alter
     first = InProcessImport(wires.source, wires.destination)
     assert copied(first) == {"copied": len(ODD)}
     held = wires.bodies()
@@ -68,14 +84,18 @@ def test_after_each_loss_what_was_munged_is_recognised(wires: Wires) -> None:
         assert wires.bodies() == held
         # An altered message is reported each time, not only the first.
         assert again.noted("altered").keys() == first.noted("altered").keys() != set()
+        assert words in first.noted("altered").values()
 
 
-def test_without_the_forms_it_comes_again(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("alter", "number"), [(munge8bit, 3), (strip_lone_crs, 1)])
+def test_without_the_forms_it_comes_again(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, alter: Callable[[bytes], bytes], number: int
+) -> None:
     """The negative control: without the known forms the messages come again."""
-    wires.destination.behaviour.append.alter_body = munge8bit
+    wires.destination.behaviour.append.alter_body = alter
     copied(InProcessImport(wires.source, wires.destination))
     monkeypatch.setattr(likeness, "_LADDER", likeness._LADDER[:3])
-    assert copied(InProcessImport(wires.source, wires.destination))["copied"] == 3
+    assert copied(InProcessImport(wires.source, wires.destination))["copied"] == number
 
 
 def test_after_each_loss_what_dovecot_stores_otherwise_is_recognised(dovecot_pair: DovecotPair, wires: Wires) -> None:

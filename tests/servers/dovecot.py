@@ -61,7 +61,7 @@ class Dovecot:
         *,
         separator: str = "/",
         prefix: str = "",
-        mail_format: Literal["maildir", "sdbox", "mbox"] = "maildir",
+        mail_format: Literal["maildir", "sdbox", "mdbox", "mbox"] = "maildir",
         layout: Literal["maildir++", "fs"] = "maildir++",
         user_connections: int = 100,
         quota_bytes: int | None = None,

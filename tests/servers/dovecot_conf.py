@@ -14,7 +14,7 @@ class Settings:
 
     separator: str
     prefix: str
-    mail_format: Literal["maildir", "sdbox", "mbox"]
+    mail_format: Literal["maildir", "sdbox", "mdbox", "mbox"]
     layout: Literal["maildir++", "fs"]
     user_connections: int
     quota_bytes: int | None
@@ -126,8 +126,8 @@ service pop3 {{
 
 
 def _location(settings: Settings) -> str:
-    if settings.mail_format == "sdbox":
-        return "sdbox:~/sdbox"
+    if settings.mail_format in ("sdbox", "mdbox"):
+        return f"{settings.mail_format}:~/{settings.mail_format}"
     if settings.mail_format == "mbox":
         return "mbox:~/mail:INBOX=~/inbox"
     # With folder names as directories INBOX needs a place of its own.

@@ -49,6 +49,10 @@ class Pop3Server:
     most_lines: int | None = None
     #: Most lines that may be requested; TOP with more is refused.
     most_asked: int | None = None
+    #: Sent in place of each message with 8-bit bytes in its header, to a client that did not ask for UTF8 (RFC 6856).
+    notice: bytes | None = None
+    #: The answer to UTF8.
+    to_utf8: bytes = b"+OK"
     #: Whether the connection is closed at the first TOP with lines.
     breaks_at_top: bool = False
 
@@ -56,6 +60,7 @@ class Pop3Server:
         #: Commands of all sessions.
         self.commands: list[bytes] = []
         self.sessions = 0
+        self._in_utf8: set[int] = set()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listener.getsockname()[1])
         threading.Thread(target=self._accept, daemon=True).start()
@@ -98,6 +103,10 @@ class Pop3Server:
         if word == b"CAPA":
             known = self.capabilities
             yield b"-ERR what?\r\n" if known is None else b"+OK\r\n" + b"".join(c + b"\r\n" for c in known) + b".\r\n"
+        elif word == b"UTF8":
+            yield self.to_utf8 + b"\r\n"
+            if self.to_utf8.startswith(b"+OK"):
+                self._in_utf8.add(session)
         elif word == b"PASS" and self.refusals:
             yield self.refusals.pop(0) + b"\r\n"
         elif word == b"STAT" and self.counted is not None:
@@ -124,11 +133,11 @@ class Pop3Server:
             if lines and self.most_asked is not None and lines[0] > self.most_asked:
                 yield b"-ERR syntax error\r\n"
                 return
-            yield from self._message(number, lines[0] if lines else None)
+            yield from self._message(number, lines[0] if lines else None, session)
         else:
             yield b"+OK\r\n"
 
-    def _message(self, number: int, lines: int | None) -> Iterator[bytes]:
+    def _message(self, number: int, lines: int | None, session: int) -> Iterator[bytes]:
         """Yields a message with `lines` lines of its body, None for all."""
         if number in self.unreadable:
             yield b"-ERR cannot read that one\r\n"
@@ -136,6 +145,8 @@ class Pop3Server:
         if lines is not None and lines and self.most_lines is not None:
             lines = min(lines, self.most_lines)
         body = self.messages[number - 1]
+        if self.notice is not None and session not in self._in_utf8 and not body.partition(b"\r\n\r\n")[0].isascii():
+            body = self.notice
         head, blank, rest = body.partition(b"\r\n\r\n")
         if lines is not None and rest.count(b"\n") > lines:
             body = head + blank + b"".join(rest.splitlines(keepends=True)[:lines])

@@ -43,6 +43,7 @@ from worker.failures import judge
         ("destination", "NO", "append", b"[LIMIT] Not enough disk quota", OverQuota),
         ("destination", "NO", "append", b"System I/O error: Disk quota exceeded", OverQuota),
         ("destination", "NO", "append", b"Over quota", OverQuota),
+        ("destination", "NO", "append", b"[ALERT] You exceeded your mail quota.", OverQuota),
         ("destination", "NO", "append", b"Insufficient system storage", OverQuota),
         ("destination", "NO", "append", b"[TOOBIG] message exceeds your quota", MessagesRefused),
         ("destination", "NO", "append", b"[CANNOT] not enough space in the subject", MessagesRefused),

@@ -65,6 +65,12 @@ def test_a_status_answer() -> None:
     assert status_answer([b"* 3 EXISTS\r\n"]) is None
 
 
+@pytest.mark.parametrize(("told", "limit"), [(b"0", None), (b"1", 1), (b"35651584", 35651584)])
+def test_a_limit_of_no_bytes_is_not_believed(told: bytes, limit: int | None) -> None:
+    _, status = status_answer([b"* STATUS INBOX (MESSAGES 1 APPENDLIMIT %b)\r\n" % told])  # type: ignore[misc]
+    assert status.append_limit_bytes == limit
+
+
 def test_selecting() -> None:
     selected = Selected()
     for line in (
