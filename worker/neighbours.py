@@ -47,7 +47,7 @@ OF_COPIES: Final = frozenset({*COUNTED, "odd"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Theirs:
+class EarlierLedger:
     """A neighbour's ledger of one folder."""
 
     #: The entries that have records.
@@ -61,7 +61,7 @@ class Beside:
     """The messages that neighbours have in one destination folder."""
 
     #: The neighbours' ledgers, as far as they speak of our source UIDs.
-    ledgers: tuple[Theirs, ...] = ()
+    ledgers: tuple[EarlierLedger, ...] = ()
     #: UIDs of the destination folder that are copies of other messages than those we look for.
     taken: UidSet = NO_UIDS
 
@@ -106,7 +106,7 @@ class Neighbours:
 
     def beside(self, folder: Folder) -> Beside:
         """Returns what the neighbours have in the destination folder of `folder`."""
-        ledgers: list[Theirs] = []
+        ledgers: list[EarlierLedger] = []
         taken = NO_UIDS
         for neighbour in self._lease.neighbours:
             mailbox, folders = self._of(neighbour)
@@ -117,7 +117,7 @@ class Neighbours:
                 entries = [entry for entry in self._store.ledger(other.folder_id) if entry.records]
                 taken |= UidSet.of(uid for e in entries for r in e.records for uid in r.destination)
                 if usable and entries:
-                    ledgers.append(Theirs(entries=entries, notes=self._notes(other)))
+                    ledgers.append(EarlierLedger(entries=entries, notes=self._notes(other)))
         return Beside(ledgers=tuple(ledgers), taken=taken) if taken else ALONE
 
     def _notes(self, other: Folder) -> Mapping[int, Sequence[Note]]:

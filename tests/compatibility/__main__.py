@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tests.compatibility import command
 from tests.compatibility.contract import Result, play
-from tests.compatibility.page import page
+from tests.compatibility.document import page
 from tests.servers.real.registry import BY_NAME, KINDS, Kind
 
 ROOT = Path(__file__).parents[2]

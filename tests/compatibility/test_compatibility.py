@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.compatibility.contract import play
+from tests.compatibility.document import CASES
 from tests.compatibility.judge import compare
 from tests.compatibility.mailbox import Message
-from tests.compatibility.page import CASES
 from tests.servers.real.registry import BY_NAME, KINDS
 
 ROOT = Path(__file__).parents[2]
