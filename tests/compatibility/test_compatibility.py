@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from tests.compatibility.contract import play
 from tests.compatibility.document import CASES
 from tests.compatibility.judge import compare
 from tests.compatibility.mailbox import Message
+from tests.mail import CORPUS_VARIABLE
 from tests.servers.real.registry import BY_NAME, KINDS
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +33,7 @@ def test_the_contract_holds_for_a_few_messages(name: str, direction: str) -> Non
             pytest.skip(f"needs {end.name}: {reason}")
     result = play(kind, peer, direction, limit=40, killed=False)
     assert result.faults == []
-    assert result.messages >= 40
+    assert result.messages >= (40 if CORPUS_VARIABLE in os.environ else 15)
     assert result.exact + sum(result.altered.values()) + result.refused == result.messages
 
 
