@@ -291,8 +291,9 @@ class Forgotten:
 
 
 def forget(store: Store, request: Import) -> Forgotten:
-    """Deletes the import's passwords and tokens now, and what servers said when they were signed in to, from the store's file
-    too where that is permitted.
+    """Deletes the import's passwords and tokens now, and what servers said when they were signed in to.
+
+    They go from the store's file too where that is permitted.
     """
     there = store.forget(request.import_id)
     return Forgotten(there=there, purged=store.purge(_PURGE_SECONDS))

@@ -82,8 +82,9 @@ class Visitor:
 
 
 def digest_of(sealed: bytes) -> str:
-    """Returns a digest of the sealed secret, not of the password itself: it changes when the secret is sealed anew, and
-    the password cannot be guessed by it.
+    """Returns a digest of the sealed secret, not of the password itself.
+
+    The digest changes when the secret is sealed anew. Nobody can guess the password by it.
     """
     return hashlib.sha256(sealed).hexdigest()[:12]
 

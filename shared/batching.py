@@ -26,8 +26,10 @@ class Status(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """The work that must be left of a mailbox for each lane at it: signing in twice costs both servers and two or three
-    round trips as much as some hundred messages do, and while other mailboxes wait, the lane is of more use there.
+    """The work that must be left of a mailbox for each lane at it.
+
+    Signing in twice costs both servers, and takes two or three round trips. That is as much as some hundred messages
+    cost. While other mailboxes wait, the lane is of more use there.
     """
 
     #: Messages for a lane.
@@ -53,10 +55,11 @@ def cut_batches(
     batch_messages: int,
     batch_bytes: int,
 ) -> Iterator[Unit]:
-    """Yields batches of at most `batch_messages` messages and `batch_bytes` bytes; a larger message is a batch of its
-    own.
+    """Yields batches of at most `batch_messages` messages and `batch_bytes` bytes.
 
-    A message of unknown size (0) shares its batch only with others of unknown size: so the sum is a bound for each
+    A larger message is a batch of its own.
+
+    A message of unknown size (0) shares its batch only with others of unknown size. So the sum is a bound for each
     message of a batch, or 0. `sizes` ascend by UID. They are read as batches are asked for, and no more than one batch
     is held. The same UIDs cut by the same limits give the same ids. Raises ValueError when UIDs do not ascend: a UID in
     two batches would be counted twice.

@@ -80,8 +80,9 @@ class _Patient(dramatiq.Consumer):
         return found
 
     def ack(self, message: Any) -> None:
-        """Acknowledges the job, and repeats that until Redis hears it: jobs that are done and not acknowledged would
-        fill the queue in time.
+        """Acknowledges the job, and repeats that until Redis hears it.
+
+        Jobs that are done and not acknowledged would fill the queue in time.
         """
         while True:
             try:
@@ -113,8 +114,9 @@ class _PatientBroker(RedisBroker):
 
 
 def make_broker(url: str, *middleware: Middleware) -> RedisBroker:
-    """Makes a broker on `url` (Dramatiq's own database). redis-py's blind retries are off: dispatch.lua is not
-    idempotent.
+    """Makes a broker on `url` (Dramatiq's own database).
+
+    The blind retries of redis-py are off: dispatch.lua is not idempotent.
     """
     client = open_redis(
         url,

@@ -243,10 +243,9 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Reads the settings from the environment; `overrides` (from command-line options) win, None leaves a setting
-    alone.
+    """Reads the settings from the environment, and lets `overrides` (from command-line options) win.
 
-    Raises `UsageError` with every fault at once.
+    None in `overrides` leaves a setting alone. Raises `UsageError` with every fault at once.
     """
     for name, meant in unknown_variables(os.environ).items():
         _log.warning("%s is not a setting and is ignored%s", name, f"; did you mean {meant}?" if meant else "")

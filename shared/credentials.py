@@ -176,8 +176,9 @@ def _signature(key: bytes, text: str) -> str:
 
 
 def load_keys(settings: Settings) -> tuple[bytes, ...]:
-    """Returns the Fernet keys, the sealing one first: from the settings, else from the state folder, where a key is
-    made if there is none.
+    """Returns the Fernet keys, the sealing one first.
+
+    They come from the settings, else from the state folder. There a key is made if there is none.
     """
     if settings.secret_key is not None:
         texts = [text.strip() for text in settings.secret_key.get_secret_value().split(",")]
@@ -248,8 +249,9 @@ def _checked(text: str, where: str) -> bytes:
 
 
 def _make_key_file(path: Path) -> None:
-    """Writes the file whole or not at all, and never over another process's: a link refuses a name that is taken (two
-    may start at once).
+    """Writes the file whole or not at all, and never over another process's.
+
+    Two processes may start at once: a link refuses a name that is taken.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = _draft_of(path, (Fernet.generate_key(),))

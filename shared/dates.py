@@ -31,8 +31,9 @@ def clamp(epoch_seconds: int) -> int:
 
 
 def stand_ins(epoch_seconds: int) -> tuple[int, ...]:
-    """The dates that a copy of such a message may have: its own first, then the limits of clocks, the nearest first, and at last
-    one that is `usual`.
+    """Returns the dates that a copy of such a message may have, its own first.
+
+    The limits of clocks follow, the nearest first, and at last one that is `usual`.
     """
     if usual(epoch_seconds):
         return (epoch_seconds,)

@@ -130,8 +130,9 @@ class EmbeddedRedis:
             raise self._unusable(error) from None
 
     def ensure(self) -> None:
-        """Starts or attaches again when the server does not answer: it died, or the owner that this process was
-        attached to has left.
+        """Starts the server or attaches to it again when it does not answer.
+
+        The server has died then, or the owner that this process was attached to has left.
         """
         if not self.alive():
             self.start()

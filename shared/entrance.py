@@ -1,5 +1,6 @@
-"""Signs in at a stored mailbox's ends: looks up the credentials, opens them just before signing in, and keeps them
-nowhere.
+"""Signs in at a stored mailbox's ends.
+
+The module looks up the credentials, opens them just before signing in, and keeps them nowhere.
 """
 
 from __future__ import annotations

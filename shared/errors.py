@@ -90,8 +90,9 @@ class AuthorizationRefused(AuthenticationRefused):
 
 
 class LoginsStopped(AuthenticationRefused):
-    """The login was not tried: the first logins at its server were all refused, and each further try brings the server
-    closer to locking accounts or shutting out this address.
+    """The login was not tried, because the first logins at its server were all refused.
+
+    Each further try brings the server closer to locking accounts or shutting out this address.
     """
 
     WHAT = "this login is not tried, since every login was refused so far"
@@ -115,8 +116,9 @@ class Throttled(MailError):
 
 
 class RateReached(MailError):
-    """A rate that an operator set, or that is usual at this server (`shared.rates`), is used up for longer than a lane
-    waits. `name` is the rate, as in "source_account.bytes_per_day".
+    """A rate that an operator set, or that is usual at this server, is used up for longer than a lane waits.
+
+    The usual rates are in `shared.rates`. `name` is the rate, as in "source_account.bytes_per_day".
     """
 
     def __init__(self, side: str, what: str, name: str) -> None:
@@ -187,8 +189,9 @@ class DateNotKept(MessagesRefused):
 
 
 class NothingTaken(OverQuota):
-    """The destination refuses one message after the other in the same words, none of which concerns a message, although
-    it took messages before. The mailbox waits as for want of room.
+    """The destination refuses one message after the other in the same words, although it took messages before.
+
+    None of the words concerns a message. The mailbox waits as for want of room.
     """
 
 

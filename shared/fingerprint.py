@@ -63,23 +63,26 @@ def header_of(start: bytes, most: int = HEADER_BYTES) -> bytes:
 
 
 def beginning(start: bytes, text_bytes: int) -> bytes:
-    """Returns the header and the first bytes of the text of a message that begins with `start`: BODY[HEADER] and
-    BODY[TEXT]<0.n>.
+    """Returns the header and the first bytes of the text of a message that begins with `start`.
+
+    That is what BODY[HEADER] and BODY[TEXT]<0.n> give.
     """
     end = start.find(b"\r\n\r\n")
     return start if end < 0 else start[: end + 4 + text_bytes]
 
 
 def delivered(header: bytes) -> bool:
-    """Tells whether a server delivered the message (it has a Received: RFC 5321 §4.4), so that it was not edited
-    afterwards, as drafts are.
+    """Tells whether a server delivered the message, so that it was not edited afterwards, as drafts are.
+
+    A delivered message has a Received (RFC 5321 §4.4).
     """
     return _RECEIVED.search(header) is not None
 
 
 def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
-    """Returns the fields of `FIELDS` that the header has, (name, value), in their order: names in lower case, blanks
-    collapsed.
+    """Returns the fields of `FIELDS` that the header has, (name, value), in their order.
+
+    The names are in lower case, and blanks are collapsed.
     """
     return [(name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(header)]
 
@@ -96,9 +99,10 @@ def header_fingerprint(header: bytes) -> bytes:
 
 
 def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
-    """Returns 8 bytes that a copy shares whose 8-bit bytes were replaced: a digest of the ASCII letters and digits of
-    the four fields, without the characters that servers put in place of others. Returns b"" where the fields hold
-    neither 8-bit bytes nor such characters.
+    """Returns 8 bytes that a copy shares whose 8-bit bytes were replaced.
+
+    They are a digest of the ASCII letters and digits of the four fields, without the characters that servers put in
+    place of others. Returns b"" where the fields hold neither 8-bit bytes nor such characters.
     """
     if not any(_REPLACEABLE.search(value) for _, value in fields):
         return b""
@@ -125,8 +129,9 @@ def mark(destination_uid: int, size_bytes: int, internaldate: int | None, finger
 
 
 class Canonical:
-    """The SHA-256 of a message's canonical bytes, and of the variants that servers are known to make of them; fed in
-    chunks of any size.
+    """The SHA-256 of a message's canonical bytes, and of the variants that servers are known to make of them.
+
+    The bytes may be fed in chunks of any size.
     """
 
     def __init__(self) -> None:
@@ -192,9 +197,12 @@ class Canonical:
         return ended.digest()
 
     def alike(self) -> tuple[bytes, ...]:
-        """Returns digests of the variants that servers are known to make of the message, in the order of `FORMS`:
-        without the line ends at its end (POP3 always adds one, RFC 1939 §3), the same with each 8-bit byte of the
-        header replaced, and the same without CRs that no LF follows; b"" where a variant is the message itself."""
+        """Returns digests of the variants that servers are known to make of the message, in the order of `FORMS`.
+
+        The first is without the line ends at its end (POP3 always adds one, RFC 1939 §3). The next are the same with
+        each 8-bit byte of the header replaced. The last is the same without CRs that no LF follows. A digest is b""
+        where a variant is the message itself.
+        """
         replaced = (self._replaced.get(byte) for byte in REPLACEMENTS)
         variants = (*replaced, self._stripped)
         return (self._hash.digest(), *(hashing.digest() if hashing is not None else b"" for hashing in variants))

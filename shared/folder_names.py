@@ -80,8 +80,9 @@ def split(raw: bytes, separator: str | None) -> tuple[bytes, ...]:
 
 
 def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True) -> str:
-    """Writes one level so that any server can hold it: unchanged, or with `filler` for each character that it cannot
-    hold.
+    """Writes one level so that any server can hold it.
+
+    The level is unchanged, or has `filler` for each character that the server cannot hold.
 
     An empty level becomes one `filler`. With `odd_spaces` off, spaces at an end and doubled ones are replaced too. Two
     levels may become one: the caller has to keep them apart.
@@ -102,8 +103,10 @@ def written(level: str, forbidden: str, filler: str, *, odd_spaces: bool = True)
 
 
 def escape(level: str, forbidden: str, *, mark: str = "=", odd_spaces: bool = True) -> str:
-    """Writes one level as mailhaul did before it had `written`: with ``=XX`` (octets of UTF-8) for what the server
-    cannot hold. So folders with such names at a destination are found again.
+    """Writes one level as mailhaul did before it had `written`.
+
+    It has ``=XX`` (octets of UTF-8) for what the server cannot hold. So folders with such names at a destination are
+    found again.
 
     `mark` itself is escaped only where it would read as an escape. An empty level becomes a lone mark. With
     `odd_spaces` off, spaces at an end and doubled ones are escaped too.

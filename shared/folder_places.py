@@ -149,8 +149,9 @@ class Places:
         self.put(folder, self._here.path_of(raw), raw=raw)
 
     def move(self, folder: ListedFolder, path: Path, why: str) -> None:
-        """Gives the folder the place that a person chose, or the nearest to it that is free and that the destination
-        accepts.
+        """Gives the folder the place that a person chose, or the nearest to it.
+
+        The nearest place is one that is free and that the destination accepts.
         """
         if path == INBOX:
             self.put(folder, path, why)
@@ -158,8 +159,9 @@ class Places:
             self._settle(folder, path[:-1], path[-1], [why], chosen=True)
 
     def find(self, folder: ListedFolder) -> None:
-        """Gives the folder its own name below its parent's place, or the nearest to it that is free and that the
-        destination accepts.
+        """Gives the folder its own name below its parent's place, or the nearest name to it.
+
+        The nearest name is one that is free and that the destination accepts.
         """
         levels, text = self._there.levels(folder), self._there.path(folder)[-1]
         odd = self._there.raw(text) != levels[-1]
@@ -225,16 +227,18 @@ class Places:
         return (*path[:kept], *(self._written(level, also) for level in path[kept:]))
 
     def _earlier(self, parent: Path, text: str, own: str, also: str = "") -> str:
-        """Returns the name that an earlier mailhaul gave the folder, where the destination has that name and not `own`;
-        else "".
+        """Returns the name that an earlier mailhaul gave the folder, or "".
+
+        The destination has that name then, and does not have `own`.
         """
         name = escape(text, self._forbidden + also, mark=self._mark, odd_spaces=self._rules.odd_spaces)
         there = self.key((*parent, name)) in self._spelled and self.key((*parent, own)) not in self._spelled
         return name if name != own and there and self.is_free((*parent, name)) else ""
 
     def _free(self, name: bytes, parent: Path, own: str, *, chosen: bool) -> tuple[Path, list[str]]:
-        """Returns the place, or the nearest to it that is free, short enough and, unless a person chose it, the
-        account's own; and why it differs.
+        """Returns the folder's place, or the nearest to it that serves, and why it differs.
+
+        The nearest place is free, short enough and, unless a person chose it, the account's own.
         """
         path, why = (*parent, own), []
         if not chosen and not self._is_ours(path):

@@ -127,8 +127,9 @@ def _inbox_in_capitals(name: bytes) -> bytes:
 
 
 def _once(folders: Iterable[ListedFolder]) -> list[ListedFolder]:
-    """Returns every name once, since some servers repeat themselves: of two lines for one name, the one that can be
-    selected.
+    """Returns every name once, since some servers repeat themselves.
+
+    Of two lines for one name, the function takes the one that can be selected.
     """
     seen: dict[bytes, ListedFolder] = {}
     for folder in folders:

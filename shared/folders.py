@@ -112,8 +112,10 @@ def left_out(folders: Iterable[Owned]) -> LeftOut:
 
 
 def readable(listing: FolderListing, *, shared: bool) -> tuple[list[bytes], LeftOut]:
-    """Returns the names of one account's folders that can hold messages, with other people's and public ones only where
-    `shared`; and how many of those are left out.
+    """Returns the names of one account's folders that can hold messages, and how many are left out.
+
+    Other people's folders and public ones are among the names only where `shared`, and are counted as left out
+    otherwise.
     """
     tree = Tree(listing)
     names: list[bytes] = []
@@ -290,9 +292,10 @@ def _give(
     known: Mapping[bytes, bytes],
     renamed: Mapping[str, str],
 ) -> None:
-    """Gives the places: first those settled already, then those that a person chose, then special folders, then parents
-    before children. Among equals, folders that keep their names come first, and then those whose names are
-    well-formed.
+    """Gives the places, first those settled already, then those that a person chose.
+
+    After them come special folders, then parents before children. Among equals, folders that keep their names come
+    first, and then those whose names are well-formed.
     """
     chosen = {
         folder.name: places.path_to(renamed[name])

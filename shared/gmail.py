@@ -108,8 +108,9 @@ class LabelView:
         return sorted(decode_name(one) for one in labels if not one.startswith(b"\\") and one not in known)
 
     def short(self, counted: Mapping[bytes, int], shown: Mapping[bytes, int]) -> dict[bytes, bytes]:
-        """Returns the folders that give fewer messages (`shown`, by source name) than have their label (`counted`):
-        label → name.
+        """Returns the folders that give fewer messages than have their label, as label → name.
+
+        `shown` has the messages that a folder gives, by source name. `counted` has the messages that have a label.
         """
         count: dict[bytes, int] = {}
         for label, number in counted.items():
@@ -162,8 +163,10 @@ def narrowed(listing: FolderListing, mapped: Sequence[MappedFolder], mode: Label
 
 
 def keywords(labels: Collection[bytes]) -> tuple[str, ...]:
-    """Turns labels into keywords: names as on the wire (modified UTF-7), with "_" for characters that no keyword can
-    hold; Important becomes ``$Important`` (RFC 8457); system labels for the places of a message become none.
+    """Turns labels into keywords.
+
+    A name stays as it is on the wire (modified UTF-7), with "_" for characters that no keyword can hold. Important
+    becomes ``$Important`` (RFC 8457). System labels for the places of a message become none.
     """
     found = set()
     for label in labels:

@@ -1,5 +1,6 @@
-"""The identity of POP3 messages: recognises the same message in another session, for which its number in the ledger
-stands.
+"""The identity of POP3 messages, by which the same message is recognised in another session.
+
+The message's number in the ledger stands for it.
 
 POP3 numbers messages anew in each session (RFC 1939 §3). Only the unique-id (§7) stays, where the server has one and
 keeps it stable. Each identity gets a number, ascending and permanent, which all other code uses as the message's UID.
@@ -7,9 +8,9 @@ All identities together, under one generation, are what UIDVALIDITY is for IMAP.
 
 Servers break that promise: their ids are the place in the listing, or are given again, or change with a new version. So
 what was read of a message is kept beside its identity. When a message seems new while a known one is missing, it is
-compared with what was read of that one, and the same message under a new id keeps its number. The next generation
-begins only where a missing message was never read, so that nothing can be compared (`number`). The planner then finds
-by content what was copied already.
+compared with what was read of that one. The same message under a new id keeps its number. The next generation begins
+only where a missing message was never read, so that nothing can be compared (`number`). The planner then finds by
+content what was copied already.
 """
 
 from __future__ import annotations
@@ -77,9 +78,10 @@ class Identities(Protocol):
         """Returns the identities that are kept."""
 
     def replace(self, before: Known, generation: int, digests: bytes) -> Known:
-        """Puts other identities in place of `before`, and returns those that are kept then; with another generation all
-        that was read of them is forgotten. When others than `before` are kept meanwhile, changes nothing and returns
-        those.
+        """Puts other identities in place of `before`, and returns those that are kept then.
+
+        With another generation all that was read of them is forgotten. When others than `before` are kept meanwhile,
+        changes nothing and returns those.
         """
 
     def say(self, generation: int, said: Mapping[int, bytes]) -> None:
@@ -106,8 +108,9 @@ class SessionIdentities:
 
 
 class ListingIdentities(SessionIdentities):
-    """The `SessionIdentities` identities of a session that nothing follows: numbers in the listing are enough, and no message is
-    read for them.
+    """The `SessionIdentities` of a session that nothing follows.
+
+    Numbers in the listing are enough as identities, and no message is read for them.
     """
 
 
@@ -127,8 +130,9 @@ def digest(*parts: bytes) -> bytes:
 
 
 def described(head: Head, content: bytes | None) -> bytes:
-    """Returns what is kept of a message that was read; `content` is a digest of all of it, None when only the head was
-    read.
+    """Returns what is kept of a message that was read.
+
+    `content` is a digest of all of it, None when only the head was read.
     """
     if content is None:
         return head.digest + _UNREAD

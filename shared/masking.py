@@ -75,8 +75,9 @@ def _dresses(letter: str) -> str:
 
 
 def _in_base64(piece: str) -> Iterator[re.Pattern[str]]:
-    """Yields patterns for the piece in base64, wherever it stands among other octets: the characters that it alone
-    decides.
+    """Yields patterns for the piece in base64, wherever it stands among other octets.
+
+    A pattern holds the characters that the piece alone decides.
     """
     for octets in {piece.encode("utf-8", "surrogatepass"), piece.encode("utf-16-le", "surrogatepass")}:
         for before in range(3):

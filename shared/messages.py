@@ -93,8 +93,9 @@ class FolderStatus:
         return (self.uidvalidity or 0) == uidvalidity
 
     def known(self) -> KnownStatus | None:
-        """Returns the same status when it holds all that counting and comparing need; None when the folder has to be
-        opened for that.
+        """Returns the same status when it holds all that counting and comparing need, else None.
+
+        None means that the folder has to be opened for that.
         """
         if self.uidvalidity is None or self.uidnext is None or self.messages is None:
             return None

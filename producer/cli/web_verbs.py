@@ -1,5 +1,7 @@
-"""The declarations of web, link, keys (rotate, drop), token (add, list, revoke), user (set, list, remove) and session
-(list, end).
+"""The declarations of web, link, keys, token, user and session.
+
+The verbs of keys are rotate and drop, and those of token are add, list and revoke. The verbs of user are set, list and
+remove, and those of session are list and end.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""HTTP for the adapters: one client for each service, verified TLS, no redirects, bounded answers, and the statuses
-that mean the same to every API.
+"""The HTTP for the adapters: one client for each service, verified TLS, no redirects and bounded answers.
+
+The module also reads the statuses that mean the same to every API.
 
 Nothing is retried here: a service that asks to wait is an outcome, and the caller comes back later.
 """
@@ -48,8 +49,9 @@ class ServiceAnswer:
 def http_client(
     base_url: str, shown: str, headers: Mapping[str, str], *, ca_file: str = "", auth: Any = None
 ) -> httpx2.Client:
-    """Opens a client that verifies TLS, follows no redirect, reads no more than a few MB of an answer, and raises
-    `Halted` for a status that means the same everywhere. `shown` is the service's name for people.
+    """Opens a client that verifies TLS, follows no redirect, and reads no more than a few MB of an answer.
+
+    The client raises `Halted` for a status that means the same everywhere. `shown` is the service's name for people.
     """
     verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=ca_file) if ca_file else True
 

@@ -14,8 +14,9 @@ _Outcome = TypeVar("_Outcome", Ensured, Looked)
 
 
 class Discreet:
-    """`AccountService` around another one: services repeat the request in their answer, and the answer goes into
-    reports.
+    """The `AccountService` around another one, which takes the secrets out of its outcomes.
+
+    Services repeat the request in their answer, and the answer goes into reports.
     """
 
     def __init__(self, service: AccountService, secret: Secret) -> None:

@@ -1,5 +1,6 @@
-"""A program of the administrator's: it gets JSON on its standard input, and returns an exit code, and JSON if it has
-more to say.
+"""A program of the administrator's, which gets JSON on its standard input.
+
+It returns an exit code, and JSON if it has more to say.
 
 It is started without a shell, in an environment of its own. When it takes too long it is killed with everything that it
 started. Its standard error is used only, shortened, in the reason of a rejection or a wait.

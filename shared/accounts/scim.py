@@ -79,8 +79,9 @@ class Scim(LooksFirst):
 
 
 def _emails(login: str) -> list[Email] | None:
-    """Returns the login as an address; None where it is none, or one that the library does not accept (`.test`,
-    `.local`).
+    """Returns the login as an address; None where it is none, or one that the library does not accept.
+
+    The library does not accept addresses in `.test` and `.local`.
     """
     try:
         return [Email(value=login, primary=True)]

@@ -1,5 +1,6 @@
-"""Tokens for the directories of Google and Microsoft: httpx2 auth that asks the vendors' libraries, which keep a token
-until shortly before it expires.
+"""The tokens for the directories of Google and Microsoft.
+
+The httpx2 auth here asks the vendors' libraries, which keep a token until shortly before it expires.
 """
 
 from __future__ import annotations
@@ -30,8 +31,9 @@ class Bearer(httpx2.Auth):
 
 
 def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Callable[[], str]:
-    """Returns a function that gives tokens for a service account with domain-wide delegation, acting as
-    `administrator`. Raises `ValueError` for an invalid key.
+    """Returns a function that gives tokens for a service account with domain-wide delegation.
+
+    The service account acts as `administrator`. Raises `ValueError` for an invalid key.
     """
     from google.auth.exceptions import GoogleAuthError, TransportError
     from google.auth.transport.requests import Request
@@ -53,8 +55,9 @@ def google_token(key: Mapping[str, Any], administrator: str, shown: str) -> Call
 
 
 def graph_token(tenant: str, app: Mapping[str, Any], shown: str, **more: Any) -> Callable[[], str]:
-    """Returns a function that gives tokens for the client credentials of an app registration: `client_id`, and
-    `client_secret` or a certificate (`private_key` and `thumbprint`).
+    """Returns a function that gives tokens for the client credentials of an app registration.
+
+    The credentials are `client_id`, and `client_secret` or a certificate (`private_key` and `thumbprint`).
     """
     import msal
     from requests import RequestException

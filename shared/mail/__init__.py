@@ -70,8 +70,9 @@ class MailSession(Protocol):
         """Lists the account's folders, subscriptions included."""
 
     def statuses(self, names: Sequence[bytes]) -> list[FolderStatus | Exception]:
-        """Returns the STATUS of each folder, in order, in as few round trips as the server allows; a refusal is
-        returned as an error. A number that the server leaves out is None (`shared.mail.numbers`).
+        """Returns the STATUS of each folder, in order, in as few round trips as the server allows.
+
+        A refusal is returned as an error. A number that the server leaves out is None (`shared.mail.numbers`).
         """
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
@@ -84,9 +85,11 @@ class MailSession(Protocol):
     def sizes(
         self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
     ) -> Iterator[tuple[Uid, int]]:
-        """Yields (UID, RFC822.SIZE) of every message of the folder now open below `status.uidnext`, ascending; or only
-        of those `among` these UIDs. `told` receives the flags of each message, in the server's order, where the same
-        answers hold them; it receives none where the source has no flags, or tells labels as keywords.
+        """Yields (UID, RFC822.SIZE) of every message of the folder now open below `status.uidnext`, ascending.
+
+        With `among`, it yields only those among these UIDs. `told` receives the flags of each message, in the server's
+        order, where the same answers hold them. It receives none where the source has no flags, or tells labels as
+        keywords.
 
         Copes with a million messages: asks in windows of UIDs and reads the answers as a stream.
         """
@@ -102,13 +105,15 @@ class MailSession(Protocol):
         """
 
     def flags(self, uids: UidSet, *, changed_since: int | None = None) -> Iterator[tuple[Uid, tuple[str, ...]]]:
-        """Yields (UID, flags) of the folder now open, of all messages or (CONDSTORE) of those changed since a
-        mod-sequence.
+        """Yields (UID, flags) of all messages of the folder now open.
+
+        Given a mod-sequence (CONDSTORE), it yields only those of the messages changed since.
         """
 
     def slowed(self) -> Throttled | None:
-        """Returns the server's request to slow down, sent beside an OK since the last call (Gmail's [THROTTLED]); None
-        without one.
+        """Returns the server's request to slow down, or None without one.
+
+        The server sent it beside an OK since the last call (Gmail's [THROTTLED]).
         """
 
     def noop(self) -> None:
@@ -125,8 +130,10 @@ class MailSource(MailSession, Protocol):
     """The side that is only read."""
 
     def foresee(self, name: bytes, uids: UidSet | None = None) -> None:
-        """Announces that `open(name)` will be called after what was announced before, and then `fetch(uids)`, or
-        `sizes` when `uids` is None, so that the server can be asked already. The announcement need not come true.
+        """Announces that `open(name)` will be called after what was announced before.
+
+        Then `fetch(uids)` will be called, or `sizes` when `uids` is None, so that the server can be asked already. The
+        announcement need not come true.
         """
 
     def caution(self) -> str:
@@ -154,14 +161,16 @@ class MailSource(MailSession, Protocol):
         """Yields what Gmail says of the messages among `uids` in the folder now open; needs a server with X-GM-EXT-1."""
 
     def fetch(self, uids: UidSet, *, size_bytes: int = 0) -> Iterator[Message]:
-        """Yields the messages among `uids` that (still) exist, as they arrive, which need not be in order: servers run
-        the FETCH commands that are in flight side by side. A UID that brings nothing is simply not yielded. What is
-        left unread of a `stream` is thrown away. Leaving before the end shuts the connection.
+        """Yields the messages among `uids` that (still) exist, as they arrive.
+
+        They need not arrive in order: servers run the FETCH commands that are in flight side by side. A UID that brings
+        nothing is simply not yielded. What is left unread of a `stream` is thrown away. Leaving before the end shuts
+        the connection.
 
         `size_bytes` is the sum of the sizes that the source stated; 0 where it stated none. A message that is far
         larger breaks the connection off (`shared.mail.bounds`).
 
-        A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`; so is an
+        A NO is raised at the very end, after all that did come, with the UIDs that did not as its `uids`. So is an
         answer that makes no sense (`AnswerUnreadable`).
         """
 

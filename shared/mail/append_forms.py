@@ -1,7 +1,8 @@
-"""Tracks which forms of APPEND a server takes: literals that do not wait (RFC 7888), several messages at once (RFC
-3502).
+"""Tracks which forms of APPEND a server takes.
 
-Servers announce both forms, and both are believed only once they were seen to work: a refused literal would be read as
+The forms are literals that do not wait (RFC 7888), and several messages at once (RFC 3502).
+
+Servers announce both forms. Both are believed only once they were seen to work: a refused literal would be read as
 commands. An empty literal goes first (`HARMLESS`), and the second message of an APPEND waits for `+`. A form that is
 refused or loses the connection all the same is left out for the server.
 """

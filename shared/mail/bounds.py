@@ -45,7 +45,8 @@ def most_body(size_bytes: int, slack: int = SIZE_SLACK_BYTES) -> int:
 
 
 def message_seconds(size_bytes: int) -> float:
-    """Returns the seconds that a message of this size may be waited for: a server that sends slowly holds a lane no
-    longer.
+    """Returns the seconds that a message of this size may be waited for.
+
+    A server that sends slowly holds a lane no longer.
     """
     return min(MESSAGE_SECONDS, MESSAGE_LEAST_SECONDS + size_bytes / MESSAGE_RATE)

@@ -1,10 +1,11 @@
-"""Finds out which messages of the open source folder a request wants: `shared.selection` decides, this module asks the
-server.
+"""Finds out which messages of the open source folder a request wants.
+
+`shared.selection` decides, and this module asks the server.
 
 The server searches twice for each criterion: for what meets it and for what does not. Messages that stand in neither
-answer, or in both, are looked at: messages near a moment in time, and whatever a server keeps back that tells only the
-first thousand. A few of the others are looked at as well, evenly spread; where one of them is not what the search said
-(some servers do not search what they show), all are.
+answer, or in both, are looked at. They are messages near a moment in time, and whatever a server keeps back that tells
+only the first thousand. A few of the others are looked at as well, evenly spread. Where one of them is not what the
+search said (some servers do not search what they show), all are.
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ FEW: Final = 50
 
 
 def left_out(source: MailSource, selection: Selection, sizes: Iterable[tuple[int, int]]) -> dict[str, UidSet]:
-    """Returns those messages of `sizes` (UID, RFC822.SIZE; ascending) in the folder now open that are not wanted, by
-    reason.
+    """Returns those messages of `sizes` that are not wanted, by reason.
+
+    `sizes` holds (UID, RFC822.SIZE), ascending, of the folder now open.
     """
     by_reason: dict[str, array[int]] = defaultdict(lambda: array("Q"))
     rest = array("Q")
@@ -85,8 +87,9 @@ def _each(source: MailSource, uids: UidSet, take: Callable[[Traits], object]) ->
 
 
 def kept_elsewhere(source: MailSource, view: LabelView, name: bytes, uids: UidSet) -> dict[str, UidSet]:
-    """Returns those messages of the source folder `name`, now open, that another folder brings or that no folder shall
-    bring, by reason.
+    """Returns those messages of the source folder `name` that the folder does not bring, by reason.
+
+    The folder is now open. Another folder brings the messages, or no folder shall bring them.
     """
     if not view.decides(name) or not uids:
         return {}

@@ -97,8 +97,9 @@ class Conversation:
 
     @property
     def several(self) -> bool:
-        """Tells whether a command is unanswered that was sent before another was answered, while this server was not
-        yet seen to take that.
+        """Tells whether a command is unanswered that was sent before another was answered.
+
+        The command counts only while this server was not yet seen to take that.
         """
         open_ones = [tag for tag, ended in self._pending.items() if ended is None]
         return len(open_ones) > 1 or not self._flown.isdisjoint(open_ones)
@@ -300,8 +301,9 @@ class Conversation:
     def _one_by_one(
         self, texts: Sequence[bytes], ends: list[Tagged], take: Callable[[int, list[bytes]], object] | None
     ) -> None:
-        """Sends those commands again, alone, that were refused in a flight with others, if the server was not yet seen
-        to take flights.
+        """Sends those commands again, alone, that were refused in a flight with others.
+
+        It does so if the server was not yet seen to take flights.
         """
         for place, ended in enumerate(ends):
             if ended.status != "OK" and self.refusal(ended).form:

@@ -163,8 +163,9 @@ class Broken:
             self._told(name, words)
 
     def done_without(self, names: Iterable[str]) -> None:
-        """Notes that a session did what was asked without these extensions: those that a connection was lost at before
-        are left out for good.
+        """Notes that a session did what was asked without these extensions.
+
+        Those that a connection was lost at before are left out for good.
         """
         for name in names:
             if (words := self._suspected.get(name)) is not None:

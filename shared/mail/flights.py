@@ -62,12 +62,13 @@ class FlyingSession:
         *,
         all_exist: bool = False,
     ) -> Iterator[tuple[bytes, UidSet]]:
-        """Sends UID FETCH of each set, `DEPTH` of them in flight, and yields each tag, in order, for the caller to read
-        up to. What is on its way already is not sent again. `all_exist`: every UID of the sets was listed, so one that
-        does not come is asked for once more, after all others. Where the server says that it stopped, the rest follows
-        at once.
+        """Sends UID FETCH of each set, `DEPTH` of them in flight, and yields each tag, in order.
 
-        `missing` holds the UIDs that are in flight and have not been seen yet: the caller takes out what it gets,
+        The caller reads up to each tag. What is on its way already is not sent again. `all_exist`: every UID of the
+        sets was listed, so one that does not come is asked for once more, after all others. Where the server says that
+        it stopped, the rest follows at once.
+
+        `missing` holds the UIDs that are in flight and have not been seen yet. The caller takes out what it gets,
         whichever command is being read, since servers run pipelined FETCHes side by side (Dovecot does: RFC 9051 §5.5).
         A NO is added to `refused` with its unseen UIDs as `uids`; after a Throttled nothing more is asked for. Left
         before its end, it shuts the connection: what is still to come would be taken for answers to something else.
@@ -140,8 +141,10 @@ class FlyingSession:
         self._talk.forgive(tag for tag in tags if not self._talk.answered(tag))
 
     def _stopped(self, ended: Tagged, piece: UidSet, unseen: UidSet) -> bool:
-        """Tells whether the server says that it left `unseen` out for being too much, so that the rest is to be asked
-        for in smaller commands. One message alone is not too much: there a NO means the message.
+        """Tells whether the server says that it left `unseen` out for being too much.
+
+        Then the rest is to be asked for in smaller commands. One message alone is not too much: there a NO means the
+        message.
         """
         limit = cut_short(ended.text)
         if limit is None and ended.status == "BAD" and not self._talk.lenient:

@@ -58,8 +58,9 @@ class Offer:
             trial.end()
 
     def stream(self, uses: Sequence[str], attempt: Callable[[UidSet], Iterator[_T]], uids: UidSet) -> Iterator[_T]:
-        """Yields the results of `attempt` as `ask` does, message by message: what a refused form did not bring is asked
-        for again.
+        """Yields the results of `attempt` as `ask` does, message by message.
+
+        What a refused form did not bring is asked for again.
         """
         trial = _Trial(self, self._talk, uses)
         left = uids
@@ -136,8 +137,9 @@ class _Trial:
         raise error
 
     def _others(self, error: MailError) -> list[frozenset[str]]:
-        """Returns what to leave out, in this order: the extensions that the server's words name, each by itself, all
-        together.
+        """Returns what to leave out, in order.
+
+        First come the extensions that the server's words name, then each by itself, then all together.
         """
         used = [name for name in self._uses if self._offer.has(name)]
         said = [name for name in used if named_in(error.detail, name)]

@@ -29,8 +29,9 @@ _QUOTED_ONLY = re.compile(rb"[\x01-\x7f]*")
 
 
 def quoted_string(value: bytes, *, literal_plus: bool = False) -> bytes:
-    """Returns `value` as a quoted string, or as a non-synchronising literal where it is not 7-bit and the server takes
-    those.
+    """Returns `value` as a quoted string, or as a non-synchronising literal.
+
+    It is a literal where the value is not 7-bit and the server takes those.
 
     Without LITERAL+ an 8-bit value goes into a quoted string all the same: that is how the servers that have such names
     write them. Raises ValueError for CR, LF or NUL, which neither form could carry without risk.
@@ -60,8 +61,9 @@ def system_flag(flag: str) -> str | None:
 
 
 def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    r"""Returns the flags that can be passed on, in order, each once, and what was odd about the others. \Recent is
-    dropped without a remark.
+    r"""Returns the flags that can be passed on, in order, each once, and what was odd about the others.
+
+    \Recent is dropped without a remark.
     """
     flags: dict[str, str] = {}
     odd: list[str] = []
@@ -92,8 +94,9 @@ def flag_list(flags: Iterable[str]) -> bytes:
 
 
 def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[str] = ()) -> str:
-    """Returns a server's words, fit to be shown: UTF-8 as far as it is, no control or invisible characters, secrets as
-    ***, at most `limit` characters.
+    """Returns a server's words, fit to be shown, at most `limit` characters of them.
+
+    They are UTF-8 as far as the server's words are, without control or invisible characters, and with secrets as ***.
     """
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]

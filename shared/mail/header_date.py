@@ -12,8 +12,9 @@ _FIELD = re.compile(rb"(?:\A|\n)(received|date)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)
 
 
 def received_at(header: bytes) -> tuple[int | None, int]:
-    """Returns when a message arrived: (seconds since the epoch, minutes east of UTC) of the topmost Received (RFC 5321
-    §4.4), else of Date; (None, 0) where neither can be read.
+    """Returns when a message arrived, as (seconds since the epoch, minutes east of UTC).
+
+    That is the date of the topmost Received (RFC 5321 §4.4), else of Date; (None, 0) where neither can be read.
     """
     found: dict[bytes, bytes] = {}
     for name, value in _FIELD.findall(header):

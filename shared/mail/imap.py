@@ -1,5 +1,6 @@
-"""The operations of every IMAP session whichever side it is on: folders, and reading FETCH answers (RFC 3501, RFC
-9051).
+"""The operations of every IMAP session, whichever side it is on (RFC 3501, RFC 9051).
+
+They are the operations on folders, and the reading of FETCH answers.
 
 `imap_looking` adds looking into a folder; `imap_source` and `imap_destination` are the two sides. Everything is asked
 for in as few flights as the protocol allows, and read as a stream.
@@ -313,8 +314,9 @@ class ImapSession(FlyingSession):
                     raise talk.violation("sent answers without end")
 
     def _small_items(self, line: bytes, refused: list[MailError]) -> dict[bytes, Value] | None:
-        """Returns the items of one FETCH answer whose literals are all small; None for any other line, which is dealt
-        with. An answer that makes no sense is added to `refused`.
+        """Returns the items of one FETCH answer whose literals are all small; None for any other line.
+
+        Any other line is dealt with. An answer that makes no sense is added to `refused`.
         """
         if not FETCH.match(line):
             self._talk.take_line(line)
@@ -391,8 +393,9 @@ class ImapSession(FlyingSession):
     def _understood(
         self, take: Callable[[int, list[bytes]], object], what: str
     ) -> Callable[[int, list[bytes]], object]:
-        """Returns `take` in a form in which an answer that makes no sense breaks the command off: what it would have
-        told is known from nowhere else.
+        """Returns `take` in a form in which an answer that makes no sense breaks the command off.
+
+        What the answer would have told is known from nowhere else.
         """
 
         def taken(place: int, pieces: list[bytes]) -> None:

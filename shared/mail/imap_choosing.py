@@ -1,5 +1,6 @@
-"""Reads what decides whether a message is wanted: SEARCH, date and flags, Gmail's labels (RFC 9051 §6.4.4; Google:
-X-GM-EXT-1).
+"""Reads what decides whether a message is wanted.
+
+That is SEARCH, date and flags (RFC 9051 §6.4.4), and Gmail's labels (Google: X-GM-EXT-1).
 """
 
 from __future__ import annotations
@@ -33,8 +34,9 @@ class ChoosingSession(LookingSession):
         self._labels_wanted = True
 
     def search(self, keys: Sequence[str]) -> list[UidSet]:
-        """Searches in one flight where the answers say which command they belong to (ESEARCH, RFC 4731), else one by
-        one.
+        """Searches in one flight where the answers say which command they belong to (ESEARCH, RFC 4731).
+
+        Elsewhere it searches one by one.
         """
         found: list[UidSet] = []
 

@@ -391,8 +391,9 @@ class ImapDestination(LookingSession):
         return storage_of(self.session)
 
     def remove(self, uids: UidSet) -> bool:
-        """Removes exactly these messages by \\Deleted and UID EXPUNGE (RFC 4315 §2.1); without UIDPLUS nothing is
-        touched.
+        """Removes exactly these messages by \\Deleted and UID EXPUNGE (RFC 4315 §2.1).
+
+        Without UIDPLUS nothing is touched.
         """
         if not self._has("UIDPLUS"):
             return False

@@ -1,8 +1,9 @@
-"""Lists the messages of the open folder: their sizes, SEARCH, and those that the server counts and does not list (RFC
-9051 §6.4.4, §6.4.5, RFC 4731).
+"""Lists the messages of the open folder (RFC 9051 §6.4.4, §6.4.5, RFC 4731).
 
-A million messages are asked for in windows of UIDs and read as a stream. A server may answer for so many messages only:
-it says so (RFC 9738), gives them page by page (RFC 9394), or says nothing. The listing is compared with the number of
+The module reads their sizes, does SEARCH, and finds the messages that the server counts and does not list.
+
+A million messages are asked for in windows of UIDs and read as a stream. A server may answer for so many messages only.
+It says so (RFC 9738), gives them page by page (RFC 9394), or says nothing. The listing is compared with the number of
 messages that the server counts.
 """
 
@@ -63,8 +64,9 @@ class ListingSession(ImapSession):
     def sizes(
         self, status: KnownStatus, among: UidSet | None = None, *, told: FlagsTold | None = None
     ) -> Iterator[tuple[Uid, int]]:
-        """Yields (UID, RFC822.SIZE), ascending: by windows of UIDs where they are dense, by a UID list where they are
-        not.
+        """Yields (UID, RFC822.SIZE), ascending.
+
+        It asks by windows of UIDs where they are dense, and by a UID list where they are not.
         """
         last = status.uidnext - 1
         if not status.messages or last < 1:
@@ -128,8 +130,9 @@ class ListingSession(ImapSession):
         yield from whole(MAX_UID + 1)
 
     def _size_in(self, line: bytes, refused: list[MailError]) -> tuple[int, int | None, bytes | None] | None:
-        """Returns (UID, size, flags) of one answer, None for a size or flags that are not told; None for any other
-        line, which is dealt with.
+        """Returns (UID, size, flags) of one answer, or None for any other line, which is dealt with.
+
+        A size or flags that are not told are None.
         """
         if usual := _SIZE_AND_FLAGS.fullmatch(line):
             return int(usual[1]), int(usual[3]), usual[2]
@@ -265,8 +268,9 @@ class ListingSession(ImapSession):
         return sorted((Uid(uid), size) for uid, size in found.items()), max(0, short)
 
     def _searched_and_counted(self) -> tuple[UidSet, int]:
-        """Returns what SEARCH tells, and how many messages the server counted before and did not call expunged
-        afterwards.
+        """Returns what SEARCH tells, and how many messages the server counted before.
+
+        Those that it called expunged afterwards are not counted.
         """
         self._stay()
         self.noop()

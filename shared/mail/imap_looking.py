@@ -115,8 +115,10 @@ class LookingSession(ListingSession):
         raise_first(refused)
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
-        """Yields size, date and fingerprint, from the identifying header fields or (`full`) from the whole message or
-        its beginning.
+        """Yields size, date and fingerprint of each message.
+
+        The fingerprint comes from the identifying header fields, or with `full` from the whole message or its
+        beginning.
         """
         body = b"BODY.PEEK[]" if full else _HEADER
         if full and text_bytes:

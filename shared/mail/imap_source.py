@@ -223,8 +223,9 @@ class ImapSource(ChoosingSession):
     def _read_odd(
         self, line: bytes, missing: set[int], late: dict[Uid, _About], refused: list[MailError]
     ) -> Iterator[Message]:
-        """Yields the message of any FETCH answer; one that makes no sense costs its own message only, and is added to
-        `refused`.
+        """Yields the message of any FETCH answer.
+
+        An answer that makes no sense costs its own message only, and is added to `refused`.
         """
         try:
             yield from self._odd_message(line, missing, late)

@@ -1,5 +1,6 @@
-"""Collects the numbers of folders, wherever the server tells them: STATUS first, and opening the folder where STATUS
-leaves one out.
+"""Collects the numbers of folders, wherever the server tells them.
+
+STATUS is asked first. Where STATUS leaves a number out, the module opens the folder.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from shared.mail import FolderStatus, KnownStatus, MailDestination, MailSource
 def known_status(
     session: MailSource | MailDestination, name: bytes, status: FolderStatus | Exception
 ) -> KnownStatus | Exception:
-    """Returns `status` itself when it leaves out nothing; else opens the folder `name`, which stays open
-    (chatmail/core#5049: a provider answers ``* STATUS "INBOX" ()``).
+    """Returns `status` itself when it leaves out nothing; else opens the folder `name`, which stays open.
+
+    A provider answers ``* STATUS "INBOX" ()`` (chatmail/core#5049).
     """
     if isinstance(status, Exception):
         return status

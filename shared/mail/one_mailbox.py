@@ -1,5 +1,6 @@
-"""Tells whether source and destination are one mailbox, by whatever name, port or protocol: importing it into itself
-writes into the source.
+"""Tells whether source and destination are one mailbox, by whatever name, port or protocol.
+
+Importing a mailbox into itself writes into the source.
 
 Two things must agree. The ends may be one server: the same host, or two names of one address. And both show the same
 mailbox. Over IMAP that is the same UIDVALIDITY, UIDNEXT and number of messages in every folder that holds any, which
@@ -30,8 +31,9 @@ class NamesUids(Protocol):
 
 
 def ids_name(ids: Collection[bytes], uidvalidity: int) -> bool:
-    """Tells whether every unique-id of a maildrop names this UIDVALIDITY: Dovecot's in hexadecimal, Cyrus's and
-    Courier's as a number.
+    """Tells whether every unique-id of a maildrop names this UIDVALIDITY.
+
+    Those of Dovecot name it in hexadecimal, those of Cyrus and Courier as a number.
     """
     # The number must stand by itself: UIDVALIDITY 1, which some servers give to every folder, stands inside nearly
     # every id.

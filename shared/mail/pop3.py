@@ -146,8 +146,10 @@ class Pop3Session:
                 self.wire.abort()
 
     def _body(self, listed: int) -> bytes | IO[bytes]:
-        """Returns the message up to the dot that stands alone in its line; the first dot of other lines is removed (RFC
-        1939 §3). A line ends with CRLF: text behind a bare LF was never stuffed.
+        """Returns the message up to the dot that stands alone in its line.
+
+        The first dot of other lines is removed (RFC 1939 §3). A line ends with CRLF: text behind a bare LF was never
+        stuffed.
         """
         if self.wire.comes(b".\r\n"):
             self.wire.read(3)

@@ -141,8 +141,9 @@ def _greet(wire: Wire, door: Door, context: ssl.SSLContext | None) -> _Lines:
 
 
 def _capabilities(lines: _Lines) -> frozenset[str]:
-    """Returns CAPA's names, upper case, with "SASL=PLAIN" for each mechanism and "LOGIN-DELAY=n"; none where there is
-    no CAPA (RFC 2449).
+    """Returns CAPA's names, upper case; none where there is no CAPA (RFC 2449).
+
+    Each mechanism is among them in the form of "SASL=PLAIN", and the delay is "LOGIN-DELAY=n".
     """
     try:
         told = lines.capa()
@@ -227,8 +228,9 @@ def _said(error: poplib.error_proto) -> bytes:
 
 
 def _turned_away(door: Door, said: bytes) -> MailError:
-    """Returns the error that an -ERR for a greeting means: nothing of the credentials was sent, so it says nothing
-    about them.
+    """Returns the error that an -ERR for a greeting means.
+
+    Nothing of the credentials was sent, so the answer says nothing about them.
     """
     failure = _login_failure(door.side, said, greeting=True)
     if isinstance(failure, AuthenticationRefused):

@@ -222,8 +222,9 @@ class Pop3Source:
         return BY_RETR
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:
-        """Yields sightings by the heads that TOP gives where the server has it, else, as with `full`, by whole
-        messages. Without `full`, the size is the one that LIST says.
+        """Yields sightings by the heads that TOP gives where the server has it, else by whole messages.
+
+        With `full` it also reads whole messages. Without `full`, the size is the one that LIST says.
         """
         there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)

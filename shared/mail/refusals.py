@@ -65,8 +65,9 @@ _FORM_CODES = frozenset({"", "CANNOT", "CLIENTBUG", "PARSE"})
 
 
 def about_the_form(error: MailError, status: str, text: bytes) -> bool:
-    """Tells whether another form of the same command may fare better: after a BAD, or a NO that gives no reason by its
-    code.
+    """Tells whether another form of the same command may fare better.
+
+    That is so after a BAD, or a NO that gives no reason by its code.
     """
     return not isinstance(error, Throttled | OverQuota) and (status == "BAD" or response_code(text) in _FORM_CODES)
 

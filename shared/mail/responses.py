@@ -88,8 +88,9 @@ def _attributes(words: Words) -> frozenset[str]:
 
 
 def _separator(words: Words) -> str | None:
-    """Returns the hierarchy separator, one character; None for NIL, for "", and where none stands: then nothing is
-    read.
+    """Returns the hierarchy separator, one character; None for NIL, for "", and where none stands.
+
+    Where none stands, nothing is read.
     """
     if words.take(_BACKSLASH):
         return "\\"
@@ -117,8 +118,9 @@ def _extended_next(words: Words) -> bool:
 
 
 def _name(words: Words) -> tuple[bytes, list[Value]] | None:
-    """Returns a folder's name as a string or an atom, and all that follows it; None where it can be neither: nothing is
-    read then.
+    """Returns a folder's name as a string or an atom, and all that follows it; None where it can be neither.
+
+    Where it can be neither, nothing is read.
     """
     place = words.place()
     if words.ended:
@@ -144,8 +146,9 @@ def _bare(words: Words) -> bytes:
 
 
 def _listed_name(words: Words) -> bytes:
-    """Returns the last word of LIST, or all that is left of the line where that is not one word: it is meant literally
-    then.
+    """Returns the last word of LIST, or all that is left of the line where that is not one word.
+
+    Then what is left is meant literally.
     """
     place = words.place()
     quoted = words.take(_STRING) is not None
@@ -287,8 +290,9 @@ def capabilities_in(text: bytes) -> frozenset[str] | None:
 
 
 def appended_uids(text: bytes) -> tuple[int, tuple[Uid, ...]] | None:
-    """Returns (UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3); None when there is
-    none.
+    """Returns (UIDVALIDITY, UIDs in the order given) of an APPENDUID response code (RFC 4315 §3).
+
+    Returns None when there is none.
     """
     found = _APPENDUID.search(text)
     if not found:

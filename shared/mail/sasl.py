@@ -135,8 +135,9 @@ class CramMd5(_Said):
 
 
 class ScramSha256(_Said):
-    """SCRAM-SHA-256 (RFC 5802 and 7677), without channel binding: both ends prove that they know the password, and none
-    sends it.
+    """The mechanism SCRAM-SHA-256 (RFC 5802 and 7677), without channel binding.
+
+    Both ends prove that they know the password, and none sends it.
     """
 
     name = "SCRAM-SHA-256"

@@ -226,8 +226,10 @@ def open_session(
 
 
 def _introduce(talk: Conversation, offer: Offer) -> None:
-    """Sends ID with the first command (RFC 2971: name and version, nothing else), which some providers want before they
-    open a folder. Tells a server that knows only IMAP4rev2 that its folder names may come in UTF-8.
+    """Sends ID with the first command, which some providers want before they open a folder.
+
+    The ID holds name and version, and nothing else (RFC 2971). The function tells a server that knows only IMAP4rev2
+    that its folder names may come in UTF-8.
     """
 
     def then(name: str, ended: Tagged) -> None:

@@ -89,9 +89,10 @@ def _shown(talk: Conversation, offered: frozenset[str], proof: Proof, take: _Tak
 def _in_either_form(
     talk: Conversation, name: str, proof: Proof, take: _Take, announced: bool
 ) -> tuple[Tagged, Mechanism, bool]:
-    """Runs `_exchange` with an initial response where the server announces that (SASL-IR, RFC 4959), and once more
-    without where the server does not understand it. An answer that may refuse the credentials is not followed by
-    another attempt.
+    """Runs `_exchange` with an initial response where the server announces that (SASL-IR, RFC 4959).
+
+    It runs once more without where the server does not understand the response. An answer that may refuse the
+    credentials is not followed by another attempt.
     """
     at_once = announced and not talk.broken.lacks("SASL-IR")
     try:

@@ -1,8 +1,9 @@
-"""The binding of a mailbox's secrets: to everything in the state store that says to which server they are shown, and
-whose mail goes where.
+"""The binding of a mailbox's secrets to what the state store says about its servers and its mail.
 
-Without it, an attacker who can write to the state store, but cannot seal, could direct a stored password to a server of
-their own. Pure.
+It binds them to everything there that says to which server they are shown, and whose mail goes where.
+
+Without the binding, an attacker who can write to the state store, but cannot seal, could direct a stored password to a
+server of their own. Pure.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from shared.model.sign_in import SignIn
 
 
 def bound_to(request: Import, mailbox: Mailbox) -> str:
-    """Returns a digest over both ends (protocol, host, port, TLS mode, CA file, pin, guard, login), the import, and how
-    each side is signed in to. It is sealed with the mailbox's secrets, and computed anew from the store whenever they
-    are opened.
+    """Returns a digest over both ends, the import, and how each side is signed in to.
+
+    Each end is its protocol, host, port, TLS mode, CA file, pin, guard and login. The digest is sealed with the
+    mailbox's secrets, and computed anew from the store whenever they are opened.
     """
     ends = [
         _end(mailbox.source, request.options.source_sign_in),
