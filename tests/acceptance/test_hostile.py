@@ -34,9 +34,9 @@ WAYS_IN = {
         f"{HERE}::test_no_cell_of_the_manifest_reaches_a_server",
     ),
     "login, password, authzid, PROXYAUTH in IMAP": (
-        "unit/mail/test_signing_in.py::test_nothing_hostile_is_sent",
-        "unit/mail/test_signing_in.py::test_odd_names_arrive_as_they_are",
-        "unit/mail/test_signing_in.py::test_without_the_checks_it_would_be_a_command",
+        "unit/mail/test_imap_sign_in.py::test_nothing_hostile_is_sent",
+        "unit/mail/test_imap_sign_in.py::test_odd_names_arrive_as_they_are",
+        "unit/mail/test_imap_sign_in.py::test_without_the_checks_it_would_be_a_command",
     ),
     "login, password, token in SASL": (
         "unit/mail/test_sasl.py::test_what_could_be_a_command_is_a_fault",

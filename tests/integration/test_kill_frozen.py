@@ -23,9 +23,9 @@ scripts.sources = spoilt
 
 #: Makes the worker ignore its own clock and keep its sessions open.
 CLOCK_OFF = """
-from worker.lease_keeper import Attendant
-Attendant.wish = lambda self, lease: "run"
-Attendant._shut = lambda self, one, word: None
+from worker.lease_keeper import LeaseKeeper
+LeaseKeeper.wish = lambda self, lease: "run"
+LeaseKeeper._shut = lambda self, one, word: None
 """
 
 
