@@ -8,8 +8,9 @@ and the destination UIDs that they became, as COPYUID writes it (RFC 4315 §3).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NewType
 
 #: A message's unique identifier within one folder under one UIDVALIDITY, 1 … 4294967295.
@@ -72,6 +73,13 @@ class UidSet:
     def joined(cls, ranges: list[tuple[int, int]]) -> UidSet:
         """Returns the union of these inclusive ranges (low, high), in any order, overlapping or not."""
         return cls(_merged(ranges))
+
+    @classmethod
+    def bounded(cls, bounds: Sequence[int]) -> UidSet:
+        """Returns the union of ranges given as low, high, low, high … with gaps between them, in any order."""
+        pairs = tuple(zip(bounds[::2], bounds[1::2], strict=True))
+        rising = all(one[1] + 1 < other[0] for one, other in pairwise(pairs))
+        return cls(pairs) if rising else cls.joined(list(pairs))
 
     @classmethod
     def parse(cls, text: str) -> UidSet:

@@ -32,10 +32,12 @@ class FlagsSeen:
 
     def by_flags(self) -> dict[str, UidSet]:
         """Returns flags, sorted and parted by a blank, → UIDs."""
-        found: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        found: dict[str, UidSet] = {}
         for flags, bounds in self._uids.items():
-            found[" ".join(sorted(flags))].extend(zip(bounds[::2], bounds[1::2], strict=True))
-        return {text: UidSet.joined(ranges) for text, ranges in found.items()}
+            text = " ".join(sorted(flags))
+            uids = UidSet.bounded(bounds)
+            found[text] = found[text] | uids if text in found else uids
+        return found
 
 
 def later(before: Mapping[str, UidSet], now: Mapping[str, UidSet]) -> dict[str, UidSet]:

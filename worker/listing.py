@@ -45,7 +45,7 @@ class Listing:
     @property
     def shown(self) -> UidSet:
         """The UIDs that were listed so far, wanted or not."""
-        return UidSet(tuple(zip(self._bounds[::2], self._bounds[1::2], strict=True)))
+        return UidSet.bounded(self._bounds)
 
     @property
     def highest(self) -> int:

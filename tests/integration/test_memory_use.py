@@ -119,10 +119,11 @@ class Million:
         elif command.startswith(b"EXAMINE"):
             yield b"* %d EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT %d] x\r\n" % (self.count, self.last + 1)
             yield b"* OK [HIGHESTMODSEQ 9] x\r\n"
-        elif asked := re.match(rb"UID FETCH (\d+):(\d+) \(UID RFC822\.SIZE\)", command):
+        elif asked := re.match(rb"UID FETCH (\d+):(\d+) \(UID FLAGS RFC822\.SIZE\)", command):
             uids = range(int(asked[1]), int(asked[2]) + 1)
             yield b"".join(
-                b"* %d FETCH (UID %d RFC822.SIZE 4000)\r\n" % (uid, uid)
+                b"* %d FETCH (UID %d FLAGS (%b) RFC822.SIZE 4000)\r\n"
+                % (uid, uid, b"\\Seen" if uid % 20 else b"\\Flagged")
                 for uid in uids
                 if not self.gap or uid % self.gap
             )

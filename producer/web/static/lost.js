@@ -1,16 +1,16 @@
-// Says since when mailhaul does not answer: what stands on the page is from then. Hidden again with the next answer.
+// Says since when mailhaul does not answer: what stands on the page is from then. Removed with the next answer.
 (() => {
   "use strict";
-  const line = () => document.getElementById("lost");
   const gone = () => {
-    if (!line()?.hidden) return;
+    const words = document.getElementById("lost-words");
+    if (!words || document.getElementById("lost")) return;
+    words.after(words.content.cloneNode(true));
     const now = new Date();
-    const time = line().querySelector("time");
+    const time = document.getElementById("lost").querySelector("time");
     time.dateTime = now.toISOString();
     time.textContent = now.toLocaleTimeString(document.documentElement.lang);
-    line().hidden = false;
   };
-  const back = () => line() && (line().hidden = true);
+  const back = () => document.getElementById("lost")?.remove();
   for (const name of ["htmx:sse:error", "htmx:error"]) document.addEventListener(name, gone);
   for (const name of ["htmx:sse:after:connection", "htmx:after:request"]) document.addEventListener(name, back);
 })();
