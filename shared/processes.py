@@ -21,8 +21,10 @@ def process_name() -> str:
 
 
 def is_dead(name: str) -> bool:
-    """Tells whether the worker or coordinator of this name is dead for certain: it ran on this machine, and no process
-    has its number, or only one that is something else. False when only another machine could know.
+    """Tells whether the worker or coordinator of this name is dead for certain.
+
+    It is dead when it ran on this machine, and no process has its number, or only one that is something else. Returns
+    False when only another machine could know.
     """
     host, _, rest = name.rpartition(".")[0].rpartition(".")
     if host != socket.gethostname() or not rest.isdecimal():

@@ -97,8 +97,10 @@ def seconds_due(rate: str, meter: Meter, most: int, now: float) -> float:
 
 
 def most_of(name: str, key: str, given: Mapping[str, int], usual: Mapping[str, int], default: int) -> int:
-    """Returns the rate that counts: the one set for just this account or host; else the lower of the one set for all
-    and the usual one at that server; else the default. 0 for no cap.
+    """Returns the rate that counts for an account or host; 0 for no cap.
+
+    It is the one set for just this account or host. Else it is the lower of the one set for all and the usual one at
+    that server. Else it is the default.
     """
     if (own := given.get(f"{name}:{key}")) is not None:
         return own

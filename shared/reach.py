@@ -1,9 +1,10 @@
-"""Decides which mail servers people outside may make mailhaul connect to (server-side request forgery, OWASP): the web
-process, and workers at endpoints that came through it.
+"""Decides which mail servers people outside may make mailhaul connect to (server-side request forgery, OWASP).
 
-A name is resolved once, and the connection goes to that answer. Addresses that are not public (private, loopback,
-link-local and with it the clouds' metadata service) are refused unless an administrator allowed them by
-MAILHAUL_WEB_ALLOW, and ports are taken from a list.
+This concerns the web process, and workers at endpoints that came through it.
+
+A name is resolved once, and the connection goes to that answer. The check refuses addresses that are not public, unless
+an administrator allowed them by MAILHAUL_WEB_ALLOW. These are private, loopback and link-local addresses, and with the
+last the clouds' metadata service. Ports are taken from a list.
 """
 
 from __future__ import annotations

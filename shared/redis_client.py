@@ -1,8 +1,9 @@
-"""Clients for the servers that `MAILHAUL_REDIS_URL` may name: a server by TCP, TLS or Unix socket, or a master found by
-Sentinels.
+"""The clients for the servers that `MAILHAUL_REDIS_URL` may name.
+
+It names a server by TCP, TLS or Unix socket, or a master found by Sentinels.
 
 A Sentinel URL names the Sentinels and the master: `redis+sentinel://user:password@s1:26379,s2:26379/mymaster?db=1`
-(`rediss+sentinel://` for TLS to Sentinels and servers alike). User and password are the server's; those of the
+(`rediss+sentinel://` for TLS to Sentinels and servers alike). User and password are the server's. Those of the
 Sentinels, where they ask for some, are `sentinel_username=` and `sentinel_password=`. Other parameters are redis-py's.
 """
 

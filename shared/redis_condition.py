@@ -111,8 +111,9 @@ def read_info(said: Mapping[str, Any], *, fsync: str = "", skew: float = 0.0, la
 
 
 def _setting(client: redis.Redis, name: str) -> str:
-    """Returns a setting of the server; "" where it may not be read: mailhaul's own ACL file does not let workers read
-    settings.
+    """Returns a setting of the server, or "" where it may not be read.
+
+    The ACL file that mailhaul brings does not let workers read settings.
     """
     try:
         answer = client.config_get(name)

@@ -99,8 +99,9 @@ class Selection:
         return next((one.reason for one in self.criteria if not one.met(traits)), "")
 
     def stands(self, reason: str) -> bool:
-        """Tells whether a message that an earlier pass left out for this reason is still left out, without asking the
-        server.
+        """Tells whether a message that an earlier pass left out for this reason is still left out.
+
+        It does not ask the server.
         """
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []

@@ -194,8 +194,9 @@ class Supervisor:
             self.poll(LOG_LOOK_SECONDS if logged else None)
 
     def poll(self, timeout_seconds: float | None = 0.0) -> None:
-        """Waits for a child to end or to be due, at most this long (None: without end), starts the children that are
-        due, and bounds the logs.
+        """Waits for a child to end or to be due, at most this long (None: without end).
+
+        Then it starts the children that are due, and bounds the logs.
         """
         now = self._clock()
         pauses = [child.due_at - now for child in self._children.values() if child.process is None]

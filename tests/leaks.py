@@ -16,8 +16,10 @@ _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 
 
 def leaks(secrets: Mapping[str, str], answer: bytes) -> list[str]:
-    """Returns the names of the secrets that stand in the answer: plain, percent-encoded, as HTML or JSON, in
-    hexadecimal, or in Base64 (both alphabets), also amid a longer text that was encoded as a whole.
+    """Returns the names of the secrets that stand in the answer.
+
+    It finds them plain, percent-encoded, as HTML or JSON, in hexadecimal, or in Base64 (both alphabets). It also finds
+    them amid a longer text that was encoded as a whole.
     """
     readings = list(_readings(answer))
     return [name for name, secret in secrets.items() if any(_stands(secret.encode(), text) for text in readings)]

@@ -178,8 +178,9 @@ def render_date(when: datetime) -> bytes:
 
 
 def canon_dovecot(body: bytes) -> bytes:
-    """Returns the message as Dovecot's maildir stores it: LF becomes CRLF, CR CR LF loses a CR, a final CR goes, NUL
-    becomes 0x80.
+    """Returns the message as Dovecot's maildir stores it.
+
+    LF becomes CRLF, CR CR LF loses a CR, a final CR goes, NUL becomes 0x80.
     """
     stored = body.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\0", b"\x80")
     return re.sub(rb"(?<!\r)\n", b"\r\n", stored)

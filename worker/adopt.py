@@ -34,9 +34,10 @@ class Adoption:
     def adopt(
         self, folder: Folder, sizes: Sequence[tuple[int, int]], known: UidSet = NO_UIDS, low: int = 1
     ) -> tuple[tuple[Settled, ...], UidSet]:
-        """Returns the ledger entries and source UIDs of those source messages `sizes` (UID, RFC822.SIZE) that the
-        destination folder already holds. Looks from destination UID `low` on, and leaves out the UIDs `known` to the
-        ledger.
+        """Returns the ledger entries and source UIDs of messages that the destination folder already holds.
+
+        They are among the source messages `sizes` (UID, RFC822.SIZE). It looks from destination UID `low` on, and
+        leaves out the UIDs `known` to the ledger.
         """
         ours = arrived(self._destination, self._destination.open(folder.destination_name), low, known)
         return self.among(UidSet.of(uid for uid, _ in sizes), ours)

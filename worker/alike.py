@@ -26,8 +26,9 @@ class Alike:
     """The messages that were refused alone since the destination last took a message."""
 
     def __init__(self, believed: Callable[[], bool]) -> None:
-        """Takes `believed`, which tells whether a refusal without a code is about the message even when every message
-        gets it.
+        """Takes `believed`, which tells whether a refusal without a code is about the message.
+
+        Its answer holds even when every message gets that refusal.
         """
         self._believed = believed
         self._held: list[tuple[Sent, MailError]] = []
@@ -46,8 +47,9 @@ class Alike:
         }
 
     def taken(self) -> list[tuple[Sent, MailError]]:
-        """Notes that the destination took a message, and returns the messages refused until then, which are refused for
-        themselves.
+        """Notes that the destination took a message, and returns the messages refused until then.
+
+        These are refused for themselves.
         """
         self.passed_over(error for _, error in self._held)
         return self._clear()

@@ -1,12 +1,13 @@
-"""Detects that somebody else writes into the destination folder: another mailhaul with its own state, another program,
-or mail delivery.
+"""Detects that somebody else writes into the destination folder.
+
+It may be another mailhaul with its own state, another program, or mail delivery.
 
 A store knows only its own imports. The worker sees other writers by the UIDs: a copy of ours gets the next UID, so a
 UID between two of ours is somebody else's. Delivered mail is none of our messages and changes nothing. Where an arrived
 message *is* one of ours, by its bytes, somebody brings the same mail, and to go on would be to guess:
 
 - Before a batch is copied, what arrived is entered in the ledger and is not copied again.
-- While the batch is copied, whoever brought the later of two copies (by UID) removes it, so two mailhauls that began at
+- While the batch is copied, whoever brought the later of two copies (by UID) removes it. So two mailhauls that began at
   the same moment leave each message once. The server named the UID of our copy a moment ago in its answer to our
   APPEND, so nothing else is ever removed.
 
@@ -95,8 +96,10 @@ class Arrivals:
         return settled, taken, late
 
     def unlike(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> bool:
-        """Tells whether these copies have to be looked at: UIDs before or between them are not ours, or somebody else
-        brought a similar message before. Otherwise the copies are only remembered.
+        """Tells whether these copies have to be looked at.
+
+        They have to when UIDs before or between them are not ours, or somebody else brought a similar message before.
+        Otherwise the copies are only remembered.
         """
         uids = [uid for _, uid in stored]
         apart = max(uids) - uidnext + 1 != len(uids)
@@ -107,9 +110,10 @@ class Arrivals:
         return False
 
     def between(self, uidnext: int, stored: Sequence[tuple[Sent, int]]) -> dict[int, int]:
-        """Removes those copies just stored that somebody else had brought before (`stored`: message and destination
-        UID; UIDs from `uidnext` on were not seen before). Returns the UID of each removed copy of ours → the UID of the
-        copy that stood there before it.
+        """Removes those copies just stored that somebody else had brought before.
+
+        `stored` has message and destination UID; UIDs from `uidnext` on were not seen before. Returns the UID of each
+        removed copy of ours → the UID of the copy that stood there before it.
         """
         ours = UidSet.of(uid for _, uid in stored)
         if gaps := UidSet.span(uidnext, max(ours)) - ours:

@@ -1,7 +1,8 @@
-"""Cuts one source folder into batches: lists it, leaves out what the request does not want, adopts what is there
-already.
+"""Cuts one source folder into batches.
 
-A folder of which everything is wanted is streamed; where something is chosen, UIDs and sizes are held (12 bytes a
+It lists the folder, leaves out what the request does not want, and adopts what is there already.
+
+A folder of which everything is wanted is streamed. Where something is chosen, UIDs and sizes are held (12 bytes a
 message).
 """
 
@@ -87,8 +88,9 @@ class BatchPlanner:
         neighbours: Neighbours,
         unsettled_seconds: float = 0.0,
     ) -> None:
-        """Takes `unsettled_seconds`: how long mail that an earlier run, whose records are lost, had on the line may
-        still arrive at the destination.
+        """Takes `unsettled_seconds`, how long mail of an earlier run may still arrive at the destination.
+
+        The earlier run had that mail on the line, and its records are lost.
         """
         self._tell, self._unsettled_seconds = tell, unsettled_seconds
         self._store, self._source, self._destination, self._rules = store, source, destination, rules
@@ -122,9 +124,11 @@ class BatchPlanner:
         hidden: UidSet = NO_UIDS,
         untold: int = 0,
     ) -> FolderPlan:
-        """Returns the plan with the batches of the folder: from UID `low` on, what is wanted after all, and what was
-        `hidden` so far. `here` is a destination folder that was never planned before: what it holds already is adopted
-        first. `untold` is how many more messages STATUS states than the folder was opened with.
+        """Returns the plan with the batches of the folder.
+
+        They have, from UID `low` on, what is wanted after all, and what was `hidden` so far. `here` is a destination
+        folder that was never planned before: what it holds already is adopted first. `untold` is how many more messages
+        STATUS states than the folder was opened with.
         """
         folder, again = plan.folder, skipped.again
         listing = Listing(

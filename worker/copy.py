@@ -86,9 +86,10 @@ class BatchCopy:
         sleep: Callable[[float], object] = time.sleep,
         believed: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Takes `wish`, which says without a round trip what the operator wants ("run", "pause", "cancel") or that the
-        lease is "lost"; it is asked before every append. With `labels`, several folders may show one message
-        (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand.
+        """Takes `wish`, which says without a round trip what the operator wants, or that the lease is "lost".
+
+        The operator wants "run", "pause" or "cancel". `wish` is asked before every append. With `labels`, several
+        folders may show one message (`worker.gmail_sharing`). `sleep` waits for the seconds that the rates demand.
         """
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._rules, self._wish, self._tell, self._labels, self._sleep = rules, wish, tell, labels, sleep
@@ -183,9 +184,10 @@ class BatchCopy:
         return there
 
     def _opened_there(self, name: bytes) -> KnownStatus:
-        """Opens the destination folder, and creates it once where it is missing: somebody removed it, or no name that
-        was tried for it was taken. It is another folder then, so the mailbox is planned anew. Raises the server's
-        refusal to create it.
+        """Opens the destination folder, and creates it once where it is missing.
+
+        It is missing when somebody removed it, or no name that was tried for it was taken. It is another folder then,
+        so the mailbox is planned anew. Raises the server's refusal to create it.
         """
         try:
             return self._destination.open(name)
@@ -390,8 +392,9 @@ class BatchCopy:
             self._alike.passed_over(error for at, error in answer.refused.items() if at < max(answer.stored))
 
     def _disentangle(self, answers: Sequence[Appended]) -> None:
-        """Enters the answers that came while somebody else wrote too; of two copies of one message, the later is
-        removed.
+        """Enters the answers that came while somebody else wrote too.
+
+        Of two copies of one message, the later is removed.
         """
         stored = [pair for answer in answers for pair in self._flying.stored(answer)]
         second = self._arrivals.between(self._flying.uidnext, stored)
@@ -405,9 +408,10 @@ class BatchCopy:
             raise foreign_writer(foreign)
 
     def _copy_refused(self) -> None:
-        """Halves what was refused until single messages are left, and tries those once more without keywords where the
-        refusal may be about them. A message refused alone waits for the next answer: where all are refused in the same
-        words, the messages are not to blame (`worker.alike`).
+        """Halves what was refused until single messages are left.
+
+        It tries those once more without keywords where the refusal may be about them. A message refused alone waits for
+        the next answer. Where all are refused in the same words, the messages are not to blame (`worker.alike`).
         """
         alike, taken = self._alike, self._flying.taken
         while self._flying.refused:
@@ -454,8 +458,9 @@ class BatchCopy:
         self._flying.add(without_copy(outcome, uids, notes, sum(sent.size_bytes for sent in group)))
 
     def _account_for(self, uids: UidSet) -> None:
-        """Gives every UID an outcome: a message that did not come is looked for a second time before it is called
-        vanished.
+        """Gives every UID an outcome.
+
+        A message that did not come is looked for a second time before it is called vanished.
         """
         if self._flying.unseen:
             unseen, self._flying.unseen = self._flying.unseen, []

@@ -56,9 +56,10 @@ class Dating:
             self._dates.broke(date)
 
     def looked_at(self, answer: Appended, stored: Sequence[tuple[Sent, int]], uidnext: int) -> Appended:
-        """Returns the answer, turned into a refusal where the copy got another date than was sent and was removed for
-        it. `stored` holds the messages that the answer says were stored, with their UIDs; a UID below `uidnext` is not
-        ours. No other group is unanswered while a date is tried.
+        """Returns the answer, or a refusal in its place where the copy was removed for its date.
+
+        Such a copy got another date than was sent. `stored` holds the messages that the answer says were stored, with
+        their UIDs. A UID below `uidnext` is not ours. No other group is unanswered while a date is tried.
         """
         for sent, _ in stored if self._refused else ():
             for refused in self._refused.pop(sent.uid, ()):

@@ -1,5 +1,6 @@
-"""Decides about messages: which flags are copied, what an answer means for the ledger, which copy belongs to which
-message. Pure.
+"""Decides about messages, by pure functions.
+
+They decide which flags are copied, what an answer means for the ledger, and which copy belongs to which message.
 """
 
 from __future__ import annotations

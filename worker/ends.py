@@ -38,17 +38,21 @@ class Ends:
         counted: Callable[[], Counted],
         brought: Callable[[int | None], bool],
     ) -> None:
-        """Takes `counted`, which returns what the whole import has shown so far, and `brought`, which tells whether
-        another import of ours copied from this source into the destination folder of this UIDVALIDITY.
+        """Takes `counted`, which returns what the whole import has shown so far, and `brought`.
+
+        `brought` tells whether another import of ours copied from this source into the destination folder of this
+        UIDVALIDITY.
         """
         self._counted, self._brought = counted, brought
         self._mailbox, self._failure = lease.mailbox, lease.mailbox.failure
         self._source, self._destination = source, destination
 
     def look(self, mapped: Sequence[MappedFolder], there: KnownStatus, here: Statuses, at: int) -> None:
-        """Raises `SameMailbox` when `there`, the first source folder with mail (the `at`-th of `mapped`), is the
-        destination's folder, and all others are too. `here` is what the destination said of each folder. Copies that we
-        made there ourselves prove nothing.
+        """Raises `SameMailbox` when all source folders are the destination's folders.
+
+        `there`, the first source folder with mail (the `at`-th of `mapped`), is then the destination's folder, and all
+        others are too. `here` is what the destination said of each folder. Copies that we made there ourselves prove
+        nothing.
         """
         ours = here[at]
         if isinstance(ours, Exception) or there.messages != ours.messages or not self._may_be_one():

@@ -260,8 +260,9 @@ def describe(
 
 
 def _outage(code: str) -> set[str]:
-    """Returns the codes that belong to one and the same outage: the connection breaks first, and then no other can be
-    opened.
+    """Returns the codes that belong to one and the same outage.
+
+    The connection breaks first, and then no other can be opened.
     """
     side = code.partition("_")[0]
     return {f"{side}_connection_lost", f"{side}_unreachable"}

@@ -1,5 +1,6 @@
-"""Carries flag changes made at the source since the last pass to the destination: by CONDSTORE (RFC 7162) where the
-source has it, otherwise by comparison with the flags that were kept.
+"""Carries flag changes made at the source since the last pass to the destination.
+
+It goes by CONDSTORE (RFC 7162) where the source has it, otherwise by comparison with the flags that were kept.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ class FlagSync:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
 
     def read(self, uids: UidSet, changed_since: int | None = None) -> dict[str, UidSet]:
-        """Returns flags → UIDs as the source shows them now, of all these messages or of those that changed since a
-        mod-sequence.
+        """Returns flags → UIDs as the source shows them now.
+
+        They are those of all these messages, or of those that changed since a mod-sequence.
         """
         seen = FlagsSeen()
         # One message with unreadable flags does not hold back those of the others; copying that message tells what is
@@ -35,8 +37,10 @@ class FlagSync:
         return seen.by_flags()
 
     def known(self, plan: FolderPlan, low: int, *, fresh: bool) -> dict[str, UidSet]:
-        """Returns the flags of all messages of a folder that was listed from UID `low` on: those that the listing told,
-        beside those that were kept before. The source is asked where its listing told none.
+        """Returns the flags of all messages of a folder that was listed from UID `low` on.
+
+        They are those that the listing told, beside those that were kept before. The source is asked where its listing
+        told none.
         """
         told = dict(plan.flags or {})
         if not told:

@@ -117,8 +117,9 @@ def _another_name_may_help(error: Exception) -> bool:
 
 
 def _remembering(one: MappedFolder, before: str) -> MappedFolder:
-    """Returns the folder with the reason for its name that an earlier pass or round gave: a name that is kept brings no
-    reason of its own.
+    """Returns the folder with the reason for its name that an earlier pass or round gave.
+
+    A name that is kept brings no reason of its own.
     """
     called = f"called {one.destination_display} there"
     head, found, _ = before.partition(called)

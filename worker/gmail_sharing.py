@@ -84,8 +84,9 @@ class GmailSharing:
         self.tell(ended=True)
 
     def tell(self, *, ended: bool = False) -> None:
-        """Tells the store where copies made since the last call stand; with `ended`, that the rest is not to be waited
-        for.
+        """Tells the store where copies made since the last call stand.
+
+        With `ended`, it also tells that the rest is not to be waited for.
         """
         standing: dict[int, bytes] = {}
         for record in self._flight.records[self._told :]:
@@ -124,8 +125,9 @@ class GmailSharing:
         return UidSet.of(fetch)
 
     def _from(self, other: Folder, pairs: Mapping[int, int]) -> set[int]:
-        """Copies from the destination's folder `other` (source UID here → UID there), and returns the source UIDs that
-        are placed.
+        """Copies from the destination's folder `other`, and returns the source UIDs that are placed.
+
+        `pairs` has source UID here → UID there.
         """
         placed: set[int] = set()
         ours = {int(s.uid): s for s in self._source.sightings(UidSet.of(pairs))}

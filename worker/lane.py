@@ -246,16 +246,19 @@ class Lane:
         return Closing()
 
     def _unsettled_seconds(self, lease: Lease) -> float:
-        """Returns how long mail that a run before this import had on the line may still arrive: the workers of a store
-        that was lost go on until they notice, and leave no record.
+        """Returns how long mail that a run before this import had on the line may still arrive.
+
+        The workers of a store that was lost go on until they notice, and leave no record.
         """
         request = self._place.store.import_(lease.mailbox.import_id)
         opened_at = request.created_at if request is not None else 0.0
         return max(0.0, opened_at + self._place.copy_rules.settle_seconds - lease.claimed_at)
 
     def _slow_down(self, lease: Lease) -> None:
-        """Puts a server on hold that said OK and asked to be asked less: when this unit is done, no lane claims what
-        needs it. The current unit goes on, since breaking it off would cost the server more.
+        """Puts a server on hold that said OK and asked to be asked less.
+
+        When this unit is done, no lane claims what needs that server. The current unit goes on, since breaking it off
+        would cost the server more.
         """
         for error in self._sessions.slowed():
             verdict = judge(error, lease.unit.attempts)
@@ -287,8 +290,9 @@ class Lane:
         return Closing(settled=(without_copy(Outcome.FAILED, uids, notes, size),))
 
     def _believed(self, lease: Lease) -> bool:
-        """Tells whether a destination that refuses every message is believed to mean the messages: it never took any of
-        this mailbox, or several further attempts changed nothing.
+        """Tells whether a destination that refuses every message is believed to mean the messages.
+
+        It is when it never took any of this mailbox, or several further attempts changed nothing.
         """
         store, mailbox_id = self._place.store, lease.mailbox.mailbox_id
         took = any(tally[Outcome.COPIED] for _, tally in store.folders(mailbox_id))
@@ -296,8 +300,9 @@ class Lane:
         return not took or looks >= LOOKS
 
     def _missing(self, lease: Lease, error: Exception) -> int:
-        """Returns the bytes of room that are missing for what is still to be copied; 0 where room is not the problem,
-        or the server does not say.
+        """Returns the bytes of room that are missing for what is still to be copied.
+
+        Returns 0 where room is not the problem, or the server does not say.
         """
         if not isinstance(error, OverQuota):
             return 0

@@ -72,8 +72,10 @@ def _groups(seen: Sighting) -> Iterator[Hashable]:
 
 
 def likely(theirs: Sequence[Sighting], ours: Sequence[Sighting]) -> dict[int, int]:
-    """Returns pairs that are decided by header and beginning alone, where that is certain (`Sighting.certain`): the
-    Message-ID stands once on each side, and the four header fields, the size and the internal date are the same.
+    """Returns pairs that are decided by header and beginning alone, where that is certain.
+
+    It is certain (`Sighting.certain`) when the Message-ID stands once on each side, and the four header fields, the
+    size and the internal date are the same.
     """
     once = [Counter(s.message_id for s in side if s.message_id) for side in (theirs, ours)]
 

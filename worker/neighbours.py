@@ -1,10 +1,11 @@
-"""The messages that other mailboxes brought into the same destination mailbox: other imports of the same people, or
-several people's mail that goes into one mailbox on purpose.
+"""The messages that other mailboxes brought into the same destination mailbox.
+
+They are of other imports of the same people, or of several people whose mail goes into one mailbox on purpose.
 
 If the neighbour copied from the same source account, its ledger says where a copy of each source UID stands: that is
 entered here too, and no message is read for it. What a neighbour brought from somebody else's mailbox is its own: it is
-never taken for a copy of ours, and never removed. Where the source UIDs are no longer those that the neighbour saw
-(another UIDVALIDITY, POP3), messages are recognised by their bytes as if there were no ledger.
+never taken for a copy of ours, and never removed. The source UIDs may no longer be those that the neighbour saw
+(another UIDVALIDITY, POP3). Then messages are recognised by their bytes as if there were no ledger.
 """
 
 from __future__ import annotations
@@ -128,8 +129,9 @@ class Neighbours:
         return notes
 
     def held(self, folder: Folder) -> UidSet:
-        """Returns every UID of the destination folder that a neighbour's ledger holds, whatever source UIDs it used:
-        none of them is a second copy of ours.
+        """Returns every UID of the destination folder that a neighbour's ledger holds.
+
+        It does so whatever source UIDs the ledger used: none of them is a second copy of ours.
         """
         ranges = [
             part
@@ -143,8 +145,9 @@ class Neighbours:
         return UidSet.joined(ranges)
 
     def brought(self, uidvalidity: int | None) -> bool:
-        """Tells whether another mailbox of the same source account copied into the destination folder of this
-        UIDVALIDITY.
+        """Tells whether another mailbox of the same source account copied into this destination folder.
+
+        The destination folder is that of this UIDVALIDITY.
         """
         mailbox = self._lease.mailbox
         if account_key(mailbox.source) == account_key(mailbox.destination):
@@ -152,8 +155,9 @@ class Neighbours:
         return brought(self._store, [one.mailbox_id for one in self._lease.neighbours if one.same_source], uidvalidity)
 
     def merges(self, folder: Folder) -> bool:
-        """Tells whether another source folder of the mailbox goes into the same destination folder: then other lanes of
-        ours may write there too.
+        """Tells whether another source folder of the mailbox goes into the same destination folder.
+
+        Then other lanes of ours may write there too.
         """
         if self._merges is None:
             names = Counter(one.destination_name for one, _ in self._store.folders(self._lease.mailbox.mailbox_id))
@@ -176,8 +180,9 @@ class Neighbours:
         return same and protocols == {"imap"}
 
     def _is_others(self, mailbox: Mailbox | None) -> bool:
-        """Tells whether the neighbour's mail is another person's, as far as is known: the operator allowed several rows
-        to share the destination, and the source logins differ.
+        """Tells whether the neighbour's mail is another person's, as far as is known.
+
+        It is when the operator allowed several rows to share the destination, and the source logins differ.
         """
         options = self._options()
         if mailbox is None or not options.share_destination:

@@ -12,8 +12,9 @@ from worker.inflight import InFlight
 
 
 def set_aside(source: MailSource, opened: KnownStatus, flight: InFlight, uids: UidSet) -> UidSet:
-    """Gives an outcome to those messages of `uids` that are too large by the size that the source states, and returns
-    the others. `opened` is the source folder now open.
+    """Gives an outcome to messages of `uids` that are too large, and returns the others.
+
+    A message is too large by the size that the source states. `opened` is the source folder now open.
     """
     most = flight.status.append_limit_bytes
     if most is None or 0 < flight.lease.unit.size_bytes <= most:

@@ -312,8 +312,9 @@ def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> Kno
 
 
 def _unreadable(folder: Folder, error: Exception, before: Folder | None) -> FolderPlan:
-    """Returns the plan of a folder that LIST shows and STATUS refuses: it stands in the report and costs no other
-    folder anything.
+    """Returns the plan of a folder that LIST shows and STATUS refuses.
+
+    The folder stands in the report and costs no other folder anything.
     """
     said = getattr(error, "detail", "") or str(error)
     return FolderPlan(folder=replace(before or folder, note=f"{UNREADABLE}: {said}"))

@@ -1,5 +1,6 @@
-"""Waits until the rates of a mailbox's accounts or hosts (`shared.rates`) allow more, as long as it is worth keeping
-the connections open.
+"""Waits until the rates of a mailbox's accounts or hosts (`shared.rates`) allow more.
+
+It waits only as long as it is worth keeping the connections open.
 """
 
 from __future__ import annotations

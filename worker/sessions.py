@@ -40,8 +40,9 @@ def together(first: Callable[[], _A], second: Callable[[], _B]) -> tuple[_A, _B]
 
 
 class Dialer(Protocol):
-    """The port through which sessions are opened: the real one signs in over the network, the one in tests opens
-    memory.
+    """The port through which sessions are opened.
+
+    The real one signs in over the network, the one in tests opens memory.
     """
 
     def source(self, mailbox: Mailbox) -> MailSource:

@@ -1,5 +1,6 @@
-"""Sessions whose commands are timed, at a cost of a few microseconds a group of messages
-(`tests/unit/worker/test_timed.py`).
+"""The sessions whose commands are timed.
+
+This costs a few microseconds a group of messages (`tests/unit/worker/test_timed.py`).
 """
 
 from __future__ import annotations

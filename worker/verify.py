@@ -111,8 +111,9 @@ class MailboxVerification:
         return {seen.uid: seen for seen in while_wanted(self._wish, read)}
 
     def _wait_for_late_arrivals(self, folders: Sequence[Folder]) -> None:
-        """Raises `SettleLater` while the first copy of a message that was not found and was sent again may still
-        arrive.
+        """Raises `SettleLater` while the first copy of a message that was sent again may still arrive.
+
+        The worker sent the message again because it was not found.
         """
         late = max((folder.doubted_at for folder in folders), default=0.0) + LATE_TIMES * self._settle_seconds
         if late > self._lease.claimed_at and any(folder.doubts for folder in folders):

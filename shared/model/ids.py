@@ -33,8 +33,10 @@ def mailbox_id(import_: str, source_login: str, destination_login: str, server: 
 
 
 def server_key(endpoint: Endpoint) -> str:
-    """Returns the key of the server behind an endpoint, whatever its protocol: the host in lower case, with its port
-    only where that is none of the usual ones. Two names of one server give two keys.
+    """Returns the key of the server behind an endpoint, whatever its protocol.
+
+    The key is the host in lower case, with its port only where that is none of the usual ones. Two names of one server
+    give two keys.
     """
     host = endpoint.host.rstrip(".").lower()
     host = LOCAL if host in _LOCAL_NAMES else host

@@ -73,8 +73,9 @@ class SignIn:
 
     @property
     def own(self) -> SignIn:
-        """Returns the way for an account that was given a password of its own, or a token of its own where the import
-        uses given tokens.
+        """Returns the way to sign in for an account that was given a password or a token of its own.
+
+        It is a token of its own where the import uses given tokens.
         """
         return self if self.way in (Way.PASSWORD, Way.TOKEN) else SignIn()
 

@@ -32,8 +32,10 @@ class MicrosoftIssuer:
     per_user = False
 
     def __init__(self, side: str, tenant: str, app: str, **more: Any) -> None:
-        """Reads `app`, which is JSON: `client_id`, and `client_secret` or `private_key` with `thumbprint`; `authority`
-        for another cloud than the public one. Raises `UsageError`.
+        """Reads `app`, the registered application in JSON.
+
+        It has `client_id`, and `client_secret` or `private_key` with `thumbprint`. It has `authority` for another cloud
+        than the public one. Raises `UsageError`.
         """
         self._side, self._more = side, {"timeout": _TIMEOUT_SECONDS, **more}
         if not _TENANT.fullmatch(tenant):

@@ -122,14 +122,16 @@ class RequestStore(Protocol):
         """Returns the messages counted by outcome, and the number of mailboxes in each state."""
 
     def stranded(self, import_id: str) -> Stranded:
-        """Counts the units that wait for a worker that sent no heartbeat for `SILENT_SECONDS`, and that the coordinator
-        will take back from it.
+        """Counts the units that wait for a worker that sent no heartbeat for `SILENT_SECONDS`.
+
+        The coordinator will take them back from it.
         """
 
     def waits(self, import_id: str) -> list[Wait]:
-        """Returns what the import waits for without having failed: its hours, holds, mail that may still arrive (in one
-        entry, until the last of it is given up), full mailboxes (in one entry, until the first is tried again), and
-        destination mailboxes that another mailbox has.
+        """Returns what the import waits for without having failed.
+
+        These are its hours, holds, and destination mailboxes that another mailbox has. Mail that may still arrive is
+        one entry, until the last of it is given up. Full mailboxes are one entry, until the first is tried again.
         """
 
     def set_window(
@@ -176,8 +178,9 @@ class RequestStore(Protocol):
         """
 
     def accept_missing(self, import_id: str, mailbox_id: str, folder_id: str, uids: UidSet) -> int:
-        """Accepts for the operator that messages of a settled mailbox stay missing: those of `uids` that are noted as
-        missing move to `Folder.accepted`. Returns how many did.
+        """Accepts for the operator that messages of a settled mailbox stay missing.
+
+        Those of `uids` that are noted as missing move to `Folder.accepted`. Returns how many did.
         """
 
     def seal(self, import_id: str, sealed: Mapping[tuple[str, str], bytes]) -> None:
@@ -196,20 +199,24 @@ class RequestStore(Protocol):
         """
 
     def purge(self, seconds: float) -> bool:
-        """Has the store write its file anew, so that nothing that was deleted is left in it, and waits so long for that; whether
-        that is so. False where this user of Redis may not, or it takes longer.
+        """Has the store write its file anew, so that nothing that was deleted is left in it.
+
+        It waits for that for `seconds` at most, and returns whether the file is written anew. It returns False where
+        this user of Redis may not, or it takes longer.
         """
 
     def close(self, import_id: str) -> bool:
-        """Forgets an import that is not under way, with all that the store has of it: request, ledger, notes,
-        credentials. Nothing else does this: a ledger lives until an operator closes its import. When a call broke off,
-        the same call completes it. Returns False when there is no such import; raises `StoreError` while the import
-        runs.
+        """Forgets an import that is not under way, with all that the store has of it.
+
+        That is its request, ledger, notes and credentials. Nothing else does this: a ledger lives until an operator
+        closes its import. When a call broke off, the same call completes it. Returns False when there is no such
+        import. Raises `StoreError` while the import runs.
         """
 
     def set_limit(self, scope: str, most: int | None) -> None:
-        """Sets the most connections of a scope ("source_host") or of one key ("source_host:mail.old.example"); None
-        restores the default. Rates are set in the same way, by their names in `shared.rates`
+        """Sets the most connections of a scope ("source_host") or of one key ("source_host:mail.old.example").
+
+        None restores the default. Rates are set in the same way, by their names in `shared.rates`
         ("source_account.bytes_per_day").
         """
 
@@ -217,9 +224,11 @@ class RequestStore(Protocol):
         """Returns the limits and rates that were set."""
 
     def set_usual(self, limits: Mapping[str, int]) -> None:
-        """Sets the most connections that are usual at a server: for "source_host:mail.old.example", or for each account
-        there with "source_account:imaps://mail.old.example:993". Where a limit is also set for all servers, the lower
-        one counts; a limit set for just this host or account goes before both.
+        """Sets the most connections that are usual at a server, or for each account there.
+
+        The name is "source_host:mail.old.example" for a server, or "source_account:imaps://mail.old.example:993" for
+        each account there. Where a limit is also set for all servers, the lower one counts. A limit set for just this
+        host or account goes before both.
         """
 
     def usual(self) -> dict[str, int]:
@@ -256,11 +265,12 @@ class WorkStore(Protocol):
         withdrawn: Iterable[str] = (),
         doubts: UidSet = NO_UIDS,
     ) -> ProgressReply:
-        """Settles groups, withdraws intents of which nothing arrived, notes `doubts` and writes new intents, in one
-        round trip. `doubts` are source UIDs that were not found after their append was in doubt: `Folder.doubts` only
-        ever grows, and has the time. When the word that the call returns is not `Control.RUN`, the new intents were not
-        written and nothing may be appended. New intents are charged to the rates of the mailbox's accounts and hosts,
-        once however often the call is repeated.
+        """Settles groups, withdraws intents, notes `doubts` and writes new intents, in one round trip.
+
+        The intents that it withdraws are those of which nothing arrived. `doubts` are source UIDs that were not found
+        after their append was in doubt. `Folder.doubts` only ever grows, and has the time. When the word that the call
+        returns is not `Control.RUN`, the new intents were not written and nothing may be appended. New intents are
+        charged to the rates of the mailbox's accounts and hosts, once however often the call is repeated.
         """
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:
@@ -278,9 +288,10 @@ class WorkStore(Protocol):
         prefer: str = "",
         claim: bool = True,
     ) -> Lease | None:
-        """Does `progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip, each as a step of
-        its own and in this order. When one raises, the claim may have been granted all the same: the holder's next
-        claim gives it back.
+        """Does `progress`, `finish` and, with `claim`, the holder's next `claim` in one round trip.
+
+        Each is a step of its own, in this order. When one raises, the claim may have been granted all the same: the
+        holder's next claim gives it back.
         """
 
     def release(
@@ -312,9 +323,10 @@ class WorkStore(Protocol):
         """Replaces the batch by smaller ones over the UIDs that have no outcome yet."""
 
     def recheck(self, mailbox_id: str, delay_seconds: float) -> bool:
-        """Queues a verified mailbox to be planned and verified once more, not before `delay_seconds`: what was sent
-        under a lost lease may have arrived since. Returns False when the mailbox will be verified anyway, or cannot be
-        (no credentials, or cancelled).
+        """Queues a verified mailbox to be planned and verified once more, not before `delay_seconds`.
+
+        What was sent under a lost lease may have arrived since. Returns False when the mailbox will be verified anyway,
+        or cannot be (no credentials, or cancelled).
         """
 
     def plan_folders(self, lease: Lease, plans: Sequence[tuple[FolderPlan, int]]) -> None:
@@ -360,14 +372,17 @@ class WorkStore(Protocol):
         """Keeps what was read of messages of the mailbox's maildrop (`shared.maildrop.Identities.say`)."""
 
     def share(self, mailbox_id: str, unit_id: str, messages: Sequence[int]) -> list[bytes]:
-        """Tells who copies messages that several folders show (X-GM-MSGID), for each message: what `stand` said of it;
-        b"?" while another batch that asked brings it; b"" when this batch is to bring it from now on. The store forgets
-        this when the mailbox is verified, or after `SHARED_SECONDS`.
+        """Tells for each message that several folders show (X-GM-MSGID) who copies it.
+
+        The answer is what `stand` said of the message. It is b"?" while another batch that asked brings it, and b""
+        when this batch is to bring it from now on. The store forgets this when the mailbox is verified, or after
+        `SHARED_SECONDS`.
         """
 
     def stand(self, mailbox_id: str, places: Mapping[int, bytes]) -> None:
-        """Notes where copies of these messages stand at the destination; with b"" no batch need wait for the message
-        any more.
+        """Notes where copies of these messages stand at the destination.
+
+        After b"" no batch need wait for the message any more.
         """
 
     def skipped(self, folder_id: str) -> dict[str, UidSet]:
@@ -436,10 +451,11 @@ class SignInStore(Protocol):
         """
 
     def forgive_logins(self, import_id: str, mailbox_id: str = "") -> None:
-        """Lets the import's shared logins be tried again, since an operator acted; refusals so far then stop no other
-        login. (Sealing credentials anew also ends that stop.) With `mailbox_id` it lets only this mailbox's own logins
-        be tried again, since its account did not exist yet. (`retry` lets a mailbox's own logins be tried again
-        too.)
+        """Lets the import's shared logins be tried again, since an operator acted.
+
+        Refusals so far then stop no other login. (Sealing credentials anew also ends that stop.) With `mailbox_id` it
+        lets only this mailbox's own logins be tried again, since its account did not exist yet. (`retry` lets a
+        mailbox's own logins be tried again too.)
         """
 
     def token(
@@ -465,9 +481,10 @@ class CoordinationStore(Protocol):
         """Takes or renews the leadership. Returns its term, or 0 while another holder leads."""
 
     def reap(self, grace_seconds: float) -> list[str]:
-        """Takes back units whose lease expired, and returns them; makes delayed units ready that are due; queues parked
-        mailboxes again whose time has come, and so lets a finished import go on. A mailbox that an operator paused, or
-        whose passwords are gone, stays parked.
+        """Takes back units whose lease expired, and returns them.
+
+        It makes delayed units ready that are due. It queues parked mailboxes again whose time has come, and so lets a
+        finished import go on. A mailbox that an operator paused, or whose passwords are gone, stays parked.
         """
 
     def processes(self) -> list[str]:
@@ -484,13 +501,15 @@ class CoordinationStore(Protocol):
         """Returns the shared state in numbers."""
 
     def workers(self) -> int:
-        """Returns how many worker processes sent a heartbeat lately: the number that `overview` has, without its other
-        reads.
+        """Returns how many worker processes sent a heartbeat lately.
+
+        It is the number that `overview` has, without its other reads.
         """
 
     def refusing(self) -> str:
-        """Says why the store takes no writes just now although it answers (its disk is full, it is out of memory, it is
-        a replica); "" when it takes them.
+        """Says why the store takes no writes just now although it answers; "" when it takes them.
+
+        The reason may be that its disk is full, that it is out of memory, or that it is a replica.
         """
 
     def ready_mailboxes(self) -> dict[str, float]:

@@ -173,8 +173,9 @@ def decode_tally(row: Hash) -> Tally:
 
 
 def _printable(value: str) -> str:
-    """Replaces half surrogate pairs: a hostile folder name may decode to one, which is neither UTF-8 nor JSON that
-    Redis reads.
+    """Replaces half surrogate pairs.
+
+    A hostile folder name may decode to one, which is neither UTF-8 nor JSON that Redis reads.
     """
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 

@@ -105,8 +105,10 @@ class Claims(MemorySignIns):
         )
 
     def _give_back(self, holder: str) -> None:
-        """Takes back the lease that the holder still has while it claims: that lease never reached it, since the answer
-        was lost. Unless something was done under it, the attempt is not counted.
+        """Takes back the lease that the holder still has while it claims.
+
+        That lease never reached it, since the answer was lost. Unless something was done under it, the attempt is not
+        counted.
         """
         for unit_id in [u for u in self._rows.leases if self._rows.units[u].holder == holder]:
             row = self._rows.units[unit_id]
@@ -169,8 +171,9 @@ class Claims(MemorySignIns):
         return [f"{scope}:{m.scopes[scope]}" for scope in SCOPES]
 
     def _admits(self, m: MailboxRow, holder: str, scopes: Sequence[str] = SCOPES) -> bool:
-        """Tells whether these scopes let the holder in: no hold, and a free connection or one that the holder has
-        already.
+        """Tells whether these scopes let the holder in.
+
+        They do when there is no hold, and a free connection or one that the holder has already.
         """
         now = self._rows.now()
         for scope, name in zip(SCOPES, self._scopes(m), strict=True):

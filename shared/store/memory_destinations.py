@@ -1,5 +1,7 @@
-"""The model's part that decides which mailbox has a destination mailbox: one at a time, from the claim of its plan
-until it is settled, or only waits to verify. Plain Python; its callers hold the lock.
+"""The model's part that decides which mailbox has a destination mailbox.
+
+One mailbox has it at a time, from the claim of its plan until it is settled, or only waits to verify. The module is
+plain Python; its callers hold the lock.
 """
 
 from __future__ import annotations
@@ -43,8 +45,9 @@ class Destinations:
         return self.mailboxes.get(holder) if holder != m.mailbox.mailbox_id else None
 
     def behind(self, m: MailboxRow, holder: MailboxRow | None, name: str) -> None:
-        """Notes in words which mailbox has the destination that this one waits for; `name` is that of the holder's
-        import.
+        """Notes in words which mailbox has the destination that this one waits for.
+
+        `name` is that of the holder's import.
         """
         words = ""
         if holder is not None:

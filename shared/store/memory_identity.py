@@ -1,5 +1,6 @@
-"""The model's part that keeps what identifies messages: the numbers of POP3 messages, and where copies stand of
-messages that several of Gmail's folders show.
+"""The model's part that keeps what identifies messages.
+
+It keeps the numbers of POP3 messages, and where copies stand of messages that several of Gmail's folders show.
 """
 
 from __future__ import annotations

@@ -260,8 +260,9 @@ class Rows(Destinations):
                 self.make_ready(self.units[unit_id])
 
     def queue_batch(self, folder: FolderRow, row: UnitRow) -> None:
-        """Makes the batch ready when it is the folder's first, else lets it wait: one writer for each destination
-        folder.
+        """Makes the batch ready when it is the folder's first, else lets it wait.
+
+        Each destination folder has one writer.
         """
         if folder.head:
             folder.waiting.append(row.unit.unit_id)
@@ -350,8 +351,9 @@ class Rows(Destinations):
             whole.expires = whole.expires or self.now() + whole.retention_ms
 
     def may_go_on(self, m: MailboxRow) -> bool:
-        """Tells whether a parked mailbox may go on by itself: no operator paused or cancelled it, and its passwords are
-        there.
+        """Tells whether a parked mailbox may go on by itself.
+
+        It may when no operator paused or cancelled it, and its passwords are there.
         """
         whole = self.imports[m.mailbox.import_id]
         return m.mailbox.control is whole.request.control is Control.RUN and bool(whole.credentials)

@@ -143,8 +143,9 @@ class SignInBook:
     # -- the brake
 
     def _brake_turn(self, import_id: str, mailbox_id: str, side: str, till: int) -> str:
-        """Tells whether one more login may be tried at a server that let nobody in so far: "go", "stopped", or the ms
-        to wait.
+        """Tells whether one more login may be tried at a server that let nobody in so far.
+
+        The answer is "go", "stopped", or the ms to wait.
         """
         if (ends := self._ends(mailbox_id, side)) is None:
             return "go"

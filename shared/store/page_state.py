@@ -1,5 +1,6 @@
-"""The rows that the page keeps for its readers: mailboxes of a form that is being filled in, what was done to an
-import, and how fast it went.
+"""The rows that the page keeps for its readers.
+
+They hold the mailboxes of a form that is being filled in, what was done to an import, and how fast it went.
 """
 
 from __future__ import annotations

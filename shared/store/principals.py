@@ -122,8 +122,9 @@ class Principals(PlainCommands):
         return token, f"{MARK}_{token.token_id}_{secret}"
 
     def admit_first(self, text: str) -> bool:
-        """Enters the first token, an administrator's, for the person who set up the installation; only while there is
-        no other token. Returns whether it did. Raises `UsageError`.
+        """Enters the first token, an administrator's, for the person who set up the installation.
+
+        It does so only while there is no other token. Returns whether it did. Raises `UsageError`.
         """
         mark, token_id, secret = (*text.split("_", 2), "", "")[:3]
         if mark != MARK or not _HEX.fullmatch(token_id) or len(secret) < 32:
@@ -189,8 +190,10 @@ class Principals(PlainCommands):
     # -- both
 
     def still(self, principal_id: str, stamp: float) -> Principal | None:
-        """Returns the principal with this id as it is now; None once the token was revoked, the user removed, or the
-        password replaced since `stamp`. Raises `KeyError` for a principal that is not kept here.
+        """Returns the principal with this id as it is now.
+
+        Returns None once the token was revoked, the user removed, or the password replaced since `stamp`. Raises
+        `KeyError` for a principal that is not kept here.
         """
         way, _, which = principal_id.partition(":")
         if way == "token":

@@ -39,8 +39,9 @@ def unreachable(error: redis.RedisError) -> StoreError:
 
 
 def refusal(said: str) -> str:
-    """Returns the reason, in words for the operator, why a server refuses every write; "" where its answer is no such
-    refusal.
+    """Returns the reason, in words for the operator, why a server refuses every write.
+
+    Returns "" where its answer is no such refusal.
     """
     word, _, rest = said.partition(" ")
     if word == "MISCONF":

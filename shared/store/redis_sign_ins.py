@@ -1,5 +1,6 @@
-"""The store's part for accounts at the destination and for signing in: `shared.store.AccountStore` and
-`shared.store.SignInStore` on Redis.
+"""The store's part for accounts at the destination and for signing in.
+
+It has `shared.store.AccountStore` and `shared.store.SignInStore` on Redis.
 """
 
 from __future__ import annotations

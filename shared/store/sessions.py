@@ -1,8 +1,9 @@
-"""Sessions of browsers, links that sign in once, wrong guesses of passwords, and sign-ins that are under way at an
-identity provider.
+"""The sessions of browsers, and what else belongs to signing in.
 
-A browser holds a long random number, which is kept here as its SHA-256. A session ends on the server: when it was not
-used for a while, when its time is over, or together with the token or the password that it began with.
+That is links that sign in once, wrong guesses of passwords, and sign-ins that are under way at an identity provider.
+
+A browser holds a long random number, which is kept here as its SHA-256. A session ends on the server when it was not
+used for a while, or when its time is over. It also ends together with the token or the password that it began with.
 """
 
 from __future__ import annotations
@@ -52,8 +53,10 @@ class BrowserSessions(PlainCommands):
     """
 
     def __init__(self, client: redis.Redis, signer: Signer, vouched: Vouched | None = None) -> None:
-        """`vouched`: the role that somebody has now whom an identity provider let in, by name and groups; None ends the session.
-        Without it, they have the role of their sign-in.
+        """Takes `vouched`, which returns the role that somebody has now whom an identity provider let in.
+
+        It goes by name and groups; the role None ends the session. Without `vouched`, they have the role of their
+        sign-in.
         """
         super().__init__(client)
         self._signer, self._vouched = signer, vouched
@@ -87,8 +90,10 @@ class BrowserSessions(PlainCommands):
         return text
 
     def find(self, text: str, *, touch: bool = True) -> Principal | None:
-        """Returns the principal of the session; None once the session has ended, or the token or password that it began
-        with. `touch` renews the idle time: a person is there, and not only a page that was left open.
+        """Returns the principal of the session, or None once the session has ended.
+
+        It also returns None once the token or password that the session began with has ended. `touch` renews the idle
+        time: a person is there, and not only a page that was left open.
         """
         place = _hash(text)
         row, now = self._kept(keys.session(place)) if text else None, time.time()
@@ -185,8 +190,10 @@ class BrowserSessions(PlainCommands):
     # -- guesses
 
     def guessed(self, place: str) -> tuple[int, int]:
-        """Counts one more guess, from this address or at this name, before it is looked at: many at once are each counted.
-        Returns the guesses lately, with this one, and the seconds until they are forgotten.
+        """Counts one more guess, from this address or at this name, before it is looked at.
+
+        Many guesses at once are each counted. Returns the guesses lately, with this one, and the seconds until they are
+        forgotten.
         """
         number = int(self._do("incr", keys.tries(_hash(place))))
         return number, self._ends(place)

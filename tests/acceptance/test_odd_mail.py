@@ -1,8 +1,15 @@
-"""Mail that servers store in their own way, by IMAP and POP3 to Dovecot and Cyrus, by the command line: each message once however
-often the ledger is lost, the words true in every run.
+"""The mail that servers store in their own way, by IMAP and POP3 to Dovecot and Cyrus, by the command line.
 
-Each message is small and has one property: raw 8-bit bytes in a field that the fingerprint reads or in one that it does not, NUL
-behind bare LFs, no line end at the end, bare CRs, and all that headers tell equal to another message that the destination holds.
+The tests check that each message is there once however often the ledger is lost, and that the words are true in every
+run.
+
+Each message is small and has one property:
+
+- raw 8-bit bytes in a field that the fingerprint reads or in one that it does not;
+- NUL behind bare LFs;
+- no line end at the end;
+- bare CRs;
+- all that headers tell equal to another message that the destination holds.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Later passes merge the flags that people change on both sides: the user at the destination keeps what he did, and what
-changed at the source comes where he left it alone.
+"""Checks that later passes merge the flags that people change on both sides.
+
+The user at the destination keeps what he did, and what changed at the source comes where he left it alone.
 """
 
 from __future__ import annotations

@@ -31,8 +31,9 @@ def locked_files(python: Path, lock: Path) -> Path:
 
 
 def newer_versions(folder: Path, names: Iterable[str]) -> None:
-    """Writes an empty wheel of version 999 for each name, as a package index offers new releases after the day of the
-    lock.
+    """Writes an empty wheel of version 999 for each name.
+
+    A package index offers new releases in this way after the day of the lock.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
@@ -44,8 +45,9 @@ def newer_versions(folder: Path, names: Iterable[str]) -> None:
 
 
 def index_with_newer_versions(python: Path, lock: Path, folder: Path) -> dict[str, str]:
-    """Returns the environment variables with which pip sees the locked files and the newer versions, and no other
-    index.
+    """Returns the environment variables with which pip sees the locked files and the newer versions.
+
+    It sees no other index.
     """
     newer_versions(folder, read_lock(lock.read_text("utf-8")))
     return without_pip_settings() | {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": f"{locked_files(python, lock)} {folder}"}

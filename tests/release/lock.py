@@ -79,8 +79,9 @@ def environments() -> Iterator[dict[str, str]]:
 
 
 def unmet(lock: Mapping[str, Locked], wanted: list[Requirement], environment: Mapping[str, str]) -> list[str]:
-    """Returns the requirements that the lock does not meet in the environment, each with the package that asks; empty
-    for a closed lock.
+    """Returns the requirements that the lock does not meet in the environment, each with the package that asks.
+
+    The result is empty for a closed lock.
 
     Follows every requirement of every locked distribution with the extras that it is asked for, as a resolver would.
     """

@@ -1,5 +1,6 @@
-"""Installation from the locks on a day when the index offers newer versions of everything, and when something is
-missing.
+"""The installation from the locks on a day when the index offers newer versions of everything.
+
+The tests also install when something is missing.
 """
 
 from __future__ import annotations

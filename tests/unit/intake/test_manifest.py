@@ -450,8 +450,9 @@ class TestFaults:
             assert "TOPSECRET" not in str(caught.value)
 
     def test_hostile_files_cost_no_more_than_others(self) -> None:
-        """Bounds the processor time of hostile files, whatever else the machine does: code whose time grows with the
-        square takes minutes.
+        """Bounds the processor time of hostile files, whatever else the machine does.
+
+        Code whose time grows with the square takes minutes.
         """
         began = time.process_time()
         errors('"' * 1_000_001 + "\na,b\n")

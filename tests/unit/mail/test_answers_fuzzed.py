@@ -261,8 +261,9 @@ def test_rubbish_is_read_or_refused(pieces: list[bytes], word: bytes) -> None:
     "head", [b"* LIST () ", b"* STATUS ", b"* NAMESPACE ", b"* ESEARCH ", b"* FLAGS ", b"* SEARCH "]
 )
 def test_no_answer_takes_time_without_bound(head: bytes, text: bytes) -> None:
-    """Parses answers that took minutes, or recursed without end, in a parser that looked at everything again from every
-    position.
+    """Parses answers that took minutes, or recursed without end, in another parser.
+
+    That parser looked at everything again from every position.
     """
     line = head + text * (60_000 // len(text)) + b"\r\n"
     for read in (listed_folder, status_answer, searched_uids, namespaces):

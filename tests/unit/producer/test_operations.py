@@ -381,8 +381,9 @@ def test_retry_lets_an_administrators_login_be_tried_again_once() -> None:
 
 
 def test_who_goes_on_while_errors_are_counted_is_in_no_group() -> None:
-    """Checks mailboxes that were counted as parked, and all retried before their rows were read: no group, and no
-    fault.
+    """Checks mailboxes that were counted as parked, and all retried before their rows were read.
+
+    There is no group, and no fault.
     """
 
     class Late(MemoryStore):

@@ -31,8 +31,9 @@ class Source:
 
 
 class Picky:
-    """A destination that refuses some folders: names with some characters or beginnings, folders below one that holds
-    mail, Work beside work.
+    """A destination that refuses some folders.
+
+    It refuses names with some characters or beginnings, folders below one that holds mail, and Work beside work.
     """
 
     def __init__(
