@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared import masking
 from shared.masking import MASK, masked
 
 PASSWORDS = ["CANARY-pw-88", 'se,cr et"1', "back\\slash&<x>", "пароль-Ж€", "four", "x" * 70 + "END-of-it", "a+b/c d=e"]
@@ -88,3 +89,24 @@ def test_a_long_token_and_a_long_text_take_no_time() -> None:
 @given(st.text(max_size=200), st.text(min_size=4, max_size=60), st.text(max_size=200))
 def test_never_left_and_never_an_error(before: str, secret: str, after: str) -> None:
     assert secret not in masked(before + secret + after, [secret]) or secret in MASK
+
+
+@st.composite
+def _dressed(draw: st.DrawFn) -> tuple[str, str]:
+    """A secret, and a text that may hold it or a part of it, in some notation."""
+    secret = draw(st.text(st.characters(min_codepoint=32, max_codepoint=126), min_size=4, max_size=40))
+    coded = base64.b64encode(f"\0someone\0{secret}".encode()).decode()
+    ways = (secret, secret.upper(), " ".join(secret), secret.encode().hex(":"), secret.encode().hex().upper(), coded)
+    parts = draw(st.lists(st.sampled_from(ways) | st.text("abc =%-_.:\t", max_size=8), max_size=5))
+    cut = draw(st.integers(0, 60))
+    return secret, "".join(parts)[: cut or None]
+
+
+@given(_dressed())
+def test_the_quick_look_hides_as_much_as_the_whole_pattern(case: tuple[str, str]) -> None:
+    secret, text = case
+    quick = masked(text, [secret])
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(masking, "_may_stand_in", lambda *_: True)
+        patched.setattr(masking, "_one_alphabet", lambda _: "")
+        assert masked(text, [secret]) == quick
