@@ -15,7 +15,7 @@ from producer.intake.detect_probe import Network
 from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.web.access import Admin, Known, Operator, Viewer, note
-from producer.web.problems import Refused, row_errors
+from producer.web.problems import Refused, manifest_as_read
 from producer.web.request_bodies import DetectBody, LimitBody, SheetBody
 from shared.errors import UsageError
 from shared.mail.dialing import connect
@@ -36,14 +36,7 @@ class CsvResponse(Response):
 def look_at(known: Known, _: Operator, body: SheetBody) -> dict[str, Any]:
     """Validates a manifest. Returns the report and the first rows. Nothing is kept, and no password comes back."""
     manifest, errors = body.sift(known.reach)
-    return {
-        "rows": len(manifest.rows),
-        "errors": row_errors(errors),
-        "errors_total": len(errors),
-        "warnings": list(manifest.warnings),
-        "encoding": manifest.encoding,
-        "separator": manifest.separator,
-        "columns": list(manifest.columns),
+    return manifest_as_read(manifest, errors) | {
         "preview": [
             {
                 "row": row.line,

@@ -24,7 +24,7 @@ from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
 from producer.web.mended import failed_rows
 from producer.web.once import Key, once
-from producer.web.problems import Refused, row_errors
+from producer.web.problems import Refused, manifest_as_read
 from producer.web.request_bodies import (
     ImportBody,
     MailboxesBody,
@@ -129,15 +129,7 @@ def _sifted(
     manifest, errors = body.sift(known.reach, allow_plaintext=allow_plaintext, passwords=passwords, allowed=allowed)
     if errors and (not only_good or not manifest.rows):
         raise ManifestInvalid(errors)
-    return manifest.rows, {
-        "rows": len(manifest.rows),
-        "errors": row_errors(errors),
-        "errors_total": len(errors),
-        "warnings": list(manifest.warnings),
-        "encoding": manifest.encoding,
-        "separator": manifest.separator,
-        "columns": list(manifest.columns),
-    }
+    return manifest.rows, manifest_as_read(manifest, errors)
 
 
 def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:

@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from producer.intake.manifest import ManifestInvalid, RowError
+from producer.intake.manifest import Manifest, ManifestInvalid, RowError
 from producer.web.scrypt import Crowded
 from shared.errors import MailhaulError, StoreError, UsageError
 from shared.logs import get_logger
@@ -53,6 +53,19 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
 def row_errors(errors: Sequence[RowError]) -> list[dict[str, Any]]:
     """Returns the faults of rows as JSON."""
     return [{"row": error.line, "column": error.column, "what": error.what} for error in errors[:_ROWS_NAMED]]
+
+
+def manifest_as_read(manifest: Manifest, errors: Sequence[RowError]) -> dict[str, Any]:
+    """Returns as JSON how a manifest was read: its form, its number of rows, and their faults."""
+    return {
+        "rows": len(manifest.rows),
+        "errors": row_errors(errors),
+        "errors_total": len(errors),
+        "warnings": list(manifest.warnings),
+        "encoding": manifest.encoding,
+        "separator": manifest.separator,
+        "columns": list(manifest.columns),
+    }
 
 
 def answer(
