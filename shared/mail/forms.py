@@ -29,17 +29,21 @@ class Offer:
         self.announced = offered(announced)
         #: Extensions that are left out on trial.
         self.without: frozenset[str] = frozenset()
+        #: The extensions left out on trial and the broken ones for which `_left` was computed.
+        self._subtracted: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self._left = self.announced
 
     def has(self, *names: str) -> bool:
         """Tells whether one of these may be asked for."""
-        return any(
-            name in self.announced and name not in self.without and not self._talk.broken.lacks(name) for name in names
-        )
+        return not self.capabilities.isdisjoint(names)
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """The extensions that may be asked for."""
-        return frozenset(name for name in self.announced if self.has(name))
+        """The extensions that may be asked for; asked for each message, so computed once for each change."""
+        subtracted = self.without, self._talk.broken.lacking
+        if subtracted != self._subtracted:
+            self._left, self._subtracted = self.announced.difference(*subtracted), subtracted
+        return self._left
 
     def ask(self, uses: Sequence[str], attempt: Callable[[], _T]) -> _T:
         """Returns the result of `attempt`, which asks by what `has` says of the extensions that it `uses`."""

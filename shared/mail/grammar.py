@@ -101,7 +101,9 @@ def clean_text(text: bytes | str, *, limit: int = TEXT_LIMIT, secrets: Iterable[
     shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
     hidden = [secret for secret in secrets if secret]
     shown = masked(shown[: limit * 40], hidden)
-    # categories Cc, Cf (bidi marks), Cs, Co, Cn: nothing a person could read, much that could deceive a terminal
-    shown = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in shown[: limit * 20])
+    shown = shown[: limit * 20]
+    if not shown.isprintable():
+        # categories Cc, Cf (bidi marks), Cs, Co, Cn: nothing a person could read, much that could deceive a terminal
+        shown = "".join(" " if unicodedata.category(c)[0] == "C" else c for c in shown)
     shown = masked(" ".join(shown.split()), hidden)
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 #: A literal announced at the end of a line: octets, with or without the marks of literal8 and LITERAL+.
@@ -47,6 +48,9 @@ class Text(bytes):
     """A quoted string or a literal, as opposed to an atom."""
 
 
+#: A list of atoms up to the end of the line, which is what nearly all lists are.
+_ATOMS: Final = re.compile(rb'[ \t]*\(([^\s()\[\]"{}]*+(?:[ \t]+[^\s()\[\]"{}]++)*+)[ \t]*\)[ \t]*\r?\n\Z')
+
 #: A word: an atom, a string, NIL or a list of these.
 Value = bytes | None | list["Value"]
 
@@ -60,11 +64,12 @@ def unescaped(text: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", text) if b"\\" in text else text
 
 
+@lru_cache(maxsize=64)
 def head_of(line: bytes) -> tuple[bytes, bytes, int]:
     """Splits an untagged line into (name, first word, where the rest begins).
 
     The name says what the answer is, in upper case: its first word, or the second where a number comes first (``* 3
-    EXISTS``). b"" where there is none.
+    EXISTS``). b"" where there is none. Answers to EXAMINE are looked at twice, and repeat from folder to folder.
     """
     found = _HEAD.match(line)
     if not found:
@@ -143,6 +148,8 @@ class Words:
 
     def rest(self) -> list[Value]:
         """Reads all words that are left. Raises `Unreadable`."""
+        if self._place == len(self._pieces) - 1 and (atoms := self.take(_ATOMS)):
+            return [[*atoms[1].split()]]
         words: list[Value] = []
         while not self.ended:
             words.append(self.next())

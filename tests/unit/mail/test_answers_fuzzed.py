@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from shared.mail.fetch_answer import FetchAnswer, flags_of, uid_of
 from shared.mail.namespaces import namespaces
 from shared.mail.responses import Selected, appended_uids, copied_uids, listed_folder, searched_uids, status_answer
-from shared.mail.tokens import Text, Unreadable
+from shared.mail.tokens import Text, Unreadable, Words
 from shared.uids import MAX_UID, UidSet
 
 BLANKS = st.text(" \t", min_size=1, max_size=3).map(str.encode)
@@ -286,3 +286,14 @@ def test_uids_that_can_be_none_are_refused() -> None:
     answer = FetchAnswer()
     answer.feed(b"(UID 4294967296)\r\n")
     assert uid_of(answer.items()) == 0
+
+
+@given(st.lists(st.text("abcdefXYZ012\\$*-_.[]%", min_size=1, max_size=8), max_size=8), ANY_BLANKS, BLANKS)
+def test_a_list_of_atoms_is_read_as_one_word_after_another(atoms: list[str], before: bytes, between: bytes) -> None:
+    """The usual list has a way of its own through the grammar; it must mean what the words one by one mean."""
+    line = before + b"(" + between.join(atom.encode() for atom in atoms) + b")\r\n"
+    one_by_one = Words([line])
+    with contextlib.suppress(Unreadable):
+        word = one_by_one.next()
+        assert one_by_one.ended
+        assert Words([line]).rest() == [word]
