@@ -3,10 +3,11 @@
 Servers store some bytes differently without saying so: Dovecot turns bare LF into CRLF, collapses CR CR LF, drops a
 final bare CR and gives NUL back as 0x80 (measured). `Canonical` undoes exactly that, so that equal messages have equal
 digests on both sides. Two servers take more away, which makes another message of it: Cyrus the 8-bit bytes of the
-header, Courier each CR without LF. `Canonical.alike` foresees both. The header fingerprint is cheaper: four fields,
-white space collapsed, that a server can serve from its cache. Neither is ever an identity; that is the source UID. They
-only tell copies apart in a window where something that mailhaul sent is known to have arrived, and always as a
-multiset: equal messages may occur twice.
+header, Courier each CR without LF. Servers that keep mail in mbox files add and remove header fields of their own
+(`shared.mbox`). `Canonical.alike` foresees all three. The header fingerprint is cheaper: four fields, white space
+collapsed, that a server can serve from its cache. Neither is ever an identity; that is the source UID. They only tell
+copies apart in a window where something that mailhaul sent is known to have arrived, and always as a multiset: equal
+messages may occur twice.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Mapping
 from typing import Any, Final
+
+from shared.mbox import Unmarked
 
 #: The header fields that the fingerprint is made of, as FETCH names them.
 FIELDS = ("MESSAGE-ID", "DATE", "FROM", "SUBJECT")
@@ -46,6 +49,7 @@ FORMS: Final = (
     "",
     *["8-bit bytes of the header are stored as other characters"] * len(REPLACEMENTS),
     "CRs without LF are not stored",
+    "a first line `From ` or header fields of mbox (Status, X-UID and the like) are not those of the source",
 )
 _ENDS_AT_ONCE = 32_768
 
@@ -148,6 +152,8 @@ class Canonical:
         self._replaced: dict[int, Any] = {}
         #: The hash without CRs that no LF follows; None until one is seen.
         self._stripped: Any = None
+        #: The hash without the lines that servers of mbox files put there.
+        self._unmarked = Unmarked()
         #: NUL bytes so far: the digest does not tell them from 0x80.
         self.nuls = 0
         #: CRC-32 of the bytes as they came: the digest does not tell line ends apart.
@@ -173,7 +179,7 @@ class Canonical:
         # A blank line ends the header; a message that begins with one has none.
         over = (self._ends > 1 or (self._ends == 1 and starts)) if self._begun else (self._ends > 0 or starts)
         self._in_header, self._begun = self._in_header and not over, True
-        for hashing in (self._hash, *self._replaced.values(), self._stripped):
+        for hashing in (self._hash, self._unmarked, *self._replaced.values(), self._stripped):
             if hashing is not None:
                 _add_ends(hashing, self._ends)
         self._ends = 0
@@ -190,25 +196,38 @@ class Canonical:
         for byte, hashing in self._replaced.items():
             hashing.update(header.translate(_REPLACED[byte]))
             hashing.update(body)
+        self._unmarked.update(text)
         self._hash.update(text)
 
     def digest(self) -> bytes:
         """Returns 32 bytes. A final bare CR does not count."""
-        ended = self._hash.copy()
-        _add_ends(ended, self._ends)
-        ended.update(b"\r" * max(0, len(self._held) - 1))
-        return ended.digest()
+        return self._ended(self._hash.copy())
+
+    def unmarked(self) -> bytes:
+        """Returns the digest without the lines that servers of mbox files put there, and change as they like."""
+        return self._ended(self._unmarked.ended() or self._hash.copy())
+
+    def _ended(self, hashing: Any) -> bytes:
+        _add_ends(hashing, self._ends)
+        hashing.update(b"\r" * max(0, len(self._held) - 1))
+        digest: bytes = hashing.digest()
+        return digest
 
     def alike(self) -> tuple[bytes, ...]:
         """Returns digests of the variants that servers are known to make of the message, in the order of `FORMS`.
 
         The first is without the line ends at its end (POP3 always adds one, RFC 1939 §3). The next are the same with
-        each 8-bit byte of the header replaced. The last is the same without CRs that no LF follows. A digest is b""
-        where a variant is the message itself.
+        each 8-bit byte of the header replaced, then without CRs that no LF follows. The last is the same without the
+        lines of mbox (`shared.mbox`). A digest is b"" where a variant is the message itself.
         """
         replaced = (self._replaced.get(byte) for byte in REPLACEMENTS)
-        variants = (*replaced, self._stripped)
+        variants = (*replaced, self._stripped, self._unmarked.ended())
         return (self._hash.digest(), *(hashing.digest() if hashing is not None else b"" for hashing in variants))
+
+
+def unmarked_of(alike: tuple[bytes, ...]) -> bytes:
+    """Returns the digest without the lines of mbox among those of `Canonical.alike`; b"" where there are none."""
+    return (alike[-1] or alike[0]) if alike else b""
 
 
 def _add_ends(hashing: Any, count: int) -> None:

@@ -44,7 +44,7 @@ from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
-from worker.recovery import just_stored, look
+from worker.recovery import just_stored, known_destinations, look
 
 #: Largest batch that is read back while its folder is open: opening the folder once more would cost as much. Larger
 #: ones are left to `worker.verify`, so that mail is copied first and compared afterwards.
@@ -165,13 +165,13 @@ class BatchCopy:
         unclear = lease.intents or doubtful or self._labels or not self._planned(folder)
         if not unclear and (remaining := self._remaining()):
             self._source.foresee(folder.source_name, remaining)
-        here = self._opened_there(folder.destination_name)
+        here, made = self._opened_there(folder.destination_name)
         there = self._source.open(folder.source_name)
         if not there.same_uids(folder.uidvalidity):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused("source", f"{folder.display} is numbered anew each time it is opened (UIDVALIDITY)")
             raise FolderChanged("source", f"{folder.display} was recreated (its UIDVALIDITY changed)")
-        if not here.same_uids(folder.destination_uidvalidity):
+        if not here.same_uids(folder.destination_uidvalidity) and (made or not self._still_unused(here, folder)):
             if folder.remade >= MOST_REMADE:
                 raise FolderRefused(
                     "destination", f"{folder.display} is another folder each time it is opened (UIDVALIDITY)"
@@ -183,19 +183,32 @@ class BatchCopy:
             self._shared = GmailSharing(lease, self._store, self._source, self._destination, self._flight, self._wish)
         return there
 
-    def _opened_there(self, name: bytes) -> KnownStatus:
-        """Opens the destination folder, and creates it once where it is missing.
+    def _still_unused(self, here: KnownStatus, folder: Folder) -> bool:
+        """Tells whether the destination folder is empty, and nothing of ours was ever sent there.
+
+        Some servers give such a folder another UIDVALIDITY each second (GNU Mailutils). Nothing that was planned is void
+        then: the next intent says which folder it is.
+        """
+        return (
+            not here.messages
+            and here.uidnext >= folder.destination_uidnext
+            and not self._lease.intents
+            and not known_destinations(self._store, folder.folder_id)
+        )
+
+    def _opened_there(self, name: bytes) -> tuple[KnownStatus, bool]:
+        """Opens the destination folder, and creates it once where it is missing. Tells whether it was missing.
 
         It is missing when somebody removed it, or no name that was tried for it was taken. It is another folder then,
         so the mailbox is planned anew. Raises the server's refusal to create it.
         """
         try:
-            return self._destination.open(name)
+            return self._destination.open(name), False
         except FolderRefused:
             for error in self._destination.create([name]):
                 if error is not None:
                     raise error from None
-        return self._destination.open(name)
+        return self._destination.open(name), True
 
     def _planned(self, folder: Folder) -> bool:
         """Tells whether the batch is as it was planned, so that its size is the sum of the source's sizes.

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.dates import stand_ins
-from shared.fingerprint import FORMS
+from shared.fingerprint import FORMS, unmarked_of
 from shared.messages import Sighting
 from shared.model import Note
 from shared.model.ledger import AUDITED
@@ -62,6 +62,8 @@ def _text(original: Sighting, copy: Sighting) -> Difference | None:
     if original.digest != copy.digest and original.alike[:1] != copy.alike[:1]:
         foreseen = zip(original.alike, FORMS, strict=False)
         words = next((said for form, said in foreseen if said and form == copy.alike[0]), "")
+        if not words and unmarked_of(original.alike) == unmarked_of(copy.alike):
+            words = FORMS[-1]
         return Difference(what=CONTENT, reason=words or "content differs (SHA-256 of canonical bytes)")
     if original.nuls != copy.nuls:
         number = abs(original.nuls - copy.nuls)

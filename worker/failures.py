@@ -33,6 +33,8 @@ SWAPPED_LOOKS = 4
 #: Seconds to leave a server alone that asks to wait without saying how long.
 THROTTLE_SECONDS = 60.0
 
+#: Codes of a folder that is another than the one that was planned.
+FOLDER_CHANGED = ("source_folder_changed", "destination_folder_changed")
 
 #: Code of a destination that refuses one message after the other.
 TAKES_NOTHING = "destination_takes_nothing"

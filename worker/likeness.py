@@ -2,8 +2,9 @@
 
 Headers are only ever a reason to read the bytes of both. Two messages are one when their bytes are equal, or differ by
 no more than servers are known to change: line ends, the end of the message, NUL (`shared.fingerprint.Canonical`), 8-bit
-bytes of the header that the destination replaced one for one, and CRs without LF that it took away. They are paired as
-a multiset, the closest first, so that of five identical messages three are found where three stand.
+bytes of the header that the destination replaced one for one, CRs without LF that it took away, and lines that either
+server added because it keeps mail in mbox files. They are paired as a multiset, the closest first, so that of five
+identical messages three are found where three stand.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
 from shared.dates import clamp, stand_ins
-from shared.fingerprint import FORMS, NO_FINGERPRINT, match
+from shared.fingerprint import FORMS, NO_FINGERPRINT, match, unmarked_of
 from shared.messages import Sighting
 
 #: Bytes of the text that are compared first, with the whole header, where all else is equal (`likely`).
@@ -104,12 +105,17 @@ def _form(number: int) -> Callable[[Sighting], Hashable]:
     return lambda seen: (seen.alike[number] or None) if seen.alike else None
 
 
+def _unmarked(seen: Sighting) -> Hashable:
+    return unmarked_of(seen.alike) or None
+
+
 #: The keys that must be equal, for the source's message and for the destination's, from the closest match on.
 _LADDER = [
     (_as_sent, _as_sent),
     (_exactly, _exactly),
     (_canonically, _canonically),
     *((_form(number), _form(0)) for number in range(len(FORMS))),
+    (_unmarked, _unmarked),
 ]
 
 

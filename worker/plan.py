@@ -23,7 +23,7 @@ from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.ends import Ends
-from worker.failures import UNIT_ATTEMPTS
+from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
 from worker.folder_making import make_folders
 from worker.listing import stated_more
@@ -266,7 +266,7 @@ class MailboxPlan:
             source_messages=there.messages,
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
-            remade=before.remade + 1 if before is not None and (moved or found.change is Change.REPLACED) else 0,
+            remade=_remade(before, another=moved or found.change is Change.REPLACED or self._blamed(folder)),
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
             destination_messages=here.messages if fresh or before is None else before.destination_messages,
             accounted=here.uidnext or 0,
@@ -292,12 +292,28 @@ class MailboxPlan:
                 return None
         return plan
 
+    def _blamed(self, folder: Folder) -> bool:
+        """Tells whether the mailbox is planned anew because this folder was another when it was opened.
+
+        STATUS need not show it. While verifying, a failure names no folder: then each may be the one.
+        """
+        failure = None if self._lease.mailbox.over_at else self._lease.mailbox.failure
+        return failure is not None and failure.code in FOLDER_CHANGED and failure.folder in ("", folder.display)
+
     def _carry_flags(self, folder: Folder, modseq: int, before: Folder, changed_since: int | None) -> None:
         if before.uidnext > 1:
             opened = self._opened(folder.source_name)
             if isinstance(opened, Exception):
                 raise opened
             self._flags.carry(folder, modseq, before, changed_since)
+
+
+def _remade(before: Folder | None, *, another: bool) -> int:
+    """Returns `Folder.remade`.
+
+    It only ever grows until the folder was verified: a folder that is the same by chance for once ends no loop.
+    """
+    return 0 if before is None else another + (0 if before.verified else before.remade)
 
 
 def _sure(status: FolderStatus | Exception | None, before: Folder | None) -> KnownStatus | Exception | None:

@@ -77,14 +77,14 @@ class MailboxVerification:
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
-                if folder.remade < MOST_REMADE and _is_another(destination, folder, status):
+                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
+                if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
                     raise FolderChanged("destination", f"{folder.display} was removed or recreated")
                 if isinstance(status, Exception):
                     raise status
                 seen = _seen(folder, status)
                 if seen == folder.verified and self._mode == "default":
                     continue
-                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
@@ -243,12 +243,16 @@ class MailboxVerification:
         return destination.open(folder.destination_name)
 
 
-def _is_another(destination: MailDestination, folder: Folder, status: KnownStatus | Exception) -> bool:
-    """Tells whether the folder that was filled is gone: removed, or removed and created again by somebody."""
+def _is_another(destination: MailDestination, folder: Folder, status: KnownStatus | Exception, ours: int) -> bool:
+    """Tells whether the folder that was filled is gone: removed, or removed and created again by somebody.
+
+    Created again, an empty folder with none of `ours` is as good as before: some servers give an empty folder another
+    UIDVALIDITY each second.
+    """
     if isinstance(status, Exception):
         there = {one.name for one in destination.listing().folders if selectable(one)}
         return isinstance(status, FolderRefused) and folder.destination_name not in there
-    return not status.same_uids(folder.destination_uidvalidity)
+    return bool(ours > 0 or status.messages) and not status.same_uids(folder.destination_uidvalidity)
 
 
 def _seen(folder: Folder, status: KnownStatus) -> str:

@@ -73,6 +73,19 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
         raise AuthenticationRefused(side, proof.fault)
     if proof.proxy:
         raise AuthenticationRefused(side, "POP3 knows no PROXYAUTH: sign in as master user by template or by PLAIN")
+    try:
+        return _opened(door, proof, command_timeout_seconds, in_utf8=True)
+    except _LostAtUtf8:
+        return _opened(door, proof, command_timeout_seconds, in_utf8=False)
+
+
+class _LostAtUtf8(Exception):
+    """Raised when the server closes the connection at UTF8, before it knows any credentials."""
+
+
+def _opened(door: Door, proof: Proof, command_timeout_seconds: float, *, in_utf8: bool) -> Pop3Session:
+    """Connects and signs in. `in_utf8`: asks for UTF8 where it is announced."""
+    side = door.side
     context = door.context() if door.tls != "none" else None
     wire = _dial(door)
     greeted = False
@@ -81,7 +94,10 @@ def open_pop3(door: Door, proof: Proof, *, command_timeout_seconds: float) -> Po
         lines = _greet(wire, door, context)
         greeted = True
         wire.timeout_seconds = max(door.timeout_seconds, min(command_timeout_seconds, 60.0))
-        _sign_in(lines, wire, proof, secrets)
+        capable = _capabilities(lines)
+        if in_utf8 and "UTF8" in capable:
+            _ask_for_utf8(lines)
+        _sign_in(lines, wire, proof, capable, secrets)
         capabilities = _capabilities(lines)
     except ConnectionLost as error:
         wire.abort()
@@ -154,18 +170,26 @@ def _capabilities(lines: _Lines) -> frozenset[str]:
     return frozenset(names | delays | {f"SASL={one.upper()}" for one in told.get("SASL", ())})
 
 
-def _sign_in(lines: _Lines, wire: Wire, proof: Proof, secrets: list[str]) -> None:
+def _ask_for_utf8(lines: _Lines) -> None:
+    """Asks for the messages as they are (RFC 6856 §2.1, §4); a refusal changes nothing. Raises `_LostAtUtf8`.
+
+    Otherwise a server may give a notice in place of each message with 8-bit bytes in its header, as Courier does.
+    """
+    try:
+        lines.utf8()
+    except poplib.error_proto:
+        pass
+    except (ConnectionLost, OSError) as error:
+        raise _LostAtUtf8 from error
+
+
+def _sign_in(lines: _Lines, wire: Wire, proof: Proof, capable: frozenset[str], secrets: list[str]) -> None:
     """Signs in.
 
     The first refusal counts, whatever it says; another mechanism is tried only before anything of the credentials was
-    sent. `secrets` are the texts that the server's words must not show; what is sent in base64 is added to them.
+    sent. `capable` is what the server can do. `secrets` are the texts that the server's words must not show; what is
+    sent in base64 is added to them.
     """
-    capable = _capabilities(lines)
-    if "UTF8" in capable:
-        # Without it a server may give a notice in place of each message with 8-bit bytes in its header, as Courier does
-        # (RFC 6856 §2.1, §4). A refusal changes nothing.
-        lines._putline(b"UTF8")
-        wire.readline()
     offered = [name.removeprefix("SASL=") for name in capable if name.startswith("SASL=")]
     plain_user = not (proof.bearer or proof.authzid or proof.mechanism)
     try:

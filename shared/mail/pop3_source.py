@@ -134,13 +134,13 @@ class Pop3Source:
 
         def heads(places: Sequence[int]) -> dict[int, Head]:
             unseen = [at for at in places if at not in seen]
-            for at, s in self._readable([asked[at] for at in unseen], unseen, full=False):
+            for at, s, _ in self._readable([asked[at] for at in unseen], unseen, full=False):
                 seen[at] = Head(date=s.internaldate, fingerprint=s.fingerprint)
             return {at: seen[at] for at in places if at in seen}
 
         def contents(places: Sequence[int]) -> dict[int, bytes]:
             found = self._readable([asked[at] for at in places], places, full=True)
-            return {at: s.digest or b"" for at, s in found}
+            return {at: content or b"" for at, _, content in found}
 
         sizes = [size for _, size in listed]
         if isinstance(self._identities, ListingIdentities):
@@ -158,10 +158,10 @@ class Pop3Source:
 
     def _readable(
         self, wanted: Sequence[MessageToRead], places: Sequence[int], *, full: bool
-    ) -> Iterator[tuple[int, Sighting]]:
+    ) -> Iterator[tuple[int, Sighting, bytes | None]]:
         with contextlib.suppress(ServerRefused):  # the refusal stands in the report when the message is to be copied
-            for at, sight in self._sights(wanted, full=full):
-                yield places[at], sight
+            for at, sight, content in self._sights(wanted, full=full):
+                yield places[at], sight, content
 
     # -- looking
 
@@ -229,9 +229,8 @@ class Pop3Source:
         there, wanted = self._wanted(uids)
         said = _Said(self._identities, self._drop.known)
         try:
-            for place, sight in self._sights(wanted, full=full, text_bytes=text_bytes):
+            for place, sight, content in self._sights(wanted, full=full, text_bytes=text_bytes):
                 uid = there[place]
-                content = None if text_bytes else sight.digest
                 said.of(uid, Head(date=sight.internaldate, fingerprint=sight.fingerprint), content)
                 size = sight.size_bytes if full else self._drop.sizes[uid]
                 yield replace(sight, uid=uid, size_bytes=size)
@@ -240,8 +239,12 @@ class Pop3Source:
 
     def _sights(
         self, wanted: Sequence[MessageToRead], *, full: bool, text_bytes: int = 0
-    ) -> Iterator[tuple[int, Sighting]]:
-        """Yields (place in `wanted`, sighting of the message); the UID is not filled in."""
+    ) -> Iterator[tuple[int, Sighting, bytes | None]]:
+        """Yields (place in `wanted`, sighting of the message, digest of its content); the UID is not filled in.
+
+        The digest is the same whatever lines a server of mbox files adds between two sessions; None where not all of
+        the message was looked at.
+        """
         refused: dict[int, MailError] = {}
         if not full and "TOP" in self.capabilities:
             heads, listed = [b"TOP %d 0" % one.number for one in wanted], [one.listed for one in wanted]
@@ -276,6 +279,7 @@ class Pop3Source:
                     nuls=canonical.nuls if canonical else 0,
                     checksum=canonical.checksum if canonical else 0,
                 ),
+                canonical.unmarked() if canonical and not text_bytes else None,
             )
         raise_first(list(refused.values()))
 
@@ -300,7 +304,7 @@ class Pop3Source:
                     canonical.update(chunk)
                 if not isinstance(body, bytes):
                     body.seek(0)
-                said.of(there[place], Head(date=when, fingerprint=fingerprint), canonical.digest(), size)
+                said.of(there[place], Head(date=when, fingerprint=fingerprint), canonical.unmarked(), size)
                 yield Message(
                     uid=there[place],
                     flags=(),

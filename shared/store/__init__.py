@@ -270,7 +270,8 @@ class WorkStore(Protocol):
         The intents that it withdraws are those of which nothing arrived. `doubts` are source UIDs that were not found
         after their append was in doubt. `Folder.doubts` only ever grows, and has the time. When the word that the call
         returns is not `Control.RUN`, the new intents were not written and nothing may be appended. New intents are
-        charged to the rates of the mailbox's accounts and hosts, once however often the call is repeated.
+        charged to the rates of the mailbox's accounts and hosts, once however often the call is repeated. The folder gets
+        the destination UIDVALIDITY that they name.
         """
 
     def finish(self, lease: Lease, records: Sequence[LedgerEntry] = ()) -> None:

@@ -88,6 +88,9 @@ class MemoryWork(Identity):
         word = rows.wish(m)
         if word is not Control.RUN:
             return ProgressReply(word=word)
+        if intents:  # an empty folder may have got another UIDVALIDITY since it was planned
+            uidvalidity = intents[0].destination_uidvalidity
+            folder.folder = replace(folder.folder, destination_uidvalidity=uidvalidity)
         new_intents = [intent for intent in intents if intent.intent_id not in row.intents]
         for intent in new_intents:
             row.intents[intent.intent_id] = replace(intent, at=rows.now() / 1000)

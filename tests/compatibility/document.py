@@ -107,14 +107,13 @@ A message whose ends of lines change without another size is found by `--verify 
 #: What is to be known of a server beyond the figures.
 NOTES = {
     "Dovecot mbox": "a folder with mail has no folders below it: they stand beside it. The first line `From ` of a message "
-    "and fields such as Status are not kept, and after a loss of the state such messages come again.",
+    "and fields such as Status are not kept; such messages are recognised without them.",
     "Cyrus": "refuses bare LF, NUL and messages without a header; replaces 8-bit bytes of the header by X (munge8bit).",
     "Courier": "stores no CR without LF. Without the POP3 command UTF8 (RFC 6856), which mailhaul sends, it gives a notice "
     "in place of each message with 8-bit bytes in its header.",
     "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords: without TLS it needs "
     "`--source-auth password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of its "
-    "own to messages. Do not import into it: an empty folder has another UIDVALIDITY each second, so the import plans it "
-    "anew without end.",
+    "own to messages. An empty folder has another UIDVALIDITY each second.",
     "pymap": "keeps every byte, and no keywords.",
     "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+.",
     "hoodiecrow-imap": "has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same.",

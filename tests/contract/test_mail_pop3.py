@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import threading
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -21,8 +22,8 @@ from shared.errors import (
     TlsFailed,
     Unreachable,
 )
-from shared.fingerprint import header_fingerprint
-from shared.mail import Message, pop3_source
+from shared.fingerprint import Canonical, header_fingerprint
+from shared.mail import Message, pop3_signing_in, pop3_source
 from shared.mail.pop3 import WHOLE_BYTES
 from shared.mail.pop3_source import INBOX, Pop3Source, received_at
 from shared.mail.sasl import Proof
@@ -210,6 +211,24 @@ def test_unique_ids_that_change_each_time_begin_a_new_generation_unless_the_mess
         assert bodies(again) == found
 
 
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "control: marks count"])
+def test_marks_that_a_server_of_mbox_files_adds_make_no_other_message(
+    monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """GNU Mailutils: what was read gets `Status: RO`, and the unique-id is a digest of the whole message."""
+    if not mended:
+        monkeypatch.setattr(Canonical, "unmarked", Canonical.digest)
+    sent = [small(n) for n in range(3)]
+    with Pop3Server(list(sent)) as server:
+        server.unique_ids = lambda session, place: hashlib.md5(server.messages[place - 1]).hexdigest().encode()
+        identities = SessionIdentities()
+        found = bodies(sign_in(server.port, identities))
+        server.messages[:] = [one.replace(b"\r\n\r\n", b"\r\nStatus: RO\r\nX-UID: 7\r\n\r\n", 1) for one in sent]
+        again = sign_in(server.port, identities)
+        status = again.open(INBOX)
+        assert (status.uidvalidity, again.existing() == UidSet.of(found)) == (1, mended)
+
+
 def test_unique_ids_that_change_in_part_bring_nothing_a_second_time() -> None:
     with Pop3Server([small(n) for n in range(3)], unique_ids=ids(b"a", b"b", b"c")) as server:
         identities = SessionIdentities()
@@ -299,9 +318,10 @@ UNICODE = "Subject: привет\r\n\r\nMail.\r\n".encode()
     [
         ((b"TOP", b"UIDL", b"UTF8 USER"), b"+OK", UNICODE),
         ((b"TOP", b"UIDL", b"UTF8"), b"-ERR not now", NOTICE),
+        ((b"TOP", b"UIDL", b"UTF8"), b"what?", NOTICE),
         ((b"TOP", b"UIDL"), b"+OK", NOTICE),
     ],
-    ids=["announced", "refused", "control: not announced"],
+    ids=["announced", "refused", "answered oddly", "control: not announced"],
 )
 def test_a_server_that_hides_unicode_mail_is_asked_for_it(
     capabilities: tuple[bytes, ...], answer: bytes, given: bytes
@@ -313,6 +333,24 @@ def test_a_server_that_hides_unicode_mail_is_asked_for_it(
         assert server.commands.count(b"UTF8") == announced
         if announced:
             assert server.commands.index(b"UTF8") < server.commands.index(b"USER u@example.org")
+
+
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "control: asked again"])
+def test_a_server_that_goes_away_at_utf8_is_not_asked_for_it_again(
+    monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """No credentials were sent on the connection that was lost."""
+    opened = pop3_signing_in._opened
+    if not mended:
+        monkeypatch.setattr(pop3_signing_in, "_opened", lambda *a, in_utf8: opened(*a, in_utf8=True))
+    with Pop3Server([UNICODE], capabilities=(b"TOP", b"UIDL", b"UTF8"), to_utf8=None) as server:
+        if mended:
+            assert list(bodies(sign_in(server.port)).values()) == [UNICODE]
+        else:
+            with pytest.raises(pop3_signing_in._LostAtUtf8):
+                sign_in(server.port)
+        assert server.commands.count(b"UTF8") == (1 if mended else 2)
+        assert server.commands.count(b"USER u@example.org") == mended
 
 
 @pytest.mark.parametrize("said", [b"-ERR [IN-USE] no", b"-ERR [LOGIN-DELAY] wait", b"-ERR [SYS/TEMP] later",

@@ -79,7 +79,7 @@ def test_a_refused_name(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected
 @pytest.mark.parametrize("protected", [True, False])
 def test_a_folder_that_is_removed(wires: Wires, monkeypatch: pytest.MonkeyPatch, protected: bool) -> None:
     if not protected:
-        monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: self._destination.open(name))
+        monkeypatch.setattr(BatchCopy, "_opened_there", lambda self, name: (self._destination.open(name), False))
         # Verification would make the folder again as well.
         monkeypatch.setattr(worker.verify, "_is_another", lambda *seen: False)
     wires.fill(4, b"Work")

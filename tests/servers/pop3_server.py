@@ -51,8 +51,8 @@ class Pop3Server:
     most_asked: int | None = None
     #: Sent in place of each message with 8-bit bytes in its header, to a client that did not ask for UTF8 (RFC 6856).
     notice: bytes | None = None
-    #: The answer to UTF8.
-    to_utf8: bytes = b"+OK"
+    #: The answer to UTF8; None if the connection is closed at it.
+    to_utf8: bytes | None = b"+OK"
     #: Whether the connection is closed at the first TOP with lines.
     breaks_at_top: bool = False
 
@@ -104,6 +104,8 @@ class Pop3Server:
             known = self.capabilities
             yield b"-ERR what?\r\n" if known is None else b"+OK\r\n" + b"".join(c + b"\r\n" for c in known) + b".\r\n"
         elif word == b"UTF8":
+            if self.to_utf8 is None:
+                raise OSError("closed")
             yield self.to_utf8 + b"\r\n"
             if self.to_utf8.startswith(b"+OK"):
                 self._in_utf8.add(session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from hypothesis import given
@@ -66,6 +67,15 @@ REWRITTEN = {
     "Dovecot: NUL": (HEAD + b"Subject: a\0b\r\n\r\na\0b\r\n", HEAD + b"Subject: a\x80b\r\n\r\na\x80b\r\n"),
     "POP3: no final line end": (HEAD + b"\r\nno final line end", HEAD + b"\r\nno final line end\r\n"),
     "mbox: blank lines at the end": (HEAD + b"\r\ntext\r\n\r\n\r\n", HEAD + b"\r\ntext\r\n"),
+    "mbox: fields are taken away": (
+        b"Status: RO\r\n" + HEAD + b"X-UID: 12\r\nX-Keywords: a\r\n b\r\nSubject: s\r\n\r\nStatus: text\r\n",
+        HEAD + b"Subject: s\r\n\r\nStatus: text\r\n",
+    ),
+    "mbox: fields are added": (HEAD + b"\r\ntext\r\n", HEAD + b"X-UID: 3\r\nContent-Length: 6\r\n\r\ntext\r\n"),
+    "mbox: other fields": (HEAD + b"Status: O\r\n\r\ntext\n", b"X-IMAPbase: 1 2\r\n" + HEAD + b"STATUS: RO\r\n\r\ntext\r\n"),
+    "mbox: no text": (HEAD + b"Status: O", HEAD),
+    "mbox: no header but theirs": (b"\r\ntext of a message\r\n", b"X-UID: 3\r\n\r\ntext of a message\r\n"),
+    "mbox: a first line From": (b"From a@example.org Thu Jan  1 2015\r\n" + HEAD + b"\r\ntext\r\n", HEAD + b"\r\ntext\r\n"),
 }  # fmt: skip
 
 
@@ -88,6 +98,9 @@ def test_what_servers_are_known_to_do_is_recognised(name: str) -> None:
         HEAD + b"Subject: XXXXX\r\n\r\ntext\r\n",
         HEAD + b"Subject: " + "Пакетъ".encode("koi8-r") + b"\r\n\r\ntext\r\n",
         HEAD + b"Subject: XXXXXX\r\n\r\nte xt\r\n",
+        HEAD + b"Status: O\r\nSubject: " + KOI8 + b"\r\n\r\nother text\r\n",
+        HEAD + b"Subject: " + KOI8 + b"\r\nX-Status-Of: O\r\n\r\ntext\r\n",
+        HEAD + b"Subject: " + KOI8 + b"\r\n\r\nStatus: O\r\ntext\r\n",
     ],
 )
 def test_what_no_server_makes_of_it_is_another_message(copy: bytes) -> None:
@@ -96,6 +109,18 @@ def test_what_no_server_makes_of_it_is_another_message(copy: bytes) -> None:
 
 def test_bytes_of_the_body_are_not_replaced() -> None:
     assert matched([seen(1, HEAD + b"\r\n" + KOI8 + b"\r\n")], [seen(1, HEAD + b"\r\nXXXXXX\r\n")]) == {}
+
+
+def test_control_the_text_of_a_message_is_no_mark_of_mbox() -> None:
+    one, other = (HEAD + b"\r\nStatus: %b\r\ntext\r\n" % mark for mark in (b"O", b"RO"))
+    assert matched([seen(1, one)], [seen(1, other)]) == {}
+    assert canonical(one).unmarked() == canonical(one).digest()
+
+
+def test_the_identity_of_a_message_does_not_depend_on_marks_of_mbox() -> None:
+    one, other = HEAD + b"\r\ntext\r\n", HEAD + b"Status: RO\r\n\r\ntext\r\n"
+    assert canonical(one).unmarked() == canonical(other).unmarked() == canonical(one).digest()
+    assert canonical(one + b"\r\n").unmarked() != canonical(one).unmarked()
 
 
 def test_the_closest_is_taken_first() -> None:
@@ -132,7 +157,10 @@ def test_what_agrees_in_all_else_is_compared_by_its_beginning_first() -> None:
 
 
 BITS = st.lists(
-    st.sampled_from([b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"a", b"Subject: \xd0", b"\0", b"\x80", b"x" * 9]), max_size=14
+    st.sampled_from(
+        [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"a", b"Subject: \xd0", b"\0", b"\x80", b"x" * 9, b"\nStatus: O\n", b"From a\n"]
+    ),
+    max_size=14,
 )
 
 
@@ -155,7 +183,13 @@ def test_the_forms_are_what_they_are_said_to_be(bits: list[bytes]) -> None:
     header = b"" if lines.startswith(b"\r\n") else trimmed.partition(b"\r\n\r\n")[0]
     replaced = [munged(header, by) + trimmed[len(header) :] for by in (b"X", b"?")]
     stripped = trimmed.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\n", b"\r\n")
-    forms = [trimmed, *(form if form != trimmed else None for form in (*replaced, stripped))]
+    lines_of_header = re.sub(rb"\A>?From [^\r\n]*\r\n", b"", header + b"\r\n") if header else header
+    unmarked = b"".join(
+        line for line in re.findall(rb"[^\n]*\n", lines_of_header) if not line.lower().startswith(b"status:")
+    )
+    rest = trimmed[len(header) + 2 :] if trimmed[len(header) :] else None
+    unmarked = trimmed if not header else unmarked[:-2] if rest is None else unmarked + rest
+    forms = [trimmed, *(form if form != trimmed else None for form in (*replaced, stripped, unmarked))]
     made = canonical(body)
     assert made.alike() == tuple(b"" if form is None else hashlib.sha256(form).digest() for form in forms)
     assert made.digest() == canonical_digest(body) == hashlib.sha256(lines).digest()

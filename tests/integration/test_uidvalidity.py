@@ -1,0 +1,108 @@
+"""Destination folders with another UIDVALIDITY each time that they are looked at: an import into them ends.
+
+GNU Mailutils gives an empty folder another UIDVALIDITY each second.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import worker.copy
+from shared.lifecycle import Outcome
+from tests.integration.in_process_import import InProcessImport, Wires, plain
+from tests.servers.faults import Action, Fault
+from tests.servers.faulty import Command, FaultyServer
+from worker.copy import BatchCopy
+from worker.plan import MailboxPlan
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+def numbered_anew(wires: Wires, command: bytes, due: Callable[[int], bool]) -> None:
+    """Gives `Work` another UIDVALIDITY at each of these commands, where its number of messages is `due`."""
+    folder = wires.new.folder(b"Work")
+
+    def looked(found: Command) -> bool:
+        if re.match(command + rb' "?Work', found.text) and due(len(folder.uids)):
+            folder.uidvalidity += 1
+        return False
+
+    wires.destination.faults.add(Fault(looked, Action.CLOSE, times=None))
+
+
+@pytest.mark.parametrize("uidplus", [True, False])
+def test_an_empty_folder_is_filled_whatever_its_uidvalidity(wires: Wires, uidplus: bool) -> None:
+    if not uidplus:
+        wires.destination.behaviour.capabilities.discard("UIDPLUS")
+    numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
+    wires.fill(4, b"Work")
+    stage = InProcessImport(wires.source, wires.destination)
+    stage.to_the_end()
+    assert (stage.outcomes(), stage.failures()) == ({"copied": 4}, [])
+    wires.fill(2, b"Work", first=10)
+    stage.to_the_end()
+    assert (stage.outcomes(), stage.failures()) == ({"copied": 6}, [])
+    assert stage.folders()["Work"].destination_uidvalidity == wires.new.folders[b"Work"].uidvalidity
+    assert wires.bodies(b"Work") == wires.sent(b"Work")
+
+
+def test_an_empty_folder_at_both_sides_is_no_trouble(wires: Wires) -> None:
+    numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
+    wires.old.folder(b"Work")
+    wires.fill(3)
+    stage = InProcessImport(wires.source, wires.destination)
+    for _ in range(6):
+        stage.to_the_end()
+        assert (stage.outcomes(), stage.failures()) == ({"copied": 3}, [])
+    wires.fill(4, b"Work", first=10)
+    stage.to_the_end()
+    assert (stage.outcomes(), stage.failures()) == ({"copied": 7}, [])
+
+
+def test_control_taken_for_another_folder_the_empty_one_is_never_filled(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BatchCopy, "_still_unused", lambda *seen: False)
+    numbered_anew(wires, rb"(?:STATUS|SELECT|EXAMINE)", lambda messages: not messages)
+    wires.fill(4, b"Work")
+    stage = InProcessImport(wires.source, wires.destination)
+    stage.to_the_end(limit=60)
+    assert stage.outcomes() == {"failed": 4}
+
+
+@pytest.mark.parametrize("bounded", [True, False], ids=["bounded", "control: no bound"])
+def test_a_folder_that_only_status_shows_unchanged_fails_by_name(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch, bounded: bool
+) -> None:
+    """STATUS, which the plan goes by, always tells the same number, and SELECT another each time."""
+    if not bounded:
+        monkeypatch.setattr(MailboxPlan, "_blamed", lambda *seen: False)
+    numbered_anew(wires, rb"(?:SELECT|EXAMINE)", lambda messages: True)
+    wires.destination.faults.add(
+        Fault(
+            rb'STATUS "?Work', Action.REWRITE, times=None,
+            spell=lambda answer: re.sub(rb"UIDVALIDITY \d+", b"UIDVALIDITY 7", answer),
+        )
+    )  # fmt: skip
+    wires.new.folder(b"Work").add(plain(100))
+    wires.fill(3)
+    wires.fill(4, b"Work", first=10)
+    stage = InProcessImport(wires.source, wires.destination)
+    if not bounded:
+        with pytest.raises(AssertionError, match="not finished"):
+            stage.to_the_end(limit=60)
+        return
+    stage.to_the_end(limit=60)
+    assert stage.tally()[Outcome.FAILED] == 4
+    assert stage.tally()[Outcome.COPIED] == 3
+    assert {reason.partition(":")[0] for reason in stage.noted("failed").values()} == {
+        "Work is another folder each time it is opened (UIDVALIDITY)"
+    }
+    assert len(wires.destination.matching(rb'SELECT "?Work')) > worker.copy.MOST_REMADE
