@@ -158,7 +158,19 @@ def test_what_agrees_in_all_else_is_compared_by_its_beginning_first() -> None:
 
 BITS = st.lists(
     st.sampled_from(
-        [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"a", b"Subject: \xd0", b"\0", b"\x80", b"x" * 9, b"\nStatus: O\n", b"From a\n"]
+        [
+            b"\r",
+            b"\n",
+            b"\r\n",
+            b"\r\n\r\n",
+            b"a",
+            b"Subject: \xd0",
+            b"\0",
+            b"\x80",
+            b"x" * 9,
+            b"\nStatus: O\n",
+            b"From a\n",
+        ]
     ),
     max_size=14,
 )
