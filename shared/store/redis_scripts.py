@@ -133,7 +133,7 @@ class Scripts:
         pipeline = self._redis.pipeline(transaction=False)
         for name, args in calls:
             # Not `evalsha`, whose decorator compares the arguments with its signature at each call.
-            pipeline.execute_command("EVALSHA", self._scripts[name].sha, 0, *args)
+            pipeline.execute_command("EVALSHA", self._scripts[name].sha, 0, *args)  # type: ignore[no-untyped-call]
         began = time.perf_counter()
         try:
             return list(pipeline.execute(raise_on_error=False))
