@@ -42,6 +42,7 @@ from worker.decide import Sent, kept_flags, remembered, watched, without_copy
 from worker.gmail_sharing import GmailSharing
 from worker.inflight import InFlight, stop_on
 from worker.neighbours import ALONE, Neighbours
+from worker.outcomes import MessageOutcomes
 from worker.oversize import set_aside
 from worker.rate_wait import wait_out
 from worker.recovery import just_stored, known_destinations, look
@@ -158,6 +159,10 @@ class BatchCopy:
     def _flying(self) -> InFlight:
         assert self._flight is not None, "opened first"
         return self._flight
+
+    @property
+    def _outcomes(self) -> MessageOutcomes:
+        return MessageOutcomes(self._source, self._flying)
 
     def _open(self, folder: Folder) -> KnownStatus:
         lease = self._lease
@@ -432,7 +437,7 @@ class BatchCopy:
             if not isinstance(error, MessagesRefused | ServerRefused):
                 raise error
             if self._flying.taken > taken:
-                self._refuse(alike.taken())
+                self._outcomes.refuse(alike.taken())
                 taken = self._flying.taken
             uids = UidSet.of(sent.uid for sent in group)
             if len(group) > 1:
@@ -448,65 +453,17 @@ class BatchCopy:
                 self._copy(uids, most=1, keywords=False)
             else:
                 alike.note(group[0], error)
-        self._refuse(alike.taken() if self._flying.taken > taken else alike.ended())
-
-    def _refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
-        for sent, error in refused:
-            self._give_outcome(Outcome.REFUSED, [sent], error.detail or error.what)
-
-    def _give_outcome(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
-        uids = UidSet.of(sent.uid for sent in group)
-        message_ids = {s.uid: s.message_id for s in self._source.sightings(uids)}
-        notes = [
-            Note(
-                uid=sent.uid,
-                what=outcome,
-                reason=reason,
-                message_id=message_ids.get(sent.uid, ""),
-                internaldate=sent.internaldate,
-                size_bytes=sent.size_bytes,
-            )
-            for sent in group
-        ]
-        self._flying.add(without_copy(outcome, uids, notes, sum(sent.size_bytes for sent in group)))
+        self._outcomes.refuse(alike.taken() if self._flying.taken > taken else alike.ended())
 
     def _account_for(self, uids: UidSet) -> None:
         """Gives every UID an outcome.
 
         A message that did not come is looked for a second time before it is called vanished.
         """
-        if self._flying.unseen:
-            unseen, self._flying.unseen = self._flying.unseen, []
-            self._give_outcome(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
+        self._outcomes.tell_unseen()
         silent = UidSet.of(uid for uid in uids if uid not in self._seen)
-        if not silent:
-            return
-        there: dict[int, Sighting] = {}
-        with contextlib.suppress(ServerRefused):
-            for sighting in self._source.sightings(silent):
-                there[sighting.uid] = sighting
-        gone = silent - UidSet.of(there)
-        if gone:
-            gone, why = self._gone(gone)
-            outcome = Outcome.FAILED if why else Outcome.VANISHED
-            notes = [Note(uid=uid, what=outcome, reason=why or "no longer at the source") for uid in gone]
-            self._flying.add(without_copy(outcome, gone, notes))
-        for uid in silent - gone:
-            self._copy_alone(uid, there.get(uid))
-
-    def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
-        """Returns those messages of `silent` that the source no longer lists, and why they cannot be called vanished.
-
-        The reason is "" when they can: the source shows as many messages as it counts.
-        """
-        every = self._source.existing()
-        beside, withheld = self._source.look_again(every)
-        every |= UidSet.of(uid for uid, _ in beside)
-        count = len(every) + withheld
-        return (
-            silent - every,
-            f"the source shows {len(every):,} of {count:,} messages, and not this one" if withheld else "",
-        )
+        for uid, seen in self._outcomes.still_listed(silent):
+            self._copy_alone(uid, seen)
 
     def _copy_alone(self, uid: Uid, seen: Sighting | None) -> None:
         """Copies a message that is listed but did not come with the others."""
@@ -524,15 +481,7 @@ class BatchCopy:
             odd = isinstance(error, AnswerUnreadable)
             reason = str(error) if odd else error.detail or error.what
         if uid not in self._seen:
-            note = Note(
-                uid=uid,
-                what=Outcome.FAILED,
-                reason=reason,
-                message_id=seen.message_id if seen else "",
-                internaldate=seen.internaldate if seen else None,
-                size_bytes=seen.size_bytes if seen else -1,
-            )
-            self._flying.add(without_copy(Outcome.FAILED, one, [note], seen.size_bytes if seen else 0))
+            self._outcomes.fail(uid, seen, reason)
 
     def _find_uids(self, intent: Intent, stored: Sequence[Sent], entered: UidSet) -> dict[int, int]:
         assert self._lease.folder is not None

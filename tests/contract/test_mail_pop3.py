@@ -215,7 +215,7 @@ def test_unique_ids_that_change_each_time_begin_a_new_generation_unless_the_mess
 def test_marks_that_a_server_of_mbox_files_adds_make_no_other_message(
     monkeypatch: pytest.MonkeyPatch, mended: bool
 ) -> None:
-    """GNU Mailutils: what was read gets `Status: RO`, and the unique-id is a digest of the whole message."""
+    """A server like GNU Mailutils adds `Status: RO` to what was read, and makes the unique-id of the whole message."""
     if not mended:
         monkeypatch.setattr(Canonical, "unmarked", Canonical.digest)
     sent = [small(n) for n in range(3)]

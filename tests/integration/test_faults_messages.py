@@ -56,7 +56,7 @@ def test_without_halving_the_neighbours_would_suffer(wires: Wires, monkeypatch: 
         while self._flying.refused:
             group, error = self._flying.refused.pop()
             assert isinstance(error, MessagesRefused)
-            self._give_outcome("refused", group, error.detail)  # type: ignore[arg-type]
+            self._outcomes.refuse([(sent, error) for sent in group])
 
     monkeypatch.setattr(BatchCopy, "_copy_refused", give_up_at_once)
     wires.fill(5)

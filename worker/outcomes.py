@@ -1,0 +1,98 @@
+"""Gives an outcome to the messages of a batch that get no copy: refused, failed or vanished ones, each by name."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from shared.errors import MailError, ServerRefused
+from shared.lifecycle import Outcome
+from shared.mail import MailSource, Sighting
+from shared.model import Note
+from shared.uids import Uid, UidSet
+from worker.decide import Sent, without_copy
+from worker.inflight import InFlight
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOutcomes:
+    """The outcomes of one batch's messages that get no copy."""
+
+    #: The session with the source, in the batch's folder.
+    source: MailSource
+    #: The groups of the batch; they take the outcomes to the ledger.
+    flight: InFlight
+
+    def refuse(self, refused: Sequence[tuple[Sent, MailError]]) -> None:
+        """Enters messages that the destination refused for themselves, with its words."""
+        for sent, error in refused:
+            self._give(Outcome.REFUSED, [sent], error.detail or error.what)
+
+    def tell_unseen(self) -> None:
+        """Enters the messages that the destination took and does not show."""
+        if self.flight.unseen:
+            unseen, self.flight.unseen = self.flight.unseen, []
+            self._give(Outcome.FAILED, unseen, "the destination said OK but does not show the message")
+
+    def _give(self, outcome: Outcome, group: Sequence[Sent], reason: str) -> None:
+        uids = UidSet.of(sent.uid for sent in group)
+        message_ids = {s.uid: s.message_id for s in self.source.sightings(uids)}
+        notes = [
+            Note(
+                uid=sent.uid,
+                what=outcome,
+                reason=reason,
+                message_id=message_ids.get(sent.uid, ""),
+                internaldate=sent.internaldate,
+                size_bytes=sent.size_bytes,
+            )
+            for sent in group
+        ]
+        self.flight.add(without_copy(outcome, uids, notes, sum(sent.size_bytes for sent in group)))
+
+    def still_listed(self, silent: UidSet) -> list[tuple[Uid, Sighting | None]]:
+        """Looks a second time at messages that the source did not give, and enters those that are gone.
+
+        Returns the others, with what the source shows of them.
+        """
+        if not silent:
+            return []
+        there: dict[int, Sighting] = {}
+        with contextlib.suppress(ServerRefused):
+            for sighting in self.source.sightings(silent):
+                there[sighting.uid] = sighting
+        gone = silent - UidSet.of(there)
+        if gone:
+            gone, why = self._gone(gone)
+            outcome = Outcome.FAILED if why else Outcome.VANISHED
+            notes = [Note(uid=uid, what=outcome, reason=why or "no longer at the source") for uid in gone]
+            self.flight.add(without_copy(outcome, gone, notes))
+        return [(uid, there.get(uid)) for uid in silent - gone]
+
+    def _gone(self, silent: UidSet) -> tuple[UidSet, str]:
+        """Returns those messages of `silent` that the source no longer lists, and why they cannot be called vanished.
+
+        The reason is "" when they can: the source shows as many messages as it counts.
+        """
+        every = self.source.existing()
+        beside, withheld = self.source.look_again(every)
+        every |= UidSet.of(uid for uid, _ in beside)
+        count = len(every) + withheld
+        return (
+            silent - every,
+            f"the source shows {len(every):,} of {count:,} messages, and not this one" if withheld else "",
+        )
+
+    def fail(self, uid: Uid, seen: Sighting | None, reason: str) -> None:
+        """Enters a message that the source lists and does not give."""
+        note = Note(
+            uid=uid,
+            what=Outcome.FAILED,
+            reason=reason,
+            message_id=seen.message_id if seen else "",
+            internaldate=seen.internaldate if seen else None,
+            size_bytes=seen.size_bytes if seen else -1,
+        )
+        size = seen.size_bytes if seen else 0
+        self.flight.add(without_copy(Outcome.FAILED, UidSet.of([uid]), [note], size))
