@@ -339,7 +339,7 @@ def test_a_server_that_hides_unicode_mail_is_asked_for_it(
 def test_a_server_that_goes_away_at_utf8_is_not_asked_for_it_again(
     monkeypatch: pytest.MonkeyPatch, mended: bool
 ) -> None:
-    """No credentials were sent on the connection that was lost."""
+    """The client sends no credentials on the connection that is lost."""
     opened = pop3_signing_in._opened
     if not mended:
         monkeypatch.setattr(pop3_signing_in, "_opened", lambda *a, in_utf8: opened(*a, in_utf8=True))
