@@ -17,6 +17,9 @@ from shared.dates import clamp, stand_ins
 from shared.fingerprint import FORMS, NO_FINGERPRINT, match, unmarked_of
 from shared.messages import Sighting
 
+#: Bytes by which a server may make a message longer beside its line ends: fields of mbox, blank lines at the end.
+ADDED_BYTES = 256
+
 #: Bytes of the text that are compared first, with the whole header, where all else is equal (`likely`).
 TEXT_BYTES = 4096
 
@@ -51,9 +54,9 @@ class Reasons:
 
     @staticmethod
     def _plausible(sizes: Sequence[int], size_bytes: int) -> bool:
-        """Tells whether a size is within what changed line ends can cause: a text of nothing but bare LFs doubles."""
-        at = bisect_left(sizes, (size_bytes - 4) // 2)
-        return at < len(sizes) and sizes[at] <= 2 * size_bytes + 4
+        """Tells whether a size is within what servers can cause: a text of nothing but bare LFs doubles."""
+        at = bisect_left(sizes, (size_bytes - ADDED_BYTES) // 2)
+        return at < len(sizes) and sizes[at] <= 2 * size_bytes + ADDED_BYTES
 
 
 def _marks(seen: Sighting) -> Iterator[Hashable]:

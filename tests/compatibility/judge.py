@@ -22,6 +22,8 @@ _SOFT = re.compile(rb"[\0\x80-\xffX?>\s]+")
 
 #: The alteration that only `--verify full` reports: the size is that of the source, and no mail differs otherwise.
 SAME_SIZE = "ends of lines, with the same size"
+#: The alteration of a message of which the server keeps, or shows, the beginning only.
+CUT = "cut off"
 
 
 @dataclass(frozen=True)
@@ -52,26 +54,35 @@ class Verdict:
 
 def likeness(body: bytes) -> bytes:
     """Returns what is left of a message when everything that a server may alter is taken away."""
+    return hashlib.sha256(_firm(body)).digest()
+
+
+def _firm(body: bytes) -> bytes:
+    """Returns the bytes of a message that no server is known to replace, in one piece."""
     body = _POSTMARK.sub(b"", body)
     head, blank, rest = re.sub(rb"\r*\n", b"\n", body).partition(b"\n\n")
     kept = _SERVERS_OWN.sub(b"", head + b"\n") + blank + rest
-    return hashlib.sha256(_SOFT.sub(b"", kept)).digest()
+    return _SOFT.sub(b"", kept)
 
 
 def compare(source: Sequence[Message], copy: Sequence[Message], *, dated: bool = True) -> Verdict:
-    """Pairs each message of the source with one of the copy: by folder and likeness, the exact ones first."""
+    """Pairs each message of the source with one of the copy: by folder and likeness, the exact ones first.
+
+    Of what is left over then, a copy that is the beginning of a message is that message, cut off by the server.
+    """
     places = _places(source, copy)
     waiting: dict[tuple[bytes, bytes], list[Message]] = defaultdict(list)
     for message in copy:
         waiting[message.folder, likeness(message.body)].append(message)
     exact, altered, lost, redated = 0, set(), set(), set()
+    left: list[Message] = []
     flags_lost: Counter[str] = Counter()
     flags_added: Counter[str] = Counter()
     alterations: Counter[str] = Counter()
     for message in source:
         twins = waiting[places.get(message.folder, message.folder), likeness(message.body)]
         if not twins:
-            lost.add((message.folder, message.uid))
+            left.append(message)
             continue
         found = min(twins, key=lambda twin: _difference(message, twin))
         twins.remove(found)
@@ -88,12 +99,22 @@ def compare(source: Sequence[Message], copy: Sequence[Message], *, dated: bool =
         flags_added.update(found.flags - message.flags)
         if dated and message.instant != found.instant:
             redated.add((message.folder, message.uid))
+    extra = [twin for twins in waiting.values() for twin in twins]
+    for message in left:
+        place = places.get(message.folder, message.folder)
+        halves = [twin for twin in extra if twin.folder == place and _firm(message.body).startswith(_firm(twin.body))]
+        if not halves:
+            lost.add((message.folder, message.uid))
+            continue
+        extra.remove(max(halves, key=lambda twin: (twin.instant == message.instant, len(twin.body), -twin.uid)))
+        altered.add((message.folder, message.uid))
+        alterations[CUT] += 1
     return Verdict(
         messages=len(source),
         exact=exact,
         altered=frozenset(altered),
         lost=frozenset(lost),
-        extra=frozenset((twin.folder, twin.uid) for twins in waiting.values() for twin in twins),
+        extra=frozenset((twin.folder, twin.uid) for twin in extra),
         flags_lost=flags_lost,
         flags_added=flags_added,
         redated=frozenset(redated),

@@ -54,6 +54,18 @@ def test_the_judge_sees_each_difference() -> None:
     assert compare(MAIL, [replace(first, body=BODY % (1, 7)), *others]).lost == {(b"INBOX", 1)}
 
 
+def test_a_message_that_the_server_cuts_off_is_altered_and_neither_lost_nor_twice() -> None:
+    first, *others = MAIL
+    cut, empty = replace(first, body=first.body[:-6]), replace(first, body=b"\r\n\r\n")
+    for copy in (cut, empty):
+        verdict = compare(MAIL, [copy, *others])
+        assert (verdict.altered, verdict.lost, verdict.extra) == ({(b"INBOX", 1)}, frozenset(), frozenset())
+        assert verdict.alterations == {"cut off": 1}
+    assert compare(MAIL, [cut, replace(empty, uid=9), *others]).extra == {(b"INBOX", 9)}
+    other = compare(MAIL, [replace(first, body=b"another text"), *others])
+    assert (other.lost, other.extra) == ({(b"INBOX", 1)}, {(b"INBOX", 1)})
+
+
 def faults(text: str) -> list[str]:
     """Returns the cases that are missing, and the named tests that do not exist."""
     rows = [line.strip("|").split(" | ") for line in text.splitlines() if re.match(r"\| \d+ ", line)]

@@ -71,6 +71,8 @@ REWRITTEN = {
         b"Status: RO\r\n" + HEAD + b"X-UID: 12\r\nX-Keywords: a\r\n b\r\nSubject: s\r\n\r\nStatus: text\r\n",
         HEAD + b"Subject: s\r\n\r\nStatus: text\r\n",
     ),
+    "mbox: a message of one byte": (b"x", b"x\r\n\r\n\r\n"),
+    "mbox: fields are added, no header": (b"\r\nx", b"Status: O\r\nX-UID: 3\r\nX-Keywords:" + b" " * 60 + b"\r\n\r\nx\r\n"),
     "mbox: fields are added": (HEAD + b"\r\ntext\r\n", HEAD + b"X-UID: 3\r\nContent-Length: 6\r\n\r\ntext\r\n"),
     "mbox: other fields": (HEAD + b"Status: O\r\n\r\ntext\n", b"X-IMAPbase: 1 2\r\n" + HEAD + b"STATUS: RO\r\n\r\ntext\r\n"),
     "mbox: no text": (HEAD + b"Status: O", HEAD),
