@@ -332,7 +332,9 @@ class Conversation:
             self._slow(line[at:])
         if word == b"ENABLED":
             self.enabled |= set(line[at:].upper().decode("latin-1").split())
-        if word == b"BAD":  # The server does not say which command the BAD means: nothing after it could be trusted.
+        if word == b"BAD" and not self._unawaited:
+            # The server does not say which command the BAD means: nothing after it could be trusted. One that comes while a
+            # command in front is unanswered is about that command, whose own answer follows (hoodiecrow).
             raise self._bad(line[at:])
         if word == b"EXISTS" and number.isdigit():
             self.exists = int(number)

@@ -11,9 +11,11 @@ import hashlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import IO, Final, Literal
 
 from shared.errors import ConnectionLost, MailError, ProtocolViolation, ServerRefused
+from shared.fingerprint import LONG_HEADER_BYTES
 from shared.mail.pop3 import Pop3Session
 
 #: The command that reads whole messages: the one that suits the server, or only this one.
@@ -53,6 +55,8 @@ class ServerReading:
     #: Bytes and lines of the largest message that TOP is proved to show whole.
     _bytes: int = 0
     _lines: int = 0
+    #: Whether text that begins with a blank line is proved to be the message's own where TOP gives more than LIST says.
+    _blank: bool = False
     _lost: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -65,22 +69,30 @@ class ServerReading:
         """Returns the command that reads this message whole."""
         return b"TOP %d %d" % (number, LINE_COUNTS[self._count]) if self.by_top else b"RETR %d" % number
 
-    def shows_whole(self, size: int, listed: int, count_lines: Callable[[], int]) -> bool:
+    def shows_whole(
+        self, size: int, listed: int, count_lines: Callable[[], int], blank: Callable[[], bool] = lambda: False
+    ) -> bool:
         """Tells whether a message of which TOP gave `size` bytes is whole.
 
         It is as long as LIST says, or, in bytes and lines, no longer than another message that is proved to be whole: a
         server that truncates, truncates the longest. Lines are counted only in doubt.
+
+        `blank` tells whether the text begins with a blank line. GNU Mailutils puts one there, which must not be taken
+        for the line end that POP3 adds at the end.
         """
         with self._lock:
+            if size > listed and not self._blank and blank():
+                return False
             if listed <= size <= listed + _LINE_END:
                 if size > self._bytes:
                     self._bytes, self._lines = size, max(self._lines, count_lines())
                 return True
             return size <= self._bytes and count_lines() <= self._lines
 
-    def prove(self, size: int, lines: int) -> None:
-        """Notes that RETR gave the same as TOP had given."""
+    def prove(self, size: int, lines: int, *, blank: bool = False) -> None:
+        """Notes that RETR gave the same as TOP had given; `blank` as in `shows_whole`."""
         with self._lock:
+            self._blank |= blank
             self._bytes, self._lines = max(size, self._bytes), max(lines, self._lines)
 
     def refused(self) -> None:
@@ -182,10 +194,14 @@ class WholeMessages:
             ):
                 reading.works = True
                 size = len(body) if isinstance(body, bytes) else _size(body)
-                if reading.shows_whole(size, asked[at].listed, lambda body=body: _lines(body)):  # type: ignore[misc]
+                count, blank = partial(_lines, body), partial(_begins_blank, body)
+                if reading.shows_whole(size, asked[at].listed, count, blank):
                     yield places[at], body
                 else:
-                    doubtful.append(_Shown(place=places[at], size=size, lines=_lines(body), digest=_digest(body)))
+                    shown = _Shown(
+                        place=places[at], size=size, lines=count(), digest=_digest(body), blank=_begins_blank(body)
+                    )
+                    doubtful.append(shown)
         except (ConnectionLost, ProtocolViolation):
             if not reading.works:
                 reading.lost()
@@ -203,7 +219,7 @@ class WholeMessages:
 
     def _compare(self, shown: _Shown, body: bytes | IO[bytes]) -> None:
         if _digest(body) == shown.digest:
-            self._reading.prove(shown.size, shown.lines)
+            self._reading.prove(shown.size, shown.lines, blank=shown.blank)
         else:
             self._reading.give_up()
 
@@ -220,6 +236,8 @@ class _Shown:
     lines: int
     #: SHA-256.
     digest: bytes
+    #: Whether the text begins with a blank line.
+    blank: bool
 
 
 def _cut(side: str) -> MailError:
@@ -245,6 +263,13 @@ def _lines(body: bytes | IO[bytes]) -> int:
     count = sum(chunk.count(b"\n") for chunk in chunks(body))
     _rewind(body)
     return count
+
+
+def _begins_blank(body: bytes | IO[bytes]) -> bool:
+    start = body if isinstance(body, bytes) else body.read(LONG_HEADER_BYTES)
+    _rewind(body)
+    end = start.find(b"\r\n\r\n")
+    return start.startswith(b"\r\n", end + 4) if end >= 0 else False
 
 
 def _digest(body: bytes | IO[bytes]) -> bytes:

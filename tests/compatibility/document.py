@@ -107,14 +107,20 @@ A message whose ends of lines change without another size is found by `--verify 
 #: What is to be known of a server beyond the figures.
 NOTES = {
     "Dovecot mbox": "a folder with mail has no folders below it: they stand beside it. The first line `From ` of a message "
-    "and fields such as Status are not kept; such messages are recognised without them.",
+    "and fields such as Status are not kept; such messages are recognised without them. Of a message without LF "
+    "whose first line begins with `From ` it keeps nothing.",
     "Cyrus": "refuses bare LF, NUL and messages without a header; replaces 8-bit bytes of the header by X (munge8bit).",
-    "Courier": "stores no CR without LF. Without the POP3 command UTF8 (RFC 6856), which mailhaul sends, it gives a notice "
+    "Courier": "stores no CR without LF, and shows the first 300 parts of a message only: such a message comes again after a loss "
+    "of the state. Without the POP3 command UTF8 (RFC 6856), which mailhaul sends, it gives a notice "
     "in place of each message with 8-bit bytes in its header.",
     "GNU Mailutils": "announces SCRAM for accounts of which it has only hashed passwords: without TLS it needs "
     "`--source-auth password:PLAIN`. It keeps no keywords, takes no date with a zone of 12 hours or more, and adds fields of its "
-    "own to messages. An empty folder has another UIDVALIDITY each second.",
+    "own to messages. Do not import into it: a folder has another UIDVALIDITY after an append, messages that it said OK to are not "
+    "there (the report names them), and STATUS of a name with a quotation mark cannot be read. Over POP3 it notes that a message "
+    "was read in its header, and TOP adds a blank line: such messages are recognised, and read by RETR.",
     "pymap": "keeps every byte, and no keywords.",
-    "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+.",
-    "hoodiecrow-imap": "has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same.",
+    "go-imap": "each folder has the UIDVALIDITY 1, and it has neither UIDPLUS nor LITERAL+. It never shows messages that "
+    "begin with `From `, and shows line ends more than RFC822.SIZE tells at the end of a message that has CRs only.",
+    "hoodiecrow-imap": 'has neither UIDPLUS nor quotas; its mail is in memory, and all accounts have the same. A folder `quo"te` '
+    "is `quo\\te` there, which a new import does not know again.",
 }

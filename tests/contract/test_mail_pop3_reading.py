@@ -173,7 +173,7 @@ def test_a_message_that_top_refuses_alone_is_read_by_retr() -> None:
             iter([b"-ERR no\r\n"]) if command.startswith(b"TOP 2 ") else answer(command, session)
         )
         assert bodies(sign_in(server.port)) == as_sent(server.messages)
-        assert server.marked == {2}
+        assert server.marked == {1}  # the first is read alone
 
 
 def test_a_message_that_nothing_brings_is_refused_and_the_others_come() -> None:
@@ -256,3 +256,25 @@ def test_a_full_temporary_folder_is_named(monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(MailError, match="No space left on device") as caught:
             bodies(sign_in(server.port))
         assert "TMPDIR" in caught.value.advice
+
+
+@pytest.mark.parametrize("mended", [True, False], ids=["mended", "control: taken for the last line end"])
+def test_a_blank_line_that_top_puts_before_the_text_is_not_copied(
+    monkeypatch: pytest.MonkeyPatch, mended: bool
+) -> None:
+    """GNU Mailutils: what TOP gives is two bytes longer than LIST says, as if POP3 had added the last line end."""
+    if not mended:
+        monkeypatch.setattr(pop3_reading, "_begins_blank", lambda body: False)
+    sent = [lines(3), lines(9), lines(5)]
+    with Pop3Server(list(sent), blank_at_top=True) as server:
+        assert (bodies(sign_in(server.port)) == as_sent(sent)) is mended
+
+
+def test_a_blank_line_of_the_message_itself_is_proved_once() -> None:
+    sent = [b"Subject: s\r\n\r\n\r\n" + b"x" * n for n in (5, 9, 7)]
+    listed = [one + b"\r\n" for one in sent]  # POP3 adds the last line end, and LIST does not count it
+    with Pop3Server(listed, more=-2) as server:
+        through = ways()
+        for _ in range(2):
+            assert bodies(sign_in(server.port, through)) == as_sent(listed)
+        assert server.marked == {1}  # the first is read alone

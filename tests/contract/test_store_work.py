@@ -202,6 +202,17 @@ def test_progress_keeps_intents_until_they_are_settled_or_withdrawn(store: Store
     store.finish(lease)
 
 
+def test_the_folder_is_the_one_that_the_next_intent_names(store: Store) -> None:
+    """An empty folder may have got another UIDVALIDITY since it was planned."""
+    planned(store, (1, 10))
+    lease = take(store)
+    for uidvalidity in (4_294_967_295, 4_294_967_294):
+        named = replace(intent(str(uidvalidity), UidSet.span(1, 10)), destination_uidvalidity=uidvalidity)
+        store.progress(lease, intents=[named])
+        folders = [folder for folder, _ in store.folders(lease.mailbox.mailbox_id)]
+        assert [folder.destination_uidvalidity for folder in folders] == [uidvalidity]
+
+
 def test_an_intent_written_again_keeps_its_moment(store: Store, clock: Clock) -> None:
     planned(store, (1, 10))
     lease = take(store)

@@ -11,6 +11,7 @@ from shared.folder_names import encode_name
 from shared.mail.extensions import PIPELINING
 from shared.model import Options
 from tests.integration.in_process_import import LOGIN, InProcessImport, Wires, plain
+from tests.servers.faults import Action, Fault
 from tests.servers.faulty import FaultyServer
 from tests.servers.hollow import AFTER_ALL, CLOSE, DROP, uses
 from worker.copy import CopyRules
@@ -187,6 +188,26 @@ def test_a_literal_that_only_append_refuses(wires: Wires, answer: bytes, count: 
     # One command used several extensions: one of two is left out, whichever it is. It takes two losses to find a cause.
     if not multi and (count, answer) != (2, CLOSE):
         assert_told_once(stage, wires.destination, "LITERAL+")
+
+
+def test_an_untagged_bad_to_the_proof_costs_no_connection(wires: Wires) -> None:
+    """Hoodiecrow sends one before its answer: five connections were lost before its LITERAL+ was given up."""
+    wires.fill(3)
+    untagged = b"* BAD [SYNTAX] Unexpected end of input at position 16\r\n"
+    fault = wires.destination.faults.add(Fault(rb"^LIST", Action.PREFACE, untagged))  # the proof goes first
+    stage = InProcessImport(wires.source, wires.destination)
+    stage.to_the_end()
+    assert len(fault.struck) == 1
+    assert (stage.outcomes(), stage.failures()) == ({"copied": 3}, [])
+
+
+def test_an_untagged_bad_to_a_later_command_shuts_the_connection(wires: Wires) -> None:
+    wires.fill(3)
+    wires.destination.faults.add(Fault(rb"^SELECT", Action.PREFACE, b"* BAD what?\r\n"))
+    stage = InProcessImport(wires.source, wires.destination)
+    stage.to_the_end()
+    assert stage.outcomes() == {"copied": 3}
+    assert [failure.code for failure in stage.failures()] == ["destination_protocol"]
 
 
 def test_without_the_proof_a_body_would_be_commands(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:

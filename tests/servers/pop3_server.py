@@ -53,6 +53,8 @@ class Pop3Server:
     notice: bytes | None = None
     #: The answer to UTF8; None if the connection is closed at it.
     to_utf8: bytes | None = b"+OK"
+    #: Whether TOP with lines puts a blank line before the text, as GNU Mailutils does.
+    blank_at_top: bool = False
     #: Whether the connection is closed at the first TOP with lines.
     breaks_at_top: bool = False
 
@@ -155,6 +157,8 @@ class Pop3Server:
         elif number in self.raw and lines != 0:
             yield self.raw[number]
             return
+        if lines and self.blank_at_top:
+            body = head + blank + b"\r\n" + body[len(head + blank) :]
         yield b"+OK\r\n" + stuffed(body)
 
     @property
