@@ -14,7 +14,7 @@ from producer.intake.providers import catalogue
 from shared.lifecycle import MailboxState, Outcome
 from shared.mail.refusals import NO_PASSWORD
 from shared.model import Failure, Folder, Import, Mailbox, Tally, gone, short
-from shared.model.ledger import COUNTED
+from shared.model.ledger import COUNTED, GONE
 from shared.model.search import Search
 from shared.store import Store
 from shared.uids import UidSet
@@ -94,7 +94,8 @@ _MESSAGE_TROUBLE: Final = {
     ),
     "missing": (
         "messages that were copied and that the destination no longer shows",
-        "somebody removed them there, or the server lost them; if they may stay away: mailhaul verify IMPORT --accept-missing; "
+        "the server lost them, or somebody removed them before they were verified; "
+        "if they may stay away: mailhaul verify IMPORT --accept-missing; "
         "to copy them again: mailhaul retry IMPORT --copy-missing",
     ),
     "altered": (
@@ -111,6 +112,14 @@ _MESSAGE_TROUBLE: Final = {
     ),
     "undone": (
         "messages of which a second copy of ours was removed at the destination: each stands there once",
+        "nothing to do; notes.csv of the report names each",
+    ),
+    "moved": (
+        "messages whose copies their user moved at the destination (harmless)",
+        "nothing to do; notes.csv of the report names each, and where it is now",
+    ),
+    "removed": (
+        "messages whose copies their user removed at the destination; they are not copied again (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
     "dates_changed": (
@@ -134,7 +143,7 @@ _MESSAGE_TROUBLE: Final = {
 #: Notes of messages with a fault; all other notes are only worth knowing.
 AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
 #: Codes that are listed after all others.
-HARMLESS: Final = ("doubled", "normalised", "dates_changed", "keywords_lost", "undone")
+HARMLESS: Final = ("doubled", "normalised", "dates_changed", "keywords_lost", "undone", "moved", "removed")
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -266,6 +275,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "refused": own[Outcome.REFUSED],
             "missing": own.missing,
             "altered": own.altered,
+            "moved": own.moved,
+            "removed": own.removed,
             "normalised": own.normalised,
             "doubled": own.doubled,
             "undone": own.undone,
@@ -275,8 +286,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
         reasons: dict[str, str] = {}
         if any(numbers.values()):
             notes = store.notes(folder.folder_id)
-            if own.missing:
-                reasons["missing"] = gone(UidSet.of(note.uid for note in notes if note.what == "missing"))
+            for kind in (kind for kind in GONE if numbers[kind]):
+                reasons[kind] = gone(UidSet.of(note.uid for note in notes if note.what == kind))
             for note in notes:
                 reasons.setdefault(COUNTED.get(note.what, note.what), note.reason)
         yield from ((code, folder, n, reasons.get(code, "")) for code, n in numbers.items() if n)

@@ -116,6 +116,16 @@ class VerifyMismatch:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TakenAway:
+    """Verification found copies that users moved or removed at the destination."""
+
+    #: "moved" or "removed".
+    what: str
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MessagesWithheld:
     """A source counts messages in a folder that it does not show."""
 
@@ -134,6 +144,7 @@ Event = (
     | RateWaited
     | DuplicatesRemoved
     | VerifyMismatch
+    | TakenAway
     | MessagesWithheld
 )
 

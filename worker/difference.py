@@ -15,7 +15,7 @@ from shared.dates import stand_ins
 from shared.fingerprint import FORMS, unmarked_of
 from shared.messages import Sighting
 from shared.model import Note
-from shared.model.ledger import AUDITED
+from shared.model.ledger import AUDITED, GONE
 from shared.uids import UidSet
 
 #: Notes on what a destination did to a message: `CONTENT` if it holds other content, `FORM` if only the form changed.
@@ -88,6 +88,8 @@ class Told:
     deep: UidSet
     #: The notes of those already compared: a message does not change, so only its presence is checked.
     settled: Mapping[int, Note]
+    #: The notes on copies that are gone: they hold for as long as the copy is not there.
+    gone: Mapping[int, Note]
     #: The notes, by UID.
     notes: Mapping[int, Sequence[Note]]
 
@@ -100,9 +102,10 @@ class Told:
                 notes[note.uid].append(note)
         settled = {n.uid: n for n in kept if n.what in (CONTENT, FORM) and not n.reason.startswith(OLD_SIZE)}
         settled = {uid: note for uid, note in settled.items() if len(notes[uid]) == 1}
-        deep = UidSet.of(uid for uid, found in notes.items() if uid not in settled and found[0].what != "missing")
-        return cls(uids=UidSet.of(notes), deep=deep, settled=settled, notes=notes)
+        deep = UidSet.of(uid for uid, found in notes.items() if uid not in settled and found[0].what not in GONE)
+        gone = {note.uid: note for note in kept if note.what in GONE}
+        return cls(uids=UidSet.of(notes), deep=deep, settled=settled, gone=gone, notes=notes)
 
     def of_uid(self, uid: int) -> Iterator[Note]:
         """Returns the notes that remain valid for a copy that is there and cannot be compared now."""
-        return (note for note in self.notes.get(uid, ()) if note.what != "missing")
+        return (note for note in self.notes.get(uid, ()) if note.what not in GONE)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from shared.errors import FolderChanged, FolderRefused
-from shared.events import DuplicatesRemoved, Listener, VerifyMismatch
+from shared.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
 from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
@@ -28,17 +28,19 @@ from shared.uids import Uid, UidSet
 from worker.closing import SettleLater
 from worker.comparison import Comparison
 from worker.copy import MOST_REMADE
+from worker.departures import MISSING, MOVED, REMOVED, Departure, counts_on, new_places, with_places
 from worker.difference import CONTENT, FORM, Told, difference, unlike
 from worker.doubles import doubles, notes_of
 from worker.inflight import stop_on, while_wanted
 from worker.neighbours import Neighbours
+from worker.recovery import known_destinations
 from worker.sessions import MailboxSessions
 
 #: Number of settle times after a message was sent again for which its first copy is still waited for.
 LATE_TIMES = 4
 
 #: The differences that are reported and counted in the metrics.
-MISMATCHES: Final = (CONTENT, FORM, "missing")
+MISMATCHES: Final = (CONTENT, FORM, MISSING)
 
 
 class MailboxVerification:
@@ -65,6 +67,8 @@ class MailboxVerification:
         self._lost = False
         #: Notes about second copies in the current folder.
         self._doubles: list[Note] = []
+        #: The copies that users took away since the last verification.
+        self._departures: list[Departure] = []
 
     def run(self, planned: Sequence[tuple[Folder, Tally]]) -> None:
         """Compares every folder. Raises what the ports raise, and `ControlRequested`."""
@@ -77,7 +81,8 @@ class MailboxVerification:
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
-                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - len(folder.accepted)
+                taken = len(folder.accepted) + tally.moved + tally.removed
+                ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - taken
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
                     raise FolderChanged("destination", f"{folder.display} was removed or recreated")
                 if isinstance(status, Exception):
@@ -86,8 +91,9 @@ class MailboxVerification:
                 if seen == folder.verified and self._mode == "default":
                     continue
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
+                told = told or tally.moved or tally.removed
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.
-                more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - len(folder.accepted)
+                more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
                 if self._mode != "default" or looked or told:
                     # The folder holds fewer messages than the ledger says, and it is unknown which are missing: all are
@@ -99,7 +105,25 @@ class MailboxVerification:
                     audits.append(Audit(folder_id=folder.folder_id, verified=seen))
         if self._comparison:
             self._comparison.tell()
-        self._store.audit(self._lease, audits)
+        self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
+
+    def _placed(self, audits: list[Audit], folders: Sequence[Folder]) -> list[Audit]:
+        """Returns the audits with where users moved what they took away.
+
+        Those that tell of it come first: they need the numbers that the others had at the last verification.
+        """
+        if not self._departures:
+            return audits
+
+        def known(folder: Folder) -> UidSet:
+            return known_destinations(self._store, folder.folder_id) | self._neighbours.held(folder)
+
+        destination = self._sessions.destination(self._lease.mailbox)
+        places = new_places(destination, self._departures, folders, known)
+        for what, number in ((MOVED, len(places)), (REMOVED, len(self._departures) - len(places))):
+            if number:
+                self._tell(TakenAway(what=what, messages=number))
+        return sorted((with_places(audit, places) for audit in audits), key=lambda one: not (one.moved or one.removed))
 
     def _counted(self, sightings: Iterable[Sighting]) -> Iterable[Sighting]:
         """Passes the same messages on. Where every message is read whole, counts them and stops as the operator wants."""
@@ -130,6 +154,7 @@ class MailboxVerification:
         entries = [entry for entry in self._store.ledger(folder.folder_id) if entry.records]
         status = destination.open(folder.destination_name)
         told = Told.of(kept)
+        steady = counts_on(folder, status, entries)
         digests: dict[str, int] = {}
         notes: list[Note] = []
         checked = []
@@ -138,11 +163,11 @@ class MailboxVerification:
             pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.accepted]
             if entry.checked and not thorough:
                 pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
-                notes += self._compared(destination, folder, pairs, told) if pairs else []
+                notes += self._compared(destination, folder, pairs, told, steady) if pairs else []
                 continue
-            digest, found = self._entry(destination, folder, entry, pairs, told)
+            digest, found = self._entry(destination, folder, entry, pairs, told, steady and entry.checked)
             notes += found
-            if not any(note.what == "missing" for note in found):
+            if not any(note.what == MISSING for note in found):
                 # A difference is noted, and looked at again for the note.
                 digests |= {entry.name: digest} if digest != entry.digest else {}
                 checked.append(entry.name)
@@ -170,19 +195,24 @@ class MailboxVerification:
         entry: LedgerEntry,
         pairs: Sequence[tuple[Uid, Uid]],
         told: Told,
+        steady: bool,
     ) -> tuple[int, list[Note]]:
-        """Returns the digest of what the destination shows of a whole entry, and the differences from the source."""
+        """Returns the digest of what the destination shows of a whole entry, and the differences from the source.
+
+        `steady`: the messages were seen there once, and what is gone of them was taken away by a user.
+        """
         here, digest = self._here(destination, UidSet.of(to for _, to in pairs))
-        if digest == entry.digest and len(here) == len(pairs) and not self._full:
+        taken = sum(uid in told.gone and told.gone[uid].what != MISSING and to not in here for uid, to in pairs)
+        if digest == entry.digest and len(here) == len(pairs) - taken and not self._full:
             pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
-        return digest, list(self._differences(folder, pairs, here, told)) if pairs else []
+        return digest, list(self._differences(folder, pairs, here, told, steady)) if pairs else []
 
     def _compared(
-        self, destination: MailDestination, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], told: Told
+        self, destination: MailDestination, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], told: Told, steady: bool
     ) -> list[Note]:
-        """Returns the differences of just these pairs."""
+        """Returns the differences of just these pairs, of an entry whose messages were seen at the destination."""
         here, _ = self._here(destination, UidSet.of(to for _, to in pairs))
-        return list(self._differences(folder, pairs, here, told))
+        return list(self._differences(folder, pairs, here, told, steady))
 
     def _here(self, destination: MailDestination, wanted: UidSet) -> tuple[dict[int, Sighting], int]:
         here: dict[int, Sighting] = {}
@@ -193,14 +223,19 @@ class MailboxVerification:
         return here, digest % MODULUS
 
     def _differences(
-        self, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], here: dict[int, Sighting], told: Told
+        self, folder: Folder, pairs: Sequence[tuple[Uid, Uid]], here: dict[int, Sighting], told: Told, steady: bool
     ) -> Iterator[Note]:
+        gone = {uid: told.gone[uid] for uid, to in pairs if to not in here and uid in told.gone}
+        yield from gone.values()
+        pairs = [(uid, to) for uid, to in pairs if uid not in gone]
+        if not pairs:
+            return
         settled = {} if self._full else told.settled
         source = self._sessions.source(self._lease.mailbox)
         there: dict[int, Sighting] = {}
         open_ = [(uid, to) for uid, to in pairs if to in here and uid not in settled]
         # With another UIDVALIDITY nothing can be said of the old UIDs: the next pass plans the folder anew.
-        if pairs and source.open(folder.source_name).uidvalidity == folder.uidvalidity:
+        if source.open(folder.source_name).uidvalidity == folder.uidvalidity:
             uids = UidSet.of(uid for uid, to in pairs if uid not in settled)
             there = {s.uid: s for s in self._counted(source.sightings(uids, full=self._full))}
             if not self._full:
@@ -218,7 +253,14 @@ class MailboxVerification:
         for uid, to in pairs:
             original, copy = there.get(uid), here.get(to)
             if copy is None:
-                yield _note(uid, "missing", f"UID {to} is no longer in the destination folder", original)
+                if steady:
+                    if original is not None:
+                        self._departures.append(Departure(folder_id=folder.folder_id, original=original))
+                    yield _note(
+                        uid, REMOVED, f"its user removed it at the destination, where it was UID {to}", original
+                    )
+                else:
+                    yield _note(uid, MISSING, f"UID {to} is no longer in the destination folder", original)
             elif original is None:
                 yield from told.of_uid(uid)  # it was compared before, or can no longer be compared
             elif found := difference(original, copy):

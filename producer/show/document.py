@@ -34,6 +34,8 @@ def counts(tally: Tally) -> dict[str, int]:
         "normalised": tally.normalised,
         "dates_changed": tally.dates_changed,
         "missing": tally.missing,
+        "moved": tally.moved,
+        "removed": tally.removed,
         "doubled": tally.doubled,
         "undone": tally.undone,
         "keywords_lost": tally.keywords_lost,

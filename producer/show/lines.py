@@ -188,6 +188,10 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{tally.doubled:,} {may} twice at the destination: nothing was removed (notes.csv of the report)"
     if tally.undone:
         yield f"{_messages(tally.undone)}: a second copy of ours was removed at the destination"
+    if tally.moved:
+        yield f"{_messages(tally.moved)}: moved by their user at the destination (notes.csv of the report)"
+    if tally.removed:
+        yield f"{_messages(tally.removed)}: removed by their user at the destination; not copied again (notes.csv of the report)"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 
@@ -251,4 +255,10 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
     words = outcome_words(tally) if counted else "nothing counted yet"
     if tally.unreadable:
         words += f"; {folders_not_read(tally.unreadable)}"
+    for number, what in (
+        (tally.missing, "missing"),
+        (tally.moved, "moved by the user"),
+        (tally.removed, "removed by the user"),
+    ):
+        words += f"; {number:,} {what}" if number else ""
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

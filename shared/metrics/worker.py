@@ -17,6 +17,7 @@ from shared.events import (
     RateWaited,
     SessionEnded,
     SignedIn,
+    TakenAway,
     UnitEnded,
     VerifyMismatch,
 )
@@ -121,6 +122,12 @@ class WorkerMetrics(ProcessMetrics):
             ["what"],
             registry=registry,
         )
+        self._taken_away = Counter(
+            "mailhaul_taken_away_messages",
+            "Copies that users moved or removed at the destination, as verification finds them.",
+            ["what"],
+            registry=registry,
+        )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
             "IMAP commands; FETCH until its first message, APPEND of a group until its answer.",
@@ -167,6 +174,8 @@ class WorkerMetrics(ProcessMetrics):
             self._doubts.labels(found)
         for what in ("altered", "normalised", "missing"):
             self._mismatch.labels(what)
+        for what in ("moved", "removed"):
+            self._taken_away.labels(what)
 
     def watch_lanes(self, lanes: int, busy: Callable[[], float]) -> None:
         """Publishes how many lanes there are; `busy` returns how many are at work."""
@@ -204,5 +213,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._removed.inc(event.messages)
             case VerifyMismatch():
                 self._mismatch.labels(event.what).inc(event.messages)
+            case TakenAway():
+                self._taken_away.labels(event.what).inc(event.messages)
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

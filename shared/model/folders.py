@@ -39,8 +39,12 @@ class Tally:
     watched: int = 0
     #: Messages whose keywords the destination folder cannot hold.
     keywords_lost: int = 0
-    #: Messages that the ledger has as copied and the destination no longer shows.
+    #: Messages that the ledger has as copied, that the destination no longer shows, and that no user took away.
     missing: int = 0
+    #: Messages whose copies their user moved to another place at the destination.
+    moved: int = 0
+    #: Messages whose copies their user removed at the destination.
+    removed: int = 0
     #: Messages that stand at the destination once more than the ledger says, where nothing proves that the other copy is
     #: ours.
     doubled: int = 0
@@ -122,6 +126,12 @@ class Folder:
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when the folder was last verified; "" before.
     verified: str = ""
+
+    @property
+    def verified_uidnext(self) -> int:
+        """UIDNEXT of the destination folder when it was last verified; 0 before."""
+        numbers = self.verified.rpartition("/")[2].split(":")
+        return int(numbers[1]) if len(numbers) == 3 and numbers[1].isdecimal() else 0
 
     @property
     def unreadable(self) -> bool:

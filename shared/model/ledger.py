@@ -17,9 +17,13 @@ COUNTED: Final = {
     "keywords_lost": "keywords_lost",
     "date_clamped": "dates_changed",
     "date_unusable": "dates_changed",
+    "moved": "moved",
+    "removed": "removed",
 }
 #: The kinds of notes that verification finds anew each time it reads a folder.
-AUDITED: Final = ("altered", "normalised", "missing", "watched", "doubled")
+AUDITED: Final = ("altered", "normalised", "missing", "watched", "doubled", "moved", "removed")
+#: The kinds of these that tell of a copy which is no longer where it was put; only "missing" is a fault.
+GONE: Final = ("missing", "moved", "removed")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,8 +97,12 @@ class Audit:
     normalised: int = 0
     #: Messages that are still to be read back whole.
     watched: int = 0
-    #: Messages of the ledger that the destination does not show.
+    #: Messages of the ledger that the destination lost, as far as can be told.
     missing: int = 0
+    #: Messages whose copies their user moved at the destination.
+    moved: int = 0
+    #: Messages whose copies their user removed at the destination.
+    removed: int = 0
     #: Messages that may stand twice at the destination.
     doubled: int = 0
     #: Notes on single messages; those of kinds in `AUDITED` replace all earlier ones of the folder.

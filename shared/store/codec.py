@@ -164,6 +164,8 @@ def decode_tally(row: Hash) -> Tally:
         watched=number(row, "watched"),
         keywords_lost=number(row, "keywords_lost"),
         missing=number(row, "missing"),
+        moved=number(row, "moved"),
+        removed=number(row, "removed"),
         doubled=number(row, "doubled"),
         undone=number(row, "undone"),
         compared=number(row, "compared"),

@@ -1,22 +1,54 @@
-"""Tests mail that a user removes or moves at the destination.
+"""Tests mail that is gone at the destination: its user removed or moved it, or a restored backup lost it.
 
-Each later pass reports the missing messages until they are accepted or copied again.
+The first is told and is no fault. Each later pass reports what is lost until it is accepted or copied again.
 """
 
 from __future__ import annotations
 
+import csv
 import imaplib
+from pathlib import Path
 
 from tests.acceptance.conftest import AdminEnvironment, Box
+from tests.restored_backup import lose
 
 
-def _removed(box: Box, *numbers: int) -> None:
-    """Removes messages of INBOX, as a user does."""
+def _removed(box: Box, *numbers: int, into: str = "") -> None:
+    """Removes messages of INBOX, as a user does, or moves them into this folder."""
     with imaplib.IMAP4(box.server.host, box.server.port) as client:
         client.login(box.login, box.password)
         client.select("INBOX")
+        if into:
+            client.create(into)
+            client.copy(",".join(map(str, numbers)), into)
         client.store(",".join(map(str, numbers)), "+FLAGS", r"(\Deleted)")
         client.expunge()
+
+
+def test_what_users_moved_and_removed_is_told_and_is_no_fault(office: AdminEnvironment, tmp_path: Path) -> None:
+    source, destination = office.accounts("works")["works"]
+    source.fill({"INBOX": 12})
+    manifest = office.manifest({"works": "pw-works"})
+    office.import_(manifest)
+    _removed(destination, 1, 5, into="Kept")
+    _removed(destination, 1, 2, 3)
+    for _ in range(2):
+        found = office.import_(manifest)["import"]
+        assert (found["status"], found["missing"], found["moved"], found["removed"]) == ("complete", 0, 2, 3)
+    assert sum(destination.seen().values()) == 9, "nothing comes back"
+    said = office.run("status").out
+    assert "2 moved by the user; 3 removed by the user" in said
+    assert "harmless" in office.run("errors").out
+    office.run("retry", "--copy-missing", code=None)
+    assert sum(destination.seen().values()) == 9, "what its user removed is not offered"
+    office.run("report", "--out", str(tmp_path / "report"))
+    (row,) = csv.DictReader((tmp_path / "report" / "results.csv").read_text().splitlines())
+    assert (row["state"], row["missing"], row["moved"], row["removed"]) == ("complete", "0", "2", "3")
+    notes = csv.DictReader((tmp_path / "report" / "notes.csv").read_text().splitlines())
+    assert sorted((note["uid"], note["what"]) for note in notes) == [
+        ("1", "moved"), ("2", "removed"), ("3", "removed"), ("4", "removed"), ("5", "moved"),
+    ]  # fmt: skip
+    assert list(csv.DictReader((tmp_path / "report" / "failures.csv").read_text().splitlines())) == []
 
 
 def test_missing_messages_are_told_accepted_and_copied_again(office: AdminEnvironment) -> None:
@@ -24,12 +56,11 @@ def test_missing_messages_are_told_accepted_and_copied_again(office: AdminEnviro
     source.fill({"INBOX": 12})
     manifest = office.manifest({"removes": "pw-removes"})
     office.import_(manifest)
-    _removed(destination, 1, 5, 6, 7)
+    lose(destination.server, destination.login, destination.password, "9:12", lambda: office.import_(manifest))
     for _ in range(2):
-        found = office.import_(manifest, code=3)
-        assert found["import"]["missing"] == 4
+        assert office.import_(manifest, code=3)["import"]["missing"] == 4
     said = office.run("errors").out
-    assert "4 messages: UIDs 1, 5:7 of the source are no longer in the destination folder" in said
+    assert "4 messages: UIDs 9:12 of the source are no longer in the destination folder" in said
     assert "--accept-missing" in said
     assert "--copy-missing" in said
     accepted = office.run("verify", "--accept-missing")
@@ -38,7 +69,7 @@ def test_missing_messages_are_told_accepted_and_copied_again(office: AdminEnviro
     assert sum(destination.seen().values()) == 8
     office.run("verify", "--full")
 
-    _removed(destination, 1, 2)
+    lose(destination.server, destination.login, destination.password, "7:8", lambda: office.import_(manifest))
     assert office.import_(manifest, code=3)["import"]["missing"] == 2
     again = office.run("retry", "--copy-missing")
     assert "with 2 messages that were refused, failed or are missing" in again.out + again.said

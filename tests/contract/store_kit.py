@@ -268,6 +268,8 @@ def flat(tally: Tally) -> dict[str, int]:
         "watched": tally.watched,
         "keywords_lost": tally.keywords_lost,
         "missing": tally.missing,
+        "moved": tally.moved,
+        "removed": tally.removed,
         "doubled": tally.doubled,
         "undone": tally.undone,
         **{str(outcome): tally[outcome] for outcome in Outcome},

@@ -36,6 +36,27 @@ def test_an_audit_replaces_what_was_found_before_and_nothing_else(store: Store) 
         sums_agree(store, whole.import_id)
 
 
+def test_what_users_took_away_is_counted_apart(store: Store) -> None:
+    whole, _, folder = planned(store, (1, 10))
+    copy(store, take(store), 1, notes=(Note(uid=9, what="removed", reason="a neighbour's note"),))
+    tally, _ = store.import_tally(whole.import_id)
+    assert (tally.missing, tally.moved, tally.removed) == (0, 0, 1)
+    notes = (
+        Note(uid=4, what="moved", reason=""),
+        Note(uid=5, what="moved", reason=""),
+        Note(uid=9, what="removed", reason=""),
+    )
+    lease = take(store)
+    for _ in range(2):
+        store.audit(lease, [Audit(folder_id=folder.folder_id, verified="x", moved=2, removed=1, notes=notes)])
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally.missing, tally.moved, tally.removed) == (0, 2, 1)
+        assert {(note.uid, note.what) for note in store.notes(folder.folder_id)} == {
+            (4, "moved"), (5, "moved"), (9, "removed"),
+        }  # fmt: skip
+        sums_agree(store, whole.import_id)
+
+
 def test_what_verification_found_is_absolute(store: Store) -> None:
     whole, _, folder = planned(store, (1, 10))
     lease = take(store)

@@ -40,11 +40,11 @@ ORDINARY = frozenset(
     namespace network new no not nothing o offer one opened options over overheard overview owned owner paired part
     passwd passwords place places plain planner plot pop prepared preview process processes profile protocol proxied
     queue quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
-    rehearsal rehearsals rejected removed renewed replaced request requested requests resealed resolved response retry
+    rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side
     sighting sign signed signer site size span spooled spooling stalwart status step steps stopped store stored
-    stranded submitted such sufferer supervisor swapped table tagged taken text throttled tls to told totals traits
+    stranded submitted such sufferer supervisor swapped table tagged text throttled tls to told totals traits
     transition translator tree tried turn turns uid uids unreachable url usage vault verdict verification view
     violation visitor waited waiting wanted watch webhook whole wire work workplace worth writer wrong xo yandex zip
     """.split()  # noqa: SIM905

@@ -1,11 +1,11 @@
-"""Tests mail that users remove at the destination.
+"""Tests copies that the destination lost: its UIDNEXT went back.
 
-It is missing until the operator accepts that, or copies it again.
+They are missing until the operator accepts that, or copies them again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -28,15 +28,26 @@ def wires() -> Iterator[Wires]:
 
 @pytest.fixture
 def stage(wires: Wires) -> InProcessImport:
-    """Yields a stage on which twelve messages were copied and their user removed four of them."""
+    """Yields a stage on which twelve messages were copied and the server lost four of them."""
     wires.fill(12)
     stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert exit_code(stage) == 0
-    pairs, inbox = stage.pairs(), wires.new.folder(b"INBOX")
-    for uid in GONE:
-        inbox.remove(pairs[uid])
+    lose(stage, wires, GONE)
     return stage
+
+
+def lose(stage: InProcessImport, wires: Wires, uids: Iterable[int], *, submit: bool = True) -> None:
+    """Has the destination lose these copies, as a restored backup does, and runs the pass that notices.
+
+    UIDNEXT goes back; mail that arrives afterwards raises it again.
+    """
+    pairs, inbox = stage.pairs(), wires.new.folder(b"INBOX")
+    for uid in uids:
+        inbox.remove(pairs[uid])
+    inbox.announced_uidnext = inbox.uidnext - 1
+    stage.to_the_end(submit=submit)
+    inbox.announced_uidnext = None
 
 
 def request_of(stage: InProcessImport) -> Import:
@@ -108,11 +119,10 @@ def test_a_pass_over_what_was_accepted_reads_nothing_again(stage: InProcessImpor
     assert not [c for c in wires.destination.commands[before:] if c.name == b"UID FETCH"]
 
 
-def test_what_is_removed_after_that_is_told(stage: InProcessImport, wires: Wires) -> None:
+def test_what_is_lost_after_that_is_told(stage: InProcessImport, wires: Wires) -> None:
     stage.to_the_end()
     accept(stage)
-    wires.new.folder(b"INBOX").remove(stage.pairs()[9])  # before the pass that the acceptance begins
-    stage.to_the_end(submit=False)
+    lose(stage, wires, [9], submit=False)  # before the pass that the acceptance begins
     assert exit_code(stage) == 3
     assert told(stage) == ["UID 9 of the source is no longer in the destination folder"]
 
@@ -149,9 +159,7 @@ def test_what_was_already_there_is_copied_again_too(wires: Wires) -> None:
     stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
     assert stage.outcomes() == {"already_present": 5, "copied": 5}
-    for uid in (2, 8):
-        wires.new.folder(b"INBOX").remove(stage.pairs()[uid])
-    stage.to_the_end()
+    lose(stage, wires, (2, 8))
     assert copy_again(stage) == 2
     stage.to_the_end(submit=False)
     assert wires.bodies() == wires.sent()
@@ -194,10 +202,7 @@ def test_many_are_named_by_their_first_ranges(wires: Wires) -> None:
     wires.fill(130)
     stage = InProcessImport(wires.source, wires.destination)
     stage.to_the_end()
-    pairs = stage.pairs()
-    for uid in range(1, 131, 2):
-        wires.new.folder(b"INBOX").remove(pairs[uid])
-    stage.to_the_end()
+    lose(stage, wires, range(1, 131, 2))
     (said,) = told(stage)
     assert said.startswith("UIDs 1, 3, 5,")
     assert said.endswith("97, 99, … of the source are no longer in the destination folder")

@@ -250,6 +250,16 @@ class Dovecot:
         # Without the file Dovecot takes the current second as UIDVALIDITY, which may be the old value again.
         uidlist.write_text(f"3 V{uidvalidity or int(validity[1]) + 1} N1 G{secrets.token_hex(16)}\n")
 
+    def back_up(self, login: str, place: Path) -> None:
+        """Copies all that the account has on disk to `place`, which must not exist. Nobody may be signed in."""
+        subprocess.run(["cp", "-a", str(self._accounts[login][1]), str(place)], check=True)
+
+    def restore(self, login: str, place: Path) -> None:
+        """Puts back what `back_up` copied; what changed since is lost."""
+        home = self._accounts[login][1]
+        shutil.rmtree(home)
+        subprocess.run(["cp", "-a", str(place), str(home)], check=True)
+
     def configure(self, *, extra: str) -> None:
         """Changes the settings beside those of `Settings`, for sessions opened from now on."""
         self._settings = replace(self._settings, extra=extra)

@@ -450,6 +450,7 @@ end
 local COUNTED = {
   altered = 'altered', normalised = 'normalised', watched = 'watched', keywords_lost = 'keywords_lost',
   date_clamped = 'dates_changed', date_unusable = 'dates_changed',
+  moved = 'moved', removed = 'removed',
 }
 
 -- Enters what became of some messages; `new_of` said that it may.

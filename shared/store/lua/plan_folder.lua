@@ -43,7 +43,8 @@ if reset then
     local field = all[n]
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
       or field == 'withheld' or field == 'unreadable' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
-      or field == 'keywords_lost' or field == 'dates_changed' or field == 'doubled' or field == 'undone' then
+      or field == 'keywords_lost' or field == 'dates_changed' or field == 'doubled' or field == 'undone'
+      or field == 'moved' or field == 'removed' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
       redis.call('HINCRBY', mailbox_key(m), field, less)
       redis.call('HINCRBY', import_key(import), field, less)

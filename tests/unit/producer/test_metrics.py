@@ -15,6 +15,7 @@ from shared.events import (
     HeldBack,
     SessionEnded,
     SignedIn,
+    TakenAway,
     UnitEnded,
     VerifyMismatch,
 )
@@ -37,10 +38,12 @@ def test_outcomes_are_born_at_zero_and_counted() -> None:
     metrics(SignedIn(side="source", result="AuthenticationRefused", seconds=0.1))
     metrics(DoubtResolved(found=2, absent=1))
     metrics(VerifyMismatch(what="missing", messages=1))
+    metrics(TakenAway(what="moved", messages=4))
     text = generate_latest(metrics.registry).decode()
     assert 'mailhaul_messages_total{outcome="copied"} 7.0' in text
     assert 'mailhaul_imap_logins_total{result="auth_refused",side="source"} 1.0' in text
     assert 'mailhaul_in_doubt_messages_total{found="found"} 2.0' in text
+    assert 'mailhaul_taken_away_messages_total{what="moved"} 4.0' in text
 
 
 def test_an_unknown_result_cannot_make_a_new_series() -> None:

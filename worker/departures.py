@@ -1,0 +1,102 @@
+"""Tells copies that their user moved or removed at the destination from copies that are lost.
+
+A copy that was once seen at the destination and is gone was taken away by its user, as long as the server counts on:
+the folder's UIDVALIDITY is the same, and its UIDNEXT did not go back. Where it did, as after a restored backup, the
+copy is lost. The user moved it where a message with its header and size arrived in some folder since that folder was
+last verified; else the user removed it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from shared.errors import FolderRefused
+from shared.folder_tree import Tree, selectable
+from shared.folders import decode_name
+from shared.mail import KnownStatus, MailDestination, Sighting
+from shared.mail.numbers import known_statuses
+from shared.messages import Owner
+from shared.model import Audit, Folder, LedgerEntry, Note
+from shared.uids import UidSet
+
+#: The kinds of notes on copies that are gone (`shared.model.ledger.GONE`).
+MISSING, MOVED, REMOVED = "missing", "moved", "removed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Departure:
+    """A copy that its user took away from where it was put."""
+
+    #: The folder that it was put into.
+    folder_id: str
+    #: The message at the source.
+    original: Sighting
+
+
+def counts_on(folder: Folder, status: KnownStatus, entries: Iterable[LedgerEntry]) -> bool:
+    """Tells whether the destination folder is the one that was verified, and no UID was taken back since."""
+    highest = max((record.destination.high for entry in entries for record in entry.records), default=0)
+    return (
+        status.same_uids(folder.destination_uidvalidity)
+        and status.uidnext > highest
+        and status.uidnext >= folder.verified_uidnext
+    )
+
+
+def new_places(
+    destination: MailDestination,
+    departures: Sequence[Departure],
+    folders: Sequence[Folder],
+    known: Callable[[Folder], UidSet],
+) -> dict[tuple[str, int], str]:
+    """Looks for the copies in every folder of the account, among what arrived since the folder was last verified.
+
+    `folders` are those that were planned, and `known` returns the destination UIDs that ledgers give away in one.
+    Returns (folder, source UID) → the place in words. The folder that is open may be another one afterwards.
+    """
+    wanted: dict[tuple[bytes, int], list[Departure]] = defaultdict(list)
+    for one in departures:
+        wanted[one.original.fingerprint, one.original.size_bytes].append(one)
+    sizes = {size for _, size in wanted}
+    planned: dict[bytes, list[Folder]] = defaultdict(list)
+    for folder in folders:
+        planned[folder.destination_name].append(folder)
+    listing = destination.listing()
+    tree = Tree(listing)
+    names = [one.name for one in listing.folders if selectable(one) and tree.owner(one.name) is Owner.PERSONAL]
+    found: dict[tuple[str, int], str] = {}
+    for name, status in zip(names, known_statuses(destination, names), strict=True):
+        if isinstance(status, Exception) or not status.messages:
+            continue
+        ours = [folder for folder in planned[name] if status.same_uids(folder.destination_uidvalidity)]
+        low = max((folder.verified_uidnext for folder in ours), default=1)
+        window = UidSet.span(max(1, low), status.uidnext - 1)
+        for folder in ours:
+            window -= known(folder)
+        if not window:
+            continue
+        try:
+            opened = destination.open(name)
+        except FolderRefused:
+            continue
+        alike = UidSet.of(uid for uid, size in destination.sizes(opened, window) if size in sizes)
+        for seen in destination.sightings(alike) if alike else ():
+            if left := wanted.get((seen.fingerprint, seen.size_bytes)):
+                one = left.pop(0)
+                found[one.folder_id, one.original.uid] = f"{decode_name(name)} (UID {seen.uid})"
+    return found
+
+
+def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:
+    """Returns the audit in which what was moved is told as moved."""
+    notes = tuple(_moved(note, places.get((audit.folder_id, note.uid), "")) for note in audit.notes)
+    moved, removed = (sum(note.what == what for note in notes) for what in (MOVED, REMOVED))
+    return replace(audit, notes=notes, moved=moved, removed=removed)
+
+
+def _moved(note: Note, place: str) -> Note:
+    if not place or note.what != REMOVED:
+        return note
+    return replace(note, what=MOVED, reason=f"its user moved it at the destination: it is in {place}")
