@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Final
 
 from shared.folder_names import decode_name, visible
@@ -29,12 +28,6 @@ def left_out_of(mailbox: Mailbox) -> LeftOut:
     return LeftOut(other=mailbox.other_folders, public=mailbox.public_folders)
 
 
-def renamed(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[tuple[Mailbox, Folder]]:
-    """Yields every folder of these mailboxes that has another name at the destination."""
-    for mailbox in mailboxes:
-        yield from ((mailbox, folder) for folder, _ in store.folders(mailbox.mailbox_id) if is_renamed(folder))
-
-
 def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterator[str]:
     """Yields lines for the end of an import.
 
@@ -43,14 +36,13 @@ def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterato
     """
     mailboxes = [mailbox for mailbox, _ in rows]
     few = mailboxes if len(mailboxes) <= _MOST_MAILBOXES else []
-    found = renamed(store, few)
-    first = list(islice(found, _NAMED))
-    number = len(first) + sum(1 for _ in found)
-    if number:
-        subject = f"{number:,} folders have" if number > 1 else "1 folder has"
+    # Of the folders of a whole import only these are kept, and each is read once.
+    found = [(m, f) for m in few for f, _ in store.folders(m.mailbox_id) if f.note == REMOVED or is_renamed(f)]
+    if called := [(m, folder) for m, folder in found if is_renamed(folder)]:
+        subject = f"{len(called):,} folders have" if len(called) > 1 else "1 folder has"
         yield f"{subject} another name at the destination (folders.csv of the report names all):"
-        yield from (f"    row {mailbox.row}, {renaming(folder)}" for mailbox, folder in first)
-    if removed := [(m, folder) for m in few for folder, _ in store.folders(m.mailbox_id) if folder.note == REMOVED]:
+        yield from (f"    row {mailbox.row}, {renaming(folder)}" for mailbox, folder in called[:_NAMED])
+    if removed := [(m, folder) for m, folder in found if folder.note == REMOVED]:
         subject = f"{len(removed):,} folders are" if len(removed) > 1 else "1 folder is"
         names = ", ".join(f"row {m.row} {visible(clean(folder.display))}" for m, folder in removed[:_NAMED])
         more = " …" if removed[_NAMED:] else ""
