@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
 
 from shared.masking import masked
 
@@ -19,6 +21,9 @@ KEYWORD_LIMIT = 255
 
 #: Most characters of a text for people.
 TEXT_LIMIT = 300
+
+#: Bytes of the longest list of flags that is remembered.
+_CACHED_BYTES: Final = 512
 
 _SYSTEM = {flag.lower(): flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Draft", "\\Deleted")}
 
@@ -80,6 +85,16 @@ def clean_flags(found: Iterable[bytes]) -> tuple[tuple[str, ...], tuple[str, ...
         else:
             odd.append(f"flag not an atom, dropped: {clean_text(raw, limit=60)}")
     return tuple(flags.values()), tuple(odd)
+
+
+def flags_in(raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns `clean_flags` of the flags between the parentheses; nearly every message has the flags of another."""
+    return _flags_in(raw) if len(raw) <= _CACHED_BYTES else clean_flags(raw.split())
+
+
+@lru_cache(4096)
+def _flags_in(raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return clean_flags(raw.split())
 
 
 def flag_list(flags: Iterable[str]) -> bytes:

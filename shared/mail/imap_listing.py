@@ -21,7 +21,7 @@ from shared.mail.bounds import MOST_MESSAGES, MOST_RANGES
 from shared.mail.conversation import Tagged
 from shared.mail.fetch_answer import flags_of, split_flags, uid_of
 from shared.mail.flights import PIECE, Asked, fetch, raise_first, written
-from shared.mail.grammar import clean_flags
+from shared.mail.grammar import flags_in
 from shared.mail.imap import ImapSession
 from shared.mail.message_limit import cut_short
 from shared.mail.responses import search_tag, searched_uids
@@ -100,7 +100,6 @@ class ListingSession(ImapSession):
         told: FlagsTold | None = None,
     ) -> Iterator[tuple[Uid, int]]:
         found: dict[int, int] = {}
-        cleaned: dict[bytes, tuple[str, ...]] = {}
         unsized: set[int] = set()
         missing: set[int] = set()
 
@@ -116,9 +115,7 @@ class ListingSession(ImapSession):
                     continue
                 uid, size, raw = one
                 if told and raw is not None and uid in missing:
-                    if raw not in cleaned:
-                        cleaned[raw] = clean_flags(raw.split())[0]
-                    told(Uid(uid), cleaned[raw])
+                    told(Uid(uid), flags_in(raw)[0])
                 if size is None:
                     unsized.add(uid)
                 elif uid in missing:

@@ -26,7 +26,7 @@ from shared.mail import Sighting
 from shared.mail.bounds import most_body
 from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.flights import PIECE, raise_first, written
-from shared.mail.grammar import clean_flags, clean_text
+from shared.mail.grammar import clean_text, flags_in
 from shared.mail.imap_listing import WINDOW, ListingSession
 from shared.mail.internaldate import parse_internaldate
 from shared.mail.tokens import LITERAL, Value
@@ -93,7 +93,6 @@ class LookingSession(ListingSession):
         asked = b"(UID FLAGS%b)" % self._labelled
         if changed_since is not None and self._has("CHANGEDSINCE"):
             asked += b" (CHANGEDSINCE %d)" % changed_since
-        cache: dict[bytes, tuple[str, ...]] = {}
         missing: set[int] = set()
         refused: list[MailError] = []
         self._stay()
@@ -109,9 +108,7 @@ class LookingSession(ListingSession):
                     uid, raw = uid_of(items), b" ".join([*split_flags(flags)[0], *self._keywords(items)])
                 if uid in missing:
                     missing.discard(uid)
-                    if raw not in cache:
-                        cache[raw] = clean_flags(raw.split())[0]
-                    yield Uid(uid), cache[raw]
+                    yield Uid(uid), flags_in(raw)[0]
         raise_first(refused)
 
     def sightings(self, uids: UidSet, *, full: bool = False, text_bytes: int = 0) -> Iterator[Sighting]:

@@ -19,7 +19,7 @@ from shared.mail.bounds import most_body
 from shared.mail.conversation import ANSWER_LIMIT
 from shared.mail.fetch_answer import FETCH, FetchAnswer, flags_of, split_flags, uid_of
 from shared.mail.flights import DEPTH, PIECE, fetch, raise_first, written
-from shared.mail.grammar import clean_flags, clean_text
+from shared.mail.grammar import clean_flags, clean_text, flags_in
 from shared.mail.header_date import received_at
 from shared.mail.imap import shown
 from shared.mail.imap_choosing import ChoosingSession
@@ -38,7 +38,6 @@ _ITEMS: Final = b"(UID FLAGS INTERNALDATE%b BODY.PEEK[])"
 _USUAL = re.compile(
     rb'\* \d+ FETCH \(UID (\d{1,10}) FLAGS \(([^()"{}]*)\) INTERNALDATE "([^"\\]*)" BODY\[\] \{(\d{1,10})\}\r\n'
 )
-_FLAG_CACHE_LIMIT: Final = 4096
 
 
 @dataclass(slots=True)
@@ -64,7 +63,6 @@ class ImapSource(ChoosingSession):
         super().__init__(session)
         #: Name and UIDVALIDITY of the open folder.
         self._opened: tuple[bytes, int | None] | None = None
-        self._flag_cache: dict[bytes, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     @property
     def _condstore(self) -> bytes:
@@ -181,7 +179,7 @@ class ImapSource(ChoosingSession):
                 continue
             missing.discard(uid)
             progress()
-            flags, oddities = self._flag_cache.get(found[2]) or self._clean(found[2])
+            flags, oddities = flags_in(found[2])
             date, zone = parse_internaldate(found[3])
             message = Message(
                 uid=uid,
@@ -195,12 +193,6 @@ class ImapSource(ChoosingSession):
                 oddities=oddities if date is not None else (*oddities, _no_date(found[3])),
             )
             yield message if date is not None else _dated(message, body)
-
-    def _clean(self, raw: bytes) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        if len(self._flag_cache) >= _FLAG_CACHE_LIMIT:
-            self._flag_cache.clear()
-        self._flag_cache[raw] = cleaned = clean_flags(raw.split())
-        return cleaned
 
     def _tail_message(
         self, line: bytes, body: bytes, tail: bytes, missing: set[int], refused: list[MailError]

@@ -7,6 +7,7 @@ import dataclasses
 import json
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome, UnitState
@@ -55,6 +56,7 @@ def encode_endpoint(endpoint: Endpoint) -> str:
     return json.dumps(dataclasses.asdict(endpoint))
 
 
+@lru_cache(64)
 def decode_endpoint(value: str) -> Endpoint:
     fields = json.loads(value)
     return Endpoint(**{**fields, "tls": Tls(fields["tls"])})
@@ -70,18 +72,24 @@ def encode_import(request: Import) -> dict[str, str]:
     }
 
 
-def decode_import(import_id: str, row: Hash) -> Import:
-    said: dict[str, Any] = json.loads(text(row, "options") or "{}")
+@lru_cache(64)
+def _decode_options(value: str) -> Options:
+    """Decodes the options of an import, which every connection of it asks for."""
+    said: dict[str, Any] = json.loads(value or "{}")
     options: dict[str, Any] = {key: _frozen(value) for key, value in said.items()}
     for side in ("source_sign_in", "destination_sign_in"):
         if side in said:
             options[side] = SignIn(**{**said[side], "way": Way(said[side]["way"])})
+    return Options(**options)
+
+
+def decode_import(import_id: str, row: Hash) -> Import:
     return Import(
         import_id=import_id,
         name=text(row, "name"),
         source=decode_endpoint(text(row, "source")),
         destination=decode_endpoint(text(row, "destination")),
-        options=Options(**options),
+        options=_decode_options(text(row, "options")),
         state=ImportState(text(row, "state")),
         control=Control(text(row, "control")),
         created_at=number(row, "created_at") / 1000,
