@@ -213,6 +213,13 @@ class RequestStore(Protocol):
         import. Raises `StoreError` while the import runs.
         """
 
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        """Forgets one settled mailbox of an import that stays: its request, ledger, notes, failures and credentials.
+
+        The import's sums no longer count it. Returns False when it is not there. Raises `StoreError` while the mailbox
+        is under way.
+        """
+
     def set_limit(self, scope: str, most: int | None) -> None:
         """Sets the most connections of a scope ("source_host") or of one key ("source_host:mail.old.example").
 

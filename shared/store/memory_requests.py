@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from typing import Any, ParamSpec, TypeVar
 
 from shared.errors import CredentialsError, StoreError
-from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, advance
+from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome, UnitState, advance
 from shared.model import (
     Failure,
     Folder,
@@ -390,17 +390,37 @@ class MemoryRequests:
         if whole.request.state is ImportState.RUNNING:
             raise StoreError(f"the state store refused close: import {import_id} is under way")
         for mailbox_id in whole.rows:
-            m = rows.mailboxes[mailbox_id]
-            for unit_id in list(m.open):
-                rows.drop_unit(unit_id)
-            for folder_id in m.folders:
-                del rows.folders[folder_id]
-            rows.queues.get(m.route, {}).pop(mailbox_id, None)
-            del rows.mailboxes[mailbox_id]
-            if rows.destinations.get(m.destination_key) == mailbox_id:
-                rows.free_destination(m.destination_key)
+            self._remove(mailbox_id)
         del rows.imports[import_id]
         return True
+
+    @atomic
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        rows = self._rows
+        whole, m = rows.imports.get(import_id), rows.mailboxes.get(mailbox_id)
+        if whole is None or m is None or mailbox_id not in whole.rows:
+            return False
+        held = any(rows.units[u].unit.state is UnitState.LEASED for u in m.open)
+        if held or m.mailbox.state not in SETTLED:
+            raise StoreError(f"the state store refused erase: ILLEGAL mailbox {mailbox_id} is under way")
+        del whole.rows[mailbox_id]
+        for side in ("source", "destination"):
+            whole.credentials.pop((mailbox_id, side), None)
+        self._remove(mailbox_id)
+        rows.settle_import(whole)
+        return True
+
+    def _remove(self, mailbox_id: str) -> None:
+        rows = self._rows
+        m = rows.mailboxes[mailbox_id]
+        for unit_id in list(m.open):
+            rows.drop_unit(unit_id)
+        for folder_id in m.folders:
+            del rows.folders[folder_id]
+        rows.queues.get(m.route, {}).pop(mailbox_id, None)
+        del rows.mailboxes[mailbox_id]
+        if rows.destinations.get(m.destination_key) == mailbox_id:
+            rows.free_destination(m.destination_key)
 
     @atomic
     def set_limit(self, scope: str, most: int | None) -> None:

@@ -327,6 +327,13 @@ class MemorySignIns(MemoryAccounts):
             self._book.forget_brakes(import_id)
         return closed
 
+    @atomic
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        erased = super().erase(import_id, mailbox_id)
+        if erased:
+            self._book.forget_logins(mailbox_id)
+        return erased
+
     def _other_permits(self, mailbox_id: str, side: str) -> int:
         scope = f"{side}_account"
         m = self._rows.mailboxes.get(mailbox_id)

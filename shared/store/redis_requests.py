@@ -193,6 +193,9 @@ class RedisRequests(Secrets):
             self._run("close", import_id, m.decode())
         return bool(self._run("close", import_id, ""))
 
+    def erase(self, import_id: str, mailbox_id: str) -> bool:
+        return bool(self._run("erase", import_id, mailbox_id))
+
     def set_limit(self, scope: str, most: int | None) -> None:
         where = keys.RATES if is_rate(scope) else keys.LIMITS
         if most is None:

@@ -16,7 +16,7 @@ NAMES = (
     "open", "submit", "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared",
     "note_left_out", "control", "retry", "accept", "seal", "find", "set_flags", "lead", "reap", "overview", "recheck",
     "account_turn", "account_hold", "account", "bury", "stranded", "maildrop", "maildrop_said", "share", "stand",
-    "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close",
+    "login_turn", "login_told", "forgive", "token", "keep_token", "hold", "hours", "waits", "close", "erase",
     "forget", "reseal",
 )  # fmt: skip
 

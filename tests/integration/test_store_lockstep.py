@@ -74,7 +74,7 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window"]
+PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "erase"]
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
@@ -131,10 +131,7 @@ class Lockstep(RuleBasedStateMachine):
         empty=st.booleans(),
     )
     def begin(self, mailboxes: int, routes: int, sizes: list[int], empty: bool) -> None:
-        """Opens the imports and plans all but the last mailbox, so that a short life has messages to copy.
-
-        With an `empty` mailbox it has something to verify.
-        """
+        """Opens the imports and plans all but the last mailbox, to have messages to copy, and `empty` ones to verify."""
         sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
@@ -168,6 +165,9 @@ class Lockstep(RuleBasedStateMachine):
             self.control(n, data.draw(st.booleans()), word, lost)
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
+        elif what == "erase":
+            mailbox = self.people[n % len(self.people)]
+            self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
             one = self.imports[n % len(self.imports)].import_id
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())

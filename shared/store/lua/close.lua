@@ -6,31 +6,8 @@ local state = redis.call('HGET', key, 'state')
 if not state then return 0 end
 if state == 'running' then return redis.error_reply('ILLEGAL import ' .. i .. ' is under way') end
 if m ~= '' then
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'route', 'ready', 'destination_key')
-  if h[1] ~= i then return 0 end
-  for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do drop_unit(m, u) end
-  for _, f in ipairs(redis.call('ZRANGE', mailbox_key(m) .. ':folders', 0, -1)) do
-    local folder = folder_key(f)
-    redis.call('DEL', folder, folder .. ':waiting', folder .. ':ledger', folder .. ':taken', folder .. ':notes', folder .. ':flags',
-      folder .. ':skipped')
-  end
-  for _, bucket in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':shared')) do
-    redis.call('DEL', mailbox_key(m) .. ':shared:' .. bucket)
-  end
-  set_failure(m, '')
-  set_behind(m, nil)
-  set_again(m, 0)
-  if h[2] then redis.call('ZREM', P .. 'ready:' .. h[2], m) end
-  if h[3] and tonumber(h[3]) ~= 0 then redis.call('INCRBY', P .. 'ready_units', -tonumber(h[3])) end
-  if h[4] then
-    redis.call('ZREM', P .. 'destination:' .. h[4], m)
-    if redis.call('HGET', P .. 'destinations', h[4]) == m then free_destination(h[4]) end
-  end
-  local every = mailbox_key(m)
-  redis.call('DEL', every, every .. ':folders', every .. ':open', every .. ':ready', every .. ':failures', every .. ':maildrop',
-    every .. ':maildrop:said', every .. ':shared')
-  redis.call('ZREM', key .. ':mailboxes', m)
-  redis.call('ZREM', key .. ':settling', m)
+  if redis.call('HGET', mailbox_key(m), 'import') ~= i then return 0 end
+  remove_mailbox(i, m)
   return 1
 end
 if redis.call('EXISTS', key .. ':mailboxes') == 1 then return redis.error_reply('ILLEGAL import ' .. i .. ' has mailboxes') end

@@ -1,0 +1,29 @@
+-- erase(import_id, mailbox_id): forgets one settled mailbox of an import that stays, and takes it off the import's sums. Repeated, it
+-- changes nothing. Returns 1 when there was something.
+local SUMS = {
+  'messages', 'size_bytes', 'done_bytes', 'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed',
+  'withheld', 'unreadable', 'altered', 'normalised', 'dates_changed', 'watched', 'keywords_lost', 'missing', 'moved', 'removed',
+  'doubled', 'undone', 'compared'
+}
+local i, m = ARGV[1], ARGV[2]
+local key, whole = mailbox_key(m), import_key(i)
+local h = redis.call('HMGET', key, 'import', 'state')
+if h[1] ~= i then return 0 end
+if not SETTLED[h[2]] then return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way') end
+for _, u in ipairs(redis.call('SMEMBERS', key .. ':open')) do
+  if redis.call('HGET', unit_key(u), 'state') == 'leased' then
+    return redis.error_reply('ILLEGAL mailbox ' .. m .. ' is under way')
+  end
+end
+for n, sum in ipairs(redis.call('HMGET', key, unpack(SUMS))) do
+  if sum and tonumber(sum) ~= 0 then redis.call('HINCRBY', whole, SUMS[n], -tonumber(sum)) end
+end
+redis.call('HINCRBY', whole, 'mailboxes', -1)
+redis.call('HINCRBY', whole, 's:' .. h[2], -1)
+redis.call('ZREM', whole .. ':in:' .. h[2], m)
+redis.call('HDEL', whole .. ':credentials', m .. ':source', m .. ':destination')
+-- They are made again by the next search.
+redis.call('DEL', whole .. ':by_source', whole .. ':by_destination')
+remove_mailbox(i, m)
+settle_import(i)
+return 1
