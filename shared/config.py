@@ -142,6 +142,9 @@ class Settings(WebSettings):
         description="How long the sealed passwords of a finished import are kept. "
         "Its ledger and report live until `mailhaul close`.",
     )
+    audit_days: Annotated[int, Field(ge=1, le=36500)] = Field(
+        default=1095, description="How long an entry of the audit log is kept."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged: this and worse."
     )

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from time import time as now
 
-from producer import operations
+import redis
+
+from producer import erasing, operations
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note
 from producer.cli.request import Request
@@ -105,6 +108,23 @@ class Acts:
         """See `operations.close`."""
         self._note("import closed", request, name=request.name)
         return operations.close(self._context.store, request)
+
+    def erase_import(self, request: Import) -> erasing.Erased:
+        """See `erasing.erase_import`."""
+        self._note("erasure begun", None, erased_import=request.import_id, name=request.name)
+        return self._receipt(erasing.erase_import(self._context.store, self._client(), request))
+
+    def erase_login(self, login: str) -> erasing.Erased:
+        """See `erasing.erase_login`."""
+        self._note("erasure begun", None, login_digest=erasing.digest_of(login))
+        return self._receipt(erasing.erase_login(self._context.store, self._client(), login))
+
+    def _client(self) -> redis.Redis:
+        return connect(self._context.urls[1])
+
+    def _receipt(self, receipt: erasing.Erased) -> erasing.Erased:
+        self._note("erasure done", None, **asdict(receipt))
+        return receipt
 
     def set_window(self, request: Import, hours: Hours) -> None:
         """Sets the hours from now on; see `operations.set_window`."""

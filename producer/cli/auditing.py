@@ -29,7 +29,7 @@ def run_audit(since: str, kind: str, *, state_dir: Path | None) -> int:
         raise UsageError(f"--since: {error}") from None
     with open_context(state_dir, make=False) as context:
         # A state folder that was never used has no log, and none is made.
-        records = None if context.bare else WebRecords(connect(context.urls[1]))
+        records = None if context.bare else WebRecords(connect(context.urls[1]), context.settings.audit_days)
         with contextlib.suppress(StoreError):  # what cannot be written to now can still be read
             for request in context.store.imports() if records else ():
                 end_noted(context, request)

@@ -18,7 +18,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     "Move": ("import", "verify", "retry", "credentials"),
     "Look": ("list", "status", "watch", "errors", "report", "spool", "audit"),
     "Steer": ("pause", "resume", "cancel", "limits", "window"),
-    "Finish": ("forget", "close", "keys"),
+    "Finish": ("forget", "close", "erase", "keys"),
     "Run": ("up", "down", "worker", "coordinator", "web"),
     "Page": ("link", "token", "user", "session"),
 }

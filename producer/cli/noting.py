@@ -34,7 +34,9 @@ def note(context: CommandContext, what: str, **detail: object) -> None:
     """
     # An argument may hold bytes that are no text or, by mistake, a URL with its password.
     said = {name: clean(_text(value)) if isinstance(value, str) else value for name, value in detail.items()}
-    WebRecords(connect(context.urls[1])).note(person(), what, {"from": "command line", **said})
+    WebRecords(connect(context.urls[1]), context.settings.audit_days).note(
+        person(), what, {"from": "command line", **said}
+    )
 
 
 def end_noted(context: CommandContext, request: Import, *, by_us: bool = False) -> None:
@@ -44,7 +46,7 @@ def end_noted(context: CommandContext, request: Import, *, by_us: bool = False) 
     """
     client = connect(context.urls[1])
     by = (person(), {"from": "command line"}) if by_us else (NOBODY, None)
-    note_end(context.store, WebRecords(client), PageState(client), request, *by)
+    note_end(context.store, WebRecords(client, context.settings.audit_days), PageState(client), request, *by)
 
 
 def _text(argument: str) -> str:

@@ -1,4 +1,4 @@
-"""The declarations of pause, resume, cancel, retry, verify, credentials, forget, close, limits and window."""
+"""The declarations of pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits and window."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from producer.intake.columns import Reading
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for function in (pause, resume, cancel, retry, verify, credentials, forget, close, limits, window):
+    for function in (pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits, window):
         app.command(function.__name__)(verb(function))
 
 
@@ -139,6 +139,20 @@ def close(
     from producer.cli import steering
 
     return steering.run_close(which, sure=yes, state_dir=state_dir)
+
+
+def erase(
+    which: ImportArgument = "",
+    login: Annotated[
+        str, typer.Option("--login", metavar="LOGIN", help="This person, on either side, in every import.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Forget an import or a person, and prove that no key names them. Mail stays."""
+    from producer.cli import erasing
+
+    return erasing.run_erase(which, login, sure=yes, state_dir=state_dir)
 
 
 def limits(

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Path, Request
 from fastapi.responses import Response
 
-from producer import operations
+from producer import erasing, operations
 from producer.cli import doctor as looking
 from producer.intake import detect as finding
 from producer.intake.detect_probe import Network
@@ -16,7 +16,7 @@ from producer.intake.manifest import template
 from producer.intake.providers import catalogue
 from producer.web.access import Admin, Known, Operator, Viewer, note
 from producer.web.problems import Refused, manifest_as_read
-from producer.web.request_bodies import DetectBody, LimitBody, SheetBody
+from producer.web.request_bodies import DetectBody, EraseBody, LimitBody, SheetBody
 from shared.errors import UsageError
 from shared.mail.dialing import connect
 from shared.store import SCOPES
@@ -126,3 +126,22 @@ def set_limit(known: Known, who: Admin, request: Request, scope: str, body: Limi
 def doctor(known: Known, _: Admin) -> dict[str, Any]:
     """Returns the findings of `mailhaul doctor` for this machine: settings, state folder, keys, Redis, workers."""
     return looking.told(list(looking.findings(known.settings)))
+
+
+@routes.post("/erase", tags=["imports"])
+def erase(known: Known, who: Admin, request: Request, body: EraseBody) -> dict[str, Any]:
+    """Forgets an import, or one person in every import, and reads every key afterwards. Mail is not touched.
+
+    `left` names the keys that still name them; it is empty when nothing is left.
+    """
+    if bool(body.import_id) == bool(body.login):
+        raise Refused(422, "give either import_id or login")
+    if body.login:
+        note(known, request, who, "erasure begun", login_digest=erasing.digest_of(body.login))
+        receipt = erasing.erase_login(known.store, known.client, body.login)
+    else:
+        found = known.import_(body.import_id)
+        note(known, request, who, "erasure begun", erased_import=found.import_id, name=found.name)
+        receipt = erasing.erase_import(known.store, known.client, found)
+    note(known, request, who, "erasure done", **asdict(receipt))
+    return {"erased": asdict(receipt)}

@@ -298,6 +298,13 @@ class LimitBody(Body):
     most: Annotated[int, Field(ge=0, le=MOST_RATE)] | None = Field(description="null: the default again.")
 
 
+class EraseBody(Body):
+    """The import or the person to erase: exactly one of the two."""
+
+    import_id: str = Field(default="", max_length=64, description="An import with all its mailboxes.")
+    login: str = Field(default="", max_length=320, description="One person, by login on either side, in every import.")
+
+
 class WindowBody(Body):
     """The hours in which an import may work."""
 

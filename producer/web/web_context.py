@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 
+import redis
 from fastapi import Request
 
 from producer import operations
@@ -42,6 +43,8 @@ class WebContext:
     ring: Ring
     #: The audit log and the rehearsals.
     records: WebRecords
+    #: The connection to the state database, for what reads all its keys.
+    client: redis.Redis
     #: Tokens and users.
     principals: Principals
     #: Sessions of browsers that are signed in.

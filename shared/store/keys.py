@@ -68,7 +68,7 @@
 | leader                            | HASH | holder and term of the coordinator that leads, until (ms) |
 | terms                             | STRING | the last term given out |
 | desk:tokens                       | HASH | token id → name, role, hash of the token, JSON (`shared.store.principals`) |
-| desk:audit                        | STREAM | acts through the API and the page; only ever added to |
+| desk:audit                        | STREAM | acts of people; an entry goes when it is older than MAILHAUL_AUDIT_DAYS |
 | desk:once:K                       | STRING | a request that may be repeated: its digest, its answer; expires |
 | desk:rehearsal:R                  | STRING | a check or plan that the API runs, JSON; expires |
 | desk:users                        | HASH | user name → role, hash, since when, JSON (`shared.store.principals`) |

@@ -1,13 +1,16 @@
 """The rows that the page and the API keep beside imports: the audit log, answers to repeated requests, rehearsals.
 
-The audit log is a stream that is only ever added to.
+The audit log is a stream that is only ever added to, until an entry is older than `MAILHAUL_AUDIT_DAYS`.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
+
+import redis
 
 from shared.store import keys
 from shared.store.page_state import MOST_EVENTS, STORY_SECONDS
@@ -27,19 +30,24 @@ class WebRecords(PlainCommands):
     Thread-safe. Raises `StoreError` while it is away.
     """
 
+    def __init__(self, client: redis.Redis, audit_days: float) -> None:
+        """Takes `audit_days`, how long an entry of the audit log is kept."""
+        super().__init__(client)
+        self._audit_days = audit_days
+
     # -- audit
 
     def note(self, who: str, what: str, detail: Mapping[str, object]) -> None:
-        """Adds an entry to the audit log. `detail` must hold no secret."""
+        """Adds an entry to the audit log, and removes those whose time is over. `detail` must hold no secret."""
         fields = {"who": who, "what": what, "detail": json.dumps(detail, ensure_ascii=False)}
-        self._do("xadd", keys.AUDIT, fields)
+        self._do("xadd", keys.AUDIT, fields, minid=self._oldest(), approximate=False)
         if isinstance(import_id := detail.get("import_id"), str):
             self._do("xadd", keys.events(import_id), fields, maxlen=MOST_EVENTS)
             self._do("expire", keys.events(import_id), STORY_SECONDS)
 
     def audit(self, after: str = "", count: int = 500) -> list[dict[str, Any]]:
         """Returns the entries after the one with the id `after`, oldest first."""
-        rows = self._do("xrange", keys.AUDIT, f"({after}" if after else "-", "+", count=count)
+        rows = self._do("xrange", keys.AUDIT, f"({after}" if after else self._oldest(), "+", count=count)
         return [
             {
                 "id": entry.decode(),
@@ -50,6 +58,10 @@ class WebRecords(PlainCommands):
             }
             for entry, row in rows
         ]
+
+    def _oldest(self) -> str:
+        """Returns the id of the oldest entry that may be kept, by the clock of this machine."""
+        return str(max(1, int((time.time() - self._audit_days * 86_400) * 1000)))
 
     def audit_pages(self, since: float | None = None, count: int = 500) -> Iterator[list[dict[str, Any]]]:
         """Yields the whole log, or the entries since `since` (seconds since the epoch), oldest first, page by page."""

@@ -41,13 +41,15 @@ def test_an_erased_mailbox_leaves_nothing(store: Store, end: str) -> None:
     assert store.erase(import_id, first)
     assert not store.erase(import_id, first), "again changes nothing"
     assert [mailbox.mailbox_id for mailbox, _ in store.mailboxes(import_id)] == [second]
-    assert store.failures(first) == [] and store.folders(first) == []
+    assert store.failures(first) == []
+    assert store.folders(first) == []
     assert store.sealed(import_id, first, "source") is None
     assert store.sealed(import_id, second, "source") == b"sealed"
     sums_agree(store, import_id)
     run_out(store)
     whole = store.import_(import_id)
-    assert whole is not None and whole.state is ImportState.FINISHED
+    assert whole is not None
+    assert whole.state is ImportState.FINISHED
     assert store.import_tally(import_id)[1] == {MailboxState.COMPLETE: 1}
     if isinstance(store, RedisStore):
         names = [key.decode() for key in store._read("keys", f"{keys.PREFIX}*")]
@@ -55,7 +57,7 @@ def test_an_erased_mailbox_leaves_nothing(store: Store, end: str) -> None:
 
 
 def test_one_that_is_under_way_is_not_erased(store: Store) -> None:
-    import_id, first, second = _with_two(store, "parked")
+    import_id, _, second = _with_two(store, "parked")
     with pytest.raises(StoreError, match="under way"):
         store.erase(import_id, second)
     assert len(store.mailboxes(import_id)) == 2

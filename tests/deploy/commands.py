@@ -24,7 +24,7 @@ SCRIPTS = {
     "producer": frozenset(
         {
             "open", "submit", "control", "retry", "accept", "seal", "overview", "find", "stranded", "bury", "hours", "waits",
-            "close", "forget", "reseal", "forgive",
+            "close", "erase", "forget", "reseal", "forgive",
             "login_turn", "login_told", "token", "keep_token",  # spool signs in at the source
         }
     ),
@@ -38,7 +38,9 @@ DIRECT = {
         "del",
         "incrby",  # redis-py sends this for incr
         "set",
+        "type",
         "xadd",
+        "xdel",
         "xrange",
         "expire",
         "get",
@@ -47,14 +49,20 @@ DIRECT = {
         "hget",
         "hgetall",
         "hmget",
+        "hscan",
         "hset",
         "lrange",
+        "lrem",
+        "scan",
+        "srem",
+        "sscan",
         "ttl",
         "zadd",
         "zrange",
         "zrem",
         "zremrangebyscore",
         "zrevrange",
+        "zscan",
     },
 }
 #: Commands of every role: scripts, and the check of the server at the start (`shared.redis_condition`).

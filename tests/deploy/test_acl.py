@@ -28,7 +28,7 @@ FORBIDDEN = (
     ("ACL", "LIST"), ("BGREWRITEAOF",), ("CLIENT", "KILL", "TYPE", "normal"), ("CLIENT", "LIST"), ("SCRIPT", "FLUSH"),
     ("EVAL", "return 1", "0"), ("MONITOR",), ("REPLICAOF", "NO", "ONE"), ("DUMP", "mailhaul:1:limits"), ("SWAPDB", "0", "1"),
     ("MOVE", "mailhaul:1:limits", "0"), ("RENAME", "mailhaul:1:limits", "mailhaul:1:x"), ("PUBLISH", "a", "b"), ("GET", "other"),
-    ("SET", "other", "1"), ("HGET", "somebody:else", "x"), ("RANDOMKEY",), ("SCAN", "0"),
+    ("SET", "other", "1"), ("HGET", "somebody:else", "x"), ("RANDOMKEY",),
 )  # fmt: skip
 
 
@@ -54,6 +54,14 @@ def test_every_script_belongs_to_a_role() -> None:
 def test_what_no_role_may_do(shipped: DeployedProcesses, role: str, command: tuple[str, ...]) -> None:
     with shipped.client(role) as client, pytest.raises(NoPermissionError):
         client.execute_command(*command)
+
+
+@pytest.mark.parametrize("role", sorted({*ROLES} - {"producer"}))
+def test_only_who_erases_may_scan(shipped: DeployedProcesses, role: str) -> None:
+    with shipped.client(role) as client, pytest.raises(NoPermissionError):
+        client.execute_command("SCAN", "0")
+    with shipped.client("producer") as client:
+        client.execute_command("SCAN", "0")
 
 
 @pytest.fixture(scope="module")

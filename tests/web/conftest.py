@@ -54,7 +54,7 @@ class WebServer:
     @property
     def records(self) -> WebRecords:
         """The tokens and the audit log."""
-        return WebRecords(connect(self.state_url))
+        return WebRecords(connect(self.state_url), 365)
 
     @property
     def principals(self) -> Principals:

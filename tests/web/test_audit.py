@@ -286,7 +286,7 @@ def test_a_line_for_people_names_who_from_where_and_what() -> None:
 
 
 def test_pages_of_the_log_follow_one_another(house: WebServer) -> None:
-    records = WebRecords(connect(house.state_url))
+    records = WebRecords(connect(house.state_url), 365)
     for number in range(7):
         records.note("x", str(number), {})
     pages = list(records.audit_pages(count=3))

@@ -79,6 +79,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",
     "import closed": "closed: the ledger and the report are gone",
+    "erasure begun": "erasure begun",
+    "erasure done": "erased",
     "refused messages kept": "refused messages kept as files",
 }
 #: States of a mailbox, an import or a rehearsal.

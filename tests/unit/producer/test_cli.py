@@ -17,7 +17,7 @@ from shared.errors import CredentialsError, StoreError, UsageError
 
 VERBS = (
     "demo", "check", "plan", "import", "list", "status", "watch", "errors", "report", "pause", "resume", "cancel",
-    "retry", "verify", "credentials", "forget", "close",
+    "retry", "verify", "credentials", "forget", "close", "erase",
     "limits", "worker", "coordinator", "up", "down", "doctor", "template", "providers",
     "detect",
 )  # fmt: skip

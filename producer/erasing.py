@@ -1,0 +1,127 @@
+"""Erases an import, or one person from every import, and proves by a look through all keys that nothing is left.
+
+The audit log keeps that it was done, by whom, and how much it was; not whom it was about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import redis
+
+from shared.errors import StoreError, UsageError
+from shared.lifecycle import SETTLED, ImportState
+from shared.model import Import, Mailbox
+from shared.store import Store, traces
+
+#: How long it is waited for that the store writes its file anew, seconds.
+_PURGE_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Erased:
+    """The receipt of an erasure."""
+
+    #: Imports and mailboxes that were forgotten.
+    imports: int = 0
+    mailboxes: int = 0
+    #: Places elsewhere that mentioned them and were struck out.
+    mentions: int = 0
+    #: Keys of the state database that were read afterwards.
+    keys: int = 0
+    #: Keys that still name them, with the person's login masked; empty when nothing is left.
+    left: tuple[str, ...] = ()
+    #: Entries of the audit log that name them: they stay as long as the audit log does.
+    audit: int = 0
+    #: Whether the store's file was written anew, so that nothing is left in it either.
+    purged: bool = True
+
+
+def digest_of(login: str) -> str:
+    """Returns what stands for a login in the audit log: it can be compared with a login, and does not tell one."""
+    return hashlib.blake2b(login.casefold().encode(), digest_size=8).hexdigest()
+
+
+def people(store: Store, login: str) -> list[tuple[Import, Mailbox]]:
+    """Returns every mailbox of every import with this login on either side. Raises `UsageError` if one is under way."""
+    wanted = login.casefold()
+    found = [
+        (request, mailbox)
+        for request in store.imports()
+        for mailbox, _ in store.mailboxes(request.import_id)
+        if wanted in (mailbox.source.login.casefold(), mailbox.destination.login.casefold())
+    ]
+    if busy := [request.name for request, mailbox in found if mailbox.state not in SETTLED]:
+        raise UsageError(
+            f"the mailbox is under way in import {busy[0]}: wait until it is finished, or cancel it first "
+            f"(mailhaul cancel {busy[0]} --mailbox LOGIN)"
+        )
+    return found
+
+
+def erase_login(store: Store, client: redis.Redis, login: str) -> Erased:
+    """Erases one person from every import. Repeated, it completes a call that broke off.
+
+    Raises `UsageError` when a mailbox is under way, and when there is nothing that names the login.
+    """
+    found = people(store, login)
+    ids = [login, *(name for _, mailbox in found for name in _ids(store, mailbox))]
+    for request, mailbox in found:
+        try:
+            store.erase(request.import_id, mailbox.mailbox_id)
+        except StoreError as error:
+            if "under way" not in str(error):
+                raise
+            raise UsageError(
+                f"a worker is still at the mailbox in import {request.name}: try again in a minute"
+            ) from error
+    receipt = _swept(store, client, ids, imports=0, mailboxes=len(found))
+    if not (found or receipt.mentions or receipt.left or receipt.audit):
+        raise UsageError(
+            f"no import has a mailbox with this login, and no key names it: {receipt.keys:,} were read. Check its spelling"
+        )
+    return receipt
+
+
+def erase_import(store: Store, client: redis.Redis, request: Import) -> Erased:
+    """Erases an import with all its mailboxes. Raises `UsageError` while it is under way."""
+    whole = store.import_(request.import_id) or request
+    if whole.state is ImportState.RUNNING:
+        raise UsageError(
+            f"import {request.name} is under way: wait until it is finished, or cancel it first (mailhaul cancel)"
+        )
+    mailboxes = [mailbox for mailbox, _ in store.mailboxes(request.import_id)]
+    others = {
+        login.casefold()
+        for other in store.imports()
+        if other.import_id != request.import_id
+        for mailbox, _ in store.mailboxes(other.import_id)
+        for login in (mailbox.source.login, mailbox.destination.login)
+    }
+    logins = {login for mailbox in mailboxes for login in (mailbox.source.login, mailbox.destination.login)}
+    names = [request.import_id, *(name for mailbox in mailboxes for name in _ids(store, mailbox))]
+    names += [login for login in logins if login.casefold() not in others]
+    # The import goes last, so that the same command can complete what broke off.
+    mentions = traces.strike(client, traces.look(client, traces.Names(names)).found)
+    store.close(request.import_id)
+    receipt = _swept(store, client, names, imports=1, mailboxes=len(mailboxes))
+    return replace(receipt, mentions=mentions + receipt.mentions)
+
+
+def _ids(store: Store, mailbox: Mailbox) -> list[str]:
+    return [mailbox.mailbox_id, *(folder.folder_id for folder, _ in store.folders(mailbox.mailbox_id))]
+
+
+def _swept(store: Store, client: redis.Redis, names: Sequence[str], *, imports: int, mailboxes: int) -> Erased:
+    """Strikes out what mentions the names, looks through all keys once more, and returns the receipt."""
+    wanted = traces.Names(names)
+    mentions = traces.strike(client, traces.look(client, wanted).found)
+    after = traces.look(client, wanted)
+    left = tuple(sorted({trace.key.decode("utf-8", "replace") for trace in after.found}))
+    return Erased(
+        imports=imports, mailboxes=mailboxes, mentions=mentions, keys=after.keys, left=left, audit=after.audit,
+        purged=store.purge(_PURGE_SECONDS),
+    )  # fmt: skip
