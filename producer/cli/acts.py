@@ -14,6 +14,7 @@ from time import time as now
 import redis
 
 from producer import erasing, operations
+from producer.audited_options import audited
 from producer.cli.command_context import CommandContext
 from producer.cli.noting import end_noted, note
 from producer.cli.request import Request
@@ -40,7 +41,7 @@ class Acts:
         context = self._context
         there = context.store.import_(wanted.import_id) is not None
         what = "import begun again" if there else "import begun"
-        self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes))
+        self._note(what, wanted, name=wanted.name, mailboxes=len(mailboxes), **audited(wanted))
         operations.submit(
             context.store, context.vault, context.ring, wanted, mailboxes, rows,
             context.settings.retention_days, most=context.own_limits, accounts_secret=asked.accounts.secret,

@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
 from producer import operations
+from producer.audited_options import audited
 from producer.cli.following import report_files
 from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
@@ -109,7 +110,10 @@ def written(
                 409, "an import of this name between these servers is there: give another name, or verify that one",
                 import_id=wanted.import_id,
             )  # fmt: skip
-        note(known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows))
+        note(
+            known, request, who, "import opened", import_id=wanted.import_id, name=wanted.name, mailboxes=len(rows),
+            **audited(wanted),
+        )  # fmt: skip
         operations.submit(
             known.store, known.vault, known.ring, wanted, mailboxes, rows,
             known.settings.retention_days, most=known.own_limits, hold=True, hours=hours, sign_ins=sign_ins,
