@@ -47,10 +47,11 @@ from shared.model import (
 )
 from shared.store import keys
 from shared.store.memory import MemoryStore
-from shared.uids import Record, UidSet, records_of
+from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
     Clock,
     batch,
+    batch_of,
     binaries,
     copied,
     everything,
@@ -58,9 +59,11 @@ from tests.contract.store_kit import (
     folder_of,
     intent,
     ledger_is_bijection,
+    members_of,
     other,
     person,
     plan_of,
+    readable,
     redis_store,
     request,
     serve,
@@ -74,7 +77,8 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window"]
+PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move"]
+WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
@@ -138,7 +142,10 @@ class Lockstep(RuleBasedStateMachine):
         sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
-        self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
+        self.people = [
+            replace(person(self.imports[n % routes], n + 1), wave="a" if n % 3 == 1 else "", priority=n % 2)
+            for n in range(mailboxes)
+        ]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
             ours = [m.mailbox_id for m in self.people if m.import_id == whole.import_id]
@@ -173,6 +180,12 @@ class Lockstep(RuleBasedStateMachine):
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
             self.both("set_window", one, window, *span, renew=renew, lost=lost)
+        elif what == "wave":
+            self.wave(self.imports[n % len(self.imports)].import_id, data, lost)
+        elif what == "move":
+            mailbox = self.people[n % len(self.people)]
+            wave, priority = data.draw(WAVES), data.draw(st.sampled_from([None, 0, -1, 100]))
+            self.both("move", mailbox.import_id, mailbox.mailbox_id, wave=wave, priority=priority, lost=lost)
         elif what == "usual":
             server = data.draw(
                 st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])
@@ -190,6 +203,20 @@ class Lockstep(RuleBasedStateMachine):
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
+
+    def wave(self, import_id: str, data: st.DataObject, lost: bool) -> None:
+        """Sets something of a wave, or pauses, resumes or cancels it."""
+        name = data.draw(st.sampled_from(["a", "a", "b", ""]))
+        if name and data.draw(st.booleans()):
+            word = data.draw(st.sampled_from([Control.RUN, Control.PAUSE, Control.RUN, Control.CANCEL]))
+            self.both("control", import_id, None, word, wave=name, lost=lost)
+            return
+        given: dict[str, Any] = {"weight": data.draw(st.sampled_from([None, 1, 3]))}
+        given["order"] = data.draw(st.sampled_from([None, 0, 0, 2]))
+        if name:
+            begins = data.draw(st.sampled_from([None, None, 0, -5, 10, 70]))
+            given["starts_at"] = begins and self.clock.at + begins
+        self.both("set_wave", import_id, name, **given, lost=lost)
 
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]
@@ -213,7 +240,7 @@ class Lockstep(RuleBasedStateMachine):
         assert (real is None) == (model is None), f"claim: {real} against {model}"
         if real is None or model is None:
             return None
-        assert _readable(real) == _readable(model)
+        assert readable(real) == readable(model)
         self.leases[holder] = (real, model)
         return real, model
 
@@ -501,6 +528,7 @@ class Lockstep(RuleBasedStateMachine):
             sums_agree(self.real, one)
             assert self.real.stranded(one) == self.model.stranded(one)
             assert self.real.waits(one) == self.model.waits(one)
+            assert self.real.waves(one) == self.model.waves(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:
@@ -516,13 +544,13 @@ class Lockstep(RuleBasedStateMachine):
     def the_keys_are_in_order(self) -> None:
         client: Any = self.client  # redis-py's types do not know that answers are bytes
         people = [mailbox.mailbox_id for mailbox in self.people]
-        lanes = _members(client, keys.LEASES)
-        delayed = _members(client, keys.DELAYED)
+        lanes = members_of(client, keys.LEASES)
+        delayed = members_of(client, keys.DELAYED)
         units: set[str] = set()
         for m in people:
             state = MailboxState((client.hget(keys.mailbox(m), "state") or b"").decode())
             opened = {u.decode() for u in client.smembers(keys.mailbox(m, "open"))}
-            ready = _members(client, keys.mailbox(m, "ready"))
+            ready = members_of(client, keys.mailbox(m, "ready"))
             units |= opened
             if state is MailboxState.COMPLETE:
                 assert not opened, "complete with something open"
@@ -553,28 +581,16 @@ class Lockstep(RuleBasedStateMachine):
         queues = {r: q for r, q in self.model._rows.queues.items() if q}
         real = {r: dict(client.zrange(keys.ready(r), 0, -1, withscores=True)) for r in self.model._rows.queues}
         assert {r: {m.decode(): int(p) for m, p in q.items()} for r, q in real.items() if q} == queues
+        lines = dict(client.zrange(keys.LINES, 0, -1, withscores=True))
+        assert {line.decode(): int(place) for line, place in lines.items()} == self.model._rows.lines
+        urgent = dict(client.zrange(f"{keys.PREFIX}urgent", 0, -1, withscores=True))
+        assert {m.decode(): int(at) for m, at in urgent.items()} == self.model._rows.urgent
         for whole in self.imports:
             found = self.real.import_(whole.import_id)
             assert found is not None
             if found.state is ImportState.RUNNING:
                 _, states = self.real.import_tally(whole.import_id)
                 assert set(states) - SETTLED, "everything is settled, and the import does not know"
-
-
-def batch_of(unit: Unit, part: UidSet) -> Unit:
-    """Returns a smaller batch of the same folder."""
-    return replace(unit, unit_id=part_id(unit.unit_id, part), uids=part, size_bytes=1000 * len(part))
-
-
-def _members(client: Any, key: str) -> set[str]:
-    return {u.decode() for u in client.zrange(key, 0, -1)}
-
-
-def _readable(lease: Lease) -> Lease:
-    """Returns the lease without values of the local clock, and its records as one sorted set."""
-    pairs = [pair for record in lease.records for pair in record.pairs()]
-    records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
-    return replace(lease, deadline=0.0, records=records)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ local state = redis.call('HGET', key, 'state')
 if not state then return 0 end
 if state == 'running' then return redis.error_reply('ILLEGAL import ' .. i .. ' is under way') end
 if m ~= '' then
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'route', 'ready', 'destination_key')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key')
   if h[1] ~= i then return 0 end
   for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do drop_unit(m, u) end
   for _, f in ipairs(redis.call('ZRANGE', mailbox_key(m) .. ':folders', 0, -1)) do
@@ -20,7 +20,9 @@ if m ~= '' then
   set_failure(m, '')
   set_behind(m, nil)
   set_again(m, 0)
-  if h[2] then redis.call('ZREM', P .. 'ready:' .. h[2], m) end
+  if h[2] then leave_queue(m, h[2]) end
+  redis.call('ZREM', P .. 'urgent', m)
+  set_wave(m, '')
   if h[3] and tonumber(h[3]) ~= 0 then redis.call('INCRBY', P .. 'ready_units', -tonumber(h[3])) end
   if h[4] then
     redis.call('ZREM', P .. 'destination:' .. h[4], m)
@@ -37,8 +39,17 @@ if redis.call('EXISTS', key .. ':mailboxes') == 1 then return redis.error_reply(
 for _, edges in pairs(MACHINES.mailbox) do
   for before, after in pairs(edges) do redis.call('DEL', key .. ':in:' .. before, key .. ':in:' .. after) end
 end
+local waves = redis.call('ZRANGE', key .. ':waves', 0, -1)
+waves[#waves + 1] = ''
+for _, wave in ipairs(waves) do
+  local line = i .. ':' .. wave
+  redis.call('ZREM', P .. 'lines', line)
+  redis.call('ZREM', P .. 'starting', line)
+  redis.call('HDEL', P .. 'orders', line)
+  redis.call('DEL', wave_key(i, wave), P .. 'routes:' .. line, P .. 'served:' .. line)
+end
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('DEL', key, key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
-  key .. ':behind', key .. ':settling', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
+  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1
