@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from hypothesis import strategies as st
 
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import (
@@ -37,7 +38,8 @@ from shared.model import (
     part_id,
 )
 from shared.model.search import Search
-from shared.store import Store, scripts
+from shared.store import Store, keys, scripts
+from shared.store.memory import MemoryStore
 from shared.store.redis import RedisStore, connect
 from shared.uids import Record, UidSet
 
@@ -352,6 +354,26 @@ def readable(lease: Lease) -> Lease:
     pairs = [pair for record in lease.records for pair in record.pairs()]
     records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
     return replace(lease, deadline=0.0, records=records)
+
+
+def queues_agree(client: Any, model: MemoryStore) -> None:
+    """Asserts that Redis queues as the model does."""
+
+    def scored(key: str) -> dict[str, int]:
+        return {m.decode(): int(at) for m, at in client.zrange(key, 0, -1, withscores=True)}
+
+    rows = model._rows
+    real = {place: scored(keys.ready(place)) for place in rows.queues}
+    assert {place: queue for place, queue in real.items() if queue} == {p: q for p, q in rows.queues.items() if q}
+    assert scored(keys.LINES) == rows.lines
+    assert scored(keys.URGENT) == rows.urgent
+
+
+def drawn_wave(data: st.DataObject, clock: Clock, *, timed: bool) -> dict[str, Any]:
+    """Draws what `set_wave` sets."""
+    weight, order = (data.draw(st.sampled_from([None, None, low, 3])) for low in (1, 0))
+    begins = data.draw(st.sampled_from([None, None, 0, -5, 10, 70])) if timed else None
+    return {"weight": weight, "order": order, "starts_at": begins and clock.at + begins}
 
 
 @dataclass

@@ -54,6 +54,7 @@ from tests.contract.store_kit import (
     batch_of,
     binaries,
     copied,
+    drawn_wave,
     everything,
     flat,
     folder_of,
@@ -63,6 +64,7 @@ from tests.contract.store_kit import (
     other,
     person,
     plan_of,
+    queues_agree,
     readable,
     redis_store,
     request,
@@ -143,7 +145,7 @@ class Lockstep(RuleBasedStateMachine):
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
         self.people = [
-            replace(person(self.imports[n % routes], n + 1), wave="a" if n % 3 == 1 else "", priority=n % 2)
+            replace(person(self.imports[n % routes], n + 1), wave="a" * (n % 3 == 1), priority=n % 2)
             for n in range(mailboxes)
         ]
         for whole in self.imports:
@@ -181,7 +183,12 @@ class Lockstep(RuleBasedStateMachine):
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
             self.both("set_window", one, window, *span, renew=renew, lost=lost)
         elif what == "wave":
-            self.wave(self.imports[n % len(self.imports)].import_id, data, lost)
+            one, name = self.imports[n % len(self.imports)].import_id, data.draw(st.sampled_from(["a", "a", "b", ""]))
+            if name and data.draw(st.booleans()):
+                word = data.draw(st.sampled_from([*Control, Control.RUN]))
+                self.both("control", one, None, word, wave=name, lost=lost)
+            else:
+                self.both("set_wave", one, name, **drawn_wave(data, self.clock, timed=bool(name)), lost=lost)
         elif what == "move":
             mailbox = self.people[n % len(self.people)]
             wave, priority = data.draw(WAVES), data.draw(st.sampled_from([None, 0, -1, 100]))
@@ -203,20 +210,6 @@ class Lockstep(RuleBasedStateMachine):
         self.both("open_import", whole, [mailbox], 14, lost=lost)
         if submit:
             self.both("submit", whole.import_id, lost=lost)
-
-    def wave(self, import_id: str, data: st.DataObject, lost: bool) -> None:
-        """Sets something of a wave, or pauses, resumes or cancels it."""
-        name = data.draw(st.sampled_from(["a", "a", "b", ""]))
-        if name and data.draw(st.booleans()):
-            word = data.draw(st.sampled_from([Control.RUN, Control.PAUSE, Control.RUN, Control.CANCEL]))
-            self.both("control", import_id, None, word, wave=name, lost=lost)
-            return
-        given: dict[str, Any] = {"weight": data.draw(st.sampled_from([None, 1, 3]))}
-        given["order"] = data.draw(st.sampled_from([None, 0, 0, 2]))
-        if name:
-            begins = data.draw(st.sampled_from([None, None, 0, -5, 10, 70]))
-            given["starts_at"] = begins and self.clock.at + begins
-        self.both("set_wave", import_id, name, **given, lost=lost)
 
     def control(self, n: int, one: bool, word: Control, lost: bool) -> None:
         mailbox = self.people[n % len(self.people)]
@@ -578,13 +571,7 @@ class Lockstep(RuleBasedStateMachine):
         assert lanes | delayed <= units
         holders = client.hgetall(f"{keys.PREFIX}holders")
         assert {u.decode() for u in holders.values()} == lanes
-        queues = {r: q for r, q in self.model._rows.queues.items() if q}
-        real = {r: dict(client.zrange(keys.ready(r), 0, -1, withscores=True)) for r in self.model._rows.queues}
-        assert {r: {m.decode(): int(p) for m, p in q.items()} for r, q in real.items() if q} == queues
-        lines = dict(client.zrange(keys.LINES, 0, -1, withscores=True))
-        assert {line.decode(): int(place) for line, place in lines.items()} == self.model._rows.lines
-        urgent = dict(client.zrange(f"{keys.PREFIX}urgent", 0, -1, withscores=True))
-        assert {m.decode(): int(at) for m, at in urgent.items()} == self.model._rows.urgent
+        queues_agree(client, self.model)
         for whole in self.imports:
             found = self.real.import_(whole.import_id)
             assert found is not None
