@@ -248,6 +248,9 @@ def rows_of(store: Store, vault: Vault, request: Import) -> tuple[Row, ...]:
                 first_name=mailbox.profile.first_name,
                 last_name=mailbox.profile.last_name,
                 quota_bytes=mailbox.profile.quota_bytes,
+                wave=mailbox.wave,
+                priority=mailbox.priority,
+                group=mailbox.group,
             )
         )
     return tuple(rows)

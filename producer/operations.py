@@ -35,10 +35,12 @@ from producer.limits import read_limit, set_limit
 from producer.outages import waits_of
 from producer.rotation import rotate
 from producer.trouble import ErrorGroup, Sufferer, folder_trouble, trouble
+from producer.waves import checked, priority_of, read_start, total, wave_of, waves_of
 from shared.errors import UsageError
 from shared.hours import Hours
 from shared.lifecycle import SETTLED, Control, ImportState, MailboxState, Outcome
 from shared.model import Import, Mailbox, Note, Tally, Unit, UnitKind, part_id
+from shared.model.search import Search
 from shared.store import Store
 from shared.uids import UidSet
 
@@ -59,9 +61,11 @@ __all__ = [
     "given_up_by_cancel",
     "import_name",
     "meant_by",
+    "move",
     "prepare_import",
     "progress_of",
     "read_limit",
+    "read_start",
     "replace_credentials",
     "replace_passwords",
     "replace_shared",
@@ -70,6 +74,7 @@ __all__ = [
     "rows_of",
     "set_going",
     "set_limit",
+    "set_wave",
     "set_window",
     "shared_anew",
     "sign_ins_of",
@@ -77,6 +82,8 @@ __all__ = [
     "submit",
     "verify",
     "waits_of",
+    "wave_of",
+    "waves_of",
     "weighed",
 ]
 
@@ -88,6 +95,8 @@ MISSING: Final = "missing"
 _RETRY_BATCH = 500
 #: Largest import, in mailboxes, whose progress counts the part done of each mailbox at work.
 _WEIGHED: Final = 100
+#: The largest number of mailboxes in a wave.
+_EVERYONE: Final = 10_000_000
 #: Number of candidates named when a text fits several imports.
 _NAMED = 8
 
@@ -115,24 +124,34 @@ def find_import(store: Store, text: str = "") -> Import:
     raise UsageError(f"{what}; give the name or the beginning of the id of one of these:\n{names}{more}")
 
 
-def find_mailboxes(store: Store, request: Import, login: str) -> list[tuple[Mailbox, Tally]]:
+def find_mailboxes(store: Store, request: Import, login: str, wave: str = "") -> list[tuple[Mailbox, Tally]]:
     """Returns the mailbox with this login at the source, else at the destination; all mailboxes without a login.
 
-    Raises `UsageError`.
+    With `wave` only mailboxes of that wave. Raises `UsageError`.
     """
-    everyone = store.mailboxes(request.import_id)
+    if wave:
+        wave_of(store, request, wave)
+        everyone = store.find_mailboxes(request.import_id, Search(wave=wave, count=_EVERYONE))[1]
+    else:
+        everyone = store.mailboxes(request.import_id)
     if not login:
         return everyone
     found = [pair for pair in everyone if pair[0].source.login == login] or [
         pair for pair in everyone if login in (pair[0].destination.login, pair[0].mailbox_id)
     ]
     if not found:
-        raise UsageError(f"import {request.name} has no mailbox with the login {login}")
+        where = f"wave {wave} of import" if wave else "import"
+        raise UsageError(f"{where} {request.name} has no mailbox with the login {login}")
     return found
 
 
-def progress_of(store: Store, request: Import, window: Window | None = None) -> Progress:
-    """Returns the progress of the import."""
+def progress_of(store: Store, request: Import, window: Window | None = None, wave: str = "") -> Progress:
+    """Returns the progress of the import, or of one of its waves. Raises `UsageError`."""
+    if wave:
+        of_wave = find_mailboxes(store, request, "", wave)
+        states = Counter(mailbox.state for mailbox, _ in of_wave)
+        waits = [wait for wait in waits_of(store, request) if wait.key == wave or not wait.what.startswith("wave_")]
+        return tally.progress(request, total(counts for _, counts in of_wave), states, waits=waits, rows=of_wave)
     counts, mailboxes = store.import_tally(request.import_id)
     stranded, waits = store.stranded(request.import_id), waits_of(store, request)
     rows = store.mailboxes(request.import_id) if weighed(request, mailboxes) else None
@@ -153,26 +172,28 @@ def caps_of(store: Store) -> Caps:
     return Caps(given=store.limits(), usual=store.usual())
 
 
-def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "") -> int:
-    """Pauses, resumes or cancels the import or one mailbox. Returns how many mailboxes it changes.
+def control(store: Store, ring: Ring, request: Import, word: Control, login: str = "", wave: str = "") -> int:
+    """Pauses, resumes or cancels the import, a wave or one mailbox. Returns how many mailboxes it changes.
 
     Resuming a cancelled import or mailbox queues it again, as `retry` does. It returns 0 if the state was already as
     wanted, or if nothing is left to change.
     """
     # `request` may be older than another user's pause or resume.
     request = store.import_(request.import_id) or request
-    if word is Control.RUN and (went_on := _go_on(store, ring, request, login)):
+    if wave and not login:
+        return _control_wave(store, ring, request, word, wave)
+    if word is Control.RUN and (went_on := _go_on(store, ring, request, login, wave)):
         return went_on
     if not login and word is request.control and word is not Control.CANCEL:
         rows = find_mailboxes(store, request, "") if word is Control.RUN else []
         if not any(mailbox.control is not word and mailbox.state not in SETTLED for mailbox, _ in rows):
             return 0
     # The store also counts mailboxes that were cancelled before.
-    most = given_up_by_cancel(store, request, login)[0] if word is Control.CANCEL else None
+    most = given_up_by_cancel(store, request, login, wave)[0] if word is Control.CANCEL else None
     if login:
         concerned = sum(
             store.control(request.import_id, mailbox.mailbox_id, word)
-            for mailbox, _ in find_mailboxes(store, request, login)
+            for mailbox, _ in find_mailboxes(store, request, login, wave)
             if word is not Control.PAUSE or mailbox.control is not word
         )
     else:
@@ -182,25 +203,40 @@ def control(store: Store, ring: Ring, request: Import, word: Control, login: str
     return concerned if most is None else min(most, concerned)
 
 
-def given_up_by_cancel(store: Store, request: Import, login: str = "") -> tuple[int, int]:
+def _control_wave(store: Store, ring: Ring, request: Import, word: Control, wave: str) -> int:
+    """Pauses, resumes or cancels a wave. Returns how many mailboxes it changes."""
+    there, rows = wave_of(store, request, wave), find_mailboxes(store, request, "", wave)
+    went_on = _go_on(store, ring, request, "", wave) if word is Control.RUN else 0
+    alike = word is Control.RUN and all(mailbox.control is word or mailbox.state in SETTLED for mailbox, _ in rows)
+    if there.control is word and (alike or word is Control.PAUSE):
+        return went_on
+    most = given_up_by_cancel(store, request, "", wave)[0] if word is Control.CANCEL else len(rows)
+    concerned = store.control(request.import_id, None, word, wave=wave)
+    if word is Control.RUN:
+        ring_some(store, ring, request.import_id)
+    return max(went_on, min(most, concerned))
+
+
+def given_up_by_cancel(store: Store, request: Import, login: str = "", wave: str = "") -> tuple[int, int]:
     """Returns how many mailboxes a cancellation would give up, and how many are complete and stay so.
 
     Raises `UsageError`.
     """
-    if login:
-        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, request, login))
+    if login or wave:
+        mailboxes = Counter(mailbox.state for mailbox, _ in find_mailboxes(store, request, login, wave))
     else:
         mailboxes = Counter(store.import_tally(request.import_id)[1])
     complete = mailboxes[MailboxState.COMPLETE]
     return mailboxes.total() - complete - mailboxes[MailboxState.CANCELLED], complete
 
 
-def _go_on(store: Store, ring: Ring, request: Import, login: str) -> int:
-    """Queues cancelled mailboxes again: all of a cancelled import, else the one that is named. Returns how many."""
-    if not login and request.control is not Control.CANCEL:
+def _go_on(store: Store, ring: Ring, request: Import, login: str, wave: str) -> int:
+    """Queues cancelled mailboxes again: all of a cancelled import, else those that are named. Returns how many."""
+    if not (login or wave) and request.control is not Control.CANCEL:
         return 0
-    cancelled = {m.mailbox_id for m, _ in find_mailboxes(store, request, login) if m.state is MailboxState.CANCELLED}
-    return retry(store, ring, request, login, only=cancelled)[0] if cancelled else 0
+    found = find_mailboxes(store, request, login, wave)
+    cancelled = {mailbox.mailbox_id for mailbox, _ in found if mailbox.state is MailboxState.CANCELLED}
+    return retry(store, ring, request, login, wave=wave, only=cancelled)[0] if cancelled else 0
 
 
 def retry(
@@ -210,6 +246,7 @@ def retry(
     login: str = "",
     code: str = "",
     *,
+    wave: str = "",
     only: Collection[str] | None = None,
     copy_missing: bool = False,
 ) -> tuple[int, int]:
@@ -222,7 +259,7 @@ def retry(
     request = store.import_(request.import_id) or request  # as in `control`
     chosen = [
         pair
-        for pair in find_mailboxes(store, request, login)
+        for pair in find_mailboxes(store, request, login, wave)
         if (not code or (pair[0].failure is not None and pair[0].failure.code == code))
         and (only is None or pair[0].mailbox_id in only)
     ]
@@ -276,6 +313,7 @@ def verify(
     *,
     full: bool,
     login: str = "",
+    wave: str = "",
     accept_missing: bool = False,
 ) -> tuple[int, int]:
     """Opens mailboxes again for a pass that copies what is new and compares.
@@ -283,7 +321,7 @@ def verify(
     Returns how many were queued, and how many messages reported as missing are accepted as removed (`accept_missing`).
     Raises `UsageError` while the import is under way.
     """
-    chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login)]
+    chosen = [mailbox for mailbox, _ in find_mailboxes(store, request, login, wave)]
     if any(store.import_tally(request.import_id)[1].get(state) for state in MailboxState if state not in SETTLED):
         raise UsageError(f"import {request.name} is under way: ask again when it is finished (mailhaul watch)")
     need_passwords(store, request, chosen)
@@ -321,9 +359,55 @@ def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: floa
     ring_some(store, ring, request.import_id)
 
 
+def set_wave(
+    store: Store,
+    ring: Ring,
+    request: Import,
+    name: str,
+    *,
+    starts_at: float | None = None,
+    weight: int | None = None,
+    order: int | None = None,
+) -> None:
+    """Sets what is given of a wave, from now on; makes it where it is not there yet. Raises `UsageError`."""
+    checked(weight, order)
+    store.set_wave(request.import_id, name, starts_at=starts_at, weight=weight, order=order)
+    ring_some(store, ring, request.import_id)
+
+
+def move(
+    store: Store,
+    ring: Ring,
+    request: Import,
+    login: str,
+    *,
+    wave: str | None = None,
+    priority: int | None = None,
+    front: bool = False,
+) -> int:
+    """Moves a mailbox into another wave, or within its own. It is at work within seconds. Returns how many were moved.
+
+    Raises `UsageError`.
+    """
+    asked = priority_of(priority, front=front)
+    if wave is None and asked is None:
+        raise UsageError("say where it goes: --wave, --front or --priority")
+    if not login:
+        raise UsageError("--mailbox: say which mailbox")
+    moved = 0
+    for mailbox, _ in find_mailboxes(store, request, login):
+        moved += store.move(request.import_id, mailbox.mailbox_id, wave=wave, priority=asked)
+    ring_some(store, ring, request.import_id)
+    return moved
+
+
 def errors(
-    store: Store, request: Import, login: str = "", everyone: Sequence[tuple[Mailbox, Tally]] | None = None
+    store: Store,
+    request: Import,
+    login: str = "",
+    everyone: Sequence[tuple[Mailbox, Tally]] | None = None,
+    wave: str = "",
 ) -> list[ErrorGroup]:
     """Returns the errors by kind. With `everyone` (rows that were just read) folders are not read."""
-    rows = find_mailboxes(store, request, login) if everyone is None else everyone
+    rows = find_mailboxes(store, request, login, wave) if everyone is None else everyone
     return trouble(store, request, rows, folders=everyone is None)

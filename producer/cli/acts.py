@@ -48,29 +48,54 @@ class Acts:
             sign_ins=asked.sign_ins, hours=asked.hours,
         )  # fmt: skip
 
-    def control(self, request: Import, word: Control, login: str) -> int:
+    def control(self, request: Import, word: Control, login: str, wave: str = "") -> int:
         """See `operations.control`."""
-        with self._noted(f"import {word.value}", request, login) as told:
-            return told(operations.control(self._context.store, self._context.ring, request, word, login))
+        with self._noted(f"import {word.value}", request, login, wave) as told:
+            return told(operations.control(self._context.store, self._context.ring, request, word, login, wave))
 
-    def retry(self, request: Import, login: str, *, copy_missing: bool = False) -> tuple[int, int]:
+    def set_wave(
+        self, request: Import, name: str, *, starts_at: float | None, weight: int | None, order: int | None
+    ) -> None:
+        """See `operations.set_wave`."""
+        given = {"starts_at": starts_at, "weight": weight, "order": order}
+        self._note("wave set", request, wave=name, **{name: one for name, one in given.items() if one is not None})
+        operations.set_wave(
+            self._context.store, self._context.ring, request, name, starts_at=starts_at, weight=weight, order=order
+        )
+
+    def move(self, request: Import, login: str, *, wave: str | None, priority: int | None, front: bool) -> int:
+        """See `operations.move`."""
+        given = {"wave": wave, "priority": priority, "front": front or None}
+        asked = {name: one for name, one in given.items() if one is not None}
+        with self._noted("mailbox moved", request, login, **asked) as told:
+            return told(
+                operations.move(
+                    self._context.store, self._context.ring, request, login, wave=wave, priority=priority, front=front
+                )
+            )
+
+    def retry(self, request: Import, login: str, wave: str = "", *, copy_missing: bool = False) -> tuple[int, int]:
         """See `operations.retry`."""
         asked = {"copy_missing": True} if copy_missing else {}
-        with self._noted("import retried", request, login, **asked) as told:
-            found = operations.retry(self._context.store, self._context.ring, request, login, copy_missing=copy_missing)
+        with self._noted("import retried", request, login, wave, **asked) as told:
+            found = operations.retry(
+                self._context.store, self._context.ring, request, login, wave=wave, copy_missing=copy_missing
+            )
             told(found[0])
             return found
 
-    def verify(self, request: Import, login: str, *, full: bool, accept_missing: bool = False) -> tuple[int, int]:
+    def verify(
+        self, request: Import, login: str, wave: str = "", *, full: bool, accept_missing: bool = False
+    ) -> tuple[int, int]:
         """See `operations.verify`."""
         context, asked = self._context, {"accept_missing": True} if accept_missing else {}
-        with self._noted("verification asked for", request, login, full=full, **asked) as told:
+        with self._noted("verification asked for", request, login, wave, full=full, **asked) as told:
             found = operations.verify(
-                context.store, context.ring, request, context.settings.retention_days, full=full, login=login,
+                context.store, context.ring, request, context.settings.retention_days, full=full, login=login, wave=wave,
                 accept_missing=accept_missing,
             )  # fmt: skip
             if told(found[0]):
-                self._note("verification queued", request, login=login, mailboxes=found[0])
+                self._note("verification queued", request, login=login, **_when(wave), mailboxes=found[0])
             return found
 
     def verified(self, request: Import) -> None:
@@ -137,29 +162,31 @@ class Acts:
         self._note("limit set", None, scope=scope, most=most)
         operations.set_limit(self._context.store, scope, most)
 
-    def spool(self, request: Import, login: str) -> None:
+    def spool(self, request: Import, login: str, wave: str = "") -> None:
         """Notes that messages of the source are about to be saved as files on this machine."""
-        self._note("refused messages kept", request, login=login)
+        self._note("refused messages kept", request, login=login, **_when(wave))
 
     @contextlib.contextmanager
-    def _noted(self, what: str, request: Import, login: str, **detail: object) -> Iterator[Callable[[int], int]]:
+    def _noted(
+        self, what: str, request: Import, login: str, of_wave: str = "", /, **detail: object
+    ) -> Iterator[Callable[[int], int]]:
         """Notes an act before it is done, and afterwards if it was refused (with the reason) or changed nothing.
 
         Raises `UsageError` before anything is noted if no mailbox matches. The caller passes the number of
         mailboxes that the act changed to the yielded function.
         """
-        operations.find_mailboxes(self._context.store, request, login)
-        self._note(what, request, login=login, **detail)
+        operations.find_mailboxes(self._context.store, request, login, of_wave)
+        self._note(what, request, login=login, **_when(of_wave), **detail)
 
         def told(mailboxes: int) -> int:
             if not mailboxes:
-                self._note("act changed nothing", request, act=what, login=login)
+                self._note("act changed nothing", request, act=what, login=login, **_when(of_wave))
             return mailboxes
 
         try:
             yield told
         except UsageError as error:
-            self._note("act refused", request, act=what, login=login, why=str(error))
+            self._note("act refused", request, act=what, login=login, **_when(of_wave), why=str(error))
             raise
 
     def _note(self, what: str, request: Import | None, **detail: object) -> None:
@@ -167,3 +194,8 @@ class Acts:
         if request:
             end_noted(self._context, request)  # before this act, so that the log has both in their order
         note(self._context, what, **about, **detail)
+
+
+def _when(wave: str) -> dict[str, str]:
+    """Returns the wave as a field of the audit log, where one is named."""
+    return {"wave": wave} if wave else {}

@@ -29,6 +29,7 @@ from producer.show.lines import (
     quiet_summary,
     state_bar,
     summary,
+    wave_line,
 )
 from producer.show.live import Display, Rows, display
 from producer.show.naming import is_renamed, left_out_of, naming_lines, renaming
@@ -39,9 +40,9 @@ from producer.show.waiting import waiting_lines
 from producer.trouble import troubled
 from shared.errors import StoreError, UsageError
 from shared.folder_names import visible
-from shared.lifecycle import ImportState, MailboxState
+from shared.lifecycle import SETTLED, ImportState, MailboxState
 from shared.logs import clean
-from shared.model import Import, Stranded, Wait
+from shared.model import Import, Stranded, Wait, Wave
 from shared.store import Store
 
 #: Seconds between two looks at the import itself, which cost one short command.
@@ -57,8 +58,11 @@ _NAMED = 40
 class Watch:
     """The repeated look at one import, and its display."""
 
-    def __init__(self, context: CommandContext, import_id: str, shown: Display, ended: Collection[str] = ()) -> None:
-        """Takes the display. `ended`: ids of mailboxes that had ended before."""
+    def __init__(
+        self, context: CommandContext, import_id: str, shown: Display, ended: Collection[str] = (), wave: str = ""
+    ) -> None:
+        """Takes the display. `ended`: ids of mailboxes that had ended before; `wave`: only this one is looked at."""
+        self._wave = wave
         self._steps = Steps(ended) if is_verbose() else None
         self._context, self._import_id, self._shown = context, import_id, shown
         self._window = Window()
@@ -84,6 +88,18 @@ class Watch:
             self.pause_seconds = 2.0
             return self._last
 
+    def _looked_at_wave(self, request: Import) -> Progress:
+        """Looks at one wave. All of its rows are read, so that it is done less often."""
+        store, began = self._context.store, time.monotonic()
+        progress = operations.progress_of(store, request, wave=self._wave)
+        progress = replace(progress, waits=tuple(self._told_waits(progress.waits)))
+        rows = operations.find_mailboxes(store, request, "", self._wave)
+        for line in self._steps.lines(store, rows) if self._steps else ():
+            self._shown.say(line)
+        self._shown.show(progress, rows, operations.errors(store, request, everyone=rows))
+        self._last, self.pause_seconds = progress, max(ROWS_SECONDS, 20 * (time.monotonic() - began))
+        return progress
+
     def leave(self) -> None:
         """Looks a last time, and says what the import waits for, since the display may not have shown it."""
         with contextlib.suppress(StoreError):
@@ -105,6 +121,8 @@ class Watch:
         request = store.import_(self._import_id)
         if request is None:
             raise UsageError(f"import {self._import_id} is no longer in the store")
+        if self._wave:
+            return self._looked_at_wave(request)
         counts, mailboxes = store.import_tally(self._import_id)
         done = sum(counts.outcomes.values()) + counts.compared
         sample = Sample(
@@ -135,9 +153,14 @@ class Watch:
         return progress
 
 
-def ended(store: Store, progress: Progress) -> tuple[Progress, int, list[ErrorGroup]]:
+def _over(progress: Progress, wave: str) -> bool:
+    """Tells whether all that is watched is settled."""
+    return progress.finished or (bool(wave) and all(state in SETTLED for state, n in progress.mailboxes.items() if n))
+
+
+def ended(store: Store, progress: Progress, wave: str = "") -> tuple[Progress, int, list[ErrorGroup]]:
     """Returns the progress, the exit code once the import is finished, and what went wrong."""
-    groups = operations.errors(store, progress.request)
+    groups = operations.errors(store, progress.request, wave=wave)
     return progress, tallying.exit_code(progress), groups
 
 
@@ -155,9 +178,9 @@ def say_end(
         say(line)
 
 
-def progress_at(context: CommandContext, request: Import) -> Progress:
+def progress_at(context: CommandContext, request: Import, wave: str = "") -> Progress:
     """Returns the progress of an import as seen from this machine: "interrupted" if no process works on it any more."""
-    progress = operations.progress_of(context.store, request)
+    progress = operations.progress_of(context.store, request, wave=wave)
     interrupted = bool(context.owner and request.state is ImportState.RUNNING)
     waits = tuple(wait for wait in progress.waits if not (interrupted and wait.what == "workers"))
     return replace(progress, interrupted=interrupted, waits=waits)
@@ -182,18 +205,21 @@ def run_list(*, as_json: bool, state_dir: Path | None) -> int:
     return COMPLETE
 
 
-def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, state_dir: Path | None) -> int:
-    """Prints the progress of an import, or of one mailbox."""
+def run_status(
+    which: str, login: str, wave: str = "", *, failed: bool = False, as_json: bool, state_dir: Path | None
+) -> int:
+    """Prints the progress of an import, of a wave or of one mailbox."""
     with open_context(state_dir, make=False) as context:
         store = context.store
         request = operations.find_import(store, which)
-        progress = progress_at(context, request)
-        rows = operations.find_mailboxes(store, request, login)
+        progress = progress_at(context, request, wave)
+        rows = operations.find_mailboxes(store, request, login, wave)
         if as_json and login:
             _print([document.mailbox_fields(store, mailbox, counts) for mailbox, counts in rows])
         elif as_json:
-            progress, code, groups = ended(store, progress)
-            _print(document.whole(store, progress, groups, exit_code=code if progress.finished else None))
+            progress, code, groups = ended(store, progress, wave)
+            exit_code = code if progress.finished else None
+            _print(document.whole(store, progress, groups, exit_code=exit_code, wave=wave))
         elif login:
             for mailbox, counts in rows:
                 print(mailbox_line(mailbox, counts))
@@ -202,19 +228,23 @@ def run_status(which: str, login: str, *, failed: bool = False, as_json: bool, s
                     print(f"      {name}: {own.messages:,} messages, {outcome_words(own)}")
                 if note := left_out_of(mailbox).note():
                     print(f"      note: {note}")
-            for line in error_lines(operations.errors(store, request, login), everyone=True):
+            for line in error_lines(operations.errors(store, request, login, wave=wave), everyone=True):
                 print(line)
         else:
-            _print_status(progress, rows, "" if progress.finished else context.nobody_works(), failed=failed)
+            waves = [one for one in operations.waves_of(store, request) if wave in ("", one.name)]
+            lonely = "" if progress.finished else context.nobody_works()
+            _print_status(progress, rows, lonely, waves, failed=failed)
     return COMPLETE
 
 
-def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: bool) -> None:
+def _print_status(progress: Progress, rows: Rows, nobody_works: str, waves: Sequence[Wave], *, failed: bool) -> None:
     request, counts = progress.request, progress.tally
     print(f"{clean(request.name)} ({request.import_id[:8]}): {progress_line(progress)}")
     print(f"  {request.source.url} → {request.destination.url}, pass {request.passes}")
     if progress.mailboxes_total:
         print(f"  {state_bar(progress.mailboxes)}")
+    for wave in waves:
+        print(f"  wave {wave_line(wave)}")
     if counts.messages:
         print(f"  {counts.messages:,} messages, {spoken_size(counts.size_bytes)}: {outcome_words(counts)}")
     named = replace(progress, waits=tuple(wait for wait in progress.waits if wait.what != "workers"))
@@ -234,41 +264,44 @@ def _print_status(progress: Progress, rows: Rows, nobody_works: str, *, failed: 
         print("  what to do: mailhaul errors")
 
 
-def run_watch(which: str, *, as_json: bool, state_dir: Path | None) -> int:
-    """Follows an import until it is finished. Returns the exit code."""
+def run_watch(which: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
+    """Follows an import, or one wave of it, until it is finished. Returns the exit code."""
     began = time.monotonic()
     with interruptible() as interrupted, open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
-        before = context.store.import_tally(request.import_id)[0]
+        before = None if wave else context.store.import_tally(request.import_id)[0]
         with display(quiet=is_quiet()) as shown:
             if not operations.progress_of(context.store, request).finished and (lonely := context.nobody_works()):
                 shown.say(lonely)
             ended_before = settled_of(context.store.mailboxes(request.import_id)) if is_verbose() else ()
-            watch = Watch(context, request.import_id, shown, ended_before)
+            watch = Watch(context, request.import_id, shown, ended_before, wave)
             progress = watch.look()
-            while not progress.finished and not interrupted.is_set():
+            while not _over(progress, wave) and not interrupted.is_set():
                 interrupted.wait(watch.pause_seconds)
                 context.ensure()
                 progress = watch.look()
-            if not progress.finished:
+            if not _over(progress, wave):
                 watch.leave()
-        if not progress.finished:
+        if not _over(progress, wave):
             say(f"no longer watching; {context.nobody_works() or 'the import goes on'}")
             return INTERRUPTED
-        progress, code, groups = ended(context.store, progress)
-        say_end(context.store, progress, None, time.monotonic() - began, groups)
+        progress, code, groups = ended(context.store, progress, wave)
+        if wave:
+            say(f"wave {wave_line(operations.wave_of(context.store, request, wave))}")
+        else:
+            say_end(context.store, progress, None, time.monotonic() - began, groups)
         if as_json:
-            _print(document.whole(context.store, progress, groups, exit_code=code, before=before))
+            _print(document.whole(context.store, progress, groups, exit_code=code, before=before, wave=wave))
     return code
 
 
-def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None) -> int:
+def run_errors(which: str, login: str, wave: str = "", *, as_json: bool, state_dir: Path | None) -> int:
     """Prints what went wrong."""
     with open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
-        groups = operations.errors(context.store, request, login)
+        groups = operations.errors(context.store, request, login, wave=wave)
         if not as_json:
-            for line in waiting_lines(operations.progress_of(context.store, request)):
+            for line in waiting_lines(operations.progress_of(context.store, request, wave=wave)):
                 print(line)
         if as_json:
             _print(document.error_fields(groups))
@@ -279,22 +312,22 @@ def run_errors(which: str, login: str, *, as_json: bool, state_dir: Path | None)
     return COMPLETE
 
 
-def run_report(which: str, out: Path, *, state_dir: Path | None) -> int:
+def run_report(which: str, out: Path, wave: str = "", *, state_dir: Path | None) -> int:
     """Writes the files of the report, and prints their paths."""
     with open_context(state_dir, make=False) as context:
         store = context.store
         request = operations.find_import(store, which)
-        for path in report_files(store, request, out):
+        for path in report_files(store, request, out, wave):
             print(path)
     return COMPLETE
 
 
-def report_files(store: Store, request: Import, out: Path) -> list[Path]:
-    """Writes the files of the report. Returns their paths."""
-    progress = operations.progress_of(store, request)
-    progress, code, groups = ended(store, progress)
-    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None)
-    return write_report(store, whole, [mailbox for mailbox, _ in store.mailboxes(request.import_id)], out)
+def report_files(store: Store, request: Import, out: Path, wave: str = "") -> list[Path]:
+    """Writes the files of the report, or of that of one wave. Returns their paths."""
+    progress = operations.progress_of(store, request, wave=wave)
+    progress, code, groups = ended(store, progress, wave)
+    whole = document.whole(store, progress, groups, exit_code=code if progress.finished else None, wave=wave)
+    return write_report(store, whole, [one for one, _ in operations.find_mailboxes(store, request, "", wave)], out)
 
 
 def _print(value: object) -> None:

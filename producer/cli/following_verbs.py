@@ -14,6 +14,7 @@ from producer.cli.verb import (
     QuietOption,
     StateOption,
     VerboseOption,
+    WaveOption,
     speaking,
     verb,
 )
@@ -40,6 +41,7 @@ def list_(as_json: JsonOption = False, state_dir: StateOption = None) -> int:
 def status(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    wave: WaveOption = "",
     failed: Annotated[bool, typer.Option("--failed", help="Only mailboxes with trouble, all of them.")] = False,
     as_json: JsonOption = False,
     state_dir: StateOption = None,
@@ -47,56 +49,60 @@ def status(
     """Show where an import stands, by mailbox. With --mailbox: by folder."""
     from producer.cli import following
 
-    return following.run_status(which, mailbox, failed=failed, as_json=as_json, state_dir=state_dir)
+    return following.run_status(which, mailbox, wave, failed=failed, as_json=as_json, state_dir=state_dir)
 
 
 def watch(
     which: ImportArgument = "",
+    wave: WaveOption = "",
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
-    """Follow an import until it is finished. Ctrl-C stops watching, not the import."""
+    """Follow an import, or one wave of it, until it is finished. Ctrl-C stops watching, not the import."""
     from producer.cli import following
 
     with speaking(quiet=quiet, verbose=verbose):
-        return following.run_watch(which, as_json=as_json, state_dir=state_dir)
+        return following.run_watch(which, wave, as_json=as_json, state_dir=state_dir)
 
 
 def errors(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    wave: WaveOption = "",
     as_json: JsonOption = False,
     state_dir: StateOption = None,
 ) -> int:
     """Show what went wrong, what the server said, what to do."""
     from producer.cli import following
 
-    return following.run_errors(which, mailbox, as_json=as_json, state_dir=state_dir)
+    return following.run_errors(which, mailbox, wave, as_json=as_json, state_dir=state_dir)
 
 
 def report(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the files; made when missing.")],
     which: ImportArgument = "",
+    wave: WaveOption = "",
     state_dir: StateOption = None,
 ) -> int:
     """Write results.csv, failures.csv, notes.csv, folders.csv and summary.json."""
     from producer.cli import following
 
-    return following.run_report(which, out, state_dir=state_dir)
+    return following.run_report(which, out, wave, state_dir=state_dir)
 
 
 def spool(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the messages; made when missing.")],
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    wave: WaveOption = "",
     state_dir: StateOption = None,
 ) -> int:
     """Save messages rejected by the destination as .eml files. Exit 3 when one could not be had."""
     from producer.cli import spooling
 
-    return spooling.run_spool(which, out, mailbox, state_dir=state_dir)
+    return spooling.run_spool(which, out, mailbox, wave, state_dir=state_dir)
 
 
 def audit(

@@ -172,6 +172,9 @@ def import_(
             help='Work only in these hours, e.g. "Mon-Fri 20:00-06:00; Sat-Sun Europe/Berlin"; none: at any time.',
         ),
     ] = "",
+    wave: Annotated[
+        str, typer.Option("--wave", metavar="NAME", help="The wave of rows that name none (docs/waves.md).")
+    ] = "",
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
@@ -212,7 +215,7 @@ def import_(
     with speaking(quiet=quiet, verbose=verbose):
         request = read_request(
             manifest, source, destination, name=name, wanted=wanted, include=include, exclude=exclude, verify=verify,
-            window=window, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
+            window=window, wave=wave, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
             reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header), source_ca=source_ca,
             destination_ca=destination_ca, source_fingerprint=source_fingerprint,
             destination_fingerprint=destination_fingerprint,

@@ -20,6 +20,7 @@ from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.waving import in_wave, wave_name
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options, Tls
@@ -58,6 +59,7 @@ def read_request(
     wanted: SelectionOptions = SelectionOptions(),  # noqa: B008
     verify: str = "default",
     window: str = "",
+    wave: str = "",
     allow_plaintext: bool = False,
     encoding: str = "",
     separator: str = "",
@@ -125,6 +127,10 @@ def read_request(
         hours = read_hours(window) if window else None
     except UsageError as error:
         faults.append(f"--window: {error}")
+    try:
+        wave_name(wave)
+    except UsageError as error:
+        faults.append(str(error))
     if verify not in ("default", "full"):
         faults.append("--verify: default or full")
     called, rows = "", None
@@ -172,7 +178,7 @@ def read_request(
     for warning in rows.warnings:
         note(f"note: {warning}")
     return Request(
-        manifest=rows,
+        manifest=replace(rows, rows=in_wave(rows.rows, wave)),
         source=ends[0],
         destination=ends[1],
         options=Options(

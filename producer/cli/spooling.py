@@ -29,7 +29,7 @@ def shelf_for(folder: Path | None, option: str) -> Iterator[SpoolFolder | None]:
             yield spool_folder
 
 
-def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> int:
+def run_spool(which: str, out: Path, login: str, wave: str = "", *, state_dir: Path | None) -> int:
     """Fetches the refused messages that are not in the folder yet."""
     with (
         interruptible() as interrupted,
@@ -38,18 +38,25 @@ def run_spool(which: str, out: Path, login: str, *, state_dir: Path | None) -> i
     ):
         request = operations.find_import(context.store, which)
         spool_folder.belongs_to(request.import_id)
-        done = keep_refused(context, request, spool_folder, interrupted, login)
+        done = keep_refused(context, request, spool_folder, interrupted, login, wave)
         if interrupted.is_set():
             return INTERRUPTED
         return COMPLETE if done is not None and not done.missed else INCOMPLETE
 
 
 def keep_refused(
-    context: CommandContext, request: Import, spool_folder: SpoolFolder, interrupted: threading.Event, login: str = ""
+    context: CommandContext,
+    request: Import,
+    spool_folder: SpoolFolder,
+    interrupted: threading.Event,
+    login: str = "",
+    wave: str = "",
 ) -> Spooled | None:
     """Fetches the refused messages that are not in the folder yet, and reports it. Returns None if the disk is full."""
-    chosen = [one for one, _ in operations.find_mailboxes(context.store, request, login)] if login else None
-    Acts(context).spool(request, login)
+    chosen = (
+        [one for one, _ in operations.find_mailboxes(context.store, request, login, wave)] if login or wave else None
+    )
+    Acts(context).spool(request, login, wave)
     entrance = Entrance(context.store, context.vault, context.settings)
     spooling = Spooling(context.store, entrance, request, spool_folder, interrupted.is_set)
     again = f"mailhaul spool {request.import_id[:8]} --out {spool_folder.folder}"

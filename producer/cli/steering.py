@@ -1,7 +1,8 @@
-"""The verbs pause, resume, cancel, retry, verify, credentials, forget, close, limits and window."""
+"""The verbs pause, resume, cancel, retry, verify, credentials, forget, close, limits, window, waves and move."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -16,7 +17,9 @@ from producer.intake.allowed import LOOKED_AT
 from producer.intake.columns import Reading
 from producer.intake.manifest import Manifest
 from producer.intake.sign_in import read_secret
-from producer.show.lines import spoken_mailboxes
+from producer.intake.waving import wave_name
+from producer.show import document
+from producer.show.lines import spoken_mailboxes, wave_line
 from producer.show.waiting import waiting_lines
 from shared.errors import UsageError
 from shared.hours import read_hours
@@ -25,6 +28,8 @@ from shared.logs import clean
 from shared.model import Import, Tally
 from shared.store import SCOPES
 
+#: What `--wave` of `move` takes for no wave.
+NO_WAVE = "-"
 _DONE = {
     Control.PAUSE: "paused; go on with: mailhaul resume",
     Control.RUN: "goes on",
@@ -33,7 +38,14 @@ _DONE = {
 
 
 def run_control(
-    word: str, which: str, login: str, *, sure: bool = True, detach: bool = False, state_dir: Path | None
+    word: str,
+    which: str,
+    login: str,
+    wave: str = "",
+    *,
+    sure: bool = True,
+    detach: bool = False,
+    state_dir: Path | None,
 ) -> int:
     """Pauses, resumes or cancels.
 
@@ -43,23 +55,23 @@ def run_control(
     wish = Control(word)
     with open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
-        if wish is Control.CANCEL and not sure and not agreed(_question(context, request, login)):
+        if wish is Control.CANCEL and not sure and not agreed(_question(context, request, login, wave)):
             say("nothing was changed")
             return COMPLETE
         before = context.store.import_tally(request.import_id)[0]
         interrupted = context.owner and request.state is ImportState.RUNNING and request.control is Control.RUN
-        concerned = Acts(context).control(request, wish, login)
-        what = f"mailbox {clean(login)} of import" if login else "import"
+        concerned = Acts(context).control(request, wish, login, wave)
+        what = f"mailbox {clean(login)} of import" if login else f"wave {clean(wave)} of import" if wave else "import"
         name = f"{what} {clean(request.name)} ({request.import_id[:8]})"
         if concerned:
             say(f"{name}: {_DONE[wish]} ({spoken_mailboxes(concerned)})")
-        elif wish is Control.RUN and interrupted:
+        elif wish is Control.RUN and interrupted and not wave:
             say(f"{name} was interrupted: it goes on")
         else:
-            say(f"{name} {_unchanged(request, wish, login)}")
+            say(f"{name} {_unchanged(request, wish, login or wave)}")
         if wish is not Control.RUN or not (concerned or interrupted):
             return COMPLETE
-        if login and request.control is Control.PAUSE:
+        if (login or wave) and request.control is Control.PAUSE:
             say("the import as a whole is paused: mailhaul resume")
             return COMPLETE
         return _worked_on(context, request, before, detach=detach)
@@ -76,8 +88,8 @@ def _unchanged(request: Import, wish: Control, login: str) -> str:
     return "is not paused" if wish is Control.RUN else "has nothing under way: nothing was changed"
 
 
-def _question(context: CommandContext, request: Import, login: str) -> str:
-    open_, complete = operations.given_up_by_cancel(context.store, request, login)
+def _question(context: CommandContext, request: Import, login: str, wave: str) -> str:
+    open_, complete = operations.given_up_by_cancel(context.store, request, login, wave)
     kept = f"; {complete:,} that are complete stay so" if complete else ""
     return f"cancel {spoken_mailboxes(open_)} of import {clean(request.name)}{kept}?"
 
@@ -91,13 +103,19 @@ def agreed(question: str) -> bool:
 
 
 def run_retry(
-    which: str, login: str, *, copy_missing: bool = False, detach: bool = False, state_dir: Path | None
+    which: str,
+    login: str,
+    wave: str = "",
+    *,
+    copy_missing: bool = False,
+    detach: bool = False,
+    state_dir: Path | None,
 ) -> int:
     """Queues again what is parked, refused, failed or cancelled, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
         before = context.store.import_tally(request.import_id)[0]
-        mailboxes, messages = Acts(context).retry(request, login, copy_missing=copy_missing)
+        mailboxes, messages = Acts(context).retry(request, login, wave, copy_missing=copy_missing)
         again = f"{spoken_mailboxes(mailboxes)} queued again"
         if messages:
             why = "were refused, failed or are missing" if copy_missing else "were refused or failed"
@@ -111,13 +129,20 @@ def run_retry(
 
 
 def run_verify(
-    which: str, login: str, *, full: bool, accept_missing: bool = False, detach: bool = False, state_dir: Path | None
+    which: str,
+    login: str,
+    wave: str = "",
+    *,
+    full: bool,
+    accept_missing: bool = False,
+    detach: bool = False,
+    state_dir: Path | None,
 ) -> int:
     """Queues a further pass, and works on it if no other process does."""
     with open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
         before = context.store.import_tally(request.import_id)[0]
-        queued, accepted = Acts(context).verify(request, login, full=full, accept_missing=accept_missing)
+        queued, accepted = Acts(context).verify(request, login, wave, full=full, accept_missing=accept_missing)
         if accept_missing:
             messages = f"{accepted:,} missing message{'s' if accepted != 1 else ''}"
             say(f"import {clean(request.name)}: {messages} accepted as removed at the destination")
@@ -247,6 +272,48 @@ def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
     say(f"import {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
         say(line)
+    return COMPLETE
+
+
+def run_waves(
+    which: str, wave: str, *, start_at: str = "", weight: int | None = None, order: int | None = None, as_json: bool,
+    state_dir: Path | None,
+) -> int:  # fmt: skip
+    """Shows the waves of an import, or sets something of one."""
+    asked = bool(start_at) or weight is not None or order is not None
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        if asked:
+            starts_at = operations.read_start(start_at) if start_at else None
+            Acts(context).set_wave(request, wave_name(wave), starts_at=starts_at, weight=weight, order=order)
+        elif wave:
+            operations.wave_of(context.store, request, wave)
+        found = [one for one in operations.waves_of(context.store, request) if wave in ("", one.name)]
+    if as_json:
+        print(json.dumps([document.wave_fields(one) for one in found], ensure_ascii=False, indent=2), flush=True)
+    elif not found:
+        say(
+            f"import {clean(request.name)}: "
+            + ("set, for its mailboxes without a wave" if asked else "it has no waves")
+        )
+    for one in [] if as_json else found:
+        print(wave_line(one))
+    return COMPLETE
+
+
+def run_move(
+    which: str, login: str, *, wave: str | None, priority: int | None, front: bool, state_dir: Path | None
+) -> int:
+    """Moves a mailbox into another wave, or within its own."""
+    with open_context(state_dir, make=False) as context:
+        request = operations.find_import(context.store, which)
+        to = None if wave is None else "" if wave == NO_WAVE else wave_name(wave)
+        moved = Acts(context).move(request, login, wave=to, priority=priority, front=front)
+        rows = operations.find_mailboxes(context.store, request, login)
+    where = rows[0][0].wave
+    place = f"in wave {clean(where)}" if where else "without a wave"
+    what = f"mailbox {clean(login)} of import {clean(request.name)}"
+    say(f"{what}: moved, {place}{', to the front' if front else ''}" if moved else f"{what}: nothing was changed")
     return COMPLETE
 
 

@@ -1,4 +1,4 @@
-"""The declarations of pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits and window."""
+"""The declarations of the commands that steer an import, and of those that end one."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from producer.cli.verb import (
     EncodingOption,
     IgnoreColumnOption,
     ImportArgument,
+    JsonOption,
     MailboxOption,
     NoHeaderOption,
     QuietOption,
     SeparatorOption,
     StateOption,
     VerboseOption,
+    WaveOption,
     YesOption,
     speaking,
     verb,
@@ -27,38 +29,51 @@ from producer.intake.columns import Reading
 
 def declare(app: typer.Typer) -> None:
     """Adds the verbs."""
-    for function in (pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits, window):
+    for function in (
+        pause, resume, cancel, retry, verify, credentials, forget, close, erase, limits, window, waves, move,
+    ):  # fmt: skip
         app.command(function.__name__)(verb(function))
 
 
-def pause(which: ImportArgument = "", mailbox: MailboxOption = "", state_dir: StateOption = None) -> int:
+def pause(
+    which: ImportArgument = "", mailbox: MailboxOption = "", wave: WaveOption = "", state_dir: StateOption = None
+) -> int:
     """Stop within two seconds, until resumed."""
     from producer.cli import steering
 
-    return steering.run_control("pause", which, mailbox, state_dir=state_dir)
+    return steering.run_control("pause", which, mailbox, wave, state_dir=state_dir)
 
 
 def resume(
-    which: ImportArgument = "", mailbox: MailboxOption = "", detach: DetachOption = False, state_dir: StateOption = None
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    wave: WaveOption = "",
+    detach: DetachOption = False,
+    state_dir: StateOption = None,
 ) -> int:
     """Go on after a pause, a cancel or an interruption."""
     from producer.cli import steering
 
-    return steering.run_control("run", which, mailbox, detach=detach, state_dir=state_dir)
+    return steering.run_control("run", which, mailbox, wave, detach=detach, state_dir=state_dir)
 
 
 def cancel(
-    which: ImportArgument = "", mailbox: MailboxOption = "", yes: YesOption = False, state_dir: StateOption = None
+    which: ImportArgument = "",
+    mailbox: MailboxOption = "",
+    wave: WaveOption = "",
+    yes: YesOption = False,
+    state_dir: StateOption = None,
 ) -> int:
     """Give up what is not finished. What was copied stays."""
     from producer.cli import steering
 
-    return steering.run_control("cancel", which, mailbox, sure=yes, state_dir=state_dir)
+    return steering.run_control("cancel", which, mailbox, wave, sure=yes, state_dir=state_dir)
 
 
 def retry(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    wave: WaveOption = "",
     copy_missing: Annotated[
         bool, typer.Option("--copy-missing", help="Also what was copied and is missing at the destination.")
     ] = False,
@@ -71,12 +86,13 @@ def retry(
     from producer.cli import steering
 
     with speaking(quiet=quiet, verbose=verbose):
-        return steering.run_retry(which, mailbox, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
+        return steering.run_retry(which, mailbox, wave, copy_missing=copy_missing, detach=detach, state_dir=state_dir)
 
 
 def verify(
     which: ImportArgument = "",
     mailbox: MailboxOption = "",
+    wave: WaveOption = "",
     full: Annotated[bool, typer.Option("--full", help="Read every message on both sides and compare SHA-256.")] = False,
     accept_missing: Annotated[
         bool,
@@ -92,7 +108,7 @@ def verify(
 
     with speaking(quiet=quiet, verbose=verbose):
         return steering.run_verify(
-            which, mailbox, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
+            which, mailbox, wave, full=full, accept_missing=accept_missing, detach=detach, state_dir=state_dir
         )
 
 
@@ -188,3 +204,47 @@ def window(
     from producer.cli import steering
 
     return steering.run_window(which, hours, state_dir=state_dir)
+
+
+def waves(
+    which: ImportArgument = "",
+    wave: Annotated[str, typer.Option("--wave", metavar="NAME", help="Only this wave, or the one to set.")] = "",
+    start_at: Annotated[
+        str,
+        typer.Option(
+            "--start-at", metavar="MOMENT", help="Claim nothing of it before: 2026-02-01T20:00+01:00, or: now."
+        ),
+    ] = "",
+    weight: Annotated[
+        int | None, typer.Option("--weight", metavar="N", help="Its share of the lanes beside other waves and imports.")
+    ] = None,
+    order: Annotated[
+        int | None, typer.Option("--order", metavar="N", help="Waves of a lower order go first; usually all have 0.")
+    ] = None,
+    as_json: JsonOption = False,
+    state_dir: StateOption = None,
+) -> int:
+    """Show the waves of an import, or set when one starts, its weight and its order."""
+    from producer.cli import steering
+
+    return steering.run_waves(
+        which, wave, start_at=start_at, weight=weight, order=order, as_json=as_json, state_dir=state_dir
+    )
+
+
+def move(
+    which: ImportArgument = "",
+    mailbox: Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="The mailbox to move.")] = "",
+    wave: Annotated[
+        str | None, typer.Option("--wave", metavar="NAME", help="The wave it goes into; - for none.")
+    ] = None,
+    front: Annotated[bool, typer.Option("--front", help="Before all others, at once.")] = False,
+    priority: Annotated[
+        int | None, typer.Option("--priority", metavar="N", help="Within its wave the higher goes first.")
+    ] = None,
+    state_dir: StateOption = None,
+) -> int:
+    """Move a mailbox into another wave or to the front; it is at work within five seconds."""
+    from producer.cli import steering
+
+    return steering.run_move(which, mailbox, wave=wave, priority=priority, front=front, state_dir=state_dir)

@@ -36,6 +36,7 @@ ManifestArgument = Annotated[
     Path, typer.Argument(metavar="ACCOUNTS.csv", help="The manifest, a row a mailbox; - for standard input.")
 ]
 MailboxOption = Annotated[str, typer.Option("--mailbox", metavar="LOGIN", help="Only this mailbox.")]
+WaveOption = Annotated[str, typer.Option("--wave", metavar="NAME", help="Only the mailboxes of this wave.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output at the end.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors and the last line.")]
 VerboseOption = Annotated[

@@ -25,6 +25,7 @@ from producer.intake.sheet import SEPARATORS, Cell, ManifestInvalid, RowError, r
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.model import Endpoint, folded, server_key
+from shared.model.waves import MOST_NAME, MOST_PRIORITY, is_name
 
 __all__ = [
     "Limits",
@@ -91,6 +92,12 @@ class Row:
     quota_bytes: int | None = None
     #: The mailbox's own source server; None for the import's source.
     server: Endpoint | None = None
+    #: The wave that it moves with; "" when not given.
+    wave: str = ""
+    #: Within the wave the higher goes first.
+    priority: int = 0
+    #: The people whom it is counted with; "" when not given.
+    group: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,9 +212,21 @@ def template(separator: str = ",") -> str:
     if separator not in SEPARATORS:
         separator = next(sign for sign, name in SEPARATORS.items() if name == separator.lower())
     rows = [
-        ("ivan@old.example", "s3cret", "ivan@new.example", "another secret", "Ivan", "Petrov", "", "2 GB"),
-        ("anna@old.example", "the same there", "", "", "", "", "", ""),
-        ("olga", "from elsewhere", "olga@new.example", "", "", "", "pop3s://pop.older.example", ""),
+        (
+            "ivan@old.example",
+            "s3cret",
+            "ivan@new.example",
+            "another secret",
+            "Ivan",
+            "Petrov",
+            "",
+            "2 GB",
+            "pilot",
+            "10",
+            "sales",
+        ),
+        ("anna@old.example", "the same there", "", "", "", "", "", "", "", "", ""),
+        ("olga", "from elsewhere", "olga@new.example", "", "", "", "pop3s://pop.older.example", "", "", "", ""),
     ]
     lines = [tuple(NAMES), *(tuple(f'"{value}"' for value in row) for row in rows)]
     return "".join(f"{separator.join(line)}\n" for line in lines)
@@ -269,7 +288,7 @@ class _Reading:
             self._odd[f"{column} begins or ends with a space, which is kept since it is in quotation marks"].append(
                 line
             )
-        if column and column != "quota":
+        if column and column not in ("quota", "priority"):
             if re.fullmatch(r"\d[.,]\d+[eE]\+\d+", text):
                 self._odd[
                     f"{column} looks like a number that Excel rounded: write it as text in the spreadsheet"
@@ -297,6 +316,9 @@ class _Reading:
             last_name=text["last_name"],
             quota_bytes=self._quota(line, text["quota"]),
             server=self._server(line, text["server"]),
+            wave=self._name(line, "wave", text["wave"]),
+            priority=self._priority(line, text["priority"]),
+            group=self._name(line, "group", text["group"]),
         )
 
     def _server(self, line: int, text: str) -> Endpoint | None:
@@ -312,6 +334,20 @@ class _Reading:
             self._wrong(line, "server", str(found).removeprefix("--source: "))
             return None
         return found
+
+    def _name(self, line: int, column: str, text: str) -> str:
+        if text and not is_name(text):
+            self._wrong(line, column, f"must be at most {MOST_NAME} printable characters, without spaces around them")
+            return ""
+        return text
+
+    def _priority(self, line: int, text: str) -> int:
+        if not text:
+            return 0
+        if not re.fullmatch(r"[+-]?[0-9]{1,2}", text):
+            self._wrong(line, "priority", f"is not a whole number from -{MOST_PRIORITY} to {MOST_PRIORITY}; 0 is usual")
+            return 0
+        return int(text)
 
     def _quota(self, line: int, text: str) -> int | None:
         if not text:

@@ -73,6 +73,9 @@ def _mailbox(request: Import, row: Row) -> Mailbox:
         row=row.line,
         source=Account(endpoint=source, login=row.login),
         destination=Account(endpoint=request.destination, login=row.new_login),
+        wave=row.wave,
+        priority=row.priority,
+        group=row.group,
         profile=Profile(first_name=row.first_name, last_name=row.last_name, quota_bytes=row.quota_bytes),
     )
 

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from producer.coordinator.tally import Progress
-from producer.operations import ErrorGroup
+from producer.operations import ErrorGroup, find_mailboxes, waves_of
 from producer.show.naming import is_renamed, left_out_of
 from producer.show.waiting import wait_fields
 from producer.trouble import addressed, troubled, word
 from shared.folders import decode_name
 from shared.lifecycle import MailboxState, Outcome
-from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, short
+from shared.model import Failure, Folder, Import, Mailbox, Options, Tally, Wave, short
 from shared.store import Store
 
 
@@ -111,6 +111,19 @@ def wanted(options: Options) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}
 
 
+def wave_fields(wave: Wave) -> dict[str, Any]:
+    """Returns the fields of a wave; the name "" stands for the mailboxes without one."""
+    return {
+        "wave": wave.name,
+        "control": wave.control.value,
+        "starts_at": wave.starts_at or None,
+        "weight": wave.weight,
+        "order": wave.order,
+        "mailboxes": {state.value: wave.mailboxes.get(state, 0) for state in MailboxState},
+        "mailboxes_total": sum(wave.mailboxes.values()),
+    }
+
+
 def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
     """Returns the fields of a mailbox with its folders."""
     folders = [folder_fields(folder, own) for folder, own in store.folders(mailbox.mailbox_id)]
@@ -122,6 +135,7 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         "destination_login": mailbox.destination.login,
         "state": word(mailbox, tally),
         "control": mailbox.control.value,
+        **place_fields(mailbox),
         "account": mailbox.account.value,
         "again_at": mailbox.again_at or None,
         "waits_for": mailbox.behind,
@@ -136,6 +150,11 @@ def mailbox_fields(store: Store, mailbox: Mailbox, tally: Tally) -> dict[str, An
         ],
         "folders": folders,
     }
+
+
+def place_fields(mailbox: Mailbox) -> dict[str, Any]:
+    """Returns where the mailbox stands in the order of work, and whom it is counted with."""
+    return {"wave": mailbox.wave, "priority": mailbox.priority, "group": mailbox.group}
 
 
 def folder_fields(folder: Folder, tally: Tally) -> dict[str, Any]:
@@ -180,16 +199,17 @@ def whole(
     *,
     exit_code: int | None,
     before: Tally | None = None,
+    wave: str = "",
 ) -> dict[str, Any]:
-    """Returns the whole document."""
+    """Returns the whole document, or that of one wave."""
+    request = progress.request
     fields = import_fields(progress)
     if before is not None:
         fields["this_run"] = since(progress.tally, before)
     return {
         "import": fields,
         "exit_code": exit_code,
-        "mailboxes": [
-            mailbox_fields(store, mailbox, tally) for mailbox, tally in store.mailboxes(progress.request.import_id)
-        ],
+        "waves": [wave_fields(one) for one in waves_of(store, request) if wave in ("", one.name)],
+        "mailboxes": [mailbox_fields(store, *pair) for pair in find_mailboxes(store, request, "", wave)],
         "errors": error_fields(groups),
     }

@@ -13,7 +13,7 @@ from producer.trouble import HARMLESS
 from producer.trouble import word as word_of
 from shared.lifecycle import SETTLED, Control, MailboxState, Outcome
 from shared.logs import clean
-from shared.model import Mailbox, Tally
+from shared.model import Mailbox, Tally, Wave
 
 #: Number of mailboxes named under one kind of error, unless all are asked for.
 _NAMED = 5
@@ -129,6 +129,17 @@ def mailbox_words(progress: Progress) -> list[str]:
         "cancelled": progress.mailboxes.get(MailboxState.CANCELLED, 0),
     }
     return [f"{number} {word}" for word, number in counts.items() if number > 0]
+
+
+def wave_line(wave: Wave) -> str:
+    """Returns a wave in one line: how many of its mailboxes are in which state, and what is set of it."""
+    name = clean(wave.name) if wave.name else "(without a wave)"
+    states = ", ".join(f"{wave.mailboxes[state]:,} {state}" for state in BAR if wave.mailboxes.get(state))
+    said = ["paused"] if wave.control is Control.PAUSE else []
+    said += [f"starts {moment(wave.starts_at)}"] if wave.starts_at else []
+    said += [f"weight {wave.weight}"] if wave.weight != 1 else []
+    said += [f"order {wave.order}"] if wave.order else []
+    return f"{name}: {'; '.join([states or 'no mailbox', *said])}"
 
 
 def outcome_words(tally: Tally) -> str:

@@ -26,7 +26,8 @@ from shared.store import Store
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "−", "|", "%")
 RESULTS = (
-    "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
+    "row", "login", "destination_login", "server", "wave", "priority", "group", "state", "messages", "bytes", "copied",
+    "already_present", "skipped",
     "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
     "moved", "removed", "doubled", "undone", "keywords_lost", "unreadable_folders", "failure", "sentence", "detail",
     "advice", "renamed_folders", "left_out",

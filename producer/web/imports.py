@@ -20,6 +20,7 @@ from producer.intake.allowed import NOTHING_ALLOWED, Allowed
 from producer.intake.fitting import fit_options, place_rows
 from producer.intake.manifest import ManifestInvalid, Row
 from producer.intake.sign_in import SignInAsked, complete
+from producer.intake.waving import wave_name
 from producer.show import document
 from producer.web.access import Known, Operator, Viewer, note, noted
 from producer.web.account_services import chosen
@@ -29,10 +30,12 @@ from producer.web.problems import Refused, manifest_as_read
 from producer.web.request_bodies import (
     ImportBody,
     MailboxesBody,
+    MoveBody,
     OneMailboxBody,
     RetryBody,
     SheetBody,
     VerifyBody,
+    WaveBody,
     WindowBody,
     by_fields,
 )
@@ -44,9 +47,11 @@ from shared.hours import Hours, read_hours
 from shared.lifecycle import SETTLED, Control, ImportState
 from shared.model import Endpoint, Import, Options
 from shared.model.search import Search
+from shared.model.waves import MOST_NAME
 from shared.store.principals import Principal
 
 routes = APIRouter(prefix="/imports", tags=["imports"])
+OneWave = Annotated[str, Query(max_length=MOST_NAME, description="Only the mailboxes of this wave.")]
 ReportFile = Literal["results.csv", "failures.csv", "notes.csv", "folders.csv", "summary.json", "failed-rows.csv"]
 
 
@@ -144,14 +149,65 @@ def _fit(rows: tuple[Row, ...], source: Endpoint, options: Options) -> None:
         raise by_fields(error) from None
 
 
+def wave_of_body(text: str) -> str:
+    """Returns the wave that a body names; "" for none. Raises `UsageError`."""
+    try:
+        return wave_name(text)
+    except UsageError as error:
+        raise by_fields(error) from None
+
+
 def _fields(known: WebContext, import_id: str) -> dict[str, Any]:
     return document.import_fields(known.progress(import_id))
 
 
 @routes.get("/{import_id}")
-def one_import(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
-    """Returns one import with its progress."""
+def one_import(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> dict[str, Any]:
+    """Returns one import, or one wave of it, with its progress."""
+    if wave:
+        return document.import_fields(operations.progress_of(known.store, known.import_(import_id), wave=wave))
     return _fields(known, import_id)
+
+
+@routes.get("/{import_id}/waves")
+def waves(known: Known, _: Viewer, import_id: str) -> dict[str, Any]:
+    """Lists the waves by their order, each with the number of its mailboxes in each state."""
+    found = operations.waves_of(known.store, known.import_(import_id))
+    return {"waves": [document.wave_fields(one) for one in found]}
+
+
+@routes.put("/{import_id}/waves")
+def set_wave(known: Known, who: Operator, request: Request, import_id: str, body: WaveBody) -> dict[str, Any]:
+    """Sets when a wave starts, its weight and its order, from now on. What is left out stays."""
+    found, name = known.import_(import_id), wave_of_body(body.wave)
+    try:
+        starts_at = operations.read_start(body.starts_at) if body.starts_at is not None else None
+    except UsageError as error:
+        raise UsageError(str(error).replace("--start-at", "starts_at")) from None
+    given = {"starts_at": starts_at, "weight": body.weight, "order": body.order}
+    asked = {field: one for field, one in given.items() if one is not None}
+    note(known, request, who, "wave set", import_id=import_id, wave=name, **asked)
+    operations.set_wave(known.store, known.ring, found, name, starts_at=starts_at, weight=body.weight, order=body.order)
+    return waves(known, who, import_id)
+
+
+@routes.post("/{import_id}/move")
+def move(known: Known, who: Operator, request: Request, import_id: str, body: MoveBody) -> dict[str, Any]:
+    """Moves a mailbox into another wave, or within its own; it is at work within seconds."""
+    found = known.import_(import_id)
+    wave = None if body.wave is None else wave_of_body(body.wave)
+    given = {"wave": wave, "priority": body.priority, "front": body.front or None}
+    asked = {field: one for field, one in given.items() if one is not None}
+    try:
+        with noted(known, request, who, "mailbox moved", import_id=import_id, login=body.login, **asked) as told:
+            moved = told(
+                operations.move(
+                    known.store, known.ring, found, body.login, wave=wave, priority=body.priority, front=body.front
+                )
+            )
+    except UsageError as error:
+        raise by_fields(error) from None
+    return {"mailboxes": moved}
 
 
 @routes.post("/{import_id}/mailboxes")
@@ -210,8 +266,9 @@ def _steer(
     known: WebContext, who: Operator, request: Request, import_id: str, word: Control, body: OneMailboxBody
 ) -> dict[str, Any]:
     found = known.import_(import_id)
-    with noted(known, request, who, f"import {word.value}", import_id=import_id, login=body.login) as told:
-        concerned = told(operations.control(known.store, known.ring, found, word, body.login))
+    detail = {"import_id": import_id, "login": body.login, **_of_wave(body)}
+    with noted(known, request, who, f"import {word.value}", **detail) as told:
+        concerned = told(operations.control(known.store, known.ring, found, word, body.login, body.wave))
     return {"mailboxes": concerned, "import": _fields(known, import_id)}
 
 
@@ -247,10 +304,10 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
     """Tries again what is parked, refused or failed."""
     found = known.import_(import_id)
     asked = _when(copy_missing=body.copy_missing)
-    detail = {"import_id": import_id, "login": body.login, "code": body.code, **asked}
+    detail = {"import_id": import_id, "login": body.login, "code": body.code, **_of_wave(body), **asked}
     with noted(known, request, who, "import retried", **detail) as told:
         mailboxes, messages = operations.retry(
-            known.store, known.ring, found, body.login, body.code, copy_missing=body.copy_missing
+            known.store, known.ring, found, body.login, body.code, wave=body.wave, copy_missing=body.copy_missing
         )
         told(mailboxes)
     return {"mailboxes": mailboxes, "messages": messages, "import": _fields(known, import_id)}
@@ -260,20 +317,32 @@ def retry(known: Known, who: Operator, request: Request, import_id: str, body: R
 def verify(known: Known, who: Operator, request: Request, import_id: str, body: VerifyBody) -> dict[str, Any]:
     """Queues a further pass over finished mailboxes. It copies what is new and compares both sides."""
     found = known.import_(import_id)
-    chosen = operations.find_mailboxes(known.store, found, body.login)
+    chosen = operations.find_mailboxes(known.store, found, body.login, body.wave)
     asked = _when(accept_missing=body.accept_missing)
-    detail = {"import_id": import_id, "login": body.login, "full": body.full, **asked}
+    detail = {"import_id": import_id, "login": body.login, "full": body.full, **_of_wave(body), **asked}
     days = known.settings.retention_days
     with noted(known, request, who, "verification asked for", **detail) as told:
         if all(one.state not in SETTLED for one, _ in chosen):
             raise Refused(409, "the import is under way: ask again when it is finished")
         queued, accepted = operations.verify(
-            known.store, known.ring, found, days, full=body.full, login=body.login, accept_missing=body.accept_missing
-        )
+            known.store,
+            known.ring,
+            found,
+            days,
+            full=body.full,
+            login=body.login,
+            wave=body.wave,
+            accept_missing=body.accept_missing,
+        )  # fmt: skip
         if told(queued):
-            about = {"import_id": import_id, "login": body.login}
+            about = {"import_id": import_id, "login": body.login, **_of_wave(body)}
             note(known, request, who, "verification queued", **about, mailboxes=queued)
     return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
+
+
+def _of_wave(body: OneMailboxBody) -> dict[str, str]:
+    """Returns the wave for the audit log, where one is named."""
+    return {"wave": body.wave} if body.wave else {}
 
 
 def _when(**asked: bool) -> dict[str, bool]:
@@ -287,22 +356,24 @@ def errors(
     _: Viewer,
     import_id: str,
     login: Annotated[str, Query(max_length=1000, description="Only of this mailbox.")] = "",
+    wave: OneWave = "",
 ) -> dict[str, Any]:
     """Lists what went wrong, by kind, each with what to do."""
-    return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id), login))}
+    return {"errors": document.error_fields(operations.errors(known.store, known.import_(import_id), login, wave=wave))}
 
 
 @routes.get("/{import_id}/report/{file}", response_class=FileResponse)
-def report(known: Known, _: Viewer, import_id: str, file: ReportFile) -> FileResponse:
+def report(known: Known, _: Viewer, import_id: str, file: ReportFile, wave: OneWave = "") -> FileResponse:
     """Returns a file of the report. failed-rows.csv can be corrected and sent to …/credentials."""
     found = known.import_(import_id)
+    rows = operations.find_mailboxes(known.store, found, "", wave)
     place = tempfile.TemporaryDirectory(prefix="mailhaul-report-")
     path = Path(place.name) / file
     try:
         if file == "failed-rows.csv":
-            path.write_text(failed_rows(mailbox for mailbox, _ in known.store.mailboxes(import_id)), encoding="utf-8")
+            path.write_text(failed_rows(mailbox for mailbox, _ in rows), encoding="utf-8")
         else:
-            report_files(known.store, found, Path(place.name))
+            report_files(known.store, found, Path(place.name), wave)
     except BaseException:
         place.cleanup()
         raise

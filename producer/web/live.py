@@ -9,28 +9,33 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Depends, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from producer import operations
 from producer.coordinator.tally import Progress
 from producer.show import document
 from producer.web.access import Known, Viewer, viewer
+from producer.web.imports import OneWave
 from producer.web.problems import Refused
 from producer.web.streams import Seat
 from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
+from shared.lifecycle import SETTLED
 
 routes = APIRouter(tags=["imports"])
 #: Seconds between two looks.
 LOOK_SECONDS: Final = 1.0
 
 
-def _place(known: Known, _: Viewer, import_id: str) -> WebContext:
-    """Refuses an unknown import before the stream begins, since no error can be sent afterwards."""
-    known.import_(import_id)
+def _place(known: Known, _: Viewer, import_id: str, wave: OneWave = "") -> WebContext:
+    """Refuses an unknown import or wave before the stream begins, since no error can be sent afterwards."""
+    found = known.import_(import_id)
+    if wave:
+        operations.wave_of(known.store, found, wave)
     return known
 
 
 @routes.get("/imports/{import_id}/events", response_class=EventSourceResponse)
 async def events(
-    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], _: Seat
+    request: Request, import_id: str, known: Annotated[WebContext, Depends(_place)], _: Seat, wave: OneWave = ""
 ) -> AsyncIterator[ServerSentEvent]:
     """Sends event "progress" whenever something has changed, and "finished" as the last one.
 
@@ -40,6 +45,8 @@ async def events(
 
     def look() -> Progress:
         viewer(request, known)  # raises once the token was revoked
+        if wave:
+            return operations.progress_of(known.store, known.import_(import_id), wave=wave)
         return known.progress(import_id)
 
     while True:
@@ -52,9 +59,10 @@ async def events(
             await asyncio.sleep(LOOK_SECONDS)  # the store does not answer now
             continue
         fields = document.import_fields(progress)
+        over = progress.finished or (wave and all(s in SETTLED for s, number in progress.mailboxes.items() if number))
         if fields != last:
-            yield ServerSentEvent(event="finished" if progress.finished else "progress", data=fields)
+            yield ServerSentEvent(event="finished" if over else "progress", data=fields)
             last = fields
-        if progress.finished:
+        if over:
             return
         await asyncio.sleep(LOOK_SECONDS)

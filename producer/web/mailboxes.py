@@ -15,6 +15,7 @@ from producer.web.request_bodies import PasswordsBody
 from shared.lifecycle import MailboxState
 from shared.model import Mailbox, Tally
 from shared.model.search import Search
+from shared.model.waves import MOST_NAME
 
 routes = APIRouter(prefix="/imports/{import_id}/mailboxes", tags=["mailboxes"])
 
@@ -32,6 +33,7 @@ def page(
     state: MailboxState | None = None,
     code: Annotated[str, Query(max_length=100, description="Only with a failure of this code.")] = "",
     text: Annotated[str, Query(max_length=200, description="Only with this in a login.")] = "",
+    wave: Annotated[str, Query(max_length=MOST_NAME, description="Only of this wave.")] = "",
     order: Order = "row",
     descending: bool = False,
     start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
@@ -39,7 +41,9 @@ def page(
 ) -> dict[str, Any]:
     """Lists mailboxes that match. `total` is the number of all matches."""
     known.import_(import_id)
-    wanted = Search(state=state, code=code, text=text, order=order, descending=descending, start=start, count=count)
+    wanted = Search(
+        state=state, code=code, text=text, wave=wave, order=order, descending=descending, start=start, count=count
+    )
     total, found = known.store.find_mailboxes(import_id, wanted)
     return {"total": total, "start": start, "mailboxes": [row(mailbox, tally) for mailbox, tally in found]}
 
@@ -54,6 +58,7 @@ def row(mailbox: Mailbox, tally: Tally) -> dict[str, Any]:
         "destination_login": mailbox.destination.login,
         "state": word(mailbox, tally),
         "control": mailbox.control.value,
+        **document.place_fields(mailbox),
         "failure": document.failure_fields(troubled(mailbox), mailbox.import_id),
         **document.counts(tally),
     }

@@ -22,12 +22,14 @@ from producer.intake.sheet import RowError
 from producer.intake.sign_in import SignInAsked
 from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
+from producer.intake.waving import in_wave, wave_name
 from producer.web.body import Body
 from producer.web.signing_in import SignInBody
 from shared.credentials import Secret
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options
+from shared.model.waves import FRONT, MOST_NAME, MOST_ORDER, MOST_WEIGHT
 from shared.rates import MOST_RATE
 from shared.reach import Reach
 
@@ -35,6 +37,7 @@ _Glob = Annotated[str, Field(min_length=1, max_length=500)]
 _Folder = Annotated[str, Field(min_length=1, max_length=500)]
 _Said = Annotated[str, Field(max_length=100)]
 _Login = Annotated[str, Field(max_length=1000)]
+_Wave = Annotated[str, Field(max_length=MOST_NAME)]
 
 
 class SheetBody(Body):
@@ -88,6 +91,21 @@ class SheetBody(Body):
             allowed=allowed,
             reading=reading,
         )
+
+
+class WaveSheetBody(SheetBody):
+    """A manifest whose rows may leave their wave to a rule."""
+
+    wave: _Wave = Field(default="", description="The wave of rows that name none.")
+
+    def sift(self, reach: Reach, **how: Any) -> tuple[Manifest, tuple[RowError, ...]]:
+        """Returns the good rows, each in its wave, and the faults of the others. Raises `UsageError`."""
+        try:
+            wave = wave_name(self.wave)
+        except UsageError as error:
+            raise by_fields(error) from None
+        manifest, errors = super().sift(reach, **how)
+        return replace(manifest, rows=in_wave(manifest.rows, wave)), errors
 
 
 class ServerBody(Body):
@@ -202,7 +220,7 @@ class AllowedBody(Body):
         return Allowed(**self.model_dump(include=set(AllowedBody.model_fields)))
 
 
-class ImportBody(SheetBody, WantedBody, AllowedBody):
+class ImportBody(WaveSheetBody, WantedBody, AllowedBody):
     """A new import. It stays in state "opening" until it is started."""
 
     name: str = Field(min_length=1, max_length=120)
@@ -245,7 +263,7 @@ class ImportBody(SheetBody, WantedBody, AllowedBody):
         return import_name(self.name, "")
 
 
-class MailboxesBody(SheetBody):
+class MailboxesBody(WaveSheetBody):
     """More rows for an import: those that were corrected."""
 
     good_rows_only: bool = False
@@ -255,6 +273,7 @@ class OneMailboxBody(Body):
     """The mailboxes that an act concerns: one by its login, or all without a login."""
 
     login: _Login = Field(default="", description="Only this mailbox, by its login.")
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
 
 
 class PasswordsBody(Body):
@@ -313,6 +332,30 @@ class WindowBody(Body):
         max_length=300,
         description='E.g. "20:00-06:00 Europe/Berlin", several with ";"; none: at any time.',
     )
+
+
+class WaveBody(Body):
+    """What is set of a wave; what is left out stays."""
+
+    wave: _Wave = Field(default="", description='Its name; "": the mailboxes without a wave.')
+    starts_at: str | None = Field(
+        default=None, max_length=40, description='Nothing of it is claimed before: "2026-02-01T20:00+01:00"; now.'
+    )
+    weight: Annotated[int, Field(ge=1, le=MOST_WEIGHT)] | None = Field(default=None, description="Its share of lanes.")
+    order: Annotated[int, Field(ge=0, le=MOST_ORDER)] | None = Field(
+        default=None, description="Waves of a lower order go first; 0 without it."
+    )
+
+
+class MoveBody(Body):
+    """Where a mailbox goes: into a wave, or to the front of its own."""
+
+    login: _Login = Field(min_length=1, description="The mailbox, by its login.")
+    wave: _Wave | None = Field(default=None, description='The wave; "" for none. Left out: it stays in its own.')
+    priority: Annotated[int, Field(ge=-FRONT + 1, le=FRONT - 1)] | None = Field(
+        default=None, description="Within the wave the higher goes first."
+    )
+    front: bool = Field(default=False, description="Before all others, at once.")
 
 
 class DetectBody(Body):

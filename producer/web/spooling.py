@@ -49,11 +49,12 @@ def spool(known: Known, who: Admin, request: Request, import_id: str, body: OneM
     for administrators.
     """
     found = known.import_(import_id)
-    chosen = [mailbox for mailbox, _ in operations.find_mailboxes(known.store, found, body.login)]
+    chosen = [mailbox for mailbox, _ in operations.find_mailboxes(known.store, found, body.login, body.wave)]
     if not _places.acquire(blocking=False):
         raise Refused(429, "too many are being fetched; try again when one is done")
     try:
-        note(known, request, who, "refused messages kept", import_id=import_id, login=body.login)
+        of_wave = {"wave": body.wave} if body.wave else {}
+        note(known, request, who, "refused messages kept", import_id=import_id, login=body.login, **of_wave)
         pieces = _Fetch(known, found, chosen).pieces()
     except BaseException:
         _places.release()

@@ -15,6 +15,7 @@ from shared.model.ids import (
 )
 from shared.model.ledger import Audit, LedgerEntry, Note, Settled
 from shared.model.requests import BY_ROW, Account, Endpoint, Failure, Import, Mailbox, Options, Tls
+from shared.model.waves import Wave
 from shared.model.work import (
     FolderPlan,
     Intent,
@@ -57,6 +58,7 @@ __all__ = [
     "Unit",
     "UnitKind",
     "Wait",
+    "Wave",
     "account_key",
     "batch_id",
     "folded",

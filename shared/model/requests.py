@@ -207,6 +207,12 @@ class Mailbox:
     control: Control = Control.RUN
     #: The reason why it is parked, or its last trouble.
     failure: Failure | None = None
+    #: The wave that it belongs to; "" for none.
+    wave: str = ""
+    #: Within its wave the mailboxes of a higher priority are served first.
+    priority: int = 0
+    #: The people whom it is counted with, as a department; "" for none.
+    group: str = ""
     #: The person for whom an account at the destination is made.
     profile: Profile = Profile()
     #: The known state of that account.

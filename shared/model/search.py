@@ -24,6 +24,8 @@ class Search:
     code: str = ""
     #: Only mailboxes with this text in one of their logins, whatever its capitals (ASCII); "" for all.
     text: str = ""
+    #: Only mailboxes of this wave; "" for all.
+    wave: str = ""
     #: A key of `ORDERS`.
     order: str = "row"
     #: Whether the largest come first; equal ones stay in the order of their rows.

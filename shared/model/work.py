@@ -135,11 +135,13 @@ class Wait:
     #: "window" (its hours), "settle" (what was sent before may still arrive), "room" (full mailboxes), "destination"
     #: (another mailbox has the destination mailbox; "destination_paused" where that one is paused), "store" (the state
     #: store takes no writes), "workers" (none is running), "source_server" or "destination_server" (the server does not
-    #: answer), "rate" (a rate that is set is used up), or the scope that a server asked to leave alone:
+    #: answer), "rate" (a rate that is set is used up), "wave_start" (a
+    #: wave has not begun), "wave_paused", or the scope that a server asked to leave alone:
     #: "source_account" …
     what: str
     #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or
-    #: the destination login; "" for other waits.
+    #: the destination login, or the wave; "" for other
+    #: waits.
     key: str = ""
     #: The end of the wait, or the next try, by the store's clock, seconds since the epoch; 0 where it is not known yet.
     until: float = 0.0

@@ -46,6 +46,7 @@ from shared.model import (
     Tally,
     Unit,
     Wait,
+    Wave,
 )
 from shared.model.search import Search
 from shared.model.sign_in import LoginTurn
@@ -164,8 +165,36 @@ class RequestStore(Protocol):
     def failures(self, mailbox_id: str) -> list[Failure]:
         """Returns the mailbox's last failures, newest first."""
 
-    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
-        """Pauses, resumes or cancels one mailbox, or with None the whole import.
+    def waves(self, import_id: str) -> list[Wave]:
+        """Returns the import's waves, by their order, else as they appeared."""
+
+    def set_wave(
+        self,
+        import_id: str,
+        name: str,
+        *,
+        starts_at: float | None = None,
+        weight: int | None = None,
+        order: int | None = None,
+    ) -> bool:
+        """Sets what is given of a wave, and makes it where it is not there; "" stands for the mailboxes without one.
+
+        Before `starts_at` (seconds since the epoch; 0: at once) none of its mailboxes is claimed, and lanes at work are
+        told to pause. Returns False when there is no such import.
+        """
+
+    def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        """Moves a mailbox into another wave ("" for none), and sets its priority.
+
+        Where it may be served then, and no lane is at it, the next free lane takes it. When none is free, `attend` tells
+        one to pause. Returns False when there is no such mailbox.
+        """
+
+    def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
+        """Pauses, resumes or cancels one mailbox, or with None the whole import or one wave.
+
+        A wave has a word of its own: it is paused while the import runs, and stays so when the import is resumed. A
+        mailbox that is moved out of it is not.
 
         Returns how many mailboxes that concerns.
         """

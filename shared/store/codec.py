@@ -29,6 +29,7 @@ from shared.model import (
     Tls,
     Unit,
     UnitKind,
+    Wave,
 )
 from shared.model.sign_in import SignIn, Way
 from shared.rates import Due
@@ -128,6 +129,9 @@ def decode_mailbox(mailbox_id: str, row: Hash, source: Endpoint, destination: En
         state=MailboxState(text(row, "state")),
         control=Control(text(row, "control")),
         failure=decode_failure(failure) if failure else None,
+        wave=text(row, "wave"),
+        priority=number(row, "priority"),
+        group=text(row, "group"),
         profile=decode_profile(text(row, "profile")),
         account=AccountState(text(row, "account")),
         account_at=number(row, "account_at") / 1000,
@@ -280,6 +284,17 @@ def decode_uids(value: str) -> UidSet:
     if not value.startswith("z"):
         return UidSet.parse(value)
     return _absolute(zlib.decompress(base64.b85decode(value[1:])).decode())
+
+
+def decode_wave(name: str, row: Hash) -> Wave:
+    return Wave(
+        name=name,
+        control=Control(text(row, "control") or Control.RUN),
+        starts_at=number(row, "starts_at") / 1000,
+        weight=number(row, "weight") or 1,
+        order=number(row, "order"),
+        mailboxes={state: many for state in MailboxState if (many := number(row, f"s:{state}"))},
+    )
 
 
 def decode_unit(unit_id: str, row: Hash) -> Unit:

@@ -13,6 +13,10 @@
 | import:I:sorted:F, :sorted:F:down  | LIST | mailboxes by the field F, for five seconds after a query; large imports only |
 | import:I:by_source, :by_destination | ZSET | "login\\0other login\\0mailbox id" in lower case; made at the first query by login |
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
+| import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
+| import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
+|                                   |      | s:<mailbox state> |
+| import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
 |                                   |      | "\\0account" behind it: r (refused), or until when it is tried (ms) |
@@ -25,6 +29,7 @@
 |                                   |      | profile, account, account_at; account_turn: when it may ask the service, ms;
 |                                   |      | again_at: when a parked one is tried again by itself, ms; counters;
 |                                   |      | other_folders, public_folders: left out by the last plan; |
+|                                   |      | wave, priority, group; stands: the place in which it is queued; moved_at, ms |
 |                                   |      | destination_key, source_key (`account_key`); behind: who has the destination |
 |                                   |      | compared: messages read back on both sides in this pass; of an import their sum |
 |                                   |      | over_at: since when it makes progress after `failure`, ms |
@@ -47,10 +52,18 @@
 | unit:U                            | HASH | what it is, messages, done, state, attempts, term, holder, used, others;  |
 |                                   |      | began: what was done when it was claimed |
 | unit:U:intents                    | HASH | intent id → intent, JSON |
-| ready:R                           | ZSET | per route: mailboxes that may be served, by how much they were served |
+| ready:L\\0Q                        | ZSET | mailboxes that may be served, by how much they were served. L: line, |
+|                                   |      | "import:wave"; Q: queue, "tier:route"; both are a place |
+| lines                             | ZSET | lines in which a mailbox stands, by how much they were served, over their weight |
+| orders                            | HASH | line → the order of its wave, where that is not 0 |
+| starting                          | ZSET | line of a wave that has not begun, scored by when it does (ms) |
+| urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
-| routes                            | ZSET | every route (pair of servers), by how much it was served |
-| served                            | HASH | route → where the mailbox chosen last stood; "" → the same of routes |
+| routes:L                          | ZSET | every queue of the line, by how much it was served |
+| served:L                          | HASH | queue → where the mailbox chosen last stood; "" → the same of queues; "#" → mailboxes |
+|                                   |      | that stand in it |
+| served                            | HASH | "lines" → where the line chosen last stood |
+| routes, ready:R                   | ZSET | the same of a version without waves: what stands there is queued anew |
 | delayed                           | ZSET | unit, scored by when it is due (ms) |
 | again                             | ZSET | parked mailbox that goes on by itself, scored by when it is tried again (ms) |
 | leases                            | ZSET | unit, scored by when its lease expires (ms) |
@@ -109,7 +122,9 @@ HOLDERS: Final = f"{PREFIX}holders"
 HOLDS: Final = f"{PREFIX}holds"
 WORKERS: Final = f"{PREFIX}workers"
 LEADER: Final = f"{PREFIX}leader"
-ROUTES: Final = f"{PREFIX}routes"
+LINES: Final = f"{PREFIX}lines"
+ORDERS: Final = f"{PREFIX}orders"
+URGENT: Final = f"{PREFIX}urgent"
 TOKENS: Final = f"{PREFIX}desk:tokens"
 USERS: Final = f"{PREFIX}desk:users"
 SESSIONS: Final = f"{PREFIX}desk:sessions"
@@ -145,9 +160,19 @@ def unit(unit_id: str, part: str = "") -> str:
     return f"{PREFIX}unit:{unit_id}{part and ':' + part}"
 
 
-def ready(route: str) -> str:
-    """Returns the key ready:R."""
-    return f"{PREFIX}ready:{route}"
+def ready(place: str) -> str:
+    """Returns the key ready:L\\0Q."""
+    return f"{PREFIX}ready:{place}"
+
+
+def place(line: str, queue: str) -> str:
+    """Returns where a mailbox of this line and queue stands."""
+    return f"{line}\0{queue}"
+
+
+def routes(line: str) -> str:
+    """Returns the key routes:L."""
+    return f"{PREFIX}routes:{line}"
 
 
 def once(key: str) -> str:

@@ -42,6 +42,7 @@ class MemoryStore(MemoryWaits):
         self._make_room()
         rows.part()
         self._open_hours()
+        self._begin_waves()
         return [unit_id for _, unit_id in over]
 
     @atomic

@@ -19,6 +19,9 @@ from shared.store.memory_sign_ins import MemorySignIns
 #: How many mailboxes of a route one claim looks at.
 SCAN = 2000
 
+#: How long a mailbox that was moved is urgent at most, ms.
+URGENT_MS = 60_000
+
 #: The cost of a claim beside the bytes that it moves.
 CLAIM_BYTES = 65536
 
@@ -70,12 +73,14 @@ class Claims(MemorySignIns):
         del m.ready[row.unit.unit_id]
         row.set(state=UnitState.LEASED, attempts=row.unit.attempts + 1)
         row.holder, row.term, row.used, row.began = holder, rows.next_term(), False, row.done
+        row.yields = False
         rows.leases[row.unit.unit_id] = expiry
         if held and held != m.mailbox.mailbox_id and held in rows.mailboxes:
             self._free(holder, rows.mailboxes[held])
         for name in self._scopes(m):
             self._permits.setdefault(name, {})[holder] = expiry
-        self._charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        rows.charge(m, CLAIM_BYTES + row.unit.size_bytes, fairly=fairly)
+        rows.urgent.pop(m.mailbox.mailbox_id, None)
         if m.mailbox.failure and m.mailbox.failure.code == "rate_waiting":
             m.set(failure=None)
         rows.take_destination(m)
@@ -118,6 +123,8 @@ class Claims(MemorySignIns):
 
     def _choose(self, holder: str, prefer: str, hint: str) -> tuple[MailboxRow, UnitRow | None, bool] | None:
         rows = self._rows
+        if first := self._urgent(holder):
+            return first, None, False
         m = rows.mailboxes.get(prefer)
         if m and m.ready and rows.servable(m) and self._admits(m, holder):
             return m, None, False
@@ -148,23 +155,20 @@ class Claims(MemorySignIns):
         return len(lanes) < self._worth.lanes(left.pending, left.size_bytes - left.done_bytes)
 
     def _by_fairness(self) -> Iterator[MailboxRow]:
-        rows = self._rows
-        for route in sorted(rows.routes, key=lambda r: (rows.routes[r], r)):
-            queue = rows.queues[route]
+        for _, queue in list(self._rows.in_order()):
             for mailbox_id in sorted(queue, key=lambda m: (queue[m], m))[:SCAN]:
-                yield rows.mailboxes[mailbox_id]
+                yield self._rows.mailboxes[mailbox_id]
 
-    def _charge(self, m: MailboxRow, cost: int, *, fairly: bool) -> None:
+    def _urgent(self, holder: str) -> MailboxRow | None:
+        """Returns a mailbox that was moved, and that is to be at work within seconds."""
         rows = self._rows
-        queue = rows.queues[m.route]
-        start = queue.get(m.mailbox.mailbox_id, m.served)
-        if fairly:
-            rows.last[m.route] = max(rows.last[m.route], start)
-            rows.last[""] = max(rows.last[""], rows.routes[m.route])
-        rows.routes[m.route] += cost
-        m.served = start + cost
-        if m.mailbox.mailbox_id in queue:
-            queue[m.mailbox.mailbox_id] = m.served
+        for mailbox_id in sorted(rows.urgent, key=lambda m: (rows.urgent[m], m))[:20]:
+            m = rows.mailboxes[mailbox_id]
+            if rows.now() - m.moved > URGENT_MS or not m.ready or not rows.servable(m):
+                del rows.urgent[mailbox_id]
+            elif self._admits(m, holder) and self._is_worth(m, holder):
+                return m
+        return None
 
     @staticmethod
     def _scopes(m: MailboxRow) -> list[str]:

@@ -20,13 +20,17 @@ from shared.model import (
     Tally,
     Unit,
     UnitKind,
+    Wave,
     account_key,
     route_id,
 )
 from shared.model.search import Search
 from shared.store import Resealed, other_options
-from shared.store.memory_rows import ImportRow, MailboxRow, Rows
+from shared.store.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
 from shared.uids import UidSet
+
+#: How long a mailbox that was moved waits for a free lane before one gives way, ms.
+GIVE_WAY_MS = 500
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -82,6 +86,7 @@ class MemoryRequests:
             fresh = replace(request, state=ImportState.OPENING, control=Control.RUN, passes=0, finished_at=0.0)
             whole = rows.imports[request.import_id] = ImportRow(replace(fresh, created_at=rows.now() / 1000), 0)
             whole.fresh = True
+            whole.waves[""] = WaveRow()
         else:
             if self._under_way(whole):
                 old, new = asdict(whole.request.options), asdict(request.options)
@@ -109,7 +114,8 @@ class MemoryRequests:
         m = rows.mailboxes.get(mailbox.mailbox_id)
         whole.rows[mailbox.mailbox_id] = mailbox.row
         if m is None:
-            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(replace(mailbox, import_id=request.import_id), "", {})
+            fresh = replace(mailbox, import_id=request.import_id, wave="", priority=0, group="")
+            m = rows.mailboxes[mailbox.mailbox_id] = MailboxRow(fresh, "", {})
             opened = True
         else:
             opened = rows.move(m, "again")
@@ -123,8 +129,96 @@ class MemoryRequests:
         if m.mailbox.state is MailboxState.QUEUED:
             self._address(m, mailbox, request)
         if opened:
+            self._place(whole, m, mailbox)
             rows.queue_plan(m)
         return opened
+
+    def _place(self, whole: ImportRow, m: MailboxRow, mailbox: Mailbox) -> None:
+        """Sets the wave, the priority and the group that the row gives; what it leaves open stays."""
+        if mailbox.wave:
+            self._set_wave(whole, m, mailbox.wave)
+        if mailbox.priority:
+            self._set_priority(m, mailbox.priority)
+        if mailbox.group:
+            m.set(group=mailbox.group)
+
+    @staticmethod
+    def _set_wave(whole: ImportRow, m: MailboxRow, wave: str) -> None:
+        whole.waves.setdefault(wave, WaveRow())
+        if m.mailbox.wave != wave:
+            m.set(wave=wave)
+            m.served = 0
+
+    @staticmethod
+    def _set_priority(m: MailboxRow, priority: int) -> None:
+        if m.mailbox.priority != priority:
+            m.set(priority=priority)
+            m.served = 0
+
+    @atomic
+    def waves(self, import_id: str) -> list[Wave]:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return []
+        states = Counter((m.wave, m.state) for m in (self._rows.mailboxes[one].mailbox for one in whole.rows))
+        found = [
+            Wave(
+                name=name,
+                control=row.control,
+                starts_at=row.starts / 1000,
+                weight=row.weight,
+                order=row.order,
+                mailboxes={state: states[name, state] for state in MailboxState if states[name, state]},
+            )
+            for name, row in whole.waves.items()
+            if name
+        ]
+        return sorted(found, key=lambda wave: wave.order)
+
+    @atomic
+    def set_wave(
+        self,
+        import_id: str,
+        name: str,
+        *,
+        starts_at: float | None = None,
+        weight: int | None = None,
+        order: int | None = None,
+    ) -> bool:
+        whole = self._rows.imports.get(import_id)
+        if whole is None:
+            return False
+        row = whole.waves.setdefault(name, WaveRow())
+        row.weight = row.weight if weight is None else weight
+        row.order = row.order if order is None else order
+        if starts_at is not None:
+            row.starts = round(starts_at * 1000)
+            row.starting = row.starts > self._rows.now()
+            self._refresh_wave(whole, name)
+        return True
+
+    def _refresh_wave(self, whole: ImportRow, name: str) -> None:
+        for m in map(self._rows.mailboxes.__getitem__, self._in_order(whole)):
+            if m.mailbox.wave == name:
+                self._rows.refresh(m)
+
+    @atomic
+    def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        rows = self._rows
+        whole = rows.imports.get(import_id)
+        if whole is None or mailbox_id not in whole.rows:
+            return False
+        m = rows.mailboxes[mailbox_id]
+        if wave is not None:
+            self._set_wave(whole, m, wave)
+        if priority is not None:
+            self._set_priority(m, priority)
+        rows.refresh(m)
+        rows.urgent.pop(mailbox_id, None)
+        if m.stands and not any(rows.units[u].unit.state is UnitState.LEASED for u in m.open):
+            m.moved = rows.now()
+            rows.urgent[mailbox_id] = rows.now() + GIVE_WAY_MS
+        return True
 
     @staticmethod
     def _address(m: MailboxRow, mailbox: Mailbox, request: Import) -> None:
@@ -201,6 +295,7 @@ class MemoryRequests:
             (mailbox, counts)
             for mailbox, counts in self.mailboxes(import_id)
             if wanted.state in (None, mailbox.state)
+            and wanted.wave in ("", mailbox.wave)
             and (not wanted.code or (mailbox.failure is not None and mailbox.failure.code == wanted.code))
             and any(text in login.lower() for login in (mailbox.source.login, mailbox.destination.login))
         ]
@@ -250,15 +345,19 @@ class MemoryRequests:
         return list(m.failures) if m else []
 
     @atomic
-    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
+    def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
         rows = self._rows
         whole = rows.imports.get(import_id)
-        if whole is None or (mailbox_id and mailbox_id not in whole.rows):
+        if whole is None or (mailbox_id and mailbox_id not in whole.rows) or (wave and wave not in whole.waves):
             return 0
-        if not mailbox_id:
+        chosen = [mailbox_id] if mailbox_id else self._in_order(whole)
+        if wave:
+            whole.waves[wave].control = Control.PAUSE if word is Control.PAUSE else Control.RUN
+            chosen = [one for one in chosen if rows.mailboxes[one].mailbox.wave == wave]
+        elif not mailbox_id:
             whole.set(control=word)
         concerned = 0
-        for one in [mailbox_id] if mailbox_id else self._in_order(whole):
+        for one in chosen:
             m = rows.mailboxes[one]
             if mailbox_id or word is Control.RUN:
                 m.set(control=word)
@@ -391,6 +490,7 @@ class MemoryRequests:
             raise StoreError(f"the state store refused close: import {import_id} is under way")
         for mailbox_id in whole.rows:
             self._remove(mailbox_id)
+        rows.forget_lines(import_id)
         del rows.imports[import_id]
         return True
 
@@ -417,7 +517,8 @@ class MemoryRequests:
             rows.drop_unit(unit_id)
         for folder_id in m.folders:
             del rows.folders[folder_id]
-        rows.queues.get(m.route, {}).pop(mailbox_id, None)
+        rows.stand(m, "")
+        rows.urgent.pop(mailbox_id, None)
         del rows.mailboxes[mailbox_id]
         if rows.destinations.get(m.destination_key) == mailbox_id:
             rows.free_destination(m.destination_key)

@@ -18,7 +18,7 @@ from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
 from shared.model.ledger import COUNTED
-from shared.store.memory_destinations import Destinations
+from shared.store.memory_lines import Lines
 from shared.uids import Record, UidSet, without_sources
 
 #: The order of a verification among the units of its mailbox: behind all others.
@@ -39,6 +39,8 @@ class UnitRow:
     holder: str = ""
     #: Whether the holder made a call under this term.
     used: bool = False
+    #: Whether the holder is to give way to a mailbox that was moved.
+    yields: bool = False
     others: UidSet = UidSet()
     intents: dict[str, Intent] = field(default_factory=dict)
 
@@ -105,6 +107,10 @@ class MailboxRow:
     failures: deque[Failure] = field(default_factory=lambda: deque(maxlen=50))
     #: How much the mailbox was served.
     served: int = 0
+    #: The place in which it is queued; "" for none.
+    stands: str = ""
+    #: When an operator moved it, ms.
+    moved: int = 0
     #: Until when the mailbox waits for mail that may still arrive, ms.
     settling: int = 0
     #: The keys of the mailbox's accounts (`shared.model.ids.account_key`).
@@ -119,6 +125,19 @@ class MailboxRow:
 
 
 @dataclass(slots=True)
+class WaveRow:
+    """A wave, and how much it was served."""
+
+    control: Control = Control.RUN
+    #: When it begins, ms; and whether its mailboxes wait for that.
+    starts: int = 0
+    starting: bool = False
+    weight: int = 1
+    order: int = 0
+    served: int = 0
+
+
+@dataclass(slots=True)
 class ImportRow:
     """An import."""
 
@@ -128,6 +147,8 @@ class ImportRow:
     #: How many messages ever came to each outcome, and their bytes.
     ever: Counter[str] = field(default_factory=Counter)
     credentials: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    #: Its waves; "" for what is without one.
+    waves: dict[str, WaveRow] = field(default_factory=dict)
     #: Whether the next `submit` begins a pass.
     fresh: bool = False
     #: Whether the import waits for its hours to begin.
@@ -145,7 +166,7 @@ class ImportRow:
             self.ever[what] += n
 
 
-class Rows(Destinations):
+class Rows(Lines):
     """The tables, and the steps that several methods share."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -158,11 +179,6 @@ class Rows(Destinations):
         #: Unit → when its lease expires; unit → when it is due, ms.
         self.leases: dict[str, int] = {}
         self.delayed: dict[str, int] = {}
-        #: Route → mailbox that may be served → its place in the queue.
-        self.queues: dict[str, dict[str, int]] = {}
-        self.routes: dict[str, int] = {}
-        #: Route → the place of the mailbox chosen last; "" → the same of the routes themselves.
-        self.last: Counter[str] = Counter()
         self.terms = 0
 
     def now(self) -> int:
@@ -181,9 +197,8 @@ class Rows(Destinations):
         whole = self.imports[m.mailbox.import_id].request
         if m.mailbox.control is not Control.RUN or whole.control is not Control.RUN or m.mailbox.state in SETTLED:
             return False
-        return not (whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED) and not self.shut(
-            whole
-        )
+        opening = whole.state is ImportState.OPENING and m.mailbox.state is MailboxState.QUEUED
+        return not (opening or self.shut(whole) or self.held_back(m))
 
     def servable(self, m: MailboxRow) -> bool:
         """Tells whether the mailbox may be given work now: as `may`, and its destination is free."""
@@ -194,20 +209,11 @@ class Rows(Destinations):
         return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
 
     def refresh(self, m: MailboxRow) -> None:
-        """Enters the mailbox in its queue when it may be served, else takes it out.
-
-        A newcomer starts at the place of the mailbox chosen last.
-        """
-        queue = self.queues.setdefault(m.route, {})
+        """Enters the mailbox in its queue when it may be served, else takes it out."""
         wanted = bool(m.ready) and self.may(m)
         holder = self.occupant(m) if wanted else None
         self.behind(m, holder, self.imports[holder.mailbox.import_id].request.name if holder else "")
-        if not wanted or holder:
-            queue.pop(m.mailbox.mailbox_id, None)
-        elif m.mailbox.mailbox_id not in queue:
-            if not queue:
-                self.routes[m.route] = max(self.routes.get(m.route, 0), self.last[""])
-            queue[m.mailbox.mailbox_id] = max(m.served, self.last[m.route])
+        self.stand(m, self.place_of(m) if wanted and not holder else "")
 
     # -- units
 
@@ -304,13 +310,15 @@ class Rows(Destinations):
             self.leave_destination(m)
         return True
 
-    def wish(self, m: MailboxRow) -> Control:
-        """Returns what the operator wants of a lane that is at work on the mailbox."""
+    def wish(self, m: MailboxRow, row: UnitRow | None = None) -> Control:
+        """Returns what the operator wants of a lane that is at work on the mailbox, or on this unit of it."""
         whole = self.imports[m.mailbox.import_id].request
         words = {m.mailbox.control, whole.control}
         if Control.CANCEL in words or m.mailbox.state is MailboxState.CANCELLED:
             return Control.CANCEL
         if Control.PAUSE in words or m.mailbox.state is MailboxState.PARKED or self.shut(whole):
+            return Control.PAUSE
+        if self.held_back(m) or (row and row.yields):
             return Control.PAUSE
         return Control.RUN
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.lifecycle import Control
+from shared.lifecycle import SETTLED, Control
 from shared.model import Wait
 from shared.store.memory_requests import atomic
 from shared.store.memory_work import MemoryWork
@@ -66,7 +66,34 @@ class MemoryWaits(MemoryWork):
         ]
         if full:
             found.append(Wait(what="room", until=min(full), mailboxes=len(full)))
-        return found + self._behind(import_id)
+        return found + self._held_back(import_id) + self._behind(import_id)
+
+    def _held_back(self, import_id: str) -> list[Wait]:
+        """Returns the waves that are paused or have not begun, as far as they have anything to do."""
+        found = []
+        for name, row in self._rows.imports[import_id].waves.items():
+            many = sum(
+                m.mailbox.wave == name and m.mailbox.import_id == import_id and m.mailbox.state not in SETTLED
+                for m in self._rows.mailboxes.values()
+            )
+            if name and many and row.control is Control.PAUSE:
+                found.append(Wait(what="wave_paused", key=name, mailboxes=many))
+            elif name and many and row.starts > self._rows.now():
+                found.append(Wait(what="wave_start", key=name, until=row.starts / 1000, mailboxes=many))
+        return found
+
+    def _begin_waves(self) -> None:
+        """Enters the mailboxes of waves that have begun in their queues."""
+        rows = self._rows
+        due = [
+            (row.starts, f"{whole.request.import_id}:{name}", whole, row, name)
+            for whole in rows.imports.values()
+            for name, row in whole.waves.items()
+            if row.starting and row.starts <= rows.now()
+        ]
+        for _, _, whole, row, name in sorted(due, key=lambda one: one[:2]):
+            row.starting = False
+            self._refresh_wave(whole, name)
 
     def _behind(self, import_id: str) -> list[Wait]:
         """Returns the mailboxes whose destination another mailbox has, as one entry for each such mailbox."""

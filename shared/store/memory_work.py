@@ -27,6 +27,9 @@ from shared.store.memory_requests import atomic
 from shared.store.memory_rows import FolderRow
 from shared.uids import NO_UIDS, UidSet
 
+#: How long another lane waits before it gives way too, ms.
+NEXT_GIVES_WAY_MS = 3_000
+
 
 class MemoryWork(Identity):
     """Progress, the ledger, plans, verification."""
@@ -48,8 +51,28 @@ class MemoryWork(Identity):
                 rows.leases[lease.unit.unit_id] = expiry
                 for name in self._scopes(m):
                     self._permits.setdefault(name, {})[lease.holder] = expiry
-            words.append(rows.wish(m))
+            words.append(rows.wish(m, row))
+        self._give_way(leases, words)
         return words
+
+    def _give_way(self, leases: Sequence[Lease], words: list[str]) -> None:
+        """Tells one lane to pause where a mailbox that was moved has waited for a free one."""
+        rows, now = self._rows, self._rows.now()
+        due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
+        first = rows.mailboxes[due[0][1]] if due else None
+        if first is None or not first.stands or not rows.servable(first):
+            return
+        ranks = []
+        for n, (lease, word) in enumerate(zip(leases, words, strict=True)):
+            m = rows.mailboxes[lease.unit.mailbox_id] if word == Control.RUN else first
+            if m is not first:
+                kind = (UnitKind.COPY, UnitKind.VERIFY, UnitKind.PLAN).index(lease.unit.kind)
+                ranks.append((m.route != first.route, kind, m.mailbox.priority, n))
+        if ranks:
+            at = min(ranks)[-1]
+            rows.units[leases[at].unit.unit_id].yields = True
+            rows.urgent[first.mailbox.mailbox_id] = now + NEXT_GIVES_WAY_MS
+            words[at] = Control.PAUSE
 
     @atomic
     def leave(self, holder: str, mailbox_id: str) -> None:
@@ -85,7 +108,7 @@ class MemoryWork(Identity):
         for intent_id in withdrawn:
             row.intents.pop(intent_id, None)
         m = rows.mailboxes[row.unit.mailbox_id]
-        word = rows.wish(m)
+        word = rows.wish(m, row)
         if word is not Control.RUN:
             return ProgressReply(word=word)
         if intents:  # an empty folder may have got another UIDVALIDITY since it was planned

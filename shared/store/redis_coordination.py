@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import redis
@@ -64,14 +64,22 @@ class Coordination(Scripts):
         return ""
 
     def ready_mailboxes(self) -> dict[str, float]:
-        routes = self._read("zrange", keys.ROUTES, 0, -1)
-        found = (self._read("zrange", keys.ready(route.decode()), 0, -1, withscores=True) for route in routes)
+        found = (self._read("zrange", queue, 0, -1, withscores=True) for queue in self._queues())
         return {mailbox.decode(): place for queue in found for mailbox, place in queue}
+
+    def _queues(self) -> Iterator[str]:
+        """Yields the keys of the queues, as they are to be served (`claim.lua`)."""
+        lines = [line.decode() for line in self._read("zrange", keys.LINES, 0, -1)]
+        orders = {line.decode(): int(order) for line, order in self._read("hgetall", keys.ORDERS).items()}
+        for line in sorted(lines, key=lambda line: orders.get(line, 0)):
+            queues = [queue.decode() for queue in self._read("zrange", keys.routes(line), 0, -1)]
+            for queue in sorted(queues, key=lambda queue: int(queue.partition(":")[0])):
+                yield keys.ready(keys.place(line, queue))
 
     def ready_units(self, count: int) -> list[Unit]:
         found: list[Unit] = []
-        for route in self._read("zrange", keys.ROUTES, 0, -1):
-            for mailbox in self._read("zrange", keys.ready(route.decode()), 0, count - 1):
+        for queue in self._queues():
+            for mailbox in self._read("zrange", queue, 0, count - 1):
                 ids = [u.decode() for u in self._read("zrange", keys.mailbox(mailbox.decode(), "ready"), 0, 3)]
                 rows = self._pipeline(("hgetall", keys.unit(u)) for u in ids)
                 found += [codec.decode_unit(u, row) for u, row in zip(ids, rows, strict=True) if row]

@@ -21,6 +21,7 @@ from shared.model import (
     Tally,
     Unit,
     Wait,
+    Wave,
     account_key,
     route_id,
 )
@@ -54,6 +55,9 @@ class RedisRequests(Secrets):
                     replace(m.destination, endpoint=request.destination), case_sensitive=exact
                 ),
                 "source_key": account_key(m.source, case_sensitive=exact),
+                "wave": m.wave,
+                "priority": m.priority,
+                "group": m.group,
             }
             for m in mailboxes
         ]
@@ -118,7 +122,7 @@ class RedisRequests(Secrets):
     def find_mailboxes(self, import_id: str, wanted: Search) -> tuple[int, list[tuple[Mailbox, Tally]]]:
         total, *ids = self._run(
             "find", import_id, wanted.state or "", wanted.code, wanted.text.lower(), ORDERS[wanted.order],
-            "1" if wanted.descending else "", wanted.start, wanted.count,
+            "1" if wanted.descending else "", wanted.start, wanted.count, wanted.wave,
         )  # fmt: skip
         return int(total), self._rows(import_id, [m.decode() for m in ids])
 
@@ -142,8 +146,31 @@ class RedisRequests(Secrets):
     def failures(self, mailbox_id: str) -> list[Failure]:
         return [codec.decode_failure(v) for v in self._read("lrange", keys.mailbox(mailbox_id, "failures"), 0, -1)]
 
-    def control(self, import_id: str, mailbox_id: str | None, word: Control) -> int:
-        return int(self._run("control", import_id, mailbox_id or "", word))
+    def control(self, import_id: str, mailbox_id: str | None, word: Control, *, wave: str = "") -> int:
+        return int(self._run("control", import_id, mailbox_id or "", word, wave))
+
+    def waves(self, import_id: str) -> list[Wave]:
+        names = [name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1)]
+        rows = self._pipeline(("hgetall", keys.import_(import_id, f"wave:{name}")) for name in names)
+        found = (codec.decode_wave(name, row) for name, row in zip(names, rows, strict=True))
+        return sorted(found, key=lambda wave: wave.order)
+
+    def set_wave(
+        self,
+        import_id: str,
+        name: str,
+        *,
+        starts_at: float | None = None,
+        weight: int | None = None,
+        order: int | None = None,
+    ) -> bool:
+        starts = None if starts_at is None else round(starts_at * 1000)
+        given = ("" if value is None else value for value in (starts, weight, order))
+        return bool(self._run("wave", import_id, name, *given))
+
+    def move(self, import_id: str, mailbox_id: str, *, wave: str | None = None, priority: int | None = None) -> bool:
+        moves = ("0", "") if wave is None else ("1", wave)
+        return bool(self._run("move", import_id, mailbox_id, *moves, "" if priority is None else priority))
 
     def retry(self, import_id: str, mailbox_id: str, batches: Sequence[tuple[Unit, Sequence[Note]]]) -> bool:
         rows = [

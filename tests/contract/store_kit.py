@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from hypothesis import strategies as st
 
 from shared.lifecycle import MailboxState, Outcome
 from shared.model import (
@@ -34,9 +35,11 @@ from shared.model import (
     folder_id,
     import_id,
     mailbox_id,
+    part_id,
 )
 from shared.model.search import Search
-from shared.store import Store, scripts
+from shared.store import Store, keys, scripts
+from shared.store.memory import MemoryStore
 from shared.store.redis import RedisStore, connect
 from shared.uids import Record, UidSet
 
@@ -319,7 +322,12 @@ def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
         seen[one] = store.import_(one)
         seen[one, "tally"] = store.import_tally(one)
         seen[one, "codes"] = codes = store.failure_codes(one)
-        for wanted in (*(Search(state=state) for state in MailboxState), *(Search(code=code) for code in codes)):
+        seen[one, "waves"] = waves = store.waves(one)
+        for wanted in (
+            *(Search(wave=wave.name, state=MailboxState.COPYING) for wave in waves),
+            *(Search(state=state) for state in MailboxState),
+            *(Search(code=code) for code in codes),
+        ):
             seen[one, wanted] = [mailbox.mailbox_id for mailbox, _ in store.find_mailboxes(one, wanted)[1]]
         for mailbox, tally in store.mailboxes(one):
             m = mailbox.mailbox_id
@@ -329,6 +337,43 @@ def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
                 entries = {e.name: (sorted(p for r in e.records for p in r.pairs()), e.digest) for e in store.ledger(f)}
                 seen[f] = (folder, flat(tally), entries, store.notes(f), store.flags(f), store.skipped(f))
     return seen
+
+
+def batch_of(unit: Unit, part: UidSet) -> Unit:
+    """Returns a smaller batch of the same folder."""
+    return replace(unit, unit_id=part_id(unit.unit_id, part), uids=part, size_bytes=1000 * len(part))
+
+
+def members_of(client: Any, key: str) -> set[str]:
+    """Returns the members of a sorted set of Redis."""
+    return {u.decode() for u in client.zrange(key, 0, -1)}
+
+
+def readable(lease: Lease) -> Lease:
+    """Returns the lease without values of the local clock, and its records as one sorted set."""
+    pairs = [pair for record in lease.records for pair in record.pairs()]
+    records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
+    return replace(lease, deadline=0.0, records=records)
+
+
+def queues_agree(client: Any, model: MemoryStore) -> None:
+    """Asserts that Redis queues as the model does."""
+
+    def scored(key: str) -> dict[str, int]:
+        return {m.decode(): int(at) for m, at in client.zrange(key, 0, -1, withscores=True)}
+
+    rows = model._rows
+    real = {place: scored(keys.ready(place)) for place in rows.queues}
+    assert {place: queue for place, queue in real.items() if queue} == {p: q for p, q in rows.queues.items() if q}
+    assert scored(keys.LINES) == rows.lines
+    assert scored(keys.URGENT) == rows.urgent
+
+
+def drawn_wave(data: st.DataObject, clock: Clock, *, timed: bool) -> dict[str, Any]:
+    """Draws what `set_wave` sets."""
+    weight, order = (data.draw(st.sampled_from([None, None, low, 3])) for low in (1, 0))
+    begins = data.draw(st.sampled_from([None, None, 0, -5, 10, 70])) if timed else None
+    return {"weight": weight, "order": order, "starts_at": begins and clock.at + begins}
 
 
 @dataclass
@@ -359,7 +404,8 @@ class Twice:
 
 ONCE_OR_TWICE = frozenset(
     {
-        "open_import", "submit", "control", "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
+        "open_import", "submit", "control", "set_wave", "move",
+        "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
         "finish", "release", "split", "plan_folder", "audit", "set_flags", "note_left_out", "lead", "reap",
     }
 )  # fmt: skip

@@ -35,11 +35,11 @@ ORDINARY = frozenset(
     dramatiq dry duplicates earlier embedded end ended endless ends entrance entry error event extension failed
     failure fetch file finding first fit flight flying folding foreign forgotten found gate glances globs gmail google
     graph grouped guard halted handler head held help here hook hours identities illegal imap invalid json judged kept
-    kind known label labels late later limit limits line lines listed listing live local login logins looked looking
+    kind known label labels late later limit limits listed listing live local login logins looked looking
     lost mail mailboxes mailcow mailhaul mapped maybe md mechanism memory metrics microsoft mismatch mode name names
     namespace network new no not nothing o offer one opened options over overheard overview owned owner paired part
-    passwd passwords place places plain planner plot pop prepared preview process processes profile protocol proxied
-    queue quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
+    passwd passwords plain planner plot pop prepared preview process processes profile protocol proxied
+    quota reach reached read reader reading readings reaper reasons recognised recognition redis refused
     rehearsal rehearsals rejected renewed replaced request requested requests resealed resolved response retry
     role roles room row rows run same sample sampler sasl saying scan scim scram scripts search secret secrets seen
     selected selection sent sentences server servers set settings settled sha sharing sheet shortfall shown side

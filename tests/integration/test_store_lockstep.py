@@ -47,20 +47,25 @@ from shared.model import (
 )
 from shared.store import keys
 from shared.store.memory import MemoryStore
-from shared.uids import Record, UidSet, records_of
+from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
     Clock,
     batch,
+    batch_of,
     binaries,
     copied,
+    drawn_wave,
     everything,
     flat,
     folder_of,
     intent,
     ledger_is_bijection,
+    members_of,
     other,
     person,
     plan_of,
+    queues_agree,
+    readable,
     redis_store,
     request,
     serve,
@@ -74,7 +79,8 @@ LOST = st.booleans()
 SIZES = st.integers(0, 30)
 ENDS = st.sampled_from(["all", "part", "others", "taken", "withdraw", "nothing"])
 HOW = st.sampled_from(["again", "again", "wait", "wait", "doubt", "late", "park", "replan"])
-PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "erase"]
+PEOPLE = ["again", "control", "control", "retry", "retry", "limit", "usual", "window", "wave", "move", "move", "erase"]
+WAVES = st.sampled_from([None, "", "a", "a", "b"])
 #: Seconds until a time window opens and closes.
 SPANS = st.sampled_from([(-5, 20), (10, 30), (0, 600), (70, 90)])
 TIMES = st.sampled_from(["crash", "attend", "attend", "time", "time", "reap", "leave", "lead", "bury"])
@@ -135,7 +141,10 @@ class Lockstep(RuleBasedStateMachine):
         sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
-        self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
+        self.people = [
+            replace(person(self.imports[n % routes], n + 1), wave="a" * (n % 3 == 1), priority=n % 2)
+            for n in range(mailboxes)
+        ]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
             ours = [m.mailbox_id for m in self.people if m.import_id == whole.import_id]
@@ -158,6 +167,7 @@ class Lockstep(RuleBasedStateMachine):
     def people_act(self, data: st.DataObject, what: str) -> None:
         """Does what operators do, seldom in comparison with lanes."""
         n, lost = data.draw(st.integers(0, 3)), data.draw(LOST)
+        mailbox, one = self.people[n % len(self.people)], self.imports[n % len(self.imports)].import_id
         if what == "again":
             self.again(n, lost, data.draw(st.booleans()), data.draw(st.sampled_from(["default", "default", "full"])))
         elif what == "control":
@@ -166,13 +176,21 @@ class Lockstep(RuleBasedStateMachine):
         elif what == "retry":
             self.retry(n, data.draw(st.booleans()), lost)
         elif what == "erase":
-            mailbox = self.people[n % len(self.people)]
             self.both("erase", mailbox.import_id, mailbox.mailbox_id, lost=lost)
         elif what == "window":
-            one = self.imports[n % len(self.imports)].import_id
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
             self.both("set_window", one, window, *span, renew=renew, lost=lost)
+        elif what == "wave":
+            name = data.draw(st.sampled_from(["a", "a", "b", ""]))
+            if name and data.draw(st.booleans()):
+                word = data.draw(st.sampled_from([*Control, Control.RUN]))
+                self.both("control", one, None, word, wave=name, lost=lost)
+            else:
+                self.both("set_wave", one, name, **drawn_wave(data, self.clock, timed=bool(name)), lost=lost)
+        elif what == "move":
+            wave, priority = data.draw(WAVES), data.draw(st.sampled_from([None, 0, -1, 100]))
+            self.both("move", mailbox.import_id, mailbox.mailbox_id, wave=wave, priority=priority, lost=lost)
         elif what == "usual":
             server = data.draw(
                 st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])
@@ -213,7 +231,7 @@ class Lockstep(RuleBasedStateMachine):
         assert (real is None) == (model is None), f"claim: {real} against {model}"
         if real is None or model is None:
             return None
-        assert _readable(real) == _readable(model)
+        assert readable(real) == readable(model)
         self.leases[holder] = (real, model)
         return real, model
 
@@ -501,6 +519,7 @@ class Lockstep(RuleBasedStateMachine):
             sums_agree(self.real, one)
             assert self.real.stranded(one) == self.model.stranded(one)
             assert self.real.waits(one) == self.model.waits(one)
+            assert self.real.waves(one) == self.model.waves(one)
 
     @invariant()
     def every_message_has_one_place(self) -> None:
@@ -516,13 +535,13 @@ class Lockstep(RuleBasedStateMachine):
     def the_keys_are_in_order(self) -> None:
         client: Any = self.client  # redis-py's types do not know that answers are bytes
         people = [mailbox.mailbox_id for mailbox in self.people]
-        lanes = _members(client, keys.LEASES)
-        delayed = _members(client, keys.DELAYED)
+        lanes = members_of(client, keys.LEASES)
+        delayed = members_of(client, keys.DELAYED)
         units: set[str] = set()
         for m in people:
             state = MailboxState((client.hget(keys.mailbox(m), "state") or b"").decode())
             opened = {u.decode() for u in client.smembers(keys.mailbox(m, "open"))}
-            ready = _members(client, keys.mailbox(m, "ready"))
+            ready = members_of(client, keys.mailbox(m, "ready"))
             units |= opened
             if state is MailboxState.COMPLETE:
                 assert not opened, "complete with something open"
@@ -550,31 +569,13 @@ class Lockstep(RuleBasedStateMachine):
         assert lanes | delayed <= units
         holders = client.hgetall(f"{keys.PREFIX}holders")
         assert {u.decode() for u in holders.values()} == lanes
-        queues = {r: q for r, q in self.model._rows.queues.items() if q}
-        real = {r: dict(client.zrange(keys.ready(r), 0, -1, withscores=True)) for r in self.model._rows.queues}
-        assert {r: {m.decode(): int(p) for m, p in q.items()} for r, q in real.items() if q} == queues
+        queues_agree(client, self.model)
         for whole in self.imports:
             found = self.real.import_(whole.import_id)
             assert found is not None
             if found.state is ImportState.RUNNING:
                 _, states = self.real.import_tally(whole.import_id)
                 assert set(states) - SETTLED, "everything is settled, and the import does not know"
-
-
-def batch_of(unit: Unit, part: UidSet) -> Unit:
-    """Returns a smaller batch of the same folder."""
-    return replace(unit, unit_id=part_id(unit.unit_id, part), uids=part, size_bytes=1000 * len(part))
-
-
-def _members(client: Any, key: str) -> set[str]:
-    return {u.decode() for u in client.zrange(key, 0, -1)}
-
-
-def _readable(lease: Lease) -> Lease:
-    """Returns the lease without values of the local clock, and its records as one sorted set."""
-    pairs = [pair for record in lease.records for pair in record.pairs()]
-    records = tuple(Record(UidSet.of([s]), UidSet.of([d])) for s, d in sorted(pairs))
-    return replace(lease, deadline=0.0, records=records)
 
 
 @pytest.fixture(scope="module")

@@ -45,7 +45,7 @@ EVERYWHERE: Final[Mapping[str, Why]] = {
     "--quiet": Why("an answer is quiet"), "--verbose": Why("an answer has no lines of progress"),
 }  # fmt: skip
 _WHICH: Final = {"which": "path.import_id"}
-_ONE: Final = {**_WHICH, "--mailbox": "body.login"}
+_ONE: Final = {**_WHICH, "--mailbox": "body.login", "--wave": "body.wave"}
 _FILE: Final = Why("names a file of this machine; a certificate is pinned by its fingerprint")
 _SHEET: Final = {
     "--encoding": "body.encoding", "--separator": "body.separator", "--ignore-column": "body.ignore_columns",
@@ -98,6 +98,7 @@ TABLE: Final[Mapping[str, Verb]] = {
             "--name": "body.name",
             "--verify": "body.verify",
             "--window": "body.window",
+            "--wave": "body.wave",
             "--workers": Why(_HERE),
             "--threads": Why(_HERE),
             "--spool-refused": Why("POST /imports/I/spool, at the end"),
@@ -113,12 +114,17 @@ TABLE: Final[Mapping[str, Verb]] = {
         options={
             **_WHICH,
             "--mailbox": f"GET {_IMPORT}/mailboxes query.text",
+            "--wave": "query.wave",
             "--failed": f"GET {_IMPORT}/mailboxes query.state",
         },
     ),
-    "watch": Verb(at=(f"GET {_IMPORT}/events",), options=_WHICH),
-    "errors": Verb(at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login"}),
-    "report": Verb(at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file"}),
+    "watch": Verb(at=(f"GET {_IMPORT}/events",), options={**_WHICH, "--wave": "query.wave"}),
+    "errors": Verb(
+        at=(f"GET {_IMPORT}/errors",), options={**_WHICH, "--mailbox": "query.login", "--wave": "query.wave"}
+    ),
+    "report": Verb(
+        at=(f"GET {_IMPORT}/report/{{file}}",), options={**_WHICH, "--out": "path.file", "--wave": "query.wave"}
+    ),
     "spool": Verb(
         at=(f"POST {_IMPORT}/spool",),
         options={**_ONE, "--out": Why("the answer is a ZIP of the same files")},
@@ -152,6 +158,20 @@ TABLE: Final[Mapping[str, Verb]] = {
     ),
     "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
     "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),
+    "waves": Verb(
+        at=(f"PUT {_IMPORT}/waves", f"GET {_IMPORT}/waves"),
+        options={
+            **_WHICH,
+            "--wave": "body.wave",
+            "--start-at": "body.starts_at",
+            "--weight": "body.weight",
+            "--order": "body.order",
+        },
+    ),
+    "move": Verb(
+        at=(f"POST {_IMPORT}/move",),
+        options={**_ONE, "--front": "body.front", "--priority": "body.priority"},
+    ),
     "doctor": Verb(at=("GET /doctor",)),
     "token add": Verb(at=("POST /tokens",), options={"name": "body.name", "--role": "body.role"}),
     "token list": Verb(at=("GET /tokens",)),

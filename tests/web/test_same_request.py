@@ -40,6 +40,7 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--include": (("Work*",), ["Work*"]),
     "--exclude": (("Work/Old",), ["Work/Old"]),
     "--verify": (("full",), "full"),
+    "--wave": (("pilot",), "pilot"),
     "--window": (("20:00-06:00 UTC",), "20:00-06:00 UTC"),
     "--since": (("2024-02-01",), "2024-02-01"),
     "--before": (("2025-02-01",), "2025-02-01"),

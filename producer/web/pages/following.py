@@ -26,6 +26,7 @@ from producer.web.streams import Seat
 from shared.errors import MailhaulError
 from shared.lifecycle import Control, ImportState, MailboxState
 from shared.model.search import Search
+from shared.model.waves import MOST_NAME
 from shared.store.principals import Principal
 
 routes = APIRouter(include_in_schema=False)
@@ -48,27 +49,29 @@ class Table:
         start: Annotated[int, Query(ge=0, le=10_000_000)] = 0,
         text: Annotated[str, Query(max_length=200)] = "",
         state: Annotated[str, Query(max_length=20)] = "",
+        wave: Annotated[str, Query(max_length=MOST_NAME)] = "",
         order: Order = "row",
         descending: bool = False,
     ) -> None:
         self.import_id, self.start, self.text, self.state = import_id, start, text, state
-        self.order, self.descending = order, descending
+        self.order, self.descending, self.wave = order, descending, wave
 
     @property
     def wanted(self) -> Search:
         """The view as a query to the store."""
         chosen = MailboxState(self.state) if self.state in list(MailboxState) else None
         return Search(
-            state=chosen, text=self.text, order=self.order, descending=self.descending, start=self.start, count=_COUNT
-        )
+            state=chosen, text=self.text, wave=self.wave, order=self.order, descending=self.descending, start=self.start,
+            count=_COUNT,
+        )  # fmt: skip
 
     def link(self, **changed: Any) -> str:
         """Returns the URL of the page with some values changed. Default values are left out."""
         all_ = {
             "text": self.text, "state": self.state, "order": self.order, "descending": self.descending,
-            "start": self.start,
+            "start": self.start, "wave": self.wave,
         } | changed  # fmt: skip
-        usual = {"text": "", "state": "", "order": "row", "descending": False, "start": 0}
+        usual = {"text": "", "state": "", "order": "row", "descending": False, "start": 0, "wave": ""}
         query = urlencode(
             {
                 name: str(value).lower() if value is True else value
@@ -98,7 +101,7 @@ def _values(known: Known, glance: ImportView, table: Table, who: Principal) -> d
         "request": request, "glance": glance, "progress": glance.progress, "table": table, "rows": rows, "total": total,
         "count": _COUNT, "actions": _actions(request.state, request.control, word),
         "password_codes": _PASSWORD, "nothing_to_try": _NOTHING_TO_TRY, "who": who,
-        "here": table.link(),
+        "here": table.link(), "report_wave": f"?{urlencode({'wave': table.wave})}" if table.wave else "",
     }  # fmt: skip
 
 
@@ -181,6 +184,8 @@ async def stream(
 
 
 @routes.get("/imports/{import_id}/report/{file}")
-def report(known: Known, who: Who, import_id: str, file: counterpart.ReportFile) -> Response:
+def report(
+    known: Known, who: Who, import_id: str, file: counterpart.ReportFile, wave: counterpart.OneWave = ""
+) -> Response:
     """Returns a file of the report, as the API does."""
-    return counterpart.report(known, who, import_id, file)
+    return counterpart.report(known, who, import_id, file, wave)

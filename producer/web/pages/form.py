@@ -106,6 +106,8 @@ class Form:
     ticks: frozenset[str] = frozenset()
     #: The hours in which it may work; "" for at any time.
     window: str = ""
+    #: The wave of rows that name none; "" for no wave.
+    wave: str = ""
     #: An address at the source, for finding its server.
     address: str = ""
 
@@ -165,7 +167,7 @@ def form_of(given: Mapping[str, Any]) -> Form:
     ticks = frozenset(name for name in _TICKS if text(name))
     return Form(
         name=text("name", 200), ends=ends, texts=texts, ticks=ticks, window=text("window", 300), address=text("address"),
-        sign_ins={side: entry_of(given, side) for side in SIDES}, accounts=text("accounts", 80),
+        sign_ins={side: entry_of(given, side) for side in SIDES}, accounts=text("accounts", 80), wave=text("wave", 80),
     )  # fmt: skip
 
 

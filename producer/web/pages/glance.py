@@ -20,7 +20,7 @@ from producer.web.pages.plot import MOST, Plot, plot, thinned
 from producer.web.web_context import WebContext
 from shared.errors import MailhaulError
 from shared.lifecycle import ImportState
-from shared.model import Import, Wait
+from shared.model import Import, Wait, Wave
 
 #: Mailboxes up to which an import's page shows trouble with single messages. A larger import shows trouble with whole
 #: mailboxes; the rest is in the report.
@@ -49,6 +49,8 @@ class ImportView:
     partly: bool
     #: The waits that are shown.
     waits: tuple[Wait, ...]
+    #: The waves.
+    waves: list[Wave]
     #: Events of the audit log, newest first.
     events: list[dict[str, Any]]
     #: The picture of its throughput; None if there is none yet.
@@ -95,6 +97,7 @@ class Glances:
         return ImportView(
             request=request, progress=progress, groups=groups,
             partly=not few and any(progress.tally[outcome] for outcome in operations.RETRIED), waits=progress.waits[:5],
+            waves=operations.waves_of(store, request),
             events=list(reversed(known.page_state.events(import_id)))[:50], plot=plot(known.page_state.samples(import_id)),
         )  # fmt: skip
 

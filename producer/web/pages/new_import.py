@@ -25,6 +25,7 @@ from producer.intake.providers import catalogue
 from producer.intake.sheet import SEPARATORS
 from producer.intake.sign_in import SignInAsked
 from producer.intake.visiting import visitor_of
+from producer.intake.waving import in_wave
 from producer.web import imports as counterpart
 from producer.web.access import Known, note
 from producer.web.account_services import chosen
@@ -277,6 +278,10 @@ def _opened(
     maker = AccountsAsked()
     try:
         maker = chosen(known, form.accounts, rows)
+    except UsageError as error:
+        faults.append(str(error))
+    try:
+        rows = in_wave(rows, counterpart.wave_of_body(form.wave))
     except UsageError as error:
         faults.append(str(error))
     try:

@@ -23,7 +23,7 @@ DOTS: Final = "••••••"
 #: Fields that a column may hold.
 FIELDS: Final = tuple(NAMES)
 ENCODINGS: Final = ("utf-8", "utf-16", "cp1251", "cp1252")
-_OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota")
+_OPEN: Final = ("login", "new_login", "first_name", "last_name", "server", "quota", "wave", "priority", "group")
 _TYPED: Final = ("login", "password", "new_login", "new_password", "server")
 #: Maximum number of rows of the preview, not counting rows with faults.
 _ROWS: Final = 10

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,8 +15,9 @@ from producer.web.pages.changed import Changed, back
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor
 from producer.web.problems import Refused
-from producer.web.request_bodies import OneMailboxBody, RetryBody, VerifyBody, WindowBody
+from producer.web.request_bodies import MoveBody, OneMailboxBody, RetryBody, VerifyBody, WaveBody, WindowBody
 from shared.lifecycle import ImportState
+from shared.model.waves import MOST_NAME
 
 routes = APIRouter(include_in_schema=False)
 
@@ -27,14 +29,15 @@ def ask(
     who: Actor,
     import_id: str,
     mailbox: Annotated[str, Query(max_length=100)] = "",
+    wave: Annotated[str, Query(max_length=MOST_NAME)] = "",
 ) -> Response:
     """Shows the question before a cancellation, with the number of mailboxes that would be given up."""
     found = known.import_(import_id)
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    given_up, complete = operations.given_up_by_cancel(known.store, found, login)
+    given_up, complete = operations.given_up_by_cancel(known.store, found, login, wave)
     return draw(
         request, "cancel.html", who, request=found, login=login, mailbox=mailbox, given_up=given_up, complete=complete,
-        back=_there(import_id, mailbox),
+        back=_there(import_id, mailbox), wave=wave,
     )  # fmt: skip
 
 
@@ -51,15 +54,21 @@ def act(
     sure: Annotated[str, Form(max_length=10)] = "",
     accept_missing: Annotated[bool, Form()] = False,
     copy_missing: Annotated[bool, Form()] = False,
+    wave: Annotated[str, Form(max_length=MOST_NAME)] = "",
+    starts_at: Annotated[str, Form(max_length=40)] = "",
+    weight: Annotated[str, Form(max_length=3)] = "",
+    order: Annotated[str, Form(max_length=4)] = "",
+    front: Annotated[bool, Form()] = False,
 ) -> Response:
     """Does the act, and redirects to the page that shows it, with a sentence on what it changed.
 
     A cancellation needs the answer to the question first.
     """
     login = mailbox and known.mailbox(import_id, mailbox)[0].source.login
-    one = OneMailboxBody(login=login)
+    one = OneMailboxBody(login=login, wave="" if mailbox else wave)
     if action == "cancel" and not sure:
-        return RedirectResponse(f"/imports/{import_id}/cancel" + (f"?mailbox={mailbox}" if mailbox else ""), 303)
+        asked = {name: text for name, text in (("mailbox", mailbox), ("wave", wave)) if text}
+        return RedirectResponse(f"/imports/{import_id}/cancel" + (f"?{urlencode(asked)}" if asked else ""), 303)
     messages = 0
     match action:
         case "start":
@@ -72,21 +81,39 @@ def act(
         case "cancel":
             mailboxes = counterpart.cancel(known, who, request, import_id, one)["mailboxes"]
         case "retry":
-            retried = RetryBody(code=code, login=login, copy_missing=copy_missing)
+            retried = RetryBody(code=code, login=login, wave=one.wave, copy_missing=copy_missing)
             done = counterpart.retry(known, who, request, import_id, retried)
             mailboxes, messages = done["mailboxes"], done["messages"]
         case "verify":
-            verified = VerifyBody(login=login, accept_missing=accept_missing)
+            verified = VerifyBody(login=login, wave=one.wave, accept_missing=accept_missing)
             mailboxes = counterpart.verify(known, who, request, import_id, verified)["mailboxes"]
         case "window":
             wanted = WindowBody(window=window.strip() or "none")
             mailboxes = counterpart.window(known, who, request, import_id, wanted)["mailboxes_total"]
+        case "wave":
+            given = WaveBody(
+                wave=wave.strip(), starts_at=starts_at or None, weight=_number(weight), order=_number(order)
+            )
+            counterpart.set_wave(known, who, request, import_id, given)
+            mailboxes = 1
+        case "move":
+            moved = MoveBody(login=login, wave=None if front else wave.strip(), front=front)
+            mailboxes = counterpart.move(known, who, request, import_id, moved)["mailboxes"]
         case _:
             raise Refused(404, "there is no such thing to do")
     request.app.state.glances.forget(import_id)
     return back(
         request, _there(import_id, mailbox), import_id, Changed(act=action, mailboxes=mailboxes, messages=messages)
     )
+
+
+def _number(text: str) -> int | None:
+    """Returns the number of a field of the form; None for an empty one. Raises `Refused`."""
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal()):
+        raise Refused(422, "weight and order are whole numbers")
+    return int(text)
 
 
 def _there(import_id: str, mailbox: str) -> str:

@@ -28,6 +28,9 @@ FIELDS: Final[Mapping[str, str]] = {
     "last_name": "Last name",
     "server": "Server of its own at the source",
     "quota": "Quota",
+    "wave": "Wave",
+    "priority": "Priority",
+    "group": "Group",
 }
 #: Subject of a sentence, as it stands before the colon → its label on the page.
 HEADS: Final[Mapping[str, str]] = {
@@ -75,6 +78,8 @@ EVENTS: Final[Mapping[str, str]] = {
     "import check": "accounts checked",
     "import plan": "rehearsed",
     "hours set": "hours set",
+    "wave set": "wave set",
+    "mailbox moved": "mailbox moved",
     "mailboxes added": "mailboxes added",
     "credentials replaced": "new passwords given",
     "credentials deleted": "passwords deleted",

@@ -4,6 +4,9 @@
 local CODE = '"code": "([%w_]+)"'
 -- How long a destination is kept for what a settled mailbox may still have on the wire: above the settle time.
 local PARTING_MS = 60000
+-- A mailbox that was moved is urgent at most so long; how long it waits for a free lane before one gives way, and how long until
+-- the next does.
+local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS = 60000, 500, 3000
 local SETTLED = {complete = true, parked = true, cancelled = true}
 
 -- Milliseconds by the server's clock: clients' clocks are never compared.
@@ -21,6 +24,8 @@ local function import_key(i) return P .. 'import:' .. i end
 local function mailbox_key(m) return P .. 'mailbox:' .. m end
 local function folder_key(f) return P .. 'folder:' .. f end
 local function unit_key(u) return P .. 'unit:' .. u end
+local function wave_key(i, wave) return import_key(i) .. ':wave:' .. wave end
+local function members_key(i, wave) return import_key(i) .. ':of:' .. wave end
 
 -- Adds to a counter of the folder, its mailbox and its import in one go, so that sums agree at every moment. What comes to an
 -- outcome is counted once more where nothing is ever taken off, so that a run can be told by what it did.
@@ -41,14 +46,22 @@ local function shut(opens, shuts)
   return now < tonumber(opens) or now >= tonumber(shuts)
 end
 
+-- Whether a wave is paused, or has not begun. A mailbox without one never waits for it.
+local function held_back(i, wave)
+  if not wave then return false end
+  local h = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at')
+  return h[1] == 'pause' or (h[2] and clock() < tonumber(h[2])) or false
+end
+
 -- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits
 -- until the request is whole: only then are its credentials there.
 local function wanted(m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route', 'destination_key')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'route', 'destination_key', 'wave')
   if not h[1] then return false end
   if h[2] ~= 'run' or SETTLED[h[3]] then return false, h[4] end
   local i = redis.call('HMGET', import_key(h[1]), 'control', 'state', 'opens_at', 'shuts_at')
-  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4]), h[4], h[5]
+  return i[1] == 'run' and not (i[2] == 'opening' and h[3] == 'queued') and not shut(i[3], i[4])
+    and not held_back(h[1], h[6]), h[4], h[5]
 end
 
 -- Who has a mailbox's destination, if another has it. It belongs to one mailbox at a time, from the claim of its plan until it is
@@ -82,35 +95,99 @@ local function set_behind(m, holder)
   end
 end
 
--- A mailbox stands in ready:<route> exactly when it may be served: something is ready, nobody said no, and its destination is
--- free.
+-- Where a mailbox is to stand: its line ("import:wave"), and in it its queue ("tier:route"; the higher its priority, the lower
+-- the tier, and lower ones are served first).
+local function place_of(m)
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'wave', 'priority', 'route')
+  return h[1] .. ':' .. (h[2] or '') .. '\0' .. string.format('%d', -tonumber(h[3] or '0')) .. ':' .. h[4]
+end
+
+local function parts_of(place) return string.match(place, '^(.-)%z(.*)$') end
+local function line_key(line) return wave_key(string.match(line, '^([^:]*):(.*)$')) end
+
 -- Newcomers start where the one chosen last stood, so that they neither wait nor overtake for long, however long the
--- others have been served (start-time fair queueing); the same among routes. How many units stand ready in all of them is
--- counted here, so that nobody has to count them.
+-- others have been served (start-time fair queueing); the same among the queues of a line, and among lines.
+local function enter_queue(m, place)
+  local line, queue = parts_of(place)
+  local served = P .. 'served:' .. line
+  local last = redis.call('HMGET', served, queue, '')
+  if redis.call('EXISTS', P .. 'ready:' .. place) == 0 then
+    local own = tonumber(redis.call('ZSCORE', P .. 'routes:' .. line, queue) or '0')
+    redis.call('ZADD', P .. 'routes:' .. line, math.max(own, tonumber(last[2] or '0')), queue)
+  end
+  if redis.call('HINCRBY', served, '#', 1) == 1 then
+    local own = tonumber(redis.call('HGET', line_key(line), 'pass') or '0')
+    redis.call('ZADD', P .. 'lines', math.max(own, tonumber(redis.call('HGET', P .. 'served', 'lines') or '0')), line)
+  end
+  local own = tonumber(redis.call('HGET', mailbox_key(m), 'pass') or '0')
+  redis.call('ZADD', P .. 'ready:' .. place, math.max(own, tonumber(last[1] or '0')), m)
+  redis.call('HSET', mailbox_key(m), 'stands', place)
+end
+
+local function leave_queue(m, place)
+  local line = parts_of(place)
+  redis.call('HDEL', mailbox_key(m), 'stands')
+  if redis.call('ZREM', P .. 'ready:' .. place, m) == 1 and redis.call('HINCRBY', P .. 'served:' .. line, '#', -1) <= 0 then
+    redis.call('HDEL', P .. 'served:' .. line, '#')
+    redis.call('ZREM', P .. 'lines', line)
+  end
+end
+
+-- A mailbox stands in its queue exactly when it may be served: something is ready, nobody said no, and its destination is
+-- free. How many units stand ready in all queues is counted here, so that nobody has to count them.
 local function refresh(m)
   local key = mailbox_key(m)
   local may, route, destination = wanted(m)
   if not route then return end
-  local queue = P .. 'ready:' .. route
   local ready = may and redis.call('ZCARD', key .. ':ready') or 0
   local holder = ready > 0 and occupant(m, destination)
   set_behind(m, holder)
   if holder then ready = 0 end
-  local counted = tonumber(redis.call('HGET', key, 'ready') or '0')
+  local h = redis.call('HMGET', key, 'ready', 'stands')
+  local counted = tonumber(h[1] or '0')
   if ready ~= counted then
     redis.call('HSET', key, 'ready', ready)
     redis.call('INCRBY', P .. 'ready_units', ready - counted)
   end
-  if ready == 0 then
-    redis.call('ZREM', queue, m)
-  elseif not redis.call('ZSCORE', queue, m) then
-    local last = redis.call('HMGET', P .. 'served', route, '')
-    if redis.call('EXISTS', queue) == 0 then
-      local own = tonumber(redis.call('ZSCORE', P .. 'routes', route) or '0')
-      redis.call('ZADD', P .. 'routes', math.max(own, tonumber(last[2] or '0')), route)
+  local place = ready > 0 and place_of(m)
+  if place == h[2] then return end
+  if h[2] then leave_queue(m, h[2]) end
+  if place then enter_queue(m, place) end
+end
+
+-- A mailbox belongs to one wave at most, and may be moved to another.
+local function set_wave(m, wave)
+  local key = mailbox_key(m)
+  local h = redis.call('HMGET', key, 'import', 'wave', 'state', 'row')
+  if (h[2] or '') == wave then return end
+  if h[2] then
+    redis.call('ZREM', members_key(h[1], h[2]), m)
+    redis.call('HINCRBY', wave_key(h[1], h[2]), 's:' .. h[3], -1)
+  end
+  redis.call('HDEL', key, 'wave', 'pass') -- what it was given elsewhere does not count here
+  if wave == '' then return end
+  redis.call('ZADD', import_key(h[1]) .. ':waves', 'NX', redis.call('ZCARD', import_key(h[1]) .. ':waves'), wave)
+  redis.call('ZADD', members_key(h[1], wave), h[4] or 0, m)
+  redis.call('HINCRBY', wave_key(h[1], wave), 's:' .. h[3], 1)
+  redis.call('HSET', key, 'wave', wave)
+end
+
+local function set_priority(m, priority)
+  local key = mailbox_key(m)
+  if tonumber(redis.call('HGET', key, 'priority') or '0') == priority then return end
+  redis.call('HDEL', key, 'pass', 'priority')
+  if priority ~= 0 then redis.call('HSET', key, 'priority', priority) end
+end
+
+-- Mailboxes that a version without waves queued come into their lines; a worker of it may still run.
+local function adopt_queues()
+  for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, 9)) do
+    local page = redis.call('ZRANGE', P .. 'ready:' .. route, 0, 499)
+    for _, m in ipairs(page) do
+      redis.call('ZREM', P .. 'ready:' .. route, m)
+      refresh(m)
     end
-    local own = tonumber(redis.call('HGET', key, 'pass') or '0')
-    redis.call('ZADD', queue, math.max(own, tonumber(last[1] or '0')), m)
+    if #page < 500 then redis.call('ZREM', P .. 'routes', route) end
   end
 end
 
@@ -247,7 +324,7 @@ end
 
 local function move_mailbox(m, event)
   local key = mailbox_key(m)
-  local h = redis.call('HMGET', key, 'state', 'import', 'row')
+  local h = redis.call('HMGET', key, 'state', 'import', 'row', 'wave')
   local after = advance('mailbox', h[1], event)
   if not after then return false end
   if event == 'again' or event == 'replan' then set_compared(m, 0) end
@@ -260,13 +337,17 @@ local function move_mailbox(m, event)
     if SETTLED[after] then leave_destination(m) end
     redis.call('HINCRBY', import_key(h[2]), 's:' .. h[1], -1)
     redis.call('HINCRBY', import_key(h[2]), 's:' .. after, 1)
+    if h[4] then
+      redis.call('HINCRBY', wave_key(h[2], h[4]), 's:' .. h[1], -1)
+      redis.call('HINCRBY', wave_key(h[2], h[4]), 's:' .. after, 1)
+    end
   end
   return after
 end
 
 -- Forgets a mailbox: its ledger, its notes, its place in every queue. The sums of its import stay as they are.
 local function remove_mailbox(i, m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'route', 'ready', 'destination_key')
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'stands', 'ready', 'destination_key')
   for _, u in ipairs(redis.call('SMEMBERS', mailbox_key(m) .. ':open')) do drop_unit(m, u) end
   for _, f in ipairs(redis.call('ZRANGE', mailbox_key(m) .. ':folders', 0, -1)) do
     local folder = folder_key(f)
@@ -279,7 +360,9 @@ local function remove_mailbox(i, m)
   set_failure(m, '')
   set_behind(m, nil)
   set_again(m, 0)
-  if h[2] then redis.call('ZREM', P .. 'ready:' .. h[2], m) end
+  if h[2] then leave_queue(m, h[2]) end
+  redis.call('ZREM', P .. 'urgent', m)
+  set_wave(m, '')
   if h[3] and tonumber(h[3]) ~= 0 then redis.call('INCRBY', P .. 'ready_units', -tonumber(h[3])) end
   if h[4] then
     redis.call('ZREM', P .. 'destination:' .. h[4], m)
@@ -374,11 +457,13 @@ local function fence(u, term, holder)
   return true
 end
 
-local function wish(m)
-  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state')
+-- What a person wants of a lane that is at work at the unit `u` of a mailbox, or of the mailbox alone.
+local function wish(m, u)
+  local h = redis.call('HMGET', mailbox_key(m), 'import', 'control', 'state', 'wave')
   local whole = redis.call('HMGET', import_key(h[1]), 'control', 'opens_at', 'shuts_at')
   if whole[1] == 'cancel' or h[2] == 'cancel' or h[3] == 'cancelled' then return 'cancel' end
-  if whole[1] == 'pause' or h[2] == 'pause' or h[3] == 'parked' or shut(whole[2], whole[3]) then return 'pause' end
+  if whole[1] == 'pause' or h[2] == 'pause' or h[3] == 'parked' or shut(whole[2], whole[3])
+    or held_back(h[1], h[4]) or u and redis.call('HGET', unit_key(u), 'yields') == '1' then return 'pause' end
   return 'run'
 end
 

@@ -3,7 +3,7 @@
 -- run, pause, cancel, or lost.
 local now, lease_ms = clock(), tonumber(ARGV[2])
 redis.call('ZADD', P .. 'workers', now, ARGV[1])
-local words = {}
+local words, mailboxes = {}, {}
 for n = 4, #ARGV, 3 do
   local u = ARGV[n]
   if fence(u, ARGV[n + 1], ARGV[n + 2]) then
@@ -12,9 +12,30 @@ for n = 4, #ARGV, 3 do
       redis.call('ZADD', P .. 'leases', now + lease_ms, u)
       for _, permits in ipairs(permits_of(m)) do redis.call('ZADD', permits, now + lease_ms, ARGV[n + 2]) end
     end
-    words[#words + 1] = wish(m)
+    words[#words + 1] = wish(m, u)
+    mailboxes[#words] = m
   else
     words[#words + 1] = 'lost'
+  end
+end
+-- A mailbox that a person moved has waited for a free lane: one of this process gives way, of its route if there is one, that
+-- copies rather than verifies or plans, of the lowest priority. Should it not be enough, another does so a while later.
+local ranks = {copy = 0, verify = 1, plan = 2}
+local first = redis.call('ZRANGEBYSCORE', P .. 'urgent', '-inf', now, 'LIMIT', 0, 1)[1]
+if first and redis.call('HGET', mailbox_key(first), 'stands') and served(first) then
+  local route, best, at = redis.call('HGET', mailbox_key(first), 'route'), nil, nil
+  for n = 1, #words do
+    if words[n] == 'run' and mailboxes[n] ~= first then
+      local h = redis.call('HMGET', mailbox_key(mailboxes[n]), 'route', 'priority')
+      local rank = (h[1] == route and 0 or 100000) + ranks[redis.call('HGET', unit_key(ARGV[3 * n + 1]), 'kind')] * 1000
+        + tonumber(h[2] or '0')
+      if not best or rank < best then best, at = rank, n end
+    end
+  end
+  if at then
+    redis.call('HSET', unit_key(ARGV[3 * at + 1]), 'yields', '1')
+    redis.call('ZADD', P .. 'urgent', now + NEXT_GIVES_WAY_MS, first)
+    words[at] = 'pause'
   end
 end
 return words

@@ -9,6 +9,7 @@ local holder, lease_ms, prefer, hint, held = ARGV[1], tonumber(ARGV[2]), ARGV[3]
 local scopes = {'source_account', 'source_host', 'destination_account', 'destination_host'}
 local OUTCOMES = {'o:copied', 'o:already_present', 'o:skipped', 'o:refused', 'o:vanished', 'o:failed'}
 local now = clock()
+if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end
 
 -- A holder has one lease at a time. One that it still has while it claims never reached it (the answer was lost): the
 -- unit goes back under a new term, and unless anything was done under the old one, that attempt was none.
@@ -89,33 +90,83 @@ local function worth(m)
   return lanes < math.max(1, math.floor(messages / ARGV[11]), math.floor(bytes / ARGV[12]))
 end
 
+-- Lines, as they are to be served: by their order, then by how much they were, in the proportion of their weights.
+local function lines()
+  local found, orders = redis.call('ZRANGE', P .. 'lines', 0, -1), redis.call('HGETALL', P .. 'orders')
+  if #orders == 0 then return found end
+  local order, place = {}, {}
+  for n = 1, #orders, 2 do order[orders[n]] = tonumber(orders[n + 1]) end
+  for n, line in ipairs(found) do place[line] = n end
+  table.sort(found, function(a, b)
+    if (order[a] or 0) ~= (order[b] or 0) then return (order[a] or 0) < (order[b] or 0) end
+    return place[a] < place[b]
+  end)
+  return found
+end
+
+-- The queues of a line: by tier, then by how much they were served.
+local function queues(line)
+  local tiers, found, by = {}, {}, {}
+  for _, queue in ipairs(redis.call('ZRANGE', P .. 'routes:' .. line, 0, -1)) do
+    local tier = tonumber(string.match(queue, '^[^:]*'))
+    if not by[tier] then
+      by[tier] = {}
+      tiers[#tiers + 1] = tier
+    end
+    table.insert(by[tier], queue)
+  end
+  table.sort(tiers)
+  for _, tier in ipairs(tiers) do
+    for _, queue in ipairs(by[tier]) do found[#found + 1] = queue end
+  end
+  return found
+end
+
+-- A mailbox that a person moved, and that is to be at work within seconds.
+local function urgent()
+  for _, m in ipairs(redis.call('ZRANGE', P .. 'urgent', 0, 19)) do
+    local moved = tonumber(redis.call('HGET', mailbox_key(m), 'moved_at') or '0')
+    if now - moved > URGENT_MS or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 or not served(m) then
+      redis.call('ZREM', P .. 'urgent', m)
+    elseif admissible(m) and worth(m) then
+      return m
+    end
+  end
+end
+
 -- The mailbox, the unit if it is a certain one, and whether it was chosen by fairness.
 local function choose()
+  local first = urgent()
+  if first then return first end
   if prefer ~= '' and redis.call('EXISTS', mailbox_key(prefer) .. ':ready') == 1 and served(prefer)
     and admissible(prefer) then return prefer end
   if hint ~= '' then
     local h = redis.call('HMGET', unit_key(hint), 'state', 'mailbox')
     if h[1] == 'ready' and served(h[2]) and admissible(h[2]) and worth(h[2]) then return h[2], hint end
   end
-  local left = tonumber(ARGV[6])
-  for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, -1)) do
-    local queue, at, gone, full = P .. 'ready:' .. route, 0, 0, false
-    repeat
-      local page = redis.call('ZRANGE', queue, at, at + 99)
-      for _, m in ipairs(page) do
-        if not served(m) then
-          refresh(m) -- out of the queue: it comes back when somebody lets it
-          gone = gone + 1
-        else
-          local yes
-          yes, full = admissible(m)
-          if yes and worth(m) then return m, nil, true end
-          if full then break end
+  local left, full = tonumber(ARGV[6]), {}
+  for _, line in ipairs(lines()) do
+    for _, queue in ipairs(queues(line)) do
+      local route, ready, at, gone = string.match(queue, ':(.*)$'), P .. 'ready:' .. line .. '\0' .. queue, 0, 0
+      while not full[route] do
+        local page = redis.call('ZRANGE', ready, at, at + 99)
+        for _, m in ipairs(page) do
+          if not served(m) or redis.call('EXISTS', mailbox_key(m) .. ':ready') == 0 then
+            refresh(m) -- out of the queue: it comes back when somebody lets it
+            redis.call('ZREM', ready, m)
+            gone = gone + 1
+          else
+            local yes
+            yes, full[route] = admissible(m)
+            if yes and worth(m) then return m, nil, true end
+            if full[route] then break end
+          end
         end
+        at, left, gone = at + #page - gone, left - #page, 0
+        if left <= 0 then return end
+        if #page == 0 then break end
       end
-      at, left, gone = at + #page - gone, left - #page, 0
-    until full or left <= 0 or #page == 0
-    if left <= 0 then return end
+    end
   end
 end
 
@@ -129,7 +180,8 @@ local fields = redis.call('HMGET', unit, 'kind', 'folder', 'size', 'done')
 local expiry = now + lease_ms
 local term = redis.call('INCR', P .. 'terms')
 redis.call('ZREM', key .. ':ready', u)
-redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4])
+redis.call('HSET', unit, 'state', 'leased', 'holder', holder, 'term', term, 'used', '', 'began', fields[4],
+  'yields', '')
 redis.call('HINCRBY', unit, 'attempts', 1)
 redis.call('ZADD', P .. 'leases', expiry, u)
 redis.call('HSET', P .. 'holders', holder, u)
@@ -140,18 +192,25 @@ for _, permits in ipairs(permits_of(m)) do redis.call('ZADD', permits, expiry, h
 
 -- The cost of a claim is what it moves, with a floor for the logins and round trips that even nothing costs.
 local cost = 65536 + tonumber(fields[3])
-local route = redis.call('HGET', key, 'route')
-local queue = P .. 'ready:' .. route
-local start = tonumber(redis.call('ZSCORE', queue, m) or redis.call('HGET', key, 'pass') or '0')
+local stands = redis.call('HGET', key, 'stands')
+local place = stands or place_of(m)
+local line, queue = parts_of(place)
+local weight = tonumber(redis.call('HGET', line_key(line), 'weight') or '1')
+local before = tonumber(redis.call('ZSCORE', P .. 'lines', line) or redis.call('HGET', line_key(line), 'pass') or '0')
+local start = tonumber(stands and redis.call('ZSCORE', P .. 'ready:' .. place, m) or redis.call('HGET', key, 'pass') or '0')
 if fairly then
-  local last = redis.call('HMGET', P .. 'served', route, '')
-  local own = tonumber(redis.call('ZSCORE', P .. 'routes', route) or '0')
-  redis.call('HSET', P .. 'served', route, math.max(start, tonumber(last[1] or '0')),
+  local last = redis.call('HMGET', P .. 'served:' .. line, queue, '')
+  local own = tonumber(redis.call('ZSCORE', P .. 'routes:' .. line, queue) or '0')
+  redis.call('HSET', P .. 'served:' .. line, queue, math.max(start, tonumber(last[1] or '0')),
     '', math.max(own, tonumber(last[2] or '0')))
+  redis.call('HSET', P .. 'served', 'lines', math.max(before, tonumber(redis.call('HGET', P .. 'served', 'lines') or '0')))
 end
-redis.call('ZINCRBY', P .. 'routes', cost, route)
+redis.call('ZINCRBY', P .. 'routes:' .. line, cost, queue)
 redis.call('HSET', key, 'pass', start + cost)
-if redis.call('ZSCORE', queue, m) then redis.call('ZADD', queue, start + cost, m) end
+redis.call('HSET', line_key(line), 'pass', before + math.ceil(cost / weight))
+redis.call('ZADD', P .. 'lines', 'XX', before + math.ceil(cost / weight), line)
+if stands then redis.call('ZADD', P .. 'ready:' .. place, 'XX', start + cost, m) end
+redis.call('ZREM', P .. 'urgent', m)
 -- What it waited for a rate is over; other trouble is shown until the mailbox is verified.
 if string.find(redis.call('HGET', key, 'failure') or '', '"rate_waiting"', 1, true) then set_failure(m, '') end
 take_destination(m)

@@ -14,8 +14,17 @@ if redis.call('EXISTS', key .. ':mailboxes') == 1 then return redis.error_reply(
 for _, edges in pairs(MACHINES.mailbox) do
   for before, after in pairs(edges) do redis.call('DEL', key .. ':in:' .. before, key .. ':in:' .. after) end
 end
+local waves = redis.call('ZRANGE', key .. ':waves', 0, -1)
+waves[#waves + 1] = ''
+for _, wave in ipairs(waves) do
+  local line = i .. ':' .. wave
+  redis.call('ZREM', P .. 'lines', line)
+  redis.call('ZREM', P .. 'starting', line)
+  redis.call('HDEL', P .. 'orders', line)
+  redis.call('DEL', wave_key(i, wave), P .. 'routes:' .. line, P .. 'served:' .. line)
+end
 redis.call('ZREM', P .. 'imports', i)
 redis.call('ZREM', P .. 'opening', i)
 redis.call('DEL', key, key .. ':codes', key .. ':by_source', key .. ':by_destination', key .. ':credentials', key .. ':tokens',
-  key .. ':behind', key .. ':settling', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
+  key .. ':behind', key .. ':settling', key .. ':waves', key .. ':brake', P .. 'desk:events:' .. i, P .. 'desk:samples:' .. i, P .. 'desk:sampled:' .. i)
 return 1

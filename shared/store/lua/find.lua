@@ -1,4 +1,4 @@
--- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count): a page of an import's
+-- find(import_id, state or '', code or '', text or '', order, descending '1' or '', start, count, wave or ''): a page of an import's
 -- mailboxes: [how many fit, id, id, ...]. `text` (lower case) is looked for in both logins, `code` is that of the failure. Ordered
 -- by "row", by logins, or by a field of the mailbox (equal ones stand by row). Everybody waits for this, so it asks for
 -- little: states and codes are kept as they change, logins in order from the first time that somebody looks for one, and
@@ -10,14 +10,19 @@ local start, count = tonumber(ARGV[7]), tonumber(ARGV[8])
 local all = redis.call('ZCARD', key)
 local login = string.match(order, '^(%l+)_login$')
 
--- The smallest kept set that holds all that fit, and the other one that they must be in too.
-local pool, other = key, nil
-if state ~= '' then pool = import .. ':in:' .. state end
-if code ~= '' then
-  local coded = import .. ':code:' .. code
-  if state == '' then pool = coded
-  elseif redis.call('ZCARD', coded) < redis.call('ZCARD', pool) then pool, other = coded, pool
-  else other = coded end
+-- The smallest kept set that holds all that fit, and the others that they must be in too.
+local sets = {}
+if state ~= '' then sets[#sets + 1] = import .. ':in:' .. state end
+if code ~= '' then sets[#sets + 1] = import .. ':code:' .. code end
+if ARGV[9] ~= '' then sets[#sets + 1] = import .. ':of:' .. ARGV[9] end
+table.sort(sets, function(a, b) return redis.call('ZCARD', a) < redis.call('ZCARD', b) end)
+local pool = table.remove(sets, 1) or key
+
+local function in_others(m)
+  for _, other in ipairs(sets) do
+    if not redis.call('ZSCORE', other, m) then return false end
+  end
+  return true
 end
 
 -- "login\0other login\0id", in order.
@@ -33,7 +38,7 @@ end
 local length = #(redis.call('ZRANGE', key, 0, 0)[1] or '')
 
 -- A page of what is kept in this order already.
-local kept = text == '' and not other and (order == 'row' and pool or login and pool == key and names)
+local kept = text == '' and #sets == 0 and (order == 'row' and pool or login and pool == key and names)
 if kept then
   local page = {redis.call('ZCARD', kept)}
   for n, member in ipairs(redis.call(down and 'ZREVRANGE' or 'ZRANGE', kept, start, start + count - 1)) do
@@ -115,7 +120,7 @@ local known = number and pool == key and all > 5000
 local fits = (text ~= '' and not login) and set(named()) or (login and pool ~= key) and set(redis.call('ZRANGE', pool, 0, -1)) or nil
 local found = {}
 for _, m in ipairs(login and named() or known and all_by_number() or redis.call('ZRANGE', pool, 0, -1)) do
-  if (not fits or fits[m]) and (not other or redis.call('ZSCORE', other, m)) then found[#found + 1] = m end
+  if (not fits or fits[m]) and in_others(m) then found[#found + 1] = m end
 end
 if number and not known then found = by_number(found) elseif order == 'state' then found = by_state(found) end
 

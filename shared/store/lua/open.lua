@@ -2,7 +2,8 @@
 -- Nothing new is served before `submit`. A mailbox that is settled is queued again (a delta pass); one that is under way is
 -- left alone. Options count for the whole import: while anything is under way, others are refused.
 -- rows: [{id, row, source, source_login, destination_login, route, source_account, source_host, destination_account, destination_host, profile,
---   destination_key, source_key}]
+--   destination_key, source_key, wave, priority, group}]; a mailbox that is opened again keeps its wave and its priority where the row gives
+-- none.
 local i, fields, rows = ARGV[1], cjson.decode(ARGV[2]), cjson.decode(ARGV[3])
 local key = import_key(i)
 local queued = 0
@@ -44,7 +45,8 @@ for _, r in ipairs(rows) do
     opened = true
   end
   redis.call('HSET', m, 'row', r.row)
-  local h = redis.call('HMGET', m, 'state', 'failure')
+  local h = redis.call('HMGET', m, 'state', 'failure', 'wave')
+  if h[3] then redis.call('ZADD', members_key(i, h[3]), r.row, r.id) end
   redis.call('ZADD', key .. ':in:' .. h[1], r.row, r.id)
   local code = string.match(h[2] or '', CODE)
   if code then redis.call('ZADD', key .. ':code:' .. code, r.row, r.id) end
@@ -65,6 +67,9 @@ for _, r in ipairs(rows) do
   end
   if opened then
     queued = queued + 1
+    if r.wave ~= '' then set_wave(r.id, r.wave) end
+    if r.priority ~= 0 then set_priority(r.id, r.priority) end
+    if r.group ~= '' then redis.call('HSET', m, 'group', r.group) end
     plan_unit(r.id)
   end
 end

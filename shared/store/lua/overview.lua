@@ -5,8 +5,8 @@ local workers = redis.call('ZCOUNT', P .. 'workers', now - 30000, '+inf')
 if ARGV[1] == 'workers' then return workers end
 local mailboxes, behind, states = 0, 0, {}
 redis.call('ZREMRANGEBYSCORE', P .. 'owing', '-inf', now)
-for _, route in ipairs(redis.call('ZRANGE', P .. 'routes', 0, -1)) do
-  mailboxes = mailboxes + redis.call('ZCARD', P .. 'ready:' .. route)
+for _, line in ipairs(redis.call('ZRANGE', P .. 'lines', 0, -1)) do
+  mailboxes = mailboxes + tonumber(redis.call('HGET', P .. 'served:' .. line, '#') or '0')
 end
 local units = tonumber(redis.call('GET', P .. 'ready_units') or '0')
 for _, i in ipairs(redis.call('ZRANGE', P .. 'imports', 0, -1)) do

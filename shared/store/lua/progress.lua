@@ -31,7 +31,7 @@ if ARGV[7] ~= '' then
   redis.call('HSET', folder_key(folder), 'doubted_at', clock())
 end
 for _, id in ipairs(cjson.decode(ARGV[6])) do redis.call('HDEL', intents, id) end
-local word = wish(mailbox)
+local word = wish(mailbox, u)
 if word ~= 'run' then return word end
 -- An empty folder may have got another UIDVALIDITY since it was planned: it is the one that is written to that counts.
 if wanted[1] then redis.call('HSET', folder_key(folder), 'destination_uidvalidity', wanted[1].uidvalidity) end

@@ -1,6 +1,7 @@
 -- waits(import_id): what the import waits for that is over by itself, five values each: what, key, until (ms, 0: unknown), why,
 -- mailboxes. A hold concerns it when one of its mailboxes was told so, or when it is about one of its two hosts.
 local i, now, found = ARGV[1], clock(), {}
+local key = import_key(i)
 local function add(...)
   for _, value in ipairs({...}) do found[#found + 1] = value end
 end
@@ -26,6 +27,17 @@ for n = 1, #again, 2 do
   end
 end
 if full > 0 then add('room', '', first, '', full) end
+-- Waves that a person paused, or whose time has not come, with how many of their mailboxes are not settled.
+for _, wave in ipairs(redis.call('ZRANGE', key .. ':waves', 0, -1)) do
+  local w = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at', 's:queued', 's:planning', 's:copying', 's:verifying')
+  local open = 0
+  for n = 3, 6 do open = open + tonumber(w[n] or '0') end
+  if open > 0 and w[1] == 'pause' then
+    add('wave_paused', wave, '0', '', open)
+  elseif open > 0 and w[2] and tonumber(w[2]) > now then
+    add('wave_start', wave, w[2], '', open)
+  end
+end
 -- Mailboxes whose destination another has, by who that is.
 local causes, order = {}, {}
 for _, m in ipairs(redis.call('ZRANGE', import_key(i) .. ':behind', 0, -1)) do

@@ -1,0 +1,22 @@
+"""Waves in the request: their names, the rows that name one, and the rule for the others. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from producer.intake.manifest import Row
+from shared.errors import UsageError
+from shared.model.waves import MOST_NAME, is_name
+
+
+def wave_name(text: str) -> str:
+    """Returns the name as given; "" for none. Raises `UsageError`."""
+    if text and not is_name(text):
+        raise UsageError(f"--wave: must be 1 to {MOST_NAME} printable characters, without spaces around them")
+    return text
+
+
+def in_wave(rows: Sequence[Row], wave: str) -> tuple[Row, ...]:
+    """Returns the rows; those that name no wave belong to this one ("" for none)."""
+    return tuple(row if row.wave or not wave else replace(row, wave=wave) for row in rows)

@@ -1,0 +1,81 @@
+"""Operations on waves: what there is, what a person sets, and mailboxes that are moved. No function here prints or waits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import fields, replace
+from datetime import UTC, datetime
+
+from shared.errors import UsageError
+from shared.lifecycle import MailboxState
+from shared.model import Import, Tally, Wave
+from shared.model.waves import FRONT, MOST_ORDER, MOST_WEIGHT
+from shared.store import Store
+
+#: Number of waves named in an error.
+_NAMED = 8
+
+
+def waves_of(store: Store, request: Import) -> list[Wave]:
+    """Returns the import's waves by their order, and last those without one, as "", where there are both."""
+    found = store.waves(request.import_id)
+    rest = Counter(store.import_tally(request.import_id)[1])
+    for wave in found:
+        rest.subtract(wave.mailboxes)
+    left: dict[MailboxState, int] = {state: number for state, number in rest.items() if number > 0}
+    return [*found, Wave(name="", mailboxes=left)] if found and left else found
+
+
+def wave_of(store: Store, request: Import, name: str) -> Wave:
+    """Returns the wave of this name. Raises `UsageError` that lists the others."""
+    known = store.waves(request.import_id)
+    for wave in known:
+        if wave.name == name:
+            return wave
+    names = ", ".join(wave.name for wave in known[:_NAMED]) + (" …" if known[_NAMED:] else "")
+    there = f"its waves are: {names}" if known else "it has no waves"
+    raise UsageError(f"import {request.name} has no wave called {name}; {there}")
+
+
+def read_start(text: str) -> float:
+    """Returns the moment of ``2026-02-01T20:00+01:00`` in seconds since the epoch; 0 for ``now``. Raises `UsageError`.
+
+    A moment without a zone is UTC.
+    """
+    if text.strip() == "now":
+        return 0.0
+    try:
+        when = datetime.fromisoformat(text.strip())
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"--start-at: {text!r} is no moment; write 2026-02-01T20:00+01:00 (without a zone it is UTC), or: now"
+        ) from None
+
+
+def checked(weight: int | None, order: int | None) -> None:
+    """Raises `UsageError` for a weight or an order that no wave may have."""
+    if weight is not None and not 1 <= weight <= MOST_WEIGHT:
+        raise UsageError(f"--weight: a whole number from 1 to {MOST_WEIGHT}")
+    if order is not None and not 0 <= order <= MOST_ORDER:
+        raise UsageError(f"--order: a whole number from 0 to {MOST_ORDER}")
+
+
+def priority_of(priority: int | None, *, front: bool) -> int | None:
+    """Returns the priority that is asked for; None to leave it. Raises `UsageError`."""
+    if front and priority is not None:
+        raise UsageError("--front: is a priority above all others; give it or --priority")
+    if priority is not None and abs(priority) >= FRONT:
+        raise UsageError(f"--priority: a whole number from {1 - FRONT} to {FRONT - 1}; --front goes before all")
+    return FRONT if front else priority
+
+
+def total(tallies: Iterable[Tally]) -> Tally:
+    """Returns the sum of mailboxes' tallies."""
+    outcomes: Counter[str] = Counter()
+    numbers: Counter[str] = Counter()
+    for tally in tallies:
+        outcomes.update(tally.outcomes)
+        numbers.update({one.name: getattr(tally, one.name) for one in fields(Tally) if one.type == "int"})
+    return replace(Tally(outcomes=outcomes), **numbers)  # type: ignore[arg-type]
