@@ -40,6 +40,8 @@ LARGE_EIGHT_BIT = message(6, b"".join(b"%076d\r\n" % n for n in range(9000)), "T
 BARE_LF = b"From: a@b\nSubject: nul\n\nab\n"
 BARE_LF_NUL = b"From: a@b\nSubject: nul\n\na\0b\n"
 FINAL_CR = message(9, b"text\r\nlast\r")
+CR_ONLY = message(10).replace(b"\r\n", b"\r")
+LARGE_CR_ONLY = message(11, b"".join(b"%076d\r\n" % n for n in range(9000))).replace(b"\r\n", b"\r")
 
 
 def munged(body: bytes) -> bytes:
@@ -51,6 +53,11 @@ def munged(body: bytes) -> bytes:
 def as_dovecot(body: bytes) -> bytes:
     """Returns the message as Dovecot stores it: NUL becomes 0x80."""
     return body.replace(b"\0", b"\x80")
+
+
+def with_lf_at_the_end(body: bytes) -> bytes:
+    """Returns a message without any LF with one in the place of its last CR."""
+    return body if b"\n" in body else body[:-1] + b"\n"
 
 
 @pytest.fixture
@@ -107,15 +114,24 @@ def test_replaced_nuls_are_listed(wires: Wires, verify: str) -> None:
 
 
 @pytest.mark.parametrize("verify", ["default", "full"])
+@pytest.mark.parametrize("body", [CR_ONLY, LARGE_CR_ONLY], ids=["whole", "in chunks"])
+def test_other_ends_of_lines_that_end_with_cr_alone_are_listed(wires: Wires, verify: str, body: bytes) -> None:
+    """go-imap shows other line ends there and tells the same size."""
+    stage = stage_of(wires, plain(20), body, FINAL_CR, verify=verify, alter=with_lf_at_the_end)
+    stage.to_the_end()
+    assert told(stage) == {"normalised": {2}}
+
+
+@pytest.mark.parametrize("verify", ["default", "full"])
 def test_what_is_kept_as_it_was_is_not_listed(wires: Wires, verify: str) -> None:
-    bodies = (NULS, NUL_IN_HEADER, LATE_NUL, EIGHT_BIT_TO, LARGE_EIGHT_BIT, BARE_LF_NUL, FINAL_CR)
+    bodies = (NULS, NUL_IN_HEADER, LATE_NUL, EIGHT_BIT_TO, LARGE_EIGHT_BIT, BARE_LF_NUL, FINAL_CR, CR_ONLY)
     stage = stage_of(wires, *bodies, verify=verify)
     stage.to_the_end()
     assert told(stage) == {}
     assert (stage.tally().altered, stage.tally().normalised, stage.tally().watched) == (0, 0, 0)
 
 
-@pytest.mark.parametrize(("body", "alter"), [(NULS, as_dovecot), (EIGHT_BIT_TO, munged)])
+@pytest.mark.parametrize(("body", "alter"), [(NULS, as_dovecot), (EIGHT_BIT_TO, munged), (CR_ONLY, with_lf_at_the_end)])
 def test_not_watched_it_would_pass(
     wires: Wires, monkeypatch: pytest.MonkeyPatch, body: bytes, alter: Callable[[bytes], bytes]
 ) -> None:
