@@ -140,8 +140,9 @@ def find_mailboxes(store: Store, request: Import, login: str, wave: str = "") ->
         pair for pair in everyone if login in (pair[0].destination.login, pair[0].mailbox_id)
     ]
     if not found:
-        where = f"wave {wave} of import" if wave else "import"
-        raise UsageError(f"{where} {request.name} has no mailbox with the login {login}")
+        if wave:
+            raise UsageError(f"wave {wave} of import {request.name} has no mailbox with the login {login}")
+        raise UsageError(f"import {request.name} has no mailbox with the login {login}")
     return found
 
 

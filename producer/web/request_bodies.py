@@ -335,7 +335,7 @@ class WindowBody(Body):
 
 
 class WaveBody(Body):
-    """What is set of a wave; what is left out stays."""
+    """The fields of a wave that are set; what is left out stays."""
 
     wave: _Wave = Field(default="", description='Its name; "": the mailboxes without a wave.')
     starts_at: str | None = Field(
@@ -348,7 +348,7 @@ class WaveBody(Body):
 
 
 class MoveBody(Body):
-    """Where a mailbox goes: into a wave, or to the front of its own."""
+    """A mailbox and its new place: another wave, or the front of its own."""
 
     login: _Login = Field(min_length=1, description="The mailbox, by its login.")
     wave: _Wave | None = Field(default=None, description='The wave; "" for none. Left out: it stays in its own.')

@@ -141,10 +141,8 @@ class Lockstep(RuleBasedStateMachine):
         sizes = [0, 0, *sizes[2:]] if empty else sizes
         third = Endpoint(host="third.example", port=143, tls=Tls.NONE)
         self.imports = [request(), request("b", source=third)][:routes]
-        self.people = [
-            replace(person(self.imports[n % routes], n + 1), wave="a" * (n % 3 == 1), priority=n % 2)
-            for n in range(mailboxes)
-        ]
+        self.people = [person(self.imports[n % routes], n + 1) for n in range(mailboxes)]
+        self.people[1:2] = [replace(one, wave="a", priority=1) for one in self.people[1:2]]
         for whole in self.imports:
             self.both("open_import", whole, [m for m in self.people if m.import_id == whole.import_id], 14, lost=True)
             ours = [m.mailbox_id for m in self.people if m.import_id == whole.import_id]
@@ -189,8 +187,8 @@ class Lockstep(RuleBasedStateMachine):
             else:
                 self.both("set_wave", one, name, **drawn_wave(data, self.clock, timed=bool(name)), lost=lost)
         elif what == "move":
-            wave, priority = data.draw(WAVES), data.draw(st.sampled_from([None, 0, -1, 100]))
-            self.both("move", mailbox.import_id, mailbox.mailbox_id, wave=wave, priority=priority, lost=lost)
+            where = {"wave": data.draw(WAVES), "priority": data.draw(st.sampled_from([None, 0, -1, 100]))}
+            self.both("move", mailbox.import_id, mailbox.mailbox_id, **where, lost=lost)
         elif what == "usual":
             server = data.draw(
                 st.sampled_from(["source_host:old.example", "destination_account:imap://new.example:143"])

@@ -145,8 +145,9 @@ def test_each_of_them_counts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, op
     def meant(body: ImportBody) -> list[object]:
         ends = body.source.endpoint("source", _REACH), body.destination.endpoint("destination", _REACH)
         try:
-            faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)[1]
-            return [*ends, body.options({ends[0]}), body.hours(), body.sign_ins(), faults]
+            manifest, faults = body.sift(_REACH, allow_plaintext=body.source.allow_plaintext)
+            waves = [row.wave for row in manifest.rows]
+            return [*ends, body.options({ends[0]}), body.hours(), body.sign_ins(), faults, waves]
         except UsageError as error:
             return [str(error)]
 
