@@ -316,8 +316,8 @@ def let_go_of(store: Store, folder: Folder, known: Folder | None, *, drawn: bool
     return replace(folder, taken_away=known.taken_away | (held - known.accepted)), True
 
 
-def ledger_is_bijection(store: Store, folder: str) -> None:
-    """Asserts that no UID occurs twice on either side."""
+def ledger_is_bijection(store: Store, folder: str) -> UidSet:
+    """Asserts that no UID occurs twice on either side. Returns those of the source."""
     sources, destinations = [], []
     for entry in store.ledger(folder):
         for record in entry.records:
@@ -325,6 +325,7 @@ def ledger_is_bijection(store: Store, folder: str) -> None:
             destinations += list(record.destination)
     assert len(sources) == len(set(sources)), "a source UID stands twice in the ledger"
     assert len(destinations) == len(set(destinations)), "a destination UID stands twice in the ledger"
+    return UidSet.of(sources)
 
 
 def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:
