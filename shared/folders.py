@@ -50,6 +50,8 @@ _LABELS: Mapping[str, str] = {
 }
 
 
+#: The beginning of the reason for putting a special folder where the destination has its own.
+FOLDER_FOR: Final = "the destination's folder for"
 #: The reason for leaving out a folder that cannot hold messages: nothing is lost with it.
 ONLY_SUBFOLDERS: Final = "holds only subfolders"
 #: The reason for leaving out a folder of another namespace.
@@ -370,7 +372,7 @@ def _give_special(there: Tree, folders: list[ListedFolder], places: Places) -> N
                         choices.append((key != own, folder, path, target.name))
             if choices:
                 moves, folder, path, raw = min(choices, key=lambda choice: choice[0])
-                places.put(folder, path, f"the destination's folder for {_LABELS[use]}" if moves else "", raw)
+                places.put(folder, path, f"{FOLDER_FOR} {_LABELS[use]}" if moves else "", raw)
                 break
 
 

@@ -92,8 +92,8 @@ def new_places(
 def with_places(audit: Audit, places: Mapping[tuple[str, int], str]) -> Audit:
     """Returns the audit in which what was moved is told as moved."""
     notes = tuple(_moved(note, places.get((audit.folder_id, note.uid), "")) for note in audit.notes)
-    moved, removed = (sum(note.what == what for note in notes) for what in (MOVED, REMOVED))
-    return replace(audit, notes=notes, moved=moved, removed=removed)
+    moved = sum(note.what == MOVED for note in notes)
+    return replace(audit, notes=notes, moved=moved, removed=audit.removed - (moved - audit.moved))
 
 
 def _moved(note: Note, place: str) -> Note:

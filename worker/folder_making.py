@@ -7,7 +7,7 @@ copied.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -52,24 +52,31 @@ class PreparedFolders:
 
 
 def make_folders(
-    source: MailSource, destination: MailDestination, options: Options, known: Sequence[Folder]
+    source: MailSource,
+    destination: MailDestination,
+    options: Options,
+    known: Sequence[Folder],
+    listings: tuple[FolderListing, FolderListing] | None = None,
+    *,
+    absent: Collection[bytes] = (),
 ) -> PreparedFolders:
     """Maps, creates and subscribes the folders; `known` is what an earlier pass planned.
 
-    Raises what the ports raise.
+    `listings` are those of both sides, where they are known. The folders with the source names `absent` are mapped and not
+    created. Raises what the ports raise.
     """
-    theirs, ours = together(source.listing, destination.listing)
+    theirs, ours = listings or together(source.listing, destination.listing)
     subscribed = {folder.name for folder in ours.folders if folder.subscribed}
-    listed = {folder.name for folder in ours.folders}
-    # A folder that was never created does not keep its name: it may get another one now.
-    notes = {f.source_name: f.note for f in known if f.destination_uidvalidity or f.destination_name in listed}
-    pins = {f.source_name: f.destination_name for f in known if f.source_name in notes}
+    pins = pins_of(known, ours)
+    notes = {f.source_name: f.note for f in known if f.source_name in pins}
     refused: dict[bytes, dict[bytes, str]] = {}
     for _ in range(MOST_ROUNDS):
-        mapped = _mapped(theirs, ours, source, options, pins, refused)
+        mapped = mapped_to(theirs, ours, source, options, pins, refused)
         mapped = [_remembering(one, notes.get(one.source_name, "")) for one in mapped]
         wanted = [one for one in mapped if not one.skip]
-        missing = [one for one in wanted if not one.exists and not _was_refused(one, refused)]
+        missing = [
+            one for one in wanted if not one.exists and one.source_name not in absent and not _was_refused(one, refused)
+        ]
         # Parents first: a folder created below a name may take the name itself.
         missing.sort(key=lambda one: one.destination_name.count((ours.separator or "\0").encode()))
         errors = dict(zip(missing, destination.create([one.destination_name for one in missing]), strict=True))
@@ -84,14 +91,31 @@ def make_folders(
         pins = {one.source_name: one.destination_name for one in wanted if one.source_name not in again}
         notes = {one.source_name: one.note for one in wanted}
         ours = destination.listing()
-    fresh = [one.destination_name for one in wanted if one.subscribed and one.destination_name not in subscribed]
+    fresh = [
+        one.destination_name
+        for one in wanted
+        if one.subscribed and one.destination_name not in subscribed and one.source_name not in absent
+    ]
     if fresh:
         destination.subscribe(fresh)
     mapped.sort(key=lambda one: not is_inbox(one.source_name))
     return PreparedFolders(listing=theirs, mapped=mapped, left_out=left_out(mapped))
 
 
-def _mapped(
+def pins_of(known: Sequence[Folder], ours: FolderListing) -> dict[bytes, bytes]:
+    """Returns source name → destination name of those folders that keep theirs.
+
+    A folder that was never created does not: it may get another one now.
+    """
+    listed = {folder.name for folder in ours.folders}
+    return {
+        f.source_name: f.destination_name
+        for f in known
+        if f.destination_uidvalidity or f.left_alone or f.destination_name in listed
+    }
+
+
+def mapped_to(
     theirs: FolderListing,
     ours: FolderListing,
     source: MailSource,
@@ -99,6 +123,7 @@ def _mapped(
     pins: dict[bytes, bytes],
     refused: dict[bytes, dict[bytes, str]],
 ) -> list[MappedFolder]:
+    """Returns the place of each folder; those in `pins` keep theirs, and no other gets one where it was `refused`."""
     mapped = map_wanted(theirs, ours, options, known=pins, refused=refused)
     if EXTENSION in source.capabilities:
         mapped = narrowed(theirs, mapped, LabelMode(options.gmail_labels))

@@ -6,19 +6,19 @@ otherwise only UIDs from the last UIDNEXT on are new. Flags that changed at the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import takewhile
 
 from shared.batching import Change, delta
-from shared.errors import ConnectionLost, FolderRefused
-from shared.events import Listener
+from shared.errors import ConnectionLost, FolderRefused, Throttled
+from shared.events import Listener, TakenAway
 from shared.folders import MappedFolder
 from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
-from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
+from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
@@ -26,9 +26,12 @@ from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
 from worker.folder_making import make_folders
+from worker.folder_search import FolderSearch, FoundFolders
 from worker.listing import stated_more
 from worker.neighbours import Neighbours
+from worker.recovery import known_destinations
 from worker.sessions import together
+from worker.whereabouts import SideView
 
 __all__ = ["MailboxPlan", "PlanRules"]
 
@@ -66,8 +69,16 @@ class MailboxPlan:
 
         `unsettled_seconds` as for `BatchPlanner`.
         """
-        self._ends = ends
+        self._ends, self._tell = ends, tell
         self._pending: Collection[str] = ()
+        #: Folder id → the folder that an earlier pass planned, under its present names; source name → folder id.
+        self._followed: dict[str, Folder] = {}
+        self._ids: dict[bytes, str] = {}
+        #: Ids of the folders that their user removed at the destination, as this pass found.
+        self._removed: frozenset[str] = frozenset()
+        #: Name → STATUS as far as it was asked for, at the source and at the destination.
+        self._asked: dict[bytes, FolderStatus | Exception] = {}
+        self._seen_here: dict[bytes, KnownStatus | Exception] = {}
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._options, self._rules = options, rules
         self._cutting = BatchPlanner(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
@@ -87,18 +98,33 @@ class MailboxPlan:
         raise, and `SettleLater`.
         """
         before = {folder.folder_id: folder for folder in known}
-        made = make_folders(self._source, self._destination, self._options, known)
+        self._pending = pending
+        listings = together(self._source.listing, self._destination.listing)
+        followed = self._follow(*listings, known)
+        listed_here = {folder.name for folder in followed.ours.folders}
+        absent = {
+            f.source_name
+            for f in followed.folders
+            if (f.left_alone or f.folder_id in followed.removed) and f.destination_name not in listed_here
+        }
+        made = make_folders(
+            self._source,
+            self._destination,
+            self._options,
+            followed.folders,
+            (listings[0], followed.ours),
+            absent=absent,
+        )
         apart, mailbox = made.left_out, self._lease.mailbox
         if (apart.other, apart.public) != (mailbox.other_folders, mailbox.public_folders):
             self._store.note_left_out(self._lease, apart.other, apart.public)
         mapped = [m for m in self._labelled(made.listing, made.mapped) if not m.skip]
-        self._pending = pending
         # Doubtful folders come last: some servers close the connection when one is opened.
         mapped.sort(key=lambda m: self._doubtful(m, before))
         mapped = self._turned(mapped, before)
         there, here = together(
             lambda: self._source_statuses(mapped, before),
-            lambda: known_statuses(self._destination, [m.destination_name for m in mapped]),
+            lambda: self._destination_statuses(mapped, absent),
         )
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
@@ -131,17 +157,66 @@ class MailboxPlan:
                 self._ends.look(mapped, source, here, order - 1)
             plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
             if plan is not None:
+                self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
                 plans.append((plan, order))
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
                 self._enter(plans)
         if self._ends and not filled:
             self._ends.look_at_all(here)
-        listed = {folder.name for folder in made.listing.folders}
-        removed = [folder for folder in known if folder.source_name not in listed and folder.note != REMOVED]
-        for order, folder in enumerate(removed, start=len(mapped) + 1):
-            plans.append((FolderPlan(folder=replace(folder, note=REMOVED), withheld=0), order))
+        beside = self._beside(mapped, made.listing, before)
+        plans += [(plan, order) for order, plan in enumerate(beside, start=len(mapped) + 1)]
         self._enter(plans)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
+
+    def _follow(self, theirs: FolderListing, ours: FolderListing, known: Sequence[Folder]) -> FoundFolders:
+        """Asks both sides for the numbers of the folders planned before, and finds those that are no longer there."""
+        there, here = (SideView(listing=one, numbers={}) for one in (theirs, ours))
+        alone = self._lease.unit.attempts > ALONE_ATTEMPTS
+        names = [f.source_name for f in known if f.source_name in there.names and not (alone or f.unreadable)]
+        places = list({f.destination_name: 0 for f in known if f.destination_name in here.names})
+        if known:
+            told, seen = together(
+                lambda: self._source.statuses(names), lambda: known_statuses(self._destination, places)
+            )
+            self._asked.update(zip(names, told, strict=True))
+            there = replace(there, numbers=self._asked)
+            here = replace(here, numbers=dict(zip(places, seen, strict=True)))
+        following = FolderSearch(self._source, self._destination, self._store, self._options, known, self._pending)
+        followed = following.run(there, here)
+        self._followed = {folder.folder_id: folder for folder in followed.folders}
+        self._ids = {folder.source_name: folder.folder_id for folder in followed.folders}
+        self._removed, self._seen_here = followed.removed, followed.numbers
+        return followed
+
+    def _destination_statuses(
+        self, mapped: Sequence[MappedFolder], absent: Collection[bytes]
+    ) -> list[KnownStatus | Exception]:
+        """Returns the numbers of each destination folder, asked for where they are not known yet."""
+        names = [m.destination_name for m in mapped if m.source_name not in absent]
+        new = [name for name in names if name not in self._seen_here]
+        self._seen_here.update(zip(new, known_statuses(self._destination, new) if new else (), strict=True))
+        return [NOT_THERE if m.source_name in absent else self._seen_here[m.destination_name] for m in mapped]
+
+    def _beside(
+        self, mapped: Sequence[MappedFolder], listing: FolderListing, before: Mapping[str, Folder]
+    ) -> Iterator[FolderPlan]:
+        """Yields what became of the folders that an earlier pass planned, and that this one does not plan."""
+        planned = {one.source_name for one in mapped}
+        listed = {folder.name for folder in listing.folders}
+        for folder_id_, folder in self._followed.items():
+            if folder.source_name in planned:
+                continue
+            gone, let_go = folder.source_name not in listed, folder_id_ in self._removed
+            now = replace(folder, note=REMOVED) if gone else folder
+            if let_go:
+                now = replace(now, destination_uidvalidity=0)
+            if now != before[folder_id_]:
+                self._tell_removed(now, before[folder_id_], let_go=let_go)
+                yield FolderPlan(folder=now, withheld=0 if gone else None, let_go=let_go)
+
+    def _tell_removed(self, folder: Folder, before: Folder, *, let_go: bool) -> None:
+        if let_go and (messages := len(folder.taken_away) - len(before.taken_away)):
+            self._tell(TakenAway(what="removed", messages=messages))
 
     def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
         """Rotates the folders that could not be opened, so that each attempt begins with another one.
@@ -165,7 +240,9 @@ class MailboxPlan:
         # Where a connection was lost twice, one folder may be the cause: each is opened by itself.
         alone = self._lease.unit.attempts > ALONE_ATTEMPTS
         names = [m.source_name for m in mapped if not alone and not self._doubtful(m, before)]
-        asked = dict(zip(names, self._source.statuses(names), strict=True))
+        if new := [name for name in names if name not in self._asked]:
+            self._asked.update(zip(new, self._source.statuses(new), strict=True))
+        asked = {name: self._asked[name] for name in names}
         for name, told in asked.items():
             if not isinstance(told, Exception):
                 self._stated[name] = told.messages or 0
@@ -240,9 +317,11 @@ class MailboxPlan:
         return [replace(m, note="; ".join(filter(None, (m.note, seen.notes.get(m.source_name, ""))))) for m in mapped]
 
     def _folder(self, one: MappedFolder) -> Folder:
+        mailbox = self._lease.mailbox.mailbox_id
+        found = self._ids.get(one.source_name) or folder_id(mailbox, one.source_name, self._followed)
         return Folder(
-            folder_id=folder_id(self._lease.mailbox.mailbox_id, one.source_name),
-            mailbox_id=self._lease.mailbox.mailbox_id,
+            folder_id=found,
+            mailbox_id=mailbox,
             source_name=one.source_name,
             destination_name=one.destination_name,
             display=one.display,
@@ -253,9 +332,11 @@ class MailboxPlan:
         self, folder: Folder, there: KnownStatus, here: KnownStatus, before: Folder | None, untold: int
     ) -> FolderPlan | None:
         found = delta(there, before)
-        moved = before is not None and not here.same_uids(before.destination_uidvalidity)
+        let_go, anew = folder.folder_id in self._removed, self._is_made_anew(folder, here, before)
+        moved = before is not None and not here.same_uids(before.destination_uidvalidity) and not anew
         reset = found.change is Change.REPLACED or (moved and found.change is not Change.NEW)
         fresh = before is None or reset or found.change is Change.NEW
+        let_go = let_go and not reset
         modseq = there.highestmodseq or 0
         snapshot = replace(
             folder,
@@ -267,16 +348,18 @@ class MailboxPlan:
             skipped="" if fresh or before is None else before.skipped,
             destination_uidvalidity=here.uidvalidity or 0,
             remade=_remade(before, another=moved or found.change is Change.REPLACED or self._blamed(folder)),
-            destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
-            destination_messages=here.messages if fresh or before is None else before.destination_messages,
+            destination_uidnext=here.uidnext if fresh or anew or before is None else before.destination_uidnext,
+            destination_messages=here.messages if fresh or anew or before is None else before.destination_messages,
+            note=_left_alone(folder.note) if let_go or (anew and here is NOT_THERE) else folder.note,
+            taken_away=NO_UIDS if fresh else self._followed[folder.folder_id].taken_away,
             accounted=here.uidnext or 0,
         )
-        if before is not None and not fresh and found.flags:
+        if before is not None and not fresh and found.flags and not let_go:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self._cutting.skipped(before)
         hidden = NO_UIDS if fresh or before is None else before.hidden
-        plan = FolderPlan(folder=snapshot, reset=reset, withheld=0)
+        plan = FolderPlan(folder=snapshot, reset=reset, withheld=0, let_go=let_go)
         if (there.messages or untold) and (fresh or found.change is Change.CHANGED or skipped.again or hidden):
             opened, more = self._opened_fully(folder.source_name)
             if isinstance(opened, Exception):
@@ -284,13 +367,49 @@ class MailboxPlan:
             untold = max(untold, more)
             plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
-        elif before is not None and not reset:
+            if anew and plan.batches and here is NOT_THERE:
+                plan = self._with_a_place(plan)
+        elif before is not None and not reset and not let_go:
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
             if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
                 return None
         return plan
+
+    def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
+        """Tells whether nothing of the ledger is in the destination folder, since its user removed the one before.
+
+        An empty one may get another UIDVALIDITY each second.
+        """
+        if before is None:
+            return False
+        unused = bool(before.taken_away) and not here.messages and not known_destinations(self._store, before.folder_id)
+        return folder.folder_id in self._removed or before.left_alone or unused
+
+    def _with_a_place(self, plan: FolderPlan) -> FolderPlan:
+        """Creates the folder that its user removed, since new mail came for it.
+
+        Where the destination refuses that, the copy says so.
+        """
+        name = plan.folder.destination_name
+        (refused,) = self._destination.create([name])
+        (here,) = [refused] if refused else known_statuses(self._destination, [name])
+        if isinstance(here, Throttled):
+            raise here
+        if isinstance(here, Exception):
+            return plan
+        return replace(
+            plan,
+            folder=replace(
+                plan.folder,
+                note=plan.folder.note.removeprefix(LEFT_ALONE).removeprefix("; "),
+                destination_uidvalidity=here.uidvalidity or 0,
+                destination_uidnext=here.uidnext,
+                destination_messages=here.messages,
+                accounted=here.uidnext,
+            ),
+        )
 
     def _blamed(self, folder: Folder) -> bool:
         """Tells whether the mailbox is planned anew because this folder was another when it was opened.
@@ -306,6 +425,10 @@ class MailboxPlan:
             if isinstance(opened, Exception):
                 raise opened
             self._flags.carry(folder, modseq, before, changed_since)
+
+
+def _left_alone(note: str) -> str:
+    return note if LEFT_ALONE in note else "; ".join(filter(None, (LEFT_ALONE, note)))
 
 
 def _remade(before: Folder | None, *, another: bool) -> int:

@@ -83,6 +83,9 @@ class MailboxVerification:
                 stop_on(self._wish())
                 taken = len(folder.accepted) + tally.moved + tally.removed
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - taken
+                if folder.gone_at_source and _is_another(destination, folder, status, ours):
+                    audits.append(self._given_up(folder))
+                    continue
                 if folder.remade < MOST_REMADE and _is_another(destination, folder, status, ours):
                     raise FolderChanged("destination", f"{folder.display} was removed or recreated")
                 if isinstance(status, Exception):
@@ -91,7 +94,7 @@ class MailboxVerification:
                 if seen == folder.verified and self._mode == "default":
                     continue
                 told = tally.altered or tally.normalised or tally.missing or tally.watched or tally.doubled
-                told = told or tally.moved or tally.removed
+                told = told or tally.moved or tally.removed > len(folder.taken_away)
                 # More messages than ours came since the folder was planned: delivered mail, or second copies.
                 more = status.messages > folder.destination_messages + tally[Outcome.COPIED] - taken
                 looked = folder.unchecked or folder.doubts or status.messages < ours or more
@@ -102,7 +105,7 @@ class MailboxVerification:
                     notes = self._store.notes(folder.folder_id) if told else []
                     audits.append(self._folder(destination, folder, thorough, more or bool(tally.doubled), notes))
                 else:
-                    audits.append(Audit(folder_id=folder.folder_id, verified=seen))
+                    audits.append(Audit(folder_id=folder.folder_id, verified=seen, removed=len(folder.taken_away)))
         if self._comparison:
             self._comparison.tell()
         self._store.audit(self._lease, self._placed(audits, [folder for folder, _ in folders]))
@@ -175,6 +178,7 @@ class MailboxVerification:
         if folder.doubts or more or thorough:
             status = self._remove_second_copies(destination, folder, entries, status)
         numbers = {what: sum(note.what == what for note in (*notes, *self._doubles)) for what in AUDITED}
+        numbers[REMOVED] += len(folder.taken_away)
         known = {(note.uid, note.what) for note in kept}
         for what in MISMATCHES:
             if new := sum(note.what == what and (note.uid, what) not in known for note in notes):
@@ -186,6 +190,23 @@ class MailboxVerification:
             checked=tuple(checked),
             notes=(*notes, *self._doubles),
             **numbers,
+        )
+
+    def _given_up(self, folder: Folder) -> Audit:
+        """Returns the audit of a destination folder that the server lost, and that no source can fill again."""
+        pairs = [
+            p for entry in self._store.ledger(folder.folder_id) for record in entry.records for p in record.pairs()
+        ]
+        reason = "the destination lost its folder, and the source no longer has it"
+        notes = tuple(
+            _note(uid, MISSING, f"{reason}: it was UID {to}", None) for uid, to in pairs if uid not in folder.accepted
+        )
+        return Audit(
+            folder_id=folder.folder_id,
+            verified=folder.verified,
+            missing=len(notes),
+            removed=len(folder.taken_away),
+            notes=notes,
         )
 
     def _entry(

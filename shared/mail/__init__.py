@@ -191,6 +191,15 @@ class MailDestination(MailSession, Protocol):
     def subscribe(self, names: Sequence[bytes]) -> None:
         """Subscribes the folders; refusals are ignored."""
 
+    def unsubscribe(self, names: Sequence[bytes]) -> None:
+        """Unsubscribes the folders; refusals are ignored."""
+
+    def rename(self, name: bytes, new: bytes) -> Exception | None:
+        """Renames a folder and all below it (RFC 9051 §6.3.6). Returns the server's refusal, or None.
+
+        INBOX is open afterwards, or no folder.
+        """
+
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
         """Appends the group to the folder now open; does not wait for the answer.
 

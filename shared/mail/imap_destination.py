@@ -151,13 +151,33 @@ class ImapDestination(LookingSession):
 
     def subscribe(self, names: Sequence[bytes]) -> None:
         """Sends all SUBSCRIBE in one flight; refusals are ignored."""
+        self._for_each(b"SUBSCRIBE ", names)
+
+    def unsubscribe(self, names: Sequence[bytes]) -> None:
+        """Sends all UNSUBSCRIBE in one flight; refusals are ignored."""
+        self._for_each(b"UNSUBSCRIBE ", names)
+
+    def _for_each(self, command: bytes, names: Sequence[bytes]) -> None:
         commands = []
         for name in names:
             try:
-                commands.append(b"SUBSCRIBE " + self._folder(name))
+                commands.append(command + self._folder(name))
             except FolderRefused:
                 continue
         self._talk.run(commands)
+
+    def rename(self, name: bytes, new: bytes) -> Exception | None:
+        """Sends RENAME, while INBOX is open: servers differ in what becomes of an open folder that is renamed."""
+        try:
+            command = b"RENAME " + self._folder(name) + b" " + self._folder(new)
+            if self._opened:
+                self.open(b"INBOX")
+        except FolderRefused as refused:
+            return refused
+        (ended,) = self._talk.run([command])
+        if ended.status == "OK":
+            return None
+        return self._talk.refusal(ended, asked="folder", what=f"would not rename {shown(name)}")
 
     # -- appending
 

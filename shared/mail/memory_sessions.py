@@ -276,6 +276,25 @@ class MemoryDestination(_MemorySession):
                 if name in self._folders:
                     self._folders[name].subscribed = True
 
+    def unsubscribe(self, names: Sequence[bytes]) -> None:
+        self._step("unsubscribe")
+        with self._server.lock:
+            for name in names:
+                if name in self._folders:
+                    self._folders[name].subscribed = False
+
+    def rename(self, name: bytes, new: bytes) -> Exception | None:
+        self._step("rename", name)
+        below = name + (self._server.separator or "\0").encode()
+        with self._server.lock:
+            if name not in self._folders or new in self._folders:
+                return FolderRefused(self.side, f"would not rename {name.decode('utf-8', 'replace')}", "no such folder")
+            for old in [one for one in self._folders if one == name or one.startswith(below)]:
+                folder = self._folders.pop(old)
+                folder.name = new + old[len(name) :]
+                self._folders[folder.name] = folder
+        return None
+
     def send(self, group: Sequence[Message], flags: Sequence[tuple[str, ...]], token: object) -> None:
         folder = self._here()
         arriving: list[Stored] = []

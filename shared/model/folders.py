@@ -73,6 +73,10 @@ UNREADABLE = "cannot be read at the source"
 REMOVED = "no longer at the source under this name; what was copied of it stays"
 
 
+#: The beginning of the note on a folder whose user removed it at the destination.
+LEFT_ALONE: Final = "its user removed it at the destination; what was copied into it does not come again"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Folder:
     """A folder of a mailbox, as planned."""
@@ -122,6 +126,9 @@ class Folder:
     #: Source UIDs whose copies were removed at the destination, which an operator accepted: verification does not
     #: report them as missing.
     accepted: UidSet = UidSet()
+    #: Source UIDs whose copies went away with a destination folder that its user removed. The ledger has no destination
+    #: UIDs of them any more, and they count as removed.
+    taken_away: UidSet = UidSet()
     #: Ledger entries whose messages verification has not yet seen at the destination.
     unchecked: int = 0
     #: Both sides' UIDVALIDITY:UIDNEXT:MESSAGES when the folder was last verified; "" before.
@@ -130,8 +137,30 @@ class Folder:
     @property
     def verified_uidnext(self) -> int:
         """UIDNEXT of the destination folder when it was last verified; 0 before."""
+        return self._verified_there[1]
+
+    @property
+    def was_seen(self) -> bool:
+        """Tells whether a verification saw the destination folder, and not only one before it of the same name."""
+        return self.destination_uidvalidity != 0 and self._verified_there[0] == self.destination_uidvalidity
+
+    @property
+    def _verified_there(self) -> tuple[int, int]:
+        """UIDVALIDITY and UIDNEXT of the destination folder when it was last verified; zeros before."""
         numbers = self.verified.rpartition("/")[2].split(":")
-        return int(numbers[1]) if len(numbers) == 3 and numbers[1].isdecimal() else 0
+        if len(numbers) != 3 or not numbers[1].isdecimal():
+            return 0, 0
+        return int(numbers[0]) if numbers[0].isdecimal() else 0, int(numbers[1])
+
+    @property
+    def left_alone(self) -> bool:
+        """Tells whether the user removed the destination folder, and nothing was to be copied into it since."""
+        return not self.destination_uidvalidity and (bool(self.taken_away) or LEFT_ALONE in self.note)
+
+    @property
+    def gone_at_source(self) -> bool:
+        """Tells whether the source did not list the folder in the last pass."""
+        return self.note == REMOVED
 
     @property
     def unreadable(self) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
+from itertools import count
 
 from shared.model.requests import Account, Endpoint
 from shared.uids import UidSet
@@ -58,9 +60,17 @@ def account_key(account: Account, *, case_sensitive: bool = False) -> str:
     return _digest("account", server_key(account.endpoint), login)
 
 
-def folder_id(mailbox: str, source_name: bytes) -> str:
-    """Returns the id of a folder. The same folder always gets the same id."""
-    return _digest("folder", mailbox, source_name)
+def folder_id(mailbox: str, source_name: bytes, taken: Container[str] = ()) -> str:
+    """Returns the id of a folder that was not planned before. The same folder always gets the same id.
+
+    An id in `taken` is that of a folder which had this name before it was renamed.
+    """
+    found = _digest("folder", mailbox, source_name)
+    for number in count(2):
+        if found not in taken:
+            break
+        found = _digest("folder", mailbox, source_name, str(number))
+    return found
 
 
 def batch_id(folder: str, uidvalidity: int, uids: UidSet) -> str:

@@ -100,6 +100,9 @@ class Options:
     newest_first: bool = False
     #: Where Gmail's messages go that several labels show: see `shared.gmail.LabelMode`.
     gmail_labels: str = "folders"
+    #: What a later pass does with what was moved or renamed at the source: "follow" (moves it at the destination too) or
+    #: "copy" (copies it to its new place).
+    moves: str = "follow"
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"

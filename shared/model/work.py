@@ -202,3 +202,6 @@ class FolderPlan:
     flags: Mapping[str, UidSet] | None = None
     #: Whether the ledger so far is void (UIDVALIDITY changed on a side): it is forgotten, with its counts.
     reset: bool = False
+    #: Whether the user removed the destination folder: the ledger's destination UIDs are forgotten, its counts stay, and
+    #: all of `Folder.taken_away` counts as removed.
+    let_go: bool = False

@@ -213,6 +213,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "skipped": _printable(folder.skipped),
         "remade": folder.remade,
         "hidden": encode_uids(folder.hidden),
+        "taken_away": encode_uids(folder.taken_away),
     }
 
 
@@ -235,6 +236,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         skipped=text(row, "skipped"),
         remade=number(row, "remade"),
         hidden=decode_uids(text(row, "hidden")),
+        taken_away=decode_uids(text(row, "taken_away")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
         accepted=UidSet.parse(text(row, "accepted")),

@@ -17,7 +17,7 @@ from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
 from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
-from shared.model.ledger import COUNTED
+from shared.model.ledger import AUDITED, COUNTED
 from shared.store.memory_lines import Lines
 from shared.uids import Record, UidSet, without_sources
 
@@ -86,6 +86,12 @@ class FolderRow:
                     del self.ledger[name], self.digests[name]
                     self.checked.discard(name)
         return adopted
+
+    def let_go(self, messages: int) -> None:
+        """Forgets all destination UIDs: the user removed the folder there, with so many messages."""
+        self.ledger, self.digests, self.checked, self.taken = {}, {}, set(), UidSet()
+        self.counts.update({what: (messages if what == "removed" else 0) - self.counts[what] for what in AUDITED})
+        self.notes = {key: note for key, note in self.notes.items() if key[1] not in AUDITED}
 
     def shown(self) -> Folder:
         """Returns the folder with the numbers that follow from its ledger."""

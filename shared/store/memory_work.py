@@ -279,6 +279,9 @@ class MemoryWork(Identity):
                     rows.drop_unit(unit_id)
             folder = FolderRow(plan.folder)
             doubts, doubted_at, verified, accepted = UidSet(), 0.0, "", UidSet()
+        if plan.let_go:
+            folder.let_go(len(plan.folder.taken_away))
+            doubts, doubted_at = UidSet(), 0.0
         folder.folder = replace(
             plan.folder, doubts=doubts, doubted_at=doubted_at, verified=verified, mailbox_id=m.mailbox.mailbox_id,
             accepted=accepted,

@@ -304,8 +304,23 @@ def sums_agree(store: Store, import_id_: str) -> None:
             assert all(n >= 0 for n in flat(one).values()), one
 
 
-def ledger_is_bijection(store: Store, folder: str) -> None:
-    """Asserts that no UID occurs twice on either side."""
+def let_go_of(store: Store, folder: Folder, known: Folder | None, *, drawn: bool) -> tuple[Folder, bool]:
+    """Returns the folder with what users took away, and whether its ledger is let go now.
+
+    It is where it is `drawn`, and where the folder has no message without an outcome.
+    """
+    if known is None:
+        return folder, False
+    folder = replace(folder, taken_away=known.taken_away)
+    tallies = {one.folder_id: tally for one, tally in store.folders(known.mailbox_id)}
+    if not drawn or tallies[known.folder_id].pending:
+        return folder, False
+    held = UidSet.of(uid for e in store.ledger(known.folder_id) for r in e.records for uid in r.source)
+    return replace(folder, taken_away=known.taken_away | (held - known.accepted)), True
+
+
+def ledger_is_bijection(store: Store, folder: str) -> UidSet:
+    """Asserts that no UID occurs twice on either side. Returns those of the source."""
     sources, destinations = [], []
     for entry in store.ledger(folder):
         for record in entry.records:
@@ -313,6 +328,7 @@ def ledger_is_bijection(store: Store, folder: str) -> None:
             destinations += list(record.destination)
     assert len(sources) == len(set(sources)), "a source UID stands twice in the ledger"
     assert len(destinations) == len(set(destinations)), "a destination UID stands twice in the ledger"
+    return UidSet.of(sources)
 
 
 def everything(store: Store, import_ids: Sequence[str]) -> dict[Any, Any]:

@@ -164,25 +164,12 @@ def test_new_uids_at_the_source_are_matched_and_nothing_comes_twice(both: Both) 
     assert len(both.stage.pairs("Work")) == 30
 
 
-def test_a_folder_lost_at_the_destination_is_copied_again(both: Both) -> None:
-    both.at(both.destination, b"DELETE " + quote(b"Work/deep"), b"CREATE " + quote(b"Work/deep"))
-    both.again()
-    both.assert_same()
-    assert len(both.stage.pairs("Work/deep")) == 10
-
-
 def test_new_uids_at_the_destination_are_matched_and_nothing_comes_twice(both: Both) -> None:
     both.destination.wipe_uidlist(both.login, "Work")
     both.again()
     both.assert_same()
     assert both.stage.told.count(BODY) == 0
     assert both.stage.outcomes() == {"copied": 80, "already_present": 30}
-
-
-def test_a_folder_gone_at_the_destination_is_made_again(both: Both) -> None:
-    both.at(both.destination, b"DELETE " + quote(b"Work/deep"))
-    both.again()
-    both.assert_same()
 
 
 def test_a_folder_gone_at_the_source_stays_at_the_destination(both: Both) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from producer.show.naming import naming_lines
 from shared.lifecycle import Outcome
-from shared.model import REMOVED
+from shared.model import REMOVED, Options
 from tests.integration.in_process_import import InProcessImport, Wires
 from tests.servers.faulty import FaultyServer
 
@@ -30,9 +30,10 @@ def _said(stage: InProcessImport) -> list[str]:
 
 
 def test_a_renamed_folder_comes_under_its_new_name_and_the_old_one_is_told(wires: Wires) -> None:
+    """Uses `moves="copy"`: by default the folder is renamed at the destination too."""
     wires.fill(2)
     wires.fill(3, b"Old", first=10)
-    stage = InProcessImport(wires.source, wires.destination)
+    stage = InProcessImport(wires.source, wires.destination, options=Options(moves="copy"))
     stage.to_the_end()
     assert _said(stage) == []
     _rename(wires, b"Old", b"New")

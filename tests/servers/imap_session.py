@@ -213,6 +213,17 @@ class Session:
         self._signed_in().folders.pop(self._named(words[0]).name)
         yield from ()
 
+    def _rename(self, command: Command, words: list[object]) -> Quiet:
+        account = self._signed_in()
+        name, new = self._named(words[0]).name, account.key(as_word(words[1]))
+        if new in account.folders:
+            raise No(b"[ALREADYEXISTS] Mailbox already exists")
+        for old in [one for one in account.folders if one == name or one.startswith(name + account.separator)]:
+            folder = account.folders.pop(old)
+            folder.name = new + old[len(name) :]
+            account.folders[folder.name] = folder
+        yield from ()
+
     def _subscribe(self, command: Command, words: list[object]) -> Quiet:
         self._named(words[0]).subscribed = True
         yield from ()

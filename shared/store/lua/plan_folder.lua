@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
@@ -9,6 +9,8 @@
 -- withheld: how many messages the source counts and does not show, now; '' for no change.
 -- unreadable: 1 when the source does not let it be read now, else 0.
 -- flags: the flags that the source showed last, packed; "" for no change.
+-- let_go: the destination folder was removed by its user, with so many messages: the ledger's destination UIDs are forgotten,
+-- and these messages count as removed; '' otherwise.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -20,7 +22,7 @@ local fields, adopted = cjson.decode(ARGV[5]), cjson.decode(ARGV[10])
 
 -- The answer to an earlier call was lost: a second reset would forget what was copied since.
 local call = term .. ':' .. redis.sha1hex(table.concat({ARGV[5], ARGV[6], ARGV[10], ARGV[11], ARGV[13], ARGV[16],
-  ARGV[18]}, '\n'))
+  ARGV[18], ARGV[19]}, '\n'))
 if redis.call('HGET', key, 'planned') == call then return 0 end
 -- Planned up to this UIDNEXT and with this choice by an earlier holder: there is nothing new but the numbers.
 local chosen = ARGV[13] == '' or redis.call('GET', key .. ':skipped') == ARGV[13]
@@ -55,6 +57,16 @@ if reset then
     key .. ':skipped')
   redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
     'accepted')
+end
+
+if ARGV[19] ~= '' then
+  redis.call('DEL', key .. ':ledger', key .. ':taken')
+  redis.call('HDEL', key, 'doubts', 'doubted_at', 'unchecked')
+  local gone = {altered = 0, normalised = 0, missing = 0, watched = 0, doubled = 0, moved = 0, removed = tonumber(ARGV[19])}
+  for what, n in pairs(gone) do count(f, m, import, what, n - tonumber(redis.call('HGET', key, what) or '0')) end
+  for _, note in ipairs(redis.call('HKEYS', key .. ':notes')) do
+    if gone[string.match(note, ':(.*)$')] then redis.call('HDEL', key .. ':notes', note) end
+  end
 end
 
 for name, value in pairs(fields) do redis.call('HSET', key, name, value) end
