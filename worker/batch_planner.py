@@ -23,6 +23,7 @@ from shared.store import WorkStore
 from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
 from worker.closing import SettleLater
+from worker.deletions import deleted
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
@@ -121,16 +122,18 @@ class BatchPlanner:
         here: KnownStatus | None,
         skipped: Skipped,
         *,
-        hidden: UidSet = NO_UIDS,
+        before: Folder | None = None,
         untold: int = 0,
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder.
 
-        They have, from UID `low` on, what is wanted after all, and what was `hidden` so far. `here` is a destination
-        folder that was never planned before: what it holds already is adopted first. `untold` is how many more messages
-        STATUS states than the folder was opened with.
+        They have, from UID `low` on, what is wanted after all, and what was hidden so far. `here` is a destination
+        folder that was never planned before: what it holds already is adopted first. `before` is a folder whose ledger
+        stays valid, as it was planned last. `untold` is how many more messages STATUS states than the folder was opened
+        with.
         """
         folder, again = plan.folder, skipped.again
+        hidden = before.hidden if before is not None else NO_UIDS
         listing = Listing(
             self._source,
             replace(opened, uidnext=folder.uidnext, messages=opened.messages + untold),
@@ -178,7 +181,11 @@ class BatchPlanner:
         batches += self._batches(folder, listing.late())
         uidnext = max(folder.uidnext, listing.highest + 1)
         short = Shortfall()
-        if withheld := listing.missing(untold):
+        gone = NO_UIDS
+        withheld = listing.missing(untold)
+        if before is not None:
+            gone = deleted(self._store, before, listing.shown, whole=not withheld)
+        if withheld:
             short = shortfall(withheld, listing.shown, low, uidnext, hidden, fresh=here is not None)
         if short.withheld:
             self._tell(MessagesWithheld(messages=short.withheld))
@@ -193,6 +200,7 @@ class BatchPlanner:
                 uidnext=uidnext,
                 skipped=summary(record),
                 hidden=short.hidden,
+                deleted=gone,
                 source_messages=len(listing.shown) + short.withheld if short.withheld else folder.source_messages,
             ),
             batches=batches[::-1] if self._newest_first else batches,

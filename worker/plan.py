@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from shared.batching import Change, delta
 from shared.errors import ConnectionLost, FolderRefused
-from shared.events import Listener
+from shared.events import DeletedAtSource, Listener
 from shared.folders import MappedFolder
 from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
@@ -22,6 +22,7 @@ from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.deletions import looked_for, other_number
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
@@ -69,7 +70,7 @@ class MailboxPlan:
         self._ends = ends
         self._pending: Collection[str] = ()
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
-        self._options, self._rules = options, rules
+        self._options, self._rules, self._tell = options, rules, tell
         self._cutting = BatchPlanner(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
         self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
@@ -270,9 +271,11 @@ class MailboxPlan:
             destination_uidnext=here.uidnext if fresh or before is None else before.destination_uidnext,
             destination_messages=here.messages if fresh or before is None else before.destination_messages,
             accounted=here.uidnext or 0,
+            deleted=NO_UIDS if fresh or before is None else before.deleted,
         )
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
+            snapshot = replace(snapshot, highestmodseq=modseq)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self._cutting.skipped(before)
         hidden = NO_UIDS if fresh or before is None else before.hidden
@@ -282,15 +285,30 @@ class MailboxPlan:
             if isinstance(opened, Exception):
                 raise opened
             untold = max(untold, more)
-            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
+            earlier = None if fresh else before
+            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, before=earlier, untold=untold)
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
         elif before is not None and not reset:
+            if not fresh and other_number(there, before):
+                plan = replace(plan, folder=self._with_deleted(snapshot, before))
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
-            if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
+            if plan.folder == replace(
+                before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same
+            ):
                 return None
+        if before is not None and (number := len(plan.folder.deleted - before.deleted)):
+            self._tell(DeletedAtSource(messages=number))
         return plan
+
+    def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
+        """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
+        opened = self._opened(folder.source_name)
+        if isinstance(opened, Exception):
+            raise opened
+        found = looked_for(self._store, self._source, opened, before)
+        return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
 
     def _blamed(self, folder: Folder) -> bool:
         """Tells whether the mailbox is planned anew because this folder was another when it was opened.

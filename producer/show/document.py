@@ -36,6 +36,7 @@ def counts(tally: Tally) -> dict[str, int]:
         "missing": tally.missing,
         "moved": tally.moved,
         "removed": tally.removed,
+        "deleted_at_source": tally.deleted_at_source,
         "doubled": tally.doubled,
         "undone": tally.undone,
         "keywords_lost": tally.keywords_lost,

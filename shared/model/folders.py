@@ -45,6 +45,8 @@ class Tally:
     moved: int = 0
     #: Messages whose copies their user removed at the destination.
     removed: int = 0
+    #: Messages with a copy that are no longer in their source folder.
+    deleted_at_source: int = 0
     #: Messages that stand at the destination once more than the ledger says, where nothing proves that the other copy is
     #: ours.
     doubled: int = 0
@@ -71,6 +73,9 @@ class Tally:
 UNREADABLE = "cannot be read at the source"
 #: The note of a folder that an earlier pass copied and that the source lists no more.
 REMOVED = "no longer at the source under this name; what was copied of it stays"
+
+#: The note on a message that is no longer in its source folder.
+DELETED = "deleted at the source after it was copied; the copy stays"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,6 +119,8 @@ class Folder:
     #: Source UIDs below `uidnext` that the source did not show although it counts more messages: each pass looks for
     #: them again. Empty where the source shows what it counts.
     hidden: UidSet = UidSet()
+    #: Source UIDs with a copy that are no longer in the source folder, as far as the last pass could tell.
+    deleted: UidSet = UidSet()
     #: Source UIDs that were sent again, since their first append was in doubt and they were not found: verification
     #: looks for second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()

@@ -166,6 +166,7 @@ def decode_tally(row: Hash) -> Tally:
         missing=number(row, "missing"),
         moved=number(row, "moved"),
         removed=number(row, "removed"),
+        deleted_at_source=number(row, "deleted_at_source"),
         doubled=number(row, "doubled"),
         undone=number(row, "undone"),
         compared=number(row, "compared"),
@@ -201,6 +202,7 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "skipped": _printable(folder.skipped),
         "remade": folder.remade,
         "hidden": encode_uids(folder.hidden),
+        "deleted": encode_uids(folder.deleted),
     }
 
 
@@ -223,6 +225,7 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         skipped=text(row, "skipped"),
         remade=number(row, "remade"),
         hidden=decode_uids(text(row, "hidden")),
+        deleted=decode_uids(text(row, "deleted")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
         accepted=UidSet.parse(text(row, "accepted")),

@@ -270,6 +270,7 @@ class MemoryWork(Identity):
             more = plan.withheld - folder.counts["withheld"]
             folder.counts.update(withheld=more, messages=more)
         folder.counts["unreadable"] = int(plan.folder.unreadable)
+        folder.counts["deleted_at_source"] = len(plan.folder.deleted)
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)

@@ -212,6 +212,7 @@ class RedisWork(Scripts):
             "" if plan.withheld is None else plan.withheld,
             int(plan.folder.unreadable),
             codec.encode_sets(plan.flags) if plan.flags is not None else b"",
+            len(plan.folder.deleted),
         )
 
     def folder(self, folder_id: str) -> Folder | None:

@@ -270,6 +270,7 @@ def flat(tally: Tally) -> dict[str, int]:
         "missing": tally.missing,
         "moved": tally.moved,
         "removed": tally.removed,
+        "deleted_at_source": tally.deleted_at_source,
         "doubled": tally.doubled,
         "undone": tally.undone,
         **{str(outcome): tally[outcome] for outcome in Outcome},

@@ -305,6 +305,7 @@ class Lockstep(RuleBasedStateMachine):
         validity = (known.uidvalidity if known else 7) + reset
         high = low + new - 1
         folder = replace(folder, uidnext=high + 1, uidvalidity=validity, source_messages=high, highestmodseq=2**60 + 1)
+        folder = replace(folder, deleted=UidSet.span(1, data.draw(st.integers(0, low - 1))))
         uids = UidSet.span(low, low + new - 1)
         adopted: tuple[Settled, ...] = ()
         if uids and (known is None or reset):
