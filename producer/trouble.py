@@ -122,6 +122,10 @@ _MESSAGE_TROUBLE: Final = {
         "messages whose copies their user removed at the destination; they are not copied again (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
+    "moved_at_source": (
+        "messages that were moved at the source, and whose copies were moved with them (harmless)",
+        "nothing to do; notes.csv of the report names each",
+    ),
     "deleted_at_source": (
         "messages that were deleted at the source after they were copied; the copies stay (harmless)",
         "nothing to do; notes.csv of the report names each",
@@ -155,6 +159,7 @@ HARMLESS: Final = (
     "undone",
     "moved",
     "removed",
+    "moved_at_source",
     "deleted_at_source",
 )
 
@@ -290,6 +295,7 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "altered": own.altered,
             "moved": own.moved,
             "removed": own.removed,
+            "moved_at_source": own.moved_at_source,
             "deleted_at_source": own.deleted_at_source,
             "normalised": own.normalised,
             "doubled": own.doubled,

@@ -134,6 +134,14 @@ class DeletedAtSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class MovedAtSource:
+    """Planning moved the copies of messages that were moved at the source."""
+
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MessagesWithheld:
     """A source counts messages in a folder that it does not show."""
 
@@ -154,6 +162,7 @@ Event = (
     | VerifyMismatch
     | TakenAway
     | DeletedAtSource
+    | MovedAtSource
     | MessagesWithheld
 )
 

@@ -39,8 +39,8 @@ def deleted(store: WorkStore, before: Folder, shown: UidSet, *, whole: bool) -> 
     """
     old = shown & UidSet.span(1, before.uidnext - 1)
     if not whole or (len(old) >= before.source_messages and not before.deleted):
-        return before.deleted - shown
-    return known_sources(store, before.folder_id) - shown
+        return before.deleted - shown - before.followed
+    return known_sources(store, before.folder_id) - shown - before.followed
 
 
 def as_counted(shown: UidSet, opened: KnownStatus) -> bool:

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from shared.batching import Change, delta
 from shared.errors import ConnectionLost, FolderRefused
-from shared.events import DeletedAtSource, Listener
+from shared.events import DeletedAtSource, Listener, MovedAtSource
 from shared.folders import MappedFolder
 from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
@@ -28,6 +28,7 @@ from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
 from worker.folder_making import make_folders
 from worker.listing import stated_more
+from worker.moves import FolderChange, Followed, MoveFollowing
 from worker.neighbours import Neighbours
 from worker.sessions import together
 
@@ -75,6 +76,9 @@ class MailboxPlan:
         self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
+        #: The moves at the source that were followed, and the folders that were planned since.
+        self._followed = Followed()
+        self._planned: set[str] = set()
         #: Source folder → number of messages that STATUS states.
         self._stated: dict[bytes, int] = {}
         #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
@@ -101,6 +105,8 @@ class MailboxPlan:
             lambda: self._source_statuses(mapped, before),
             lambda: known_statuses(self._destination, [m.destination_name for m in mapped]),
         )
+        if before:
+            self._follow(mapped, there, here, before)
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
         filled = False
@@ -131,6 +137,7 @@ class MailboxPlan:
                 filled = True
                 self._ends.look(mapped, source, here, order - 1)
             plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
+            self._planned.add(folder.folder_id)
             if plan is not None:
                 plans.append((plan, order))
             if sum(len(p.batches) for p, _ in plans) >= BATCHES_AT_ONCE:
@@ -142,7 +149,31 @@ class MailboxPlan:
         for order, folder in enumerate(removed, start=len(mapped) + 1):
             plans.append((FolderPlan(folder=replace(folder, note=REMOVED), withheld=0), order))
         self._enter(plans)
+        for name in self._followed.noted:
+            # It was read before the moves were noted: the notes are those that are still to be ended.
+            noted = self._store.folder(name)
+            left = [one for one in noted.moving if one.folder_id not in self._planned] if noted else []
+            self._store.set_moving(self._lease, name, left)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
+
+    def _follow(
+        self,
+        mapped: Sequence[MappedFolder],
+        there: Sequence[KnownStatus | Exception | None],
+        here: Sequence[KnownStatus | Exception],
+        before: Mapping[str, Folder],
+    ) -> None:
+        """Moves copies at the destination whose messages were moved at the source, before the folders are planned."""
+        places = []
+        for one, source, destination in zip(mapped, there, here, strict=True):
+            folder = self._folder(one)
+            if not (isinstance(source, Exception) or isinstance(destination, Exception)):
+                known = before.get(folder.folder_id)
+                places.append(FolderChange(folder=folder, there=source, here=destination, before=known))
+        following = MoveFollowing(self._lease, self._store, self._source, self._destination)
+        self._followed = following.run(places, self._pending, follow=self._options.moves == "follow")
+        if number := sum(map(len, self._followed.left.values())):
+            self._tell(MovedAtSource(messages=number))
 
     def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
         """Rotates the folders that could not be opened, so that each attempt begins with another one.
@@ -273,6 +304,12 @@ class MailboxPlan:
             accounted=here.uidnext or 0,
             deleted=NO_UIDS if fresh or before is None else before.deleted,
         )
+        earlier = None if fresh else before
+        if earlier is not None:
+            left = self._followed.left.get(folder.folder_id, NO_UIDS)
+            earlier = replace(earlier, followed=earlier.followed | left)
+            snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
+        placed = self._followed.placed.get(folder.folder_id, ())
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
             snapshot = replace(snapshot, highestmodseq=modseq)
@@ -285,12 +322,12 @@ class MailboxPlan:
             if isinstance(opened, Exception):
                 raise opened
             untold = max(untold, more)
-            earlier = None if fresh else before
-            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, before=earlier, untold=untold)
+            first = here if fresh else None
+            plan = self._cutting.cut(plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed)
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
         elif before is not None and not reset:
-            if not fresh and other_number(there, before):
-                plan = replace(plan, folder=self._with_deleted(snapshot, before))
+            if earlier is not None and other_number(there, earlier):
+                plan = replace(plan, folder=self._with_deleted(snapshot, earlier))
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted

@@ -29,8 +29,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠", "�
 RESULTS = (
     "row", "login", "destination_login", "server", "state", "messages", "bytes", "copied", "already_present", "skipped",
     "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
-    "moved", "removed", "deleted_at_source", "doubled", "undone", "keywords_lost", "unreadable_folders", "failure",
-    "sentence", "detail", "advice", "renamed_folders", "left_out",
+    "moved", "removed", "moved_at_source", "deleted_at_source", "doubled", "undone", "keywords_lost",
+    "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
 )  # fmt: skip
 FOLDERS = ("row", "login", "destination_login", "folder", "destination", "why")
 #: Columns of failures.csv and notes.csv.

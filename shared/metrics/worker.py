@@ -15,6 +15,7 @@ from shared.events import (
     GroupSettled,
     HeldBack,
     MessagesWithheld,
+    MovedAtSource,
     RateWaited,
     SessionEnded,
     SignedIn,
@@ -134,6 +135,11 @@ class WorkerMetrics(ProcessMetrics):
             "Messages with a copy that planning found to be no longer in their source folder.",
             registry=registry,
         )
+        self._moved_at_source = Counter(
+            "mailhaul_moved_at_source_messages",
+            "Messages that were moved at the source, and whose copies planning moved with them.",
+            registry=registry,
+        )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
             "IMAP commands; FETCH until its first message, APPEND of a group until its answer.",
@@ -223,5 +229,7 @@ class WorkerMetrics(ProcessMetrics):
                 self._taken_away.labels(event.what).inc(event.messages)
             case DeletedAtSource():
                 self._deleted_at_source.inc(event.messages)
+            case MovedAtSource():
+                self._moved_at_source.inc(event.messages)
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

@@ -100,6 +100,8 @@ class Options:
     newest_first: bool = False
     #: Where Gmail's messages go that several labels show: see `shared.gmail.LabelMode`.
     gmail_labels: str = "folders"
+    #: "follow": the copy of a message that was moved at the source is moved too; "copy": the message is copied once more.
+    moves: str = "follow"
     #: "default" (ledger, sizes, fingerprints; what was checked is not read again), "anew" (all of it once more) or "full"
     #: (SHA-256 of every message on both sides).
     verify: str = "default"

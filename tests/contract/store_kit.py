@@ -271,6 +271,7 @@ def flat(tally: Tally) -> dict[str, int]:
         "moved": tally.moved,
         "removed": tally.removed,
         "deleted_at_source": tally.deleted_at_source,
+        "moved_at_source": tally.moved_at_source,
         "doubled": tally.doubled,
         "undone": tally.undone,
         **{str(outcome): tally[outcome] for outcome in Outcome},
@@ -361,6 +362,6 @@ class Twice:
 ONCE_OR_TWICE = frozenset(
     {
         "open_import", "submit", "control", "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
-        "finish", "release", "split", "plan_folder", "audit", "set_flags", "note_left_out", "lead", "reap",
+        "finish", "release", "split", "plan_folder", "audit", "set_flags", "moving", "note_left_out", "lead", "reap",
     }
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,7 @@ def test_an_emptied_folder_is_noticed(both: Both) -> None:
 
 
 def test_what_is_restored_is_a_new_message(both: Both) -> None:
+    both.stage.options = replace(both.stage.options, moves="copy")
     both.at(both.source, b"CREATE Bin", b"SELECT INBOX", b"MOVE 1:3 Bin")
     both.again()
     both.at(both.source, b"SELECT Bin", b"MOVE 1:3 INBOX")
