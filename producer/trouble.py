@@ -122,6 +122,14 @@ _MESSAGE_TROUBLE: Final = {
         "messages whose copies their user removed at the destination; they are not copied again (harmless)",
         "nothing to do; notes.csv of the report names each",
     ),
+    "moved_at_source": (
+        "messages that were moved at the source, and whose copies were moved with them (harmless)",
+        "nothing to do; notes.csv of the report names each",
+    ),
+    "deleted_at_source": (
+        "messages that were deleted at the source after they were copied; the copies stay (harmless)",
+        "nothing to do; notes.csv of the report names each",
+    ),
     "dates_changed": (
         "messages that have another date, since the source's cannot be used or kept (harmless)",
         "nothing to do; notes.csv of the report names each",
@@ -143,7 +151,17 @@ _MESSAGE_TROUBLE: Final = {
 #: Notes of messages with a fault; all other notes are only worth knowing.
 AMISS: Final = frozenset((Outcome.REFUSED, Outcome.FAILED, "missing", "altered"))
 #: Codes that are listed after all others.
-HARMLESS: Final = ("doubled", "normalised", "dates_changed", "keywords_lost", "undone", "moved", "removed")
+HARMLESS: Final = (
+    "doubled",
+    "normalised",
+    "dates_changed",
+    "keywords_lost",
+    "undone",
+    "moved",
+    "removed",
+    "moved_at_source",
+    "deleted_at_source",
+)
 
 
 def troubled(mailbox: Mailbox) -> Failure | None:
@@ -277,6 +295,8 @@ def folder_trouble(store: Store, mailbox: Mailbox, counts: Tally) -> Iterator[tu
             "altered": own.altered,
             "moved": own.moved,
             "removed": own.removed,
+            "moved_at_source": own.moved_at_source,
+            "deleted_at_source": own.deleted_at_source,
             "normalised": own.normalised,
             "doubled": own.doubled,
             "undone": own.undone,

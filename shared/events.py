@@ -126,6 +126,22 @@ class TakenAway:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class DeletedAtSource:
+    """Planning found that messages with a copy are no longer in their source folder."""
+
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MovedAtSource:
+    """Planning moved the copies of messages that were moved at the source."""
+
+    #: Messages.
+    messages: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class MessagesWithheld:
     """A source counts messages in a folder that it does not show."""
 
@@ -145,6 +161,8 @@ Event = (
     | DuplicatesRemoved
     | VerifyMismatch
     | TakenAway
+    | DeletedAtSource
+    | MovedAtSource
     | MessagesWithheld
 )
 

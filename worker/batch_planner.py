@@ -9,7 +9,7 @@ message).
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from shared.batching import Worth, cut_batches
@@ -23,6 +23,7 @@ from shared.store import WorkStore
 from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
 from worker.closing import SettleLater
+from worker.deletions import deleted
 from worker.listing import Listing, Shortfall, shortfall
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
@@ -121,27 +122,35 @@ class BatchPlanner:
         here: KnownStatus | None,
         skipped: Skipped,
         *,
-        hidden: UidSet = NO_UIDS,
+        before: Folder | None = None,
         untold: int = 0,
+        placed: Sequence[Settled] = (),
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder.
 
-        They have, from UID `low` on, what is wanted after all, and what was `hidden` so far. `here` is a destination
-        folder that was never planned before: what it holds already is adopted first. `untold` is how many more messages
-        STATUS states than the folder was opened with.
+        They have, from UID `low` on, what is wanted after all, and what was hidden so far. `here` is a destination
+        folder that was never planned before: what it holds already is adopted first. `before` is a folder whose ledger
+        stays valid, as it was planned last. `untold` is how many more messages STATUS states than the folder was opened
+        with. `placed` are the entries of messages whose copies were moved into the folder (`worker.moves`).
         """
         folder, again = plan.folder, skipped.again
+        hidden = before.hidden if before is not None else NO_UIDS
         listing = Listing(
             self._source,
             replace(opened, uidnext=folder.uidnext, messages=opened.messages + untold),
             lambda uid: uid >= low or uid in again or uid in hidden,
         )
-        sizes: Iterable[tuple[Uid, int]] = listing.stream()
+        moved = UidSet.joined([part for one in placed for r in one.records for part in r.source.ranges])
+
+        def unplaced(listed: Iterable[tuple[Uid, int]]) -> Iterable[tuple[Uid, int]]:
+            return (pair for pair in listed if pair[0] not in moved) if moved else listed
+
+        sizes = unplaced(listing.stream())
         record = skipped.known
         revived = new = UidSet()
         kept = _Listed()
         if self.chooses(folder.source_name) or again:
-            for uid, size in listing.sized():
+            for uid, size in unplaced(listing.sized()):
                 kept.uids.append(uid)
                 kept.sizes.append(size)
             out = self._left_out(folder, kept)
@@ -150,16 +159,18 @@ class BatchPlanner:
             record = merged(without(record, again), out, {GONE: again - there})
             revived, new = (again & there) - dropped, dropped - again
             sizes = ((uid, size) for uid, size in kept.pairs() if uid not in dropped)
-        adopted: tuple[Settled, ...] = ()
+        adopted = tuple(placed)
         beside = self._neighbours.beside(folder)
         if beside.ledgers:
             whole = list(sizes)
-            adopted, taken = beside.inherited(dict(whole))
+            found, taken = beside.inherited(dict(whole))
+            adopted += found
             sizes = [(uid, size) for uid, size in whole if uid not in taken]
         if (here is not None and here.messages) or revived:
-            whole = sorted([*sizes, *listing.late()])
+            whole = sorted([*sizes, *unplaced(listing.late())])
             candidates = whole if here is not None else [(uid, size) for uid, size in whole if uid in revived]
             known = beside.taken
+            known |= UidSet.joined([part for one in placed for r in one.records for part in r.destination.ranges])
             if here is None:
                 known |= known_destinations(self._store, folder.folder_id)
             adoption = Adoption(self._source, self._destination)
@@ -175,10 +186,14 @@ class BatchPlanner:
         # Streamed: a folder of a million messages is held by batch, not by message.
         batches = self._batches(folder, sizes)
         # The source gives no size for some: they are fetched all the same, and stand in the report if they do not come.
-        batches += self._batches(folder, listing.late())
+        batches += self._batches(folder, unplaced(listing.late()))
         uidnext = max(folder.uidnext, listing.highest + 1)
         short = Shortfall()
-        if withheld := listing.missing(untold):
+        gone = NO_UIDS
+        withheld = listing.missing(untold)
+        if before is not None:
+            gone = deleted(self._store, before, listing.shown, whole=not withheld)
+        if withheld:
             short = shortfall(withheld, listing.shown, low, uidnext, hidden, fresh=here is not None)
         if short.withheld:
             self._tell(MessagesWithheld(messages=short.withheld))
@@ -193,6 +208,7 @@ class BatchPlanner:
                 uidnext=uidnext,
                 skipped=summary(record),
                 hidden=short.hidden,
+                deleted=gone,
                 source_messages=len(listing.shown) + short.withheld if short.withheld else folder.source_messages,
             ),
             batches=batches[::-1] if self._newest_first else batches,

@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from shared.batching import Change, delta
 from shared.errors import ConnectionLost, FolderRefused, Throttled
-from shared.events import Listener, TakenAway
+from shared.events import DeletedAtSource, Listener, MovedAtSource, TakenAway
 from shared.folders import MappedFolder
 from shared.gmail import LabelMode
 from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestination, MailSource
@@ -22,12 +22,14 @@ from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Le
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
+from worker.deletions import looked_for, other_number
 from worker.ends import Ends
 from worker.failures import FOLDER_CHANGED, UNIT_ATTEMPTS
 from worker.flag_sync import FlagSync
 from worker.folder_making import make_folders
 from worker.folder_search import FolderSearch, FoundFolders
 from worker.listing import stated_more
+from worker.moves import FolderChange, Followed, MoveFollowing
 from worker.neighbours import Neighbours
 from worker.recovery import known_destinations
 from worker.sessions import together
@@ -80,11 +82,14 @@ class MailboxPlan:
         self._asked: dict[bytes, FolderStatus | Exception] = {}
         self._seen_here: dict[bytes, KnownStatus | Exception] = {}
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
-        self._options, self._rules = options, rules
+        self._options, self._rules, self._tell = options, rules, tell
         self._cutting = BatchPlanner(store, source, destination, options, rules, tell, neighbours, unsettled_seconds)
         self._flags = FlagSync(lease, store, source, destination)
         #: The source folder that is open, and its status when it was opened.
         self._open: tuple[bytes, KnownStatus] | None = None
+        #: The moves at the source that were followed, and the folders that were planned since.
+        self._moves = Followed()
+        self._planned: set[str] = set()
         #: Source folder → number of messages that STATUS states.
         self._stated: dict[bytes, int] = {}
         #: Sums of what was entered: folders with batches, and these batches' messages and bytes.
@@ -126,6 +131,8 @@ class MailboxPlan:
             lambda: self._source_statuses(mapped, before),
             lambda: self._destination_statuses(mapped, absent),
         )
+        if before:
+            self._follow_moves(mapped, there, here, before)
         plain = [self._plain(*one, before) for one in zip(mapped, there, here, strict=True)]
         plans: list[tuple[FolderPlan, int]] = []
         filled = False
@@ -156,6 +163,7 @@ class MailboxPlan:
                 filled = True
                 self._ends.look(mapped, source, here, order - 1)
             plan = self._plan_folder(folder, source, destination, before.get(folder.folder_id), untold)
+            self._planned.add(folder.folder_id)
             if plan is not None:
                 self._tell_removed(plan.folder, before.get(folder.folder_id, plan.folder), let_go=plan.let_go)
                 plans.append((plan, order))
@@ -166,6 +174,11 @@ class MailboxPlan:
         beside = self._beside(mapped, made.listing, before)
         plans += [(plan, order) for order, plan in enumerate(beside, start=len(mapped) + 1)]
         self._enter(plans)
+        for name in self._moves.noted:
+            # It was read before the moves were noted: the notes are those that are still to be ended.
+            noted = self._store.folder(name)
+            left = [one for one in noted.moving if one.folder_id not in self._planned] if noted else []
+            self._store.set_moving(self._lease, name, left)
         return min(self._busy, self._rules.worth.lanes(self._messages, self._size_bytes))
 
     def _follow(self, theirs: FolderListing, ours: FolderListing, known: Sequence[Folder]) -> FoundFolders:
@@ -217,6 +230,25 @@ class MailboxPlan:
     def _tell_removed(self, folder: Folder, before: Folder, *, let_go: bool) -> None:
         if let_go and (messages := len(folder.taken_away) - len(before.taken_away)):
             self._tell(TakenAway(what="removed", messages=messages))
+
+    def _follow_moves(
+        self,
+        mapped: Sequence[MappedFolder],
+        there: Sequence[KnownStatus | Exception | None],
+        here: Sequence[KnownStatus | Exception],
+        before: Mapping[str, Folder],
+    ) -> None:
+        """Moves copies at the destination whose messages were moved at the source, before the folders are planned."""
+        places = []
+        for one, source, destination in zip(mapped, there, here, strict=True):
+            folder = self._folder(one)
+            if not (isinstance(source, Exception) or isinstance(destination, Exception)):
+                known = before.get(folder.folder_id)
+                places.append(FolderChange(folder=folder, there=source, here=destination, before=known))
+        following = MoveFollowing(self._lease, self._store, self._source, self._destination)
+        self._moves = following.run(places, self._pending, follow=self._options.moves == "follow")
+        if number := sum(map(len, self._moves.left.values())):
+            self._tell(MovedAtSource(messages=number))
 
     def _turned(self, mapped: list[MappedFolder], before: Mapping[str, Folder]) -> list[MappedFolder]:
         """Rotates the folders that could not be opened, so that each attempt begins with another one.
@@ -353,9 +385,17 @@ class MailboxPlan:
             note=_left_alone(folder.note) if let_go or (anew and here is NOT_THERE) else folder.note,
             taken_away=NO_UIDS if fresh else self._followed[folder.folder_id].taken_away,
             accounted=here.uidnext or 0,
+            deleted=NO_UIDS if fresh or before is None else before.deleted,
         )
+        earlier = None if fresh else before
+        if earlier is not None:
+            left = self._moves.left.get(folder.folder_id, NO_UIDS)
+            earlier = replace(earlier, followed=earlier.followed | left)
+            snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
+        placed = self._moves.placed.get(folder.folder_id, ())
         if before is not None and not fresh and found.flags and not let_go:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
+            snapshot = replace(snapshot, highestmodseq=modseq)
         low = 1 if fresh else found.first_uid or snapshot.uidnext
         skipped = Skipped() if fresh else self._cutting.skipped(before)
         hidden = NO_UIDS if fresh or before is None else before.hidden
@@ -365,16 +405,23 @@ class MailboxPlan:
             if isinstance(opened, Exception):
                 raise opened
             untold = max(untold, more)
-            plan = self._cutting.cut(plan, opened, low, here if fresh else None, skipped, hidden=hidden, untold=untold)
+            first = here if fresh else None
+            plan = self._cutting.cut(plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed)
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
             if anew and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)
         elif before is not None and not reset and not let_go:
+            if earlier is not None and other_number(there, earlier):
+                plan = replace(plan, folder=self._with_deleted(snapshot, earlier))
             # Arrivals at the destination count as a change where a batch is pending: the batch must learn which of
             # them are no reason to stop.
             same = before.accounted if folder.folder_id in self._pending else snapshot.accounted
-            if snapshot == replace(before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same):
+            if plan.folder == replace(
+                before, verified="", doubts=UidSet(), doubted_at=0.0, unchecked=0, accounted=same
+            ):
                 return None
+        if before is not None and (number := len(plan.folder.deleted - before.deleted)):
+            self._tell(DeletedAtSource(messages=number))
         return plan
 
     def _is_made_anew(self, folder: Folder, here: KnownStatus, before: Folder | None) -> bool:
@@ -410,6 +457,14 @@ class MailboxPlan:
                 accounted=here.uidnext,
             ),
         )
+
+    def _with_deleted(self, folder: Folder, before: Folder) -> Folder:
+        """Returns the folder, to which nothing new came, with what was deleted from it at the source."""
+        opened = self._opened(folder.source_name)
+        if isinstance(opened, Exception):
+            raise opened
+        found = looked_for(self._store, self._source, opened, before)
+        return replace(folder, deleted=found.deleted, source_messages=found.source_messages)
 
     def _blamed(self, folder: Folder) -> bool:
         """Tells whether the mailbox is planned anew because this folder was another when it was opened.

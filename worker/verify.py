@@ -81,7 +81,7 @@ class MailboxVerification:
             statuses = known_statuses(destination, [folder.destination_name for folder, _ in folders])
             for (folder, tally), status in zip(folders, statuses, strict=True):
                 stop_on(self._wish())
-                taken = len(folder.accepted) + tally.moved + tally.removed
+                taken = len(folder.released) + tally.moved + tally.removed
                 ours = tally[Outcome.COPIED] + tally[Outcome.ALREADY_PRESENT] - taken
                 if folder.gone_at_source and _is_another(destination, folder, status, ours):
                     audits.append(self._given_up(folder))
@@ -163,7 +163,7 @@ class MailboxVerification:
         checked = []
         for entry in entries:
             stop_on(self._wish())
-            pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.accepted]
+            pairs = [pair for record in entry.records for pair in record.pairs() if pair[0] not in folder.released]
             if entry.checked and not thorough:
                 pairs = [(uid, to) for uid, to in pairs if uid in told.uids]
                 notes += self._compared(destination, folder, pairs, told, steady) if pairs else []

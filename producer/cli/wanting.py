@@ -57,6 +57,14 @@ def _asked(
             "folders|primary|keywords",
         ),
     ] = "folders",
+    moves: Annotated[
+        str,
+        _option(
+            "--moves",
+            "What was moved at the source since the last pass: move it at the destination too, or copy it once more.",
+            "follow|copy",
+        ),
+    ] = "follow",
 ) -> SelectionOptions:  # fmt: skip
     content = None
     if folder_map:
@@ -71,6 +79,7 @@ def _asked(
         skip_special=skip_special, shared_folders=shared_folders, into=into, folder_map=folder_map,
         folder_map_content=content, since=since, before=before, larger=larger, smaller=smaller, unseen=unseen,
         flagged=flagged, not_deleted=not_deleted, newest_first=newest_first, gmail_labels=gmail_labels,
+        moves=moves,
     )  # fmt: skip
 
 

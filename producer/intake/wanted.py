@@ -26,6 +26,8 @@ _POWERS: Final = ("", "k", "m", "g", "t")
 USES: Final = (*special_use.MAPPED, "all", "flagged", "important")
 #: Values of `--shared-folders`.
 SHARED_FOLDERS: Final = ("leave", "copy")
+#: Values of `--moves`.
+MOVES: Final = ("follow", "copy")
 #: Longest `--into`, in octets as sent; names below it need room.
 _INTO_OCTETS: Final = 120
 _MAP_ROWS: Final = 20_000
@@ -66,6 +68,8 @@ class SelectionOptions:
     newest_first: bool = False
     #: See `shared.gmail.LabelMode`.
     gmail_labels: str = "folders"
+    #: "follow" or "copy": see `shared.model.Options`.
+    moves: str = "follow"
 
 
 def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[str, Any]:
@@ -96,6 +100,7 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         "not_deleted": wanted.not_deleted,
         "newest_first": wanted.newest_first,
         "gmail_labels": wanted.gmail_labels,
+        "moves": wanted.moves,
     }
     if wanted.folder_map and wanted.folder_map_content is not None:
         rows = taken(f"--folder-map {wanted.folder_map}", read_folder_map, wanted.folder_map_content)
@@ -108,6 +113,8 @@ def read_wanted(wanted: SelectionOptions, sources: Iterable[Endpoint]) -> dict[s
         faults.append("--larger and --smaller: no size is both")
     if wanted.gmail_labels not in list(LabelMode):
         faults.append(f"--gmail-labels: one of {', '.join(LabelMode)}")
+    if wanted.moves not in MOVES:
+        faults.append(f"--moves: one of {', '.join(MOVES)}")
     if wanted.shared_folders not in SHARED_FOLDERS:
         faults.append(f"--shared-folders: one of {', '.join(SHARED_FOLDERS)}")
     faults += unfit(sources, unseen=wanted.unseen, flagged=wanted.flagged)

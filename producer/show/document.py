@@ -36,6 +36,8 @@ def counts(tally: Tally) -> dict[str, int]:
         "missing": tally.missing,
         "moved": tally.moved,
         "removed": tally.removed,
+        "deleted_at_source": tally.deleted_at_source,
+        "moved_at_source": tally.moved_at_source,
         "doubled": tally.doubled,
         "undone": tally.undone,
         "keywords_lost": tally.keywords_lost,
@@ -105,7 +107,7 @@ def wanted(options: Options) -> dict[str, Any]:
     """Returns what the operator chose of folders and messages beside include and exclude; defaults are left out."""
     names = (
         "skip_special", "shared_folders", "into", "folder_map", "since", "before", "larger", "smaller", "unseen", "flagged",
-        "not_deleted", "newest_first", "gmail_labels",
+        "not_deleted", "newest_first", "gmail_labels", "moves",
     )  # fmt: skip
     usual = Options()
     return {name: value for name in names if (value := getattr(options, name)) != getattr(usual, name)}

@@ -203,6 +203,12 @@ def difference_lines(tally: Tally) -> Iterator[str]:
         yield f"{_messages(tally.moved)}: moved by their user at the destination (notes.csv of the report)"
     if tally.removed:
         yield f"{_messages(tally.removed)}: removed by their user at the destination; not copied again (notes.csv of the report)"
+    if tally.moved_at_source:
+        number = _messages(tally.moved_at_source)
+        yield f"{number}: moved at the source, and their copies with them (notes.csv of the report)"
+    if tally.deleted_at_source:
+        number = _messages(tally.deleted_at_source)
+        yield f"{number}: deleted at the source after they were copied; the copies stay (notes.csv of the report)"
     if tally.dates_changed:
         yield f"{_messages(tally.dates_changed)}: another date, since the source's cannot be used or kept (notes.csv of the report)"
 
@@ -270,6 +276,8 @@ def mailbox_line(mailbox: Mailbox, tally: Tally) -> str:
         (tally.missing, "missing"),
         (tally.moved, "moved by the user"),
         (tally.removed, "removed by the user"),
+        (tally.moved_at_source, "moved at the source"),
+        (tally.deleted_at_source, "deleted at the source"),
     ):
         words += f"; {number:,} {what}" if number else ""
     return f"  row {mailbox.row}  {clean(mailbox.source.login)}{to}  {word}  {words}"

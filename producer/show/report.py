@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from producer.show.notes import notes_of
 from producer.trouble import AMISS, troubled
 from shared.errors import UsageError
 from shared.model import Mailbox, Note, short
@@ -29,8 +30,8 @@ RESULTS = (
     "row", "login", "destination_login", "server", "wave", "priority", "group", "state", "messages", "bytes", "copied",
     "already_present", "skipped",
     "refused", "vanished", "failed", "withheld", "pending", "altered", "normalised", "dates_changed", "missing",
-    "moved", "removed", "doubled", "undone", "keywords_lost", "unreadable_folders", "failure", "sentence", "detail",
-    "advice", "renamed_folders", "left_out",
+    "moved", "removed", "moved_at_source", "deleted_at_source", "doubled", "undone", "keywords_lost",
+    "unreadable_folders", "failure", "sentence", "detail", "advice", "renamed_folders", "left_out",
 )  # fmt: skip
 FOLDERS = ("row", "login", "destination_login", "folder", "destination", "why")
 #: Columns of failures.csv and notes.csv.
@@ -121,7 +122,7 @@ def _failures(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, 
 def _notes(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any]]:
     for mailbox in mailboxes:
         for folder, _ in store.folders(mailbox.mailbox_id):
-            for note in store.notes(folder.folder_id):
+            for note in notes_of(store, folder):
                 if note.what not in AMISS:
                     yield {**_who(mailbox), "folder": folder.display, **_note(note)}
 

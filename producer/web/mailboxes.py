@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 
 from producer import operations
 from producer.show import document
+from producer.show.notes import notes_of
 from producer.trouble import troubled, word
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.problems import Refused
@@ -96,7 +98,7 @@ def folders(known: Known, _: Viewer, import_id: str, mailbox_id: str) -> dict[st
                 **document.folder_fields(folder, tally),
                 "notes": [
                     {"uid": note.uid, "what": note.what, "reason": note.reason, "message_id": note.message_id}
-                    for note in known.store.notes(folder.folder_id)[:1000]
+                    for note in islice(notes_of(known.store, folder), 1000)
                 ],
             }
             for folder, tally in known.store.folders(mailbox_id)

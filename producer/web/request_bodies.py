@@ -180,6 +180,9 @@ class WantedBody(Body):
         default=[], max_length=20_000, description="Pairs of old and new name; a fault names the first pair as line 2."
     )
     gmail_labels: Literal["folders", "primary", "keywords"] = "folders"
+    moves: Literal["follow", "copy"] = Field(
+        default="follow", description="What later passes do with the copies of messages that were moved at the source."
+    )
 
     def chosen(self, sources: Iterable[Endpoint]) -> dict[str, Any]:
         """Returns the fields of `Options`, for mail from these servers. Raises `UsageError` with every fault."""

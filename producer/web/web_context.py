@@ -102,7 +102,7 @@ def _sum(tallies: list[Tally]) -> Tally:
             outcomes[outcome] = outcomes.get(outcome, 0) + number
     names = (
         "messages", "size_bytes", "done_bytes", "withheld", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing", "moved", "removed", "doubled", "undone",
+        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
     )  # fmt: skip
     return Tally(outcomes=outcomes, **{name: sum(getattr(tally, name) for tally in tallies) for name in names})  # type: ignore[arg-type]
 

@@ -223,6 +223,17 @@ class MailDestination(MailSession, Protocol):
         gone, or where the server does not tell. All or nothing: when it is refused, nothing was copied.
         """
 
+    def move(self, uids: UidSet, into: bytes) -> dict[int, int]:
+        """Moves these messages of the folder now open into another folder by UID MOVE (RFC 6851).
+
+        Returns UID → UID there, as COPYUID tells. A message that it does not name may have been moved all the same, or
+        is gone. Raises `ServerRefused` where the server refuses; `moves` tells whether it can at all.
+        """
+
+    @property
+    def moves(self) -> bool:
+        """Tells whether the server can `move` messages, and says which UIDs they get."""
+
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
         """Sets and clears flags by UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined."""
 

@@ -62,6 +62,7 @@ TABLE: Final[Mapping[str, Extension]] = {
     "LITERAL+": _row("the server is asked before each message is sent", b"", b"", "literal"),
     "LITERAL-": _row("the server is asked before each message is sent", b"", b"", "literal"),
     "MULTIAPPEND": _row("messages are appended one by one"),
+    "MOVE": _row("what was moved at the source is copied again", b"UID", rb"\AMOVE "),
     "X-GM-EXT-1": _row("Gmail's labels are not looked at", b"UID", b"X-GM-", "x-gm"),
     "QUOTA": _row("nothing is known of the quota", b"GETQUOTAROOT"),
 }
@@ -102,8 +103,8 @@ _IMPLIED: Final[Mapping[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 #: Extension → number of connections lost at it before the next session does without. More than one for the extensions
-#: that make copying fast: connections are lost for other reasons too.
-_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+": 2, "LITERAL-": 2}
+#: that make copying fast or follow moves: connections are lost for other reasons too.
+_LOSSES: Final[Mapping[str, int]] = {PIPELINING: 2, "MULTIAPPEND": 2, "LITERAL+": 2, "LITERAL-": 2, "MOVE": 2}
 
 #: Called with an extension that is left out, and the server's words.
 Told = Callable[[str, str], object]

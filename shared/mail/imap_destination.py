@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from shared.errors import DateNotKept, FolderRefused, MailError, MessagesRefused, ProtocolViolation
+from shared.errors import ConnectionLost, DateNotKept, FolderRefused, MailError, MessagesRefused, ProtocolViolation
 from shared.folder_tree import selectable
 from shared.mail import Appended, FlagChange, KeptDates, KnownStatus, Message, Quota
 from shared.mail.append_forms import AppendForms
@@ -367,6 +367,37 @@ class ImapDestination(LookingSession):
                 uidvalidity = told[0]
                 copies |= told[1]
         return uidvalidity, copies
+
+    @property
+    def moves(self) -> bool:
+        """Tells whether the server has MOVE and UIDPLUS."""
+        return self._has("UIDPLUS") and self._has("MOVE")
+
+    def move(self, uids: UidSet, into: bytes) -> dict[int, int]:
+        """Implements `MailDestination.move`. COPYUID comes in an untagged OK (RFC 6851 §4.3), or in the tagged one."""
+        moved: dict[int, int] = {}
+
+        def take(text: bytes) -> None:
+            if (told := copied_uids(text)) is not None:
+                moved.update(told[1])
+
+        for piece in uids.pieces(min(PIECE, self._most or PIECE)):
+            tag = self._talk.send(b"UID MOVE %b %b" % (str(piece).encode("ascii"), self._folder(into)))
+            self._talk.forgive([tag])  # nothing but a line was sent
+            try:
+                ended = self._talk.finish(tag, lambda pieces: take(pieces[0]))
+            except ConnectionLost as lost:
+                if not self._talk.abandoned:
+                    self._talk.broken.lost(["MOVE"], lost.detail or lost.what, several=False)
+                raise
+            if ended.status != "OK":
+                error = self._talk.refusal(ended, what="would not move messages")
+                if ended.status == "BAD":
+                    self._talk.broken.leave_out("MOVE", error.detail)
+                raise error
+            self._talk.broken.keeps("MOVE")
+            take(ended.text)
+        return moved
 
     def store_flags(self, changes: Iterable[FlagChange]) -> None:
         """Sends UID STORE +FLAGS.SILENT and -FLAGS.SILENT, pipelined.

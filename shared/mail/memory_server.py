@@ -19,6 +19,7 @@ USUAL: Final = frozenset(
         "IMAP4REV1",
         "LITERAL+",
         "UIDPLUS",
+        "MOVE",
         "MULTIAPPEND",
         "CONDSTORE",
         "ESEARCH",

@@ -394,6 +394,22 @@ class MemoryDestination(_MemorySession):
         told = "UIDPLUS" in self.capabilities
         return folder.uidvalidity, {uid: int(copy) for uid, copy in made.items() if told and copy is not None}
 
+    @property
+    def moves(self) -> bool:
+        return {"MOVE", "UIDPLUS"} <= self.capabilities
+
+    def move(self, uids: UidSet, into: bytes) -> dict[int, int]:
+        here = self._here()
+        self._step("move", into, uids)
+        with self._server.lock:
+            folder = self._folders.get(into)
+            if folder is None:
+                raise FolderRefused(self.side, "would not move messages", "no such folder")
+            made = {int(stored.uid): self._server.keep(folder, stored) for stored in self._those(uids)}
+            for uid in made:
+                del here.messages[Uid(uid)]
+        return {uid: int(copy) for uid, copy in made.items() if copy is not None}
+
     def quota(self) -> Quota | None:
         self._step("quota")
         return self._server.quota

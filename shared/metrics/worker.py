@@ -8,12 +8,14 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from shared.events import (
     CommandEnded,
+    DeletedAtSource,
     DoubtResolved,
     DuplicatesRemoved,
     Event,
     GroupSettled,
     HeldBack,
     MessagesWithheld,
+    MovedAtSource,
     RateWaited,
     SessionEnded,
     SignedIn,
@@ -128,6 +130,16 @@ class WorkerMetrics(ProcessMetrics):
             ["what"],
             registry=registry,
         )
+        self._deleted_at_source = Counter(
+            "mailhaul_deleted_at_source_messages",
+            "Messages with a copy that planning found to be no longer in their source folder.",
+            registry=registry,
+        )
+        self._moved_at_source = Counter(
+            "mailhaul_moved_at_source_messages",
+            "Messages that were moved at the source, and whose copies planning moved with them.",
+            registry=registry,
+        )
         commands = Histogram(
             "mailhaul_imap_command_duration_seconds",
             "IMAP commands; FETCH until its first message, APPEND of a group until its answer.",
@@ -215,5 +227,9 @@ class WorkerMetrics(ProcessMetrics):
                 self._mismatch.labels(event.what).inc(event.messages)
             case TakenAway():
                 self._taken_away.labels(event.what).inc(event.messages)
+            case DeletedAtSource():
+                self._deleted_at_source.inc(event.messages)
+            case MovedAtSource():
+                self._moved_at_source.inc(event.messages)
             case MessagesWithheld():
                 self._withheld.inc(event.messages)

@@ -1,7 +1,7 @@
 """The frozen nouns that producer and worker share. No I/O, no clock, no secrets (those are in `shared.credentials`)."""
 
 from shared.model.accounts import AccountState, Profile
-from shared.model.folders import LEFT_ALONE, REMOVED, UNREADABLE, Folder, Tally, gone, short
+from shared.model.folders import LEFT_ALONE, REMOVED, UNREADABLE, Folder, Moving, Tally, gone, short
 from shared.model.ids import (
     account_key,
     batch_id,
@@ -46,6 +46,7 @@ __all__ = [
     "Lease",
     "LedgerEntry",
     "Mailbox",
+    "Moving",
     "Neighbour",
     "Note",
     "Options",

@@ -45,6 +45,10 @@ class Tally:
     moved: int = 0
     #: Messages whose copies their user removed at the destination.
     removed: int = 0
+    #: Messages with a copy that are no longer in their source folder.
+    deleted_at_source: int = 0
+    #: Messages that were moved at the source, and their copies with them.
+    moved_at_source: int = 0
     #: Messages that stand at the destination once more than the ledger says, where nothing proves that the other copy is
     #: ours.
     doubled: int = 0
@@ -71,6 +75,25 @@ class Tally:
 UNREADABLE = "cannot be read at the source"
 #: The note of a folder that an earlier pass copied and that the source lists no more.
 REMOVED = "no longer at the source under this name; what was copied of it stays"
+
+#: The note on a message that is no longer in its source folder.
+DELETED = "deleted at the source after it was copied; the copy stays"
+
+
+#: The note on a message that was moved at the source, and its copy with it.
+FOLLOWED = "moved at the source after it was copied; its copy was moved too"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moving:
+    """The note of copies that are about to be moved into another destination folder, stored before MOVE is sent."""
+
+    #: The folder that their messages were moved to at the source.
+    folder_id: str
+    #: UIDNEXT of its destination folder before: the copies have this UID there or a higher one.
+    destination_uidnext: int
+    #: (Source UID before, destination UID before, source UID now) of each message.
+    messages: tuple[tuple[int, int, int], ...]
 
 
 #: The beginning of the note on a folder whose user removed it at the destination.
@@ -118,6 +141,12 @@ class Folder:
     #: Source UIDs below `uidnext` that the source did not show although it counts more messages: each pass looks for
     #: them again. Empty where the source shows what it counts.
     hidden: UidSet = UidSet()
+    #: Source UIDs with a copy that are no longer in the source folder, as far as the last pass could tell.
+    deleted: UidSet = UidSet()
+    #: Source UIDs that are gone since the message was moved at the source, and whose copies were moved too.
+    followed: UidSet = UidSet()
+    #: Copies of this folder that are about to be moved into others.
+    moving: tuple[Moving, ...] = ()
     #: Source UIDs that were sent again, since their first append was in doubt and they were not found: verification
     #: looks for second copies of these for as long as the folder is known.
     doubts: UidSet = UidSet()
@@ -161,6 +190,11 @@ class Folder:
     def gone_at_source(self) -> bool:
         """Tells whether the source did not list the folder in the last pass."""
         return self.note == REMOVED
+
+    @property
+    def released(self) -> UidSet:
+        """Source UIDs whose copies are no longer looked for in the destination folder."""
+        return self.accepted | self.followed
 
     @property
     def unreadable(self) -> bool:

@@ -69,7 +69,7 @@ class Settled:
 class LedgerEntry:
     """A batch's part of a folder's ledger."""
 
-    #: The batch, or "adopted.<uidnext>".
+    #: The batch, "adopted.<uidnext>", or "followed.<uidnext>" for copies that were moved with their messages.
     name: str
     #: Source UIDs and the destination UIDs that they became.
     records: tuple[Record, ...]

@@ -38,6 +38,7 @@ from shared.model import (
     Lease,
     LedgerEntry,
     Mailbox,
+    Moving,
     Note,
     Overview,
     ProgressReply,
@@ -392,6 +393,9 @@ class WorkStore(Protocol):
 
         `seen` holds the flags (separated by blanks) → source UIDs, of all messages.
         """
+
+    def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
+        """Replaces `Folder.moving`: the copies of this folder that are about to be moved into others."""
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         """Notes how many folders of other people, and how many public ones, the plan of the mailbox left out."""

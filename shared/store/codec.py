@@ -21,6 +21,7 @@ from shared.model import (
     Intent,
     LedgerEntry,
     Mailbox,
+    Moving,
     Note,
     Options,
     Profile,
@@ -178,6 +179,8 @@ def decode_tally(row: Hash) -> Tally:
         missing=number(row, "missing"),
         moved=number(row, "moved"),
         removed=number(row, "removed"),
+        deleted_at_source=number(row, "deleted_at_source"),
+        moved_at_source=number(row, "moved_at_source"),
         doubled=number(row, "doubled"),
         undone=number(row, "undone"),
         compared=number(row, "compared"),
@@ -214,7 +217,17 @@ def encode_folder(folder: Folder) -> dict[str, str | int]:
         "remade": folder.remade,
         "hidden": encode_uids(folder.hidden),
         "taken_away": encode_uids(folder.taken_away),
+        "deleted": encode_uids(folder.deleted),
+        "followed": encode_uids(folder.followed),
     }
+
+
+def encode_moving(moving: Sequence[Moving]) -> str:
+    return json.dumps([dataclasses.asdict(one) for one in moving]) if moving else ""
+
+
+def decode_moving(value: str) -> tuple[Moving, ...]:
+    return tuple(Moving(**{**one, "messages": tuple(map(tuple, one["messages"]))}) for one in json.loads(value or "[]"))
 
 
 def decode_folder(folder_id: str, row: Hash) -> Folder:
@@ -237,6 +250,9 @@ def decode_folder(folder_id: str, row: Hash) -> Folder:
         remade=number(row, "remade"),
         hidden=decode_uids(text(row, "hidden")),
         taken_away=decode_uids(text(row, "taken_away")),
+        deleted=decode_uids(text(row, "deleted")),
+        followed=decode_uids(text(row, "followed")),
+        moving=decode_moving(text(row, "moving")),
         doubts=UidSet.parse(text(row, "doubts")),
         doubted_at=number(row, "doubted_at") / 1000,
         accepted=UidSet.parse(text(row, "accepted")),

@@ -43,7 +43,8 @@
 | mailbox:M:shared:B                | HASH | Gmail: low bits of X-GM-MSGID of a message in several folders (B: high bits) → "s" and
 |                                   |      | where a copy stands at the destination, or "r<unit>:since" (s); expires |
 | folder:F                          | HASH | names, the snapshot's numbers, verified, head, last plan; counters; |
-|                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed |
+|                                   |      | taken_away: source UIDs whose copies went with a folder that its user removed; |
+|                                   |      | moving: copies that are about to be moved into other folders, JSON |
 | folder:F:waiting                  | LIST | batches behind the folder's head |
 | folder:F:ledger                   | HASH | batch → its records, text or packed; "batch#" → sum of marks, and "!" once checked |
 | folder:F:taken                    | ZSET | "low:high" of destination UIDs in the ledger, merged, scored by low |
@@ -100,7 +101,8 @@ An import and a mailbox also hold login:source and login:destination, what is kn
 "digest:state:refusals:until:holder:words", as in `_common.lua`.
 
 Counters: messages, size_bytes, done_bytes, o:<outcome>, withheld, unreadable, altered, normalised, dates_changed, watched,
-keywords_lost, missing, moved, removed, doubled, undone; of an import also mailboxes and s:<mailbox state>.
+keywords_lost, missing, moved, removed, deleted_at_source, moved_at_source,
+doubled, undone; of an import also mailboxes and s:<mailbox state>.
 Times are milliseconds by the server's clock.
 """
 

@@ -58,7 +58,7 @@ def tally(counts: Iterable[Counter[str]]) -> Tally:
         total.update(one)
     names = (
         "messages", "size_bytes", "done_bytes", "withheld", "unreadable", "altered", "normalised", "dates_changed", "watched",
-        "keywords_lost", "missing", "moved", "removed", "doubled", "undone",
+        "keywords_lost", "missing", "moved", "removed", "deleted_at_source", "moved_at_source", "doubled", "undone",
     )  # fmt: skip
     named: dict[str, Any] = {name: total[name] for name in names}
     return Tally(outcomes={o: n for o in Outcome if (n := total[o])}, **named)

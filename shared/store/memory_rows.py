@@ -16,7 +16,7 @@ from typing import Any
 from shared.errors import LeaseLost, LedgerConflict
 from shared.fingerprint import MODULUS
 from shared.lifecycle import SETTLED, Control, IllegalTransition, ImportState, MailboxState, UnitState, advance
-from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Note, Settled, Unit, UnitKind
+from shared.model import Failure, Folder, Import, Intent, Lease, Mailbox, Moving, Note, Settled, Unit, UnitKind
 from shared.model.ledger import AUDITED, COUNTED
 from shared.store.memory_lines import Lines
 from shared.uids import Record, UidSet, without_sources
@@ -68,6 +68,7 @@ class FolderRow:
     taken: UidSet = UidSet()
     notes: dict[tuple[int, str], Note] = field(default_factory=dict)
     flags: dict[str, UidSet] = field(default_factory=dict)
+    moving: tuple[Moving, ...] = ()
     #: Source UIDs that the request left out, by reason.
     skipped: dict[str, UidSet] | None = None
 
@@ -95,7 +96,7 @@ class FolderRow:
 
     def shown(self) -> Folder:
         """Returns the folder with the numbers that follow from its ledger."""
-        return replace(self.folder, unchecked=len(self.ledger) - len(self.checked))
+        return replace(self.folder, unchecked=len(self.ledger) - len(self.checked), moving=self.moving)
 
 
 @dataclass(slots=True)

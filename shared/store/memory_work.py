@@ -15,6 +15,7 @@ from shared.model import (
     Intent,
     Lease,
     LedgerEntry,
+    Moving,
     ProgressReply,
     Settled,
     Unit,
@@ -296,6 +297,8 @@ class MemoryWork(Identity):
             more = plan.withheld - folder.counts["withheld"]
             folder.counts.update(withheld=more, messages=more)
         folder.counts["unreadable"] = int(plan.folder.unreadable)
+        folder.counts["deleted_at_source"] = len(plan.folder.deleted)
+        folder.counts["moved_at_source"] = len(plan.folder.followed)
         if again:
             return
         folder.counts.update(messages=plan.messages, size_bytes=plan.size_bytes)
@@ -311,7 +314,8 @@ class MemoryWork(Identity):
         row.others = UidSet()
         if row.unit.unit_id in folder.ledger:
             # The plan unit is gone after planning: the adopted messages stand under a name of their own.
-            adopted = f"adopted.{plan.folder.uidnext}"
+            ours = new and all(settled.outcome is Outcome.COPIED for settled in new)
+            adopted = f"{'followed' if ours else 'adopted'}.{plan.folder.uidnext}"
             while adopted in folder.ledger:  # a later plan adopted what the request now wants
                 adopted += "+"
             folder.ledger[adopted] = folder.ledger.pop(row.unit.unit_id)
@@ -366,6 +370,11 @@ class MemoryWork(Identity):
         folder = self._rows.folders.setdefault(folder_id, FolderRow(empty))
         folder.folder = replace(folder.folder, highestmodseq=highestmodseq)
         folder.flags = dict(seen)
+
+    @atomic
+    def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
+        self._rows.fence(lease)
+        self._rows.folders[folder_id].moving = tuple(moving)
 
     @atomic
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:

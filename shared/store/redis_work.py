@@ -18,6 +18,7 @@ from shared.model import (
     Intent,
     Lease,
     LedgerEntry,
+    Moving,
     Neighbour,
     ProgressReply,
     Settled,
@@ -213,6 +214,8 @@ class RedisWork(Scripts):
             int(plan.folder.unreadable),
             codec.encode_sets(plan.flags) if plan.flags is not None else b"",
             len(plan.folder.taken_away) if plan.let_go else "",
+            len(plan.folder.deleted),
+            len(plan.folder.followed),
         )
 
     def folder(self, folder_id: str) -> Folder | None:
@@ -241,6 +244,9 @@ class RedisWork(Scripts):
 
     def set_flags(self, lease: Lease, folder_id: str, highestmodseq: int, seen: Mapping[str, UidSet]) -> None:
         self._run("set_flags", *self._fence(lease), folder_id, highestmodseq, codec.encode_sets(seen))
+
+    def set_moving(self, lease: Lease, folder_id: str, moving: Sequence[Moving]) -> None:
+        self._run("moving", *self._fence(lease), folder_id, codec.encode_moving(moving))
 
     def note_left_out(self, lease: Lease, other_folders: int, public_folders: int) -> None:
         self._run("note_left_out", *self._fence(lease), other_folders, public_folders)

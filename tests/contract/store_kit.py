@@ -273,6 +273,8 @@ def flat(tally: Tally) -> dict[str, int]:
         "missing": tally.missing,
         "moved": tally.moved,
         "removed": tally.removed,
+        "deleted_at_source": tally.deleted_at_source,
+        "moved_at_source": tally.moved_at_source,
         "doubled": tally.doubled,
         "undone": tally.undone,
         **{str(outcome): tally[outcome] for outcome in Outcome},
@@ -422,6 +424,6 @@ ONCE_OR_TWICE = frozenset(
     {
         "open_import", "submit", "control", "set_wave", "move",
         "retry", "seal", "set_limit", "set_usual", "claim", "attend", "leave", "progress",
-        "finish", "release", "split", "plan_folder", "audit", "set_flags", "note_left_out", "lead", "reap",
+        "finish", "release", "split", "plan_folder", "audit", "set_flags", "moving", "note_left_out", "lead", "reap",
     }
 )  # fmt: skip

@@ -21,6 +21,7 @@ from shared.errors import (
     MessagesRefused,
     OverQuota,
     ProtocolViolation,
+    ServerRefused,
     Throttled,
 )
 from shared.mail import Appended, FlagChange, MailDestination, Message
@@ -123,6 +124,29 @@ def test_copies_are_what_was_copied_and_where_is_told(here: Place) -> None:
     with pytest.raises((FolderRefused, MessagesRefused)):
         destination.copy(UidSet.of([answer.uids[0]]), here.folder())
     assert destination.copy(UidSet.of([answer.uids[0]]), other)[1], "the session goes on"
+
+
+def test_what_is_moved_is_gone_from_here_and_where_is_told(here: Place) -> None:
+    destination, name = opened(here)
+    other = here.folder() + b"-moved"
+    assert destination.create([other]) == [None]
+    if not destination.moves:
+        return
+    answer = send(destination, *(message(mail(n), flags=("\\Seen",), internaldate=1_000_000_000 + n) for n in range(4)))
+    assert answer.uids is not None
+    status = destination.open(name)
+    moved = destination.move(UidSet.of([answer.uids[3], answer.uids[1], status.uidnext + 7]), other)
+    assert moved.keys() == {answer.uids[1], answer.uids[3]}
+    found = {each.uid: each for each in stored(here, other)}
+    for at in (1, 3):
+        one = found[moved[answer.uids[at]]]  # type: ignore[index]
+        assert (one.body, one.flags, one.internaldate) == (mail(at), ("\\Seen",), 1_000_000_000 + at)
+    assert {each.body for each in stored(here, name)} == {mail(0), mail(2)}
+    destination.open(name)
+    assert destination.move(UidSet.of([answer.uids[1]]), other) == {}
+    with pytest.raises((FolderRefused, MessagesRefused, ServerRefused)):
+        destination.move(UidSet.of([answer.uids[0]]), here.folder())
+    assert destination.move(UidSet.of([answer.uids[0]]), other), "the session goes on"
 
 
 def test_twins_are_both_kept(here: Place) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.errors import LeaseLost, LedgerConflict, StoreError
 from shared.lifecycle import Control, ImportState, MailboxState, Outcome
-from shared.model import Audit, Failure, Lease, LedgerEntry, Note, Settled, UnitKind
+from shared.model import Audit, Failure, Lease, LedgerEntry, Moving, Note, Settled, UnitKind
 from shared.store import Store
 from shared.uids import Record, UidSet
 from tests.contract.store_kit import (
@@ -31,6 +31,8 @@ from tests.contract.store_kit import (
 
 Write = Callable[[Store, Lease], object]
 
+MOVING = (Moving(folder_id="other", destination_uidnext=7, messages=((1, 2, 3), (4, 5, 6))),)
+
 WRITES: dict[str, Write] = {
     "progress": lambda s, le: s.progress(le, settled=[copied(UidSet.span(1, 2), 50)]),
     "finish": lambda s, le: s.finish(le),
@@ -39,6 +41,7 @@ WRITES: dict[str, Write] = {
     "plan_folders": lambda s, le: s.plan_folders(le, [(plan_of(le.mailbox, "new", (1, 2)), 1)]),
     "audit": lambda s, le: s.audit(le, [Audit(folder_id=le.unit.folder_id, verified="x", altered=3)]),
     "note_left_out": lambda s, le: s.note_left_out(le, 1, 2),
+    "set_moving": lambda s, le: s.set_moving(le, le.unit.folder_id, MOVING),
     "set_flags": lambda s, le: s.set_flags(le, le.unit.folder_id, 77, {"\\Seen": UidSet.span(1, 2)}),
 }
 

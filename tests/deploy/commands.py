@@ -16,8 +16,8 @@ SCRIPTS = {
     "worker": frozenset(
         {
             "claim", "attend", "progress", "finish", "release", "split", "leave", "plan_folder", "audit", "compared", "set_flags",
-            "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share", "stand",
-            "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
+            "moving", "note_left_out", "recheck", "account_turn", "account_hold", "account", "maildrop", "maildrop_said", "share",
+            "stand", "login_turn", "login_told", "forgive", "token", "keep_token", "hold",
         }
     ),
     "coordinator": frozenset({"lead", "reap", "overview", "stranded", "hours", "waits"}),

@@ -319,9 +319,10 @@ class Lockstep(RuleBasedStateMachine):
         known = self.model.folder(folder.folder_id)
         reset = reset and known is not None and data.draw(st.integers(0, 3)) == 0
         low = 1 if reset or known is None else known.uidnext
-        validity = (known.uidvalidity if known else 7) + reset
-        high = low + new - 1
-        folder = replace(folder, uidnext=high + 1, uidvalidity=validity, source_messages=high, highestmodseq=2**60 + 1)
+        validity, high = (known.uidvalidity if known else 7) + reset, low + new - 1
+        deleted, followed = UidSet.span(1, data.draw(st.integers(0, low - 1))).take(3)
+        folder = replace(folder, uidnext=high + 1, uidvalidity=validity, source_messages=high, highestmodseq=2**60 + 1,
+                         deleted=deleted, followed=followed)  # fmt: skip
         uids = UidSet.span(low, low + new - 1)
         adopted: tuple[Settled, ...] = ()
         if uids and (known is None or reset):

@@ -15,7 +15,7 @@ from tests.servers.imap_model import SYSTEM_FLAGS, Account, Folder, Quirk
 from tests.servers.imap_syntax import Bad, Command, as_string, is_sendable_flag, number_set
 
 USUAL_CAPABILITIES = (
-    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN ID ENABLE CONDSTORE UIDPLUS MULTIAPPEND ESEARCH NAMESPACE UNSELECT CHILDREN "
+    "IMAP4rev1 LITERAL+ SASL-IR AUTH=PLAIN ID ENABLE CONDSTORE UIDPLUS MOVE MULTIAPPEND ESEARCH NAMESPACE UNSELECT CHILDREN "
     "LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE"
 )
 
@@ -26,6 +26,7 @@ IMAP4REV2_BRINGS = frozenset(
         "ESEARCH",
         "LIST-EXTENDED",
         "LITERAL-",
+        "MOVE",
         "NAMESPACE",
         "SASL-IR",
         "SPECIAL-USE",
@@ -341,6 +342,18 @@ class Session:
             return b"Copied."
         pair = (b",".join(b"%d" % uid for uid in uids) for uids in ((message.uid for message in there), copies))
         return b"[COPYUID %d %b %b] Copied." % (target.uidvalidity, *pair)
+
+    def _uid_move(self, command: Command, words: list[object]) -> Telling:
+        if not self.has("MOVE"):
+            raise Bad("unknown command")
+        folder = self._writable()
+        uids = [uid for uid in number_set(as_word(words[0]), folder.uids) if folder.get(uid)]
+        told = yield from self._uid_copy(command, words)
+        if told != b"Copied.":
+            yield b"* OK " + told + b"\r\n"
+        for uid in uids:
+            folder.remove(uid)
+        return b"Moved."
 
     def _uid_expunge(self, command: Command, words: list[object]) -> Quiet:
         folder = self._writable()

@@ -55,6 +55,7 @@ SAID: Final[Mapping[str, tuple[tuple[str, ...], Any]]] = {
     "--into": (("Old",), "Old"),
     "--folder-map": (("map.csv",), [["from", "to"], ["A", "B"]]),
     "--gmail-labels": (("primary",), "primary"),
+    "--moves": (("copy",), "copy"),
     "--source-auth": (("authzid",), "authzid"),
     "--source-admin": (("root",), "root"),
     "--source-password-file": (("source.txt",), "the root's"),

@@ -35,6 +35,8 @@ def test_folders_of_others_are_left_out_unless_asked_for_by_api_and_page() -> No
     assert _body().options(()).shared_folders == "leave"
     assert _body(shared_folders="copy").options(()).shared_folders == "copy"
     assert form_of({}).options(()).shared_folders == "leave"
+    assert (form_of({}).options(()).moves, form_of({"moves": "copy"}).options(()).moves) == ("follow", "copy")
+    assert form_of({"moves": "copy"}).special
     asked = form_of({"shared_folders": "1"})
     assert asked.special, "the section is shown open"
     assert asked.options(()).shared_folders == "copy"

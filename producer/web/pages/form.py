@@ -24,7 +24,7 @@ _TICKS: Final = (
     "skip_junk", "skip_trash", "unseen", "flagged", "not_deleted", "newest_first", "shared_folders", *_MEANT,
 )  # fmt: skip
 _LINES: Final = ("include", "exclude")
-_TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels", "verify")
+_TEXTS: Final = ("since", "before", "larger", "smaller", "into", "gmail_labels", "moves", "verify")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -124,7 +124,7 @@ class Form:
     @property
     def special(self) -> bool:
         """Tells whether any filter or option differs from its default."""
-        plain = {"gmail_labels": "folders", "verify": "default"}
+        plain = {"gmail_labels": "folders", "moves": "follow", "verify": "default"}
         return bool(self.ticks) or any(text and text != plain.get(name) for name, text in self.texts.items())
 
     def options(self, sources: Iterable[Endpoint]) -> Options:
@@ -136,6 +136,7 @@ class Form:
             before=self.texts["before"], larger=self.texts["larger"], smaller=self.texts["smaller"],
             unseen="unseen" in self.ticks, flagged="flagged" in self.ticks, not_deleted="not_deleted" in self.ticks,
             newest_first="newest_first" in self.ticks, gmail_labels=self.texts["gmail_labels"] or "folders",
+            moves=self.texts["moves"] or "follow",
         )  # fmt: skip
         try:
             chosen: dict[str, Any] = read_wanted(wanted, sources)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
@@ -9,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import SecretStr
 
 from producer.show.naming import left_out_of
+from producer.show.notes import notes_of
 from producer.trouble import addressed
 from producer.web import mailboxes as counterpart
 from producer.web.access import Known
@@ -34,7 +36,7 @@ def one_mailbox(request: Request, known: Known, who: Who, import_id: str, mailbo
     for folder, _ in folders:
         if len(notes) >= _NOTES:
             break
-        notes += [(folder, note) for note in known.store.notes(folder.folder_id)]
+        notes += [(folder, note) for note in islice(notes_of(known.store, folder), _NOTES)]
     events = [
         event for event in reversed(known.page_state.events(import_id))
         if event["detail"].get("login", "") in ("", mailbox.source.login)

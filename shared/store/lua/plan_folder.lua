@@ -1,5 +1,5 @@
 -- plan_folder(unit, term, holder, folder_id, fields_json, units_json, order, messages, size, adopted_json, reset, packed,
---   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go)
+--   skipped, skipped_messages, skipped_bytes, withheld, unreadable, flags, let_go, deleted, followed)
 -- Enters one planned folder with its batches; repeating it under the same lease changes nothing.
 -- The first batch is ready at once, the others wait behind it: one writer per destination folder.
 -- reset = '1': UIDVALIDITY changed or the ledger is void; what was counted is taken out of the sums first.
@@ -11,6 +11,8 @@
 -- flags: the flags that the source showed last, packed; "" for no change.
 -- let_go: the destination folder was removed by its user, with so many messages: the ledger's destination UIDs are forgotten,
 -- and these messages count as removed; '' otherwise.
+-- deleted: how many messages with a copy are no longer at the source, now.
+-- followed: how many were moved at the source, and their copies with them, now.
 local u, term, holder, f = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if not fence(u, term, holder) then return redis.error_reply('FENCED ' .. u) end
 local m = redis.call('HGET', unit_key(u), 'mailbox')
@@ -46,7 +48,8 @@ if reset then
     if string.sub(field, 1, 2) == 'o:' or field == 'messages' or field == 'size_bytes' or field == 'done_bytes'
       or field == 'withheld' or field == 'unreadable' or field == 'altered' or field == 'normalised' or field == 'missing' or field == 'watched'
       or field == 'keywords_lost' or field == 'dates_changed' or field == 'doubled' or field == 'undone'
-      or field == 'moved' or field == 'removed' then
+      or field == 'moved' or field == 'removed' or field == 'deleted_at_source'
+      or field == 'moved_at_source' then
       local less = 0 - tonumber(all[n + 1]) -- not a bare minus: of 0 that is "-0", which Redis takes for no integer
       redis.call('HINCRBY', mailbox_key(m), field, less)
       redis.call('HINCRBY', import_key(import), field, less)
@@ -55,7 +58,7 @@ if reset then
   end
   redis.call('DEL', key .. ':ledger', key .. ':taken', key .. ':notes', key .. ':waiting', key .. ':flags',
     key .. ':skipped')
-  redis.call('HDEL', key, 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
+  redis.call('HDEL', key, 'moving', 'uidnext', 'verified', 'head', 'doubts', 'doubted_at', 'unchecked', 'skipped_messages',
     'accepted')
 end
 
@@ -79,6 +82,9 @@ if ARGV[16] ~= '' then
   count(f, m, import, 'messages', more)
 end
 count(f, m, import, 'unreadable', tonumber(ARGV[17]) - tonumber(redis.call('HGET', key, 'unreadable') or '0'))
+for n, what in ipairs({'deleted_at_source', 'moved_at_source'}) do
+  count(f, m, import, what, tonumber(ARGV[19 + n]) - tonumber(redis.call('HGET', key, what) or '0'))
+end
 if again then return 0 end
 count(f, m, import, 'messages', tonumber(ARGV[8]))
 count(f, m, import, 'size_bytes', tonumber(ARGV[9]))
@@ -89,8 +95,11 @@ if ARGV[13] ~= '' then
   count(f, m, import, 'done_bytes', tonumber(ARGV[15]))
 end
 -- The ledger of what was adopted stands under a name of its own, since the plan unit is gone after planning.
--- What is wanted after all may be adopted under the same UIDNEXT as others before.
-local ledger, name = key .. ':ledger', 'adopted.' .. tostring(fields.uidnext)
+-- What is wanted after all may be adopted under the same UIDNEXT as others before. Copies that were moved with their
+-- messages are ours.
+local ours = #adopted > 0
+for _, s in ipairs(adopted) do ours = ours and s.outcome == 'copied' end
+local ledger, name = key .. ':ledger', (ours and 'followed.' or 'adopted.') .. tostring(fields.uidnext)
 while redis.call('HEXISTS', ledger, name) == 1 do name = name .. '+' end
 for _, s in ipairs(adopted) do settle(u, f, m, import, s) end
 if redis.call('HEXISTS', ledger, u) == 1 then

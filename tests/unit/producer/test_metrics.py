@@ -10,9 +10,11 @@ from prometheus_client import generate_latest
 
 from shared.events import (
     CommandEnded,
+    DeletedAtSource,
     DoubtResolved,
     GroupSettled,
     HeldBack,
+    MovedAtSource,
     SessionEnded,
     SignedIn,
     TakenAway,
@@ -39,10 +41,14 @@ def test_outcomes_are_born_at_zero_and_counted() -> None:
     metrics(DoubtResolved(found=2, absent=1))
     metrics(VerifyMismatch(what="missing", messages=1))
     metrics(TakenAway(what="moved", messages=4))
+    metrics(DeletedAtSource(messages=5))
+    metrics(MovedAtSource(messages=6))
     text = generate_latest(metrics.registry).decode()
     assert 'mailhaul_messages_total{outcome="copied"} 7.0' in text
     assert 'mailhaul_imap_logins_total{result="auth_refused",side="source"} 1.0' in text
     assert 'mailhaul_in_doubt_messages_total{found="found"} 2.0' in text
+    assert "mailhaul_moved_at_source_messages_total 6.0" in text
+    assert "mailhaul_deleted_at_source_messages_total 5.0" in text
     assert 'mailhaul_taken_away_messages_total{what="moved"} 4.0' in text
 
 

@@ -1,0 +1,76 @@
+"""Tests what is kept of messages that were deleted or moved at the source: the counts stand in every sum, as they are now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.lifecycle import Outcome
+from shared.model import Moving
+from shared.store import Store
+from shared.uids import UidSet
+from tests.contract.store_kit import copied, plan_of, planned, start, sums_agree, take
+
+
+def test_they_are_counted_as_they_are_now(store: Store) -> None:
+    whole, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX", (1, 500))
+
+    def counted() -> list[int]:
+        ((_, own),) = store.mailboxes(whole.import_id)
+        ((folder, tally),) = store.folders(mailbox.mailbox_id)
+        every = [
+            tally.deleted_at_source,
+            own.deleted_at_source,
+            store.import_tally(whole.import_id)[0].deleted_at_source,
+        ]
+        return [len(folder.deleted), *every]
+
+    # Repeated, grown, shrunk, planned by an earlier holder (the same UIDNEXT), and void.
+    scattered = UidSet.of(range(1, 500, 2))
+    for uids in (UidSet.span(3, 4), UidSet.span(3, 4), scattered, UidSet.span(4, 4), UidSet()):
+        store.plan_folders(lease, [(replace(plan, folder=replace(plan.folder, deleted=uids)), 1)])
+        assert counted() == [len(uids)] * 4
+        ((folder, _),) = store.folders(mailbox.mailbox_id)
+        assert folder.deleted == uids
+    store.plan_folders(lease, [(replace(plan, folder=replace(plan.folder, deleted=scattered)), 1)])
+    store.plan_folders(lease, [(replace(plan, reset=True), 1)])
+    assert counted() == [0] * 4
+    assert store.import_tally(whole.import_id)[0].messages == 500
+
+
+def test_copies_that_were_moved_are_ours_and_counted(store: Store) -> None:
+    whole, (mailbox,) = start(store)
+    lease = take(store)
+    plan = plan_of(mailbox, "INBOX")
+    placed = replace(plan, messages=2, adopted=(copied(UidSet.span(1, 2), 101),))
+    placed = replace(placed, folder=replace(plan.folder, uidnext=3, followed=UidSet.span(7, 9)))
+    for _ in range(2):
+        store.plan_folders(lease, [(placed, 1)])
+        ((entry,),) = (store.ledger(plan.folder.folder_id),)
+        assert entry.name == "followed.3"
+        tally, _ = store.import_tally(whole.import_id)
+        assert (tally[Outcome.COPIED], tally.messages, tally.moved_at_source) == (2, 2, 3)
+        ((folder, _),) = store.folders(mailbox.mailbox_id)
+        assert folder.released == UidSet.span(7, 9)
+        sums_agree(store, whole.import_id)
+    found = replace(copied(UidSet.span(3, 3), 103), outcome=Outcome.ALREADY_PRESENT)
+    mixed = replace(placed, messages=2, adopted=(copied(UidSet.span(4, 4), 104), found))
+    store.plan_folders(lease, [(replace(mixed, folder=replace(placed.folder, uidnext=5)), 1)])
+    assert {entry.name for entry in store.ledger(plan.folder.folder_id)} == {"followed.3", "adopted.5"}
+
+
+def test_the_note_of_moves_stays_until_it_is_replaced(store: Store) -> None:
+    _, mailbox, folder = planned(store, (1, 5))
+    again = plan_of(mailbox, "Sent")
+    moving = (Moving(folder_id=again.folder.folder_id, destination_uidnext=7, messages=((1, 2, 3), (4, 5, 6))),)
+    lease = take(store)
+    store.set_moving(lease, folder.folder_id, moving)
+    found = store.folder(folder.folder_id)
+    assert found is not None
+    assert found.moving == moving
+    store.set_moving(lease, folder.folder_id, ())
+    store.set_moving(lease, folder.folder_id, ())
+    found = store.folder(folder.folder_id)
+    assert found is not None
+    assert found.moving == ()

@@ -1,0 +1,130 @@
+"""Tests a later pass that follows moves, interrupted before and after every effect.
+
+The copies end where the messages are now, each once, whoever goes on.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+import worker.moves
+from shared.mail.memory import USUAL
+from shared.model import Options
+from shared.uids import Uid
+from tests.crash.interruption import LOGIN, Effects, MemoryImport, numbered, two_folders
+
+#: Source UIDs of INBOX that are moved: one with its own Message-ID, the three twins, and one like them but in its body.
+TO_SENT, TO_NEW = (1, 9, 10, 11, 12), (2, 3)
+
+
+def move(stage: MemoryImport, uids: tuple[int, ...], into: bytes) -> None:
+    """Moves messages of INBOX at the source."""
+    inbox, there = stage.old.folder(LOGIN, b"INBOX"), stage.old.folder(LOGIN, into)
+    for uid in uids:
+        stored = inbox.messages.pop(Uid(uid))
+        inbox.highestmodseq += 1
+        there.add(stored.body, flags=stored.flags, internaldate=stored.internaldate)
+
+
+def _staged(**more: Any) -> MemoryImport:
+    """Returns a stage after a first pass, on which messages were moved, and some came, went and changed beside."""
+    stage = MemoryImport(**more)
+    two_folders(stage)
+    stage.submit()
+    stage.to_the_end()
+    move(stage, TO_SENT, b"Sent")
+    move(stage, TO_NEW, b"New")
+    stage.old.folder(LOGIN, b"Sent").add(numbered(200), internaldate=1_600_000_100)
+    stage.old.folder(LOGIN, b"New").add(numbered(201), internaldate=1_600_000_101)
+    stage.submit()
+    return stage
+
+
+def _assert_followed(stage: MemoryImport) -> None:
+    old, new = stage.content(stage.old), stage.content(stage.new)
+    assert new == old, f"lost {old - new}, twice {new - old}"
+    tally = stage.tally()
+    assert (tally.pending, tally.moved_at_source, tally.deleted_at_source) == (0, 7, 0)
+    assert (tally.missing, tally.moved, tally.removed, tally.doubled) == (0, 0, 0, 0)
+    for folder, _ in stage.store.folders(stage.mailbox_id):
+        assert folder.moving == ()
+        pairs = [p for entry in stage.store.ledger(folder.folder_id) for r in entry.records for p in r.pairs()]
+        assert len({s for s, _ in pairs}) == len({d for _, d in pairs}) == len(pairs)
+        here = {s: d for s, d in pairs if s not in folder.released}
+        held = stage.new.folder(LOGIN, folder.destination_name).messages
+        assert set(map(int, here.values())) == set(map(int, held))
+
+
+def _assert_copied(stage: MemoryImport) -> None:
+    """Asserts that the moved messages were copied once more, and that this is told."""
+    old, new = stage.content(stage.old), stage.content(stage.new)
+    assert (sum((old - new).values()), sum((new - old).values())) == (0, 7)
+    assert (stage.tally().moved_at_source, stage.tally().deleted_at_source) == (0, 7)
+
+
+def test_the_copies_move_and_only_new_mail_is_appended() -> None:
+    stage = _staged()
+    effects = Effects()
+    assert stage.work(effects)
+    _assert_followed(stage)
+    assert (effects.names.count("before move"), effects.names.count("before send")) == (2, 2)
+    stage.submit()
+    quiet = Effects()
+    stage.work(quiet)
+    assert not {"before move", "before send", "before set_moving"} & set(quiet.names)
+    _assert_followed(stage)
+
+
+def test_interrupted_at_every_effect_ends_the_same() -> None:
+    effects = Effects()
+    assert _staged().work(effects)
+    for kill_at in range(effects.steps):
+        stage = _staged()
+        assert not stage.work(Effects(kill_at))
+        stage.later()
+        stage.to_the_end()
+        _assert_followed(stage)
+
+
+def test_interrupted_twice_ends_the_same() -> None:
+    effects = Effects()
+    _staged().work(effects)
+    chosen = random.Random("moves")
+    for _ in range(100):
+        stage = _staged()
+        stage.work(Effects(chosen.randrange(effects.steps)))
+        stage.later()
+        stage.work(Effects(chosen.randrange(effects.steps)))
+        stage.later()
+        stage.to_the_end()
+        if stage.tally().moved_at_source:
+            _assert_followed(stage)
+        else:
+            # From the third attempt on, each folder is opened by itself, and no move is begun.
+            _assert_copied(stage)
+
+
+def test_without_the_note_the_suite_turns_red(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The negative control: a holder that does not know what an earlier one moved tells it as taken away."""
+    monkeypatch.setattr(worker.moves.MoveFollowing, "_end", lambda *_: None)
+    effects = Effects()
+    _staged().work(effects)
+    broken = 0
+    for kill_at in range(effects.steps):
+        stage = _staged()
+        stage.work(Effects(kill_at))
+        stage.later()
+        stage.to_the_end()
+        broken += stage.tally().removed
+    assert broken > 0
+
+
+@pytest.mark.parametrize("without", ["MOVE", "UIDPLUS", "the wish"])
+def test_what_is_not_followed_is_copied(without: str) -> None:
+    wish = Options(moves="copy") if without == "the wish" else Options()
+    stage = _staged(capabilities=USUAL - {without}, options=wish)
+    stage.to_the_end()
+    _assert_copied(stage)

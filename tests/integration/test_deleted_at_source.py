@@ -1,0 +1,207 @@
+"""Tests that a later pass notices which copied messages were deleted at the source, and takes nothing else for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import worker.batch_planner
+import worker.deletions
+from producer.show.notes import DELETED_AT_SOURCE, notes_of
+from producer.show.report import write_report
+from shared.model import Options
+from shared.uids import UidSet
+from tests.conftest import DovecotPair
+from tests.integration.in_process_import import InProcessImport, Wires
+from tests.integration.test_delta import BODY, WITHOUT_CONDSTORE, Both
+from tests.integration.test_missing import exit_code
+from tests.servers.dovecot import Dovecot
+from tests.servers.faulty import FaultyServer
+from tests.servers.faulty_incomplete import fetching, searching, uid
+
+DELETE = (b"SELECT INBOX", b"STORE 1:10 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+
+
+@pytest.fixture(params=["CONDSTORE", "compared"])
+def both(request: pytest.FixtureRequest, dovecot: Callable[..., Dovecot], dovecot_pair: DovecotPair) -> Both:
+    """Returns servers of which the source has CONDSTORE and QRESYNC, or neither."""
+    source, login = dovecot_pair.source, dovecot_pair.account()
+    if request.param == "compared":
+        source = dovecot(extra=f"imap_capability = {WITHOUT_CONDSTORE}")
+        source.add_user(login, dovecot_pair.password)
+    return Both(source, dovecot_pair.destination, login, dovecot_pair.password)
+
+
+@pytest.fixture
+def wires() -> Iterator[Wires]:
+    with FaultyServer() as source, FaultyServer() as destination:
+        yield Wires(source, destination)
+
+
+@pytest.fixture
+def stage(wires: Wires) -> InProcessImport:
+    """Returns a stage on which twelve messages were copied."""
+    wires.fill(12)
+    stage = InProcessImport(wires.source, wires.destination)
+    stage.to_the_end()
+    return stage
+
+
+def deleted(stage: InProcessImport) -> dict[str, UidSet]:
+    """Returns folder → the UIDs that are noted as deleted at the source; their number is the tally's."""
+    found = {
+        folder.display: UidSet.of(n.uid for n in notes_of(stage.store, folder) if n.what == DELETED_AT_SOURCE)
+        for folder in stage.every_folder()
+    }
+    assert stage.tally().deleted_at_source == sum(map(len, found.values()))
+    return {name: uids for name, uids in found.items() if uids}
+
+
+def test_what_was_expunged_is_noticed_and_stays(both: Both) -> None:
+    held = both.stage.held("destination")
+    both.at(both.source, *DELETE)
+    for _ in range(2):
+        both.again()
+        assert deleted(both.stage) == {"INBOX": UidSet.span(1, 10)}
+        assert exit_code(both.stage) == 0
+        assert both.stage.told.count(BODY) == 0
+    assert both.stage.held("destination") == held
+    assert both.stage.told.count(b"SEARCH") == 0, "the second pass asks nothing more"
+
+
+def test_among_new_mail_it_is_noticed_without_a_question_more(both: Both) -> None:
+    both.at(both.source, b"SELECT INBOX", b"COPY 11:15 INBOX", *DELETE[1:])
+    both.again()
+    assert deleted(both.stage) == {"INBOX": UidSet.span(1, 10)}
+    assert both.stage.told.count(b"SEARCH") == 0, "the listing shows it"
+    both.at(both.source, b"SELECT INBOX", b"STORE 1 +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert deleted(both.stage) == {"INBOX": UidSet.span(1, 11)}
+
+
+def test_an_emptied_folder_is_noticed(both: Both) -> None:
+    both.at(both.source, b"SELECT Work", b"STORE 1:* +FLAGS.SILENT (\\Deleted)", b"EXPUNGE")
+    both.again()
+    assert deleted(both.stage) == {"Work": UidSet.span(1, 30)}
+    assert both.stage.told.count(b"SEARCH") == 0
+
+
+def test_what_is_restored_is_a_new_message(both: Both) -> None:
+    both.stage.options = replace(both.stage.options, moves="copy")
+    both.at(both.source, b"CREATE Bin", b"SELECT INBOX", b"MOVE 1:3 Bin")
+    both.again()
+    both.at(both.source, b"SELECT Bin", b"MOVE 1:3 INBOX")
+    both.again()
+    assert deleted(both.stage)["INBOX"] == UidSet.span(1, 3)
+    assert both.stage.outcomes() == {"copied": 110 + 3 + 3}
+
+
+def test_the_report_names_each(both: Both, tmp_path: Path) -> None:
+    both.at(both.source, *DELETE)
+    both.again()
+    write_report(both.stage.store, {"mailboxes": [], "errors": []}, [both.stage.mailbox()], tmp_path)
+    notes = (tmp_path / "notes.csv").read_text()
+    assert notes.count(",deleted_at_source,deleted at the source after it was copied") == 10
+
+
+def test_what_is_shown_again_is_not_deleted(stage: InProcessImport, wires: Wires) -> None:
+    inbox = wires.old.folder(b"INBOX")
+    kept = inbox.messages[3]
+    inbox.remove(kept.uid)
+    stage.to_the_end()
+    assert deleted(stage) == {"INBOX": UidSet.of([kept.uid])}
+    inbox.add(kept.body, uid=kept.uid)
+    stage.to_the_end()
+    assert deleted(stage) == {}
+    assert stage.outcomes() == {"copied": 12}
+
+
+# What must not count as a deletion
+
+
+def hide(wires: Wires, *uids: int) -> None:
+    """Lets the source count these messages of INBOX and show them no more."""
+    fetching(wires.source, lambda them, end: b"".join(one for one in them if uid(one) not in uids) + end)
+    searching(wires.source, lambda found: [one for one in found if one not in uids])
+
+
+@pytest.mark.parametrize("more", ["nothing", "new mail", "a deletion"])
+def test_what_is_counted_and_not_shown_is_not_deleted(stage: InProcessImport, wires: Wires, more: str) -> None:
+    hide(wires, 3, 4)
+    if more == "new mail":
+        wires.fill(1, first=20)
+    elif more == "a deletion":
+        wires.old.folder(b"INBOX").remove(5)
+    stage.to_the_end()
+    assert deleted(stage) == {}
+
+
+@pytest.mark.parametrize("more", ["new mail", "a deletion"])
+def test_without_that_comparison_it_would_be(
+    stage: InProcessImport, wires: Wires, more: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The negative control: not compared with the server's count, what is withheld would be called deleted."""
+    monkeypatch.setattr(worker.deletions, "as_counted", lambda *_: True)
+    found = worker.deletions.deleted
+    monkeypatch.setattr(worker.batch_planner, "deleted", lambda *given, whole: found(*given, whole=True))
+    test = test_what_is_counted_and_not_shown_is_not_deleted
+    with pytest.raises(AssertionError):
+        test(stage, wires, more)
+
+
+def test_once_all_is_shown_the_deletion_is_noticed(stage: InProcessImport, wires: Wires) -> None:
+    hide(wires, 3)
+    wires.old.folder(b"INBOX").remove(5)
+    stage.to_the_end()
+    wires.source.faults.clear()
+    stage.to_the_end()
+    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+
+
+def test_a_folder_that_cannot_be_read_tells_nothing(stage: InProcessImport, wires: Wires) -> None:
+    inbox = wires.old.folder(b"INBOX")
+    inbox.remove(5)
+    inbox.selectable = False
+    stage.to_the_end()
+    assert (deleted(stage), stage.tally().unreadable) == ({}, 1)
+    inbox.selectable = True
+    stage.to_the_end()
+    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+
+
+@pytest.mark.parametrize("server", ["source", "destination"])
+def test_a_folder_that_is_another_one_tells_nothing(stage: InProcessImport, wires: Wires, server: str) -> None:
+    inbox = wires.old.folder(b"INBOX")
+    inbox.remove(5)
+    stage.to_the_end()
+    assert deleted(stage) == {"INBOX": UidSet.of([5])}
+    inbox.remove(6)
+    (inbox if server == "source" else wires.new.folder(b"INBOX")).uidvalidity += 1
+    stage.to_the_end()
+    assert (deleted(stage), stage.outcomes()) == ({}, {"already_present": 10})
+
+
+def test_what_never_had_a_copy_was_not_deleted(wires: Wires) -> None:
+    wires.fill(12)
+    stage = InProcessImport(wires.source, wires.destination, options=Options(smaller=10))
+    stage.to_the_end()
+    assert stage.outcomes() == {"skipped": 12}
+    wires.old.folder(b"INBOX").remove(5)
+    stage.to_the_end()
+    assert deleted(stage) == {}
+
+
+def test_a_folder_from_which_nothing_went_costs_nothing(stage: InProcessImport, wires: Wires) -> None:
+    def asked() -> list[bytes]:
+        before = len(wires.source.commands)
+        stage.to_the_end()
+        return [command.name for command in wires.source.commands[before:] if command.name != b"LOGOUT"]
+
+    stage.to_the_end()
+    quiet = asked()
+    wires.old.folder(b"INBOX").remove(5)
+    assert sorted(asked()) == sorted([*quiet, b"EXAMINE", b"UID SEARCH"])
+    assert asked() == quiet
