@@ -45,7 +45,6 @@ from shared.model import (
     UnitKind,
     part_id,
 )
-from shared.store import keys
 from shared.store.memory import MemoryStore
 from shared.uids import UidSet, records_of
 from tests.contract.store_kit import (
@@ -61,17 +60,16 @@ from tests.contract.store_kit import (
     intent,
     ledger_is_bijection,
     let_go_of,
-    members_of,
     other,
     person,
     plan_of,
-    queues_agree,
     readable,
     redis_store,
     request,
     serve,
     sums_agree,
 )
+from tests.integration.store_keys import keys_are_in_order
 
 HOLDERS = st.sampled_from(["a", "b", "c", "d"])
 LIMITS = {"source_account": 2, "destination_account": 2, "source_host": 3, "destination_host": 4}
@@ -532,43 +530,7 @@ class Lockstep(RuleBasedStateMachine):
 
     @invariant()
     def the_keys_are_in_order(self) -> None:
-        client: Any = self.client  # redis-py's types do not know that answers are bytes
-        people = [mailbox.mailbox_id for mailbox in self.people]
-        lanes = members_of(client, keys.LEASES)
-        delayed = members_of(client, keys.DELAYED)
-        units: set[str] = set()
-        for m in people:
-            state = MailboxState((client.hget(keys.mailbox(m), "state") or b"").decode())
-            opened = {u.decode() for u in client.smembers(keys.mailbox(m, "open"))}
-            ready = members_of(client, keys.mailbox(m, "ready"))
-            units |= opened
-            if state is MailboxState.COMPLETE:
-                assert not opened, "complete with something open"
-            elif state not in SETTLED:
-                assert opened, f"{state}, and nothing that would ever move it"
-            busy: dict[str, str] = {}
-            for u in opened:
-                row = {k.decode(): v.decode() for k, v in client.hgetall(keys.unit(u)).items()}
-                tables = {"ready": ready, "leased": lanes, "delayed": delayed}
-                places = [name for name, members in tables.items() if u in members]
-                folder = row["folder"]
-                if folder and u.encode() in client.lrange(keys.folder(folder, "waiting"), 0, -1):
-                    places.append("waiting")
-                assert places == [row["state"]], f"{u} stands in {places} and says {row['state']}"
-                if folder and row["state"] != "waiting":
-                    assert folder not in busy, "two writers of one folder"
-                    busy[folder] = u
-                    assert (client.hget(keys.folder(folder), "head") or b"").decode() == u
-                assert int(row["attempts"]) >= 0
-                assert (row["holder"] != "") == (row["state"] == "leased")
-            assert ready <= opened
-        prefix = keys.unit("")
-        stored = {k.decode()[len(prefix) :] for k in client.scan_iter(f"{prefix}*", count=1000)}
-        assert {u for u in stored if not u.endswith(":intents")} == units, "a unit that nobody would ever find"
-        assert lanes | delayed <= units
-        holders = client.hgetall(f"{keys.PREFIX}holders")
-        assert {u.decode() for u in holders.values()} == lanes
-        queues_agree(client, self.model)
+        keys_are_in_order(self.client, self.model, [mailbox.mailbox_id for mailbox in self.people])
         for whole in self.imports:
             found = self.real.import_(whole.import_id)
             assert found is not None

@@ -1,0 +1,53 @@
+"""What holds of the keys in Redis at every moment, whatever was done to the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.lifecycle import SETTLED, MailboxState
+from shared.store import keys
+from shared.store.memory import MemoryStore
+from tests.contract.store_kit import members_of, queues_agree
+
+
+def keys_are_in_order(client: Any, model: MemoryStore, people: Sequence[str]) -> None:
+    """Asserts that each unit of these mailboxes stands in one place, and that `model` has the same queues."""
+    lanes = members_of(client, keys.LEASES)
+    delayed = members_of(client, keys.DELAYED)
+    units: set[str] = set()
+    for m in people:
+        if model.mailbox(m) is None:
+            assert not list(client.scan_iter(f"{keys.PREFIX}*{m}*")), "erased, and not gone"
+            continue
+        state = MailboxState((client.hget(keys.mailbox(m), "state") or b"").decode())
+        opened = {u.decode() for u in client.smembers(keys.mailbox(m, "open"))}
+        ready = members_of(client, keys.mailbox(m, "ready"))
+        units |= opened
+        if state is MailboxState.COMPLETE:
+            assert not opened, "complete with something open"
+        elif state not in SETTLED:
+            assert opened, f"{state}, and nothing that would ever move it"
+        busy: dict[str, str] = {}
+        for u in opened:
+            row = {k.decode(): v.decode() for k, v in client.hgetall(keys.unit(u)).items()}
+            tables = {"ready": ready, "leased": lanes, "delayed": delayed}
+            places = [name for name, members in tables.items() if u in members]
+            folder = row["folder"]
+            if folder and u.encode() in client.lrange(keys.folder(folder, "waiting"), 0, -1):
+                places.append("waiting")
+            assert places == [row["state"]], f"{u} stands in {places} and says {row['state']}"
+            if folder and row["state"] != "waiting":
+                assert folder not in busy, "two writers of one folder"
+                busy[folder] = u
+                assert (client.hget(keys.folder(folder), "head") or b"").decode() == u
+            assert int(row["attempts"]) >= 0
+            assert (row["holder"] != "") == (row["state"] == "leased")
+        assert ready <= opened
+    prefix = keys.unit("")
+    stored = {k.decode()[len(prefix) :] for k in client.scan_iter(f"{prefix}*", count=1000)}
+    assert {u for u in stored if not u.endswith(":intents")} == units, "a unit that nobody would ever find"
+    assert lanes | delayed <= units
+    holders = client.hgetall(f"{keys.PREFIX}holders")
+    assert {u.decode() for u in holders.values()} == lanes
+    queues_agree(client, model)
