@@ -16,7 +16,7 @@ from producer.coordinator.waiting import Waiting
 from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
-from shared.model import Import, Overview, UnitKind
+from shared.model import Import, Overview, UnitKind, Wave
 from shared.redis_condition import Condition
 from shared.store import Store
 
@@ -151,6 +151,7 @@ class Coordinator:
         messages = size_bytes = 0
         windows: dict[str, Window] = {}
         left: list[float | None] = []
+        waves: list[Wave] = []
         caps = Caps(given=self.store.limits(), usual=self.store.usual())
         for request in self.store.imports():
             states[request.state] += 1
@@ -165,6 +166,7 @@ class Coordinator:
                 at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )  # fmt: skip
+            waves += self.store.waves(request.import_id)
             waits = self.store.waits(request.import_id)
             before = self._windows.get(request.import_id, Window())
             known = before.with_sample(sample, moving=may_move(request, waits, before, now))
@@ -175,4 +177,4 @@ class Coordinator:
         # No estimate if any import has none; zero if no import is running.
         known_all = [seconds for seconds in left if seconds is not None]
         eta = max(known_all, default=0.0) if len(known_all) == len(left) else None
-        self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta)
+        self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta, waves)
