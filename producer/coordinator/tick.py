@@ -136,14 +136,14 @@ class Coordinator:
             self._imports[mailbox_id] = mailbox.import_id if mailbox else ""
         return self._imports[mailbox_id]
 
-    def _keep_hours(self, request: Import) -> None:
+    def _keep_hours(self, import_id: str, kept: Import | Wave, wave: str = "") -> None:
         """Tells the store the next time window when the current one is over.
 
-        Until it opens the store keeps the import shut.
+        Until it opens the store keeps the import, or the wave, shut.
         """
-        if request.window and request.shuts_at <= self.now():
-            span = read_hours(request.window).span(self.now())
-            self.store.set_window(request.import_id, request.window, span.opens_at, span.shuts_at, renew=True)
+        if kept.window and kept.shuts_at <= self.now():
+            span = read_hours(kept.window).span(self.now())
+            self.store.set_window(import_id, kept.window, span.opens_at, span.shuts_at, renew=True, wave=wave)
 
     def _publish(self, now: float) -> None:
         states: Counter[str] = Counter()
@@ -157,7 +157,7 @@ class Coordinator:
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
                 continue
-            self._keep_hours(request)
+            self._keep_hours(request.import_id, request)
             tally, phases = self.store.import_tally(request.import_id)
             mailboxes.update(phases)
             messages += tally.pending
@@ -166,7 +166,9 @@ class Coordinator:
                 at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )  # fmt: skip
-            waves += self.store.waves(request.import_id)
+            for wave in self.store.waves(request.import_id):
+                self._keep_hours(request.import_id, wave, wave.name)
+                waves.append(wave)
             waits = self.store.waits(request.import_id)
             before = self._windows.get(request.import_id, Window())
             known = before.with_sample(sample, moving=may_move(request, waits, before, now))

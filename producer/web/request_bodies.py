@@ -320,6 +320,7 @@ class LimitBody(Body):
 class WindowBody(Body):
     """The hours in which an import may work."""
 
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave, within the hours of all.")
     window: str = Field(
         min_length=1,
         max_length=300,

@@ -179,9 +179,10 @@ class Lockstep(RuleBasedStateMachine):
             one = self.imports[n % len(self.imports)].import_id
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
-            self.both("set_window", one, window, *span, renew=renew, lost=lost)
+            wave = data.draw(st.sampled_from(["", "a"]))
+            self.both("set_window", one, window, *span, renew=renew, wave=wave, lost=lost)
         elif what == "wave":
-            one, name = self.imports[n % len(self.imports)].import_id, data.draw(st.sampled_from(["a", "a", "b", ""]))
+            one, name = self.imports[n % len(self.imports)].import_id, data.draw(WAVES) or ""
             if name and data.draw(st.booleans()):
                 word = data.draw(st.sampled_from([*Control, Control.RUN]))
                 self.both("control", one, None, word, wave=name, lost=lost)

@@ -153,7 +153,10 @@ TABLE: Final[Mapping[str, Verb]] = {
     "forget": Verb(at=(f"DELETE {_IMPORT}/credentials",), options=_WHICH),
     "close": Verb(at=(f"DELETE {_IMPORT}",), options={**_WHICH, "--yes": Why("whoever calls it is sure")}),
     "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
-    "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),
+    "window": Verb(
+        at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"),
+        options={**_WHICH, "hours": "body.window", "--wave": "body.wave"},
+    ),
     "waves": Verb(
         at=(f"PUT {_IMPORT}/waves", f"GET {_IMPORT}/waves"),
         options={
