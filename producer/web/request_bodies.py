@@ -308,6 +308,7 @@ class VerifyBody(OneMailboxBody):
 class RehearsalBody(Body):
     """The kind of rehearsal. Nothing is written anywhere."""
 
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
     kind: Literal["check", "plan"] = Field(description="check: logins, folders, sizes; plan: what would be copied.")
 
 

@@ -179,8 +179,7 @@ class Lockstep(RuleBasedStateMachine):
             one = self.imports[n % len(self.imports)].import_id
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
-            wave = data.draw(st.sampled_from(["", "a"]))
-            self.both("set_window", one, window, *span, renew=renew, wave=wave, lost=lost)
+            self.both("set_window", one, window, *span, renew=renew, wave=data.draw(WAVES) or "", lost=lost)
         elif what == "wave":
             one, name = self.imports[n % len(self.imports)].import_id, data.draw(WAVES) or ""
             if name and data.draw(st.booleans()):
