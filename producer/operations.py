@@ -354,9 +354,14 @@ def close(store: Store, request: Import) -> bool:
     return store.close(request.import_id)
 
 
-def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float) -> None:
-    """Sets the hours in which the import may work from now (`at`) on. The operator's pause is independent of them."""
-    set_hours(store, request.import_id, hours, at)
+def set_window(store: Store, ring: Ring, request: Import, hours: Hours, at: float, wave: str = "") -> None:
+    """Sets the hours in which the import, or a wave of it, may work from now (`at`) on.
+
+    The operator's pause is independent of them. Raises `UsageError`.
+    """
+    if wave:
+        wave_of(store, request, wave)
+    set_hours(store, request.import_id, hours, at, wave)
     ring_some(store, ring, request.import_id)
 
 

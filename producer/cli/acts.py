@@ -152,10 +152,10 @@ class Acts:
         self._note("erasure done", None, **asdict(receipt))
         return receipt
 
-    def set_window(self, request: Import, hours: Hours) -> None:
+    def set_window(self, request: Import, hours: Hours, wave: str = "") -> None:
         """Sets the hours from now on; see `operations.set_window`."""
-        self._note("hours set", request, window=hours.text)
-        operations.set_window(self._context.store, self._context.ring, request, hours, now())
+        self._note("hours set", request, window=hours.text, **_when(wave))
+        operations.set_window(self._context.store, self._context.ring, request, hours, now(), wave)
 
     def set_limit(self, scope: str, most: int | None) -> None:
         """See `operations.set_limit`."""

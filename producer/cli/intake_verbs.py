@@ -36,6 +36,7 @@ from producer.cli.verb import (
     StateOption,
     ThreadsOption,
     VerboseOption,
+    WaveOption,
     speaking,
     verb,
 )
@@ -57,6 +58,7 @@ def check(
     manifest: ManifestArgument,
     destination: DestinationOption,
     source: SourceOption = "",
+    wave: WaveOption = "",
     verbose: VerboseOption = False,
     as_json: JsonOption = False,
     allow_plaintext: PlaintextOption = False,
@@ -87,7 +89,7 @@ def check(
 
     request = read_request(
         manifest, source, destination, allow_plaintext=allow_plaintext, encoding=encoding, separator=separator,
-        reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
+        only_wave=wave, reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
         source_ca=source_ca, destination_ca=destination_ca, source_fingerprint=source_fingerprint,
         destination_fingerprint=destination_fingerprint,
         accounts=accounts, accounts_secret_file=accounts_secret_file, generate_passwords=generate_passwords,
@@ -106,6 +108,7 @@ def plan(
     source: SourceOption = "",
     include: IncludeOption = None,
     exclude: ExcludeOption = None,
+    wave: WaveOption = "",
     as_json: JsonOption = False,
     allow_plaintext: PlaintextOption = False,
     encoding: EncodingOption = "",
@@ -135,7 +138,7 @@ def plan(
 
     request = read_request(
         manifest, source, destination, wanted=wanted, include=include, exclude=exclude, allow_plaintext=allow_plaintext,
-        encoding=encoding, separator=separator,
+        encoding=encoding, separator=separator, only_wave=wave,
         reading=Reading(ignored=tuple(ignore_column or ()), no_header=no_header),
         source_ca=source_ca, destination_ca=destination_ca,
         source_fingerprint=source_fingerprint, destination_fingerprint=destination_fingerprint,

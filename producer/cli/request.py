@@ -20,7 +20,7 @@ from producer.intake.sheet import ManifestInvalid
 from producer.intake.sign_in import SignInAsked, complete, read_sign_in
 from producer.intake.submit import import_name
 from producer.intake.wanted import SelectionOptions, read_wanted
-from producer.intake.waving import in_wave, wave_name
+from producer.intake.waving import in_wave, of_wave, wave_name
 from shared.errors import UsageError
 from shared.hours import Hours, read_hours
 from shared.model import BY_ROW, Endpoint, Options, Tls
@@ -60,6 +60,7 @@ def read_request(
     verify: str = "default",
     window: str = "",
     wave: str = "",
+    only_wave: str = "",
     allow_plaintext: bool = False,
     encoding: str = "",
     separator: str = "",
@@ -79,7 +80,10 @@ def read_request(
     destination_password_file: str = "",
     allowed: Allowed = NOTHING_ALLOWED,
 ) -> Request:
-    """Reads the manifest and all options. Raises `UsageError` with every fault."""
+    """Reads the manifest and all options. Raises `UsageError` with every fault.
+
+    `wave` is that of rows without one; with `only_wave` rows of other waves are left out.
+    """
     faults: list[str] = []
     ends: list[Endpoint] = []
     for side, text, ca_file, pin in (
@@ -161,6 +165,10 @@ def read_request(
     try:
         if rows and not source:
             place_rows(rows.rows, BY_ROW)
+    except UsageError as error:
+        faults.append(str(error))
+    try:
+        rows = rows and replace(rows, rows=of_wave(rows.rows, only_wave))
     except UsageError as error:
         faults.append(str(error))
     if faults or rows is None:

@@ -261,15 +261,18 @@ def _confirmed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def run_window(which: str, text: str, *, state_dir: Path | None) -> int:
-    """Shows the hours of an import, or sets them."""
+def run_window(which: str, text: str, wave: str = "", *, state_dir: Path | None) -> int:
+    """Shows the hours of an import or a wave, or sets them."""
     with open_context(state_dir, make=False) as context:
         request = operations.find_import(context.store, which)
+        if wave:
+            operations.wave_of(context.store, request, wave)
         if text:
-            Acts(context).set_window(request, read_hours(text))
+            Acts(context).set_window(request, read_hours(text), wave)
         progress = operations.progress_of(context.store, operations.find_import(context.store, request.import_id))
-    window = progress.request.window
-    say(f"import {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
+        window = operations.wave_of(context.store, request, wave).window if wave else progress.request.window
+    what = f"wave {clean(wave)} of import" if wave else "import"
+    say(f"{what} {clean(request.name)}: {f'works in these hours: {clean(window)}' if window else 'works at any time'}")
     for line in waiting_lines(progress):
         say(line)
     return COMPLETE

@@ -198,12 +198,15 @@ def window(
             metavar="HOURS", help='"20:00-06:00 Europe/Berlin", "Mon-Fri 20:00-06:00; Sat-Sun UTC", or: none.'
         ),
     ] = "",
+    wave: Annotated[
+        str, typer.Option("--wave", metavar="NAME", help="The hours of this wave, within those of all.")
+    ] = "",
     state_dir: StateOption = None,
 ) -> int:
     """Show the hours in which an import may work, or set others while it runs."""
     from producer.cli import steering
 
-    return steering.run_window(which, hours, state_dir=state_dir)
+    return steering.run_window(which, hours, wave, state_dir=state_dir)
 
 
 def waves(

@@ -16,7 +16,7 @@ from producer.coordinator.waiting import Waiting
 from shared.hours import read_hours
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics import CoordinatorMetrics
-from shared.model import Import, Overview, UnitKind
+from shared.model import Import, Overview, UnitKind, Wave
 from shared.redis_condition import Condition
 from shared.store import Store
 
@@ -136,14 +136,14 @@ class Coordinator:
             self._imports[mailbox_id] = mailbox.import_id if mailbox else ""
         return self._imports[mailbox_id]
 
-    def _keep_hours(self, request: Import) -> None:
+    def _keep_hours(self, import_id: str, kept: Import | Wave, wave: str = "") -> None:
         """Tells the store the next time window when the current one is over.
 
-        Until it opens the store keeps the import shut.
+        Until it opens the store keeps the import, or the wave, shut.
         """
-        if request.window and request.shuts_at <= self.now():
-            span = read_hours(request.window).span(self.now())
-            self.store.set_window(request.import_id, request.window, span.opens_at, span.shuts_at, renew=True)
+        if kept.window and kept.shuts_at <= self.now():
+            span = read_hours(kept.window).span(self.now())
+            self.store.set_window(import_id, kept.window, span.opens_at, span.shuts_at, renew=True, wave=wave)
 
     def _publish(self, now: float) -> None:
         states: Counter[str] = Counter()
@@ -151,12 +151,13 @@ class Coordinator:
         messages = size_bytes = 0
         windows: dict[str, Window] = {}
         left: list[float | None] = []
+        waves: list[Wave] = []
         caps = Caps(given=self.store.limits(), usual=self.store.usual())
         for request in self.store.imports():
             states[request.state] += 1
             if request.state is ImportState.FINISHED:
                 continue
-            self._keep_hours(request)
+            self._keep_hours(request.import_id, request)
             tally, phases = self.store.import_tally(request.import_id)
             mailboxes.update(phases)
             messages += tally.pending
@@ -165,6 +166,9 @@ class Coordinator:
                 at=now, messages=tally.messages - tally.pending, size_bytes=tally.done_bytes,
                 mailboxes=phases.get(MailboxState.COMPLETE, 0),
             )  # fmt: skip
+            for wave in self.store.waves(request.import_id):
+                self._keep_hours(request.import_id, wave, wave.name)
+                waves.append(wave)
             waits = self.store.waits(request.import_id)
             before = self._windows.get(request.import_id, Window())
             known = before.with_sample(sample, moving=may_move(request, waits, before, now))
@@ -175,4 +179,4 @@ class Coordinator:
         # No estimate if any import has none; zero if no import is running.
         known_all = [seconds for seconds in left if seconds is not None]
         eta = max(known_all, default=0.0) if len(known_all) == len(left) else None
-        self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta)
+        self.metrics.publish_imports(states, mailboxes, messages, size_bytes, eta, waves)

@@ -151,16 +151,16 @@ def set_going(store: Store, ring: Ring, import_id_: str) -> None:
     ring_some(store, ring, import_id_)
 
 
-def set_hours(store: Store, import_id_: str, hours: Hours, at: float) -> None:
-    """Sets the hours in which the import may work, from `at` on (seconds since the epoch).
+def set_hours(store: Store, import_id_: str, hours: Hours, at: float, wave: str = "") -> None:
+    """Sets the hours in which the import, or a wave of it, may work, from `at` on (seconds since the epoch).
 
     The coordinator moves the time window on from there.
     """
     if hours == ALWAYS:
-        store.set_window(import_id_, "")
+        store.set_window(import_id_, "", wave=wave)
         return
     span = hours.span(at)
-    store.set_window(import_id_, hours.text, span.opens_at, span.shuts_at)
+    store.set_window(import_id_, hours.text, span.opens_at, span.shuts_at, wave=wave)
 
 
 def ring_some(store: Store, ring: Ring, import_id_: str) -> None:

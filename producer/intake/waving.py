@@ -17,6 +17,14 @@ def wave_name(text: str) -> str:
     return text
 
 
+def of_wave(rows: Sequence[Row], wave: str) -> tuple[Row, ...]:
+    """Returns the rows of this wave; all for "". Raises `UsageError` when there is none."""
+    found = tuple(row for row in rows if wave in ("", row.wave))
+    if rows and not found:
+        raise UsageError(f"--wave: no row is of wave {wave}")
+    return found
+
+
 def in_wave(rows: Sequence[Row], wave: str) -> tuple[Row, ...]:
     """Returns the rows; those that name no wave belong to this one ("" for none)."""
     return tuple(row if row.wave or not wave else replace(row, wave=wave) for row in rows)

@@ -119,6 +119,7 @@ def wave_fields(wave: Wave) -> dict[str, Any]:
         "wave": wave.name,
         "control": wave.control.value,
         "starts_at": wave.starts_at or None,
+        "window": wave.window,
         "weight": wave.weight,
         "order": wave.order,
         "mailboxes": {state.value: wave.mailboxes.get(state, 0) for state in MailboxState},

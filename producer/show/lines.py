@@ -137,6 +137,7 @@ def wave_line(wave: Wave) -> str:
     states = ", ".join(f"{wave.mailboxes[state]:,} {state}" for state in BAR if wave.mailboxes.get(state))
     said = ["paused"] if wave.control is Control.PAUSE else []
     said += [f"starts {moment(wave.starts_at)}"] if wave.starts_at else []
+    said += [f"hours {clean(wave.window)}"] if wave.window else []
     said += [f"weight {wave.weight}"] if wave.weight != 1 else []
     said += [f"order {wave.order}"] if wave.order else []
     return f"{name}: {'; '.join([states or 'no mailbox', *said])}"

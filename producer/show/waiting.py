@@ -50,6 +50,11 @@ def said(wait: Wait, now: float | None = None) -> str:
         return f"waiting{when}: its hours are {clean(wait.why)}"
     if wait.what == "wave_start":
         return f"wave {clean(wait.key)} begins {moment(wait.until, now)} ({spoken_number(wait.mailboxes)})"
+    if wait.what == "wave_hours":
+        hours = read_hours(wait.why)
+        when = f" until {hours.clock(wait.until, far=_far(wait.until, now))}" if wait.until else ""
+        many = spoken_number(wait.mailboxes)
+        return f"wave {clean(wait.key)} waits{when}: its hours are {clean(wait.why)} ({many})"
     if wait.what == "wave_paused":
         return f"wave {clean(wait.key)} is paused ({spoken_number(wait.mailboxes)}): mailhaul resume --wave {clean(wait.key)}"
     if wait.what in DESTINATION_WAITS:

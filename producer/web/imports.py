@@ -294,8 +294,10 @@ def cancel(known: Known, who: Operator, request: Request, import_id: str, body: 
 def window(known: Known, who: Operator, request: Request, import_id: str, body: WindowBody) -> dict[str, Any]:
     """Sets the hours in which the import may work, from now on. A pause is independent of them."""
     found, hours = known.import_(import_id), read_hours(body.window)
-    note(known, request, who, "hours set", import_id=import_id, window=hours.text)
-    operations.set_window(known.store, known.ring, found, hours, time.time())
+    if body.wave:
+        operations.wave_of(known.store, found, body.wave)
+    note(known, request, who, "hours set", import_id=import_id, window=hours.text, **_of_wave(body))
+    operations.set_window(known.store, known.ring, found, hours, time.time(), body.wave)
     return _fields(known, import_id)
 
 
@@ -340,7 +342,7 @@ def verify(known: Known, who: Operator, request: Request, import_id: str, body: 
     return {"mailboxes": queued, "accepted": accepted, "import": _fields(known, import_id)}
 
 
-def _of_wave(body: OneMailboxBody) -> dict[str, str]:
+def _of_wave(body: OneMailboxBody | WindowBody) -> dict[str, str]:
     """Returns the wave for the audit log, where one is named."""
     return {"wave": body.wave} if body.wave else {}
 

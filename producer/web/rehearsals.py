@@ -17,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 from producer import operations
 from producer.intake.account_options import AccountsAsked, AccountsSeen
 from producer.intake.scan import Checked, Scan, swapped
+from producer.intake.waving import of_wave
 from producer.web.access import Known, Operator, Viewer, note
 from producer.web.problems import Refused
 from producer.web.request_bodies import RehearsalBody
@@ -48,13 +49,17 @@ class Rehearsals:
         """Cancels the rehearsals that wait."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def begin(self, request: Import, kind: str) -> dict[str, Any]:
-        """Starts a rehearsal in the background, and returns its document. Raises `Refused` if too many run."""
+    def begin(self, request: Import, kind: str, wave: str = "") -> dict[str, Any]:
+        """Starts a rehearsal of the import, or of a wave, in the background, and returns its document.
+
+        Raises `Refused` if too many run.
+        """
         with self._lock:
             if self._running >= MOST:
                 raise Refused(429, "too many rehearsals are running; try again when one is done")
             self._running += 1
         found = {"id": secrets.token_hex(8), "import_id": request.import_id, "kind": kind, "state": "running"}
+        found |= {"wave": wave} if wave else {}
         run = _Run(self._known, {**found, "done": 0, "total": 0})
         run.keep()
         self._pool.submit(self._go, run, request)
@@ -108,7 +113,7 @@ class _Run:
 
     def _result(self, request: Import) -> dict[str, Any]:
         known = self._known
-        rows = operations.rows_of(known.store, known.vault, request)
+        rows = of_wave(operations.rows_of(known.store, known.vault, request), self.document.get("wave", ""))
         sign_ins = operations.sign_ins_of(known.store, known.vault, request)
         secret = operations.accounts_secret_of(known.store, known.vault, request)
         seen = AccountsSeen(AccountsAsked(text=request.options.accounts, secret=secret))
@@ -136,9 +141,12 @@ def begin(
 ) -> dict[str, Any]:
     """Starts a rehearsal: signs in to every account once, on both sides. The answer's `Location` shows its progress."""
     found = known.import_(import_id)
-    note(known, request, who, f"import {body.kind}", import_id=import_id)
+    if body.wave:
+        operations.wave_of(known.store, found, body.wave)
+    named = {"wave": body.wave} if body.wave else {}
+    note(known, request, who, f"import {body.kind}", import_id=import_id, **named)
     rehearsals: Rehearsals = request.app.state.rehearsals
-    document = rehearsals.begin(found, body.kind)
+    document = rehearsals.begin(found, body.kind, body.wave)
     response.headers["Location"] = f"/api/v1/rehearsals/{document['id']}"
     return document
 

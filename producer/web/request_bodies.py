@@ -311,6 +311,7 @@ class VerifyBody(OneMailboxBody):
 class RehearsalBody(Body):
     """The kind of rehearsal. Nothing is written anywhere."""
 
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave.")
     kind: Literal["check", "plan"] = Field(description="check: logins, folders, sizes; plan: what would be copied.")
 
 
@@ -330,6 +331,7 @@ class EraseBody(Body):
 class WindowBody(Body):
     """The hours in which an import may work."""
 
+    wave: _Wave = Field(default="", description="Only the mailboxes of this wave, within the hours of all.")
     window: str = Field(
         min_length=1,
         max_length=300,

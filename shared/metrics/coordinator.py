@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import collections
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram
 
 from shared.lifecycle import ImportState, MailboxState
 from shared.metrics.process import ProcessMetrics
-from shared.model import UnitKind
+from shared.model import UnitKind, Wave
 from shared.redis_condition import Condition
 
 _TICK_SECONDS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30)
+
+
+#: The most waves with series of their own, and the name under which the others are counted.
+MOST_WAVES, OTHER_WAVES = 20, "(others)"
+
+
+def _few(waves: Sequence[Wave]) -> dict[str, collections.Counter[MailboxState]]:
+    """Returns name → mailboxes by state. Waves of one name count together, and those after the first `MOST_WAVES` too."""
+    found: dict[str, collections.Counter[MailboxState]] = {}
+    for wave in waves:
+        name = wave.name if wave.name in found or len(found) < MOST_WAVES else OTHER_WAVES
+        found.setdefault(name, collections.Counter(dict.fromkeys(MailboxState, 0))).update(wave.mailboxes)
+    return found
 
 
 class CoordinatorMetrics(ProcessMetrics):
@@ -31,6 +45,7 @@ class CoordinatorMetrics(ProcessMetrics):
         self._leader = gauge("leader", "1 on the coordinator that leads.")
         self._imports = gauge("imports", "Imports by state.", "state")
         self._mailboxes = gauge("mailboxes", "Mailboxes of imports that run, by state.", "state")
+        self._waves = gauge("wave_mailboxes", "Mailboxes of imports that run, by wave and state.", "wave", "state")
         self._units = gauge("units", "Units by what they wait for.", "state")
         self._workers = gauge("workers", "Worker processes heard of in the last 30 s.")
         self._holds = gauge("holds", "Accounts and hosts that are left alone for a while.")
@@ -83,8 +98,16 @@ class CoordinatorMetrics(ProcessMetrics):
         messages: int,
         size_bytes: int,
         eta_seconds: float | None = None,
+        waves: Sequence[Wave] = (),
     ) -> None:
-        """Publishes the imports, and what is left of those that run."""
+        """Publishes the imports, and what is left of those that run.
+
+        Names of waves are people's own: `MOST_WAVES` have series, and the others are counted together.
+        """
+        self._waves.clear()
+        for name, phases in _few(waves).items():
+            for phase, number in phases.items():
+                self._waves.labels(name, phase).set(number)
         self._eta.set(math.nan if eta_seconds is None else eta_seconds)
         for state in ImportState:
             self._imports.labels(state).set(imports.get(state, 0))

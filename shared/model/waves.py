@@ -29,6 +29,12 @@ class Wave:
     control: Control = Control.RUN
     #: When its mailboxes may be claimed first, seconds since the epoch; 0: at once.
     starts_at: float = 0.0
+    #: The hours in which it may work, as a person gave them (`shared.hours`); "" for those of the import.
+    window: str = ""
+    #: The beginning of the time window that is open now or opens next, seconds since the epoch.
+    opens_at: float = 0.0
+    #: The end of that time window.
+    shuts_at: float = 0.0
     #: Its share of the lanes among the waves and imports of the same order.
     weight: int = 1
     #: Waves of a lower order are served first, and only what they cannot take is left to the others.

@@ -136,7 +136,7 @@ class Wait:
     #: (another mailbox has the destination mailbox; "destination_paused" where that one is paused), "store" (the state
     #: store takes no writes), "workers" (none is running), "source_server" or "destination_server" (the server does not
     #: answer), "rate" (a rate that is set is used up), "wave_start" (a
-    #: wave has not begun), "wave_paused", or the scope that a server asked to leave alone:
+    #: wave has not begun), "wave_paused", "wave_hours", or the scope that a server asked to leave alone:
     #: "source_account" …
     what: str
     #: The host ("mail.example.org:993" of a server that does not answer), the account ("imaps://host:993/login"), or

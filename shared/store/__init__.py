@@ -137,9 +137,18 @@ class RequestStore(Protocol):
         """
 
     def set_window(
-        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+        self,
+        import_id: str,
+        window: str,
+        opens_at: float = 0,
+        shuts_at: float = 0,
+        *,
+        renew: bool = False,
+        wave: str = "",
     ) -> bool:
-        """Sets the hours in which the import may work ("" for all), and the time window that is open now or opens next.
+        """Sets the hours in which the import, or a wave of it, may work ("" for all).
+
+        `opens_at` and `shuts_at` are the time window that is open now or opens next.
 
         Outside of it nothing is claimed, and lanes at work are told to pause. With `renew` it sets only the time
         window, and only if the hours are still the same. Returns whether it was done.

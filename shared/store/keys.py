@@ -15,7 +15,7 @@
 | import:I:credentials              | HASH | "mailbox:side" → sealed credentials; expires a while after the end |
 | import:I:waves                    | ZSET | names of its waves, in the order of their appearance |
 | import:I:wave:W                   | HASH | control, starts_at (ms), weight, order; pass: how much it was served; |
-|                                   |      | s:<mailbox state> |
+|                                   |      | window, opens_at, shuts_at; s:<mailbox state> |
 | import:I:of:W                     | ZSET | mailboxes of the wave W, scored by row |
 | import:I:tokens                   | HASH | name → "until:sealed token"; name# → its fetch, "until:holder" (ms) |
 | import:I:brake                    | HASH | "side:own server" → in (let an account in), loose (no refusal, but trouble); and with |
@@ -58,7 +58,8 @@
 |                                   |      | "import:wave"; Q: queue, "tier:route"; both are a place |
 | lines                             | ZSET | lines in which a mailbox stands, by how much they were served, over their weight |
 | orders                            | HASH | line → the order of its wave, where that is not 0 |
-| starting                          | ZSET | line of a wave that has not begun, scored by when it does (ms) |
+| starting                          | ZSET | line of a wave that has not begun, or with "\\0hours" behind it waits for its hours; |
+|                                   |      | scored by when they begin (ms) |
 | urgent                            | ZSET | mailbox that was moved and waits for a lane, scored by when one gives way (ms) |
 | ready_units                       | STRING | units that stand ready in those; the field ready of each mailbox is its share |
 | routes:L                          | ZSET | every queue of the line, by how much it was served |

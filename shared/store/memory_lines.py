@@ -13,6 +13,7 @@ from shared.lifecycle import Control
 from shared.store.memory_destinations import Destinations
 
 if TYPE_CHECKING:
+    from shared.model import Import
     from shared.store.memory_rows import ImportRow, MailboxRow, WaveRow
 
 
@@ -33,17 +34,21 @@ class Lines(Destinations):
         #: Mailbox that was moved and waits for a lane → when one gives way, ms.
         self.urgent: dict[str, int] = {}
 
+    def shut(self, whole: Import | WaveRow) -> bool:
+        """Tells whether the hours of the import or wave are over, or have not begun."""
+        raise NotImplementedError
+
     def wave_of(self, line: str) -> WaveRow:
         """Returns the line's wave."""
         import_id, _, wave = line.partition(":")
         return self.imports[import_id].waves[wave]
 
     def held_back(self, m: MailboxRow) -> bool:
-        """Tells whether the mailbox's wave is paused, or has not begun."""
+        """Tells whether the mailbox's wave is paused, has not begun, or is outside of its hours."""
         if not m.mailbox.wave:
             return False
         wave = self.imports[m.mailbox.import_id].waves[m.mailbox.wave]
-        return wave.control is Control.PAUSE or self.now() < wave.starts
+        return wave.control is Control.PAUSE or self.now() < wave.starts or self.shut(wave)
 
     @staticmethod
     def place_of(m: MailboxRow) -> str:

@@ -139,6 +139,10 @@ class WaveRow:
     #: When it begins, ms; and whether its mailboxes wait for that.
     starts: int = 0
     starting: bool = False
+    window: str = ""
+    opens_at: float = 0.0
+    shuts_at: float = 0.0
+    opening: bool = False
     weight: int = 1
     order: int = 0
     served: int = 0
@@ -211,8 +215,8 @@ class Rows(Lines):
         """Tells whether the mailbox may be given work now: as `may`, and its destination is free."""
         return self.may(m) and self.occupant(m) is None
 
-    def shut(self, whole: Import) -> bool:
-        """Tells whether the import's hours are over, or have not begun."""
+    def shut(self, whole: Import | WaveRow) -> bool:
+        """Tells whether the hours of the import or wave are over, or have not begun."""
         return bool(whole.window) and not round(whole.opens_at * 1000) <= self.now() < round(whole.shuts_at * 1000)
 
     def refresh(self, m: MailboxRow) -> None:

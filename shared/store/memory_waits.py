@@ -24,10 +24,25 @@ class MemoryWaits(MemoryWork):
 
     @atomic
     def set_window(
-        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+        self,
+        import_id: str,
+        window: str,
+        opens_at: float = 0,
+        shuts_at: float = 0,
+        *,
+        renew: bool = False,
+        wave: str = "",
     ) -> bool:
         rows = self._rows
         whole = rows.imports.get(import_id)
+        if wave:
+            row = whole.waves.get(wave) if whole else None
+            if whole is None or row is None or (renew and row.window != window):
+                return False
+            row.window, (row.opens_at, row.shuts_at) = window, (opens_at, shuts_at) if window else (0.0, 0.0)
+            row.opening = round(row.opens_at * 1000) > rows.now()
+            self._refresh_wave(whole, wave)
+            return True
         if whole is None or (renew and whole.request.window != window):
             return False
         span = (opens_at, shuts_at) if window else (0.0, 0.0)
@@ -80,19 +95,25 @@ class MemoryWaits(MemoryWork):
                 found.append(Wait(what="wave_paused", key=name, mailboxes=many))
             elif name and many and row.starts > self._rows.now():
                 found.append(Wait(what="wave_start", key=name, until=row.starts / 1000, mailboxes=many))
+            elif name and many and self._rows.shut(row):
+                opens = row.opens_at if self._rows.now() < round(row.opens_at * 1000) else 0.0
+                found.append(Wait(what="wave_hours", key=name, until=opens, why=row.window, mailboxes=many))
         return found
 
     def _begin_waves(self) -> None:
-        """Enters the mailboxes of waves that have begun in their queues."""
+        """Enters the mailboxes of waves that have begun, or whose hours have, in their queues."""
         rows = self._rows
-        due = [
-            (row.starts, f"{whole.request.import_id}:{name}", whole, row, name)
-            for whole in rows.imports.values()
-            for name, row in whole.waves.items()
-            if row.starting and row.starts <= rows.now()
-        ]
-        for _, _, whole, row, name in sorted(due, key=lambda one: one[:2]):
-            row.starting = False
+        waves = [(whole, name, row) for whole in rows.imports.values() for name, row in whole.waves.items()]
+        due = []
+        for whole, name, row in waves:
+            line = f"{whole.request.import_id}:{name}"
+            if row.starting and row.starts <= rows.now():
+                row.starting = False
+                due.append((row.starts, line, whole, name))
+            if row.opening and round(row.opens_at * 1000) <= rows.now():
+                row.opening = False
+                due.append((round(row.opens_at * 1000), f"{line}\0hours", whole, name))
+        for _, _, whole, name in sorted(due, key=lambda one: one[:2]):
             self._refresh_wave(whole, name)
 
     def _behind(self, import_id: str) -> list[Wait]:

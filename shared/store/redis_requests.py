@@ -94,10 +94,17 @@ class RedisRequests(Secrets):
         ]
 
     def set_window(
-        self, import_id: str, window: str, opens_at: float = 0, shuts_at: float = 0, *, renew: bool = False
+        self,
+        import_id: str,
+        window: str,
+        opens_at: float = 0,
+        shuts_at: float = 0,
+        *,
+        renew: bool = False,
+        wave: str = "",
     ) -> bool:
         span = (int(opens_at * 1000), int(shuts_at * 1000))
-        return bool(self._run("hours", import_id, window, *span, "1" if renew else "0"))
+        return bool(self._run("hours", import_id, window, *span, "1" if renew else "0", wave))
 
     def _both(self, import_id: str) -> tuple[Endpoint, Endpoint]:
         # Read each time: the same import may be opened again with another CA file or fingerprint.

@@ -149,6 +149,41 @@ def test_before_its_time_nothing_of_a_wave_is_claimed(store: Store, clock: Clock
     assert not store.set_wave("nobody", "b", weight=2)
 
 
+def test_outside_of_its_own_hours_a_wave_waits(store: Store, clock: Clock) -> None:
+    whole, people = begin(store, {1: {"wave": "b"}, 2: {}})
+    now, hours = clock(), "20:00-06:00 UTC"
+    lease = take(store, "at b", prefer=people[0].mailbox_id)
+    assert store.set_window(whole.import_id, hours, now + 100, now + 200, wave="b")
+    assert store.attend("w", [lease], extend=False) == ["pause"]
+    store.release(lease, how="wait")
+    assert set(rows_of(serve(store, 3))) == {2}
+    run_out(store)
+    waits = [Wait(what="wave_hours", key="b", until=now + 100, why=hours, mailboxes=1)]
+    assert store.waits(whole.import_id) == waits
+    found = store.import_(whole.import_id)
+    assert found is not None
+    assert found.window == ""
+    clock.forward(100)
+    store.reap(5)
+    assert take(store, "b").mailbox.row == 1
+    clock.forward(100)
+    store.reap(0)
+    assert store.claim("c") is None, "by the store's clock, without anybody's tick"
+    assert store.waits(whole.import_id)[0].until == 0
+    assert not store.set_window(whole.import_id, "other", now, now + 900, renew=True, wave="b")
+    assert store.set_window(whole.import_id, hours, now + 250, now + 300, renew=True, wave="b")
+    assert not store.set_window(whole.import_id, hours, now, now + 300, wave="nobody's")
+    store.set_wave(whole.import_id, "b", starts_at=now + 270)
+    clock.forward(60)
+    store.reap(5)
+    assert store.claim("c") is None, "its hours have begun, and it has not"
+    clock.forward(15)
+    store.reap(5)
+    assert take(store, "c").mailbox.row == 1
+    store.set_window(whole.import_id, "", wave="b")
+    assert store.waves(whole.import_id)[0].window == ""
+
+
 # -- in order
 
 

@@ -177,9 +177,9 @@ class Lockstep(RuleBasedStateMachine):
         elif what == "window":
             window, renew = data.draw(st.sampled_from(["", "", "Sat UTC", "Sun UTC"])), data.draw(st.booleans())
             span = [self.clock.at + seconds for seconds in data.draw(SPANS)]
-            self.both("set_window", one, window, *span, renew=renew, lost=lost)
+            self.both("set_window", one, window, *span, renew=renew, wave=data.draw(WAVES) or "", lost=lost)
         elif what == "wave":
-            name = data.draw(st.sampled_from(["a", "a", "b", ""]))
+            name = data.draw(WAVES) or ""
             if name and data.draw(st.booleans()):
                 word = data.draw(st.sampled_from([*Control, Control.RUN]))
                 self.both("control", one, None, word, wave=name, lost=lost)

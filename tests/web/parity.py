@@ -85,11 +85,12 @@ _WANTED: Final = {
     )
 }  # fmt: skip
 _IMPORT: Final = "/imports/{import_id}"
+_OF_WAVE: Final = {"--wave": f"POST {_IMPORT}/rehearsals body.wave"}
 _REHEARSED: Final = ("POST /imports", f"POST {_IMPORT}/rehearsals", "GET /rehearsals/{rehearsal_id}")
 
 TABLE: Final[Mapping[str, Verb]] = {
-    "check": Verb(at=_REHEARSED, options={**_ENDS, "--shared-folders": "body.shared_folders"}),
-    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_WANTED}),
+    "check": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, "--shared-folders": "body.shared_folders"}),
+    "plan": Verb(at=_REHEARSED, options={**_ENDS, **_OF_WAVE, **_WANTED}),
     "import": Verb(
         at=("POST /imports", f"POST {_IMPORT}/start", f"GET {_IMPORT}/events", f"POST {_IMPORT}/verify"),
         options={
@@ -157,7 +158,10 @@ TABLE: Final[Mapping[str, Verb]] = {
         options={"which": "body.import_id", "--login": "body.login", "--yes": Why("whoever calls it is sure")},
     ),
     "limits": Verb(at=("PUT /limits/{scope}", "GET /limits"), options={"scope": "path.scope", "most": "body.most"}),
-    "window": Verb(at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"), options={**_WHICH, "hours": "body.window"}),
+    "window": Verb(
+        at=(f"PUT {_IMPORT}/window", f"GET {_IMPORT}"),
+        options={**_WHICH, "hours": "body.window", "--wave": "body.wave"},
+    ),
     "waves": Verb(
         at=(f"PUT {_IMPORT}/waves", f"GET {_IMPORT}/waves"),
         options={

@@ -7,24 +7,33 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from producer import operations
 from producer.web import rehearsals
 from producer.web.access import Known, note
 from producer.web.pages.drawing import draw
 from producer.web.pages.sign_in_page import Actor, Who
 from producer.web.rehearsals import Rehearsals
+from shared.model.waves import MOST_NAME
 
 routes = APIRouter(include_in_schema=False)
 
 
 @routes.post("/imports/{import_id}/rehearsals")
 def begin(
-    request: Request, known: Known, who: Actor, import_id: str, kind: Annotated[Literal["check", "plan"], Form()]
+    request: Request,
+    known: Known,
+    who: Actor,
+    import_id: str,
+    kind: Annotated[Literal["check", "plan"], Form()],
+    wave: Annotated[str, Form(max_length=MOST_NAME)] = "",
 ) -> Response:
     """Starts a rehearsal. Nothing is written to any server."""
     found = known.import_(import_id)
-    note(known, request, who, f"import {kind}", import_id=import_id)
+    if wave:
+        operations.wave_of(known.store, found, wave)
+    note(known, request, who, f"import {kind}", import_id=import_id, **({"wave": wave} if wave else {}))
     begun: Rehearsals = request.app.state.rehearsals
-    return RedirectResponse(f"/rehearsals/{begun.begin(found, kind)['id']}", 303)
+    return RedirectResponse(f"/rehearsals/{begun.begin(found, kind, wave)['id']}", 303)
 
 
 @routes.get("/rehearsals/{rehearsal_id}")

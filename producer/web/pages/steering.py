@@ -88,7 +88,7 @@ def act(
             verified = VerifyBody(login=login, wave=one.wave, accept_missing=accept_missing)
             mailboxes = counterpart.verify(known, who, request, import_id, verified)["mailboxes"]
         case "window":
-            wanted = WindowBody(window=window.strip() or "none")
+            wanted = WindowBody(window=window.strip() or "none", wave=wave.strip())
             mailboxes = counterpart.window(known, who, request, import_id, wanted)["mailboxes_total"]
         case "wave":
             given = WaveBody(

@@ -46,11 +46,11 @@ local function shut(opens, shuts)
   return now < tonumber(opens) or now >= tonumber(shuts)
 end
 
--- Whether a wave is paused, or has not begun. A mailbox without one never waits for it.
+-- Whether a wave is paused, has not begun, or is outside of its hours. A mailbox without one never waits for it.
 local function held_back(i, wave)
   if not wave then return false end
-  local h = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at')
-  return h[1] == 'pause' or (h[2] and clock() < tonumber(h[2])) or false
+  local h = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at', 'opens_at', 'shuts_at')
+  return h[1] == 'pause' or (h[2] and clock() < tonumber(h[2])) or shut(h[3], h[4])
 end
 
 -- Whether a mailbox may be given work as far as people are concerned, and its route. What an opened import adds waits

@@ -19,7 +19,7 @@ waves[#waves + 1] = ''
 for _, wave in ipairs(waves) do
   local line = i .. ':' .. wave
   redis.call('ZREM', P .. 'lines', line)
-  redis.call('ZREM', P .. 'starting', line)
+  redis.call('ZREM', P .. 'starting', line, line .. '\0hours')
   redis.call('HDEL', P .. 'orders', line)
   redis.call('DEL', wave_key(i, wave), P .. 'routes:' .. line, P .. 'served:' .. line)
 end

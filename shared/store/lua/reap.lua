@@ -27,7 +27,7 @@ for _, i in ipairs(redis.call('ZRANGEBYSCORE', P .. 'opening', '-inf', now)) do
 end
 for _, line in ipairs(redis.call('ZRANGEBYSCORE', P .. 'starting', '-inf', now)) do
   redis.call('ZREM', P .. 'starting', line)
-  local i, wave = string.match(line, '^([^:]*):(.*)$')
+  local i, wave = string.match(line, '^([^:]*):([^%z]*)')
   for _, m in ipairs(redis.call('ZRANGE', members_key(i, wave), 0, -1)) do refresh(m) end
 end
 if redis.call('EXISTS', P .. 'routes') == 1 then adopt_queues() end

@@ -27,15 +27,18 @@ for n = 1, #again, 2 do
   end
 end
 if full > 0 then add('room', '', first, '', full) end
--- Waves that a person paused, or whose time has not come, with how many of their mailboxes are not settled.
+-- Waves that a person paused, or whose time has not come or is over, with how many of their mailboxes are not settled.
 for _, wave in ipairs(redis.call('ZRANGE', key .. ':waves', 0, -1)) do
-  local w = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at', 's:queued', 's:planning', 's:copying', 's:verifying')
+  local w = redis.call('HMGET', wave_key(i, wave), 'control', 'starts_at', 's:queued', 's:planning', 's:copying', 's:verifying',
+    'opens_at', 'shuts_at', 'window')
   local open = 0
   for n = 3, 6 do open = open + tonumber(w[n] or '0') end
   if open > 0 and w[1] == 'pause' then
     add('wave_paused', wave, '0', '', open)
   elseif open > 0 and w[2] and tonumber(w[2]) > now then
     add('wave_start', wave, w[2], '', open)
+  elseif open > 0 and shut(w[7], w[8]) then
+    add('wave_hours', wave, now < tonumber(w[7]) and w[7] or '0', w[9], open)
   end
 end
 -- Mailboxes whose destination another has, by who that is.

@@ -23,7 +23,7 @@ from shared.events import (
 )
 from shared.lifecycle import MailboxState
 from shared.metrics import IMAP_COMMANDS, UNIT_RESULTS, CoordinatorMetrics, WebMetrics, WorkerMetrics, start_http
-from shared.model import UnitKind
+from shared.model import UnitKind, Wave
 from shared.redis_condition import Condition
 from worker.failures import TABLE
 
@@ -122,6 +122,20 @@ def test_ten_thousand_mailboxes_make_no_series_more() -> None:
     coordinator.publish_jobs({UnitKind.COPY: 16}, {UnitKind.COPY: 1})
     coordinator.publish_redis(Condition(memory_used=1))
     assert (_series(worker), _series(coordinator)) == before
+
+
+def test_the_waves_make_few_series_however_many_there_are() -> None:
+    metrics = CoordinatorMetrics()
+    waves = [Wave(name=f"w{n:02}", mailboxes={MailboxState.COPYING: 2}) for n in range(100)]
+    metrics.publish_imports({"running": 2}, {}, 0, 0, 1.0, [*waves, waves[0]])
+
+    def value(wave: str, state: str) -> float | None:
+        return metrics.registry.get_sample_value("mailhaul_wave_mailboxes", {"wave": wave, "state": state})
+
+    assert (value("w00", "copying"), value("w00", "parked"), value("w19", "copying")) == (4, 0, 2)
+    assert (value("w20", "copying"), value("(others)", "copying")) == (None, 160)
+    metrics.publish_leader(False)
+    assert value("w00", "copying") is None, "a wave that is gone has no series"
 
 
 def test_a_standby_wakes_nobody() -> None:
