@@ -19,7 +19,7 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
 from shared.model import REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.store import WorkStore
+from shared.store import Store
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.deletions import looked_for, other_number
@@ -53,7 +53,7 @@ class MailboxPlan:
     def __init__(
         self,
         lease: Lease,
-        store: WorkStore,
+        store: Store,
         source: MailSource,
         destination: MailDestination,
         options: Options,
@@ -310,6 +310,7 @@ class MailboxPlan:
             earlier = replace(earlier, followed=earlier.followed | left)
             snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
         placed = self._followed.placed.get(folder.folder_id, ())
+        taken_away = self._followed.taken_away.get(folder.folder_id, NO_UIDS)
         if before is not None and not fresh and found.flags:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
             snapshot = replace(snapshot, highestmodseq=modseq)
@@ -323,7 +324,9 @@ class MailboxPlan:
                 raise opened
             untold = max(untold, more)
             first = here if fresh else None
-            plan = self._cutting.cut(plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed)
+            plan = self._cutting.cut(
+                plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
+            )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
         elif before is not None and not reset:
             if earlier is not None and other_number(there, earlier):
