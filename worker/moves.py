@@ -136,6 +136,7 @@ class MoveFollowing:
         sizes = {size for _, _, size in self._taken_away}
         for into in gaining if gone else ():
             new = self._new(into, sizes | {seen.size_bytes for every in copies.values() for seen in every})
+            new -= self._followed.of(into.folder.folder_id)
             new -= self._leave_out(into, new)
             for name, every in copies.items():
                 if not new or not every or name == into.folder.folder_id:
@@ -170,7 +171,8 @@ class MoveFollowing:
             opened = self._source.open(place.folder.source_name)
             shown = self._source.existing() if opened.messages else NO_UIDS
             if opened.same_uids(before.uidvalidity) and as_counted(shown, opened):
-                known = shown | before.deleted | before.released
+                left = self._followed.left.get(before.folder_id, NO_UIDS)
+                known = shown | before.deleted | before.released | left
                 ledger = self._store.ledger(before.folder_id)
                 records = (r for entry in ledger if not entry.name.startswith("adopted.") for r in entry.records)
                 return {int(to): int(uid) for record in records for uid, to in record.pairs() if uid not in known}
