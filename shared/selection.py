@@ -32,6 +32,8 @@ _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep",
 
 #: The reason for a message that was left out and is no longer there: nothing more is to be asked of it.
 GONE: Final = "no longer at the source"
+#: The reason for a message that was moved at the source after its user had taken the copy away from where it was put.
+TAKEN_AWAY: Final = "moved or removed by its user at the destination"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +107,7 @@ class Selection:
         """
         sizes = [_not_larger(self.larger)] if self.larger is not None else []
         sizes += [_not_smaller(self.smaller)] if self.smaller is not None else []
-        return reason in (GONE, *sizes, *(one.reason for one in self.criteria if one.lasting))
+        return reason in (GONE, TAKEN_AWAY, *sizes, *(one.reason for one in self.criteria if one.lasting))
 
 
 def _since(moment: int) -> Criterion:

@@ -18,7 +18,7 @@ from shared.gmail import LabelView
 from shared.mail import KnownStatus, MailDestination, MailSource
 from shared.mail.choosing import kept_elsewhere, left_out
 from shared.model import Folder, FolderPlan, Options, Settled, Unit
-from shared.selection import GONE, Selection, merged, summary, union, without
+from shared.selection import GONE, TAKEN_AWAY, Selection, merged, summary, union, without
 from shared.store import WorkStore
 from shared.uids import NO_UIDS, Uid, UidSet
 from worker.adopt import Adoption
@@ -125,13 +125,15 @@ class BatchPlanner:
         before: Folder | None = None,
         untold: int = 0,
         placed: Sequence[Settled] = (),
+        taken_away: UidSet = NO_UIDS,
     ) -> FolderPlan:
         """Returns the plan with the batches of the folder.
 
         They have, from UID `low` on, what is wanted after all, and what was hidden so far. `here` is a destination
         folder that was never planned before: what it holds already is adopted first. `before` is a folder whose ledger
         stays valid, as it was planned last. `untold` is how many more messages STATUS states than the folder was opened
-        with. `placed` are the entries of messages whose copies were moved into the folder (`worker.moves`).
+        with. `placed` are the entries of messages whose copies were moved into the folder, and of `taken_away`
+        the user took the copies away before (`worker.moves`).
         """
         folder, again = plan.folder, skipped.again
         hidden = before.hidden if before is not None else NO_UIDS
@@ -149,11 +151,12 @@ class BatchPlanner:
         record = skipped.known
         revived = new = UidSet()
         kept = _Listed()
-        if self.chooses(folder.source_name) or again:
+        if self.chooses(folder.source_name) or again or taken_away:
             for uid, size in unplaced(listing.sized()):
                 kept.uids.append(uid)
                 kept.sizes.append(size)
             out = self._left_out(folder, kept)
+            out = merged(without(out, taken_away), {TAKEN_AWAY: taken_away & UidSet.ascending(kept.uids)})
             dropped = union(out.values())
             there = UidSet.ascending(kept.uids)
             record = merged(without(record, again), out, {GONE: again - there})

@@ -12,7 +12,7 @@ that finds it looks in the other destination folder first, and moves what is not
 from __future__ import annotations
 
 import contextlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -21,10 +21,11 @@ import structlog
 from shared.errors import FolderRefused, MessagesRefused, OverQuota, ServerRefused
 from shared.mail import KnownStatus, MailDestination, MailSource, Sighting
 from shared.model import Folder, Lease, Moving, Settled
-from shared.store import WorkStore
+from shared.store import Store
 from shared.uids import NO_UIDS, UidSet
 from worker.decide import kept_flags, sent_as, settled_group
 from worker.deletions import as_counted, known_sources
+from worker.departures import MOVED, REMOVED
 from worker.flag_changes import FlagsSeen, flag_changes, translated
 from worker.recognise import Recognition
 from worker.recovery import arrived, known_destinations
@@ -77,6 +78,8 @@ class Followed:
     placed: dict[str, list[Settled]] = field(default_factory=lambda: defaultdict(list))
     #: Folder → the source UIDs whose copies were moved out of it.
     left: dict[str, UidSet] = field(default_factory=dict)
+    #: Folder → the source UIDs of messages that were moved into it, after their user took the copies away.
+    taken_away: dict[str, UidSet] = field(default_factory=dict)
     #: Folders that have notes of moves (`Folder.moving`).
     noted: list[str] = field(default_factory=list)
 
@@ -90,10 +93,12 @@ class Followed:
 class MoveFollowing:
     """The following of moves in one plan, between two signed-in sessions. Not reused."""
 
-    def __init__(self, lease: Lease, store: WorkStore, source: MailSource, destination: MailDestination) -> None:
+    def __init__(self, lease: Lease, store: Store, source: MailSource, destination: MailDestination) -> None:
         self._lease, self._store, self._source, self._destination = lease, store, source, destination
         self._places: dict[str, FolderChange] = {}
         self._followed = Followed()
+        #: Message-ID, internal date and size of messages whose copies their user took away → how many.
+        self._taken_away: Counter[tuple[str, int | None, int]] = Counter()
 
     def run(self, places: Sequence[FolderChange], pending: Collection[str], *, follow: bool) -> Followed:
         """Moves the copies; folders `pending` have messages without an outcome, and are left alone.
@@ -122,14 +127,19 @@ class MoveFollowing:
         gone: dict[str, dict[int, int]] = {}
         copies: dict[str, list[Sighting]] = {}
         for place in losing:
-            name = place.folder.folder_id
-            if (pairs := self._gone(place)) and (seen := self._still_there(place, pairs)):
+            if pairs := self._gone(place):
+                name, seen = place.folder.folder_id, self._still_there(place, pairs)
                 gone[name], copies[name] = pairs, seen
+                here = {int(copy.uid) for copy in seen}
+                self._note_taken_away(place, {uid for to, uid in pairs.items() if to not in here})
         moves: dict[str, list[Moving]] = defaultdict(list)
-        for into in gaining if copies else ():
-            new = self._new(into, {seen.size_bytes for every in copies.values() for seen in every})
+        sizes = {size for _, _, size in self._taken_away}
+        for into in gaining if gone else ():
+            new = self._new(into, sizes | {seen.size_bytes for every in copies.values() for seen in every})
+            new -= self._followed.of(into.folder.folder_id)
+            new -= self._leave_out(into, new)
             for name, every in copies.items():
-                if not new or name == into.folder.folder_id:
+                if not new or not every or name == into.folder.folder_id:
                     continue
                 self._destination.open(self._places[name].folder.destination_name)
                 found = Recognition(self._source, self._destination).among(new, every)
@@ -161,7 +171,8 @@ class MoveFollowing:
             opened = self._source.open(place.folder.source_name)
             shown = self._source.existing() if opened.messages else NO_UIDS
             if opened.same_uids(before.uidvalidity) and as_counted(shown, opened):
-                known = shown | before.deleted | before.released
+                left = self._followed.left.get(before.folder_id, NO_UIDS)
+                known = shown | before.deleted | before.released | left
                 ledger = self._store.ledger(before.folder_id)
                 records = (r for entry in ledger if not entry.name.startswith("adopted.") for r in entry.records)
                 return {int(to): int(uid) for record in records for uid, to in record.pairs() if uid not in known}
@@ -172,6 +183,26 @@ class MoveFollowing:
             if self._destination.open(place.folder.destination_name).same_uids(place.here.uidvalidity or 0):
                 return list(self._destination.sightings(UidSet.of(pairs)))
         return []
+
+    def _note_taken_away(self, place: FolderChange, uids: set[int]) -> None:
+        """Notes what verification wrote down of messages whose user had taken the copies away."""
+        if uids:
+            for note in self._store.notes(place.folder.folder_id):
+                if note.uid in uids and note.what in (MOVED, REMOVED) and note.message_id:
+                    self._taken_away[note.message_id, note.internaldate, note.size_bytes] += 1
+
+    def _leave_out(self, place: FolderChange, new: UidSet) -> UidSet:
+        """Returns those new messages of the open source folder whose user had taken the copies away."""
+        if not new or not self._taken_away:
+            return NO_UIDS
+        found = []
+        for seen in self._source.sightings(new):
+            key = (seen.message_id, seen.internaldate, seen.size_bytes)
+            if self._taken_away[key] > 0:
+                self._taken_away[key] -= 1
+                found.append(int(seen.uid))
+        self._followed.taken_away[place.folder.folder_id] = left_out = UidSet.of(found)
+        return left_out
 
     def _new(self, place: FolderChange, sizes: set[int]) -> UidSet:
         """Opens the source folder, and returns its new messages that have one of these sizes."""

@@ -19,7 +19,7 @@ from shared.mail import FolderListing, FolderStatus, KnownStatus, MailDestinatio
 from shared.mail.choosing import look_at_labels
 from shared.mail.numbers import known_statuses
 from shared.model import LEFT_ALONE, REMOVED, UNREADABLE, Folder, FolderPlan, Lease, Options, folder_id
-from shared.store import WorkStore
+from shared.store import Store
 from shared.uids import NO_UIDS, UidSet
 from worker.batch_planner import BatchPlanner, PlanRules, Skipped
 from worker.deletions import looked_for, other_number
@@ -56,7 +56,7 @@ class MailboxPlan:
     def __init__(
         self,
         lease: Lease,
-        store: WorkStore,
+        store: Store,
         source: MailSource,
         destination: MailDestination,
         options: Options,
@@ -393,6 +393,7 @@ class MailboxPlan:
             earlier = replace(earlier, followed=earlier.followed | left)
             snapshot = replace(snapshot, followed=earlier.followed, moving=earlier.moving)
         placed = self._moves.placed.get(folder.folder_id, ())
+        taken_away = self._moves.taken_away.get(folder.folder_id, NO_UIDS)
         if before is not None and not fresh and found.flags and not let_go:
             self._carry_flags(snapshot, modseq, before, found.changed_since)
             snapshot = replace(snapshot, highestmodseq=modseq)
@@ -406,7 +407,9 @@ class MailboxPlan:
                 raise opened
             untold = max(untold, more)
             first = here if fresh else None
-            plan = self._cutting.cut(plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed)
+            plan = self._cutting.cut(
+                plan, opened, low, first, skipped, before=earlier, untold=untold, placed=placed, taken_away=taken_away
+            )
             plan = replace(plan, flags=self._flags.known(plan, low, fresh=fresh))
             if anew and plan.batches and here is NOT_THERE:
                 plan = self._with_a_place(plan)

@@ -88,14 +88,26 @@ def test_moved_and_deleted_in_one_pass(both: Both) -> None:
     assert both.stage.held("destination").total() == held
 
 
-def test_what_its_user_moved_at_the_destination_stays_there(both: Both) -> None:
-    both.at(both.destination, b"CREATE Mine", b"SELECT INBOX", b"MOVE 1:2 Mine")
+def test_what_its_user_took_away_does_not_come_back_in_another_folder(both: Both) -> None:
+    both.at(
+        both.destination,
+        b"CREATE Mine",
+        b"SELECT INBOX",
+        b"MOVE 1:2 Mine",
+        b"STORE 1 +FLAGS.SILENT (\\Deleted)",
+        b"EXPUNGE",
+    )
     both.again()
-    both.at(both.source, b"SELECT INBOX", b"MOVE 1:4 Work")
-    both.again()
-    mine = both.stage.marks("destination")[b"Mine"][1]
-    assert len(mine) == 2
-    assert both.stage.tally().moved_at_source == 2, "only those that stood where we had put them"
+    held = both.stage.held("destination").total()
+    both.at(both.source, b"SELECT INBOX", b"MOVE 1:5 Work")
+    for _ in range(2):
+        both.again()
+        assert both.stage.tally().moved_at_source == 2, "only those that stood where we had put them"
+        assert both.stage.outcomes() == {"copied": 112, "skipped": 3}
+        assert both.stage.held("destination").total() == held
+        assert exit_code(both.stage) == 0
+    assert len(both.stage.marks("destination")[b"Mine"][1]) == 2
+    assert "3 moved or removed by its user at the destination" in both.stage.folders()["Work"].skipped
 
 
 def test_with_copy_nothing_moves(both: Both) -> None:
