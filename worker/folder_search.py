@@ -25,9 +25,8 @@ from shared.uids import Uid, UidSet
 from worker.folder_making import mapped_to, pins_of
 from worker.whereabouts import SideView, removed_by_users, sample
 
-#: The notes on folders that were renamed at one side only.
+#: The note on a folder that its user renamed.
 RENAMED_THERE: Final = "its user renamed it at the destination"
-NOT_RENAMED: Final = "renamed at the source; it keeps its name at the destination"
 #: Number of pairs of folders that are compared to find one.
 _MOST_TRIES: Final = 50
 #: Number of messages of a folder that was made anew, and of the source's, which are compared.
@@ -220,7 +219,7 @@ class FolderSearch:
                 if folder.folder_id in absent:
                     name = target
                 elif target in names:
-                    why = f"{NOT_RENAMED} (there is another folder of that name)"
+                    why = "renamed at the source, and keeps its name at the destination (there is another folder of that name)"
                 elif (error := self._destination.rename(name, target)) is None:
                     done.append((name, target))
                     names = {_moved_along(one, [(name, target)], separator) for one in names}
@@ -228,7 +227,8 @@ class FolderSearch:
                 elif isinstance(error, Throttled):
                     raise error
                 else:
-                    why = f"{NOT_RENAMED} (the server said: {getattr(error, 'detail', '') or error})"
+                    said = getattr(error, "detail", "") or error
+                    why = f"renamed at the source, and keeps its name at the destination (the server said: {said})"
             if why or name != folder.destination_name:
                 note = f"{why}; {_called(name, tree)}" if why else ""
                 note = folder.note if folder.folder_id in absent else note

@@ -197,9 +197,15 @@ class MailboxVerification:
         pairs = [
             p for entry in self._store.ledger(folder.folder_id) for record in entry.records for p in record.pairs()
         ]
-        reason = "the destination lost its folder, and the source no longer has it"
         notes = tuple(
-            _note(uid, MISSING, f"{reason}: it was UID {to}", None) for uid, to in pairs if uid not in folder.accepted
+            _note(
+                uid,
+                MISSING,
+                f"the destination lost its folder, where it was UID {to}, and the source no longer has it",
+                None,
+            )
+            for uid, to in pairs
+            if uid not in folder.accepted
         )
         return Audit(
             folder_id=folder.folder_id,

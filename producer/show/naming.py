@@ -8,7 +8,7 @@ from typing import Final
 from shared.folder_names import decode_name, visible
 from shared.folders import LeftOut
 from shared.logs import clean
-from shared.model import REMOVED, Folder, Mailbox, Tally
+from shared.model import Folder, Mailbox, Tally
 from shared.store import Store
 
 #: Number of folders named at the end of an import; the report names all.
@@ -23,6 +23,11 @@ def is_renamed(folder: Folder) -> bool:
     return any(part.startswith("called ") for part in folder.note.split("; "))
 
 
+def _is_removed(folder: Folder) -> bool:
+    """Tells whether its user removed the folder at the destination."""
+    return bool(folder.taken_away) or folder.left_alone
+
+
 def left_out_of(mailbox: Mailbox) -> LeftOut:
     """Returns what the mailbox's last plan left out."""
     return LeftOut(other=mailbox.other_folders, public=mailbox.public_folders)
@@ -31,28 +36,43 @@ def left_out_of(mailbox: Mailbox) -> LeftOut:
 def naming_lines(store: Store, rows: Sequence[tuple[Mailbox, Tally]]) -> Iterator[str]:
     """Yields lines for the end of an import.
 
-    They tell how many folders got another name, list the first of them, name folders that the source no longer has, and
-    tell how many folders were left out.
+    They tell how many folders got another name, list the first of them, name folders that the source no longer has and
+    those that users removed at the destination, and tell how many folders were left out.
     """
     mailboxes = [mailbox for mailbox, _ in rows]
     few = mailboxes if len(mailboxes) <= _MOST_MAILBOXES else []
     # Of the folders of a whole import only these are kept, and each is read once.
-    found = [(m, f) for m in few for f, _ in store.folders(m.mailbox_id) if f.note == REMOVED or is_renamed(f)]
+    found = [
+        (m, f)
+        for m in few
+        for f, _ in store.folders(m.mailbox_id)
+        if f.gone_at_source or _is_removed(f) or is_renamed(f)
+    ]
     if called := [(m, folder) for m, folder in found if is_renamed(folder)]:
         subject = f"{len(called):,} folders have" if len(called) > 1 else "1 folder has"
         yield f"{subject} another name at the destination (folders.csv of the report names all):"
         yield from (f"    row {mailbox.row}, {renaming(folder)}" for mailbox, folder in called[:_NAMED])
-    if removed := [(m, folder) for m, folder in found if folder.note == REMOVED]:
-        subject = f"{len(removed):,} folders are" if len(removed) > 1 else "1 folder is"
-        names = ", ".join(f"row {m.row} {visible(clean(folder.display))}" for m, folder in removed[:_NAMED])
-        more = " …" if removed[_NAMED:] else ""
+    if gone := [(m, folder) for m, folder in found if folder.gone_at_source]:
+        subject = f"{len(gone):,} folders are" if len(gone) > 1 else "1 folder is"
         yield (
-            f"note: {subject} no longer at the source ({names}{more}): what was copied stays; a renamed one came under its "
+            f"note: {subject} no longer at the source ({_named(gone)}): what was copied stays; a renamed one came under its "
             "new name"
         )
+    if taken := [(m, folder) for m, folder in found if _is_removed(folder)]:
+        subject = (
+            f"{len(taken):,} folders were removed by their users"
+            if len(taken) > 1
+            else "1 folder was removed by its user"
+        )
+        yield f"note: {subject} at the destination ({_named(taken)}): what was copied there does not come again"
     apart = LeftOut(other=sum(m.other_folders for m in mailboxes), public=sum(m.public_folders for m in mailboxes))
     if note := apart.note():
         yield f"note: {note}"
+
+
+def _named(folders: Sequence[tuple[Mailbox, Folder]]) -> str:
+    names = ", ".join(f"row {m.row} {visible(clean(folder.display))}" for m, folder in folders[:_NAMED])
+    return names + (" …" if folders[_NAMED:] else "")
 
 
 def renaming(folder: Folder) -> str:

@@ -21,7 +21,7 @@ from typing import Any
 from producer.show.notes import notes_of
 from producer.trouble import AMISS, troubled
 from shared.errors import UsageError
-from shared.model import Mailbox, Note, short
+from shared.model import LEFT_ALONE, Mailbox, Note, short
 from shared.store import Store
 
 #: Characters that begin a formula in some program, including the full-width forms (which are normalised on import).
@@ -125,6 +125,9 @@ def _notes(store: Store, mailboxes: Sequence[Mailbox]) -> Iterator[dict[str, Any
             for note in notes_of(store, folder):
                 if note.what not in AMISS:
                     yield {**_who(mailbox), "folder": folder.display, **_note(note)}
+            for uid in folder.taken_away:
+                gone = Note(uid=uid, what="removed", reason=LEFT_ALONE)
+                yield {**_who(mailbox), "folder": folder.display, **_note(gone)}
 
 
 def _who(mailbox: Mailbox) -> dict[str, Any]:

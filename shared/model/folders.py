@@ -97,7 +97,7 @@ class Moving:
 
 
 #: The beginning of the note on a folder whose user removed it at the destination.
-LEFT_ALONE: Final = "its user removed it at the destination; what was copied into it does not come again"
+LEFT_ALONE: Final = "its user removed it at the destination, so what was copied into it does not come again"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 import worker.folder_search
+from producer.show import report
+from producer.show.naming import naming_lines
 from shared.lifecycle import Outcome
 from shared.model import LEFT_ALONE, REMOVED
 from tests.conftest import DovecotPair
@@ -91,6 +93,12 @@ def test_a_folder_removed_at_the_destination_does_not_come_again(both: Between) 
         assert counted(both.stage) == (TOTAL, 0, 0, DEEP)
         assert exit_code(both.stage) == 0
         assert both.stage.folders()["Work/deep"].note == LEFT_ALONE
+    rows = both.stage.store.mailboxes(both.stage.import_id)
+    assert list(naming_lines(both.stage.store, rows)) == [
+        "note: 1 folder was removed by its user at the destination (row 1 Work/deep): what was copied there does not come again"
+    ]
+    noted = list(report._notes(both.stage.store, [mailbox for mailbox, _ in rows]))
+    assert [(one["folder"], one["what"]) for one in noted] == [("Work/deep", "removed")] * DEEP
 
 
 def test_new_mail_makes_the_removed_folder_anew_with_nothing_else(both: Between) -> None:
@@ -404,7 +412,7 @@ def test_a_rename_that_the_destination_refuses(stage: InProcessImport, wires: Wi
     assert wires.bodies(b"Work") == wires.sent(b"Job"), "its mail goes where it went before"
     assert b"Job" not in wires.new.folders
     note = stage.folders()["Job"].note
-    assert note.startswith("renamed at the source; it keeps its name at the destination (the server said:")
+    assert note.startswith("renamed at the source, and keeps its name at the destination (the server said:")
     assert note.endswith("called Work there")
     assert exit_code(stage) == 0
 

@@ -141,7 +141,7 @@ NOT_SHOWN: Final = (
     "; write one, e.g. login,password,new_login", " and {} more", "--folder-map {}", "the hook {}",
     "ended with {}, which means nothing", "was killed by signal {}", "{} took more than {} s",
     "{} cannot be started ({})", " (the server said: {})", "sent mail", "deleted mail",
-    "junk mail", "archived mail", "the destination's folder for {}", " (it offers {})", "; use imaps:// or imap+starttls://",
+    "junk mail", "archived mail", "the destination's folder for", " (it offers {})", "; use imaps:// or imap+starttls://",
     "takes no password on this connection (LOGINDISABLED){}",
     "takes no OAuth 2 token: offers neither XOAUTH2 nor OAUTHBEARER{}", "valid from {}, expires {}",
     "subject {}, issuer {}, names {}, {}, {}", ", as in {}://{}:{}", "have it renewed on the server; or, {}",
