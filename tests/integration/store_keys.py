@@ -1,4 +1,4 @@
-"""What holds of the keys in Redis at every moment, whatever was done to the store."""
+"""The invariants of the keys in Redis: they hold at every moment, whatever was done to the store."""
 
 from __future__ import annotations
 
