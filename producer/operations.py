@@ -377,6 +377,8 @@ def set_wave(
 ) -> None:
     """Sets what is given of a wave, from now on; makes it where it is not there yet. Raises `UsageError`."""
     checked(weight, order)
+    if starts_at is not None and not name:
+        raise UsageError("--start-at: is of one wave; say which by --wave")
     store.set_wave(request.import_id, name, starts_at=starts_at, weight=weight, order=order)
     ring_some(store, ring, request.import_id)
 

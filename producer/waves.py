@@ -18,18 +18,20 @@ _NAMED = 8
 
 
 def waves_of(store: Store, request: Import) -> list[Wave]:
-    """Returns the import's waves by their order, and last those without one, as "", where there are both."""
-    found = store.waves(request.import_id)
+    """Returns the import's waves by their order; last come the mailboxes without one, as "", where there are any."""
+    known = store.waves(request.import_id)
+    found = [wave for wave in known if wave.name]
+    rest_of = next((wave for wave in known if not wave.name), Wave(name=""))
     rest = Counter(store.import_tally(request.import_id)[1])
     for wave in found:
         rest.subtract(wave.mailboxes)
     left: dict[MailboxState, int] = {state: number for state, number in rest.items() if number > 0}
-    return [*found, Wave(name="", mailboxes=left)] if found and left else found
+    return [*found, replace(rest_of, mailboxes=left)] if left and known else found
 
 
 def wave_of(store: Store, request: Import, name: str) -> Wave:
     """Returns the wave of this name. Raises `UsageError` that lists the others."""
-    known = store.waves(request.import_id)
+    known = [wave for wave in store.waves(request.import_id) if wave.name]
     for wave in known:
         if wave.name == name:
             return wave

@@ -168,7 +168,7 @@ class Coordinator:
             )  # fmt: skip
             for wave in self.store.waves(request.import_id):
                 self._keep_hours(request.import_id, wave, wave.name)
-                waves.append(wave)
+                waves += [wave] * bool(wave.name)
             waits = self.store.waits(request.import_id)
             before = self._windows.get(request.import_id, Window())
             known = before.with_sample(sample, moving=may_move(request, waits, before, now))

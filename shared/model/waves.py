@@ -43,6 +43,11 @@ class Wave:
     mailboxes: Mapping[MailboxState, int] = field(default_factory=dict)
 
 
+def is_set(wave: Wave) -> bool:
+    """Tells whether anything is set of the wave, so that it is told though it has no name."""
+    return wave.weight != 1 or wave.order != 0
+
+
 def is_name(text: str) -> bool:
     """Tells whether a wave or a group may be called so."""
     return 0 < len(text) <= MOST_NAME and text.isprintable() and text == text.strip()

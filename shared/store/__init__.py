@@ -176,7 +176,10 @@ class RequestStore(Protocol):
         """Returns the mailbox's last failures, newest first."""
 
     def waves(self, import_id: str) -> list[Wave]:
-        """Returns the import's waves, by their order, else as they appeared."""
+        """Returns the import's waves, by their order, else as they appeared.
+
+        What is without a wave stands there as "", without numbers, where its weight or its order is set.
+        """
 
     def set_wave(
         self,

@@ -25,6 +25,7 @@ from shared.model import (
     route_id,
 )
 from shared.model.search import Search
+from shared.model.waves import is_set
 from shared.store import Resealed, other_options
 from shared.store.memory_rows import ImportRow, MailboxRow, Rows, WaveRow
 from shared.uids import UidSet
@@ -161,7 +162,7 @@ class MemoryRequests:
         if whole is None:
             return []
         states = Counter((m.wave, m.state) for m in (self._rows.mailboxes[one].mailbox for one in whole.rows))
-        found = [
+        waves = [
             Wave(
                 name=name,
                 control=row.control,
@@ -171,12 +172,11 @@ class MemoryRequests:
                 shuts_at=row.shuts_at,
                 weight=row.weight,
                 order=row.order,
-                mailboxes={state: states[name, state] for state in MailboxState if states[name, state]},
+                mailboxes={state: states[name, state] for state in MailboxState if name and states[name, state]},
             )
             for name, row in whole.waves.items()
-            if name
         ]
-        return sorted(found, key=lambda wave: wave.order)
+        return sorted((wave for wave in waves if wave.name or is_set(wave)), key=lambda wave: wave.order)
 
     @atomic
     def set_wave(

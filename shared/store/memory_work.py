@@ -30,6 +30,8 @@ from shared.uids import NO_UIDS, UidSet
 
 #: How long another lane waits before it gives way too, ms.
 NEXT_GIVES_WAY_MS = 3_000
+#: How long after its move lanes give way to a mailbox, ms.
+GIVES_WAY_NO_MORE_MS = 10_000
 
 
 class MemoryWork(Identity):
@@ -61,7 +63,9 @@ class MemoryWork(Identity):
         rows, now = self._rows, self._rows.now()
         due = sorted((at, mailbox_id) for mailbox_id, at in rows.urgent.items() if at <= now)
         first = rows.mailboxes[due[0][1]] if due else None
-        if first is None or not first.stands or not rows.servable(first):
+        if first is None or not first.stands or not rows.servable(first) or now - first.moved > GIVES_WAY_NO_MORE_MS:
+            return
+        if any(self._holds.get(name, 0) > now for name in self._scopes(first)):
             return
         ranks = []
         for n, (lease, word) in enumerate(zip(leases, words, strict=True)):

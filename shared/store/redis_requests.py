@@ -26,6 +26,7 @@ from shared.model import (
     route_id,
 )
 from shared.model.search import ORDERS, Search
+from shared.model.waves import is_set
 from shared.rates import is_rate
 from shared.store import SILENT_SECONDS, codec, keys
 from shared.store.redis_secrets import Secrets
@@ -157,10 +158,10 @@ class RedisRequests(Secrets):
         return int(self._run("control", import_id, mailbox_id or "", word, wave))
 
     def waves(self, import_id: str) -> list[Wave]:
-        names = [name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1)]
+        names = ["", *(name.decode() for name in self._read("zrange", keys.import_(import_id, "waves"), 0, -1))]
         rows = self._pipeline(("hgetall", keys.import_(import_id, f"wave:{name}")) for name in names)
-        found = (codec.decode_wave(name, row) for name, row in zip(names, rows, strict=True))
-        return sorted(found, key=lambda wave: wave.order)
+        found = [codec.decode_wave(name, row) for name, row in zip(names, rows, strict=True)]
+        return sorted((wave for wave in found if wave.name or is_set(wave)), key=lambda wave: wave.order)
 
     def set_wave(
         self,

@@ -339,6 +339,40 @@ def test_whoever_is_moved_brings_no_past_along(store: Store) -> None:
     assert min(shares.values()) >= 9, shares
 
 
+def test_nobody_gives_way_where_it_would_not_help(store: Store, clock: Clock) -> None:
+    whole, people = begin(store, {n: {} for n in range(1, 4)})
+    leases = busy(store, 2)
+    waiting = next(m for m in people if m.mailbox_id not in {one.mailbox.mailbox_id for one in leases})
+    store.hold(f"source_account:{store.limits_of(waiting.mailbox_id)['source_account']}", 5, import_id="", why="slow")
+    store.move(whole.import_id, waiting.mailbox_id, priority=FRONT)
+    clock.forward(1)
+    assert store.attend("w", leases, extend=False) == ["run", "run"], "its server asked to be left alone"
+    clock.forward(5)
+    assert "pause" in store.attend("w", leases, extend=False)
+    clock.forward(5)
+    assert store.attend("w", leases, extend=False).count("pause") == 1, (
+        "so long nobody could serve it: others do not help"
+    )
+
+
+def test_a_closed_import_leaves_no_wave_behind(store: Store, backend: str) -> None:
+    whole, people = begin(store, {1: {"wave": "a"}, 2: {}})
+    store.set_wave(whole.import_id, "a", order=2, starts_at=9e9)
+    store.set_wave(whole.import_id, "", weight=2)
+    assert [(wave.name, wave.weight) for wave in store.waves(whole.import_id)] == [("", 2), ("a", 1)]
+    store.set_window(whole.import_id, "Sat UTC", 9e9, 9e9 + 1, wave="a")
+    store.move(whole.import_id, people[1].mailbox_id, wave="b")
+    store.control(whole.import_id, None, Control.CANCEL)
+    assert store.close(whole.import_id)
+    assert store.waves(whole.import_id) == []
+    if backend != "memory":
+        client: Any = store._redis  # type: ignore[attr-defined]
+        left = {key.decode().removeprefix(keys.PREFIX) for key in client.scan_iter("mailhaul:*", 1000)}
+        assert {name for name in left if whole.import_id in name} == set()
+        for kept in ("lines", "orders", "starting", "urgent"):
+            assert kept not in left
+
+
 # -- a store of the version before
 
 

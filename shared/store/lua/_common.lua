@@ -6,7 +6,7 @@ local CODE = '"code": "([%w_]+)"'
 local PARTING_MS = 60000
 -- A mailbox that was moved is urgent at most so long; how long it waits for a free lane before one gives way, and how long until
 -- the next does.
-local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS = 60000, 500, 3000
+local URGENT_MS, GIVE_WAY_MS, NEXT_GIVES_WAY_MS, GIVES_WAY_NO_MORE_MS = 60000, 500, 3000, 10000
 local SETTLED = {complete = true, parked = true, cancelled = true}
 
 -- Milliseconds by the server's clock: clients' clocks are never compared.

@@ -19,11 +19,18 @@ for n = 4, #ARGV, 3 do
   end
 end
 -- A mailbox that a person moved has waited for a free lane: one of this process gives way, of its route if there is one, that
--- copies rather than verifies or plans, of the lowest priority. Should it not be enough, another does so a while later.
+-- copies rather than verifies or plans, of the lowest priority. Should it not be enough, another does so a while later; not for
+-- ten seconds, and not where a server asked to be left alone.
 local ranks = {copy = 0, verify = 1, plan = 2}
 local first = redis.call('ZRANGEBYSCORE', P .. 'urgent', '-inf', now, 'LIMIT', 0, 1)[1]
-if first and redis.call('HGET', mailbox_key(first), 'stands') and served(first) then
-  local route, best, at = redis.call('HGET', mailbox_key(first), 'route'), nil, nil
+local moved = first and redis.call('HMGET', mailbox_key(first), 'stands', 'route', 'moved_at', 'source_account', 'source_host',
+  'destination_account', 'destination_host')
+for n, scope in ipairs(moved and {'source_account', 'source_host', 'destination_account', 'destination_host'} or {}) do
+  local hold = redis.call('ZSCORE', P .. 'holds', scope .. ':' .. (moved[n + 3] or ''))
+  if hold and tonumber(hold) > now then moved = nil break end
+end
+if moved and moved[1] and now - tonumber(moved[3] or '0') <= GIVES_WAY_NO_MORE_MS and served(first) then
+  local route, best, at = moved[2], nil, nil
   for n = 1, #words do
     if words[n] == 'run' and mailboxes[n] ~= first then
       local h = redis.call('HMGET', mailbox_key(mailboxes[n]), 'route', 'priority')
