@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.folder_tree import Tree, is_inbox, selectable
-from shared.mail import FolderListing, FolderStatus
-from shared.messages import Owner
+from shared.messages import FolderListing, FolderStatus, Owner
 from shared.model import Folder
 from shared.uids import Uid
 

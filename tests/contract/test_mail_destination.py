@@ -267,6 +267,40 @@ def test_create_is_fine_with_what_exists(here: Place) -> None:
     assert {name, name + b"2"} <= names
 
 
+def test_a_renamed_folder_keeps_its_messages_and_what_is_below_it(here: Place) -> None:
+    destination, name = opened(here)
+    send(destination, message(mail(1)))
+    numbers = destination.open(name)
+    separator = (destination.listing().separator or "/").encode()
+    below, new = name + separator + b"below", name + b"x"
+    assert destination.create([below]) == [None]
+    destination.open(name)
+    assert destination.rename(name, new) is None
+    names = {folder.name for folder in destination.listing().folders}
+    assert {new, new + separator + b"below"} <= names
+    assert names.isdisjoint({name, below})
+    assert destination.open(new).same_uids(numbers.uidvalidity or 0)
+    assert len(stored(here, new)) == 1
+    send(destination, message(mail(2)))
+    assert len(stored(here, new)) == 2
+
+
+def test_a_rename_that_is_refused_changes_nothing(here: Place) -> None:
+    destination, name = opened(here)
+    assert destination.create([name + b"x"]) == [None]
+    assert isinstance(destination.rename(name, name + b"x"), FolderRefused)
+    assert isinstance(destination.rename(name + b"none", name + b"y"), FolderRefused)
+    assert {name, name + b"x"} <= {folder.name for folder in destination.listing().folders}
+    destination.noop()
+
+
+def test_subscriptions_end(here: Place) -> None:
+    destination, name = opened(here)
+    destination.subscribe([name])
+    destination.unsubscribe([name, name + b"none"])
+    assert not next(folder for folder in destination.listing().folders if folder.name == name).subscribed
+
+
 def test_subscriptions_are_listed(here: Place) -> None:
     destination, name = opened(here)
     destination.subscribe([name])

@@ -5,23 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 import worker.folder_search
+import worker.verify
+import worker.whereabouts
 from producer.show import report
 from producer.show.naming import naming_lines
 from shared.lifecycle import Outcome
 from shared.model import LEFT_ALONE, REMOVED
 from tests.conftest import DovecotPair
-from tests.integration.in_process_import import PASSWORD, InProcessImport, Wires, plain
+from tests.integration.in_process_import import PASSWORD, InProcessImport, plain
 from tests.integration.test_delta import BODY, COUNTS, Both
 from tests.integration.test_missing import exit_code
 from tests.mail import Mail, make_mailbox, populate, snapshot
 from tests.servers.cyrus import Cyrus, available
-from tests.servers.faults import Action, Fault
-from tests.servers.faulty import FaultyServer
 from tests.servers.wire import Refused, Wire, quote
 
 WORK = COUNTS["Work"]
@@ -303,230 +302,3 @@ def test_ten_thousand_messages_are_renamed_without_a_body(dovecot_pair: DovecotP
     held = snapshot(dovecot_pair.destination.host, dovecot_pair.destination.port, login, dovecot_pair.password)
     assert {kept.folder for kept in held} == {b"INBOX", b"Larger"}
     assert held.total() == 10_001
-
-
-# -- what real servers do not do
-
-
-@pytest.fixture
-def wires() -> Iterator[Wires]:
-    with FaultyServer() as source, FaultyServer() as destination:
-        yield Wires(source, destination)
-
-
-@pytest.fixture
-def stage(wires: Wires) -> InProcessImport:
-    """Returns a stage on which three folders were copied."""
-    wires.fill(4)
-    for number, name in enumerate((b"Work", b"Other"), start=1):
-        wires.fill(5, name, first=100 * number)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    return stage
-
-
-def rename(account: Any, name: bytes, other: bytes) -> None:
-    folder = account.folders.pop(name)
-    folder.name = other
-    account.folders[other] = folder
-
-
-def test_a_restored_backup_is_a_loss_and_its_folder_is_filled_again(stage: InProcessImport, wires: Wires) -> None:
-    """The backup is older than the copies: UIDNEXT of INBOX goes back."""
-    wires.new.folders.pop(b"Work")
-    inbox = wires.new.folder(b"INBOX")
-    inbox.remove(inbox.uids[-1])
-    inbox.announced_uidnext = inbox.uidnext - 1
-    stage.to_the_end()
-    assert wires.bodies(b"Work") == wires.sent(b"Work")
-    assert stage.tally().removed == 0
-    assert exit_code(stage) == 3, "what INBOX lost is missing"
-
-
-def test_an_account_made_anew_is_filled_again(stage: InProcessImport, wires: Wires) -> None:
-    wires.new.folders.clear()
-    wires.new.folder(b"INBOX", uidvalidity=77_000)
-    stage.to_the_end()
-    for name in (b"INBOX", b"Work", b"Other"):
-        assert wires.bodies(name) == wires.sent(name)
-    assert stage.tally().removed == 0
-
-
-def test_a_folder_that_no_verification_saw_is_lost_not_removed(wires: Wires) -> None:
-    wires.fill(4)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    wires.fill(5, b"Work", first=100)
-    stage.submit()
-    stage.stopping = lambda: stage.tally()[Outcome.COPIED] == 9
-    stage.work()
-    stage.stopping = lambda: False
-    assert stage.mailbox().state == "verifying"
-    wires.new.folders.pop(b"Work")
-    stage.to_the_end(submit=False)
-    assert wires.bodies(b"Work") == wires.sent(b"Work")
-    assert stage.tally().removed == 0
-
-
-def test_one_uidvalidity_for_all_folders_tells_nothing(wires: Wires) -> None:
-    """Tells folders apart by what they hold alone, as go-imap makes it necessary."""
-    for account in (wires.old, wires.new):
-        for name in (b"INBOX", b"Work", b"Other", b"Third"):
-            account.folder(name).uidvalidity = 1
-    wires.fill(4)
-    for number, name in enumerate((b"Work", b"Other"), start=1):
-        wires.fill(5, name, first=100 * number)
-    wires.fill(7, b"Third", first=300)
-    stage = InProcessImport(wires.source, wires.destination)
-    stage.to_the_end()
-    # Work goes, and another folder comes that has as many messages and more.
-    wires.old.folders.pop(b"Work")
-    wires.old.folder(b"New").uidvalidity = 1
-    wires.fill(6, b"New", first=500)
-    rename(wires.old, b"Other", b"Second")
-    rename(wires.new, b"Third", b"Mine")
-    stage.to_the_end()
-    assert wires.bodies(b"New") == wires.sent(b"New")
-    assert wires.bodies(b"Second") == wires.sent(b"Second")
-    assert wires.bodies(b"Mine") == wires.sent(b"Third")
-    assert set(wires.new.folders) == {b"INBOX", b"Work", b"New", b"Second", b"Mine"}
-    assert wires.bodies(b"Work").total() == 5, "what was deleted at the source stays"
-
-
-def test_control_without_looking_at_messages_a_folder_would_be_taken_for_another(
-    wires: Wires, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(worker.folder_search.FolderSearch, "_alike", lambda *_: True)
-    with pytest.raises(AssertionError):
-        test_one_uidvalidity_for_all_folders_tells_nothing(wires)
-
-
-@pytest.mark.parametrize("words", [b"NO [CANNOT] folders are not renamed here", b"NO [ALREADYEXISTS] it is there"])
-def test_a_rename_that_the_destination_refuses(stage: InProcessImport, wires: Wires, words: bytes) -> None:
-    wires.destination.faults.add(Fault(rb"RENAME", Action.REPLY, text=words, times=None))
-    rename(wires.old, b"Work", b"Job")
-    wires.fill(2, b"Job", first=900)
-    for _ in range(3):
-        stage.to_the_end()
-    assert len(wires.destination.matching(rb"RENAME")) == 1, "it is tried once"
-    assert wires.bodies(b"Work") == wires.sent(b"Job"), "its mail goes where it went before"
-    assert b"Job" not in wires.new.folders
-    note = stage.folders()["Job"].note
-    assert note.startswith("renamed at the source, and keeps its name at the destination (the server said:")
-    assert note.endswith("called Work there")
-    assert exit_code(stage) == 0
-
-
-def test_a_name_that_is_taken_is_not_tried(stage: InProcessImport, wires: Wires) -> None:
-    wires.new.folder(b"Job").add(plain(999))
-    rename(wires.old, b"Work", b"Job")
-    stage.to_the_end()
-    assert not wires.destination.matching(rb"RENAME")
-    assert wires.bodies(b"Job").total() == 1
-    assert wires.bodies(b"Work") == wires.sent(b"Job")
-    assert "there is another folder of that name" in stage.folders()["Job"].note
-
-
-def test_renamed_back_and_forth(stage: InProcessImport, wires: Wires) -> None:
-    for old, new in ((b"Work", b"Job"), (b"Job", b"Work"), (b"Work", b"Third")):
-        rename(wires.old, old, new)
-        stage.to_the_end()
-        assert wires.bodies(new) == wires.sent(new)
-        assert old not in wires.new.folders
-        assert stage.outcomes() == {"copied": 14}
-
-
-def test_a_folder_left_out_now_keeps_where_it_is(stage: InProcessImport, wires: Wires) -> None:
-    stage.options = replace(stage.options, exclude=("Work",))
-    wires.new.folders.pop(b"Work")
-    stage.to_the_end()
-    assert b"Work" not in wires.new.folders
-    assert stage.tally().removed == 5
-
-
-def test_nothing_changed_costs_no_round_trip_more(stage: InProcessImport, wires: Wires) -> None:
-    counts = []
-    for _ in range(2):
-        before = [len(server.commands) for server in (wires.source, wires.destination)]
-        stage.to_the_end()
-        new = [
-            [c.name for c in server.commands[at:]]
-            for server, at in zip((wires.source, wires.destination), before, strict=True)
-        ]
-        counts.append(
-            [[name for name in names if name in (b"LIST", b"STATUS", b"SELECT", b"EXAMINE")] for names in new]
-        )
-    assert counts[0] == counts[1]
-    source, destination = counts[0]
-    assert source.count(b"STATUS") == 3
-    assert source.count(b"EXAMINE") == 0
-    assert destination.count(b"STATUS") == 6, "once for the plan, once for the verification"
-
-
-# -- interrupted
-
-
-class Killed(BaseException):
-    """Stands for a kill of the worker."""
-
-
-@pytest.mark.parametrize("effect", ["rename", "subscribe", "unsubscribe", "plan_folders"])
-@pytest.mark.parametrize("after", [False, True])
-def test_interrupted_while_a_rename_is_followed(
-    stage: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch, effect: str, after: bool
-) -> None:
-    wires.destination.behaviour.capabilities.discard("LIST-EXTENDED")
-    wires.new.folder(b"Work").subscribed = True
-    rename(wires.old, b"Work", b"Job")
-    wires.fill(1, b"Job", first=900)
-    kill_at(stage, monkeypatch, effect, after=after)
-    stage.to_the_end()
-    assert set(wires.new.folders) == {b"INBOX", b"Job", b"Other"}
-    assert wires.bodies(b"Job") == wires.sent(b"Job")
-    assert stage.outcomes() == {"copied": 15}
-    assert len(stage.every_folder()) == 3
-
-
-@pytest.mark.parametrize("effect", ["create", "plan_folders", "send"])
-@pytest.mark.parametrize("after", [False, True])
-def test_interrupted_while_a_removed_folder_is_made_anew(
-    stage: InProcessImport, wires: Wires, monkeypatch: pytest.MonkeyPatch, effect: str, after: bool
-) -> None:
-    wires.new.folders.pop(b"Work")
-    wires.fill(1, b"Work", first=900)
-    kill_at(stage, monkeypatch, effect, after=after)
-    stage.to_the_end()
-    assert wires.bodies(b"Work").total() == 1
-    assert counted(stage) == (15, 0, 0, 5)
-    assert exit_code(stage) == 0
-
-
-def kill_at(stage: InProcessImport, monkeypatch: pytest.MonkeyPatch, effect: str, *, after: bool) -> None:
-    """Kills the worker once, before or after this effect; the lease expires."""
-    killed: list[bool] = []
-
-    def killing(call: Any) -> Any:
-        def once(*args: Any, **kwargs: Any) -> Any:
-            if killed:
-                return call(*args, **kwargs)
-            if after:
-                call(*args, **kwargs)
-            killed.append(True)
-            raise Killed
-
-        return once
-
-    if effect == "plan_folders":
-        monkeypatch.setattr(stage.store, effect, killing(stage.store.plan_folders))
-    else:
-
-        def spoil(session: Any) -> Any:
-            setattr(session, effect, killing(getattr(session, effect)))
-            return session
-
-        stage.spoil = spoil
-    stage.submit()
-    with pytest.raises(Killed):
-        stage.work()
-    stage.spoil = lambda session: session
-    stage.later(3600)
