@@ -138,5 +138,5 @@ def test_hours_that_a_person_changed_meanwhile_stay() -> None:
     stale = store.import_(whole.import_id)
     assert stale is not None
     store.set_window(whole.import_id, "")
-    coordinator(store, "one", clock)._keep_hours(stale)
+    coordinator(store, "one", clock)._keep_hours(stale.import_id, stale)
     assert store.claim("lane") is not None
