@@ -19,7 +19,7 @@ from shared.events import DuplicatesRemoved, Listener, TakenAway, VerifyMismatch
 from shared.fingerprint import MODULUS, mark
 from shared.folder_tree import selectable
 from shared.lifecycle import Outcome
-from shared.mail import KnownStatus, MailDestination, MailSession, Sighting
+from shared.mail import KnownStatus, MailDestination, MailSession, MailSource, Sighting
 from shared.mail.numbers import known_statuses
 from shared.model import Audit, Folder, Lease, LedgerEntry, Note, Tally
 from shared.model.ledger import AUDITED
@@ -261,8 +261,7 @@ class MailboxVerification:
         source = self._sessions.source(self._lease.mailbox)
         there: dict[int, Sighting] = {}
         open_ = [(uid, to) for uid, to in pairs if to in here and uid not in settled]
-        # With another UIDVALIDITY nothing can be said of the old UIDs: the next pass plans the folder anew.
-        if source.open(folder.source_name).uidvalidity == folder.uidvalidity:
+        if _is_as_planned(source, folder):
             uids = UidSet.of(uid for uid, to in pairs if uid not in settled)
             there = {s.uid: s for s in self._counted(source.sightings(uids, full=self._full))}
             if not self._full:
@@ -326,6 +325,19 @@ def _is_another(destination: MailDestination, folder: Folder, status: KnownStatu
 
 def _seen(folder: Folder, status: KnownStatus) -> str:
     return f"{folder.uidvalidity}:{folder.uidnext}/{status.uidvalidity}:{status.uidnext}:{status.messages}"
+
+
+def _is_as_planned(source: MailSource, folder: Folder) -> bool:
+    """Opens the source folder, and tells whether its UIDs still mean the messages that were planned.
+
+    Not with another UIDVALIDITY, and not where the source no longer lists it: then nothing can be compared.
+    """
+    try:
+        return source.open(folder.source_name).uidvalidity == folder.uidvalidity
+    except FolderRefused:
+        if not folder.gone_at_source:
+            raise
+        return False
 
 
 def _note(uid: int, what: str, reason: str, seen: Sighting | None) -> Note:
