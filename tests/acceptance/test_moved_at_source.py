@@ -52,4 +52,6 @@ def test_with_moves_copy_it_is_copied_once_more(office: AdminEnvironment) -> Non
     found = office.import_(manifest, "--moves", "copy")["import"]
     assert (found["status"], found["moved_at_source"], found["deleted_at_source"]) == ("complete", 0, 5)
     assert sum(destination.seen().values()) == 14
-    assert "--moves: one of follow, copy" in office.run("import", str(manifest), "--moves", "away", code=2).said
+    assert (
+        "--moves: one of follow, copy" in office.run("import", manifest, *office.ends, "--moves", "away", code=2).said
+    )
