@@ -1,4 +1,4 @@
-"""Tests the 81 cases of a later pass on Dovecot, with and without CONDSTORE, and on Cyrus: `tests.integration.both_sides` says what is right."""
+"""Tests the 81 cases of a later pass on Dovecot, with and without CONDSTORE, and on Cyrus."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Dovecot | Cyrus, Dove
         return
     if not dovecot.available():
         pytest.skip("needs Dovecot")
-    extra = f"imap_capability = {WITHOUT_CONDSTORE}" if "without" in request.param else ""
+    extra = f"imap_capability = {WITHOUT_CONDSTORE} MOVE" if "without" in request.param else ""
     with Dovecot(extra=extra) as source, Dovecot(extra=extra) as destination:
         yield source, destination
 
@@ -90,6 +90,8 @@ def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Dovecot | Cyrus, Dove
 @pytest.mark.parametrize("here", CHANGES)
 @pytest.mark.parametrize("there", CHANGES)
 def test_each_change_with_each(pair: tuple[Dovecot | Cyrus, Dovecot | Cyrus], there: str, here: str) -> None:
+    if isinstance(pair[0], Cyrus) and (there, here) == ("folder renamed", "folder deleted"):
+        pytest.skip("its folders of one second have one UIDVALIDITY, so nothing tells that this one was renamed")
     people = People(*pair)
     people.change(there, here)
     right, _ = expected(there, here)

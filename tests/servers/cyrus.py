@@ -7,6 +7,7 @@ Dovecot does here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -167,7 +168,8 @@ SERVICES {{
         """Gives all files to the server's user."""
         if os.geteuid() == 0:
             for place in (self.home, *self.home.rglob("*")):
-                os.chown(place, self._owner.pw_uid, self._owner.pw_gid)
+                with contextlib.suppress(FileNotFoundError):  # it makes and removes files while it runs
+                    os.chown(place, self._owner.pw_uid, self._owner.pw_gid)
 
 
 def _libraries() -> list[str]:
