@@ -52,6 +52,16 @@ def test_the_api_does_with_waves_what_the_command_line_does(house: WebServer, se
     answer = api.post(f"{there}/pause", json={"wave": "nobody"})
     assert (answer.status_code, "its waves are: pilot, rest, last" in answer.text) == (422, True)
 
+    hours = {"wave": "last", "window": "20:00-06:00 Europe/Berlin"}
+    assert api.put(f"{there}/window", json=hours).status_code == 200
+    assert _named(api.get(f"{there}/waves").json())["last"]["window"] == hours["window"]
+    assert api.get(there).json()["window"] == ""
+    assert api.put(f"{there}/window", json={**hours, "wave": "nobody"}).status_code == 422
+    assert api.put(f"{there}/waves", json={"starts_at": "now"}).status_code == 422, "a start is of one wave"
+    begun = api.post(f"{there}/rehearsals", json={"kind": "plan", "wave": "pilot"})
+    assert (begun.status_code, begun.json()["wave"]) == (202, "pilot")
+    assert api.post(f"{there}/rehearsals", json={"kind": "plan", "wave": "nobody"}).status_code == 422
+
     assert api.post(f"{there}/move", json={"login": "w2", "wave": "pilot", "front": True}).json() == {"mailboxes": 1}
     rows = api.get(f"{there}/mailboxes", params={"wave": "pilot"}).json()
     assert [(m["login"], m["priority"]) for m in rows["mailboxes"]] == [("w1", 3), ("w2", 100)]

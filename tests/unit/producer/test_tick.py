@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+import pytest
+
 from producer import operations
 from producer.coordinator.tick import LOOK_SECONDS, Coordinator
 from shared.hours import read_hours
@@ -108,14 +110,16 @@ def test_who_stands_by_exports_zeros() -> None:
     assert value(standby, "redis_aof_ok") == value(standby, "store_up") == 1
 
 
-def test_hours_that_are_over_are_followed_by_the_next() -> None:
+@pytest.mark.parametrize("wave", ["", "a"])
+def test_hours_that_are_over_are_followed_by_the_next(wave: str) -> None:
     """Sets hours of two a day. The store shuts by its own clock, and the coordinator says when it opens again."""
     hours = read_hours("20:00-22:00 UTC")
     at = hours.span(1_800_000_000).opens_at
     clock, wall = Clock(), [at]
     store = MemoryStore(clock=lambda: wall[0])
-    whole, _, _ = planned(store, (1, 5))
-    operations.set_window(store, lambda unit, import_id: None, whole, hours, at)
+    whole, mailbox, _ = planned(store, (1, 5))
+    store.move(whole.import_id, mailbox.mailbox_id, wave=wave)
+    operations.set_window(store, lambda unit, import_id: None, whole, hours, at, wave)
     leads = coordinator(store, "one", clock)
     leads.now = lambda: wall[0]
     for day in range(3):
@@ -125,7 +129,7 @@ def test_hours_that_are_over_are_followed_by_the_next() -> None:
         wall[0], clock.at = wall[0] + 7200, clock.at + 10
         assert store.claim("lane") is None
         leads.turn()
-        found = store.import_(whole.import_id)
+        found = store.waves(whole.import_id)[0] if wave else store.import_(whole.import_id)
         assert found is not None
         assert found.opens_at == at + (day + 1) * 86400
         assert not store.ready_units(5)
