@@ -21,9 +21,9 @@ def _moved_and_deleted(box: Box) -> None:
 
 
 def test_it_is_told_everywhere_and_is_no_fault(office: AdminEnvironment, tmp_path: Path) -> None:
-    source, destination = office.accounts("works")["works"]
+    source, destination = office.accounts("mover")["mover"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"works": "pw-works"})
+    manifest = office.manifest({"mover": "pw-mover"})
     office.import_(manifest)
     _moved_and_deleted(source)
     for _ in range(2):
@@ -44,9 +44,9 @@ def test_it_is_told_everywhere_and_is_no_fault(office: AdminEnvironment, tmp_pat
 
 
 def test_with_moves_copy_it_is_copied_once_more(office: AdminEnvironment) -> None:
-    source, destination = office.accounts("copies")["copies"]
+    source, destination = office.accounts("copier")["copier"]
     source.fill({"INBOX": 12})
-    manifest = office.manifest({"copies": "pw-copies"})
+    manifest = office.manifest({"copier": "pw-copier"})
     office.import_(manifest)
     _moved_and_deleted(source)
     found = office.import_(manifest, "--moves", "copy")["import"]
